@@ -1,0 +1,1 @@
+"""A Slack bot that resumes paused Huawei Cloud OMS migration task groups."""

@@ -1,0 +1,1 @@
+"""What Slack sends: its shape, a row in the inbox, the ack. The top floor."""

@@ -1,0 +1,1 @@
+"""The Object Storage Migration Service: its calls, its signature, its answers."""

@@ -1,0 +1,1 @@
+"""Requests, votes, policy and the next step: pure, and the ground floor."""

@@ -1,0 +1,1 @@
+"""Stand-ins for Slack, OMS and IAM, a real Vault API server, and the page that shows them."""

@@ -1,0 +1,1 @@
+"""What people see and who they are: cards, people, posting, and the two ways in from Slack."""

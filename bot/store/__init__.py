@@ -1,0 +1,1 @@
+"""Rows that outlive the process: tables, claims, the audit chain."""
