@@ -1,0 +1,187 @@
+"""A request from asking to the end, and the values it is made of.
+
+What may happen to it is in `votes` and `next_step`; how it is kept is left to `bot.store`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from bot.request.group import Progress, TaskGroup
+
+
+class Verb(StrEnum):
+    RESUME = "resume"
+
+
+class State(StrEnum):
+    """Where a request is. The first seven are open: the group has at most one request in them."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    NOT_STARTED = "not started"
+    ACCEPTED = "accepted"
+    MOVING = "moving"
+    DONE = "done"
+    FAILED = "failed"
+    PAUSED_AGAIN = "paused again"
+    LAPSED = "lapsed"
+    DENIED = "denied"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    VOID = "void"
+
+
+OPEN_STATES = frozenset(
+    {
+        State.PENDING,
+        State.APPROVED,
+        State.SENDING,
+        State.UNKNOWN,
+        State.NOT_STARTED,
+        State.ACCEPTED,
+        State.MOVING,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be called, and which keys would be read, as the settings stood when it was asked.
+
+    Compared with the settings in force before anything is read or sent: a difference voids the request.
+    """
+
+    project: str
+    region: str
+    project_id: str
+    oms_url: str
+    vault_mount: str
+    caller_path: str
+    source_path: str
+    destination_path: str
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may ask and who must approve, as the settings stood when it was asked.
+
+    `requesters` and the members of `places` are Slack user ids (`U…`, `W…`) and user group ids (`S…`);
+    `requesters` may be `*`, every full member of the workspace. A quorum fills every place with a
+    person of its own: `approvals = 2` of a flat list is that list as two places.
+    """
+
+    requesters: tuple[str, ...]
+    places: tuple[tuple[str, ...], ...]
+    self_approval: bool
+
+
+@dataclass(frozen=True)
+class KeyCheck:
+    """What Vault said at preflight of one path: its version and which keys are there, never their values.
+
+    `version` is None on KV version 1, `keys` is None where Vault could not be asked.
+    """
+
+    path: str
+    version: int | None
+    keys: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong, for a person: whose answer, its code, its words, what it means, what to do."""
+
+    where: str
+    code: str
+    message: str
+    meaning: str
+    next_step: str
+    huawei_request_id: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How the vote ended: who decided and, for a denial, why."""
+
+    people: tuple[str, ...]
+    at: datetime
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it."""
+
+    number: int
+    opened_by: str
+    opened_at: datetime
+    tries: int = 0
+    not_before: datetime | None = None
+    sent_at: datetime | None = None
+    answered_at: datetime | None = None
+    before: Progress | None = None
+    huawei_request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What the last SHOW told, and since when it has told the same."""
+
+    at: datetime
+    progress: Progress
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class Request:
+    """One row. Every change makes a new one with a higher `version`; the card shows a version."""
+
+    id: str
+    team_id: str
+    verb: Verb
+    plan: Plan
+    policy: Policy
+    channel: str
+    group: TaskGroup
+    keys: tuple[KeyCheck, ...]
+    requester: str
+    reason: str
+    asked_at: datetime
+    expires_at: datetime
+    state: State
+    version: int = 1
+    start_at: datetime | None = None
+    decision: Decision | None = None
+    attempt: Attempt | None = None
+    sight: Sight | None = None
+    trouble: Trouble | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES
+
+    @property
+    def group_key(self) -> str:
+        """What two requests may not have open at once."""
+        return f"{self.plan.project_id}/{self.group.group_id}"
+
+    def turned(self, state: State, *, at: datetime, trouble: Trouble | None = None) -> Request:
+        """The request in another state; one that is no longer open has ended at this moment."""
+        ended_at = None if state in OPEN_STATES else at
+        return replace(self, state=state, trouble=trouble, ended_at=ended_at)
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One approval by one person."""
+
+    person: str
+    team_id: str
+    at: datetime

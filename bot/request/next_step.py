@@ -1,0 +1,66 @@
+"""What has to happen next to a request, and when: a pure function of the row and the clock.
+
+Whatever died, whenever, the next claim asks here and goes on from what is true. Doing it is left to `bot.work`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from bot.request.model import Request, State
+
+FOLLOW_EVERY = timedelta(seconds=10)
+SETTLE_EVERY = timedelta(seconds=3)
+# How long OMS may go on showing "paused" after the PUT left before it counts as "not started".
+STILL_PAUSED_FOR = timedelta(seconds=60)
+
+
+class Step(StrEnum):
+    EXPIRE = "expire"
+    RELEASE = "release"
+    SETTLE = "settle"
+    FOLLOW = "follow"
+    LAPSE = "lapse"
+
+
+def next_step(request: Request, now: datetime) -> Step | None:
+    """The step that is due, or None when it is time for nothing."""
+    due = due_at(request)
+    if due is None or due > now:
+        return None
+    match request.state:
+        case State.PENDING:
+            return Step.EXPIRE
+        case State.APPROVED:
+            # Waiting to be sent never outlives the approval.
+            return Step.LAPSE if now >= request.expires_at else Step.RELEASE
+        case State.SENDING | State.UNKNOWN:
+            return Step.SETTLE
+        case State.NOT_STARTED:
+            return Step.LAPSE
+        case State.ACCEPTED | State.MOVING:
+            return Step.FOLLOW
+        case _:
+            return None
+
+
+def due_at(request: Request) -> datetime | None:
+    """When `next_step` will next have something to say; None for a request that has ended."""
+    attempt, sight = request.attempt, request.sight
+    match request.state:
+        case State.PENDING | State.NOT_STARTED:
+            return request.expires_at
+        case State.APPROVED if attempt is not None:
+            return max(filter(None, (attempt.opened_at, attempt.not_before, request.start_at)))
+        case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:
+            return _after_sight(request, attempt.sent_at, SETTLE_EVERY) if sight else attempt.sent_at
+        case State.ACCEPTED | State.MOVING if attempt is not None and attempt.answered_at is not None:
+            return _after_sight(request, attempt.answered_at, FOLLOW_EVERY)
+        case _:
+            return None
+
+
+def _after_sight(request: Request, since: datetime, every: timedelta) -> datetime:
+    seen = request.sight.at if request.sight is not None else since
+    return max(seen, since) + every
