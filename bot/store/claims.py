@@ -1,0 +1,113 @@
+"""Who works on which row: claims with a lease, so that nothing is done twice at once and nothing is left behind.
+
+A claim lasts 20 s on the database's clock and is renewed while the work goes on. The work itself is left to `bot.work`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, Table, func, or_, select, update
+
+from bot.store import tables
+from bot.store.engine import clock
+
+LEASE = timedelta(seconds=20)
+
+QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices)
+_KEYS = {table.name: next(iter(table.primary_key.columns)) for table in QUEUES}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row that is this worker's for now. `tries` counts the failed ones before."""
+
+    queue: str
+    key: str | int
+    tries: int
+
+
+def claim_due(connection: Connection, queue: Table, owner: str, now: datetime, limit: int) -> list[Claim]:
+    """Claims up to `limit` rows that are due and free, the longest due first.
+
+    Arguments:
+        now: the time that due times are measured by. Leases are measured by the database's own clock.
+    """
+    key, lease_clock = _KEYS[queue.name], clock(connection)
+    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
+    found = connection.execute(
+        select(key, queue.c.tries)
+        .where(queue.c.due_at <= now, free)
+        .order_by(queue.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    if found:
+        connection.execute(
+            update(queue)
+            .where(key.in_([row[0] for row in found]))
+            .values(claimed_by=owner, claimed_until=lease_clock + LEASE)
+        )
+    return [Claim(queue.name, row[0], row[1]) for row in found]
+
+
+def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
+    """Claims this row if nobody else has it, due or not."""
+    lease_clock = clock(connection)
+    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock, queue.c.claimed_by == owner)
+    found = connection.execute(
+        update(queue).where(_KEYS[queue.name] == key, free).values(claimed_by=owner, claimed_until=lease_clock + LEASE)
+    )
+    return found.rowcount == 1
+
+
+def finish(connection: Connection, claim: Claim, owner: str, due_at: datetime | None = None) -> None:
+    """The work on a row is done, or goes on at `due_at`. Nothing happens if the claim was lost meanwhile."""
+    _let_go(connection, claim, owner, due_at=due_at, tries=0)
+
+
+def postpone(connection: Connection, claim: Claim, owner: str, due_at: datetime) -> None:
+    """The work on a row failed and is tried again at `due_at`."""
+    _let_go(connection, claim, owner, due_at=due_at, tries=claim.tries + 1)
+
+
+def release(connection: Connection, claim: Claim, owner: str) -> None:
+    """The work is done; when the row is due again was said where it was changed."""
+    _let_go(connection, claim, owner, tries=0)
+
+
+def _let_go(connection: Connection, claim: Claim, owner: str, **values: object) -> None:
+    queue = tables.metadata.tables[claim.queue]
+    connection.execute(
+        update(queue)
+        .where(_KEYS[queue.name] == claim.key, queue.c.claimed_by == owner)
+        .values(claimed_by=None, claimed_until=None, **values)
+    )
+
+
+def renew(connection: Connection, owner: str) -> None:
+    """Gives every claim of this owner a full lease again."""
+    until = clock(connection) + LEASE
+    for queue in QUEUES:
+        connection.execute(update(queue).where(queue.c.claimed_by == owner).values(claimed_until=until))
+
+
+def free_all(connection: Connection) -> None:
+    """Frees what a process before this one had claimed. Only where there can be no other: on SQLite, at the start."""
+    for queue in QUEUES:
+        connection.execute(
+            update(queue).where(queue.c.claimed_by.is_not(None)).values(claimed_by=None, claimed_until=None)
+        )
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the next row of any queue is due, claimed ones left out."""
+    lease_clock = clock(connection)
+    soonest: list[datetime] = []
+    for queue in QUEUES:
+        free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
+        found = connection.execute(select(func.min(queue.c.due_at)).where(free)).scalar()
+        if found is not None:
+            soonest.append(found)
+    return min(soonest, default=None)

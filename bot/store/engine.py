@@ -1,0 +1,150 @@
+"""Opens the database so that what is committed stays, and every transaction begins as a writer.
+
+SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, and a lock file, for it serves one process. PostgreSQL
+serves replicas. The schema is brought up to date by Alembic, which is loaded only when there is something to do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import make_url
+
+NEWEST_SCHEMA = "0001"
+BUSY_TIMEOUT_SECONDS = 2.0
+
+
+class DatabaseInUse(Exception):
+    """Another process serves from this SQLite file. Its message says which file, and what to do."""
+
+
+class Store:
+    """A database and the transactions on it."""
+
+    def __init__(self, engine: Engine, lock: int | None = None) -> None:
+        self.engine = engine
+        self._lock = lock
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end, or leaves nothing behind."""
+        with self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection for reading alone. On SQLite it does not wait for a writer."""
+        engine = self.engine.execution_options(reads_only=True)
+        with engine.connect() as connection:
+            yield connection
+
+    def ping(self) -> None:
+        """Raises whatever the database raises when it does not answer."""
+        with self.read() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def clock(connection: Connection) -> datetime:
+    """The time that leases are measured by: the database's own where replicas share it."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return now.astimezone(UTC)
+
+
+def open_store(url: str, *, exclusive: bool = True) -> Store:
+    """Connects, and brings the schema up to date.
+
+    Arguments:
+        url: a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
+        exclusive: takes SQLite's lock file, as whoever serves must. `audit` and `check` only read.
+
+    Raises:
+        DatabaseInUse: another process serves from this file.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached or is not one of ours.
+    """
+    parsed = make_url(url)
+    lock: int | None = None
+    if parsed.get_backend_name() == "sqlite":
+        if exclusive and parsed.database:
+            lock = _lock_file(Path(parsed.database))
+        engine = create_engine(parsed, pool_size=16, max_overflow=16, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        _prepare_sqlite(engine)
+    else:
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_size=16,
+            max_overflow=16,
+            pool_timeout=BUSY_TIMEOUT_SECONDS,
+            pool_pre_ping=False,
+            connect_args={"connect_timeout": 2, "options": "-c lock_timeout=2s -c timezone=UTC"},
+        )
+    try:
+        _upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        if lock is not None:
+            os.close(lock)
+        raise
+    return Store(engine, lock)
+
+
+def _lock_file(database: Path) -> int:
+    path = database.with_name(database.name + ".lock")
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise DatabaseInUse(
+            f"another process serves from {database}. Stop it first, or use PostgreSQL for several replicas"
+        ) from None
+    return handle
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def settings(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # the driver begins nothing of its own
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that reads first and writes later loses votes; one that locks first loses none.
+        reads_only = connection.get_execution_options().get("reads_only", False)
+        connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _upgrade(engine: Engine) -> None:
+    with engine.connect() as connection:
+        if inspect(connection).has_table("alembic_version"):
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            if found == NEWEST_SCHEMA:
+                return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

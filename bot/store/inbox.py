@@ -1,0 +1,79 @@
+"""What Slack sent, written down before it is acknowledged.
+
+Slack's own key of a payload is the row's key, so that a redelivery is the same row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bot.store.claims import LEASE, Claim
+from bot.store.engine import clock
+from bot.store.tables import inbox
+
+
+class Kind(StrEnum):
+    ASK = "ask"
+    APPROVE = "approve"
+    DENY = "deny"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    LIST = "list"
+    STATUS = "status"
+    REPORT_FORGERY = "forgery"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One thing that somebody typed, pressed or sent in.
+
+    `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
+    `request_id`, `channel` and `message_ts` say which button of which message it was.
+    """
+
+    kind: Kind
+    key: str
+    person: str
+    team_id: str
+    channel: str = ""
+    text: str = ""
+    request_id: str = ""
+    message_ts: str = ""
+    response_url: str = ""
+
+
+def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
+    """Writes a row, already claimed by this process, which will work on it at once.
+
+    Returns:
+        The claim, or None when the row is there already: a redelivery.
+    """
+    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    body = asdict(message)
+    del body["kind"], body["key"]
+    added = connection.execute(
+        build(inbox)
+        .values(
+            key=message.key,
+            kind=message.kind.value,
+            body=body,
+            received_at=now,
+            due_at=now,
+            claimed_by=owner,
+            claimed_until=clock(connection) + LEASE,
+        )
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(inbox.c.id)
+    ).scalar_one_or_none()
+    return None if added is None else Claim(inbox.name, added, 0)
+
+
+def get(connection: Connection, number: int) -> Message:
+    """The message of a row."""
+    row = connection.execute(select(inbox.c.kind, inbox.c.key, inbox.c.body).where(inbox.c.id == number)).one()
+    return Message(Kind(row.kind), row.key, **row.body)

@@ -1,0 +1,82 @@
+"""What people are still to be shown: cards that lag behind their request, and notices not yet sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, insert, select, update
+
+from bot.store.tables import cards, notices
+
+
+class Way(StrEnum):
+    """How a notice reaches people, and what its address is."""
+
+    ANSWER = "answer"  # response_url: only whoever typed or pressed
+    THREAD = "thread"  # under the card of its request; no address
+    DIRECT = "direct"  # a direct message; user id
+    COPY = "copy"  # marks a message that is not the card as a copy; "channel ts"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message of words alone, in mrkdwn."""
+
+    way: Way
+    address: str
+    text: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Card:
+    """Where a request's card is, and which version of the request it shows."""
+
+    request_id: str
+    channel: str
+    ts: str | None
+    permalink: str | None
+    shown_version: int
+
+
+def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
+    """Stores a notice, due at once."""
+    connection.execute(
+        insert(notices).values(
+            request_id=notice.request_id,
+            way=notice.way.value,
+            address=notice.address,
+            text=notice.text,
+            made_at=now,
+            due_at=now,
+        )
+    )
+
+
+def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
+    """A notice, and when it was made."""
+    row = connection.execute(select(notices).where(notices.c.id == number)).one()
+    return Notice(Way(row.way), row.address, row.text, row.request_id), row.made_at
+
+
+def forget_address(connection: Connection, number: int) -> None:
+    """A sent answer's response_url is of no more use to us, and still of some to a thief."""
+    connection.execute(update(notices).where(notices.c.id == number).values(address=""))
+
+
+def get_card(connection: Connection, request_id: str) -> Card | None:
+    """The card of a request."""
+    columns = (cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalink, cards.c.shown_version)
+    row = connection.execute(select(*columns).where(cards.c.request_id == request_id)).one_or_none()
+    return None if row is None else Card(*row)
+
+
+def card_shown(connection: Connection, card: Card) -> None:
+    """The card now is as given: where it is, and the version that it shows."""
+    connection.execute(
+        update(cards)
+        .where(cards.c.request_id == card.request_id)
+        .values(ts=card.ts, permalink=card.permalink, shown_version=card.shown_version)
+    )

@@ -1,0 +1,147 @@
+"""Requests, their votes and their attempts: read whole, changed by compare-and-set on the version.
+
+A change and the audit row that tells of it are one transaction; the card is due for repair in the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from bot.request.model import Request, Vote
+from bot.request.next_step import due_at
+from bot.store.audit import Event, append
+from bot.store.tables import attempts, cards, requests, votes
+
+_ADAPTER = TypeAdapter(Request)
+
+
+class Stale(Exception):
+    """Somebody else changed the request since it was read."""
+
+
+class AlreadyOpen(Exception):
+    """The group has an open request, or the id is taken."""
+
+
+def _row(request: Request) -> dict[str, object]:
+    return {
+        "version": request.version,
+        "state": request.state.value,
+        "open_key": request.group_key if request.is_open else None,
+        "body": _ADAPTER.dump_python(request, mode="json"),
+        "due_at": due_at(request),
+    }
+
+
+def add(connection: Connection, request: Request, event: Event, now: datetime) -> None:
+    """Stores a new request, its card still to be posted.
+
+    Raises:
+        AlreadyOpen: see there. The transaction is spent.
+    """
+    try:
+        connection.execute(
+            insert(requests).values(
+                id=request.id,
+                project=request.plan.project,
+                group_id=request.group.group_id,
+                requester=request.requester,
+                asked_at=request.asked_at,
+                **_row(request),
+            )
+        )
+    except IntegrityError as error:
+        raise AlreadyOpen(request.group_key) from error
+    connection.execute(insert(cards).values(request_id=request.id, channel=request.channel, due_at=now))
+    append(connection, event, now)
+
+
+def get(connection: Connection, request_id: str) -> Request | None:
+    """The request as it stands."""
+    return _one(connection.execute(select(requests.c.body).where(requests.c.id == request_id)).scalar())
+
+
+def lock(connection: Connection, request_id: str) -> Request | None:
+    """The request as it stands, and nobody else changes it until this transaction ends."""
+    query = select(requests.c.body).where(requests.c.id == request_id).with_for_update()
+    return _one(connection.execute(query).scalar())
+
+
+def find_open(connection: Connection, group_key: str) -> Request | None:
+    """The open request for a group (`Request.group_key`), if there is one."""
+    return _one(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
+
+
+def of_group(connection: Connection, group_id: str) -> list[Request]:
+    """The requests ever made for a group, newest first."""
+    query = select(requests.c.body).where(requests.c.group_id == group_id).order_by(requests.c.asked_at.desc())
+    return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(5)).scalars()]
+
+
+def open_requests(connection: Connection, projects: Sequence[str]) -> list[Request]:
+    """The open requests of these projects, oldest first."""
+    query = (
+        select(requests.c.body)
+        .where(requests.c.open_key.is_not(None), requests.c.project.in_(projects))
+        .order_by(requests.c.asked_at)
+    )
+    return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(50)).scalars()]
+
+
+def _one(body: object) -> Request | None:
+    return None if body is None else _ADAPTER.validate_python(body)
+
+
+def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
+    """Replaces the row if it still is `old`, raises the version, and makes the card due.
+
+    Returns:
+        The new request with its version.
+
+    Raises:
+        Stale: it is no longer `old`. The transaction must not be committed.
+    """
+    new = replace(new, version=old.version + 1)
+    changed = connection.execute(
+        update(requests).where(requests.c.id == old.id, requests.c.version == old.version).values(**_row(new))
+    )
+    if changed.rowcount != 1:
+        raise Stale(old.id)
+    connection.execute(update(cards).where(cards.c.request_id == old.id).values(due_at=now))
+    for event in events:
+        append(connection, event, now)
+    return new
+
+
+def votes_of(connection: Connection, request_id: str) -> list[Vote]:
+    """The votes in the order in which they came."""
+    query = select(votes.c.person, votes.c.team_id, votes.c.at).where(votes.c.request_id == request_id)
+    return [Vote(*row) for row in connection.execute(query.order_by(votes.c.id))]
+
+
+def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
+    """Stores one vote. A second by the same person breaks a constraint of the table."""
+    connection.execute(
+        insert(votes).values(request_id=request_id, person=vote.person, team_id=vote.team_id, at=vote.at)
+    )
+
+
+def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:
+    """Stores an attempt as ready. One with this number already there breaks the table's key."""
+    connection.execute(insert(attempts).values(request_id=request_id, number=number, state="ready", changed_at=now))
+
+
+def turn_attempt(connection: Connection, request_id: str, number: int, before: str, after: str, now: datetime) -> bool:
+    """The compare-and-set on an attempt; True for the one caller that made the change."""
+    changed = connection.execute(
+        update(attempts)
+        .where(attempts.c.request_id == request_id, attempts.c.number == number, attempts.c.state == before)
+        .values(state=after, changed_at=now)
+    )
+    return changed.rowcount == 1
