@@ -1,0 +1,178 @@
+"""Reads what somebody typed after the slash command. Pure; what cannot be right is one sentence for that person.
+
+Only UUIDs and links to the console are ids, only known keys are `key=value`, and the rest is the reason.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+
+from bot.request.ids import as_group_id, as_request_id, group_id_in_url
+
+MAX_CHARACTERS = 2_000
+MAX_GROUPS = 10
+MAX_REASON_CHARACTERS = 500
+
+_LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
+_KEY_VALUE = re.compile(r"(project|at)=(\S*)", re.IGNORECASE)
+_HOUR_MINUTE = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}|.*[/\\].*|.*\.\..*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Resume these groups. `project` is None where it was not said; `at` is hour and minute in the asker's zone."""
+
+    group_ids: tuple[str, ...]
+    reason: str
+    project: str | None = None
+    at: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ListOpen:
+    """Show the open requests and the groups that could be resumed."""
+
+
+@dataclass(frozen=True)
+class ShowStatus:
+    """Show how it stands with a request or with a group."""
+
+    request_id: str | None = None
+    group_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Help:
+    """Show how to use the command."""
+
+
+@dataclass(frozen=True)
+class OpenForm:
+    """Nothing was typed: ask in a form."""
+
+
+@dataclass(frozen=True)
+class NotUnderstood:
+    """What was typed cannot be right; `sentence` says why, and what to type."""
+
+    sentence: str
+
+
+Command = Ask | ListOpen | ShowStatus | Help | OpenForm | NotUnderstood
+
+
+def parse(text: str, command: str) -> Command:
+    """What was typed, as a value.
+
+    Arguments:
+        text: everything after the command, as Slack sends it (links in angle brackets, `&`, `<`, `>` escaped).
+        command: the command itself, for the sentences.
+    """
+    if len(text) > MAX_CHARACTERS:
+        return NotUnderstood(
+            f"That is {len(text):,} characters; {MAX_CHARACTERS:,} is the most. Nothing was asked. Shorten the reason."
+        )
+    words = text.split()
+    if not words:
+        return OpenForm()
+    match words[0].lower():
+        case "help" if len(words) == 1:
+            return Help()
+        case "list" if len(words) == 1:
+            return ListOpen()
+        case "status":
+            return _status(words[1:], command)
+        case _:
+            return _ask(words, command)
+
+
+def _status(words: list[str], command: str) -> Command:
+    if len(words) == 1:
+        request_id, group_id = as_request_id(words[0]), _group_id(words[0])
+        if request_id or group_id:
+            return ShowStatus(request_id, group_id)
+    return NotUnderstood(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
+
+
+def _ask(words: list[str], command: str) -> Command:
+    ids, rest = _leading_ids(words)
+    if not ids:
+        return NotUnderstood(_no_id(words[0], command))
+    if len(ids) > MAX_GROUPS:
+        return NotUnderstood(
+            f"Those are {len(ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
+        )
+    project: str | None = None
+    at: tuple[int, int] | None = None
+    reason_words: list[str] = []
+    for word in rest:
+        key_value = _KEY_VALUE.fullmatch(word)
+        if key_value is None:
+            reason_words.append(word)
+        elif key_value[1].lower() == "project":
+            project = key_value[2]
+        else:
+            clock = _HOUR_MINUTE.fullmatch(key_value[2])
+            if clock is None:
+                return NotUnderstood("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
+            at = int(clock[1]), int(clock[2])
+    if project == "":
+        return NotUnderstood("After `project=` comes the name of a project. Nothing was asked.")
+    stray = next((word for word in reason_words if _stray_id(word)), None)
+    if stray is not None:
+        return NotUnderstood(
+            f"Put all task group ids first, before the reason: `{shown(stray)}` comes after it. Nothing was asked."
+        )
+    reason = html.unescape(" ".join(reason_words))
+    if len(reason) > MAX_REASON_CHARACTERS:
+        return NotUnderstood(
+            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
+        )
+    return Ask(ids, reason, project, at)
+
+
+def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    ids: dict[str, None] = {}
+    rest: list[str] = []
+    for index, word in enumerate(words):
+        if _KEY_VALUE.fullmatch(word):
+            rest.append(word)
+            continue
+        group_id = _group_id(word)
+        if group_id is None:
+            rest.extend(words[index:])
+            break
+        ids[group_id] = None
+    return tuple(ids), rest
+
+
+def _group_id(word: str) -> str | None:
+    link = _LINK.fullmatch(word)
+    if link is not None:
+        return group_id_in_url(link[1] or link[2])
+    return as_group_id(word.strip("`,"))
+
+
+def _stray_id(word: str) -> bool:
+    return _LINK.fullmatch(word) is None and as_group_id(word.strip("`,.;")) is not None
+
+
+def _no_id(word: str, command: str) -> str:
+    if _LINK.fullmatch(word):
+        return "That link holds no single task group id. Copy the id (a UUID) from the console. Nothing was asked."
+    if _LOOKS_LIKE_AN_ID.fullmatch(word):
+        return (
+            f"`{shown(word)}` is not a task group id: one looks like `00878453-3402-4a86-9e2a-5d5217cd35b2`. "
+            "Nothing was asked."
+        )
+    return f"Begin with the id of a task group: `{command} GROUP_ID why you want it resumed`. Or type `{command} help`."
+
+
+def shown(text: str, characters: int = 60) -> str:
+    """Somebody's text as it may stand inside backticks in a message to them: short, and obeyed by nobody."""
+    plain = html.unescape(text).replace("`", "'")
+    cut = plain if len(plain) <= characters else plain[: characters - 1] + "…"
+    return html.escape(cut, quote=False)

@@ -1,0 +1,41 @@
+"""The ids that people read out to each other: a request's own, and what a task group's may look like.
+
+Making one takes randomness from the caller, so that nothing here is hidden.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Crockford's base 32: no I, L, O or U, so that nobody misreads one over the telephone.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
+_GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+
+
+def request_id(random_bytes: bytes) -> str:
+    """A request id such as `R-7K3F2QAB` from five random bytes."""
+    number = int.from_bytes(random_bytes[:5], "big")
+    return "R-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -1, -5))
+
+
+def is_request_id(text: str) -> bool:
+    return _REQUEST_ID.fullmatch(text) is not None
+
+
+def as_request_id(text: str) -> str | None:
+    """The request id that somebody meant, whatever case they typed it in, or None."""
+    upper = text.upper()
+    return upper if is_request_id(upper) else None
+
+
+def as_group_id(text: str) -> str | None:
+    """The task group id (a UUID) that somebody meant, in lower case, or None."""
+    lower = text.lower()
+    return lower if _GROUP_ID.fullmatch(lower) else None
+
+
+def group_id_in_url(url: str) -> str | None:
+    """The one task group id in a link to the console, or None."""
+    found = set(_GROUP_ID.findall(url.lower()))
+    return found.pop() if len(found) == 1 else None
