@@ -1,0 +1,95 @@
+"""A message as the bot sends it: one sentence that says it all, and the blocks that lay it out.
+
+Pure. The sentence is what notifications show and screen readers read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slack_sdk.models.blocks import (
+    ActionsBlock,
+    Block,
+    ButtonElement,
+    ConfirmObject,
+    ContextBlock,
+    HeaderBlock,
+    MarkdownTextObject,
+    PlainTextObject,
+    SectionBlock,
+)
+
+# Limits of Block Kit (Slack's block reference).
+HEADER_CHARACTERS = 150
+SECTION_CHARACTERS = 3_000
+FIELD_CHARACTERS = 2_000
+TEXT_CHARACTERS = 4_000
+
+
+@dataclass(frozen=True)
+class Message:
+    """What `chat.postMessage` and `chat.update` are given."""
+
+    text: str
+    blocks: tuple[dict[str, Any], ...] = ()
+
+
+def message(text: str, blocks: Sequence[Block]) -> Message:
+    """Puts a message together; each block checks its own limits as it is written out."""
+    return Message(cut(text, TEXT_CHARACTERS), tuple(block.to_dict() for block in blocks))
+
+
+def header(text: str) -> HeaderBlock:
+    return HeaderBlock(text=PlainTextObject(text=cut(text, HEADER_CHARACTERS), emoji=False))
+
+
+def section(text: str) -> SectionBlock:
+    return SectionBlock(text=MarkdownTextObject(text=cut(text, SECTION_CHARACTERS), verbatim=True))
+
+
+def fields(*pairs: tuple[str, str]) -> SectionBlock:
+    """Titles and texts side by side."""
+    return SectionBlock(
+        fields=[
+            MarkdownTextObject(text=cut(f"*{title}*\n{text}", FIELD_CHARACTERS), verbatim=True) for title, text in pairs
+        ]
+    )
+
+
+def context(text: str) -> ContextBlock:
+    return ContextBlock(elements=[MarkdownTextObject(text=cut(text, FIELD_CHARACTERS), verbatim=True)])
+
+
+def actions(block_id: str, *buttons: ButtonElement) -> ActionsBlock:
+    return ActionsBlock(block_id=block_id, elements=list(buttons))
+
+
+def button(
+    label: str, action_id: str, value: str, *, says: str, style: str | None = None, confirm: ConfirmObject | None = None
+) -> ButtonElement:
+    """A button. `says` is what a screen reader says in place of the label."""
+    return ButtonElement(
+        text=PlainTextObject(text=label, emoji=False),
+        action_id=action_id,
+        value=value,
+        style=style,
+        confirm=confirm,
+        accessibility_label=cut(says, 75),
+    )
+
+
+def confirm(title: str, text: str, yes: str, no: str) -> ConfirmObject:
+    """The dialog before a button counts."""
+    return ConfirmObject(
+        title=PlainTextObject(text=cut(title, 100)),
+        text=PlainTextObject(text=cut(text, 300)),
+        confirm=PlainTextObject(text=cut(yes, 30)),
+        deny=PlainTextObject(text=cut(no, 30)),
+    )
+
+
+def cut(text: str, characters: int) -> str:
+    """The text, or its beginning and an ellipsis."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"

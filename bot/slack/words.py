@@ -1,0 +1,104 @@
+"""Small words that every message is made of: mentions, times, sizes, bars, and text that nobody obeys.
+
+Pure. What is said when is left to `cards`, `answers` and `bot.work.notices`.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+
+def plain(text: str, characters: int = 600) -> str:
+    """Somebody else's text for an mrkdwn field: shown, never obeyed; cut to a length, its lines joined.
+
+    Escaping `&`, `<` and `>` is what keeps `<!channel>` from ringing everybody; a zero-width space keeps
+    formatting characters from pairing up.
+    """
+    joined = " ".join(text.split())
+    cut = joined if len(joined) <= characters else joined[: characters - 1] + "…"
+    escaped = html.escape(cut, quote=False)
+    for mark in "*_~`":
+        escaped = escaped.replace(mark, f"{mark}​")
+    return escaped
+
+
+def mention(user_or_group: str) -> str:
+    """A user or a user group as Slack rings them."""
+    return f"<!subteam^{user_or_group}>" if user_or_group.startswith("S") else f"<@{user_or_group}>"
+
+
+def people(names: Iterable[str], last: str = "or") -> str:
+    """`<@U1>, <@U2> or <!subteam^S1>`."""
+    mentions = [mention(name) for name in names]
+    if len(mentions) < 2:
+        return "".join(mentions)
+    return f"{', '.join(mentions[:-1])} {last} {mentions[-1]}"
+
+
+def clock(at: datetime) -> str:
+    """A moment in the reader's own zone: `today 22:05`. Readers without one see UTC."""
+    fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def time_of_day(at: datetime) -> str:
+    """A moment of today in the reader's own zone: `22:05`."""
+    return f"<!date^{int(at.timestamp())}^{{time_secs}}|{at.astimezone(UTC).strftime('%H:%M:%S UTC')}>"
+
+
+def size(size_bytes: int, unit_from: int | None = None) -> str:
+    """Bytes in decimal units, three digits at most: `4.0 GB`."""
+    amount, unit = _scaled(size_bytes, unit_from or size_bytes)
+    return f"{amount} {unit}"
+
+
+def size_of(part_bytes: int, whole_bytes: int) -> str:
+    """`4.0 of 10.0 GB`, both in the unit of the whole."""
+    part, unit = _scaled(part_bytes, whole_bytes)
+    whole, _ = _scaled(whole_bytes, whole_bytes)
+    return f"{part} of {whole} {unit}"
+
+
+def _scaled(size_bytes: int, unit_from: int) -> tuple[str, str]:
+    units = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+    power = 0
+    while power < len(units) - 1 and unit_from >= 1000 ** (power + 1):
+        power += 1
+    if power == 0:
+        return str(size_bytes), "B"
+    return f"{size_bytes / 1000**power:.1f}", units[power]
+
+
+def rate(bytes_per_second: int) -> str:
+    """`220 MB/s`: no decimals where they would only flicker."""
+    amount, unit = _scaled(bytes_per_second, bytes_per_second)
+    shown = amount if float(amount) < 10 and unit != "B" else f"{float(amount):.0f}"
+    return f"{shown} {unit}/s"
+
+
+def duration(seconds: int) -> str:
+    """`27 min`, `3 h 5 min`, `2 d 4 h`: about, not to the second."""
+    if seconds < 60:
+        return "1 min"
+    minutes = -(-seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours} h" if hours else f"{days} d"
+
+
+def bar(percent: int, width: int = 20) -> str:
+    """A bar of text. It stands beside its percentage, never alone."""
+    full = percent * width // 100
+    return "█" * full + "░" * (width - full)
+
+
+def list_of(items: Iterable[str]) -> str:
+    """`a, b and c`."""
+    listed = list(items)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else ""
