@@ -1,0 +1,119 @@
+"""What can come back from OMS instead of an answer: not sent, unanswered, throttled, refused, unreadable.
+
+Pure parsing of every shape of error body. What a code means is left to `catalogue`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.redaction import scrub
+
+MESSAGE_CHARACTERS = 600
+
+
+class OmsError(Exception):
+    """Any of those below."""
+
+
+class NotSent(OmsError):
+    """Nothing reached OMS: no address, no connection, no trust in its certificate."""
+
+
+class Throttled(OmsError):
+    """429: OMS did nothing and asks to wait."""
+
+    def __init__(self, retry_after_seconds: int | None) -> None:
+        super().__init__("OMS asks to slow down (429)")
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer that is not a success. `code` is the error code, or the HTTP status where there is none."""
+
+    http_status: int
+    code: str
+    message: str
+    detail: str
+    huawei_request_id: str | None
+
+
+class Refused(OmsError):
+    """OMS or the gateway said no (4xx, or a redirect, which is not followed): nothing was done."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"refused with {answer.code}")
+        self.answer = answer
+
+
+class Unanswered(OmsError):
+    """It may or may not have been done: sent, and no answer came, or one of 5xx (then `answer` holds it)."""
+
+    def __init__(self, why: str, answer: Answer | None = None) -> None:
+        super().__init__(why)
+        self.answer = answer
+
+
+class Unreadable(OmsError):
+    """A success whose body is not what the API describes."""
+
+
+def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """An error answer of any shape: OMS, gateway, IAM v3, camelCase, or no JSON at all. Never raises.
+
+    Arguments:
+        headers: looked up without regard to case.
+    """
+    code = message = detail = ""
+    request_id = headers.get("X-Request-Id")
+    try:
+        parsed = json.loads(body)
+    except (ValueError, RecursionError):
+        message = _visible_text(body)
+    else:
+        found = _find(parsed)
+        code, message, detail = found.get("code", ""), found.get("message", ""), found.get("detail", "")
+        request_id = request_id or found.get("request_id")
+    return Answer(
+        http_status,
+        _code(code) or f"HTTP {http_status}",
+        scrub(message)[:MESSAGE_CHARACTERS],
+        scrub(detail)[:MESSAGE_CHARACTERS],
+        re.sub(r"[^A-Za-z0-9_.\-]", "", request_id)[:64] or None if request_id else None,
+    )
+
+
+def _find(parsed: object, depth: int = 0) -> dict[str, str]:
+    if not isinstance(parsed, dict) or depth > 3:
+        return {}
+    for code, message in (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")):
+        if code in parsed or message in parsed:
+            found = {"code": _text(parsed.get(code)), "message": _text(parsed.get(message))}
+            found["detail"] = _text(parsed.get("error_detail"))
+            found["request_id"] = _text(parsed.get("request_id"))
+            return found
+    for value in parsed.values():
+        found = _find(value, depth + 1)
+        if found:
+            return found
+    return {}
+
+
+def _text(value: object) -> str:
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _code(code: str) -> str:
+    """The code with the gateway's two prefixes as one; empty where it does not look like a code."""
+    if not re.fullmatch(r"[A-Za-z0-9_.\-]{1,40}", code):
+        return ""
+    return re.sub(r"^APIGW?\.", "APIG.", code)
+
+
+def _visible_text(body: bytes) -> str:
+    text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>", " ", body[:4096].decode("utf-8", "replace"))
+    return " ".join(text.split())
