@@ -1,0 +1,80 @@
+"""What Vault did not do, in words for a person, with the next step. Pure; calling Vault is left to `bot.vault`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import hvac.exceptions
+import requests
+
+
+class FaultKind(StrEnum):
+    DOWN = "down"
+    SEALED = "sealed"
+    LOGIN = "login refused"
+    FORBIDDEN = "forbidden"
+    MISSING = "missing"
+    UNEXPECTED = "unexpected"
+
+
+class VaultFault(Exception):
+    """What Vault did not do, for a person: one sentence, the next step, and the path it is about."""
+
+    def __init__(self, kind: FaultKind, path: str, sentence: str, next_step: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+        self.path = path
+        self.sentence = sentence
+        self.next_step = next_step
+
+
+def fault_of(error: Exception, path: str) -> VaultFault:
+    """What a failure of hvac or of the connection means to a person."""
+    match error:
+        case requests.exceptions.SSLError():
+            return VaultFault(
+                FaultKind.DOWN, path, "The TLS certificate of Vault is not trusted.", "Set VAULT_CACERT to its CA."
+            )
+        case requests.exceptions.RequestException():
+            return VaultFault(
+                FaultKind.DOWN, path, "Vault does not answer.", "Check that Vault is up and VAULT_ADDR is right."
+            )
+        case hvac.exceptions.VaultDown():
+            return VaultFault(FaultKind.SEALED, path, "Vault is sealed.", "Unseal Vault.")
+        case hvac.exceptions.Forbidden():
+            return forbidden(path)
+        case hvac.exceptions.InvalidPath():
+            return missing(path)
+        case _:
+            return VaultFault(
+                FaultKind.UNEXPECTED,
+                path,
+                f"Vault failed when asked about {path} ({type(error).__name__}).",
+                "Look at Vault's own log.",
+            )
+
+
+def login_fault(error: hvac.exceptions.VaultError) -> VaultFault:
+    """The same for a login, where "forbidden" is about who we are."""
+    if isinstance(error, hvac.exceptions.InvalidRequest | hvac.exceptions.Forbidden | hvac.exceptions.Unauthorized):
+        return VaultFault(
+            FaultKind.LOGIN,
+            "login",
+            "Vault refuses the bot's login.",
+            "Check the role id and secret id (or the token) that the bot was started with; they may have run out.",
+        )
+    return fault_of(error, "login")
+
+
+def forbidden(path: str) -> VaultFault:
+    """The policy does not let us."""
+    return VaultFault(
+        FaultKind.FORBIDDEN, path, f"Vault does not let the bot read {path}.", "Add the path to the bot's Vault policy."
+    )
+
+
+def missing(path: str) -> VaultFault:
+    """Nothing there, or deleted."""
+    return VaultFault(
+        FaultKind.MISSING, path, f"There is nothing at {path} in Vault.", "Write the keys there, or correct bot.toml."
+    )
