@@ -1,0 +1,142 @@
+"""What is said to one person, and what a thread is told when things turn. Pure; cards are in `cards`."""
+
+from __future__ import annotations
+
+from bot.request.group import GroupStatus
+from bot.request.model import Policy, Request, State
+from bot.request.policy import Refusal, approver_names
+from bot.slack.headlines import headline
+from bot.slack.words import clock, duration, people, plain
+
+NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
+NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
+NOT_OURS = "This does not come from the workspace and app that this bot serves. Nothing was changed."
+NOT_UNDERSTOOD = "The bot does not know this button or form. Nothing was changed."
+NO_SUCH_REQUEST = "There is no such request. Nothing was changed."
+SLACK_CANNOT_BE_ASKED = (
+    "Slack does not tell who you are just now, so nothing was changed. Please try again in a minute."
+)
+
+
+def help_text(command: str) -> str:
+    """How to use the command."""
+    return "\n".join(
+        (
+            f"`{command} GROUP_ID why you want it resumed` asks for approval to resume a paused task group.",
+            "Several ids may stand first. `project=NAME` says which project, `at=22:30` when to start.",
+            f"`{command} list` shows open requests and paused groups, `{command} status ID` how one of them stands.",
+        )
+    )
+
+
+def with_link(text: str, permalink: str | None) -> str:
+    """A sentence and where to look."""
+    return f"{text} <{permalink}|See the card>" if permalink else text
+
+
+def asked(request: Request, permalink: str | None) -> str:
+    """To whoever asked, once the card is there."""
+    return with_link(f"Asked. {people(approver_names(request.policy))} may approve. Request {request.id}.", permalink)
+
+
+def already_open(request: Request, permalink: str | None) -> str:
+    """To whoever asks for a group that has an open request."""
+    by = people([request.requester])
+    return with_link(f"{by} has already asked for this group: {request.id}. Nothing was asked twice.", permalink)
+
+
+def not_paused(status: GroupStatus, group_id: str) -> str:
+    """Why a group in this status is not resumed."""
+    said = {
+        GroupStatus.WAITING: "is waiting to run: there is nothing to resume",
+        GroupStatus.EXECUTING: "is running already: there is nothing to resume",
+        GroupStatus.MONITORING: "is running already: there is nothing to resume",
+        GroupStatus.CREATION_FAILED: "has failed while its tasks were created. A failed group is retried, not resumed: "
+        "retry it in the console",
+        GroupStatus.MIGRATION_FAILED: "has failed. A failed group is retried, not resumed: retry it in the console",
+        GroupStatus.COMPLETED: "is complete: there is nothing to resume",
+        GroupStatus.PAUSING: "is still pausing. Ask again in a minute",
+        GroupStatus.WAITING_FOR_DELETION: "is being deleted",
+        GroupStatus.DELETED: "was deleted",
+        GroupStatus.PAUSED: "is paused",
+    }[status]
+    return f"Group `{group_id}` {said}. Nothing was asked."
+
+
+def waits_until_paused(group_id: str) -> str:
+    return f"Group `{group_id}` is still pausing. The bot asks for approval as soon as it is paused."
+
+
+def why_not(refusal: Refusal, request: Request) -> str:
+    """Why what somebody pressed does not count."""
+    return {
+        Refusal.GUEST: "Guests cannot do this. Nothing was changed.",
+        Refusal.BOT: "Bots cannot do this. Nothing was changed.",
+        Refusal.DEACTIVATED: "This account is deactivated. Nothing was changed.",
+        Refusal.STRANGER: "People of another organisation cannot do this. Nothing was changed.",
+        Refusal.NOT_A_REQUESTER: "You are not among the requesters of this project. Nothing was changed.",
+        Refusal.NOT_AN_APPROVER: f"You are not among those who decide: {approvers(request.policy)}. "
+        "Nothing was changed.",
+        Refusal.OWN_REQUEST: "You asked for this, so somebody else must decide: "
+        f"{approvers(request.policy)}. Nothing was changed.",
+        Refusal.GROUPS_UNKNOWN: "Slack does not tell just now who is in the user groups, so this was not counted. "
+        "Please press again in a minute.",
+        Refusal.ALREADY_APPROVED_BY_YOU: "You have approved this already.",
+        Refusal.NOT_PENDING: f"This is decided already. {stands(request)}",
+        Refusal.EXPIRED: "This has expired. It can be asked again.",
+        Refusal.NOT_RETRYABLE: f"There is nothing to retry now. {stands(request)}",
+    }[refusal]
+
+
+def approvers(policy: Policy) -> str:
+    return people(approver_names(policy))
+
+
+def stands(request: Request) -> str:
+    """How it stands, in a sentence or two."""
+    text = f"{request.id}: {plain(headline(request), 200)}."
+    decision = request.decision
+    if decision is not None:
+        word = {State.DENIED: "Denied", State.CANCELLED: "Cancelled"}.get(request.state, "Approved")
+        text += f" {word} by {people(decision.people, 'and')} {clock(decision.at)}."
+    return text
+
+
+def turn_of_events(request: Request) -> str | None:
+    """The line in the thread when a request has come to this state; None for states that pass by."""
+    trouble = request.trouble
+    decided_by = people(request.decision.people, "and") if request.decision else ""
+    match request.state:
+        case State.APPROVED if request.attempt is not None and request.attempt.number > 1:
+            return f"Retry by {people([request.attempt.opened_by])}."
+        case State.APPROVED if request.attempt is not None and request.attempt.tries == 0:
+            when = f" It starts {clock(request.start_at)}." if request.start_at else ""
+            return f"Approved by {decided_by}.{when}"
+        case State.DENIED:
+            reason = request.decision.reason if request.decision else ""
+            why = f" Reason: {plain(reason)}" if reason else ""
+            return f"{people([request.requester])}: denied by {decided_by}.{why}"
+        case State.CANCELLED:
+            return f"Cancelled by {decided_by}."
+        case State.EXPIRED:
+            return f"{people([request.requester])}: nobody decided in time. It can be asked again."
+        case State.LAPSED:
+            return "The approval ran out before anything was started. It can be asked again."
+        case State.VOID:
+            return f"{people([request.requester])}: the settings have changed since this was asked. Please ask again."
+        case State.ACCEPTED:
+            return "Accepted by OMS. Nothing has moved yet."
+        case State.UNKNOWN:
+            return "No clear answer from OMS: it may have started or not. The bot looks until it knows."
+        case State.NOT_STARTED | State.FAILED | State.PAUSED_AGAIN if trouble is not None:
+            next_step = f" Next: {trouble.next_step}" if trouble.next_step else ""
+            code = f" ({trouble.code})" if trouble.code else ""
+            word = "Nothing was started" if request.state is State.NOT_STARTED else headline(request)
+            return f"{people([request.requester])}: {plain(word)}.{code} {trouble.meaning}{next_step}"
+        case State.MOVING | State.DONE | State.PAUSED_AGAIN | State.FAILED:
+            took = ""
+            if request.state is State.DONE and request.attempt and request.attempt.answered_at and request.ended_at:
+                took = f" It took {duration(int((request.ended_at - request.attempt.answered_at).total_seconds()))}."
+            return f"{plain(headline(request))}.{took}"
+        case _:
+            return None

@@ -1,0 +1,168 @@
+"""Sends to Slack what others have put into words, and says what became of it. Thin; it repeats nothing by itself.
+
+Slack knows no idempotency key: a second try at a post is a second post, so whoever calls decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.webhook import WebhookClient
+
+from bot.slack.message import Message
+
+TIMEOUT_SECONDS = 10
+
+
+class Hindrance(StrEnum):
+    """Why something could not be posted."""
+
+    NOT_IN_CHANNEL = "the bot is not in the channel"
+    ARCHIVED = "the channel is archived"
+    GONE = "the message is gone"
+    SLOW_DOWN = "Slack asks to slow down"
+    UNREACHABLE = "Slack does not answer"
+    REFUSED = "Slack refuses the message"
+
+
+class PostingFault(Exception):
+    """Slack did not take it. `code` is Slack's own error name."""
+
+    def __init__(self, hindrance: Hindrance, code: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(f"{hindrance.value} ({code})")
+        self.hindrance = hindrance
+        self.code = code
+        self.retry_after_seconds = retry_after_seconds
+
+
+_HINDRANCES = {
+    "not_in_channel": Hindrance.NOT_IN_CHANNEL,
+    "channel_not_found": Hindrance.NOT_IN_CHANNEL,
+    "is_archived": Hindrance.ARCHIVED,
+    "message_not_found": Hindrance.GONE,
+    "cant_update_message": Hindrance.GONE,
+    "ratelimited": Hindrance.SLOW_DOWN,
+    "rate_limited": Hindrance.SLOW_DOWN,
+    "message_limit_exceeded": Hindrance.SLOW_DOWN,
+    "internal_error": Hindrance.UNREACHABLE,
+    "fatal_error": Hindrance.UNREACHABLE,
+    "service_unavailable": Hindrance.UNREACHABLE,
+    "request_timeout": Hindrance.UNREACHABLE,
+}
+
+
+class Posting:
+    """The bot's voice in one workspace."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+
+    def post(self, channel: str, message: Message) -> str:
+        """Posts a message and gives its `ts`.
+
+        Raises:
+            PostingFault: it is not there (or, where Slack does not answer, may be).
+        """
+        answer = self._call(
+            "chat.postMessage",
+            {
+                "channel": channel,
+                "text": message.text,
+                "blocks": message.blocks,
+                "unfurl_links": False,
+                "unfurl_media": False,
+            },
+        )
+        return str(answer["ts"])
+
+    def update(self, channel: str, ts: str, message: Message) -> None:
+        """Edits a message in place.
+
+        Raises:
+            PostingFault: it still is as it was.
+        """
+        self._call("chat.update", {"channel": channel, "ts": ts, "text": message.text, "blocks": message.blocks or ()})
+
+    def reply(self, channel: str, thread_ts: str, text: str) -> None:
+        """Adds a line to a thread.
+
+        Raises:
+            PostingFault: it is not there.
+        """
+        self._call(
+            "chat.postMessage",
+            {"channel": channel, "thread_ts": thread_ts, "text": text, "unfurl_links": False, "unfurl_media": False},
+        )
+
+    def direct(self, user_id: str, text: str) -> None:
+        """Writes to one person alone.
+
+        Raises:
+            PostingFault: it is not there.
+        """
+        self._call("chat.postMessage", {"channel": user_id, "text": text, "unfurl_links": False})
+
+    def permalink(self, channel: str, ts: str) -> str | None:
+        """The address of a message; None where Slack does not tell, for a link is never worth a failure."""
+        try:
+            return str(self._call("chat.getPermalink", {"channel": channel, "message_ts": ts})["permalink"])
+        except PostingFault:
+            return None
+
+    def answer(self, response_url: str, text: str) -> None:
+        """Tells only whoever typed or pressed.
+
+        Raises:
+            PostingFault: they did not see it. GONE: the address no longer serves, or is none of Slack's.
+        """
+        if not self._is_slacks(response_url):
+            raise PostingFault(Hindrance.GONE, "not an address of Slack")
+        try:
+            sent = WebhookClient(response_url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
+                text=text, response_type="ephemeral", replace_original=False
+            )
+        except (SlackClientError, OSError) as error:
+            raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
+        if sent.status_code == 429:
+            raise PostingFault(Hindrance.SLOW_DOWN, "ratelimited", _retry_after(sent.headers))
+        if sent.status_code >= 500:
+            raise PostingFault(Hindrance.UNREACHABLE, f"HTTP {sent.status_code}")
+        if sent.status_code != 200:
+            raise PostingFault(Hindrance.GONE, f"HTTP {sent.status_code}")
+
+    def _is_slacks(self, url: str) -> bool:
+        """A payload names its own answer address: only Slack's is ever called."""
+        if url.startswith("https://hooks.slack.com/"):
+            return True
+        ours, theirs = urlsplit(self._client.base_url), urlsplit(url)
+        return ours.hostname == "127.0.0.1" and (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
+
+    def _call(self, method: str, arguments: dict[str, Any]) -> Any:
+        try:
+            return self._client.api_call(method, json={k: _plain(v) for k, v in arguments.items()})
+        except SlackApiError as error:
+            code = str(error.response.get("error") or f"HTTP {error.response.status_code}")
+            hindrance = _HINDRANCES.get(code)
+            if hindrance is None and error.response.status_code >= 500:
+                hindrance = Hindrance.UNREACHABLE
+            if error.response.status_code == 429:
+                hindrance = Hindrance.SLOW_DOWN
+            headers = error.response.headers
+            raise PostingFault(hindrance or Hindrance.REFUSED, code, _retry_after(headers)) from None
+        except (SlackClientError, OSError) as error:
+            raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+
+
+def _retry_after(headers: Any) -> int | None:
+    value = next((value for name, value in dict(headers).items() if str(name).lower() == "retry-after"), None)
+    first = value[0] if isinstance(value, list) and value else value
+    return min(int(first), 600) if first is not None and str(first).isdigit() else None
