@@ -165,4 +165,4 @@ def _plain(value: object) -> object:
 def _retry_after(headers: Any) -> int | None:
     value = next((value for name, value in dict(headers).items() if str(name).lower() == "retry-after"), None)
     first = value[0] if isinstance(value, list) and value else value
-    return min(int(first), 600) if first is not None and str(first).isdigit() else None
+    return min(int(str(first)), 600) if first is not None and str(first).isdigit() else None

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store.claims import LEASE, Claim
@@ -77,3 +77,10 @@ def get(connection: Connection, number: int) -> Message:
     """The message of a row."""
     row = connection.execute(select(inbox.c.kind, inbox.c.key, inbox.c.body).where(inbox.c.id == number)).one()
     return Message(Kind(row.kind), row.key, **row.body)
+
+
+def forget_address(connection: Connection, number: int) -> None:
+    """A message that is done with keeps no response_url: it is of some use to a thief, and of none to us."""
+    body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
+    if body.get("response_url"):
+        connection.execute(update(inbox).where(inbox.c.id == number).values(body=body | {"response_url": ""}))

@@ -1,0 +1,51 @@
+"""What every step works with, put together once by `bot.app`; and the one way to write down a turn of events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.config import Project
+from bot.metrics import TURNS
+from bot.request.model import Request
+from bot.slack.answers import turn_of_events
+from bot.slack.people import People
+from bot.slack.posting import Posting
+from bot.store import outbox, requests
+from bot.store.audit import Event
+from bot.store.engine import Store
+from bot.store.outbox import Notice, Way
+from bot.vault import Vault
+from bot.work.caller import Callers
+
+
+@dataclass(frozen=True)
+class Tools:
+    store: Store
+    projects: Mapping[str, Project]
+    command: str
+    vault: Vault
+    callers: Callers
+    people: People
+    posting: Posting
+    owner: str
+    now: Callable[[], datetime]
+
+
+def save_turn(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
+    """Saves a change, and tells the thread of it when the request came to another state.
+
+    Raises:
+        requests.Stale: see there.
+    """
+    saved = requests.save(connection, old, new, now, *events)
+    again = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
+    if new.state is not old.state or again:
+        TURNS.labels(new.state.value).inc()
+        line = turn_of_events(saved)
+        if line is not None:
+            outbox.add_notice(connection, Notice(Way.THREAD, "", line, saved.id), now)
+    return saved
