@@ -84,3 +84,15 @@ def forget_address(connection: Connection, number: int) -> None:
     body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
     if body.get("response_url"):
         connection.execute(update(inbox).where(inbox.c.id == number).values(body=body | {"response_url": ""}))
+
+
+def received_at(connection: Connection, number: int) -> datetime:
+    """When a message came."""
+    came: datetime = connection.execute(select(inbox.c.received_at).where(inbox.c.id == number)).scalar_one()
+    return came
+
+
+def mark_once(connection: Connection, key: str, mark: str) -> bool:
+    """Leaves a mark on a message; True for the first who leaves it."""
+    added = connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark.is_(None)).values(mark=mark))
+    return added.rowcount == 1

@@ -80,3 +80,8 @@ def card_shown(connection: Connection, card: Card) -> None:
         .where(cards.c.request_id == card.request_id)
         .values(ts=card.ts, permalink=card.permalink, shown_version=card.shown_version)
     )
+
+
+def card_due(connection: Connection, request_id: str, due_at: datetime | None) -> None:
+    """When the card is to be looked at again; never, until its request changes, for None."""
+    connection.execute(update(cards).where(cards.c.request_id == request_id).values(due_at=due_at))

@@ -1,4 +1,4 @@
-"""The bot's own access key at Huawei Cloud, one for each project, held in memory; and its rest after a refused signature.
+"""The bot's own access key at Huawei Cloud, one for each project, held in memory; and its rest after a refusal.
 
 Five refused signatures lock a key for everybody: after one, nothing is signed with it until Vault has another
 version of it, or a person asks.

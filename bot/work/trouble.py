@@ -70,7 +70,9 @@ def trouble_of_reason(reason: ErrorReason | None, plan: Plan) -> Trouble:
             "OMS", "", "", "OMS says that the migration failed, and gives no reason.", "Look at it in the console."
         )
     meaning = explain(reason.code, 200, reason.message)
-    return Trouble("OMS", reason.code, reason.message, meaning.sentence, _paths(meaning.next_step, plan))
+    # A failed group is not resumed: here "Retry" is the console's.
+    next_step = meaning.next_step.replace("press Retry", "retry the group in the console")
+    return Trouble("OMS", reason.code, reason.message, meaning.sentence, _paths(next_step, plan))
 
 
 def _paths(next_step: str, plan: Plan) -> str:

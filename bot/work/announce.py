@@ -1,0 +1,190 @@
+"""Shows people what is: brings cards up to the version of their request, and sends notices.
+
+A card is a view of rows: whatever was missed, in a Slack outage or a kill, is repaired from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.request.model import Request
+from bot.slack import answers
+from bot.slack.cards import card as card_message
+from bot.slack.headlines import headline
+from bot.slack.message import Message, context, message
+from bot.slack.posting import Hindrance, PostingFault
+from bot.slack.words import people, plain
+from bot.store import claims, outbox, requests, tables
+from bot.store.audit import Event, append
+from bot.store.claims import Claim
+from bot.store.outbox import Card, Notice, Way
+from bot.work.loop import Failed, Finished, Kept, Result, backoff
+from bot.work.tools import Tools
+
+ANSWERS_SERVE_FOR = timedelta(minutes=30)
+NOTICES_WAIT_FOR = timedelta(days=1)
+LOOK_AT_CHANNEL_EVERY = timedelta(seconds=30)
+
+
+def show_now(tools: Tools, request_id: str) -> None:
+    """Shows a card if nobody else is about to.
+
+    Raises:
+        PostingFault: it could not be shown; the card's row tries again by itself.
+    """
+    with tools.store.write() as connection:
+        if not claims.claim_one(connection, tables.cards, request_id, tools.owner):
+            return
+    claim = Claim(tables.cards.name, request_id, 0)
+    try:
+        _show(tools, request_id)
+    except PostingFault:
+        with tools.store.write() as connection:
+            claims.postpone(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
+        raise
+    with tools.store.write() as connection:
+        claims.release(connection, claim, tools.owner)
+
+
+def work_on_card(tools: Tools, claim: Claim) -> Result:
+    """One card that lags behind its request."""
+    request_id = str(claim.key)
+    try:
+        _show(tools, request_id)
+    except PostingFault as fault:
+        return _hindered(tools, claim, request_id, fault)
+    return Kept()
+
+
+def _show(tools: Tools, request_id: str) -> None:
+    with tools.store.read() as connection:
+        card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
+        votes = requests.votes_of(connection, request_id)
+    if card is None or request is None:
+        return
+    if card.shown_version >= request.version and card.ts is not None:
+        _shown(tools, card)
+        return
+    said = card_message(request, votes)
+    if card.ts is None:
+        ts = tools.posting.post(card.channel, said)
+        _shown(tools, replace(card, ts=ts, shown_version=request.version))
+        permalink = tools.posting.permalink(card.channel, ts)
+        _shown(tools, replace(card, ts=ts, permalink=permalink, shown_version=request.version))
+        return
+    tools.posting.update(card.channel, card.ts, said)
+    _shown(tools, replace(card, shown_version=request.version))
+
+
+def _shown(tools: Tools, card: Card) -> None:
+    with tools.store.write() as connection:
+        # The card's row first: a change of the request that is on its way then waits, and makes it due again.
+        outbox.card_shown(connection, card)
+        request = requests.get(connection, card.request_id)
+        behind = request is not None and request.version > card.shown_version
+        outbox.card_due(connection, card.request_id, tools.now() if behind else None)
+
+
+def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) -> Result:
+    now = tools.now()
+    with tools.store.write() as connection:
+        card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
+        if card is None or request is None:
+            return Finished()
+        match fault.hindrance:
+            case Hindrance.SLOW_DOWN:
+                return Failed(now + timedelta(seconds=fault.retry_after_seconds or 5))
+            case Hindrance.UNREACHABLE:
+                return Failed(now + backoff(claim.tries))
+            case Hindrance.GONE if card.ts is not None:
+                append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
+                text = f"The card of {request_id} was deleted. {answers.stands(request)}"
+                outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
+                if not request.is_open:
+                    return Finished()
+                outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0))
+                return Finished(now)
+            case _ if claim.tries == 0:
+                append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
+                text = not_shown(request, fault)
+                outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
+    return Failed(now + LOOK_AT_CHANNEL_EVERY) if request.is_open else Finished()
+
+
+def not_posted_yet(request: Request) -> str:
+    """To whoever asked, when the card could not be posted at once."""
+    return (
+        f"Asked, as {request.id}, but the card is not in <#{request.channel}> yet. The bot goes on trying; if it may "
+        "not write there, it tells you what to do."
+    )
+
+
+def not_shown(request: Request, fault: PostingFault) -> str:
+    """Why a card is not up to date, and the way out."""
+    channel = f"<#{request.channel}>"
+    way_out = {
+        Hindrance.NOT_IN_CHANNEL: f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card "
+        "then follows by itself.",
+        Hindrance.ARCHIVED: f"{channel} is archived. Unarchive it, or set another channel in bot.toml and ask again.",
+    }.get(fault.hindrance, f"Slack refuses the card in {channel} ({fault.code}). Tell whoever runs the bot.")
+    return f"{answers.stands(request)} {way_out}"
+
+
+def work_on_notice(tools: Tools, claim: Claim) -> Result:
+    """One notice that was not sent yet."""
+    number = int(claim.key)
+    with tools.store.read() as connection:
+        notice, made_at = outbox.get_notice(connection, number)
+        card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
+    age = tools.now() - made_at
+    if age > (ANSWERS_SERVE_FOR if notice.way is Way.ANSWER else NOTICES_WAIT_FOR):
+        return Finished()
+    try:
+        match notice.way:
+            case Way.ANSWER:
+                tools.posting.answer(notice.address, notice.text)
+                with tools.store.write() as connection:
+                    outbox.forget_address(connection, number)
+            case Way.DIRECT:
+                tools.posting.direct(notice.address, notice.text)
+            case Way.COPY:
+                channel, ts = notice.address.split(" ")
+                tools.posting.update(channel, ts, _copy(notice.text))
+            case Way.THREAD if card is not None and card.ts is not None:
+                tools.posting.reply(card.channel, card.ts, notice.text)
+            case Way.THREAD:
+                return Failed(tools.now() + backoff(claim.tries))
+    except PostingFault as fault:
+        if fault.hindrance is Hindrance.SLOW_DOWN:
+            return Failed(tools.now() + timedelta(seconds=fault.retry_after_seconds or 5))
+        if fault.hindrance is Hindrance.UNREACHABLE:
+            return Failed(tools.now() + backoff(claim.tries))
+        if fault.hindrance in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED) and notice.way is Way.THREAD:
+            return Failed(tools.now() + LOOK_AT_CHANNEL_EVERY)
+        with tools.store.write() as connection:
+            detail = {"way": notice.way.value, "code": fault.code}
+            append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
+    return Finished()
+
+
+def _copy(text: str) -> Message:
+    return message(text, [context(text)])
+
+
+def copy_text(request: Request, permalink: str | None) -> str:
+    """What a message becomes that looks like the card and is not."""
+    return answers.with_link(f"A copy of the card of {request.id}. {plain(headline(request), 200)}.", permalink)
+
+
+def confess(tools: Tools, claim: Claim, reference: str) -> None:
+    """A card or notice that the bot itself fails at: its requester is told, once."""
+    if claim.tries > 0 or claim.queue != tables.cards.name:
+        return
+    now = tools.now()
+    with tools.store.write() as connection:
+        request = requests.get(connection, str(claim.key))
+        if request is not None:
+            text = f"{people([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
+            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text), now)
+            append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)

@@ -1,0 +1,141 @@
+"""Works on a request whose time has come: ends it, sends it, settles it, or looks how its group gets on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.oms.errors import OmsError
+from bot.request.model import Request, State, Trouble
+from bot.request.next_step import FOLLOW_EVERY, SETTLE_EVERY, Step, next_step
+from bot.store import requests
+from bot.store.audit import BOT, Event, append
+from bot.store.claims import Claim
+from bot.vault_faults import VaultFault
+from bot.work import outcome, release
+from bot.work.caller import KeyRests
+from bot.work.loop import Failed, Finished, Kept, Result, backoff
+from bot.work.tools import Tools, save_turn
+from bot.work.trouble import trouble_of
+
+# A card that shows the same for longer is edited all the same, for its own time to be fresh.
+SHOW_AGAIN_AFTER = timedelta(seconds=60)
+# So many looks may fail before the card says so.
+SILENT_FAILURES = 2
+
+
+def work(tools: Tools, claim: Claim) -> Result:
+    """One request that is due."""
+    with tools.store.read() as connection:
+        request = requests.get(connection, str(claim.key))
+    if request is None:
+        return Finished()
+    try:
+        match next_step(request, tools.now()):
+            case Step.EXPIRE:
+                _end(tools, request, State.EXPIRED)
+            case Step.LAPSE:
+                _end(tools, request, State.LAPSED)
+            case Step.RELEASE:
+                release.advance(tools, request.id)
+            case Step.SETTLE:
+                return _settle(tools, request, claim)
+            case Step.FOLLOW:
+                return _follow(tools, request, claim)
+            case None:
+                pass
+    except requests.Stale:
+        # Somebody else was quicker; what is now true is looked at again at once.
+        return Finished(tools.now())
+    return Kept()
+
+
+def confess(tools: Tools, claim: Claim, reference: str) -> None:
+    """The bot itself failed at a request: its card shows the reference."""
+    if claim.tries > 0:
+        return
+    now = tools.now()
+    with tools.store.write() as connection:
+        request = requests.lock(connection, str(claim.key))
+        if request is None or not request.is_open:
+            return
+        trouble = Trouble("", "", "", "The bot failed at this request, and tries again.", "", None, reference)
+        event = Event("fault", BOT, request.id, {"reference": reference})
+        requests.save(connection, request, replace(request, trouble=trouble), now, event)
+
+
+def _end(tools: Tools, request: Request, state: State) -> None:
+    now = tools.now()
+    with tools.store.write() as connection:
+        save_turn(connection, request, request.turned(state, at=now), now, Event(state.value, BOT, request.id))
+
+
+def _settle(tools: Tools, request: Request, claim: Claim) -> Result:
+    if request.state is State.SENDING:
+        request = _is_unknown(tools, request)
+    try:
+        group = tools.callers.call(request.plan.project, lambda oms: oms.show(request.group.group_id))
+    except (OmsError, VaultFault, KeyRests) as fault:
+        return _not_seen(tools, request, claim, fault)
+    now = tools.now()
+    new = outcome.settled(request, group, now)
+    if new is None:
+        return Finished(now + SETTLE_EVERY)
+    with tools.store.write() as connection:
+        if request.attempt is not None:
+            requests.turn_attempt(connection, request.id, request.attempt.number, "unknown", "settled", now)
+        detail = {"status": int(group.status), "state": new.state.value}
+        save_turn(connection, request, new, now, Event("settled", BOT, request.id, detail))
+    return Kept()
+
+
+def _is_unknown(tools: Tools, request: Request) -> Request:
+    """An attempt found `sending` was somebody's who died: whether the PUT left is not known, and none is sent."""
+    now = tools.now()
+    with tools.store.write() as connection:
+        if request.attempt is not None:
+            requests.turn_attempt(connection, request.id, request.attempt.number, "sending", "unknown", now)
+        trouble = Trouble("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
+        unknown = request.turned(State.UNKNOWN, at=now, trouble=trouble)
+        return save_turn(connection, request, unknown, now, Event("found sending", BOT, request.id))
+
+
+def _follow(tools: Tools, request: Request, claim: Claim) -> Result:
+    try:
+        group = tools.callers.call(request.plan.project, lambda oms: oms.show(request.group.group_id))
+    except (OmsError, VaultFault, KeyRests) as fault:
+        return _not_seen(tools, request, claim, fault)
+    now = tools.now()
+    new = outcome.followed(request, group, now)
+    if not _is_worth_showing(request, new):
+        return Finished(now + FOLLOW_EVERY)
+    with tools.store.write() as connection:
+        events = []
+        if new.state is not request.state:
+            events.append(Event(new.state.value, BOT, request.id, {"status": int(group.status)}))
+        save_turn(connection, request, new, now, *events)
+    return Kept()
+
+
+def _is_worth_showing(old: Request, new: Request) -> bool:
+    if old.sight is None or new.sight is None or old.trouble != new.trouble:
+        return True
+    same = (old.state, old.sight.progress, old.group.status) == (new.state, new.sight.progress, new.group.status)
+    return not same or new.sight.at - old.sight.at >= SHOW_AGAIN_AFTER
+
+
+def _not_seen(tools: Tools, request: Request, claim: Claim, fault: OmsError | VaultFault | KeyRests) -> Result:
+    """The group could not be looked at: tried again, and said on the card when it lasts."""
+    now = tools.now()
+    if claim.tries == SILENT_FAILURES:
+        seen = trouble_of(fault, request.plan)
+        trouble = replace(
+            seen,
+            meaning=f"The bot cannot see how the group gets on. {seen.meaning.replace('Nothing was started.', '')}",
+            next_step=seen.next_step.replace(", then press Retry.", ".").replace("Then press Retry.", ""),
+        )
+        with tools.store.write() as connection:
+            detail = {"code": trouble.code, "why": trouble.meaning}
+            append(connection, Event("not seen", BOT, request.id, detail), now)
+            requests.save(connection, request, replace(request, trouble=trouble), now)
+    return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))

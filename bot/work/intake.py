@@ -1,0 +1,187 @@
+"""Works on the inbox: what somebody typed or pressed, in the order of what it means.
+
+Asking is here; votes are in `vote`, looking things up in `tell`.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.request import command
+from bot.request.command import Ask, NotUnderstood
+from bot.request.group import GroupStatus
+from bot.request.ids import request_id
+from bot.request.model import Request, State, Verb
+from bot.slack import answers
+from bot.slack.people import SlackCannotBeAsked
+from bot.slack.posting import PostingFault
+from bot.store import inbox, outbox, requests
+from bot.store.audit import Event, append
+from bot.store.claims import Claim
+from bot.store.inbox import Kind, Message
+from bot.store.outbox import Notice, Way
+from bot.work import announce, preflight, tell, vote
+from bot.work.loop import Finished, Result
+from bot.work.preflight import CannotAsk
+from bot.work.tools import Tools
+
+LOOK_AGAIN_AFTER = timedelta(seconds=10)
+WAIT_FOR_PAUSE = timedelta(minutes=30)
+
+
+def work(tools: Tools, claim: Claim) -> Result:
+    """One row of the inbox."""
+    number = int(claim.key)
+    with tools.store.read() as connection:
+        message, received_at = inbox.get(connection, number), inbox.received_at(connection, number)
+    try:
+        match message.kind:
+            case Kind.ASK:
+                again = _ask(tools, message)
+                if again and tools.now() - received_at < WAIT_FOR_PAUSE:
+                    return Finished(tools.now() + LOOK_AGAIN_AFTER)
+            case Kind.LIST | Kind.STATUS:
+                tell.answer_question(tools, message)
+            case Kind.REPORT_FORGERY:
+                answer(tools, message, answers.NOT_OURS, Event("refused", message.person, None, {"why": "not ours"}))
+            case _:
+                vote.work(tools, message)
+    except SlackCannotBeAsked:
+        event = Event("refused", message.person, message.request_id or None, {"why": "Slack cannot be asked"})
+        answer(tools, message, answers.SLACK_CANNOT_BE_ASKED, event)
+    with tools.store.write() as connection:
+        inbox.forget_address(connection, number)
+    return Finished()
+
+
+def confess(tools: Tools, claim: Claim, reference: str) -> None:
+    """Tells whoever typed or pressed that the bot failed, once."""
+    if claim.tries > 0:
+        return
+    with tools.store.read() as connection:
+        message = inbox.get(connection, int(claim.key))
+    text = f"The bot failed while working on this, and tries again. Reference {reference}."
+    answer(tools, message, text, Event("fault", "bot", message.request_id or None, {"reference": reference}))
+
+
+def answer(tools: Tools, message: Message, text: str, *events: Event) -> None:
+    """Tells one person, durably."""
+    now = tools.now()
+    way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
+    with tools.store.write() as connection:
+        outbox.add_notice(connection, Notice(way, address, text), now)
+        for event in events:
+            append(connection, event, now)
+
+
+def _ask(tools: Tools, message: Message) -> bool:
+    """Asks for each group; True when the only one is still pausing and is looked at again."""
+    asked = command.parse(message.text, tools.command)
+    if not isinstance(asked, Ask):
+        sentence = asked.sentence if isinstance(asked, NotUnderstood) else answers.help_text(tools.command)
+        answer(tools, message, sentence)
+        return False
+    lines = []
+    for group_id in asked.group_ids:
+        try:
+            line = _ask_for(tools, message, asked, group_id)
+        except CannotAsk as refusal:
+            detail = {"group": group_id, "why": str(refusal)[:500]}
+            with tools.store.write() as connection:
+                append(connection, Event("not asked", message.person, None, detail), tools.now())
+            line = str(refusal)
+        if line is None:
+            if len(asked.group_ids) == 1:
+                return _is_told_to_wait(tools, message, group_id)
+            line = answers.not_paused(GroupStatus.PAUSING, group_id)
+        lines.append(line)
+    answer(tools, message, "\n".join(lines))
+    return False
+
+
+def _is_told_to_wait(tools: Tools, message: Message, group_id: str) -> bool:
+    with tools.store.write() as connection:
+        if inbox.mark_once(connection, message.key, "told to wait"):
+            way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
+            outbox.add_notice(connection, Notice(way, address, answers.waits_until_paused(group_id)), tools.now())
+    return True
+
+
+def _ask_for(tools: Tools, message: Message, asked: Ask, group_id: str) -> str | None:
+    """The answer to the person, or None when the group is still pausing.
+
+    Raises:
+        CannotAsk: nobody is asked, and why.
+        SlackCannotBeAsked: see there.
+    """
+    person = tools.people.look_up(message.person)
+    found = preflight.find_group(tools, preflight.projects_of(tools, person, asked.project), group_id)
+    project = tools.projects[found.project]
+    already = _open_request(tools, f"{project.project_id}/{found.group.group_id}")
+    if already is not None:
+        return _about_open(tools, already, message.person)
+    if found.group.status is GroupStatus.PAUSING:
+        return None
+    preflight.refuse_unless_paused(found.group)
+    plan = preflight.plan_for(tools, found)
+    preflight.refuse_without_quorum(tools, found, person.id)
+    keys = preflight.check_keys(tools, plan)
+    now = tools.now()
+    expires_at = now + project.expiry
+    request = Request(
+        id=request_id(secrets.token_bytes(5)),
+        team_id=message.team_id,
+        verb=Verb.RESUME,
+        plan=plan,
+        policy=project.policy,
+        channel=project.channel,
+        group=found.group,
+        keys=keys,
+        requester=person.id,
+        reason=asked.reason,
+        asked_at=now,
+        expires_at=expires_at,
+        state=State.PENDING,
+        start_at=preflight.start_at(tools, person.id, asked.at, expires_at),
+    )
+    detail = {"group": group_id, "project": found.project, "reason": asked.reason, "channel": message.channel}
+    try:
+        with tools.store.write() as connection:
+            requests.add(connection, request, Event("asked", person.id, request.id, detail), now)
+    except requests.AlreadyOpen:
+        already = _open_request(tools, request.group_key)
+        if already is None:
+            raise
+        return _about_open(tools, already, message.person)
+    return _after_posting(tools, request)
+
+
+def _open_request(tools: Tools, group_key: str) -> Request | None:
+    with tools.store.read() as connection:
+        return requests.find_open(connection, group_key)
+
+
+def _about_open(tools: Tools, request: Request, person: str) -> str:
+    with tools.store.read() as connection:
+        card = outbox.get_card(connection, request.id)
+    permalink = card.permalink if card else None
+    if request.requester == person and request.state is State.PENDING:
+        return answers.asked(request, permalink)
+    return answers.already_open(request, permalink)
+
+
+def _after_posting(tools: Tools, request: Request) -> str:
+    """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
+    try:
+        announce.show_now(tools, request.id)
+    except (PostingFault, SQLAlchemyError):
+        with tools.store.read() as connection:
+            card = outbox.get_card(connection, request.id)
+        if card is None or card.ts is None:
+            return announce.not_posted_yet(request)
+    with tools.store.read() as connection:
+        card = outbox.get_card(connection, request.id)
+    return answers.asked(request, card.permalink if card else None)
