@@ -175,7 +175,7 @@ def _put(tools: Tools, request: Request, keys: _Keys) -> Accepted | OmsError | K
         return tools.callers.call(request.plan.project, lambda oms: oms.start(request.group.group_id, body))
     except (OmsError, KeyRests, VaultFault) as error:
         return error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         # Whatever it was, it may have come after the bytes left. The traceback could lead to the keys: not logged.
         reference = f"F-{secrets.token_hex(4).upper()}"
         log.error("fault %s in the PUT: %s: %s", reference, type(error).__name__, scrub(str(error), [keys.body]))
@@ -221,8 +221,7 @@ def _no_longer_paused(tools: Tools, request: Request, group: TaskGroup) -> None:
     now, attempt = tools.now(), request.attempt
     if attempt is None:
         return
-    detail = {"status": int(group.status)}
-    event = Event("no longer paused", BOT, request.id, detail)
+    event = Event("no longer paused", BOT, request.id, {"status": int(group.status)})
     seen = replace(request, group=group)
     match group.status:
         case GroupStatus.PAUSING:
@@ -248,8 +247,8 @@ def _no_longer_paused(tools: Tools, request: Request, group: TaskGroup) -> None:
 
 def _not_started(tools: Tools, request: Request, trouble: Trouble) -> None:
     now = tools.now()
-    detail = {"code": trouble.code, "why": trouble.meaning, "huawei_request_id": trouble.huawei_request_id}
-    event = Event("not started", BOT, request.id, detail)
+    codes = {"code": trouble.code, "why": trouble.meaning, "huawei_request_id": trouble.huawei_request_id or ""}
+    event = Event("not started", BOT, request.id, codes)
     with tools.store.write() as connection:
         if request.attempt is not None:
             requests.turn_attempt(connection, request.id, request.attempt.number, "ready", "settled", now)

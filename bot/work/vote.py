@@ -37,27 +37,40 @@ def work(tools: Tools, message: Message) -> None:
     person = tools.people.look_up(message.person)
     if why_not_reader(request.policy, person) is not None and person.id != request.requester:
         # Whoever is not listed learns nothing of the request, not even how it stands.
-        _decide(tools, message, request, {}, person)
+        _decide(tools, message, request, None, person)
         return
     if (message.channel, message.message_ts) != (card.channel, card.ts):
         _mark_copy(tools, message, request, card)
         return
-    people = {vote.person: tools.people.look_up(vote.person) for vote in earlier}
-    if _decide(tools, message, request, people, person):
+    goes_on: bool | None = None
+    while goes_on is None:
+        people = {vote.person: tools.people.look_up(vote.person) for vote in earlier}
+        goes_on = _decide(tools, message, request, people, person)
+        with tools.store.read() as connection:
+            earlier = requests.votes_of(connection, request.id)
+    if goes_on:
         release.advance(tools, request.id)
         with tools.store.write() as connection:
             claims.release(connection, Claim(tables.requests.name, request.id, 0), tools.owner)
 
 
-def _decide(tools: Tools, message: Message, seen: Request, people: dict[str, Person], person: Person) -> bool:
-    """Decides on the row as it is under its lock; True when this worker is to go on with the release."""
+def _decide(
+    tools: Tools, message: Message, seen: Request, people: dict[str, Person] | None, person: Person
+) -> bool | None:
+    """Decides on the row as it is under its lock.
+
+    Returns:
+        True when this worker is to go on with the release; None when somebody voted meanwhile who was not looked up.
+    """
     now = tools.now()
     with tools.store.write() as connection:
         request = requests.lock(connection, seen.id)
         if request is None:
             return False
         already = requests.votes_of(connection, request.id)
-        verdict = _verdict(message, request, already, people, person, tools)
+        if message.kind is Kind.APPROVE and people is not None and any(vote.person not in people for vote in already):
+            return None
+        verdict = _verdict(message, request, already, people or {}, person, tools)
         match verdict:
             case Refused(why):
                 text = answers.why_not(why, request)

@@ -1,0 +1,5 @@
+"""`python -m bot` is `taskgroup-bot`."""
+
+from bot.cli import main
+
+main()

@@ -1,0 +1,224 @@
+"""The one place where the parts are put together, and where `serve` starts, waits and stops."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from bot.config import Config
+from bot.handlers import buttons, command, forms, rest
+from bot.handlers.door import Door, Home
+from bot.metrics import CONNECTED
+from bot.ops import OpsServer
+from bot.redaction import LogFilter
+from bot.request.policy import approver_names
+from bot.slack.people import People
+from bot.slack.posting import Posting
+from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
+from bot.store import claims, tables
+from bot.store.claims import Claim
+from bot.store.engine import Store, open_store
+from bot.vault import Vault
+from bot.work import announce, follow, intake
+from bot.work.caller import Callers
+from bot.work.loop import Loop
+from bot.work.tools import Tools
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 8.0
+HARD_STOP_SECONDS = 9.5
+DISCONNECTED_FOR_SECONDS = 120.0
+
+
+class CannotStart(Exception):
+    """`serve` cannot begin; its message is for a person."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def set_up_logging(level: str) -> None:
+    """One handler, on stderr, that scrubs every record; the libraries that log bodies are kept quiet."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(LogFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def new_vault(config: Config) -> Vault:
+    environment = config.environment
+    return Vault(
+        environment.vault_address,
+        environment.vault_identity,
+        environment.vault_release_identity,
+        namespace=environment.vault_namespace,
+        ca=environment.vault_ca,
+    )
+
+
+def group_names(config: Config) -> list[str]:
+    """The user groups that the settings name."""
+    names = [
+        name
+        for project in config.projects.values()
+        for name in (*project.requesters, *approver_names(project.policy))
+        if name.startswith("S")
+    ]
+    return sorted(set(names))
+
+
+def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
+    """The workspace, the app and the bot that the token belongs to.
+
+    Raises:
+        CannotStart: Slack does not tell.
+    """
+    try:
+        me = client.auth_test()
+        bot = client.bots_info(bot=me["bot_id"])["bot"]
+    except SlackApiError as error:
+        code = error.response.get("error", "unknown")
+        raise CannotStart(f"Slack does not accept SLACK_BOT_TOKEN ({code}). Copy it again from your app.") from None
+    except (SlackClientError, OSError) as error:
+        raise CannotStart(f"Slack cannot be reached ({type(error).__name__}). Check the network.") from None
+    who = AuthorizeResult(
+        enterprise_id=me.get("enterprise_id"),
+        team_id=me["team_id"],
+        bot_token=client.token,
+        bot_id=me["bot_id"],
+        bot_user_id=me["user_id"],
+    )
+    return Home(me["team_id"], bot["app_id"]), who
+
+
+class Service:
+    """The bot, put together: started once, stopped once."""
+
+    def __init__(self, config: Config) -> None:
+        environment = config.environment
+        client = new_client(environment.slack_bot_token, environment.slack_api_url)
+        self._connected_at = time.monotonic()
+        home, who = who_we_are(client)
+        self.store: Store = open_store(environment.database_url.reveal())
+        owner = f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
+        if self.store.is_sqlite:
+            with self.store.write() as connection:
+                claims.free_all(connection)
+        vault = new_vault(config)
+        posting = Posting(client)
+        self._tools = Tools(
+            store=self.store,
+            projects=config.projects,
+            command=config.command,
+            vault=vault,
+            callers=Callers(vault, config.projects, utc_now),
+            people=People(client, home.team_id, group_names(config), time.monotonic),
+            posting=posting,
+            owner=owner,
+            now=utc_now,
+        )
+        self._loop = Loop(
+            self.store,
+            owner,
+            utc_now,
+            {
+                tables.inbox.name: lambda claim: intake.work(self._tools, claim),
+                tables.requests.name: lambda claim: follow.work(self._tools, claim),
+                tables.cards.name: lambda claim: announce.work_on_card(self._tools, claim),
+                tables.notices.name: lambda claim: announce.work_on_notice(self._tools, claim),
+            },
+            self._confess,
+        )
+        app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
+        door = Door(self.store, home, owner, utc_now, self._loop.hand_over)
+        command.register(app, door, config.command)
+        forms.register(app, door, config.command)
+        buttons.register(app, door, posting)
+        rest.register(app)
+        self._transport: Transport = (
+            SocketTransport(app, environment.slack_app_token)
+            if environment.slack_app_token
+            else HttpTransport(app, environment.port)
+        )
+        self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
+
+    def start(self) -> None:
+        self._ops.start()
+        self._loop.start()
+        self._transport.start()
+        log.info("serving")
+
+    def stop(self) -> None:
+        """Takes nothing new, gives what is in hand its grace; what is left is in the database."""
+        self._transport.stop()
+        if not self._loop.stop(GRACE_SECONDS):
+            log.warning("stopped with work in hand; it goes on at the next start")
+        self._ops.stop()
+
+    def _confess(self, claim: Claim, reference: str) -> None:
+        match claim.queue:
+            case tables.inbox.name:
+                intake.confess(self._tools, claim, reference)
+            case tables.requests.name:
+                follow.confess(self._tools, claim, reference)
+            case _:
+                announce.confess(self._tools, claim, reference)
+
+    def _why_not_live(self) -> str | None:
+        if not self._loop.is_alive:
+            return "the loop has ended"
+        connected = self._transport.is_connected
+        CONNECTED.set(connected)
+        if connected:
+            self._connected_at = time.monotonic()
+        elif time.monotonic() - self._connected_at > DISCONNECTED_FOR_SECONDS:
+            return "Slack has not been connected for two minutes"
+        return None
+
+    def _why_not_ready(self) -> str | None:
+        if not self._transport.is_connected:
+            return "Slack is not connected"
+        try:
+            self.store.ping()
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is the answer)
+            return f"the database does not answer ({type(error).__name__})"
+        return None
+
+
+def serve(config: Config) -> int:
+    """Runs until SIGTERM or SIGINT; exits within 10 s of it, whatever still hangs.
+
+    Raises:
+        CannotStart: see there.
+    """
+    stopping = threading.Event()
+    service = Service(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    service.start()
+    stopping.wait()
+    log.info("stopping")
+    threading.Thread(target=_stop_hard, daemon=True).start()
+    service.stop()
+    logging.shutdown()
+    # Threads that still wait for an answer from outside would keep the process; what they do is durable.
+    os._exit(0)
+
+
+def _stop_hard() -> None:
+    time.sleep(HARD_STOP_SECONDS)
+    os._exit(0)

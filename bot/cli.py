@@ -1,0 +1,128 @@
+"""The commands. Each reads the settings, calls one part, and turns what cannot be into an exit code and a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import config as settings
+from bot.config import Config, ConfigFaults
+
+WRONG_SETTING = 2
+
+
+def _load() -> Config:
+    try:
+        return settings.load(os.environ)
+    except ConfigFaults as faults:
+        for fault in faults.faults:
+            click.echo(str(fault), err=True)
+        sys.exit(WRONG_SETTING)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="taskgroup-bot")
+def main() -> None:
+    """Resumes paused Huawei Cloud OMS migration task groups from Slack, after approval, with keys from Vault."""
+
+
+@main.command()
+def serve() -> None:
+    """Run the bot."""
+    from bot.app import CannotStart, set_up_logging
+    from bot.app import serve as run
+    from bot.store.engine import DatabaseInUse
+
+    config = _load()
+    set_up_logging(config.environment.log_level)
+    try:
+        sys.exit(run(config))
+    except (CannotStart, DatabaseInUse, OSError) as error:
+        click.echo(f"Cannot start: {error}", err=True)
+    except SQLAlchemyError as error:
+        click.echo(
+            f"Cannot start: the database does not answer ({type(error).__name__}). Check DATABASE_URL.", err=True
+        )
+    sys.exit(1)
+
+
+@main.command()
+def check() -> None:
+    """Check every setting and everything that they name, one line each."""
+    from bot.app import set_up_logging
+    from bot.doctor import examine
+
+    config = _load()
+    set_up_logging("WARNING")
+    all_well = True
+    for finding in examine(config):
+        all_well = all_well and finding.is_well
+        click.echo(str(finding))
+    sys.exit(0 if all_well else 1)
+
+
+@main.command()
+@click.option("--play", is_flag=True, help="Run one story from the command to the end, print it, and exit.")
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port of the page.")
+def sandbox(play: bool, port: int) -> None:
+    """Try everything on this machine, with no account anywhere."""
+    try:
+        from bot.sandbox.run import run
+    except ModuleNotFoundError as error:
+        click.echo(f"The sandbox is not installed ({error.name}). Install it: pip install 'taskgroup-bot[sandbox]'.")
+        sys.exit(1)
+    sys.exit(run(port, play))
+
+
+@main.group()
+def config() -> None:
+    """About bot.toml."""
+
+
+@config.command()
+def example() -> None:
+    """Print a commented bot.toml."""
+    click.echo(settings.example(), nl=False)
+
+
+@main.group()
+def audit() -> None:
+    """Read the audit chain."""
+
+
+@audit.command()
+@click.option("--head", "expected_head", metavar="HASH", help="A hash noted elsewhere that the chain must contain.")
+def verify(expected_head: str | None) -> None:
+    """Check that no row was changed, removed, inserted or moved."""
+    from bot.store.audit import Broken
+    from bot.store.audit import verify as verify_chain
+    from bot.store.engine import open_store
+
+    store = open_store(_load().environment.database_url.reveal(), exclusive=False)
+    with store.read() as connection:
+        found = verify_chain(connection, expected_head)
+    store.close()
+    if isinstance(found, Broken):
+        click.echo(f"Broken: {found.problem}.")
+        sys.exit(1)
+    click.echo(f"Whole: {found.rows} rows. Newest hash: {found.head}")
+
+
+@audit.command()
+@click.option("--request", "request_id", metavar="ID", help="Only the rows of one request (R-…).")
+def export(request_id: str | None) -> None:
+    """Write the chain out as JSON lines."""
+    from bot.store.audit import links
+    from bot.store.engine import open_store
+
+    store = open_store(_load().environment.database_url.reveal(), exclusive=False)
+    with store.read() as connection:
+        for link in links(connection, request_id):
+            row = dataclasses.asdict(link) | {"detail": json.loads(link.detail)}
+            click.echo(json.dumps(row, ensure_ascii=False))
+    store.close()

@@ -1,0 +1,82 @@
+"""The buttons of a card. Their value is a request id and nothing else; whether it may be so is looked at later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.handlers.door import Door
+from bot.handlers.forms import open_deny_form
+from bot.request.ids import is_request_id
+from bot.slack import answers
+from bot.slack.posting import Posting, PostingFault
+from bot.store.inbox import Kind, Message
+
+KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "retry": Kind.RETRY}
+
+
+def register(app: App, door: Door, posting: Posting) -> None:
+    """Listens for every button."""
+
+    def pressed(ack: Ack, body: Mapping[str, Any]) -> None:
+        action = body["actions"][0]
+        kind = KINDS.get(str(action.get("action_id")))
+        if not door.is_ours(body):
+            kind = Kind.REPORT_FORGERY
+        if kind is None:
+            _say(posting, body, answers.NOT_UNDERSTOOD)
+        elif not door.take(_message(body, kind, _request_id(action))):
+            _say(posting, body, answers.NOT_TAKEN_CLICK)
+        ack()
+
+    def deny(ack: Ack, body: Mapping[str, Any], client: WebClient) -> None:
+        action = body["actions"][0]
+        request_id = _request_id(action)
+        if not door.is_ours(body):
+            pressed(ack, body)
+            return
+        ack()
+        if not request_id:
+            _say(posting, body, answers.NO_SUCH_REQUEST)
+            return
+        container = body.get("container") or {}
+        open_deny_form(
+            client,
+            str(body["trigger_id"]),
+            request_id,
+            str(container.get("channel_id") or "-"),
+            str(container.get("message_ts") or "-"),
+        )
+
+    app.action("deny")(deny)
+    app.action(re.compile(".*"))(pressed)
+
+
+def _request_id(action: Mapping[str, Any]) -> str:
+    value = str(action.get("value") or "")
+    return value if is_request_id(value) else ""
+
+
+def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
+    container = body.get("container") or {}
+    return Message(
+        kind=kind,
+        key=str(body["trigger_id"]),
+        person=str(body["user"]["id"]),
+        team_id=str((body.get("team") or {}).get("id") or ""),
+        channel=str(container.get("channel_id") or ""),
+        request_id=request_id,
+        message_ts=str(container.get("message_ts") or ""),
+        response_url=str(body.get("response_url") or ""),
+    )
+
+
+def _say(posting: Posting, body: Mapping[str, Any], text: str) -> None:
+    try:
+        posting.answer(str(body.get("response_url") or ""), text)
+    except PostingFault:
+        return  # Nothing was changed, and there is no other way to say so to this one person.

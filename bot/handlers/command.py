@@ -1,0 +1,60 @@
+"""The slash command: what it cannot be is refused in the ack, what it asks for is written down."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt import Ack, App
+from slack_sdk import WebClient
+
+from bot.handlers.door import Door
+from bot.handlers.forms import open_request_form
+from bot.request.command import Ask, Help, ListOpen, NotUnderstood, OpenForm, ShowStatus, parse
+from bot.slack import answers
+from bot.store.inbox import Kind, Message
+
+
+def register(app: App, door: Door, command: str) -> None:
+    """Listens for the command."""
+
+    def handle(ack: Ack, body: Mapping[str, Any], client: WebClient) -> None:
+        if not door.is_ours(body):
+            ack(answers.NOT_OURS)
+            return
+        match parse(str(body.get("text") or ""), command):
+            case NotUnderstood(sentence):
+                ack(sentence)
+            case Help():
+                ack(answers.help_text(command))
+            case OpenForm():
+                ack()
+                open_request_form(client, str(body["trigger_id"]))
+            case Ask():
+                _take(ack, door, body, Kind.ASK)
+            case ListOpen():
+                _take(ack, door, body, Kind.LIST)
+            case ShowStatus():
+                _take(ack, door, body, Kind.STATUS)
+
+    def another(ack: Ack) -> None:
+        ack(f"This bot answers to `{command}`. Nothing was asked.")
+
+    app.command(command)(handle)
+    app.command(re.compile(".*"))(another)
+
+
+def _take(ack: Ack, door: Door, body: Mapping[str, Any], kind: Kind) -> None:
+    taken = door.take(
+        Message(
+            kind=kind,
+            key=str(body["trigger_id"]),
+            person=str(body["user_id"]),
+            team_id=str(body["team_id"]),
+            channel=str(body.get("channel_id") or ""),
+            text=str(body.get("text") or ""),
+            response_url=str(body.get("response_url") or ""),
+        )
+    )
+    ack() if taken else ack(answers.NOT_TAKEN)
