@@ -1,4 +1,4 @@
-"""/livez, /readyz and /metrics on a port of their own. Whether the parts are well is asked of them, not decided here."""
+"""/livez, /readyz and /metrics on a port of their own. Whether the parts are well is asked of them."""
 
 from __future__ import annotations
 

@@ -213,8 +213,8 @@ def _back_to_ready(tools: Tools, sending: Request, error: Throttled | NotSent, n
     ).turned(State.APPROVED, at=now, trouble=replace(trouble_of(error, sending.plan), next_step=""))
     with tools.store.write() as connection:
         requests.turn_attempt(connection, sending.id, attempt.number, "sending", "ready", now)
-        detail = {"number": attempt.number, "why": type(error).__name__}
-        save_turn(connection, sending, again, now, Event("not sent, tried again", BOT, sending.id, detail))
+        event = Event("not sent, tried again", BOT, sending.id, {"number": attempt.number, "why": type(error).__name__})
+        save_turn(connection, sending, again, now, event)
 
 
 def _no_longer_paused(tools: Tools, request: Request, group: TaskGroup) -> None:

