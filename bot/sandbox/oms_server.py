@@ -156,7 +156,7 @@ class OmsStandIn:
     def _drop(self, request: web.Request, note: str) -> web.StreamResponse:
         self._note(request, 0, note)
         if request.transport is not None:
-            request.transport.abort()  # type: ignore[attr-defined]
+            request.transport.abort()
         return web.Response(status=500)
 
     def _note(self, request: web.Request, status: int, note: str) -> None:

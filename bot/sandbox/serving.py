@@ -24,6 +24,10 @@ class ServerThread:
         self.port = 0
 
     @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 

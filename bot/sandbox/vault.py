@@ -9,10 +9,11 @@ import os
 import secrets
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import IO, Any
 
 import aiohttp
 import hvac
@@ -45,6 +46,8 @@ class SandboxVault:
         self._journal = journal
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._unseal_key = ""
+        self._has_unseal_key = threading.Event()
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._forward)
         self.server = ServerThread(app)
@@ -69,11 +72,12 @@ class SandboxVault:
                 f"-dev-listen-address=127.0.0.1:{self._port}",
                 f"-dev-root-token-id={self.root_token}",
             ],
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")},
         )
         self.server.start()
+        threading.Thread(target=self._read_output, args=(self._process.stdout,), daemon=True).start()
         self._wait_until_up()
         root = self.as_root()
         root.sys.enable_auth_method("approle")
@@ -106,6 +110,18 @@ class SandboxVault:
 
     def seal(self) -> None:
         self.as_root().sys.seal()
+
+    def unseal(self) -> None:
+        """Opens it again, with the key that a development server prints as it starts."""
+        if not self._has_unseal_key.wait(START_SECONDS):
+            raise TimeoutError("the Vault API server did not print its unseal key")
+        self.as_root().sys.submit_unseal_key(self._unseal_key)
+
+    def _read_output(self, output: IO[bytes]) -> None:
+        for line in output:
+            if line.startswith(b"Unseal Key:"):
+                self._unseal_key = line.split(b":", 1)[1].strip().decode()
+                self._has_unseal_key.set()
 
     def stop_process(self) -> None:
         if self._process is not None:
@@ -158,7 +174,7 @@ class SandboxVault:
         except aiohttp.ClientError:
             self._journal.write("vault", request.method, request.path, 0, "no answer")
             if request.transport is not None:
-                request.transport.abort()  # type: ignore[attr-defined]
+                request.transport.abort()
             return web.Response(status=502)
 
 

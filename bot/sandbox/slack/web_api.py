@@ -1,0 +1,193 @@
+"""The methods of the Web API that the bot may call, each as strict as Slack: tokens, scopes, sizes, rates, states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
+from bot.sandbox.slack.world import ApiError, Json, OpenView, Workspace
+
+TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
+
+
+@dataclass
+class _Bucket:
+    """A rate limit: so many at once, so many a second."""
+
+    capacity: float
+    per_second: float
+    left: float
+    at: datetime
+
+    def take(self, now: datetime) -> None:
+        self.left = min(self.capacity, self.left + (now - self.at).total_seconds() * self.per_second)
+        self.at = now
+        if self.left < 1:
+            raise ApiError("ratelimited", retry_after=1)
+        self.left -= 1
+
+
+class WebApi:
+    """Answers one call at a time."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._buckets: dict[str, _Bucket] = {}
+        self._scheduled: set[str] = set()
+        self._methods: dict[str, tuple[str | None, Callable[[Json], Json]]] = {
+            "auth.test": (None, self._auth_test),
+            "bots.info": ("users:read", self._bots_info),
+            "users.info": ("users:read", self._users_info),
+            "usergroups.users.list": ("usergroups:read", self._usergroups_users_list),
+            "chat.postMessage": ("chat:write", self._post_message),
+            "chat.update": ("chat:write", self._update),
+            "chat.getPermalink": (None, self._permalink),
+            "chat.scheduleMessage": ("chat:write", self._schedule),
+            "chat.deleteScheduledMessage": ("chat:write", self._delete_scheduled),
+            "views.open": (None, self._views_open),
+        }
+
+    def call(self, method: str, token: str | None, arguments: Json) -> Json:
+        """The answer without its `ok`.
+
+        Raises:
+            ApiError: Slack's own error name.
+        """
+        if method == "apps.connections.open":
+            if token != w.APP_TOKEN:
+                raise ApiError("not_allowed_token_type" if token == w.BOT_TOKEN else "invalid_auth")
+            return {}
+        if token is None:
+            raise ApiError("not_authed")
+        if token != w.BOT_TOKEN:
+            raise ApiError("invalid_auth")
+        found = self._methods.get(method)
+        if found is None:
+            raise ApiError("unknown_method")
+        scope, answer = found
+        if scope is not None and scope not in self.workspace.scopes:
+            raise ApiError("missing_scope")
+        with self.workspace.lock:
+            return answer(arguments)
+
+    def _limit(self, key: str, capacity: float, per_second: float) -> None:
+        now = self.workspace.now()
+        self._buckets.setdefault(key, _Bucket(capacity, per_second, capacity, now)).take(now)
+
+    def _auth_test(self, _: Json) -> Json:
+        return {
+            "url": "https://sandbox.slack.com/",
+            "team": "Sandbox",
+            "user": "taskgroup-bot",
+            "team_id": w.TEAM_ID,
+            "user_id": w.BOT_USER_ID,
+            "bot_id": w.BOT_ID,
+            "is_enterprise_install": False,
+        }
+
+    def _bots_info(self, arguments: Json) -> Json:
+        if arguments.get("bot") != w.BOT_ID:
+            raise ApiError("bot_not_found")
+        return {"bot": {"id": w.BOT_ID, "app_id": w.APP_ID, "user_id": w.BOT_USER_ID, "deleted": False}}
+
+    def _users_info(self, arguments: Json) -> Json:
+        self._limit("users.info", 100, 100 / 60)
+        user = self.workspace.users.get(str(arguments.get("user")))
+        if user is None:
+            raise ApiError("user_not_found")
+        return {"user": user}
+
+    def _usergroups_users_list(self, arguments: Json) -> Json:
+        self._limit("usergroups.users.list", 20, 20 / 60)
+        users = self.workspace.groups.get(str(arguments.get("usergroup")))
+        if users is None:
+            raise ApiError("no_such_subteam")
+        return {"users": users}
+
+    def _post_message(self, arguments: Json) -> Json:
+        channel = self.workspace.channel_for_post(str(arguments.get("channel") or ""))
+        text, blocks = self._said(arguments, TEXT_CHARACTERS)
+        self._limit(f"post {channel.id}", 5, 1)
+        thread_ts = arguments.get("thread_ts")
+        if thread_ts is not None:
+            try:
+                self.workspace.message(channel.id, str(thread_ts))
+            except ApiError:
+                raise ApiError("thread_not_found") from None
+        posted = self.workspace.add_message(channel.id, w.BOT_USER_ID, text, blocks, thread_ts)
+        return {"channel": channel.id, "ts": posted.ts, "message": {"text": text}}
+
+    def _update(self, arguments: Json) -> Json:
+        channel = self.workspace.channels.get(str(arguments.get("channel")))
+        if channel is None:
+            raise ApiError("channel_not_found")
+        if channel.archived:
+            raise ApiError("is_archived")
+        text, blocks = self._said(arguments, UPDATE_CHARACTERS)
+        posted = self.workspace.message(channel.id, str(arguments.get("ts")))
+        if posted.user != w.BOT_USER_ID:
+            raise ApiError("cant_update_message")
+        self._limit("chat.update", 50, 50 / 60)
+        posted.text, posted.blocks, posted.edits = text, blocks, posted.edits + 1
+        return {"channel": channel.id, "ts": posted.ts, "text": text}
+
+    def _said(self, arguments: Json, most: int) -> tuple[str, list[Json]]:
+        text = str(arguments.get("text") or "")
+        blocks = _parsed(arguments.get("blocks")) or []
+        if not text and not blocks:
+            raise ApiError("no_text")
+        if len(text) > most:
+            raise ApiError("msg_too_long")
+        problems = problems_of_blocks(blocks)
+        if problems:
+            raise ApiError("invalid_blocks", problems)
+        return text, blocks
+
+    def _permalink(self, arguments: Json) -> Json:
+        channel, ts = str(arguments.get("channel")), str(arguments.get("message_ts"))
+        self.workspace.message(channel, ts)
+        return {"permalink": f"https://sandbox.slack.com/archives/{channel}/p{ts.replace('.', '')}", "channel": channel}
+
+    def _schedule(self, arguments: Json) -> Json:
+        channel = self.workspace.channel_for_post(str(arguments.get("channel") or ""))
+        if int(arguments.get("post_at") or 0) <= self.workspace.now().timestamp():
+            raise ApiError("time_in_past")
+        number = f"Q{len(self._scheduled) + 1:08d}"
+        self._scheduled.add(number)
+        return {"channel": channel.id, "scheduled_message_id": number, "post_at": arguments["post_at"]}
+
+    def _delete_scheduled(self, arguments: Json) -> Json:
+        number = str(arguments.get("scheduled_message_id"))
+        if number not in self._scheduled:
+            raise ApiError("invalid_scheduled_message_id")
+        self._scheduled.remove(number)
+        return {}
+
+    def _views_open(self, arguments: Json) -> Json:
+        view = _parsed(arguments.get("view"))
+        problems = problems_of_view(view)
+        trigger_id = str(arguments.get("trigger_id") or "")
+        self.workspace.use_trigger(trigger_id)
+        if "view_too_large" in problems:
+            raise ApiError("view_too_large")
+        if problems:
+            raise ApiError("invalid_arguments", problems)
+        view_id = f"V{len(self.workspace.views) + 1:08d}{trigger_id[-6:].upper()}"
+        opened = OpenView(view_id, self.workspace.presser_of(trigger_id), view)
+        self.workspace.views[view_id] = opened
+        return {"view": view | {"id": view_id, "team_id": w.TEAM_ID, "app_id": w.APP_ID}}
+
+
+def _parsed(value: Any) -> Any:
+    """Forms carry JSON as text."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ApiError("invalid_arguments", ["not JSON"]) from None
+    return value
