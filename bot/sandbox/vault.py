@@ -44,7 +44,7 @@ class SandboxVault:
         self.delay_seconds = delay_seconds
         self.root_token = f"s.{secrets.token_hex(12)}"
         self._journal = journal
-        self._port = _free_port()
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._unseal_key = ""
         self._has_unseal_key = threading.Event()
@@ -195,7 +195,8 @@ def _note(path: str) -> str:
     return ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that is free just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

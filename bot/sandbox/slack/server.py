@@ -112,13 +112,13 @@ class SlackStandIn:
         if status is not None:
             self._journal.write("slack", "POST", method, status, "switched on in the sandbox")
             headers = {"Retry-After": "1"} if status == 429 else {}
-            body = {"ok": False, "error": "ratelimited" if status == 429 else "internal_error"}
-            return web.json_response(body, status=status, headers=headers)
+            said = {"ok": False, "error": "ratelimited" if status == 429 else "internal_error"}
+            return web.json_response(said, status=status, headers=headers)
         try:
             answer = self.api.call(method, token, arguments)
         except ApiError as error:
             self._journal.write("slack", "POST", method, 429 if error.retry_after else 200, error.code)
-            body = {"ok": False, "error": error.code}
+            body: Json = {"ok": False, "error": error.code}
             if error.messages:
                 body["response_metadata"] = {"messages": error.messages}
             if error.retry_after is not None:

@@ -1,0 +1,38 @@
+"""`taskgroup-bot sandbox`: opens the town, starts the bot in it, then plays the story or serves the page."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from bot.sandbox.desk import add_desk
+from bot.sandbox.play import play
+from bot.sandbox.town import Town
+
+
+def run(port: int, is_play: bool) -> int:
+    """The exit code: 0, or 1 when something did not start or a part of the story did not happen."""
+    town = Town(0 if is_play else port)
+    if not is_play:
+        add_desk(town)
+    try:
+        town.open()
+        town.start_bot()
+        return play(town) if is_play else _serve_page(town)
+    except (RuntimeError, OSError) as error:
+        click.echo(f"The sandbox did not start: {error}", err=True)
+        return 1
+    finally:
+        town.close()
+
+
+def _serve_page(town: Town) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    click.echo(f"The sandbox is at {town.slack.server.url}  (Ctrl-C ends it)")
+    click.echo("Type the command as alice, then act as carol and press Approve.")
+    stopping.wait()
+    return 0

@@ -1,0 +1,174 @@
+"""All stand-ins together, and the real `serve` as a process of its own between them.
+
+The sandbox shows it, `--play` and the tests act in it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import requests
+
+from bot.sandbox import oms_world
+from bot.sandbox.journal import Journal
+from bot.sandbox.oms_server import OmsStandIn
+from bot.sandbox.oms_world import demo_world
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.acting import Acting
+from bot.sandbox.slack.server import SlackStandIn
+from bot.sandbox.slack.world import demo_workspace
+from bot.sandbox.vault import SandboxVault, free_port
+
+READY_SECONDS = 20.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Town:
+    """Slack, OMS and Vault on loopback ports, and the bot that serves them.
+
+    Arguments:
+        port: of Slack's stand-in and the page; 0 takes a free one.
+        database_url: of the bot; a SQLite file of its own by default.
+        two_identities: the bot has a second Vault identity for the release of keys.
+    """
+
+    def __init__(
+        self, port: int = 0, database_url: str | None = None, *, two_identities: bool = False, settings: str = ""
+    ) -> None:
+        self.journal = Journal()
+        self.world = demo_world(utc_now)
+        self.oms = OmsStandIn(self.world, self.journal)
+        self.vault = SandboxVault(self.journal)
+        self.workspace = demo_workspace(utc_now)
+        self.slack = SlackStandIn(self.workspace, self.journal, port)
+        self.people = Acting(self.slack)
+        self.directory = Path(tempfile.mkdtemp(prefix="taskgroup-bot-"))
+        self.database_url = database_url or f"sqlite:///{self.directory / 'bot.sqlite'}"
+        self.ops_port = free_port()
+        self.faults_on: set[str] = set()
+        self.more_environment: dict[str, str] = {}
+        self._two_identities = two_identities
+        self._settings = settings
+        self._bots: list[subprocess.Popen[bytes]] = []
+        self.log_path = self.directory / "bot.log"
+
+    def open(self) -> Town:
+        """Starts the stand-ins."""
+        self.slack.server.start()
+        self.oms.server.start()
+        self.vault.start()
+        (self.directory / "bot.toml").write_text(self._bot_toml(), encoding="utf-8")
+        return self
+
+    def close(self) -> None:
+        """Ends the bot and the stand-ins."""
+        for bot in self._bots:
+            if bot.poll() is None:
+                bot.kill()
+            bot.wait(timeout=10)
+        self.slack.server.stop()
+        self.oms.server.stop()
+        self.vault.stop()
+
+    def environment(self) -> dict[str, str]:
+        """What the bot is started with."""
+        standing = self.vault.login("standing" if self._two_identities else "bot")
+        found = {
+            "PATH": os.environ.get("PATH", ""),
+            "SLACK_BOT_TOKEN": w.BOT_TOKEN,
+            "SLACK_APP_TOKEN": w.APP_TOKEN,
+            "SLACK_API_URL": self.slack.api_url,
+            "VAULT_ADDR": self.vault.url,
+            "VAULT_ROLE_ID": standing.role_id,
+            "VAULT_SECRET_ID": standing.secret_id,
+            "DATABASE_URL": self.database_url,
+            "BOT_CONFIG": str(self.directory / "bot.toml"),
+            "PORT": "0",
+            "OPS_PORT": str(self.ops_port),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if self._two_identities:
+            release = self.vault.login("release")
+            found |= {"VAULT_RELEASE_ROLE_ID": release.role_id, "VAULT_RELEASE_SECRET_ID": release.secret_id}
+        return found | self.more_environment
+
+    def start_bot(self, ops_port: int | None = None) -> subprocess.Popen[bytes]:
+        """Starts the real bot, and returns when it is ready.
+
+        Raises:
+            RuntimeError: it ended, or was not ready in time; with the end of its log.
+        """
+        environment = self.environment()
+        port = ops_port or self.ops_port
+        environment["OPS_PORT"] = str(port)
+        with self.log_path.open("ab") as log:
+            bot = subprocess.Popen(
+                [sys.executable, "-m", "bot", "serve"], env=environment, stdout=log, stderr=log, cwd=self.directory
+            )
+        self._bots.append(bot)
+        deadline = time.monotonic() + READY_SECONDS
+        with requests.Session() as session:
+            session.trust_env = False
+            while time.monotonic() < deadline and bot.poll() is None:
+                try:
+                    if session.get(f"http://127.0.0.1:{port}/readyz", timeout=1).status_code == 200:
+                        return bot
+                except requests.exceptions.RequestException:
+                    pass
+                time.sleep(0.02)
+        raise RuntimeError(f"the bot did not become ready:\n{self.log()[-3000:]}")
+
+    def stop_bot(self) -> int:
+        """SIGTERM to the newest bot; its exit code."""
+        self._bots[-1].send_signal(signal.SIGTERM)
+        return self._bots[-1].wait(timeout=15)
+
+    def kill_bot(self) -> None:
+        """SIGKILL to the newest bot."""
+        self._bots[-1].kill()
+        self._bots[-1].wait(timeout=10)
+
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8") if self.log_path.exists() else ""
+
+    def wait_until(self, holds: Callable[[], bool], timeout_seconds: float = 15.0, what: str = "it") -> None:
+        """Returns as soon as something holds.
+
+        Raises:
+            TimeoutError: it did not come to hold; with the end of the bot's log.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        while not holds():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what} did not come about in {timeout_seconds:.0f} s\n{self.log()[-3000:]}")
+            time.sleep(0.01)
+
+    def _bot_toml(self) -> str:
+        return f"""
+command = "/resume-taskgroup"
+
+[projects.media]
+region = "{oms_world.REGION}"
+project_id = "{oms_world.PROJECT_ID}"
+channel = "{w.MIGRATIONS}"
+requesters = ["*"]
+approvers = ["{w.CAROL}", "{w.APPROVERS_GROUP}"]
+oms_url = "{self.oms.server.url}"
+{self._settings}
+[projects.media.vault]
+mount = "secret"
+caller = "oms/media/caller"
+source = "oms/media/source"
+destination = "oms/media/destination"
+"""
