@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 
@@ -17,6 +18,8 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
+
+T = TypeVar("T")
 
 DATE = re.compile(r"<!date\^\d+\^[^|]*\|([^>]*)>")
 
@@ -106,7 +109,7 @@ class _Story:
         found = (c for c in self._town.journal.since() if c.service == "vault" and "/data/" in c.path)
         return [call for call in found if not call.path.endswith("/caller")]
 
-    def _wait(self, what: str, holds: Callable[[], object], timeout_seconds: float = 15) -> object:
+    def _wait(self, what: str, holds: Callable[[], T], timeout_seconds: float = 15) -> T:
         """
         Raises:
             DidNotHappen: it did not come to hold in time.
@@ -115,7 +118,7 @@ class _Story:
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
-                found = holds()
+                found: T | None = holds()
             except IndexError:
                 found = None
             if found:

@@ -42,7 +42,7 @@ class SandboxVault:
 
     def __init__(self, journal: Journal, delay_seconds: float = 0.0) -> None:
         self.delay_seconds = delay_seconds
-        self.root_token = f"s.{secrets.token_hex(12)}"
+        self.root_token = f"root-{secrets.token_hex(12)}"
         self._journal = journal
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
