@@ -56,9 +56,15 @@ def due_at(request: Request) -> datetime | None:
         case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:
             return _after_sight(request, attempt.sent_at, SETTLE_EVERY) if sight else attempt.sent_at
         case State.ACCEPTED | State.MOVING if attempt is not None and attempt.answered_at is not None:
-            return _after_sight(request, attempt.answered_at, FOLLOW_EVERY)
+            fresh = request.state is State.ACCEPTED and _seen(request) - attempt.answered_at < STILL_PAUSED_FOR
+            # Whether it really moves is what people wait for: until then it is looked at more often.
+            return _after_sight(request, attempt.answered_at, SETTLE_EVERY if fresh else FOLLOW_EVERY)
         case _:
             return None
+
+
+def _seen(request: Request) -> datetime:
+    return request.sight.at if request.sight is not None else request.asked_at
 
 
 def _after_sight(request: Request, since: datetime, every: timedelta) -> datetime:

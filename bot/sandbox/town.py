@@ -6,6 +6,7 @@ The sandbox shows it, `--play` and the tests act in it.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,6 +81,7 @@ class Town:
         self.slack.server.stop()
         self.oms.server.stop()
         self.vault.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def environment(self) -> dict[str, str]:
         """What the bot is started with."""

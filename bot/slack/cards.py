@@ -170,7 +170,8 @@ def history(request: Request) -> str:
     decision = request.decision
     if decision is not None:
         word = {State.DENIED: "denied", State.CANCELLED: "cancelled"}.get(request.state, "approved")
-        parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}")
+        why = f", because: {plain(decision.reason, 500)}" if decision.reason else ""
+        parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}{why}")
     if request.reason:
         parts.append(f"reason: {plain(request.reason, 500)}")
     if request.sight is not None:

@@ -108,7 +108,7 @@ def _follow(tools: Tools, request: Request, claim: Claim) -> Result:
     now = tools.now()
     new = outcome.followed(request, group, now)
     if not _is_worth_showing(request, new):
-        return Finished(now + FOLLOW_EVERY)
+        return Finished(now + (SETTLE_EVERY if new.state is State.ACCEPTED else FOLLOW_EVERY))
     with tools.store.write() as connection:
         events = []
         if new.state is not request.state:

@@ -12,6 +12,7 @@ from bot.request.model import Request, State, Vote
 from bot.request.policy import Person, why_not_reader
 from bot.request.votes import Counted, Refused, Turned, Verdict
 from bot.slack import answers
+from bot.slack.words import plain
 from bot.store import claims, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
@@ -99,8 +100,8 @@ def _write_down(
         if vote is not None:
             events.append(Event("quorum", "bot", request.id, {"people": people}))
     if turned.state is State.DENIED:
-        text = f"{answers.stands(turned)} Reason: {turned.decision.reason}" if turned.decision else ""
         if turned.decision and turned.decision.reason:
+            text = f"{answers.stands(turned)} Reason: {plain(turned.decision.reason)}"
             outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
     save_turn(connection, request, turned, now, *events)
     if turned.state is not State.APPROVED or turned.start_at is not None:

