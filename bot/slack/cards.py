@@ -58,7 +58,7 @@ def progress_line(request: Request) -> str:
     """The bar, the percentage and the amounts; only what OMS told, with when it told it."""
     progress = request.sight.progress if request.sight else request.group.progress
     share = percent(progress)
-    shown = f"`{bar(share)}`  *{share} %*" if share is not None else "Size not known yet"
+    shown = f"{bar(share)}  *{share} %*" if share is not None else "Size not known yet"
     parts = [part for part in (_amount(progress), _objects(progress)) if part]
     line = f"{shown}     {' · '.join(parts)}"
     return f"{line} · paused" if request.state in (State.PENDING, State.PAUSED_AGAIN) else line

@@ -24,7 +24,7 @@ from bot.work.tools import Tools
 
 ANSWERS_SERVE_FOR = timedelta(minutes=30)
 NOTICES_WAIT_FOR = timedelta(days=1)
-LOOK_AT_CHANNEL_EVERY = timedelta(seconds=30)
+LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
 
 
 def show_now(tools: Tools, request_id: str) -> None:

@@ -99,10 +99,9 @@ def _write_down(
         events.append(Event("attempt opened", message.person, request.id, {"number": turned.attempt.number}))
         if vote is not None:
             events.append(Event("quorum", "bot", request.id, {"people": people}))
-    if turned.state is State.DENIED:
-        if turned.decision and turned.decision.reason:
-            text = f"{answers.stands(turned)} Reason: {plain(turned.decision.reason)}"
-            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
+    if turned.state is State.DENIED and turned.decision and turned.decision.reason:
+        text = f"{answers.stands(turned)} Reason: {plain(turned.decision.reason)}"
+        outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
     save_turn(connection, request, turned, now, *events)
     if turned.state is not State.APPROVED or turned.start_at is not None:
         return False

@@ -1,0 +1,112 @@
+"""Clicks that cannot be right change nothing; clicks that land twice count once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from tests.support.story import ask, buttons, is_told, says, starts
+
+
+def at_once(*doing: Callable[[], object]) -> None:
+    """Runs them at the same moment, each in a thread of its own."""
+    barrier = threading.Barrier(len(doing))
+
+    def run(one: Callable[[], object]) -> None:
+        barrier.wait()
+        one()
+
+    threads = [threading.Thread(target=run, args=(one,)) for one in doing]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def test_the_same_click_delivered_twice_is_one_vote_and_one_put(town: Town) -> None:
+    card = ask(town)
+    trigger = town.workspace.new_trigger(w.CAROL)
+    at_once(*[lambda: town.people.press(w.CAROL, card, "approve", trigger_id=trigger)] * 2)
+    says(town, card, "Accepted by OMS")
+    assert len(starts(town)) == 1
+
+
+def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(town: Town) -> None:
+    card = ask(town)
+    at_once(
+        lambda: town.people.press(w.CAROL, card, "approve"),
+        lambda: town.people.press(w.DAVE, card, "approve"),
+    )
+    says(town, card, "Accepted by OMS")
+    town.wait_until(
+        lambda: any("decided already" in text for one in (w.CAROL, w.DAVE) for text in town.workspace.told(one))
+    )
+    assert len(starts(town)) == 1
+
+
+def test_two_processes_on_postgresql_send_one_put(new_town: Callable[..., Town], postgres: object) -> None:
+    from bot.sandbox.vault import free_port
+    from tests.support.postgres import Postgres
+
+    assert isinstance(postgres, Postgres)
+    town = new_town(database_url=postgres.new_database())
+    town.start_bot()
+    town.start_bot(ops_port=free_port())
+    town.wait_until(lambda: town.slack.connections == 2, what="two connections")
+    card = ask(town)
+    at_once(
+        lambda: town.people.press(w.CAROL, card, "approve"),
+        lambda: town.people.press(w.DAVE, card, "approve"),
+        lambda: town.people.press(w.CAROL, card, "approve"),
+        lambda: town.people.press(w.DAVE, card, "approve"),
+    )
+    says(town, card, "Resumed, moving")
+    assert len(starts(town)) == 1
+    assert len(town.workspace.of(w.MIGRATIONS)) == 1
+
+
+def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(town: Town) -> None:
+    card = ask(town)
+    copy = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
+    town.people.press(w.CAROL, copy, "approve")
+    is_told(town, w.CAROL, "a copy of the card")
+    says(town, copy, "A copy of the card")
+    assert buttons(copy) == []
+    assert buttons(card) == ["approve", "deny", "cancel"]
+    assert not starts(town)
+
+
+def test_a_forged_value_names_no_request(town: Town) -> None:
+    card = ask(town)
+    for value in ("R-00000000", "../../x", "", "R-" + "A" * 5000):
+        forged = [{"type": "button", "action_id": "approve", "block_id": "decide", "value": value}]
+        town.people.press(w.CAROL, card, "approve", actions=forged)
+    is_told(town, w.CAROL, "no such request")
+    assert not starts(town)
+
+
+def test_a_payload_of_another_team_or_app_changes_nothing(town: Town) -> None:
+    card = ask(town)
+    town.people.press(w.CAROL, card, "approve", team={"id": "T0ELSEWHER"})
+    is_told(town, w.CAROL, "does not come from the workspace")
+    town.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    town.people.type(w.BOB, "help", team_id="T0ELSEWHER")
+    is_told(town, w.BOB, "does not come from the workspace")
+    assert buttons(card) == ["approve", "deny", "cancel"]
+    assert not starts(town)
+
+
+def test_an_answer_address_that_is_not_slacks_is_never_called(town: Town) -> None:
+    card = ask(town)
+    town.people.press(w.BOB, card, "approve", response_url=f"{town.oms.server.url}/steal")
+    town.people.press(w.BOB, card, "approve")
+    is_told(town, w.BOB, "not among those who decide")
+    assert not any("steal" in call.path for call in town.journal.since())
+
+
+def test_ten_thousand_characters_get_one_sentence(town: Town) -> None:
+    town.people.type(w.ALICE, "x" * 10_000)
+    is_told(town, w.ALICE, "10,000 characters")
+    assert town.workspace.of(w.MIGRATIONS) == []

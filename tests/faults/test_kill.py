@@ -1,0 +1,101 @@
+"""kill -9 at the worst moments, then a restart: nothing acknowledged is lost, and no second PUT is sent."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+
+from bot.sandbox.oms_server import Hold
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from tests.support.story import ask, buttons, is_told, says, starts, the_card
+
+
+def test_killed_right_after_the_ack_the_request_is_asked_all_the_same(town: Town) -> None:
+    town.slack.outage.answers["users.info"] = [500] * 50
+    ack = town.people.type(w.ALICE, f"{NIGHTLY_IMAGES} network is back")
+    assert ack.failure is None
+    town.kill_bot()
+    assert town.workspace.of(w.MIGRATIONS) == []
+    town.slack.outage.answers.clear()
+    town.start_bot()
+    the_card(town)
+    is_told(town, w.ALICE, "Asked.")
+
+
+def test_killed_while_the_put_is_under_way_the_group_tells_and_no_second_put_is_sent(
+    new_town: Callable[..., Town], database_url: str
+) -> None:
+    town = new_town(database_url=database_url)
+    town.start_bot()
+    card = ask(town)
+    hold = Hold(threading.Event(), threading.Event())
+    town.oms.fault("start", hold)
+    town.people.press(w.CAROL, card, "approve")
+    assert hold.reached.wait(10)
+    town.kill_bot()
+    hold.released.set()
+    town.start_bot()
+    # On PostgreSQL the dead one's claim runs out first: 20 s.
+    says(town, card, "Resumed, moving", 45)
+    assert len(starts(town)) == 1
+
+
+def test_killed_between_the_answer_and_its_commit_no_second_put_is_sent(town: Town) -> None:
+    card = ask(town)
+    hold = Hold(threading.Event(), threading.Event())
+    town.oms.fault("start", hold)
+    town.people.press(w.CAROL, card, "approve")
+    assert hold.reached.wait(10)
+    database = sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)
+    # Nobody can commit while this transaction is open: the answer arrives and cannot be written down.
+    database.execute("BEGIN IMMEDIATE")
+    hold.released.set()
+    town.wait_until(lambda: len(starts(town)) == 1, what="the answer to the PUT")
+    town.kill_bot()
+    database.execute("ROLLBACK")
+    states = database.execute("SELECT state FROM attempts").fetchall()
+    database.close()
+    assert states == [("sending",)]
+    town.start_bot()
+    says(town, card, "Resumed, moving")
+    assert len(starts(town)) == 1
+
+
+def test_killed_with_a_card_to_be_posted_it_is_posted_after_the_restart(town: Town) -> None:
+    town.slack.outage.answers["chat.postMessage"] = [500] * 50
+    town.people.type(w.ALICE, NIGHTLY_IMAGES)
+    is_told(town, w.ALICE, "the card is not in")
+    town.kill_bot()
+    town.slack.outage.answers.clear()
+    town.start_bot()
+    card = the_card(town)
+    assert buttons(card) == ["approve", "deny", "cancel"]
+
+
+def test_killed_with_a_card_to_be_edited_it_is_edited_after_the_restart(town: Town) -> None:
+    card = ask(town)
+    town.slack.outage.answers["chat.update"] = [500] * 50
+    town.people.press(w.ALICE, card, "cancel")
+    town.journal.wait_for(lambda call: call.path == "chat.update" and call.status == 500)
+    town.kill_bot()
+    assert buttons(card) == ["approve", "deny", "cancel"]
+    town.slack.outage.answers.clear()
+    town.start_bot()
+    says(town, card, "Cancelled")
+    assert buttons(card) == []
+
+
+def test_sigterm_ends_it_in_time_even_when_oms_hangs(town: Town) -> None:
+    card = ask(town)
+    hold = Hold(threading.Event(), threading.Event())
+    town.oms.fault("start", hold)
+    town.people.press(w.CAROL, card, "approve")
+    assert hold.reached.wait(10)
+    assert town.stop_bot() == 0
+    hold.released.set()
+    town.start_bot()
+    says(town, card, "Resumed, moving")
+    assert len(starts(town)) == 1
