@@ -5,6 +5,7 @@ Both give what comes to the same Bolt app. What listens in it is left to `bot.ha
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -51,15 +52,25 @@ def new_app(token: Secret, api_url: str, signing_secret: Secret | None, who: Aut
         # Waiting for the ack by polling costs 10 ms.
         process_before_response=True,
         raise_error_for_unhandled_request=False,
+        # Below errors it writes bodies down, and warns of settings that are meant.
+        logger=_quiet_logger("bot.slack.bolt", logging.ERROR),
         request_verification_enabled=True,
     )
+
+
+def _quiet_logger(name: str, level: int) -> logging.Logger:
+    logger = logging.getLogger(name)
+    logger.setLevel(level)
+    return logger
 
 
 class SocketTransport:
     """Socket Mode."""
 
     def __init__(self, app: App, app_token: Secret) -> None:
-        self._handler = SocketModeHandler(app, app_token.reveal())
+        self._handler = SocketModeHandler(
+            app, app_token.reveal(), logger=_quiet_logger("bot.slack.socket", logging.WARNING)
+        )
 
     def start(self) -> None:
         self._handler.connect()  # type: ignore[no-untyped-call]

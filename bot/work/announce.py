@@ -41,7 +41,7 @@ def show_now(tools: Tools, request_id: str) -> None:
         _show(tools, request_id)
     except PostingFault:
         with tools.store.write() as connection:
-            claims.postpone(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
+            claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
         raise
     with tools.store.write() as connection:
         claims.release(connection, claim, tools.owner)
