@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from slack_sdk.models.views import View
 
 from bot.handlers.door import Door
 from bot.request.command import MAX_REASON_CHARACTERS, NotUnderstood, parse
-from bot.request.ids import is_request_id
+from bot.request.ids import as_group_id, group_id_in_url, is_request_id
 from bot.request.votes import DENY_REASON_CHARACTERS
 from bot.slack import answers
 from bot.store.inbox import Kind, Message
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_FORM = "request_form"
 DENY_FORM = "deny_form"
+NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
 
 
 def open_request_form(client: WebClient, trigger_id: str) -> None:
@@ -87,11 +89,15 @@ def register(app: App, door: Door, command: str) -> None:
         if not door.is_ours(body):
             ack(response_action="errors", errors={"group": answers.NOT_OURS})
             return
-        reason = " ".join(_typed(body, "reason").split())
-        text = f"{_typed(body, 'group').strip()} {reason}".strip()
+        group, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
+        group_id = as_group_id(group) or group_id_in_url(group)
+        if group_id is None:
+            ack(response_action="errors", errors={"group": NOT_A_GROUP_ID})
+            return
+        text = f"{group_id} {html.escape(reason, quote=False)}".strip()
         understood = parse(text, command)
         if isinstance(understood, NotUnderstood):
-            ack(response_action="errors", errors={"group": understood.sentence.replace("`", "")})
+            ack(response_action="errors", errors={"reason": understood.sentence.replace("`", "")})
             return
         if door.take(_message(body, Kind.ASK, text=text)):
             ack()

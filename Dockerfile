@@ -1,0 +1,26 @@
+# The image of the bot: no build tools, no root, state under /data.
+FROM python:3.11-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv --without-pip /opt/bot
+COPY requirements.lock ./
+# The pinned versions first: they change less often than the bot. Test and sandbox tools are left out.
+COPY pyproject.toml README.md LICENSE ./
+COPY bot ./bot
+RUN pip --python /opt/bot/bin/python install --no-cache-dir --constraint requirements.lock .
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --home-dir /data --create-home bot
+COPY --from=build /opt/bot /opt/bot
+ENV PATH=/opt/bot/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DATABASE_URL=sqlite:////data/taskgroup-bot.sqlite \
+    BOT_CONFIG=/etc/taskgroup-bot/bot.toml
+USER 10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 3000 3001
+HEALTHCHECK --interval=15s --timeout=3s --start-period=10s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('OPS_PORT', '3001')}/livez\", timeout=2)"]
+ENTRYPOINT ["taskgroup-bot"]
+CMD ["serve"]

@@ -1,0 +1,20 @@
+"""A real browser in front of the sandbox's page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, sync_playwright
+
+
+@contextmanager
+def open_page(url: str, width: int = 1300, height: int = 900) -> Iterator[Page]:
+    """The page in headless Chromium: Debian's where there is one, else Playwright's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": height})
+        page.goto(url)
+        yield page
+        browser.close()
