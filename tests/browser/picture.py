@@ -17,7 +17,7 @@ def main() -> None:
     try:
         town.open()
         town.start_bot()
-        with open_page(town.slack.server.url, width=1180) as page:
+        with open_page(town.slack.server.url, width=1400) as page:
             page.get_by_role("button", name="Send").click()
             card = page.locator("article.message")
             card.locator(".block-header").wait_for()
