@@ -1,0 +1,224 @@
+"""Over a socket: what was sent is told apart from what was not, and every shape of error is read."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.oms.catalogue import CATALOGUE, explain
+from bot.oms.client import Oms, new_session
+from bot.oms.errors import NotSent, Refused, Throttled, Unanswered, Unreadable, read_answer
+from bot.oms.taskgroup import StartKeys, start_body
+from bot.redaction import Secret
+from bot.request.group import GroupStatus
+from bot.sandbox import oms_world as ow
+from bot.sandbox.journal import Journal
+from bot.sandbox.oms_server import Answer, Drop, OmsStandIn
+from bot.sandbox.oms_world import NIGHTLY_IMAGES, Group, demo_world
+
+KEYS = StartKeys(Secret(ow.SOURCE_AK), Secret(ow.SOURCE_SK), Secret(ow.DESTINATION_AK), Secret(ow.DESTINATION_SK))
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def client(url: str, secret_key: str = ow.SECRET_KEY, read_seconds: float = 5) -> Oms:
+    auth = AccessKeyAuth(AccessKey(Secret(ow.ACCESS_KEY), Secret(secret_key)), ow.PROJECT_ID, utc_now)
+    return Oms(url, ow.PROJECT_ID, auth, new_session(), connect_seconds=1, read_seconds=read_seconds)
+
+
+@pytest.fixture
+def oms() -> Iterator[OmsStandIn]:
+    stand_in = OmsStandIn(demo_world(utc_now), Journal())
+    stand_in.server.start()
+    yield stand_in
+    stand_in.server.stop()
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[[bytes], str]]:
+    """A server that answers one request with exactly these bytes, and closes."""
+    listeners: list[socket.socket] = []
+
+    def serve(answer: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def run() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield serve
+    for listener in listeners:
+        listener.close()
+
+
+def test_a_group_is_shown_as_it_is(oms: OmsStandIn) -> None:
+    group = client(oms.server.url).show(NIGHTLY_IMAGES)
+    assert (group.status, group.source.cloud_type, group.source.bucket) == (GroupStatus.PAUSED, "AWS", "photos-prod")
+    assert (group.progress.complete_bytes, group.progress.total_objects) == (4_000_000_000, 1000)
+
+
+def test_a_start_is_accepted_though_its_answer_is_empty(oms: OmsStandIn) -> None:
+    accepted = client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert accepted.huawei_request_id
+    assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
+
+
+def test_all_groups_are_listed_page_by_page_each_once(oms: OmsStandIn) -> None:
+    for number in range(250):
+        group_id = f"2b2b2b2b-0000-4000-8000-{number:012d}"
+        oms.world.groups[group_id] = Group(group_id, f"group {number}", ow.PAUSED)
+    listed = [group.group_id for group in client(oms.server.url).groups()]
+    assert sorted(listed) == sorted(oms.world.groups)
+    assert all(group.status is GroupStatus.PAUSED for group in client(oms.server.url).groups(GroupStatus.PAUSED))
+
+
+def test_a_refusal_carries_its_code_words_and_request_id(oms: OmsStandIn) -> None:
+    oms.world.may_start = False
+    with pytest.raises(Refused) as refused:
+        client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
+    answer = refused.value.answer
+    assert (answer.http_status, answer.code, answer.message) == (403, "OMS.0072", "Insufficient permission.")
+    assert answer.huawei_request_id
+
+
+def test_a_wrong_secret_key_is_a_refused_signature(oms: OmsStandIn) -> None:
+    with pytest.raises(Refused) as refused:
+        client(oms.server.url, "wrong").show(NIGHTLY_IMAGES)
+    assert refused.value.answer.code == "APIG.0301"
+
+
+def test_429_says_how_long_to_wait(oms: OmsStandIn) -> None:
+    oms.fault("start", Answer(429, "APIG.0308", retry_after=7), Answer(429, "APIG.0308"))
+    for seconds in (7, None):
+        with pytest.raises(Throttled) as throttled:
+            client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
+        assert throttled.value.retry_after_seconds == seconds
+
+
+def test_after_a_5xx_or_a_broken_connection_nobody_knows(oms: OmsStandIn) -> None:
+    oms.fault("start", Answer(503, "APIG.0601"), Drop(done=False), Drop(done=True))
+    for _ in range(3):
+        with pytest.raises(Unanswered):
+            client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
+
+
+def test_a_refused_connection_or_unknown_host_sent_nothing() -> None:
+    for url in ("http://127.0.0.1:9", "http://no-such-host.invalid"):
+        with pytest.raises(NotSent):
+            client(url).start(NIGHTLY_IMAGES, start_body(KEYS))
+
+
+def test_no_answer_in_time_is_unanswered() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(Unanswered, match="in time"):
+        client(f"http://127.0.0.1:{listener.getsockname()[1]}", read_seconds=0.2).start(NIGHTLY_IMAGES, b"{}")
+
+
+def test_a_redirect_is_not_followed_with_the_keys(raw: Callable[[bytes], str], oms: OmsStandIn) -> None:
+    url = raw(f"HTTP/1.1 307 Go\r\nLocation: {oms.server.url}/steal\r\nContent-Length: 0\r\n\r\n".encode())
+    with pytest.raises(Refused) as refused:
+        client(url).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert refused.value.answer.code == "HTTP 307"
+    assert oms.world.groups[NIGHTLY_IMAGES].starts == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><h1>Bad gateway</h1></html>",
+        b"{",
+        b"[" * 100_000,
+        b"null",
+        b'{"status": 3}',
+        b'{"group_id": "g", "status": 42}',
+    ],
+)
+def test_a_success_that_is_no_group_is_unreadable(raw: Callable[[bytes], str], body: bytes) -> None:
+    url = raw(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+    with pytest.raises(Unreadable):
+        client(url).show(NIGHTLY_IMAGES)
+
+
+def test_an_endless_answer_is_cut_off(raw: Callable[[bytes], str]) -> None:
+    url = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n" + b" " * 5_000_000)
+    with pytest.raises(Unreadable, match="more than"):
+        client(url).show(NIGHTLY_IMAGES)
+
+
+def test_netrc_and_proxies_have_no_say(
+    oms: OmsStandIn, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / ".netrc").write_text("machine 127.0.0.1 login eve password eve\n")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NETRC", str(home / ".netrc"))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    assert client(oms.server.url).show(NIGHTLY_IMAGES).group_id == NIGHTLY_IMAGES
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"error_code": "OMS.0064", "error_msg": "Invalid.", "error_detail": "field x"}, "OMS.0064", "Invalid."),
+        (
+            {"error_code": "APIGW.0301", "error_msg": "ak:HST3AAAABBBB,err", "request_id": "r"},
+            "APIG.0301",
+            "ak:[hidden],err",
+        ),
+        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, "401", "wrong"),
+        ({"errorCode": "IAM.0062", "errorMsg": "password"}, "IAM.0062", "password"),
+        ({"code": "X.1", "message": "m"}, "X.1", "m"),
+        ({"something": "else"}, "HTTP 400", ""),
+        ([1, 2], "HTTP 400", ""),
+    ],
+)
+def test_every_shape_of_error_body_is_read(body: object, code: str, message: str) -> None:
+    answer = read_answer(400, {}, json.dumps(body).encode())
+    assert (answer.code, answer.message) == (code, message)
+
+
+def test_an_html_error_is_its_visible_words() -> None:
+    assert read_answer(502, {}, b"<html><style>x{}</style><b>Bad</b> gateway</html>").message == "Bad gateway"
+
+
+@pytest.mark.parametrize("code", sorted(CATALOGUE))
+def test_every_code_has_a_sentence_a_side_and_a_next_step(code: str) -> None:
+    meaning = explain(code, 400)
+    assert meaning.sentence.endswith(".")
+    assert meaning.next_step.endswith(".")
+    paths = {"caller": "secret/c", "source": "secret/s", "destination": "secret/d"}
+    assert "{" not in meaning.next_step.format(**paths)
+
+
+def test_an_unknown_code_is_explained_by_its_status() -> None:
+    for status, words in (
+        (404, "does not find"),
+        (401, "identity"),
+        (403, "forbids"),
+        (500, "failed inside"),
+        (418, "refused"),
+    ):
+        assert words in explain("OMS.9999", status).sentence
+
+
+@pytest.mark.parametrize("name", ["src_ak", "src_sk", "dst_ak", "dst_sk"])
+def test_a_key_of_the_wrong_length_is_named_and_not_sent(name: str) -> None:
+    for value in ("", "x" * 101):
+        with pytest.raises(ValueError, match=name):
+            start_body(replace(KEYS, **{name: Secret(value)}))

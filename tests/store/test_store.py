@@ -1,0 +1,212 @@
+"""What is committed stays, once, in order, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.request.model import State
+from bot.store import claims, inbox, outbox, requests, tables
+from bot.store.audit import Broken, Event, Verified, append, verify
+from bot.store.engine import DatabaseInUse, Store, open_store
+from bot.store.inbox import Kind, Message
+from bot.store.outbox import Notice, Way
+from tests.support.values import NOON, request
+
+ASKED = Event("asked", "UALICE00", "R-00000001")
+
+
+def add(store: Store, number: int = 1) -> None:
+    with store.write() as connection:
+        requests.add(connection, request(number=number), ASKED, NOON)
+
+
+def test_a_redelivery_is_the_same_row(store: Store) -> None:
+    message = Message(Kind.ASK, "trigger-1", "UALICE00", "T0TEST0001", text="x")
+    with store.write() as connection:
+        first = inbox.put(connection, message, "me", NOON)
+    with store.write() as connection:
+        assert inbox.put(connection, message, "me", NOON) is None
+    assert first is not None
+    with store.read() as connection:
+        assert inbox.get(connection, int(first.key)) == message
+
+
+def test_a_group_has_one_open_request(store: Store) -> None:
+    add(store)
+    with pytest.raises(requests.AlreadyOpen), store.write() as connection:
+        requests.add(connection, request(number=2), ASKED, NOON)
+    with store.write() as connection:
+        old = requests.lock(connection, "R-00000001")
+        assert old is not None
+        requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
+    add(store, 2)
+
+
+def test_a_request_comes_back_as_it_was_written(store: Store) -> None:
+    for number, state in enumerate(State, start=1):
+        written = replace(request(state, number), group=replace(request().group, group_id=f"g{number}"))
+        with store.write() as connection:
+            requests.add(connection, written, ASKED, NOON)
+        with store.read() as connection:
+            assert requests.get(connection, written.id) == written
+
+
+def test_who_comes_second_changes_nothing(store: Store) -> None:
+    add(store)
+    with store.read() as connection:
+        old = requests.get(connection, "R-00000001")
+    assert old is not None
+    with store.write() as connection:
+        requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
+    with pytest.raises(requests.Stale), store.write() as connection:
+        requests.save(connection, old, old.turned(State.DENIED, at=NOON), NOON)
+
+
+def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        requests.open_attempt(connection, "R-00000001", 1, NOON)
+    won: list[bool] = []
+    barrier = threading.Barrier(8)
+
+    def turn() -> None:
+        barrier.wait()
+        with store.write() as connection:
+            won.append(requests.turn_attempt(connection, "R-00000001", 1, "ready", "sending", NOON))
+
+    threads = [threading.Thread(target=turn) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 7 + [True]
+
+
+def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        assert len(claims.claim_due(connection, tables.cards, "one", NOON, 10)) == 1
+    with store.write() as connection:
+        assert claims.claim_due(connection, tables.cards, "two", NOON, 10) == []
+        # The lease is on the database's clock: it is turned back instead of waited for.
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+    with store.write() as connection:
+        [claim] = claims.claim_due(connection, tables.cards, "two", NOON, 10)
+        claims.finish(connection, replace(claim), "one", NOON)
+    with store.write() as connection:
+        assert claims.claim_due(connection, tables.cards, "three", NOON, 10) == [], "who lost a claim cannot free it"
+        claims.postpone(connection, claim, "two", NOON + timedelta(seconds=5))
+    with store.write() as connection:
+        [again] = claims.claim_due(connection, tables.cards, "three", NOON + timedelta(seconds=5), 10)
+    assert again.tries == 1
+
+
+def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) -> None:
+    with store.write() as connection:
+        for number in range(40):
+            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(number)), NOON)
+    taken: list[int | str] = []
+    barrier = threading.Barrier(4)
+
+    def take(owner: str) -> None:
+        barrier.wait()
+        while True:
+            with store.write() as connection:
+                found = claims.claim_due(connection, tables.notices, owner, NOON, 3)
+            if not found:
+                return
+            taken.extend(claim.key for claim in found)
+
+    threads = [threading.Thread(target=take, args=(f"o{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(set(taken))
+    assert len(taken) == 40
+
+
+def chain(store: Store, rows: int = 5) -> None:
+    with store.write() as connection:
+        for number in range(rows):
+            append(connection, Event(f"event {number}", "UALICE00", None, {"n": number}), NOON)
+
+
+def test_a_whole_chain_is_whole_and_contains_its_heads(store: Store) -> None:
+    chain(store)
+    with store.read() as connection:
+        found = verify(connection)
+    assert isinstance(found, Verified)
+    assert found.rows == 5
+    chain(store)
+    with store.read() as connection:
+        assert isinstance(verify(connection, found.head), Verified)
+        assert isinstance(verify(connection, "f" * 64), Broken)
+
+
+def test_the_database_refuses_to_change_the_chain(store: Store) -> None:
+    chain(store)
+    for change in ("UPDATE audit SET actor = 'x' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2"):
+        with pytest.raises(SQLAlchemyError, match="only ever added to"), store.write() as connection:
+            connection.execute(text(change))
+
+
+@pytest.mark.parametrize(
+    ("tampering", "first_bad"),
+    [
+        ("UPDATE audit SET actor = 'UEVE0000' WHERE seq = 3", 3),
+        ("UPDATE audit SET detail = '{\"n\":9}' WHERE seq = 1", 1),
+        ("DELETE FROM audit WHERE seq = 2", 2),
+        ("DELETE FROM audit WHERE seq = 5", 5),
+        ("UPDATE audit SET seq = 99 WHERE seq = 4", 4),
+    ],
+)
+def test_tampering_past_the_database_is_found_at_its_row(tmp_path: Path, tampering: str, first_bad: int) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
+    chain(store)
+    with store.write() as connection:
+        for trigger in ("update", "delete"):
+            connection.execute(text(f"DROP TRIGGER audit_refuses_{trigger}"))
+        connection.execute(text(tampering.replace(":", r"\:")))
+    with store.read() as connection:
+        found = verify(connection)
+    store.close()
+    assert isinstance(found, Broken)
+    assert found.seq == first_bad
+
+
+def test_writers_at_once_make_one_chain(store: Store) -> None:
+    threads = [threading.Thread(target=chain, args=(store, 10)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as connection:
+        assert isinstance(verify(connection), Verified)
+
+
+def test_sqlite_serves_one_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bot.sqlite'}"
+    first = open_store(url)
+    with pytest.raises(DatabaseInUse, match="another process"):
+        open_store(url)
+    open_store(url, exclusive=False).close()
+    first.close()
+    open_store(url).close()
+
+
+def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
+    message = Message(Kind.ASK, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
+    with store.write() as connection:
+        claim = inbox.put(connection, message, "me", NOON)
+        assert claim is not None
+        inbox.forget_address(connection, int(claim.key))
+    with store.read() as connection:
+        assert inbox.get(connection, int(claim.key)).response_url == ""

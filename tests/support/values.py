@@ -1,0 +1,65 @@
+"""Sample values: a paused group, a request for it, people."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bot.request.group import Destination, GroupStatus, Progress, Source, TaskGroup
+from bot.request.model import Attempt, Decision, KeyCheck, Plan, Policy, Request, Sight, State, Trouble, Verb
+from bot.request.policy import Person, Standing
+
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+TEAM = "T0TEST0001"
+GROUP_ID = "00878453-3402-4a86-9e2a-5d5217cd35b2"
+PLAN = Plan("media", "ap-southeast-3", "0" * 32, "https://oms.example", "secret", "caller", "source", "destination")
+POLICY = Policy(("*",), (("UCAROL00",),), self_approval=False)
+HALF = Progress(10_000_000_000, 4_000_000_000, 1000, 400)
+GROUP = TaskGroup(
+    GROUP_ID,
+    GroupStatus.PAUSED,
+    "PREFIX",
+    "nightly images",
+    Source("photos-prod", "AWS", "us-east-1"),
+    Destination("photos-archive", "ap-southeast-3", ""),
+    HALF,
+    False,
+    "SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE",
+    None,
+    None,
+)
+
+
+def person(user_id: str, *groups: str, standing: Standing = Standing.FULL, groups_known: bool = True) -> Person:
+    return Person(user_id, TEAM, standing, frozenset(groups), groups_known)
+
+
+def request(state: State = State.PENDING, number: int = 1, **changes: object) -> Request:
+    """A request as it is in this state, asked at noon by alice, decided by carol."""
+    pending = Request(
+        id=f"R-{number:08d}",
+        team_id=TEAM,
+        verb=Verb.RESUME,
+        plan=PLAN,
+        policy=POLICY,
+        channel="C0TEST0001",
+        group=GROUP,
+        keys=(KeyCheck("source", 7, ("ak", "sk")), KeyCheck("destination", None, None)),
+        requester="UALICE00",
+        reason="network is back",
+        asked_at=NOON,
+        expires_at=NOON + timedelta(hours=8),
+        state=State.PENDING,
+    )
+    if state is State.PENDING:
+        return replace(pending, **changes)  # type: ignore[arg-type]
+    decided = replace(
+        pending,
+        decision=Decision(("UCAROL00",), NOON),
+        attempt=Attempt(1, "UCAROL00", NOON, sent_at=NOON, answered_at=NOON, before=HALF),
+        sight=Sight(NOON, HALF, NOON),
+    )
+    trouble = None
+    if state in (State.NOT_STARTED, State.FAILED, State.PAUSED_AGAIN):
+        trouble = Trouble("OMS", "OMS.0072", "words", "It may not. Nothing was started.", "Grant it.", "abc123")
+    return replace(decided.turned(state, at=NOON, trouble=trouble), **changes)  # type: ignore[arg-type]

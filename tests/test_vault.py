@@ -1,0 +1,152 @@
+"""Against a real Vault API server: what may be read is asked without reading it, and tokens are given back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bot.identity import VaultAppRole, VaultToken
+from bot.redaction import Secret
+from bot.sandbox.journal import Journal
+from bot.sandbox.vault import SandboxVault
+from bot.vault import TokenKind, Vault
+from bot.vault_faults import FaultKind, VaultFault
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SandboxVault]:
+    vault = SandboxVault(Journal()).start()
+    root = vault.as_root()
+    root.secrets.kv.v1.create_or_update_secret("oms/media/source", {"ak": "a", "sk": "s"}, mount_point="kv1")
+    root.sys.create_or_update_policy("kv1", 'path "kv1/oms/media/*" {\n  capabilities = ["read"]\n}')
+    root.sys.create_or_update_policy("data-only", 'path "secret/data/oms/media/*" {\n  capabilities = ["read"]\n}')
+    for name in ("kv1", "data-only"):
+        root.auth.approle.create_or_update_approle(name, token_policies=[name], token_ttl="20m", token_type="service")
+    yield vault
+    vault.stop()
+
+
+def as_role(server: SandboxVault, role: str, release: str | None = None) -> Vault:
+    login = server.login(role)
+    other = server.login(release) if release else None
+    return Vault(
+        server.url,
+        VaultAppRole(login.role_id, Secret(login.secret_id)),
+        VaultAppRole(other.role_id, Secret(other.secret_id)) if other else None,
+    )
+
+
+def test_a_check_tells_version_and_keys_and_reads_nothing(server: SandboxVault) -> None:
+    before = len(server._journal.since())
+    check = as_role(server, "bot").check("secret", "oms/media/source")
+    assert (check.version, check.keys) == (1, ("ak", "sk"))
+    assert not any("/data/" in call.path for call in server._journal.since(before))
+
+
+def test_without_metadata_rights_the_keys_are_not_checked(server: SandboxVault) -> None:
+    check = as_role(server, "data-only").check("secret", "oms/media/source")
+    assert (check.version, check.keys) == (None, None)
+
+
+def test_kv_version_1_is_found_out_and_read(server: SandboxVault) -> None:
+    vault = as_role(server, "kv1")
+    check = vault.check("kv1", "oms/media/source")
+    assert (check.version, check.keys) == (None, None)
+    session = vault.open_release()
+    assert session.read("kv1", "oms/media/source").values["sk"].reveal() == "s"
+    assert session.close()
+
+
+def test_what_is_not_allowed_not_there_or_deleted_is_told_apart(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    with pytest.raises(VaultFault, match="does not let the bot read secret/other") as forbidden:
+        vault.check("secret", "other")
+    assert forbidden.value.kind is FaultKind.FORBIDDEN
+    with pytest.raises(VaultFault, match="nothing at secret/oms/media/nothing") as missing:
+        vault.check("secret", "oms/media/nothing")
+    assert missing.value.kind is FaultKind.MISSING
+    server.write("oms/media/gone", {"ak": "a", "sk": "b"})
+    server.as_root().secrets.kv.v2.delete_latest_version_of_secret("oms/media/gone", mount_point="secret")
+    with pytest.raises(VaultFault) as gone:
+        vault.check("secret", "oms/media/gone")
+    assert gone.value.kind is FaultKind.MISSING
+
+
+def test_each_release_is_a_login_of_its_own_that_is_given_back(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    first, second = vault.open_release(), vault.open_release()
+    assert first.kind is TokenKind.LOGIN
+    assert first.accessor != second.accessor
+    root = server.as_root()
+    assert root.lookup_token(first.accessor, accessor=True)["data"]["accessor"] == first.accessor
+    assert first.close()
+    with pytest.raises(Exception, match="invalid accessor"):
+        root.lookup_token(first.accessor, accessor=True)
+    second.close()
+
+
+def test_with_two_identities_the_standing_one_cannot_read_the_keys(server: SandboxVault) -> None:
+    vault = as_role(server, "standing", "release")
+    assert vault.check("secret", "oms/media/source").keys == ("ak", "sk")
+    with pytest.raises(VaultFault) as refused:
+        vault.read("secret", "oms/media/source")
+    assert refused.value.kind is FaultKind.FORBIDDEN
+    session = vault.open_release()
+    with pytest.raises(VaultFault):
+        session.read("secret", "oms/media/caller")
+    assert session.read("secret", "oms/media/source").version == 1
+    session.close()
+
+
+def test_a_standing_token_makes_a_child_for_the_release(server: SandboxVault) -> None:
+    root = server.as_root()
+    made = root.auth.token.create(policies=["bot"], ttl="10m")["auth"]
+    session = Vault(server.url, VaultToken(Secret(made["client_token"]))).open_release()
+    # The bot's policy does not let it make tokens: then the standing one is used, and never revoked.
+    assert session.kind is TokenKind.STANDING
+    assert session.read("secret", "oms/media/source").version == 1
+    assert session.close()
+    assert root.lookup_token(made["client_token"])["data"]["accessor"] == made["accessor"], "the parent stays"
+    child = Vault(server.url, VaultToken(Secret(server.root_token))).open_release()
+    assert child.kind is TokenKind.CHILD
+    child.close()
+
+
+def test_a_token_that_ran_out_is_replaced_by_a_new_login(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    assert vault.read("secret", "oms/media/caller").values["ak"]
+    server.as_root().revoke_token(vault._standing.token)
+    assert vault.read("secret", "oms/media/caller").values["ak"]
+
+
+def test_a_refused_login_is_a_fault_for_a_person(server: SandboxVault) -> None:
+    vault = Vault(server.url, VaultAppRole("nobody", Secret("nothing")))
+    with pytest.raises(VaultFault, match="refuses the bot's login") as refused:
+        vault.check("secret", "oms/media/source")
+    assert refused.value.kind is FaultKind.LOGIN
+
+
+def test_a_vault_that_is_not_there_is_down() -> None:
+    vault = Vault("http://127.0.0.1:9", VaultAppRole("role", Secret("secret")))
+    with pytest.raises(VaultFault, match="does not answer") as down:
+        vault.open_release()
+    assert down.value.kind is FaultKind.DOWN
+
+
+def test_neither_the_environment_nor_netrc_says_who_the_bot_is(
+    server: SandboxVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT_TOKEN", server.root_token)
+    with pytest.raises(VaultFault):
+        as_role(server, "standing").read("secret", "oms/media/source")
+
+
+def test_sealed_is_told_as_sealed(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    server.seal()
+    with pytest.raises(VaultFault, match="Vault is sealed") as sealed:
+        vault.open_release()
+    assert sealed.value.kind is FaultKind.SEALED
+    server.unseal()
+    vault.open_release().close()

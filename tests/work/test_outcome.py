@@ -1,0 +1,78 @@
+"""What a look at the group says: moving only when something moved, failed with its reason, never more than is true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.request.group import ErrorReason, GroupStatus, Progress, TaskGroup
+from bot.request.model import State
+from bot.work.outcome import followed, settled
+from tests.support.values import GROUP, HALF, NOON, request
+
+SOON, MINUTE = NOON + timedelta(seconds=3), NOON + timedelta(seconds=60)
+
+
+def group(status: GroupStatus, **progress: int) -> TaskGroup:
+    return replace(GROUP, status=status, progress=replace(HALF, **progress))
+
+
+def test_a_running_status_alone_is_not_moving() -> None:
+    assert followed(request(State.ACCEPTED), group(GroupStatus.MONITORING), SOON).state is State.ACCEPTED
+
+
+def test_more_bytes_objects_or_skips_are_moving() -> None:
+    for more in ({"complete_bytes": 4_000_000_001}, {"success_objects": 401}, {"skipped_objects": 1}):
+        assert followed(request(State.ACCEPTED), group(GroupStatus.MONITORING, **more), SOON).state is State.MOVING
+
+
+def test_more_failed_objects_are_not_moving() -> None:
+    assert (
+        followed(request(State.ACCEPTED), group(GroupStatus.MONITORING, failed_objects=5), SOON).state is State.ACCEPTED
+    )
+
+
+def test_a_status_that_lags_is_not_paused_again() -> None:
+    seen = followed(request(State.ACCEPTED), group(GroupStatus.PAUSED), SOON)
+    assert seen.state is State.ACCEPTED
+    assert followed(seen, group(GroupStatus.PAUSED), MINUTE).state is State.NOT_STARTED
+
+
+def test_a_group_that_ran_and_is_paused_was_paused_again() -> None:
+    ran = followed(request(State.ACCEPTED), group(GroupStatus.MONITORING), SOON)
+    assert followed(ran, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
+    assert followed(request(State.MOVING), group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
+
+
+def test_a_failed_group_says_why_and_where_to_look() -> None:
+    failed = replace(group(GroupStatus.MIGRATION_FAILED), error=ErrorReason("TRF.0151", "Invalid AK/SK"))
+    seen = followed(request(State.MOVING), failed, SOON)
+    assert seen.state is State.FAILED
+    assert seen.trouble is not None
+    assert seen.trouble.code == "TRF.0151"
+    assert "secret/source" in seen.trouble.next_step
+    assert "press Retry" not in seen.trouble.next_step
+
+
+def test_an_unanswered_call_is_settled_by_the_group() -> None:
+    unknown = request(State.UNKNOWN)
+    assert settled(unknown, group(GroupStatus.PAUSED), SOON) is None
+    assert settled(unknown, group(GroupStatus.PAUSING), MINUTE) is None
+    for status, state in (
+        (GroupStatus.PAUSED, State.NOT_STARTED),
+        (GroupStatus.EXECUTING, State.ACCEPTED),
+        (GroupStatus.COMPLETED, State.DONE),
+        (GroupStatus.MIGRATION_FAILED, State.FAILED),
+        (GroupStatus.DELETED, State.FAILED),
+    ):
+        new = settled(unknown, group(status), MINUTE)
+        assert new is not None
+        assert new.state is state
+
+
+def test_a_done_group_is_done_whatever_it_was() -> None:
+    for state in (State.ACCEPTED, State.MOVING):
+        done = followed(request(state), group(GroupStatus.COMPLETED, complete_bytes=10_000_000_000), SOON)
+        assert done.state is State.DONE
+        assert done.sight is not None
+        assert done.sight.progress == Progress(10_000_000_000, 10_000_000_000, 1000, 400)
