@@ -5,6 +5,7 @@ The proxy notes methods and paths, never a body.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
@@ -155,6 +156,8 @@ class SandboxVault:
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        if self.delay_seconds:
+            await asyncio.sleep(self.delay_seconds)
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         try:
             async with (

@@ -1,0 +1,223 @@
+"""Measures what the README's users feel, each beside its yardstick: `python -m tests.bench.speed`.
+
+Prints figures; exits 1 when one is past its limit.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import hvac
+import psutil
+import requests
+from slack_sdk import WebClient
+
+from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.redaction import Secret
+from bot.sandbox import oms_world as ow
+from bot.sandbox.oms_world import PAUSED, Group
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from bot.sandbox.vault import free_port
+from tests.e2e.test_http import command, signed
+from tests.support.story import buttons
+
+ROUNDS, CLICKS = 100, 15
+DELAY_SECONDS = 0.02
+PLAIN_APP = """
+import sys
+from slack_bolt import App
+from slack_bolt.adapter.wsgi import SlackRequestHandler
+from slack_sdk import WebClient
+from waitress import serve
+app = App(client=WebClient(token="{token}", base_url="{api}"), signing_secret="{secret}")
+@app.command("/resume-taskgroup")
+def only_ack(ack):
+    ack()
+serve(SlackRequestHandler(app), host="127.0.0.1", port={port}, threads=16)
+"""
+
+
+def milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.2f} ms"
+
+
+def median_post(town: Town, url: str, settle: Callable[[int], None]) -> float:
+    """The median time from sending a signed command to its acknowledgement."""
+    times = []
+    with requests.Session() as session:
+        for number in range(ROUNDS + 5):
+            body = command(town, "status R-00000000")
+            headers = signed(body)
+            begun = time.perf_counter()
+            answer = session.post(url, data=body, headers=headers, timeout=5)
+            taken = time.perf_counter() - begun
+            assert answer.status_code == 200, answer.text
+            if number >= 5:
+                times.append(taken)
+            settle(number)
+    return statistics.median(times)
+
+
+def measure_acks() -> bool:
+    town = Town().open()
+    port, plain_port = free_port(), free_port()
+    town.more_environment = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": w.SIGNING_SECRET, "PORT": str(port)}
+    plain = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            PLAIN_APP.format(token=w.BOT_TOKEN, api=town.slack.api_url, secret=w.SIGNING_SECRET, port=plain_port),
+        ],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        town.start_bot()
+        town.wait_until(lambda: _listens(plain_port), what="the plain app")
+
+        def answered(number: int) -> None:
+            # The work behind one command is over before the next comes, as between two people's commands.
+            town.wait_until(lambda: len(town.workspace.told(w.ALICE)) > number, what="the answer")
+
+        # The bot's answers go through a rate limit of people looked up: 100 at once.
+        town.slack.api._buckets.clear()
+        ours = median_post(town, f"http://127.0.0.1:{port}/slack/events", answered)
+        theirs = median_post(town, f"http://127.0.0.1:{plain_port}/slack/events", lambda _: None)
+    finally:
+        plain.kill()
+        plain.wait()
+        town.close()
+    print(f"durable ack, median of {ROUNDS}:  ours {milliseconds(ours)}   ", end="")
+    print(f"a default Bolt app that only acks {milliseconds(theirs)}   ratio {ours / theirs:.2f} (limit 0.25)")
+    return ours <= theirs / 4
+
+
+def _listens(port: int) -> bool:
+    try:
+        requests.get(f"http://127.0.0.1:{port}/", timeout=1)
+    except requests.exceptions.RequestException:
+        return False
+    return True
+
+
+def new_groups(town: Town, first: int) -> list[str]:
+    ids = [f"3c3c3c3c-0000-4000-8000-{number:012d}" for number in range(first, first + CLICKS)]
+    for group_id in ids:
+        town.world.groups[group_id] = Group(group_id, "measured", PAUSED, bytes_per_second=10_000_000_000)
+    return ids
+
+
+def clicks_to_puts(town: Town, first: int) -> list[float]:
+    """Seconds from each deciding click to its PUT at OMS."""
+    times = []
+    for group_id in new_groups(town, first):
+        town.slack.api._buckets.clear()
+        town.people.type(w.ALICE, group_id)
+
+        def posted(group_id: str = group_id) -> bool:
+            return any(group_id in one.text and buttons(one) for one in town.workspace.of(w.MIGRATIONS))
+
+        town.wait_until(posted, what="the card")
+        card = next(one for one in town.workspace.of(w.MIGRATIONS) if group_id in one.text)
+        town.wait_until(lambda: not _busy(town), what="quiet")
+        begun = datetime.now(UTC)
+        town.people.press(w.CAROL, card, "approve")
+        put = town.journal.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
+        times.append((put.at - begun).total_seconds())
+        town.wait_until(lambda card=card: "Done" in card.text, 20, "the end")  # type: ignore[misc]
+    return times
+
+
+def _busy(town: Town) -> bool:
+    calls = town.journal.since()
+    return bool(calls) and (datetime.now(UTC) - calls[-1].at).total_seconds() < 0.15
+
+
+def bare_script(town: Town, first: int) -> list[float]:
+    """The same requests in the same order, by a script that does nothing else."""
+    login = town.vault.login("bot")
+    slack = WebClient(token=w.BOT_TOKEN, base_url=town.slack.api_url)
+    session = requests.Session()
+    session.trust_env = False
+    key = AccessKey(Secret(ow.ACCESS_KEY), Secret(ow.SECRET_KEY))
+    auth = AccessKeyAuth(key, ow.PROJECT_ID, lambda: datetime.now(UTC))
+    base = f"{town.oms.server.url}/v2/{ow.PROJECT_ID}/taskgroups"
+    times = []
+    for group_id in new_groups(town, first):
+        town.slack.api._buckets.clear()
+        begun = datetime.now(UTC)
+        slack.users_info(user=w.CAROL)
+        session.get(f"{base}/{group_id}", auth=auth, timeout=5).json()
+        vault = hvac.Client(url=town.vault.url)
+        vault.auth.approle.login(login.role_id, login.secret_id)
+        source = vault.adapter.get("/v1/secret/data/oms/media/source").json()["data"]["data"]
+        destination = vault.adapter.get("/v1/secret/data/oms/media/destination").json()["data"]["data"]
+        vault.auth.token.revoke_self()
+        body = (
+            f'{{"src_ak":"{source["ak"]}","src_sk":"{source["sk"]}",'
+            f'"dst_ak":"{destination["ak"]}","dst_sk":"{destination["sk"]}"}}'
+        ).encode()
+        headers = {"Content-Type": "application/json"}
+        session.put(f"{base}/{group_id}/start", data=body, headers=headers, auth=auth, timeout=5).raise_for_status()
+        put = town.journal.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
+        times.append((put.at - begun).total_seconds())
+    return times
+
+
+def measure_clicks() -> bool:
+    well = True
+    for delay in (0.0, DELAY_SECONDS):
+        town = Town().open()
+        try:
+            town.start_bot()
+            town.oms.delay_seconds = town.vault.delay_seconds = town.slack.delay_seconds = delay
+            theirs = statistics.median(bare_script(town, 1000))
+            ours = statistics.median(clicks_to_puts(town, 0))
+        finally:
+            town.close()
+        print(f"deciding click to PUT, median of {CLICKS}, {milliseconds(delay)} in each outside call:  ", end="")
+        print(f"ours {milliseconds(ours)}   bare script {milliseconds(theirs)}   ", end="")
+        if delay:
+            print(f"ratio {ours / theirs:.2f} (limit 1.15)")
+            well = well and ours <= 1.15 * theirs
+        else:
+            print(f"{milliseconds(ours - theirs)} more (limit 10 ms)")
+            well = well and ours - theirs <= 0.010
+    return well
+
+
+def measure_start() -> bool:
+    town = Town().open()
+    try:
+        times, sizes = [], []
+        for _ in range(5):
+            begun = time.perf_counter()
+            bot = town.start_bot()
+            times.append(time.perf_counter() - begun)
+            sizes.append(psutil.Process(bot.pid).memory_info().rss)
+            town.stop_bot()
+    finally:
+        town.close()
+    print(f"serve, median of 5:  ready in {statistics.median(times):.2f} s (limit 2 s)   ", end="")
+    print(f"{statistics.median(sizes) / 1e6:.0f} MB (limit 100 MB)")
+    return statistics.median(times) <= 2 and statistics.median(sizes) < 100_000_000
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        kind = psutil.disk_partitions()
+        print(f"{psutil.cpu_count()} cores, Python {sys.version.split()[0]}, {Path(directory)}, {len(kind)} disks")
+    results = [measure_start(), measure_acks(), measure_clicks()]
+    sys.exit(0 if all(results) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The Slack stand-in refuses what Slack refuses: each strictness is broken through the real slack_sdk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+
+from bot.sandbox.journal import Journal
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.acting import Acting
+from bot.sandbox.slack.server import SlackStandIn
+from bot.sandbox.slack.world import demo_workspace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slack(clock: Clock) -> Iterator[SlackStandIn]:
+    stand_in = SlackStandIn(demo_workspace(clock), Journal())
+    stand_in.server.start()
+    yield stand_in
+    stand_in.server.stop()
+
+
+def client(slack: SlackStandIn, token: str = w.BOT_TOKEN) -> WebClient:
+    return WebClient(token=token, base_url=slack.api_url, retry_handlers=[])
+
+
+def refused(error: str, call: Any) -> None:
+    with pytest.raises(SlackApiError) as raised:
+        call()
+    assert raised.value.response["error"] == error
+
+
+def test_tokens_and_scopes(slack: SlackStandIn) -> None:
+    refused("invalid_auth", lambda: client(slack, "xoxb-wrong").auth_test())
+    refused("not_allowed_token_type", lambda: client(slack).apps_connections_open(app_token=w.BOT_TOKEN))
+    slack.workspace.scopes = frozenset({"chat:write"})
+    refused("missing_scope", lambda: client(slack).users_info(user=w.ALICE))
+    refused("unknown_method", lambda: client(slack).api_call("chat.nothing"))
+
+
+def test_channels(slack: SlackStandIn) -> None:
+    for channel, error in ((w.GENERAL, "not_in_channel"), (w.OLD, "is_archived"), ("C0NOWHERE1", "channel_not_found")):
+        refused(error, lambda channel=channel: client(slack).chat_postMessage(channel=channel, text="x"))
+
+
+def test_messages_that_are_not_there_or_not_ours(slack: SlackStandIn) -> None:
+    refused("message_not_found", lambda: client(slack).chat_update(channel=w.MIGRATIONS, ts="1.2", text="x"))
+    theirs = slack.workspace.add_message(w.MIGRATIONS, w.ALICE, "x", [], None)
+    refused("cant_update_message", lambda: client(slack).chat_update(channel=w.MIGRATIONS, ts=theirs.ts, text="y"))
+    refused("thread_not_found", lambda: client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x", thread_ts="1.2"))
+
+
+def test_sizes(slack: SlackStandIn) -> None:
+    ts = client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")["ts"]
+    refused("msg_too_long", lambda: client(slack).chat_update(channel=w.MIGRATIONS, ts=ts, text="x" * 4001))
+    refused("no_text", lambda: client(slack).chat_postMessage(channel=w.MIGRATIONS, text=""))
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    for blocks in (
+        [section] * 51,
+        [section | {"text": {"type": "mrkdwn", "text": "x" * 3001}}],
+        [section | {"fields": [section["text"]] * 11}],
+        [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}],
+        [{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}],
+        [{"type": "actions", "elements": []}],
+        [section | {"block_id": "a"}, section | {"block_id": "a"}],
+        [{"type": "nonsense"}],
+    ):
+        refused(
+            "invalid_blocks",
+            lambda blocks=blocks: client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x", blocks=blocks),
+        )
+
+
+def test_a_trigger_serves_once_for_three_seconds(slack: SlackStandIn, clock: Clock) -> None:
+    view = {
+        "type": "modal",
+        "callback_id": "x",
+        "title": {"type": "plain_text", "text": "x"},
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x"}}],
+    }
+    trigger = slack.workspace.new_trigger(w.ALICE)
+    client(slack).views_open(trigger_id=trigger, view=view)
+    refused("exchanged_trigger_id", lambda: client(slack).views_open(trigger_id=trigger, view=view))
+    late = slack.workspace.new_trigger(w.ALICE)
+    clock.time += timedelta(seconds=3.1)
+    refused("expired_trigger_id", lambda: client(slack).views_open(trigger_id=late, view=view))
+    refused("invalid_trigger_id", lambda: client(slack).views_open(trigger_id="made.up", view=view))
+    fresh = slack.workspace.new_trigger(w.ALICE)
+    long_title = view | {"title": {"type": "plain_text", "text": "x" * 25}}
+    refused("invalid_arguments", lambda: client(slack).views_open(trigger_id=fresh, view=long_title))
+
+
+def test_a_response_url_serves_five_times_for_thirty_minutes(slack: SlackStandIn, clock: Clock) -> None:
+    url = slack.answer_url(w.ALICE, w.MIGRATIONS)
+    assert [requests.post(url, json={"text": "x"}, timeout=5).status_code for _ in range(6)] == [200] * 5 + [404]
+    late = slack.answer_url(w.ALICE, w.MIGRATIONS)
+    clock.time += timedelta(minutes=31)
+    assert requests.post(late, json={"text": "x"}, timeout=5).status_code == 404
+
+
+def test_rates(slack: SlackStandIn, clock: Clock) -> None:
+    for _ in range(5):
+        client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")
+    with pytest.raises(SlackApiError) as raised:
+        client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")
+    assert raised.value.response.status_code == 429
+    assert raised.value.response.headers["Retry-After"] == "1"
+    clock.time += timedelta(seconds=1)
+    client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")
+
+
+def test_without_an_app_a_command_fails_at_once(slack: SlackStandIn) -> None:
+    assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed"
+    assert "dispatch_failed" in slack.workspace.told(w.ALICE)[0]
+
+
+def test_a_websocket_ticket_serves_once(slack: SlackStandIn) -> None:
+    url = client(slack).apps_connections_open(app_token=w.APP_TOKEN)["url"].replace("ws://", "http://")
+    assert requests.get(url, timeout=5).status_code == 400, "no WebSocket handshake"
+    assert requests.get(url, timeout=5).status_code == 404

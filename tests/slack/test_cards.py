@@ -1,0 +1,92 @@
+"""Every card, in every state, carries its ids, fits Slack's limits, and obeys nobody's text."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import slackblocks
+
+from bot.request.model import State
+from bot.request.policy import Refusal
+from bot.sandbox.slack.checks import problems_of_blocks
+from bot.slack.answers import turn_of_events, why_not
+from bot.slack.cards import card
+from bot.slack.words import bar, duration, plain, rate, size_of
+from tests.support.story import _texts
+from tests.support.values import GROUP, GROUP_ID, request
+
+NASTY = "<!channel> *bold* `code` <@U1|x> & _it_ ~no~ " + "x" * 3000
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_has_a_card_that_slack_takes(state: State) -> None:
+    said = card(request(state), ())
+    assert problems_of_blocks(list(said.blocks)) == []
+    text = "\n".join(_texts(list(said.blocks)))
+    assert GROUP_ID in text
+    assert "R-00000001" in text
+    assert GROUP_ID in said.text, "the sentence says it all, for notifications and screen readers"
+    assert len(said.text) <= 4000
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_what_can_be_done_has_a_button(state: State) -> None:
+    said = card(request(state), ())
+    found = [e["action_id"] for b in said.blocks if b["type"] == "actions" for e in b["elements"]]
+    expected = {State.PENDING: ["approve", "deny", "cancel"], State.NOT_STARTED: ["retry"]}
+    assert found == expected.get(state, [])
+    assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_nobodys_text_is_obeyed_or_breaks_the_card(state: State) -> None:
+    nasty = replace(GROUP, description=NASTY[:255], source=replace(GROUP.source, bucket=NASTY[:60]))
+    said = card(request(state, reason=NASTY[:500], group=nasty), ())
+    assert problems_of_blocks(list(said.blocks)) == []
+    for block in said.blocks:
+        if block["type"] == "header":
+            continue  # plain text there
+        for text in _texts(block):
+            assert "<!channel>" not in text or "confirm" in str(block)
+    assert "<!channel>" not in said.text
+
+
+def test_a_second_opinion_takes_the_texts_of_the_card() -> None:
+    for block in card(request(), ()).blocks:
+        if block["type"] == "section" and "text" in block:
+            slackblocks.SectionBlock(text=slackblocks.Text(block["text"]["text"]))
+        if block["type"] == "header":
+            slackblocks.HeaderBlock(text=block["text"]["text"])
+
+
+def test_a_card_warns_of_what_resuming_may_cost() -> None:
+    costly = replace(GROUP, restores_archives=True, overwrite_mode="FULL_OVERWRITE")
+    text = "\n".join(_texts(list(card(request(group=costly), ()).blocks)))
+    assert "archive restores" in text
+    assert "copied again and overwritten" in text
+
+
+def test_the_keys_that_were_not_checked_say_so() -> None:
+    text = "\n".join(_texts(list(card(request(), ()).blocks)))
+    assert "v7 (ak, sk)" in text
+    assert "(keys not checked)" in text
+
+
+@pytest.mark.parametrize("refusal", list(Refusal))
+def test_every_refusal_has_its_words(refusal: Refusal) -> None:
+    assert why_not(refusal, request(State.DONE)).endswith((".", ">"))
+
+
+def test_every_ended_state_is_told_in_the_thread() -> None:
+    for state in (State.DENIED, State.CANCELLED, State.EXPIRED, State.LAPSED, State.VOID, State.DONE, State.FAILED):
+        assert turn_of_events(request(state))
+
+
+def test_words() -> None:
+    assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; *​c*​"
+    assert size_of(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
+    assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
+    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["1 min", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+    assert bar(46).count("█") == 9
+    assert len(bar(100)) == len(bar(0)) == 20

@@ -1,0 +1,55 @@
+"""The house keeps its own rules: small modules, each opened by what it is for; nothing that is only half there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "bot").rglob("*.py"))
+MOST_LINES = 310
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_small_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(text))
+    assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", text)
+
+
+def test_secrets_are_opened_in_few_places() -> None:
+    openers = {str(path.relative_to(ROOT)) for path in MODULES if ".reveal()" in path.read_text(encoding="utf-8")}
+    assert openers == {
+        "bot/app.py",
+        "bot/cli.py",
+        "bot/doctor.py",
+        "bot/environment.py",
+        "bot/oms/auth.py",
+        "bot/oms/taskgroup.py",
+        "bot/redaction.py",
+        "bot/slack/transport.py",
+        "bot/vault.py",
+        "bot/work/release.py",
+    }
+
+
+def test_the_readme_shows_the_policies_that_the_tests_run_with() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for policy in (ROOT / "bot/sandbox/policies").glob("*.hcl"):
+        rules = re.sub(r"#.*\n|\n(?=\n)", "", policy.read_text(encoding="utf-8")).strip()
+        assert rules in readme, policy.name
+
+
+def test_every_dependency_says_what_it_is_for() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "[a-z][^"]*",?(.*)$', text.split("[project.scripts]")[0], re.MULTILINE)
+    assert listed
+    assert all(re.search(r"# \w", line) for line in listed), listed
+
+
+def test_the_lock_names_no_index() -> None:
+    assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
