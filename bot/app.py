@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import secrets
@@ -210,6 +211,9 @@ def serve(config: Config) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     service.start()
+    # What was loaded at the start stays: the collector need not walk through it again and again.
+    gc.collect()
+    gc.freeze()
     stopping.wait()
     log.info("stopping")
     threading.Thread(target=_stop_hard, daemon=True).start()

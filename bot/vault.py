@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import hvac
 import hvac.exceptions
 import requests
+from requests.adapters import HTTPAdapter
 
 from bot.identity import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 from bot.redaction import Secret
@@ -66,6 +67,13 @@ class Vault:
         self._release_identity = release_identity
         self._namespace = namespace
         self._ca = ca
+        # One session keeps the connections open; tokens are in the headers of single requests, never in it.
+        # Neither the environment nor ~/.netrc has a say in whom we trust or as whom we come.
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = ca or True
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=0, pool_maxsize=16))
         self._lock = threading.Lock()
         self._standing: Any = None
         self._kv_versions: dict[str, int] = {}
@@ -132,17 +140,13 @@ class Vault:
         return ReleaseSession(self, child, made["auth"]["accessor"], TokenKind.CHILD)
 
     def _client(self) -> Any:
-        session = requests.Session()
-        # Neither the environment nor ~/.netrc has a say in whom we trust or as whom we come.
-        session.trust_env = False
-        session.verify = self._ca or True
         return hvac.Client(
             url=self._address,
             token="",
             namespace=self._namespace,
             timeout=TIMEOUT_SECONDS,
             allow_redirects=False,
-            session=session,
+            session=self._session,
             verify=self._ca or True,
         )
 
@@ -254,7 +258,6 @@ class ReleaseSession:
             return False
         finally:
             self._client.token = ""
-            self._client.adapter.close()
         return True
 
 

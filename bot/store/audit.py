@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -68,29 +68,41 @@ def link_hash(seq: int, at: str, request_id: str | None, actor: str, event: str,
 
 
 def append(connection: Connection, event: Event, now: datetime) -> str:
-    """Adds one row to the chain within the caller's transaction, and gives its hash.
+    """Adds one row to the chain within the caller's transaction, and gives its hash."""
+    return append_all(connection, [event], now)
+
+
+def append_all(connection: Connection, events: Sequence[Event], now: datetime) -> str:
+    """Adds rows to the chain within the caller's transaction, in order, and gives the hash of the last.
 
     The update of the head comes first: it is the lock that keeps two writers from continuing the same row.
     """
-    seq = connection.execute(
-        update(audit_head).where(audit_head.c.id == 1).values(seq=audit_head.c.seq + 1).returning(audit_head.c.seq)
-    ).scalar_one()
-    previous = connection.execute(select(audit_head.c.hash).where(audit_head.c.id == 1)).scalar_one()
+    head = connection.execute(
+        update(audit_head)
+        .where(audit_head.c.id == 1)
+        .values(seq=audit_head.c.seq + len(events))
+        .returning(audit_head.c.seq, audit_head.c.hash)
+    ).one()
+    digest: str = head.hash
     at = now.astimezone(UTC).isoformat(timespec="microseconds")
-    detail = json.dumps(dict(event.detail), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    digest = link_hash(seq, at, event.request_id, event.actor, event.what, detail, previous)
-    connection.execute(
-        insert(audit).values(
-            seq=seq,
-            at=at,
-            request_id=event.request_id,
-            actor=event.actor,
-            event=event.what,
-            detail=detail,
-            previous=previous,
-            hash=digest,
+    rows = []
+    for seq, event in enumerate(events, start=head.seq - len(events) + 1):
+        detail = json.dumps(dict(event.detail), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        previous = digest
+        digest = link_hash(seq, at, event.request_id, event.actor, event.what, detail, previous)
+        rows.append(
+            {
+                "seq": seq,
+                "at": at,
+                "request_id": event.request_id,
+                "actor": event.actor,
+                "event": event.what,
+                "detail": detail,
+                "previous": previous,
+                "hash": digest,
+            }
         )
-    )
+    connection.execute(insert(audit), rows)
     connection.execute(update(audit_head).where(audit_head.c.id == 1).values(hash=digest))
     return digest
 

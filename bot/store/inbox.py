@@ -73,10 +73,11 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
     return None if added is None else Claim(inbox.name, added, 0)
 
 
-def get(connection: Connection, number: int) -> Message:
-    """The message of a row."""
-    row = connection.execute(select(inbox.c.kind, inbox.c.key, inbox.c.body).where(inbox.c.id == number)).one()
-    return Message(Kind(row.kind), row.key, **row.body)
+def get(connection: Connection, number: int) -> tuple[Message, datetime]:
+    """The message of a row, and when it came."""
+    columns = (inbox.c.kind, inbox.c.key, inbox.c.body, inbox.c.received_at)
+    row = connection.execute(select(*columns).where(inbox.c.id == number)).one()
+    return Message(Kind(row.kind), row.key, **row.body), row.received_at
 
 
 def forget_address(connection: Connection, number: int) -> None:
@@ -84,12 +85,6 @@ def forget_address(connection: Connection, number: int) -> None:
     body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
     if body.get("response_url"):
         connection.execute(update(inbox).where(inbox.c.id == number).values(body=body | {"response_url": ""}))
-
-
-def received_at(connection: Connection, number: int) -> datetime:
-    """When a message came."""
-    came: datetime = connection.execute(select(inbox.c.received_at).where(inbox.c.id == number)).scalar_one()
-    return came
 
 
 def mark_once(connection: Connection, key: str, mark: str) -> bool:

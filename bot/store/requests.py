@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.request.model import Request, Vote
 from bot.request.next_step import due_at
-from bot.store.audit import Event, append
+from bot.store.audit import Event, append, append_all
 from bot.store.tables import attempts, cards, requests, votes
 
 _ADAPTER = TypeAdapter(Request)
@@ -114,8 +114,8 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     if changed.rowcount != 1:
         raise Stale(old.id)
     connection.execute(update(cards).where(cards.c.request_id == old.id).values(due_at=now))
-    for event in events:
-        append(connection, event, now)
+    if events:
+        append_all(connection, events, now)
     return new
 
 

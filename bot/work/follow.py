@@ -37,7 +37,7 @@ def work(tools: Tools, claim: Claim) -> Result:
             case Step.LAPSE:
                 _end(tools, request, State.LAPSED)
             case Step.RELEASE:
-                release.advance(tools, request.id)
+                release.advance(tools, request)
             case Step.SETTLE:
                 return _settle(tools, request, claim)
             case Step.FOLLOW:

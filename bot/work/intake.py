@@ -36,7 +36,7 @@ def work(tools: Tools, claim: Claim) -> Result:
     """One row of the inbox."""
     number = int(claim.key)
     with tools.store.read() as connection:
-        message, received_at = inbox.get(connection, number), inbox.received_at(connection, number)
+        message, received_at = inbox.get(connection, number)
     try:
         match message.kind:
             case Kind.ASK:
@@ -62,7 +62,7 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
     if claim.tries > 0:
         return
     with tools.store.read() as connection:
-        message = inbox.get(connection, int(claim.key))
+        message, _ = inbox.get(connection, int(claim.key))
     text = f"The bot failed while working on this, and tries again. Reference {reference}."
     answer(tools, message, text, Event("fault", "bot", message.request_id or None, {"reference": reference}))
 

@@ -50,11 +50,12 @@ class _Stopped(Exception):
         self.trouble = trouble
 
 
-def advance(tools: Tools, request_id: str) -> None:
-    """Releases the keys of an approved request whose time has come, and sends the PUT."""
-    with tools.store.read() as connection:
-        request = requests.get(connection, request_id)
-    if request is None or next_step(request, tools.now()) is not Step.RELEASE or request.attempt is None:
+def advance(tools: Tools, request: Request) -> None:
+    """Releases the keys of an approved request whose time has come, and sends the PUT.
+
+    The caller has claimed the row; what it was when it was read is compared before anything is sent.
+    """
+    if next_step(request, tools.now()) is not Step.RELEASE or request.attempt is None:
         return
     if _settings_changed(tools, request):
         _turn(tools, request, request.turned(State.VOID, at=tools.now()), Event("void", BOT, request.id))

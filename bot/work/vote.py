@@ -5,6 +5,10 @@ A decision that opens an attempt goes straight on to the release of the keys, in
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from bot.request import votes
@@ -28,67 +32,61 @@ def work(tools: Tools, message: Message) -> None:
     Raises:
         SlackCannotBeAsked: who pressed is not known, so nothing was changed.
     """
-    with tools.store.read() as connection:
-        request = requests.get(connection, message.request_id)
-        card = outbox.get_card(connection, message.request_id)
-        earlier = requests.votes_of(connection, message.request_id) if request else []
-    if request is None or card is None:
-        _refuse(tools, message, None, answers.NO_SUCH_REQUEST, "no such request")
-        return
     person = tools.people.look_up(message.person)
-    if why_not_reader(request.policy, person) is not None and person.id != request.requester:
-        # Whoever is not listed learns nothing of the request, not even how it stands.
-        _decide(tools, message, request, None, person)
-        return
-    if (message.channel, message.message_ts) != (card.channel, card.ts):
-        _mark_copy(tools, message, request, card)
-        return
-    goes_on: bool | None = None
-    while goes_on is None:
-        people = {vote.person: tools.people.look_up(vote.person) for vote in earlier}
-        goes_on = _decide(tools, message, request, people, person)
-        with tools.store.read() as connection:
-            earlier = requests.votes_of(connection, request.id)
-    if goes_on:
-        release.advance(tools, request.id)
+    people: dict[str, Person] = {}
+    decided = _decide(tools, message, people, person)
+    while isinstance(decided, _LookUp):
+        people |= {user_id: tools.people.look_up(user_id) for user_id in decided.people}
+        decided = _decide(tools, message, people, person)
+    if decided is not None:
+        release.advance(tools, decided)
         with tools.store.write() as connection:
-            claims.release(connection, Claim(tables.requests.name, request.id, 0), tools.owner)
+            claims.release(connection, Claim(tables.requests.name, decided.id, 0), tools.owner)
 
 
-def _decide(
-    tools: Tools, message: Message, seen: Request, people: dict[str, Person] | None, person: Person
-) -> bool | None:
+@dataclass(frozen=True)
+class _LookUp:
+    """These have voted before, and are to be looked up before anything is decided."""
+
+    people: tuple[str, ...]
+
+
+def _decide(tools: Tools, message: Message, people: Mapping[str, Person], person: Person) -> Request | _LookUp | None:
     """Decides on the row as it is under its lock.
 
     Returns:
-        True when this worker is to go on with the release; None when somebody voted meanwhile who was not looked up.
+        The request when this worker is to go on with its release.
     """
     now = tools.now()
     with tools.store.write() as connection:
-        request = requests.lock(connection, seen.id)
-        if request is None:
-            return False
-        already = requests.votes_of(connection, request.id)
-        if message.kind is Kind.APPROVE and people is not None and any(vote.person not in people for vote in already):
+        request = requests.lock(connection, message.request_id)
+        card = outbox.get_card(connection, message.request_id)
+        if request is None or card is None:
+            _refuse(connection, tools, message, answers.NO_SUCH_REQUEST, "no such request")
             return None
-        verdict = _verdict(message, request, already, people or {}, person, tools)
+        if why_not_reader(request.policy, person) is None and _is_copy(message, card):
+            _mark_copy(connection, tools, message, request, card)
+            return None
+        already = requests.votes_of(connection, request.id)
+        unknown = tuple(vote.person for vote in already if vote.person not in people)
+        if message.kind is Kind.APPROVE and unknown:
+            return _LookUp(unknown)
+        verdict = _verdict(message, request, already, people, person, now)
         match verdict:
             case Refused(why):
-                text = answers.why_not(why, request)
-                _tell(connection, tools, message, text)
-                append(connection, _event(message, "refused", why.value), now)
-                return False
+                _refuse(connection, tools, message, answers.why_not(why, request), why.value)
+                return None
             case Counted(vote, _):
                 requests.add_vote(connection, request.id, vote)
-                requests.save(connection, request, request, now, _event(message, "approved"))
-                return False
+                requests.save(connection, request, request, now, _event(message, "approve"))
+                return None
             case Turned(turned, vote):
                 return _write_down(connection, tools, message, request, turned, vote)
 
 
 def _write_down(
     connection: Connection, tools: Tools, message: Message, request: Request, turned: Request, vote: Vote | None
-) -> bool:
+) -> Request | None:
     now = tools.now()
     if vote is not None:
         requests.add_vote(connection, request.id, vote)
@@ -96,22 +94,28 @@ def _write_down(
     if turned.state is State.APPROVED and turned.attempt is not None:
         requests.open_attempt(connection, request.id, turned.attempt.number, now)
         people = list(turned.decision.people) if turned.decision else []
-        events.append(Event("attempt opened", message.person, request.id, {"number": turned.attempt.number}))
-        if vote is not None:
-            events.append(Event("quorum", "bot", request.id, {"people": people}))
+        events.append(
+            Event(
+                "attempt opened", message.person, request.id, {"number": turned.attempt.number, "approved by": people}
+            )
+        )
     if turned.state is State.DENIED and turned.decision and turned.decision.reason:
         text = f"{answers.stands(turned)} Reason: {plain(turned.decision.reason)}"
         outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
-    save_turn(connection, request, turned, now, *events)
+    saved = save_turn(connection, request, turned, now, *events)
     if turned.state is not State.APPROVED or turned.start_at is not None:
-        return False
-    return claims.claim_one(connection, tables.requests, request.id, tools.owner)
+        return None
+    return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
 
 
 def _verdict(
-    message: Message, request: Request, already: list[Vote], people: dict[str, Person], person: Person, tools: Tools
+    message: Message,
+    request: Request,
+    already: Sequence[Vote],
+    people: Mapping[str, Person],
+    person: Person,
+    now: datetime,
 ) -> Verdict:
-    now = tools.now()
     match message.kind:
         case Kind.APPROVE:
             return votes.approve(request, already, people, person, now)
@@ -123,22 +127,21 @@ def _verdict(
             return votes.retry(request, person, now)
 
 
-def _mark_copy(tools: Tools, message: Message, request: Request, card: Card) -> None:
+def _is_copy(message: Message, card: Card) -> bool:
+    return (message.channel, message.message_ts) != (card.channel, card.ts)
+
+
+def _mark_copy(connection: Connection, tools: Tools, message: Message, request: Request, card: Card) -> None:
     text = answers.with_link("That was a copy of the card. Nothing was changed.", card.permalink)
-    _refuse(tools, message, request, text, "copy")
+    _refuse(connection, tools, message, text, "copy")
     if message.channel and message.message_ts:
-        notice = Notice(
-            Way.COPY, f"{message.channel} {message.message_ts}", announce.copy_text(request, card.permalink), request.id
-        )
-        with tools.store.write() as connection:
-            outbox.add_notice(connection, notice, tools.now())
+        address, says = f"{message.channel} {message.message_ts}", announce.copy_text(request, card.permalink)
+        outbox.add_notice(connection, Notice(Way.COPY, address, says, request.id), tools.now())
 
 
-def _refuse(tools: Tools, message: Message, request: Request | None, text: str, why: str) -> None:
-    with tools.store.write() as connection:
-        _tell(connection, tools, message, text)
-        detail = {"kind": message.kind.value, "why": why}
-        append(connection, Event("refused", message.person, request.id if request else None, detail), tools.now())
+def _refuse(connection: Connection, tools: Tools, message: Message, text: str, why: str) -> None:
+    _tell(connection, tools, message, text)
+    append(connection, _event(message, "refused", why), tools.now())
 
 
 def _tell(connection: Connection, tools: Tools, message: Message, text: str) -> None:
@@ -152,4 +155,4 @@ def _event(message: Message, what: str, why: str | None = None) -> Event:
         detail["why"] = why
     if message.kind is Kind.DENY and message.text:
         detail["reason"] = message.text[: votes.DENY_REASON_CHARACTERS]
-    return Event(what, message.person, message.request_id, detail)
+    return Event(what, message.person, message.request_id or None, detail)

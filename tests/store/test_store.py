@@ -35,7 +35,7 @@ def test_a_redelivery_is_the_same_row(store: Store) -> None:
         assert inbox.put(connection, message, "me", NOON) is None
     assert first is not None
     with store.read() as connection:
-        assert inbox.get(connection, int(first.key)) == message
+        assert inbox.get(connection, int(first.key)) == (message, NOON)
 
 
 def test_a_group_has_one_open_request(store: Store) -> None:
@@ -209,4 +209,4 @@ def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
         assert claim is not None
         inbox.forget_address(connection, int(claim.key))
     with store.read() as connection:
-        assert inbox.get(connection, int(claim.key)).response_url == ""
+        assert inbox.get(connection, int(claim.key))[0].response_url == ""

@@ -1,0 +1,52 @@
+"""The yardstick: the requests of one release, in the bot's order, by a script that does nothing else.
+
+Prints when it began each group. Arguments: Slack, OMS and Vault addresses, role id, secret id, group ids.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+
+import hvac
+import requests
+from slack_sdk import WebClient
+
+from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.redaction import Secret
+from bot.sandbox import oms_world as ow
+from bot.sandbox.slack import world as w
+
+
+def main() -> None:
+    slack_url, oms_url, vault_url, role_id, secret_id, *groups = sys.argv[1:]
+    slack = WebClient(token=w.BOT_TOKEN, base_url=slack_url)
+    session = requests.Session()
+    key = AccessKey(Secret(ow.ACCESS_KEY), Secret(ow.SECRET_KEY))
+    auth = AccessKeyAuth(key, ow.PROJECT_ID, lambda: datetime.now(UTC))
+    base = f"{oms_url}/v2/{ow.PROJECT_ID}/taskgroups"
+    for group_id in groups:
+        time.sleep(1)  # as long as between two clicks
+        print(datetime.now(UTC).isoformat())
+        slack.users_info(user=w.CAROL)
+        session.get(f"{base}/{group_id}", auth=auth, timeout=5).json()
+        vault = hvac.Client(url=vault_url)
+        vault.auth.approle.login(role_id, secret_id)
+        source = vault.adapter.get("/v1/secret/data/oms/media/source")["data"]["data"]
+        destination = vault.adapter.get("/v1/secret/data/oms/media/destination")["data"]["data"]
+        vault.auth.token.revoke_self()
+        fields = {
+            "src_ak": source["ak"],
+            "src_sk": source["sk"],
+            "dst_ak": destination["ak"],
+            "dst_sk": destination["sk"],
+        }
+        headers = {"Content-Type": "application/json"}
+        url = f"{base}/{group_id}/start"
+        session.put(url, data=json.dumps(fields).encode(), headers=headers, auth=auth, timeout=5).raise_for_status()
+
+
+if __name__ == "__main__":
+    main()
