@@ -32,6 +32,7 @@ from bot.store.engine import Store, open_store
 from bot.vault import Vault
 from bot.work import announce, follow, intake
 from bot.work.caller import Callers
+from bot.work.held import Held
 from bot.work.loop import Loop
 from bot.work.tools import Tools
 
@@ -121,6 +122,7 @@ class Service:
                 claims.free_all(connection)
         vault = new_vault(config)
         posting = Posting(client)
+        held = Held()
         self._tools = Tools(
             store=self.store,
             projects=config.projects,
@@ -130,6 +132,7 @@ class Service:
             people=People(client, home.team_id, group_names(config), time.monotonic),
             posting=posting,
             owner=owner,
+            held=held,
             now=utc_now,
         )
         self._loop = Loop(
@@ -143,6 +146,7 @@ class Service:
                 tables.notices.name: lambda claim: announce.work_on_notice(self._tools, claim),
             },
             self._confess,
+            held,
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
         door = Door(self.store, home, owner, utc_now, self._loop.hand_over)

@@ -67,6 +67,10 @@ def waits_until_paused(group_id: str) -> str:
     return f"Group `{group_id}` is still pausing. The bot asks for approval as soon as it is paused."
 
 
+def still_pausing(group_id: str) -> str:
+    return f"Group `{group_id}` is still pausing, after half an hour. Nothing was asked. Look at it in the console."
+
+
 def why_not(refusal: Refusal, request: Request) -> str:
     """Why what somebody pressed does not count."""
     return {

@@ -22,29 +22,26 @@ from bot.store.outbox import Card, Notice, Way
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools
 
-ANSWERS_SERVE_FOR = timedelta(minutes=30)
 NOTICES_WAIT_FOR = timedelta(days=1)
 LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
 
 
 def show_now(tools: Tools, request_id: str) -> None:
-    """Shows a card if nobody else is about to.
+    """Shows a card whose row the caller has claimed.
 
     Raises:
         PostingFault: it could not be shown; the card's row tries again by itself.
     """
-    with tools.store.write() as connection:
-        if not claims.claim_one(connection, tables.cards, request_id, tools.owner):
-            return
     claim = Claim(tables.cards.name, request_id, 0)
-    try:
-        _show(tools, request_id)
-    except PostingFault:
+    with tools.held.holding(claim):
+        try:
+            _show(tools, request_id)
+        except PostingFault:
+            with tools.store.write() as connection:
+                claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
+            raise
         with tools.store.write() as connection:
-            claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
-        raise
-    with tools.store.write() as connection:
-        claims.release(connection, claim, tools.owner)
+            claims.release(connection, claim, tools.owner)
 
 
 def work_on_card(tools: Tools, claim: Claim) -> Result:
@@ -137,13 +134,12 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
     with tools.store.read() as connection:
         notice, made_at = outbox.get_notice(connection, number)
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
-    age = tools.now() - made_at
-    if age > (ANSWERS_SERVE_FOR if notice.way is Way.ANSWER else NOTICES_WAIT_FOR):
+    if tools.now() - made_at > NOTICES_WAIT_FOR:
         return Finished()
     try:
         match notice.way:
             case Way.ANSWER:
-                tools.posting.answer(notice.address, notice.text)
+                _answer(tools, notice)
                 with tools.store.write() as connection:
                     outbox.forget_address(connection, number)
             case Way.DIRECT:
@@ -166,6 +162,17 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
             detail = {"way": notice.way.value, "code": fault.code}
             append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
     return Finished()
+
+
+def _answer(tools: Tools, notice: Notice) -> None:
+    """Answers where somebody typed or pressed, or directly once that address no longer serves."""
+    response_url, person = notice.address.split(" ")
+    try:
+        tools.posting.answer(response_url, notice.text)
+    except PostingFault as fault:
+        if fault.hindrance is not Hindrance.GONE:
+            raise
+        tools.posting.direct(person, notice.text)
 
 
 def _copy(text: str) -> Message:

@@ -15,10 +15,10 @@ from bot.slack.headlines import group_name
 from bot.slack.words import plain
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Notice, Way
+from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
-from bot.work.tools import Tools
+from bot.work.tools import Tools, to_whom
 from bot.work.trouble import trouble_of
 
 MOST_SHOWN = 20
@@ -33,9 +33,8 @@ def answer_question(tools: Tools, message: Message) -> None:
     person = tools.people.look_up(message.person)
     mine = [name for name, project in tools.projects.items() if why_not_reader(project.policy, person) is None]
     text = _list(tools, mine) if message.kind is Kind.LIST else _status(tools, message, mine)
-    way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
     with tools.store.write() as connection:
-        outbox.add_notice(connection, Notice(way, address, text), tools.now())
+        outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
 
 
 def _list(tools: Tools, mine: list[str]) -> str:

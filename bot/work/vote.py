@@ -23,7 +23,7 @@ from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, release
-from bot.work.tools import Tools, save_turn
+from bot.work.tools import Tools, save_turn, to_whom
 
 
 def work(tools: Tools, message: Message) -> None:
@@ -145,8 +145,7 @@ def _refuse(connection: Connection, tools: Tools, message: Message, text: str, w
 
 
 def _tell(connection: Connection, tools: Tools, message: Message, text: str) -> None:
-    way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
-    outbox.add_notice(connection, Notice(way, address, text), tools.now())
+    outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
 
 
 def _event(message: Message, what: str, why: str | None = None) -> Event:

@@ -150,3 +150,15 @@ def test_the_command_works_in_a_channel_where_the_bot_is_not(town: Town) -> None
     town.people.type(w.ALICE, NIGHTLY_IMAGES, channel=w.GENERAL)
     the_card(town)
     is_told(town, w.ALICE, "Asked.")
+
+
+def test_a_group_that_is_still_pausing_is_asked_for_once_it_is_paused(town: Town) -> None:
+    running = "1a2b3c4d-0000-4000-8000-000000000002"
+    town.world.stop(running)
+    town.people.type(w.ALICE, f"{running} {NIGHTLY_IMAGES} project=media after the &amp; outage")
+    told = is_told(town, w.ALICE, "as soon as it is paused")
+    assert "Asked." in told, "the other group did not wait"
+    town.wait_until(lambda: len(town.workspace.of(w.MIGRATIONS)) == 2, 20, "the second card")
+    card = town.workspace.of(w.MIGRATIONS)[1]
+    assert running in card.text
+    assert "after the &amp; outage" in whole(card)

@@ -108,6 +108,31 @@ def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: 
     assert again.tries == 1
 
 
+def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
+    add(store)
+    add_other = replace(request(number=2), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        requests.add(connection, add_other, ASKED, NOON)
+    with store.write() as connection:
+        held, dropped = claims.claim_due(connection, tables.cards, "one", NOON, 10)
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        claims.renew(connection, "one", [held])
+    with store.write() as connection:
+        assert not claims.claim_one(connection, tables.cards, held.key, "two")
+        assert claims.claim_one(connection, tables.cards, dropped.key, "two")
+        claims.renew(connection, "one", [held, dropped])
+    with store.write() as connection:
+        claims.finish(connection, dropped, "one")
+        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "two has it still"
+
+
+def test_a_claim_holds_against_other_workers_of_the_same_process(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        assert claims.claim_one(connection, tables.cards, "R-00000001", "one")
+        assert not claims.claim_one(connection, tables.cards, "R-00000001", "one")
+
+
 def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) -> None:
     with store.write() as connection:
         for number in range(40):
