@@ -128,7 +128,7 @@ class Service:
             projects=config.projects,
             command=config.command,
             vault=vault,
-            callers=Callers(vault, config.projects, utc_now),
+            callers=Callers(vault, config.projects, self.store, utc_now),
             people=People(client, home.team_id, group_names(config), time.monotonic),
             posting=posting,
             owner=owner,

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -146,6 +147,17 @@ audit = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("audit_request", "request_id"),
+)
+
+rests = Table(
+    "rests",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("version", Integer),
+    Column("code", String(64), nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+    Column("is_awake", Boolean, nullable=False),
 )
 
 # One row: the newest link of the chain. Its update is the lock that puts audit rows in order.

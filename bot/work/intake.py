@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.request import command
 from bot.request.command import Ask, NotUnderstood
-from bot.request.group import GroupStatus
+from bot.request.group import GroupStatus, Scope
 from bot.request.ids import request_id
 from bot.request.model import Request, State, Verb
 from bot.slack import answers
@@ -143,21 +143,22 @@ def _ask_for(tools: Tools, message: Message, asked: Ask, group_id: str) -> str |
     person = tools.people.look_up(message.person)
     found = preflight.find_group(tools, preflight.projects_of(tools, person, asked.project), group_id)
     project = tools.projects[found.project]
-    already = _open_request(tools, f"{project.project_id}/{found.group.group_id}")
+    already = _open_request(tools, f"{found.project_id}/{found.group.group_id}")
     if already is not None:
         return _about_open(tools, already, message.person)
     if found.group.status is GroupStatus.PAUSING:
         return None
-    preflight.refuse_unless_paused(found.group)
+    verb = preflight.verb_for(found.group)
     plan = preflight.plan_for(tools, found)
     preflight.refuse_without_quorum(tools, found, person.id)
-    keys = preflight.check_keys(tools, plan)
+    keys = preflight.check_keys(tools, plan, found.group)
     now = tools.now()
     expires_at = now + project.expiry
     request = Request(
         id=request_id(secrets.token_bytes(5)),
         team_id=message.team_id,
-        verb=Verb.RESUME,
+        verb=verb,
+        scope=Scope.ALL_OBJECTS if verb is Verb.RETRY else None,
         plan=plan,
         policy=project.policy,
         channel=project.channel,
@@ -170,7 +171,13 @@ def _ask_for(tools: Tools, message: Message, asked: Ask, group_id: str) -> str |
         state=State.PENDING,
         start_at=preflight.start_at(tools, person.id, asked.at, expires_at),
     )
-    detail = {"group": group_id, "project": found.project, "reason": asked.reason, "channel": message.channel}
+    detail = {
+        "group": group_id,
+        "project": found.project,
+        "verb": verb.value,
+        "reason": asked.reason,
+        "channel": message.channel,
+    }
     try:
         with tools.store.write() as connection:
             requests.add(connection, request, Event("asked", person.id, request.id, detail), now)

@@ -19,7 +19,7 @@ from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
 from bot.work.tools import Tools, to_whom
-from bot.work.trouble import trouble_of
+from bot.work.trouble import Then, trouble_of
 
 MOST_SHOWN = 20
 
@@ -53,9 +53,8 @@ def _paused(tools: Tools, name: str) -> list[str]:
     try:
         groups = tools.callers.call(name, lambda oms: list(islice(oms.groups(GroupStatus.PAUSED), MOST_SHOWN + 1)))
     except (OmsError, VaultFault, KeyRests) as fault:
-        project = tools.projects[name]
-        plan = project.plan(name, "*")
-        return [trouble_of(fault, plan).meaning if plan else "They cannot be listed just now."]
+        trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
+        return [f"They cannot be listed just now. {trouble.meaning} Next: {trouble.next_step}"]
     lines = [f"`{group.group_id}` {plain(group_name(group), 80)}" for group in groups[:MOST_SHOWN]]
     if len(groups) > MOST_SHOWN:
         lines.append(f"and more; the first {MOST_SHOWN} are shown")
