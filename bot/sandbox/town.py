@@ -67,7 +67,6 @@ class Town:
         self.directory = Path(tempfile.mkdtemp(prefix="taskgroup-bot-"))
         self.database_url = database_url or f"sqlite:///{self.directory / 'bot.sqlite'}"
         self.ops_port = free_port()
-        self.faults_on: set[str] = set()
         self.more_environment: dict[str, str] = {}
         self._two_identities = two_identities
         self._settings = settings

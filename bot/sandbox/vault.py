@@ -51,6 +51,7 @@ class SandboxVault:
         self.delay_seconds = delay_seconds
         self._secrets = {path: values for place in places for path, values in secrets_of(place).items()}
         self.root_token = f"root-{secrets.token_hex(12)}"
+        self.is_sealed = False
         self._journal = journal
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -122,12 +123,14 @@ class SandboxVault:
 
     def seal(self) -> None:
         self.as_root().sys.seal()
+        self.is_sealed = True
 
     def unseal(self) -> None:
         """Opens it again, with the key that a development server prints as it starts."""
         if not self._has_unseal_key.wait(START_SECONDS):
             raise TimeoutError("the Vault API server did not print its unseal key")
         self.as_root().sys.submit_unseal_key(self._unseal_key)
+        self.is_sealed = False
 
     def _read_output(self, output: IO[bytes]) -> None:
         for line in output:
