@@ -180,7 +180,9 @@ $("tab-messages").onclick = () => tab("messages");
 $("tab-home").onclick = () => { tab("home"); send("home", {person: $("person").value}); };
 $("typing").onsubmit = async (event) => {
   event.preventDefault();
+  await ready;
   await send("type", {person: $("person").value, channel: $("channel").value, text: $("text").value});
 };
 const again = () => refresh().catch(() => { $("failure").textContent = "The sandbox has ended."; }).finally(() => setTimeout(again, 400));
-drawPlans().then(again);
+const ready = drawPlans().then(refresh);
+ready.finally(again);
