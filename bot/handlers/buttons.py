@@ -16,7 +16,7 @@ from bot.slack import answers
 from bot.slack.posting import Posting, PostingFault
 from bot.store.inbox import Kind, Message
 
-KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "retry": Kind.RETRY}
+KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "withdraw": Kind.WITHDRAW, "retry": Kind.RETRY}
 
 
 def register(app: App, door: Door, posting: Posting) -> None:

@@ -115,6 +115,17 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """How a vote stands that is not decided: whose approvals count, and for each free place who could still fill it.
+
+    As of the last vote, when everybody who had voted was looked up.
+    """
+
+    people: tuple[str, ...]
+    missing: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it."""
 
@@ -140,7 +151,10 @@ class Sight:
 
 @dataclass(frozen=True)
 class Request:
-    """One row. Every change makes a new one with a higher `version`; the card shows a version."""
+    """One row. Every change makes a new one with a higher `version`; the card shows a version.
+
+    `tally` is None until somebody votes; `reminders` counts those whose time has passed.
+    """
 
     id: str
     team_id: str
@@ -157,6 +171,8 @@ class Request:
     state: State
     version: int = 1
     start_at: datetime | None = None
+    tally: Tally | None = None
+    reminders: int = 0
     decision: Decision | None = None
     attempt: Attempt | None = None
     sight: Sight | None = None

@@ -22,7 +22,10 @@ class Kind(StrEnum):
     APPROVE = "approve"
     DENY = "deny"
     CANCEL = "cancel"
+    WITHDRAW = "withdraw"
     RETRY = "retry"
+    OPEN_DENY = "open deny form"
+    OPEN_REQUEST = "open request form"
     LIST = "list"
     STATUS = "status"
     REPORT_FORGERY = "forgery"
@@ -33,7 +36,8 @@ class Message:
     """One thing that somebody typed, pressed or sent in.
 
     `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
-    `request_id`, `channel` and `message_ts` say which button of which message it was.
+    `request_id`, `channel` and `message_ts` say which button of which message it was, `view_id` which view waits to
+    be filled.
     """
 
     kind: Kind
@@ -45,6 +49,7 @@ class Message:
     request_id: str = ""
     message_ts: str = ""
     response_url: str = ""
+    view_id: str = ""
 
 
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:

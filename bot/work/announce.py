@@ -60,13 +60,12 @@ def work_on_card(tools: Tools, claim: Claim) -> Result:
 def _show(tools: Tools, request_id: str) -> None:
     with tools.store.read() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
-        votes = requests.votes_of(connection, request_id)
     if card is None or request is None:
         return
     if card.shown_version >= request.version and card.ts is not None:
         _shown(tools, card)
         return
-    said = card_message(request, votes)
+    said = card_message(request)
     if card.ts is None:
         ts = tools.posting.post(card.channel, said)
         _shown(tools, replace(card, ts=ts, shown_version=request.version))

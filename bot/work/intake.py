@@ -127,7 +127,7 @@ def _ask_for(tools: Tools, message: Message, asked: Ask, group_id: str) -> str |
         return None
     preflight.refuse_unless_paused(found.group)
     plan = preflight.plan_for(tools, found)
-    preflight.refuse_without_quorum(tools, found, person.id)
+    preflight.refuse_without_quorum(tools, found, person.id, asked.reason)
     keys = preflight.check_keys(tools, plan)
     now = tools.now()
     expires_at = now + project.expiry

@@ -14,12 +14,13 @@ from bot.oms.errors import OmsError, Refused
 from bot.request.command import shown
 from bot.request.group import GroupStatus, TaskGroup
 from bot.request.model import KeyCheck, Plan
-from bot.request.policy import Person, Refusal, approver_names, quorum_is_possible, why_not_requester
-from bot.slack.answers import not_paused
+from bot.request.policy import Person, Refusal, why_not_requester
+from bot.slack.answers import MAY_NOT_ASK, not_paused
 from bot.slack.people import SlackCannotBeAsked
-from bot.slack.words import list_of, plain
+from bot.slack.words import list_of, needed, plain
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
+from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
 from bot.work.trouble import trouble_of
 
@@ -56,7 +57,7 @@ def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str
         return mine
     if Refusal.GROUPS_UNKNOWN in refusals.values():
         raise CannotAsk("Slack does not tell just now who is in the user groups. Please try again in a minute.")
-    raise CannotAsk("You are not among those who may ask here. Nothing was asked.")
+    raise CannotAsk(MAY_NOT_ASK)
 
 
 def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
@@ -162,23 +163,29 @@ def check_keys(tools: Tools, plan: Plan) -> tuple[KeyCheck, ...]:
     return tuple(checks)
 
 
-def refuse_without_quorum(tools: Tools, found: Found, requester: str) -> None:
+def refuse_without_quorum(tools: Tools, found: Found, requester: str, reason: str) -> None:
     """
     Raises:
-        CannotAsk: nobody but the requester could ever approve, or Slack does not tell who could.
+        CannotAsk: too few others could ever approve, or Slack does not tell who could.
     """
     policy = tools.projects[found.project].policy
     try:
-        members = tools.people.members(approver_names(policy))
+        missing = out_of_reach(tools, policy, requester, reason)
     except SlackCannotBeAsked:
         raise CannotAsk(
-            "Slack does not tell just now who is in the approvers' user groups. Please try again in a minute."
+            "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
         ) from None
-    if not quorum_is_possible(policy, requester, members):
-        raise CannotAsk(
-            "Nobody but you could approve this, and your own approval does not count. Add approvers to "
-            f"projects.{found.project} in bot.toml. Nothing was asked."
-        )
+    if not missing:
+        return
+    own, next_step = "your own approval does not count", "Add"
+    if policy.self_approval and reason.strip():
+        own = "your own approval alone is not enough"
+    elif policy.self_approval:
+        own, next_step = "your own approval needs a reason", "Ask again with a reason, or add"
+    raise CannotAsk(
+        f"Nobody but you could approve this: no other full member is left for {needed(missing)}, and {own}. "
+        f"{next_step} approvers to projects.{found.project} in bot.toml. Nothing was asked."
+    )
 
 
 def start_at(tools: Tools, person: str, at: tuple[int, int] | None, expires_at: datetime) -> datetime | None:

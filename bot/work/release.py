@@ -24,6 +24,7 @@ from bot.vault import KvSecret, ReleaseSession
 from bot.vault_faults import VaultFault
 from bot.work import outcome
 from bot.work.caller import KeyRests
+from bot.work.settings import plan_now
 from bot.work.tools import Tools, save_turn
 from bot.work.trouble import NOTHING_STARTED, trouble_of
 
@@ -57,7 +58,7 @@ def advance(tools: Tools, request: Request) -> None:
     """
     if next_step(request, tools.now()) is not Step.RELEASE or request.attempt is None:
         return
-    if _settings_changed(tools, request):
+    if plan_now(tools, request) != request.plan:
         _turn(tools, request, request.turned(State.VOID, at=tools.now()), Event("void", BOT, request.id))
         return
     if request.attempt.number > 1:
@@ -75,11 +76,6 @@ def advance(tools: Tools, request: Request) -> None:
         _not_started(tools, request, stopped.trouble)
         return
     _send(tools, request, request.attempt, group, keys)
-
-
-def _settings_changed(tools: Tools, request: Request) -> bool:
-    project = tools.projects.get(request.plan.project)
-    return project is None or project.plan(request.plan.project, request.group.source.bucket) != request.plan
 
 
 def _read_keys(tools: Tools, request: Request) -> _Keys:
