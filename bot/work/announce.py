@@ -100,10 +100,8 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
                 append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
                 text = f"The card of {request_id} was deleted. {answers.stands(request)}"
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
-                if not request.is_open:
-                    return Finished()
                 outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0))
-                return Finished(now)
+                return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
                 append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
                 text = not_shown(request, fault)
@@ -136,17 +134,18 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
     with tools.store.read() as connection:
         notice, made_at = outbox.get_notice(connection, number)
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
+    text = _with_link(notice, card)
     age = tools.now() - made_at
     if age > (ANSWERS_SERVE_FOR if notice.way is Way.ANSWER else NOTICES_WAIT_FOR):
         return Finished()
     try:
         match notice.way:
             case Way.ANSWER:
-                tools.posting.answer(notice.address, notice.text)
+                tools.posting.answer(notice.address, text)
                 with tools.store.write() as connection:
                     outbox.forget_address(connection, number)
             case Way.DIRECT:
-                tools.posting.direct(notice.address, notice.text)
+                tools.posting.direct(notice.address, text)
             case Way.COPY:
                 channel, ts = notice.address.split(" ")
                 tools.posting.update(channel, ts, _copy(notice.text))
@@ -167,6 +166,12 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
     return Finished()
 
 
+def _with_link(notice: Notice, card: Card | None) -> str:
+    """What one person alone is told about a request leads to its card, if that is there by now."""
+    permalink = card.permalink if card is not None and notice.way in (Way.ANSWER, Way.DIRECT) else None
+    return notice.text if permalink is None or permalink in notice.text else answers.with_link(notice.text, permalink)
+
+
 def _copy(text: str) -> Message:
     return message(text, [context(text)])
 
@@ -185,5 +190,5 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
         request = requests.get(connection, str(claim.key))
         if request is not None:
             text = f"{people([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
-            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text), now)
+            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
             append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)

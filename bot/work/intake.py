@@ -1,6 +1,6 @@
 """Works on the inbox: what somebody typed or pressed, in the order of what it means.
 
-Asking is here; votes are in `vote`, looking things up in `tell`.
+Asking is here; votes are in `vote`, forms to be filled in `forms`, looking things up in `tell`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
-from bot.work import announce, preflight, tell, vote
+from bot.work import announce, forms, preflight, tell, vote
 from bot.work.loop import Finished, Result
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools
 
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
+TRY_FORM_AGAIN_AFTER = timedelta(seconds=1)
+# Nobody looks longer at a view that says "one moment".
+FORM_WAITS_FOR = timedelta(seconds=30)
 
 
 def work(tools: Tools, claim: Claim) -> Result:
@@ -45,6 +48,10 @@ def work(tools: Tools, claim: Claim) -> Result:
                     return Finished(tools.now() + LOOK_AGAIN_AFTER)
             case Kind.LIST | Kind.STATUS:
                 tell.answer_question(tools, message)
+            case Kind.OPEN_DENY | Kind.OPEN_REQUEST:
+                again = forms.fill(tools, message)
+                if again and tools.now() - received_at < FORM_WAITS_FOR:
+                    return Finished(tools.now() + TRY_FORM_AGAIN_AFTER)
             case Kind.REPORT_FORGERY:
                 answer(tools, message, answers.NOT_OURS, Event("refused", message.person, None, {"why": "not ours"}))
             case _:

@@ -91,7 +91,10 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
             _refuse(connection, tools, message, answers.NO_SUCH_REQUEST, "no such request")
             return None
         if why_not_reader(request.policy, seen.person) is None and is_copy(message, card):
-            mark_copy(connection, tools, message, request, card)
+            _refuse(connection, tools, message, answers.THAT_WAS_A_COPY, "copy", request)
+            mark = copy_notice(message, request, card)
+            if mark is not None:
+                outbox.add_notice(connection, mark, tools.now())
             return None
         click = Click(Act(message.kind.value), seen.person, tools.now(), message.text)
         already = requests.votes_of(connection, request.id)
@@ -173,12 +176,12 @@ def is_copy(message: Message, card: Card) -> bool:
     return (message.channel, message.message_ts) != (card.channel, card.ts)
 
 
-def mark_copy(connection: Connection, tools: Tools, message: Message, request: Request, card: Card) -> None:
-    """Makes the message that was pressed say that it is a copy, and tells whoever pressed."""
-    _refuse(connection, tools, message, answers.THAT_WAS_A_COPY, "copy", request)
-    if message.channel and message.message_ts:
-        address, says = f"{message.channel} {message.message_ts}", announce.copy_text(request, card.permalink)
-        outbox.add_notice(connection, Notice(Way.COPY, address, says, request.id), tools.now())
+def copy_notice(message: Message, request: Request, card: Card) -> Notice | None:
+    """What makes the message that was pressed say that it is a copy."""
+    if not message.channel or not message.message_ts:
+        return None
+    address = f"{message.channel} {message.message_ts}"
+    return Notice(Way.COPY, address, announce.copy_text(request, card.permalink), request.id)
 
 
 def _refuse(

@@ -106,6 +106,7 @@ function formDialog({id, view}) {
   const box = element("form", "dialog", element("h3", "", view.title.text));
   box.setAttribute("role", "dialog");
   box.dataset.view = id;
+  box.dataset.shown = JSON.stringify(view);
   const inputs = {};
   for (const block of view.blocks) {
     if (block.type !== "input") { box.append(blockOf(block, {})); continue; }
@@ -117,10 +118,10 @@ function formDialog({id, view}) {
     box.append(label, element("div", "hint", block.hint ? block.hint.text : ""), element("div", "error"));
     input.errorBox = box.lastChild;
   }
-  const no = element("button", "", view.close ? view.close.text : "Close"), ok = element("button", "primary", view.submit ? view.submit.text : "OK");
+  const no = element("button", "", view.close ? view.close.text : "Close"), ok = element("button", "primary", view.submit ? view.submit.text : "");
   no.type = "button";
   no.onclick = async () => { show(null); await send("close", {view_id: id}); };
-  box.append(element("div", "row", no, ok));
+  box.append(element("div", "row", no, view.submit ? ok : null));
   box.onsubmit = async (event) => {
     event.preventDefault();
     const values = Object.fromEntries(Object.entries(inputs).map(([block, input]) => [block, input.value]));
@@ -171,7 +172,8 @@ function draw(state) {
     return element("label", "", box, ` ${fault}`);
   }));
   const open = state.views[state.views.length - 1];
-  if (open && !dialog) formDialog(open);
+  const stands = dialog && dialog.dataset.view;
+  if (open && (!dialog || (stands === open.id && dialog.dataset.shown !== JSON.stringify(open.view)))) formDialog(open);
 }
 
 function options(select, pairs) {

@@ -50,6 +50,7 @@ class WebApi:
             "chat.scheduleMessage": ("chat:write", self._schedule),
             "chat.deleteScheduledMessage": ("chat:write", self._delete_scheduled),
             "views.open": (None, self._views_open),
+            "views.update": (None, self._views_update),
         }
 
     def call(self, method: str, token: str | None, arguments: Json) -> Json:
@@ -181,6 +182,17 @@ class WebApi:
         opened = OpenView(view_id, self.workspace.presser_of(trigger_id), view)
         self.workspace.views[view_id] = opened
         return {"view": view | {"id": view_id, "team_id": w.TEAM_ID, "app_id": w.APP_ID}}
+
+    def _views_update(self, arguments: Json) -> Json:
+        opened = self.workspace.views.get(str(arguments.get("view_id")))
+        if opened is None:
+            raise ApiError("not_found")
+        view = _parsed(arguments.get("view"))
+        problems = problems_of_view(view)
+        if problems:
+            raise ApiError("invalid_arguments", problems)
+        opened.view = view
+        return {"view": view | {"id": opened.id, "team_id": w.TEAM_ID, "app_id": w.APP_ID}}
 
 
 def _parsed(value: Any) -> Any:
