@@ -150,9 +150,11 @@ class Service:
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
         door = Door(self.store, home, owner, utc_now, self._loop.hand_over)
-        command.register(app, door, config.command)
+        # What is said before the ack is said with the short time-out of Bolt's client.
+        at_the_door = Posting(app.client)
+        command.register(app, door, at_the_door, config.command)
         forms.register(app, door, config.command)
-        buttons.register(app, door, posting)
+        buttons.register(app, door, at_the_door)
         rest.register(app)
         self._transport: Transport = (
             SocketTransport(app, environment.slack_app_token)

@@ -172,7 +172,8 @@ def _keys(vault: Vault, what: str, mount: str, path: str, needs: Sequence[Needs]
         fix = "write a permanent access key there: OMS takes no security token for source and destination"
         return Finding(what, said, fix)
     if all(fields_to_send(one, keys) is None for one in needs):
-        return Finding(what, said, f"write {', or '.join(missing_keys(one, keys) for one in needs)} there")
+        begun = [one for one in needs if any(field.key in keys for fields in one.either for field in fields)]
+        return Finding(what, said, f"write {', or '.join(missing_keys(one, keys) for one in begun or needs)} there")
     return Finding(what, f"may be read, version {check.version}, keys {', '.join(keys)}")
 
 

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from slack_bolt import Ack, App
-from slack_sdk import WebClient
 
 from bot.handlers.door import Door
-from bot.handlers.forms import open_deny_form
+from bot.handlers.forms import open_form
 from bot.request.ids import is_request_id
-from bot.slack import answers
+from bot.slack import answers, views
 from bot.slack.posting import Posting, PostingFault
 from bot.store.inbox import Kind, Message
 
-KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "retry": Kind.RETRY}
+KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "withdraw": Kind.WITHDRAW, "retry": Kind.RETRY}
 
 
 def register(app: App, door: Door, posting: Posting) -> None:
@@ -33,24 +32,15 @@ def register(app: App, door: Door, posting: Posting) -> None:
             _say(posting, body, answers.NOT_TAKEN_CLICK)
         ack()
 
-    def deny(ack: Ack, body: Mapping[str, Any], client: WebClient) -> None:
-        action = body["actions"][0]
-        request_id = _request_id(action)
+    def deny(ack: Ack, body: Mapping[str, Any]) -> None:
         if not door.is_ours(body):
             pressed(ack, body)
             return
         ack()
-        if not request_id:
-            _say(posting, body, answers.NO_SUCH_REQUEST)
-            return
-        container = body.get("container") or {}
-        open_deny_form(
-            client,
-            str(body["trigger_id"]),
-            request_id,
-            str(container.get("channel_id") or "-"),
-            str(container.get("message_ts") or "-"),
-        )
+        message = _message(body, Kind.OPEN_DENY, _request_id(body["actions"][0]))
+        failure = open_form(posting, door, message.key, views.DENY_TITLE, message)
+        if failure is not None:
+            _say(posting, body, failure)
 
     app.action("deny")(deny)
     app.action(re.compile(".*"))(pressed)

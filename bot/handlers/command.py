@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from slack_bolt import Ack, App
-from slack_sdk import WebClient
 
 from bot.handlers.door import Door
-from bot.handlers.forms import open_request_form
+from bot.handlers.forms import open_form
 from bot.request.command import Ask, Help, ListOpen, NotUnderstood, OpenForm, ShowStatus, parse
-from bot.slack import answers
+from bot.slack import answers, views
+from bot.slack.posting import Posting
 from bot.store.inbox import Kind, Message
 
 
-def register(app: App, door: Door, command: str) -> None:
+def register(app: App, door: Door, posting: Posting, command: str) -> None:
     """Listens for the command."""
 
-    def handle(ack: Ack, body: Mapping[str, Any], client: WebClient) -> None:
+    def handle(ack: Ack, body: Mapping[str, Any]) -> None:
         if not door.is_ours(body):
             ack(answers.NOT_OURS)
             return
@@ -29,8 +29,9 @@ def register(app: App, door: Door, command: str) -> None:
             case Help():
                 ack(answers.help_text(command))
             case OpenForm():
-                ack()
-                open_request_form(client, str(body["trigger_id"]))
+                message = _message(body, Kind.OPEN_REQUEST)
+                failure = open_form(posting, door, message.key, views.REQUEST_TITLE, message)
+                ack(failure) if failure else ack()
             case Ask():
                 _take(ack, door, body, Kind.ASK)
             case ListOpen():
@@ -46,15 +47,17 @@ def register(app: App, door: Door, command: str) -> None:
 
 
 def _take(ack: Ack, door: Door, body: Mapping[str, Any], kind: Kind) -> None:
-    taken = door.take(
-        Message(
-            kind=kind,
-            key=str(body["trigger_id"]),
-            person=str(body["user_id"]),
-            team_id=str(body["team_id"]),
-            channel=str(body.get("channel_id") or ""),
-            text=str(body.get("text") or ""),
-            response_url=str(body.get("response_url") or ""),
-        )
-    )
+    taken = door.take(_message(body, kind))
     ack() if taken else ack(answers.NOT_TAKEN)
+
+
+def _message(body: Mapping[str, Any], kind: Kind) -> Message:
+    return Message(
+        kind=kind,
+        key=str(body["trigger_id"]),
+        person=str(body["user_id"]),
+        team_id=str(body["team_id"]),
+        channel=str(body.get("channel_id") or ""),
+        text=str(body.get("text") or ""),
+        response_url=str(body.get("response_url") or ""),
+    )

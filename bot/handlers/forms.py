@@ -1,85 +1,46 @@
-"""The two forms: asking without typing, and denying with a reason. Opening one changes nothing."""
+"""The two forms: asking without typing, and denying with a reason. Opening one changes nothing.
+
+What they look like is in `bot.slack.views`; who gets one is looked at later, as for any click.
+"""
 
 from __future__ import annotations
 
 import html
-import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from slack_bolt import Ack, App
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
-from slack_sdk.models.blocks import InputBlock, PlainTextInputElement, PlainTextObject, SectionBlock
-from slack_sdk.models.views import View
 
 from bot.handlers.door import Door
-from bot.request.command import MAX_REASON_CHARACTERS, NotUnderstood, parse
+from bot.request.command import NotUnderstood, parse
 from bot.request.ids import as_group_id, group_id_in_url, is_request_id
-from bot.request.votes import DENY_REASON_CHARACTERS
-from bot.slack import answers
+from bot.slack import answers, views
+from bot.slack.posting import Posting, PostingFault
+from bot.slack.views import DENY_FORM, REQUEST_FORM
 from bot.store.inbox import Kind, Message
 
-log = logging.getLogger(__name__)
-
-REQUEST_FORM = "request_form"
-DENY_FORM = "deny_form"
 NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
 
 
-def open_request_form(client: WebClient, trigger_id: str) -> None:
-    """Asks for a group and a reason."""
-    _open(
-        client,
-        trigger_id,
-        View(
-            type="modal",
-            callback_id=REQUEST_FORM,
-            title=PlainTextObject(text="Resume a migration"),
-            submit=PlainTextObject(text="Ask"),
-            close=PlainTextObject(text="Close"),
-            blocks=[
-                InputBlock(
-                    block_id="group",
-                    label=PlainTextObject(text="Task group id"),
-                    element=PlainTextInputElement(action_id="text", max_length=200),
-                    hint=PlainTextObject(text="The UUID of the paused group, or a link to it in the console"),
-                ),
-                InputBlock(
-                    block_id="reason",
-                    label=PlainTextObject(text="Reason"),
-                    element=PlainTextInputElement(action_id="text", max_length=MAX_REASON_CHARACTERS, multiline=True),
-                    optional=True,
-                ),
-            ],
-        ),
-    )
+def open_form(posting: Posting, door: Door, trigger_id: str, title: str, message: Message) -> str | None:
+    """Opens a view at once and has it filled by those who know whether this person gets the form.
 
-
-def open_deny_form(client: WebClient, trigger_id: str, request_id: str, channel: str, message_ts: str) -> None:
-    """Asks why, of whoever denies."""
-    _open(
-        client,
-        trigger_id,
-        View(
-            type="modal",
-            callback_id=DENY_FORM,
-            # Untrusted on its way back: an id and where the button was, checked again as any click is.
-            private_metadata=f"{request_id} {channel} {message_ts}",
-            title=PlainTextObject(text="Deny this request"),
-            submit=PlainTextObject(text="Deny"),
-            close=PlainTextObject(text="Keep it open"),
-            blocks=[
-                SectionBlock(text=f"Request {request_id}. Nothing will be started. The requester sees the reason."),
-                InputBlock(
-                    block_id="reason",
-                    label=PlainTextObject(text="Reason"),
-                    element=PlainTextInputElement(action_id="text", max_length=DENY_REASON_CHARACTERS, multiline=True),
-                    optional=True,
-                ),
-            ],
-        ),
-    )
+    Returns:
+        What to tell the person, where no view opened.
+    """
+    try:
+        view_id = posting.open_view(trigger_id, views.loading(title))
+    except PostingFault as fault:
+        # The same press delivered twice has its view already.
+        return None if fault.code == "exchanged_trigger_id" else answers.FORM_DID_NOT_OPEN
+    if door.take(replace(message, view_id=view_id)):
+        return None
+    try:
+        posting.update_view(view_id, views.note(title, answers.FORM_NOT_TAKEN))
+    except PostingFault:
+        return answers.FORM_DID_NOT_OPEN
+    return None
 
 
 def register(app: App, door: Door, command: str) -> None:
@@ -125,14 +86,6 @@ def register(app: App, door: Door, command: str) -> None:
 
     app.view(REQUEST_FORM)(asked)
     app.view(DENY_FORM)(denied)
-
-
-def _open(client: WebClient, trigger_id: str, view: View) -> None:
-    try:
-        client.views_open(trigger_id=trigger_id, view=view)
-    except (SlackClientError, OSError) as error:
-        # Slack itself shows whoever pressed that nothing opened; there is nothing to undo.
-        log.warning("a form did not open: %s", type(error).__name__)
 
 
 def _typed(body: Mapping[str, Any], block_id: str) -> str:

@@ -121,6 +121,17 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """How a vote stands that is not decided: whose approvals count, and for each free place who could still fill it.
+
+    As of the last vote, when everybody who had voted was looked up.
+    """
+
+    people: tuple[str, ...]
+    missing: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Attempt:
     """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it."""
 
@@ -164,6 +175,7 @@ class Request:
 
     `scope` is what a retry migrates again, None for other verbs. `is_elsewhere` says that the group runs, or ran,
     because somebody outside this bot started it.
+    `tally` is None until somebody votes; `reminders` counts those whose time has passed.
     """
 
     id: str
@@ -183,6 +195,8 @@ class Request:
     start_at: datetime | None = None
     scope: Scope | None = None
     is_elsewhere: bool = False
+    tally: Tally | None = None
+    reminders: int = 0
     decision: Decision | None = None
     attempt: Attempt | None = None
     sight: Sight | None = None

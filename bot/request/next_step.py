@@ -14,9 +14,13 @@ FOLLOW_EVERY = timedelta(seconds=10)
 SETTLE_EVERY = timedelta(seconds=3)
 # How long OMS may go on showing what it showed before a call until that counts as "nothing was started".
 STILL_THE_SAME_FOR = timedelta(seconds=60)
+# A request that holds no longer than this ends before a reminder would help anybody.
+TOO_SHORT_TO_REMIND = timedelta(minutes=20)
+LAST_REMINDER_AT_LEAST, LAST_REMINDER_AT_MOST = timedelta(minutes=5), timedelta(minutes=30)
 
 
 class Step(StrEnum):
+    REMIND = "remind"
     EXPIRE = "expire"
     RELEASE = "release"
     SETTLE = "settle"
@@ -32,7 +36,7 @@ def next_step(request: Request, now: datetime) -> Step | None:
         return None
     match request.state:
         case State.PENDING:
-            return Step.EXPIRE
+            return Step.EXPIRE if now >= request.expires_at else Step.REMIND
         case State.APPROVED:
             # Waiting to be sent never outlives the approval.
             return Step.LAPSE if now >= request.expires_at else Step.RELEASE
@@ -52,7 +56,9 @@ def due_at(request: Request) -> datetime | None:
     """When `next_step` will next have something to say; None for a request that has ended."""
     attempt, sight = request.attempt, request.sight
     match request.state:
-        case State.PENDING | State.NOT_STARTED:
+        case State.PENDING:
+            return next(iter(reminders_at(request)[request.reminders :]), request.expires_at)
+        case State.NOT_STARTED:
             return request.expires_at
         case State.APPROVED if attempt is not None:
             return max(filter(None, (attempt.opened_at, attempt.not_before, request.start_at)))
@@ -67,6 +73,15 @@ def due_at(request: Request) -> datetime | None:
             return request.pause.at if sent_at is None else _after_sight(request, sent_at, SETTLE_EVERY)
         case _:
             return None
+
+
+def reminders_at(request: Request) -> tuple[datetime, ...]:
+    """When people are reminded to vote: at half time, and shortly before the end (an eighth of the whole time)."""
+    whole = request.expires_at - request.asked_at
+    if whole <= TOO_SHORT_TO_REMIND:
+        return ()
+    before_the_end = min(max(whole / 8, LAST_REMINDER_AT_LEAST), LAST_REMINDER_AT_MOST)
+    return request.asked_at + whole / 2, request.expires_at - before_the_end
 
 
 def _seen(request: Request) -> datetime:

@@ -5,13 +5,15 @@ Pure: people come in as they were looked up, and nobody who could not be looked 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.request.model import Policy
 
 EVERY_FULL_MEMBER = "*"
+# Each look-up is a call, and Slack takes about a hundred of them a minute from the whole bot.
+MOST_LOOKED_UP = 20
 
 
 class Standing(StrEnum):
@@ -45,11 +47,14 @@ class Refusal(StrEnum):
     BOT = "bot"
     DEACTIVATED = "deactivated"
     STRANGER = "stranger"
+    NOT_A_READER = "not a reader"
     NOT_A_REQUESTER = "not a requester"
     NOT_AN_APPROVER = "not an approver"
     OWN_REQUEST = "own request"
+    OWN_REQUEST_NEEDS_REASON = "own request needs a reason"
     GROUPS_UNKNOWN = "groups unknown"
     ALREADY_APPROVED_BY_YOU = "already approved by you"
+    NOTHING_TO_WITHDRAW = "nothing to withdraw"
     NOT_PENDING = "not pending"
     EXPIRED = "expired"
     NOT_RETRYABLE = "not retryable"
@@ -71,6 +76,11 @@ def is_named(person: Person, names: Iterable[str]) -> bool:
     )
 
 
+def why_not_member(person: Person) -> Refusal | None:
+    """Why this person may do nothing at all, whatever the settings name, or None."""
+    return _STANDING_REFUSALS.get(person.standing)
+
+
 def why_not_requester(policy: Policy, person: Person) -> Refusal | None:
     """Why this person may not ask, or None."""
     return _why_not_named(person, policy.requesters, Refusal.NOT_A_REQUESTER)
@@ -86,14 +96,13 @@ def why_not_approver(policy: Policy, person: Person, requester: str) -> Refusal 
 
 def why_not_reader(policy: Policy, person: Person) -> Refusal | None:
     """Why this person may not even see that the project exists, or None."""
-    return _why_not_named(person, (*policy.requesters, *approver_names(policy)), Refusal.NOT_A_REQUESTER)
+    return _why_not_named(person, (*policy.requesters, *approver_names(policy)), Refusal.NOT_A_READER)
 
 
 def _why_not_named(person: Person, names: Iterable[str], otherwise: Refusal) -> Refusal | None:
-    if person.standing is not Standing.FULL:
-        return _STANDING_REFUSALS[person.standing]
-    if is_named(person, names):
-        return None
+    refusal = why_not_member(person)
+    if refusal is not None or is_named(person, names):
+        return refusal
     return otherwise if person.groups_known else Refusal.GROUPS_UNKNOWN
 
 
@@ -103,12 +112,41 @@ def approver_names(policy: Policy) -> tuple[str, ...]:
 
 
 def unfilled_places(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
-    """The places still without a person of their own, after seating as many of these people as can be.
+    """The places still without a person of their own, after seating as many of these people as can be."""
+    seated = _seating(policy, {person.id: person for person in approving})
+    return tuple(place for index, place in enumerate(policy.places) if index not in seated)
+
+
+def who_is_missing(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
+    """For each unfilled place, the users and user groups of whom one more person would fill it.
+
+    These may be named for another place: whoever sits there then moves here. Who has approved is left out.
+    """
+    people = {person.id: person for person in approving}
+    seated = _seating(policy, people)
+    missing = []
+    for free in range(len(policy.places)):
+        if free in seated:
+            continue
+        within_reach = [free]
+        found: list[str] = []
+        for index in within_reach:
+            found.extend(name for name in policy.places[index] if name not in people)
+            within_reach.extend(
+                other
+                for other, user in seated.items()
+                if other not in within_reach and is_named(people[user], policy.places[index])
+            )
+        missing.append(tuple(dict.fromkeys(found)))
+    return tuple(missing)
+
+
+def _seating(policy: Policy, people: Mapping[str, Person]) -> Mapping[int, str]:
+    """Which place is whose.
 
     Nobody fills two places, and no order of arrival matters: an early voter moves to another place
     of theirs when a later one fits only here (augmenting paths of a bipartite matching).
     """
-    people = {person.id: person for person in approving}
     seated: dict[int, str] = {}
 
     def seat(person: Person, tried: set[int]) -> bool:
@@ -123,22 +161,35 @@ def unfilled_places(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[
 
     for person in people.values():
         seat(person, set())
-    return tuple(place for index, place in enumerate(policy.places) if index not in seated)
+    return seated
 
 
-def quorum_is_possible(policy: Policy, requester: str, members: Mapping[str, frozenset[str]]) -> bool:
-    """Whether anybody could ever fill every place, given who is in each user group.
+def unfillable_places(
+    policy: Policy, requester: str, members: Mapping[str, frozenset[str]], look_up: Callable[[str], Person]
+) -> tuple[tuple[str, ...], ...]:
+    """The places that stay free were everybody to approve who may; none when a quorum is possible.
+
+    Looks up no more people than it takes to fill every place. After `MOST_LOOKED_UP`, or where Slack does not
+    tell who is in the groups, a quorum counts as possible: every vote is checked again, whatever is said here.
 
     Arguments:
         members: the user ids of each user group that the places name.
+        look_up: the person behind a user id.
     """
-    candidates: dict[str, set[str]] = {}
-    for name in approver_names(policy):
-        for user in members.get(name, frozenset({name})):
-            candidates.setdefault(user, set()).add(name)
-    people = [
-        Person(user, "", Standing.FULL, frozenset(names - {user}))
-        for user, names in candidates.items()
-        if user != requester or policy.self_approval
-    ]
-    return not unfilled_places(policy, people)
+    eligible: list[Person] = []
+    seen = set() if policy.self_approval else {requester}
+    for _ in range(MOST_LOOKED_UP):
+        missing = unfilled_places(policy, eligible)
+        named = (name for place in (*missing, *policy.places) for name in place)
+        users = (user for name in named for user in sorted(members.get(name, {name})))
+        candidate = next((user for user in users if user not in seen), None)
+        if not missing or candidate is None:
+            return missing
+        seen.add(candidate)
+        person = look_up(candidate)
+        match why_not_approver(policy, person, requester):
+            case None:
+                eligible.append(person)
+            case Refusal.GROUPS_UNKNOWN:
+                return ()
+    return ()

@@ -1,6 +1,7 @@
-"""What a click on a card does: one pure function each for approving, denying, cancelling and retrying.
+"""What a click on a card does: approving, denying, cancelling, withdrawing an approval, retrying.
 
-They say what becomes of the request or why not. Looking people up and writing the answer down is left to `bot.work`.
+`why_not` has the reason for every refusal, `decide` says what becomes of the request. Looking people up and writing
+the answer down is left to `bot.work`.
 """
 
 from __future__ import annotations
@@ -8,11 +9,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import StrEnum
 
-from bot.request.model import Attempt, Decision, Request, State, Vote
-from bot.request.policy import Person, Refusal, unfilled_places, why_not_approver, why_not_requester
+from bot.request.model import Attempt, Decision, Plan, Request, State, Tally, Vote
+from bot.request.policy import (
+    Person,
+    Refusal,
+    unfilled_places,
+    who_is_missing,
+    why_not_approver,
+    why_not_reader,
+    why_not_requester,
+)
 
 DENY_REASON_CHARACTERS = 500
+
+
+class Act(StrEnum):
+    """What somebody can do to a request that is there."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+    CANCEL = "cancel"
+    WITHDRAW = "withdraw"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True)
+class Click:
+    """Who does what, looked up for this very decision, and when. `reason` is that of a denial."""
+
+    act: Act
+    person: Person
+    at: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +61,13 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class Withdrawn:
+    """This person's vote is taken out again."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
 class Turned:
     """The request turns. `vote` is the one that tipped it, if it was a vote."""
 
@@ -38,78 +75,121 @@ class Turned:
     vote: Vote | None = None
 
 
-Verdict = Refused | Counted | Turned
+Verdict = Refused | Counted | Withdrawn | Turned
 
 
-def approve(
-    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], person: Person, now: datetime
+def why_not(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | None:
+    """Why this person may not do this now, or None.
+
+    Who may not even see the project learns nothing of the request: that comes first. Then how the request stands,
+    then what this person is to it.
+    """
+    person = click.person
+    return (
+        why_not_reader(request.policy, person)
+        or _why_not_now(request, click)
+        or _why_not_theirs(request, votes, click.act, person)
+    )
+
+
+def decide(
+    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], click: Click, plan: Plan | None
 ) -> Verdict:
-    """What this person's approval does.
+    """What this click does.
 
     Arguments:
         votes: those stored so far.
         people: everybody who voted so far, as looked up for this very decision. Whoever is missing here,
             or is no longer eligible, does not count.
-        person: who presses, likewise.
+        plan: what the settings in force would call for this group. Another than was asked for makes the request
+            void, before anything is approved that nobody will do.
     """
-    not_open = _why_not_pending(request, now)
-    if not_open is not None:
-        return Refused(not_open)
-    refusal = why_not_approver(request.policy, person, request.requester)
+    refusal = why_not(request, votes, click)
     if refusal is not None:
         return Refused(refusal)
-    if any(vote.person == person.id for vote in votes):
-        return Refused(Refusal.ALREADY_APPROVED_BY_YOU)
+    now, person = click.at, click.person
+    match click.act:
+        case Act.APPROVE | Act.RETRY if plan != request.plan:
+            return Turned(request.turned(State.VOID, at=now))
+        case Act.APPROVE:
+            return _approved(request, _counting(request, votes, people), person, now)
+        case Act.WITHDRAW:
+            left = [vote for vote in votes if vote.person != person.id]
+            return Withdrawn(replace(request, tally=_tally(request, _counting(request, left, people))))
+        case Act.RETRY:
+            number = request.attempt.number + 1 if request.attempt else 1
+            again = replace(request, attempt=Attempt(number, person.id, now))
+            return Turned(again.turned(State.APPROVED, at=now))
+        case Act.DENY:
+            denied = replace(request, decision=Decision((person.id,), now, click.reason[:DENY_REASON_CHARACTERS]))
+            return Turned(denied.turned(State.DENIED, at=now))
+        case Act.CANCEL:
+            cancelled = replace(request, decision=Decision((person.id,), now))
+            return Turned(cancelled.turned(State.CANCELLED, at=now))
 
+
+def still_missing(request: Request) -> tuple[tuple[str, ...], ...]:
+    """For each free place, who could fill it; without whoever asked, where their own approval does not count."""
+    missing = request.tally.missing if request.tally else request.policy.places
+    if request.policy.self_approval:
+        return missing
+    return tuple(tuple(name for name in place if name != request.requester) or place for place in missing)
+
+
+def is_break_glass(request: Request) -> bool:
+    """Whether the requester's own approval counts, or has counted."""
+    if request.state is State.PENDING:
+        return request.tally is not None and request.requester in request.tally.people
+    # A request that was cancelled or denied has a decision too, and no attempt.
+    approved = request.decision if request.attempt is not None else None
+    return approved is not None and request.requester in approved.people
+
+
+def _approved(request: Request, counting: Sequence[Person], person: Person, now: datetime) -> Counted | Turned:
     vote = Vote(person.id, person.team_id, now)
-    counting = [
-        people[earlier.person]
-        for earlier in votes
-        if earlier.person in people
-        and why_not_approver(request.policy, people[earlier.person], request.requester) is None
-    ]
-    if unfilled_places(request.policy, [*counting, person]):
-        return Counted(vote, request)
-    decision = Decision((*(earlier.id for earlier in counting), person.id), now)
-    approved = replace(request, decision=decision, attempt=Attempt(1, person.id, now))
+    approving = [*counting, person]
+    if unfilled_places(request.policy, approving):
+        return Counted(vote, replace(request, tally=_tally(request, approving)))
+    decision = Decision(tuple(one.id for one in approving), now)
+    approved = replace(request, tally=None, decision=decision, attempt=Attempt(1, person.id, now))
     return Turned(approved.turned(State.APPROVED, at=now), vote)
 
 
-def deny(request: Request, person: Person, reason: str, now: datetime) -> Verdict:
-    """What this person's denial does: one is enough, from anybody whose approval would count."""
-    refusal = _why_not_pending(request, now) or why_not_approver(request.policy, person, request.requester)
-    if refusal is not None:
-        return Refused(refusal)
-    denied = replace(request, decision=Decision((person.id,), now, reason[:DENY_REASON_CHARACTERS]))
-    return Turned(denied.turned(State.DENIED, at=now))
+def _counting(request: Request, votes: Sequence[Vote], people: Mapping[str, Person]) -> list[Person]:
+    voters = [people[vote.person] for vote in votes if vote.person in people]
+    return [voter for voter in voters if why_not_approver(request.policy, voter, request.requester) is None]
 
 
-def cancel(request: Request, person: Person, now: datetime) -> Verdict:
-    """What this person's cancelling does: the requester may, and whoever may approve."""
-    refusal = _why_not_pending(request, now) or _why_not_involved(request, person)
-    if refusal is not None:
-        return Refused(refusal)
-    cancelled = replace(request, decision=Decision((person.id,), now))
-    return Turned(cancelled.turned(State.CANCELLED, at=now))
+def _tally(request: Request, approving: Sequence[Person]) -> Tally | None:
+    if not approving:
+        return None
+    return Tally(tuple(one.id for one in approving), who_is_missing(request.policy, approving))
 
 
-def retry(request: Request, person: Person, now: datetime) -> Verdict:
-    """Opens another attempt: by somebody involved, once nothing was started, while the approval holds."""
-    if request.state is not State.NOT_STARTED or request.attempt is None:
-        return Refused(Refusal.NOT_RETRYABLE)
-    if now >= request.expires_at:
-        return Refused(Refusal.EXPIRED)
-    refusal = _why_not_involved(request, person)
-    if refusal is not None:
-        return Refused(refusal)
-    again = replace(request, attempt=Attempt(request.attempt.number + 1, person.id, now))
-    return Turned(again.turned(State.APPROVED, at=now))
-
-
-def _why_not_pending(request: Request, now: datetime) -> Refusal | None:
-    if request.state is not State.PENDING:
+def _why_not_now(request: Request, click: Click) -> Refusal | None:
+    if click.act is Act.RETRY:
+        if request.state is not State.NOT_STARTED or request.attempt is None:
+            return Refusal.NOT_RETRYABLE
+    elif request.state is not State.PENDING:
         return Refusal.NOT_PENDING
-    return Refusal.EXPIRED if now >= request.expires_at else None
+    return Refusal.EXPIRED if click.at >= request.expires_at else None
+
+
+def _why_not_theirs(request: Request, votes: Sequence[Vote], act: Act, person: Person) -> Refusal | None:
+    has_voted = any(vote.person == person.id for vote in votes)
+    match act:
+        case Act.APPROVE:
+            refusal = why_not_approver(request.policy, person, request.requester)
+            if refusal is None and person.id == request.requester and not request.reason.strip():
+                return Refusal.OWN_REQUEST_NEEDS_REASON
+            return refusal or (Refusal.ALREADY_APPROVED_BY_YOU if has_voted else None)
+        case Act.DENY:
+            # One is enough, from anybody whose approval would count.
+            return why_not_approver(request.policy, person, request.requester)
+        case Act.WITHDRAW:
+            return None if has_voted else Refusal.NOTHING_TO_WITHDRAW
+        case Act.CANCEL | Act.RETRY:
+            return _why_not_involved(request, person)
 
 
 def _why_not_involved(request: Request, person: Person) -> Refusal | None:

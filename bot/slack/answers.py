@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bot.request.group import GroupStatus
 from bot.request.model import Policy, Request, State
 from bot.request.policy import Refusal, approver_names
-from bot.slack.headlines import headline
-from bot.slack.words import clock, duration, people, plain
+from bot.request.votes import is_break_glass
+from bot.slack.headlines import group_name, headline
+from bot.slack.words import clock, duration, needed, people, plain
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
 NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
 NOT_OURS = "This does not come from the workspace and app that this bot serves. Nothing was changed."
 NOT_UNDERSTOOD = "The bot does not know this button or form. Nothing was changed."
-NO_SUCH_REQUEST = "There is no such request. Nothing was changed."
+NO_SUCH_REQUEST = "There is no such request that you may see. Nothing was changed."
+THAT_WAS_A_COPY = "That was a copy of the card. Nothing was changed."
+FORM_DID_NOT_OPEN = "Slack did not open the form. Nothing was changed. Please try again."
+FORM_NOT_TAKEN = "The bot could not write it down. Please close this and try again."
+BREAK_GLASS = "Break-glass: approved by whoever asked."
+MAY_NOT_ASK = "You are not among those who may ask here. Nothing was asked."
 SLACK_CANNOT_BE_ASKED = (
     "Slack does not tell who you are just now, so nothing was changed. Please try again in a minute."
 )
@@ -66,25 +74,74 @@ def still_pausing(group_id: str) -> str:
     return f"Group `{group_id}` is still pausing, after half an hour. Nothing was asked. Look at it in the console."
 
 
+# What is the same whatever request it is, and tells nothing of any.
+_OUTSIDERS = {
+    Refusal.GUEST: "Guests cannot do this. Nothing was changed.",
+    Refusal.BOT: "Bots cannot do this. Nothing was changed.",
+    Refusal.DEACTIVATED: "This account is deactivated. Nothing was changed.",
+    Refusal.STRANGER: "People of another organisation cannot do this. Nothing was changed.",
+    Refusal.NOT_A_READER: NO_SUCH_REQUEST,
+    Refusal.GROUPS_UNKNOWN: "Slack does not tell just now who is in the user groups, so this was not counted. "
+    "Please press again in a minute.",
+}
+
+
+def why_not_at_all(refusal: Refusal) -> str:
+    """Why somebody may do nothing here, whatever it was."""
+    return _OUTSIDERS[refusal]
+
+
 def why_not(refusal: Refusal, request: Request) -> str:
     """Why what somebody pressed does not count."""
-    return {
-        Refusal.GUEST: "Guests cannot do this. Nothing was changed.",
-        Refusal.BOT: "Bots cannot do this. Nothing was changed.",
-        Refusal.DEACTIVATED: "This account is deactivated. Nothing was changed.",
-        Refusal.STRANGER: "People of another organisation cannot do this. Nothing was changed.",
-        Refusal.NOT_A_REQUESTER: "You are not among the requesters of this project. Nothing was changed.",
-        Refusal.NOT_AN_APPROVER: f"You are not among those who decide: {approvers(request.policy)}. "
-        "Nothing was changed.",
-        Refusal.OWN_REQUEST: "You asked for this, so somebody else must decide: "
-        f"{approvers(request.policy)}. Nothing was changed.",
-        Refusal.GROUPS_UNKNOWN: "Slack does not tell just now who is in the user groups, so this was not counted. "
-        "Please press again in a minute.",
-        Refusal.ALREADY_APPROVED_BY_YOU: "You have approved this already.",
-        Refusal.NOT_PENDING: f"This is decided already. {stands(request)}",
-        Refusal.EXPIRED: "This has expired. It can be asked again.",
-        Refusal.NOT_RETRYABLE: f"There is nothing to retry now. {stands(request)}",
-    }[refusal]
+    return (
+        _OUTSIDERS.get(refusal)
+        or {
+            Refusal.NOT_A_REQUESTER: "You are not among the requesters of this project. Nothing was changed.",
+            Refusal.NOT_AN_APPROVER: f"You are not among those who decide: {approvers(request.policy)}. "
+            "Nothing was changed.",
+            Refusal.OWN_REQUEST: "You asked for this, so somebody else must decide: "
+            f"{approvers(request.policy)}. Nothing was changed.",
+            Refusal.OWN_REQUEST_NEEDS_REASON: "Approving what you asked for yourself needs a reason, and this has "
+            "none. Cancel it, and ask again with a reason. Nothing was changed.",
+            Refusal.ALREADY_APPROVED_BY_YOU: "You have approved this already. Nothing was changed.",
+            Refusal.NOTHING_TO_WITHDRAW: "You have not approved this, so there is nothing to withdraw.",
+            Refusal.NOT_PENDING: f"This is decided already. {stands(request)}",
+            Refusal.EXPIRED: "This has expired. It can be asked again.",
+            Refusal.NOT_RETRYABLE: f"There is nothing to retry now. {stands(request)}",
+        }[refusal]
+    )
+
+
+def is_void(request: Request) -> str:
+    """To whoever pressed, when what would be called is no longer what was asked for."""
+    return f"The settings have changed since {request.id} was asked, so it is void. It can be asked again."
+
+
+def self_approval(request: Request) -> str:
+    """To every approver, when a requester approves on their own."""
+    return (
+        f"Break-glass: {people([request.requester])} approved their own request {request.id}, to resume "
+        f"{plain(group_name(request.group), 80)} in project {plain(request.plan.project)}. "
+        f"Reason: {plain(request.reason, 500)}"
+    )
+
+
+def nobody_left(request: Request, places: Sequence[Sequence[str]]) -> str:
+    """To whoever asked, when people have left and no quorum could approve any more."""
+    return (
+        f"{request.id} cannot be approved any more: nobody is left for {needed(places)}. Cancel it, add approvers to "
+        f"projects.{plain(request.plan.project)} in bot.toml, and ask again."
+    )
+
+
+def reminder_at_half_time(request: Request, missing: Sequence[Sequence[str]]) -> str:
+    # Only those still missing are mentioned: a name that rings nobody would remind nobody.
+    return f"Half of the time is over. Still missing: {needed(missing)}, until {clock(request.expires_at)}."
+
+
+def reminder_before_the_end(request: Request) -> str:
+    # Whoever was mentioned at half time follows the thread since, and is not rung a second time.
+    return f"{people([request.requester])}: this is still not decided, and expires {clock(request.expires_at)}."
 
 
 def approvers(policy: Policy) -> str:
@@ -110,7 +167,8 @@ def turn_of_events(request: Request) -> str | None:
             return f"Retry by {people([request.attempt.opened_by])}."
         case State.APPROVED if request.attempt is not None and request.attempt.tries == 0:
             when = f" It starts {clock(request.start_at)}." if request.start_at else ""
-            return f"Approved by {decided_by}.{when}"
+            alone = f" {BREAK_GLASS}" if is_break_glass(request) else ""
+            return f"Approved by {decided_by}.{alone}{when}"
         case State.DENIED:
             reason = request.decision.reason if request.decision else ""
             why = f" Reason: {plain(reason)}" if reason else ""

@@ -1,34 +1,36 @@
 """The card of a request: one message in the project's channel that says how it stands, in every state.
 
-Pure: a function of the request and its votes. What is said only to one person is in `answers`; sending is in `posting`.
+Pure: a function of the request. What is said only to one person is in `answers`; sending is in `posting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from slack_sdk.models.blocks import Block, ButtonElement
 
 from bot.request.group import Progress, TaskGroup
-from bot.request.model import Request, State, Vote
+from bot.request.model import Request, State
 from bot.request.progress import percent
+from bot.request.votes import is_break_glass, still_missing
+from bot.slack.answers import BREAK_GLASS
 from bot.slack.headlines import group_name, headline
 from bot.slack.message import Message, actions, button, confirm, context, fields, header, message, section
-from bot.slack.words import bar, clock, duration, people, plain, size, size_of
+from bot.slack.words import bar, clock, duration, needed, people, plain, size, size_of
 
 _STATES_WITH_PROGRESS = frozenset(
     {State.PENDING, State.ACCEPTED, State.MOVING, State.DONE, State.FAILED, State.PAUSED_AGAIN}
 )
 
 
-def card(request: Request, votes: Sequence[Vote]) -> Message:
+def card(request: Request) -> Message:
     """How a request stands, for everybody in the channel."""
     title = headline(request)
     blocks: list[Block] = [header(title), context(identity(request)), section(route(request.group))]
     if request.state in _STATES_WITH_PROGRESS:
         blocks.append(section(progress_line(request)))
+    if is_break_glass(request):
+        blocks.append(section(f":warning: *{BREAK_GLASS}*"))
     if request.state is State.PENDING:
-        blocks.append(fields(*_question(request, votes)))
+        blocks.append(fields(*_question(request)))
         blocks.extend(section(f":warning: *Warning* {warning}") for warning in warnings(request.group))
         blocks.append(actions("decide", *_decision_buttons(request)))
         blocks.append(context(keys_line(request)))
@@ -89,26 +91,21 @@ def warnings(group: TaskGroup) -> list[str]:
     return found
 
 
-def _question(request: Request, votes: Sequence[Vote]) -> list[tuple[str, str]]:
+def _question(request: Request) -> list[tuple[str, str]]:
     reason = plain(request.reason, 500) or "none given"
     return [
         ("Reason", reason),
         ("Asked by", people([request.requester])),
-        ("Needs", needs(request, votes)),
+        ("Needs", needs(request)),
         ("Until", clock(request.expires_at)),
     ]
 
 
-def needs(request: Request, votes: Sequence[Vote]) -> str:
-    """Who must still approve, and who has."""
-    places = request.policy.places
-    if len(set(places)) == 1:
-        text = f"{len(places)} of {people(places[0], ',').replace(' , ', ', ')}"
-    else:
-        text = "; and ".join(f"1 of {people(place, ',').replace(' , ', ', ')}" for place in places)
-    if votes:
-        text += f"\nApproved so far by {people((vote.person for vote in votes), 'and')}"
-    return text
+def needs(request: Request) -> str:
+    """Who must approve; once somebody has, who that is, and who is still missing."""
+    if request.tally is None:
+        return needed(still_missing(request))
+    return f"{needed(still_missing(request))} still missing; approved by {people(request.tally.people, 'and')}"
 
 
 def _decision_buttons(request: Request) -> list[ButtonElement]:
@@ -123,11 +120,15 @@ def _decision_buttons(request: Request) -> list[ButtonElement]:
     stop = confirm(
         "Cancel this request?", f"{name}. Nothing is started. It can be asked again.", "Cancel it", "Keep it"
     )
-    return [
+    buttons = [
         button("Approve", "approve", request.id, says=f"Approve resuming {of_group}", style="primary", confirm=dialog),
         button("Deny", "deny", request.id, says=f"Deny resuming {of_group}", style="danger"),
         button("Cancel", "cancel", request.id, says=f"Cancel the request for {of_group}", confirm=stop),
     ]
+    if request.tally is not None:
+        says = f"Withdraw my approval of resuming {of_group}"
+        buttons.append(button("Withdraw my approval", "withdraw", request.id, says=says))
+    return buttons
 
 
 def _retry_button(request: Request) -> ButtonElement:
@@ -186,7 +187,7 @@ def _sentence(request: Request, title: str) -> str:
     text = f"{plain(title)}. Project {plain(request.plan.project)}, group {request.group.group_id}, {request.id}."
     if request.state is State.PENDING:
         reason = plain(request.reason, 300) or "none given"
-        text += f" {people([request.requester])} asks, reason: {reason}. Needs {needs(request, ())}."
+        text += f" {people([request.requester])} asks, reason: {reason}. Needs: {needs(request)}."
     elif request.trouble is not None:
         text += f" {request.trouble.meaning} {request.trouble.next_step}"
-    return text
+    return f"{text} {BREAK_GLASS}" if is_break_glass(request) else text

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.models.views import View
 from slack_sdk.webhook import WebhookClient
 
 from bot.slack.message import Message
@@ -24,7 +25,7 @@ class Hindrance(StrEnum):
 
     NOT_IN_CHANNEL = "the bot is not in the channel"
     ARCHIVED = "the channel is archived"
-    GONE = "the message is gone"
+    GONE = "the message or view is gone"
     SLOW_DOWN = "Slack asks to slow down"
     UNREACHABLE = "Slack does not answer"
     REFUSED = "Slack refuses the message"
@@ -46,6 +47,7 @@ _HINDRANCES = {
     "is_archived": Hindrance.ARCHIVED,
     "message_not_found": Hindrance.GONE,
     "cant_update_message": Hindrance.GONE,
+    "not_found": Hindrance.GONE,
     "ratelimited": Hindrance.SLOW_DOWN,
     "rate_limited": Hindrance.SLOW_DOWN,
     "message_limit_exceeded": Hindrance.SLOW_DOWN,
@@ -106,6 +108,22 @@ class Posting:
             PostingFault: it is not there.
         """
         self._call("chat.postMessage", {"channel": user_id, "text": text, "unfurl_links": False})
+
+    def open_view(self, trigger_id: str, view: View) -> str:
+        """Opens a view before whoever pressed, within 3 s of that, and gives its id.
+
+        Raises:
+            PostingFault: nothing opened. The code is `exchanged_trigger_id` when this very press has opened one.
+        """
+        return str(self._call("views.open", {"trigger_id": trigger_id, "view": view.to_dict()})["view"]["id"])
+
+    def update_view(self, view_id: str, view: View) -> None:
+        """Replaces what an open view shows.
+
+        Raises:
+            PostingFault: it shows what it did. GONE: it was closed.
+        """
+        self._call("views.update", {"view_id": view_id, "view": view.to_dict()})
 
     def permalink(self, channel: str, ts: str) -> str | None:
         """The address of a message; None where Slack does not tell, for a link is never worth a failure."""

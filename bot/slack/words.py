@@ -6,7 +6,7 @@ Pure. What is said when is left to `cards`, `answers` and `bot.work.notices`.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from bot.request.group import GroupStatus
@@ -37,6 +37,13 @@ def people(names: Iterable[str], last: str = "or") -> str:
     if len(mentions) < 2:
         return "".join(mentions)
     return f"{', '.join(mentions[:-1])} {last} {mentions[-1]}"
+
+
+def needed(places: Sequence[Sequence[str]]) -> str:
+    """`2 of <@U1>, <@U2>`, or `1 of <@U1>; and 1 of <!subteam^S1>`: one person for each place."""
+    if len({tuple(place) for place in places}) == 1:
+        return f"{len(places)} of {', '.join(mention(name) for name in places[0])}"
+    return "; and ".join(f"1 of {', '.join(mention(name) for name in place)}" for place in places)
 
 
 def clock(at: datetime) -> str:

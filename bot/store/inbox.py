@@ -23,7 +23,10 @@ class Kind(StrEnum):
     APPROVE = "approve"
     DENY = "deny"
     CANCEL = "cancel"
+    WITHDRAW = "withdraw"
     RETRY = "retry"
+    OPEN_DENY = "open deny form"
+    OPEN_REQUEST = "open request form"
     LIST = "list"
     STATUS = "status"
     REPORT_FORGERY = "forgery"
@@ -34,7 +37,8 @@ class Message:
     """One thing that somebody typed, pressed or sent in.
 
     `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
-    `request_id`, `channel` and `message_ts` say which button of which message it was.
+    `request_id`, `channel` and `message_ts` say which button of which message it was, `view_id` which view waits to
+    be filled.
     """
 
     kind: Kind
@@ -46,6 +50,7 @@ class Message:
     request_id: str = ""
     message_ts: str = ""
     response_url: str = ""
+    view_id: str = ""
 
 
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
@@ -90,3 +95,9 @@ def forget_address(connection: Connection, number: int) -> None:
     body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
     if body.get("response_url"):
         connection.execute(update(inbox).where(inbox.c.id == number).values(body=body | {"response_url": ""}))
+
+
+def mark_once(connection: Connection, key: str, mark: str) -> bool:
+    """Leaves a mark on a message; True for the first who leaves it."""
+    added = connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark.is_(None)).values(mark=mark))
+    return added.rowcount == 1

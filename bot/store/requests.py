@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.request.model import Request, Vote
@@ -119,6 +119,15 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     return new
 
 
+def note(connection: Connection, request: Request, now: datetime, event: Event) -> None:
+    """Replaces the row by one that reads the same to people: its version and its card stay as they are.
+
+    The caller has locked it in this very transaction.
+    """
+    connection.execute(update(requests).where(requests.c.id == request.id).values(**_row(request)))
+    append(connection, event, now)
+
+
 def votes_of(connection: Connection, request_id: str) -> list[Vote]:
     """The votes in the order in which they came."""
     query = select(votes.c.person, votes.c.team_id, votes.c.at).where(votes.c.request_id == request_id)
@@ -130,6 +139,11 @@ def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
     connection.execute(
         insert(votes).values(request_id=request_id, person=vote.person, team_id=vote.team_id, at=vote.at)
     )
+
+
+def remove_vote(connection: Connection, request_id: str, person: str) -> None:
+    """Takes a vote out again; that there was one is in the audit."""
+    connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 
 def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:

@@ -68,6 +68,7 @@ inbox = Table(
     Column("kind", String(32), nullable=False),
     Column("body", JSON, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+    Column("mark", String(64)),
     *_due_columns(),
     Index("inbox_due", "due_at"),
 )

@@ -57,13 +57,12 @@ def work_on_card(tools: Tools, claim: Claim) -> Result:
 def _show(tools: Tools, request_id: str) -> None:
     with tools.store.read() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
-        votes = requests.votes_of(connection, request_id)
     if card is None or request is None:
         return
     if card.shown_version >= request.version and card.ts is not None:
         _shown(tools, card)
         return
-    said = card_message(request, votes)
+    said = card_message(request)
     if card.ts is None:
         ts = tools.posting.post(card.channel, said)
         _shown(tools, replace(card, ts=ts, shown_version=request.version))
@@ -98,10 +97,8 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
                 append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
                 text = f"The card of {request_id} was deleted. {answers.stands(request)}"
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
-                if not request.is_open:
-                    return Finished()
                 outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0))
-                return Finished(now)
+                return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
                 append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
                 text = not_shown(request, fault)
@@ -134,16 +131,17 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
     with tools.store.read() as connection:
         notice, made_at = outbox.get_notice(connection, number)
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
+    text = _with_link(notice, card)
     if tools.now() - made_at > NOTICES_WAIT_FOR:
         return Finished()
     try:
         match notice.way:
             case Way.ANSWER:
-                _answer(tools, notice)
+                _answer(tools, notice.address, text)
                 with tools.store.write() as connection:
                     outbox.forget_address(connection, number)
             case Way.DIRECT:
-                tools.posting.direct(notice.address, notice.text)
+                tools.posting.direct(notice.address, text)
             case Way.COPY:
                 channel, ts = notice.address.split(" ")
                 tools.posting.update(channel, ts, _copy(notice.text))
@@ -164,15 +162,21 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
     return Finished()
 
 
-def _answer(tools: Tools, notice: Notice) -> None:
+def _answer(tools: Tools, address: str, text: str) -> None:
     """Answers where somebody typed or pressed, or directly once that address no longer serves."""
-    response_url, person = notice.address.split(" ")
+    response_url, person = address.split(" ")
     try:
-        tools.posting.answer(response_url, notice.text)
+        tools.posting.answer(response_url, text)
     except PostingFault as fault:
         if fault.hindrance is not Hindrance.GONE:
             raise
-        tools.posting.direct(person, notice.text)
+        tools.posting.direct(person, text)
+
+
+def _with_link(notice: Notice, card: Card | None) -> str:
+    """What one person alone is told about a request leads to its card, if that is there by now."""
+    permalink = card.permalink if card is not None and notice.way in (Way.ANSWER, Way.DIRECT) else None
+    return notice.text if permalink is None or permalink in notice.text else answers.with_link(notice.text, permalink)
 
 
 def _copy(text: str) -> Message:
@@ -193,5 +197,5 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
         request = requests.get(connection, str(claim.key))
         if request is not None:
             text = f"{people([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
-            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text), now)
+            outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
             append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)

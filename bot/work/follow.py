@@ -12,7 +12,7 @@ from bot.store import requests
 from bot.store.audit import BOT, Event, append
 from bot.store.claims import Claim
 from bot.vault_faults import VaultFault
-from bot.work import outcome, pause, release
+from bot.work import outcome, pause, release, remind
 from bot.work.caller import KeyRests
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools, save_turn
@@ -36,6 +36,8 @@ def work(tools: Tools, claim: Claim) -> Result:
                 _end(tools, request, State.EXPIRED)
             case Step.LAPSE:
                 _end(tools, request, State.LAPSED)
+            case Step.REMIND:
+                return remind.work(tools, request, claim)
             case Step.RELEASE:
                 release.advance(tools, request)
             case Step.SETTLE:

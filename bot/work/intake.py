@@ -1,6 +1,6 @@
 """Works on the inbox: what somebody typed or pressed, in the order of what it means.
 
-Asking is here; votes are in `vote`, looking things up in `tell`.
+Asking is here; votes are in `vote`, forms to be filled in `forms`, looking things up in `tell`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
-from bot.work import announce, preflight, tell, vote
+from bot.work import announce, forms, preflight, tell, vote
 from bot.work.loop import Finished, Result
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools, to_whom
 
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
+TRY_FORM_AGAIN_AFTER = timedelta(seconds=1)
+# Nobody looks longer at a view that says "one moment".
+FORM_WAITS_FOR = timedelta(seconds=30)
 
 
 def work(tools: Tools, claim: Claim) -> Result:
@@ -47,6 +50,10 @@ def work(tools: Tools, claim: Claim) -> Result:
                     return Finished(tools.now() + LOOK_AGAIN_AFTER)
             case Kind.LIST | Kind.STATUS:
                 tell.answer_question(tools, message)
+            case Kind.OPEN_DENY | Kind.OPEN_REQUEST:
+                again = forms.fill(tools, message)
+                if again and tools.now() - received_at < FORM_WAITS_FOR:
+                    return Finished(tools.now() + TRY_FORM_AGAIN_AFTER)
             case Kind.REPORT_FORGERY:
                 answer(tools, message, answers.NOT_OURS, Event("refused", message.person, None, {"why": "not ours"}))
             case _:
@@ -150,7 +157,7 @@ def _ask_for(tools: Tools, message: Message, asked: Ask, group_id: str) -> str |
         return None
     verb = preflight.verb_for(found.group)
     plan = preflight.plan_for(tools, found)
-    preflight.refuse_without_quorum(tools, found, person.id)
+    preflight.refuse_without_quorum(tools, found, person.id, asked.reason)
     keys = preflight.check_keys(tools, plan, found.group)
     now = tools.now()
     expires_at = now + project.expiry

@@ -16,12 +16,13 @@ from bot.oms.needs import DESTINATION_NEEDS, SECURITY_TOKEN, Needs, missing_keys
 from bot.request.command import shown
 from bot.request.group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.request.model import KeyCheck, Plan, Verb
-from bot.request.policy import Person, Refusal, approver_names, quorum_is_possible, why_not_requester
-from bot.slack.answers import nothing_to_ask
+from bot.request.policy import Person, Refusal, why_not_requester
+from bot.slack.answers import MAY_NOT_ASK, nothing_to_ask
 from bot.slack.people import SlackCannotBeAsked
-from bot.slack.words import list_of, plain
+from bot.slack.words import list_of, needed, plain
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
+from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
 from bot.work.trouble import Then, trouble_of
 
@@ -58,7 +59,7 @@ def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str
         return mine
     if Refusal.GROUPS_UNKNOWN in refusals.values():
         raise CannotAsk("Slack does not tell just now who is in the user groups. Please try again in a minute.")
-    raise CannotAsk("You are not among those who may ask here. Nothing was asked.")
+    raise CannotAsk(MAY_NOT_ASK)
 
 
 def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
@@ -175,23 +176,29 @@ def _check(tools: Tools, plan: Plan, path: str, needs: Sequence[Needs]) -> KeyCh
     return check
 
 
-def refuse_without_quorum(tools: Tools, found: Found, requester: str) -> None:
+def refuse_without_quorum(tools: Tools, found: Found, requester: str, reason: str) -> None:
     """
     Raises:
-        CannotAsk: nobody but the requester could ever approve, or Slack does not tell who could.
+        CannotAsk: too few others could ever approve, or Slack does not tell who could.
     """
     policy = tools.projects[found.project].policy
     try:
-        members = tools.people.members(approver_names(policy))
+        missing = out_of_reach(tools, policy, requester, reason)
     except SlackCannotBeAsked:
         raise CannotAsk(
-            "Slack does not tell just now who is in the approvers' user groups. Please try again in a minute."
+            "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
         ) from None
-    if not quorum_is_possible(policy, requester, members):
-        raise CannotAsk(
-            "Nobody but you could approve this, and your own approval does not count. Add approvers to "
-            f"projects.{found.project} in bot.toml. Nothing was asked."
-        )
+    if not missing:
+        return
+    own, next_step = "your own approval does not count", "Add"
+    if policy.self_approval and reason.strip():
+        own = "your own approval alone is not enough"
+    elif policy.self_approval:
+        own, next_step = "your own approval needs a reason", "Ask again with a reason, or add"
+    raise CannotAsk(
+        f"Nobody but you could approve this: no other full member is left for {needed(missing)}, and {own}. "
+        f"{next_step} approvers to projects.{found.project} in bot.toml. Nothing was asked."
+    )
 
 
 def start_at(tools: Tools, person: str, at: tuple[int, int] | None, expires_at: datetime) -> datetime | None:

@@ -5,92 +5,157 @@ A decision that opens an attempt goes straight on to the release of the keys, in
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from bot.request import votes
 from bot.request.model import Request, State, Vote
-from bot.request.policy import Person, why_not_reader
-from bot.request.votes import Counted, Refused, Turned, Verdict
+from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
+from bot.request.votes import Act, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
 from bot.slack.words import plain
 from bot.store import claims, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, release
+from bot.work.settings import plan_now
 from bot.work.tools import Tools, save_turn, to_whom
 
 
 def work(tools: Tools, message: Message) -> None:
-    """One press of approve, deny, cancel or retry.
+    """One press of approve, deny, cancel, withdraw or retry.
 
     Raises:
         SlackCannotBeAsked: who pressed is not known, so nothing was changed.
     """
-    person = tools.people.look_up(message.person)
-    people: dict[str, Person] = {}
-    decided = _decide(tools, message, people, person)
+    seen = _Seen(tools.people.look_up(message.person))
+    decided = _decide(tools, message, seen)
     while isinstance(decided, _LookUp):
-        people |= {user_id: tools.people.look_up(user_id) for user_id in decided.people}
-        decided = _decide(tools, message, people, person)
-    if decided is not None:
-        release.advance(tools, decided)
-        with tools.store.write() as connection:
-            claims.release(connection, Claim(tables.requests.name, decided.id, 0), tools.owner)
+        seen = _look_up(tools, seen, decided)
+        decided = _decide(tools, message, seen)
+    if decided is None:
+        return
+    claim = Claim(tables.requests.name, decided.id, 0)
+    with tools.held.holding(claim):
+        try:
+            release.advance(tools, decided)
+        except requests.Stale:
+            pass  # Somebody else was quicker; the row itself says how it goes on.
+        finally:
+            with tools.store.write() as connection:
+                claims.release(connection, claim, tools.owner)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Who was looked up for this click: whoever pressed, those who voted before, everybody who may approve."""
+
+    person: Person
+    voters: Mapping[str, Person] = field(default_factory=dict)
+    approvers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class _LookUp:
-    """These have voted before, and are to be looked up before anything is decided."""
+    """These are to be looked up before anything is decided: voters, and the names of approvers."""
 
-    people: tuple[str, ...]
+    voters: tuple[str, ...]
+    approvers: tuple[str, ...]
 
 
-def _decide(tools: Tools, message: Message, people: Mapping[str, Person], person: Person) -> Request | _LookUp | None:
+def _look_up(tools: Tools, seen: _Seen, wanted: _LookUp) -> _Seen:
+    found = {user_id: tools.people.look_up(user_id) for user_id in wanted.voters}
+    seen = replace(seen, voters={**seen.voters, **found})
+    if not wanted.approvers:
+        return seen
+    groups = tools.people.members(wanted.approvers)
+    return replace(seen, approvers=frozenset().union(*(groups.get(name, {name}) for name in wanted.approvers)))
+
+
+def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | None:
     """Decides on the row as it is under its lock.
 
     Returns:
         The request when this worker is to go on with its release.
     """
-    now = tools.now()
+    outsider = why_not_member(seen.person)
     with tools.store.write() as connection:
+        if outsider is not None:
+            _refuse(connection, tools, message, answers.why_not_at_all(outsider), outsider.value)
+            return None
         request = requests.lock(connection, message.request_id)
         card = outbox.get_card(connection, message.request_id)
         if request is None or card is None:
             _refuse(connection, tools, message, answers.NO_SUCH_REQUEST, "no such request")
             return None
-        if why_not_reader(request.policy, person) is None and _is_copy(message, card):
-            _mark_copy(connection, tools, message, request, card)
+        if why_not_reader(request.policy, seen.person) is None and is_copy(message, card):
+            _refuse(connection, tools, message, answers.THAT_WAS_A_COPY, "copy", request)
+            mark = copy_notice(message, request, card)
+            if mark is not None:
+                outbox.add_notice(connection, mark, tools.now())
             return None
+        click = Click(Act(message.kind.value), seen.person, tools.now(), message.text)
         already = requests.votes_of(connection, request.id)
-        unknown = tuple(vote.person for vote in already if vote.person not in people)
-        if message.kind is Kind.APPROVE and unknown:
-            return _LookUp(unknown)
-        verdict = _verdict(message, request, already, people, person, now)
-        match verdict:
+        wanted = _wanted(request, click, already, seen)
+        if wanted is not None:
+            return wanted
+        match votes.decide(request, already, seen.voters, click, plan_now(tools, request)):
             case Refused(why):
-                _refuse(connection, tools, message, answers.why_not(why, request), why.value)
-                return None
-            case Counted(vote, _):
+                visible = request if why_not_reader(request.policy, seen.person) is None else None
+                _refuse(connection, tools, message, answers.why_not(why, request), why.value, visible)
+            case Counted(vote, counted):
                 requests.add_vote(connection, request.id, vote)
-                requests.save(connection, request, request, now, _event(message, "approve"))
-                return None
+                events = [_event(message, "approve"), *_break_glass(connection, request, click, seen)]
+                requests.save(connection, request, counted, click.at, *events)
+            case Withdrawn(without):
+                requests.remove_vote(connection, request.id, click.person.id)
+                requests.save(connection, request, without, click.at, _event(message, "withdraw"))
+            case Turned(turned, _) if turned.state is State.VOID:
+                _tell(connection, tools, message, answers.is_void(request), request)
+                save_turn(connection, request, turned, click.at, _event(message, "void"))
             case Turned(turned, vote):
-                return _write_down(connection, tools, message, request, turned, vote)
+                events = _break_glass(connection, request, click, seen) if vote is not None else []
+                return _write_down(connection, tools, message, request, turned, vote, events)
+        return None
+
+
+def _wanted(request: Request, click: Click, already: list[Vote], seen: _Seen) -> _LookUp | None:
+    """Who must be known for this decision and is not yet; None where nobody, or where it is refused anyway."""
+    if click.act not in (Act.APPROVE, Act.WITHDRAW) or votes.why_not(request, already, click) is not None:
+        return None
+    voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
+    alone = click.act is Act.APPROVE and click.person.id == request.requester and seen.approvers is None
+    approvers = approver_names(request.policy) if alone else ()
+    return _LookUp(voters, approvers) if voters or approvers else None
+
+
+def _break_glass(connection: Connection, request: Request, click: Click, seen: _Seen) -> list[Event]:
+    """A requester approves alone: every approver is told, and the audit says so."""
+    if click.person.id != request.requester:
+        return []
+    told = sorted((seen.approvers or frozenset()) - {click.person.id})
+    for user_id in told:
+        outbox.add_notice(connection, Notice(Way.DIRECT, user_id, answers.self_approval(request), request.id), click.at)
+    return [Event("self approval", click.person.id, request.id, {"reason": request.reason, "told": told})]
 
 
 def _write_down(
-    connection: Connection, tools: Tools, message: Message, request: Request, turned: Request, vote: Vote | None
+    connection: Connection,
+    tools: Tools,
+    message: Message,
+    request: Request,
+    turned: Request,
+    vote: Vote | None,
+    more: list[Event],
 ) -> Request | None:
     now = tools.now()
     if vote is not None:
         requests.add_vote(connection, request.id, vote)
-    events = [_event(message, message.kind.value)]
+    events = [_event(message, message.kind.value), *more]
     if turned.state is State.APPROVED and turned.attempt is not None:
         requests.open_attempt(connection, request.id, turned.attempt.number, now)
         people = list(turned.decision.people) if turned.decision else []
@@ -108,50 +173,35 @@ def _write_down(
     return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
 
 
-def _verdict(
-    message: Message,
-    request: Request,
-    already: Sequence[Vote],
-    people: Mapping[str, Person],
-    person: Person,
-    now: datetime,
-) -> Verdict:
-    match message.kind:
-        case Kind.APPROVE:
-            return votes.approve(request, already, people, person, now)
-        case Kind.DENY:
-            return votes.deny(request, person, message.text, now)
-        case Kind.CANCEL:
-            return votes.cancel(request, person, now)
-        case _:
-            return votes.retry(request, person, now)
-
-
-def _is_copy(message: Message, card: Card) -> bool:
+def is_copy(message: Message, card: Card) -> bool:
+    """Whether what was pressed is another message than the card."""
     return (message.channel, message.message_ts) != (card.channel, card.ts)
 
 
-def _mark_copy(connection: Connection, tools: Tools, message: Message, request: Request, card: Card) -> None:
-    text = answers.with_link("That was a copy of the card. Nothing was changed.", card.permalink)
-    _refuse(connection, tools, message, text, "copy")
-    if message.channel and message.message_ts:
-        address, says = f"{message.channel} {message.message_ts}", announce.copy_text(request, card.permalink)
-        outbox.add_notice(connection, Notice(Way.COPY, address, says, request.id), tools.now())
+def copy_notice(message: Message, request: Request, card: Card) -> Notice | None:
+    """What makes the message that was pressed say that it is a copy."""
+    if not message.channel or not message.message_ts:
+        return None
+    address = f"{message.channel} {message.message_ts}"
+    return Notice(Way.COPY, address, announce.copy_text(request, card.permalink), request.id)
 
 
-def _refuse(connection: Connection, tools: Tools, message: Message, text: str, why: str) -> None:
-    _tell(connection, tools, message, text)
+def _refuse(
+    connection: Connection, tools: Tools, message: Message, text: str, why: str, request: Request | None = None
+) -> None:
+    """Says no. `request` is given where whoever pressed may see it: the answer then leads to its card."""
+    _tell(connection, tools, message, text, request)
     append(connection, _event(message, "refused", why), tools.now())
 
 
-def _tell(connection: Connection, tools: Tools, message: Message, text: str) -> None:
-    outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
+def _tell(connection: Connection, tools: Tools, message: Message, text: str, request: Request | None) -> None:
+    outbox.add_notice(connection, Notice(*to_whom(message), text, request.id if request else None), tools.now())
 
 
 def _event(message: Message, what: str, why: str | None = None) -> Event:
     detail: dict[str, str | int | bool | list[str] | None] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
-    if message.kind is Kind.DENY and message.text:
+    if message.kind.value == Act.DENY and message.text:
         detail["reason"] = message.text[: votes.DENY_REASON_CHARACTERS]
     return Event(what, message.person, message.request_id or None, detail)

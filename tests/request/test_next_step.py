@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.request.model import Attempt, State
-from bot.request.next_step import Step, due_at, next_step
+from bot.request.next_step import Step, due_at, next_step, reminders_at
 from tests.support.values import NOON, request
 
 LATER = NOON + timedelta(hours=1)
@@ -55,3 +55,31 @@ def test_an_approved_request_waits_for_its_own_time_and_for_its_back_off() -> No
 def test_a_moving_group_is_looked_at_every_ten_seconds_and_an_accepted_one_every_three() -> None:
     assert due_at(request(State.MOVING)) == NOON + timedelta(seconds=10)
     assert due_at(request(State.ACCEPTED)) == NOON + timedelta(seconds=3)
+
+
+def test_people_are_reminded_at_half_time_and_shortly_before_the_end_and_no_more() -> None:
+    pending = request()
+    half, last = reminders_at(pending)
+    assert (half, last) == (NOON + timedelta(hours=4), NOON + timedelta(hours=7, minutes=30))
+    assert due_at(pending) == half
+    assert next_step(pending, half - timedelta(seconds=1)) is None
+    assert next_step(pending, half) is Step.REMIND
+    once, twice = replace(pending, reminders=1), replace(pending, reminders=2)
+    assert next_step(once, last - timedelta(seconds=1)) is None
+    assert next_step(once, last) is Step.REMIND
+    assert due_at(twice) == pending.expires_at
+    assert next_step(pending, TOO_LATE) is Step.EXPIRE, "who slept through both ends it and reminds nobody"
+
+
+@pytest.mark.parametrize(("minutes", "before_the_end"), [(20, None), (21, 5), (60, 7.5), (24 * 60, 30)])
+def test_the_last_reminder_leaves_time_to_act_and_a_short_request_has_none(
+    minutes: int, before_the_end: float | None
+) -> None:
+    short = request(expires_at=NOON + timedelta(minutes=minutes))
+    times = reminders_at(short)
+    if before_the_end is None:
+        assert times == ()
+        assert due_at(short) == short.expires_at
+    else:
+        assert short.expires_at - times[1] == timedelta(minutes=before_the_end)
+        assert times[0] < times[1]

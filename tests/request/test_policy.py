@@ -1,101 +1,86 @@
-"""Nobody approves alone what others must approve: for any sequence of clicks."""
+"""Who counts as whom: the places of a quorum, who may be in them, and who may not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
 from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request.model import Policy, Request, State, Vote
+from bot.request.model import Policy
 from bot.request.policy import (
+    MOST_LOOKED_UP,
     Person,
     Refusal,
     Standing,
-    quorum_is_possible,
+    unfillable_places,
     unfilled_places,
+    who_is_missing,
     why_not_approver,
     why_not_reader,
     why_not_requester,
 )
-from bot.request.votes import Counted, Refused, Turned, approve, cancel, deny, retry
-from tests.support.values import NOON, person, request
+from tests.support.values import person
 
 USERS = ["UALICE00", "UBOB0000", "UCAROL00", "UDAVE000", "UERIN000"]
 GROUPS = ["SONE0000", "STWO0000"]
 
-people = st.builds(
-    lambda user, groups, standing, known: person(user, *groups, standing=standing, groups_known=known),
-    st.sampled_from(USERS),
-    st.sets(st.sampled_from(GROUPS)),
-    st.sampled_from([Standing.FULL, Standing.FULL, Standing.FULL, Standing.GUEST, Standing.DEACTIVATED]),
-    st.booleans(),
-)
 places = st.lists(
     st.lists(st.sampled_from(USERS + GROUPS), min_size=1, max_size=3, unique=True).map(tuple), min_size=1, max_size=3
 ).map(tuple)
+voters = st.lists(
+    st.builds(lambda user, groups: person(user, *groups), st.sampled_from(USERS), st.sets(st.sampled_from(GROUPS))),
+    max_size=5,
+    unique_by=lambda one: one.id,
+)
 
 
-def seats(policy: Policy, voters: Sequence[Person]) -> bool:
+def seats(policy: Policy, people: Sequence[Person]) -> bool:
     """Whether some order of distinct people fills every place: tried one by one."""
-    for order in permutations(voters, len(policy.places)):
-        if all(one.id in place or one.groups & set(place) for one, place in zip(order, policy.places, strict=True)):
-            return True
-    return False
+    return most_seated(policy, people) == len(policy.places)
 
 
-@given(places, st.booleans(), st.lists(people, max_size=8))
-def test_no_sequence_of_clicks_approves_without_a_quorum_of_distinct_eligible_others(
-    some_places: tuple[tuple[str, ...], ...], self_approval: bool, clicks: list[Person]
-) -> None:
-    policy = Policy(("*",), some_places, self_approval)
-    current: Request = request(policy=policy)
-    votes: list[Vote] = []
-    decisions = 0
-    latest: dict[str, Person] = {}
-    for click in clicks:
-        latest[click.id] = click
-        verdict = approve(current, votes, latest, click, NOON)
-        match verdict:
-            case Counted(vote, _):
-                votes.append(vote)
-            case Turned(turned, vote):
-                assert vote is not None
-                votes.append(vote)
-                current = turned
-                decisions += 1
-                eligible = [
-                    latest[one.person]
-                    for one in votes
-                    if why_not_approver(policy, latest[one.person], current.requester) is None
-                ]
-                assert seats(policy, eligible)
-                assert self_approval or all(one.id != current.requester for one in eligible)
-                assert all(one.standing is Standing.FULL for one in eligible)
-            case Refused():
-                pass
-        assert len({vote.person for vote in votes}) == len(votes)
-    assert decisions <= 1
-    assert (current.state is State.APPROVED) == (decisions == 1)
+def most_seated(policy: Policy, people: Sequence[Person]) -> int:
+    """How many places can be filled at once, tried one by one: people who sit nowhere are `None`."""
+    chairs = [*people, *[None] * len(policy.places)]
+    return max(
+        sum(
+            one is not None and (one.id in place or bool(one.groups & set(place)))
+            for one, place in zip(order, policy.places, strict=True)
+        )
+        for order in permutations(chairs, len(policy.places))
+    )
 
 
-@given(places, st.lists(people, max_size=6, unique_by=lambda one: one.id))
-def test_places_are_seated_as_well_as_any_order_could(
-    some_places: tuple[tuple[str, ...], ...], voters: list[Person]
+@given(places, voters)
+def test_places_are_filled_as_well_as_any_order_could(
+    some_places: tuple[tuple[str, ...], ...], people: list[Person]
 ) -> None:
     policy = Policy(("*",), some_places, False)
-    assert (not unfilled_places(policy, voters)) == seats(policy, voters)
+    assert len(unfilled_places(policy, people)) == len(some_places) - most_seated(policy, people)
 
 
-def test_the_requester_does_not_approve_unless_the_settings_say_so() -> None:
-    policy = Policy(("*",), (("UALICE00",),), False)
-    alice = person("UALICE00")
-    assert approve(request(policy=policy), [], {}, alice, NOON) == Refused(Refusal.OWN_REQUEST)
-    allowed = replace(policy, self_approval=True)
-    assert isinstance(approve(request(policy=allowed), [], {}, alice, NOON), Turned)
+@given(places, voters, st.sampled_from(["UFRESH00", *USERS]), st.sampled_from(["", *GROUPS]))
+def test_exactly_who_is_named_as_missing_brings_a_quorum_nearer(
+    some_places: tuple[tuple[str, ...], ...], people: list[Person], user: str, group: str
+) -> None:
+    policy = Policy(("*",), some_places, False)
+    if user in {one.id for one in people}:
+        return
+    one_more = person(user, *([group] if group else []))
+    missing = who_is_missing(policy, people)
+    helps = most_seated(policy, [*people, one_more]) > most_seated(policy, people)
+    assert helps == any(user in place or group in place for place in missing)
+    assert len(missing) == len(unfilled_places(policy, people))
+
+
+def test_nobody_fills_two_places_and_an_early_voter_moves_for_a_later_one() -> None:
+    policy = Policy(("*",), (("SDBA0000", "UALICE00"), ("SSEC0000",)), False)
+    both = person("UBOB0000", "SDBA0000", "SSEC0000")
+    assert unfilled_places(policy, [both]) == (("SSEC0000",),)
+    assert who_is_missing(policy, [both]) == (("SSEC0000", "SDBA0000", "UALICE00"),)
+    assert unfilled_places(policy, [both, person("UCAROL00", "SDBA0000")]) == ()
 
 
 def test_guests_strangers_bots_and_deactivated_accounts_may_do_nothing() -> None:
@@ -112,40 +97,60 @@ def test_who_cannot_be_checked_is_not_listed() -> None:
     unknown = person("UBOB0000", groups_known=False)
     assert why_not_requester(policy, unknown) is Refusal.GROUPS_UNKNOWN
     assert why_not_approver(policy, unknown, "UALICE00") is Refusal.GROUPS_UNKNOWN
+    assert why_not_reader(policy, unknown) is Refusal.GROUPS_UNKNOWN
+
+
+class Directory:
+    """Who is in which group, and who is more, or less, than a full member. Counts whom it was asked for."""
+
+    def __init__(self, groups: dict[str, set[str]], standings: dict[str, Standing] | None = None) -> None:
+        self.members = {name: frozenset(users) for name, users in groups.items()}
+        self._standings = standings or {}
+        self.asked: list[str] = []
+
+    def look_up(self, user: str) -> Person:
+        self.asked.append(user)
+        groups = [name for name, users in self.members.items() if user in users]
+        return person(user, *groups, standing=self._standings.get(user, Standing.FULL))
+
+
+def missing(policy: Policy, directory: Directory, requester: str = "UALICE00") -> tuple[tuple[str, ...], ...]:
+    return unfillable_places(policy, requester, directory.members, directory.look_up)
 
 
 def test_a_quorum_that_only_the_requester_could_fill_is_no_quorum() -> None:
-    policy = Policy(("*",), (("SONE0000",),), False)
-    assert not quorum_is_possible(policy, "UALICE00", {"SONE0000": frozenset({"UALICE00"})})
-    assert quorum_is_possible(policy, "UALICE00", {"SONE0000": frozenset({"UALICE00", "UBOB0000"})})
-    two = Policy(("*",), (("SONE0000",), ("SONE0000",)), False)
-    assert not quorum_is_possible(two, "UALICE00", {"SONE0000": frozenset({"UALICE00", "UBOB0000"})})
+    one, two = (("SONE0000",),), (("SONE0000",), ("SONE0000",))
+    assert missing(Policy(("*",), one, False), Directory({"SONE0000": {"UALICE00"}})) == one
+    assert missing(Policy(("*",), one, True), Directory({"SONE0000": {"UALICE00"}})) == ()
+    assert missing(Policy(("*",), one, False), Directory({"SONE0000": {"UALICE00", "UBOB0000"}})) == ()
+    assert missing(Policy(("*",), two, False), Directory({"SONE0000": {"UALICE00", "UBOB0000"}})) == one
 
 
-def test_an_expired_request_is_neither_approved_nor_denied() -> None:
-    late = NOON + timedelta(hours=8)
-    assert approve(request(), [], {}, person("UCAROL00"), late) == Refused(Refusal.EXPIRED)
-    assert deny(request(), person("UCAROL00"), "", late) == Refused(Refusal.EXPIRED)
+def test_approvers_who_left_or_became_guests_make_no_quorum() -> None:
+    policy = Policy(("*",), (("UCAROL00", "SONE0000"),), False)
+    gone = {"UCAROL00": Standing.DEACTIVATED, "UDAVE000": Standing.GUEST}
+    assert missing(policy, Directory({"SONE0000": {"UDAVE000"}}, gone)) == policy.places
+    assert missing(policy, Directory({"SONE0000": {"UDAVE000", "UERIN000"}}, gone)) == ()
 
 
-def test_a_decided_request_is_not_decided_again() -> None:
-    for state in State:
-        if state is State.PENDING:
-            continue
-        decided = request(state)
-        assert approve(decided, [], {}, person("UCAROL00"), NOON) == Refused(Refusal.NOT_PENDING)
-        assert deny(decided, person("UCAROL00"), "", NOON) == Refused(Refusal.NOT_PENDING)
-        assert cancel(decided, person("UALICE00"), NOON) == Refused(Refusal.NOT_PENDING)
+@given(places, st.dictionaries(st.sampled_from(GROUPS), st.sets(st.sampled_from(USERS))), st.booleans())
+def test_whether_a_quorum_is_possible_is_what_trying_everybody_says(
+    some_places: tuple[tuple[str, ...], ...], groups: dict[str, set[str]], self_approval: bool
+) -> None:
+    policy = Policy(("*",), some_places, self_approval)
+    standings = {"UBOB0000": Standing.GUEST, "UERIN000": Standing.DEACTIVATED}
+    directory = Directory({name: groups.get(name, set()) for name in GROUPS}, standings)
+    everybody = [directory.look_up(user) for user in USERS]
+    eligible = [one for one in everybody if why_not_approver(policy, one, "UALICE00") is None]
+    assert (not missing(policy, directory)) == seats(policy, eligible)
 
 
-def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_approval_holds() -> None:
-    verdict = retry(request(State.NOT_STARTED), person("UALICE00"), NOON)
-    assert isinstance(verdict, Turned)
-    assert verdict.request.attempt is not None
-    assert verdict.request.attempt.number == 2
-    assert verdict.request.state is State.APPROVED
-    for state in set(State) - {State.NOT_STARTED}:
-        assert retry(request(state), person("UALICE00"), NOON) == Refused(Refusal.NOT_RETRYABLE)
-    late = NOON + timedelta(hours=8)
-    assert retry(request(State.NOT_STARTED), person("UALICE00"), late) == Refused(Refusal.EXPIRED)
-    assert retry(request(State.NOT_STARTED), person("UBOB0000"), NOON) == Refused(Refusal.NOT_AN_APPROVER)
+def test_no_more_people_are_looked_up_than_it_takes_and_never_very_many() -> None:
+    crowd = {f"U{number:07d}" for number in range(500)}
+    policy = Policy(("*",), (("SONE0000",), ("UCAROL00",)), False)
+    plenty = Directory({"SONE0000": crowd})
+    assert missing(policy, plenty) == ()
+    assert len(plenty.asked) == 2
+    guests = Directory({"SONE0000": crowd}, dict.fromkeys(crowd, Standing.GUEST))
+    assert missing(policy, guests) == (), "in doubt it is asked: every vote is checked again"
+    assert len(guests.asked) == MOST_LOOKED_UP

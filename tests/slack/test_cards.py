@@ -21,7 +21,7 @@ NASTY = "<!channel> *bold* `code` <@U1|x> & _it_ ~no~ " + "x" * 3000
 
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_a_card_that_slack_takes(state: State) -> None:
-    said = card(request(state), ())
+    said = card(request(state))
     assert problems_of_blocks(list(said.blocks)) == []
     text = "\n".join(_texts(list(said.blocks)))
     assert GROUP_ID in text
@@ -32,7 +32,7 @@ def test_every_state_has_a_card_that_slack_takes(state: State) -> None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_what_can_be_done_has_a_button(state: State) -> None:
-    said = card(request(state), ())
+    said = card(request(state))
     found = [e["action_id"] for b in said.blocks if b["type"] == "actions" for e in b["elements"]]
     expected = {State.PENDING: ["approve", "deny", "cancel"], State.NOT_STARTED: ["retry"]}
     assert found == expected.get(state, [])
@@ -42,7 +42,7 @@ def test_only_what_can_be_done_has_a_button(state: State) -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_nobodys_text_is_obeyed_or_breaks_the_card(state: State) -> None:
     nasty = replace(GROUP, description=NASTY[:255], source=replace(GROUP.source, bucket=NASTY[:60]))
-    said = card(request(state, reason=NASTY[:500], group=nasty), ())
+    said = card(request(state, reason=NASTY[:500], group=nasty))
     assert problems_of_blocks(list(said.blocks)) == []
     for block in said.blocks:
         if block["type"] == "header":
@@ -53,7 +53,7 @@ def test_nobodys_text_is_obeyed_or_breaks_the_card(state: State) -> None:
 
 
 def test_a_second_opinion_takes_the_texts_of_the_card() -> None:
-    for block in card(request(), ()).blocks:
+    for block in card(request()).blocks:
         if block["type"] == "section" and "text" in block:
             slackblocks.SectionBlock(text=slackblocks.Text(block["text"]["text"]))
         if block["type"] == "header":
@@ -62,13 +62,13 @@ def test_a_second_opinion_takes_the_texts_of_the_card() -> None:
 
 def test_a_card_warns_of_what_resuming_may_cost() -> None:
     costly = replace(GROUP, restores_archives=True, overwrite_mode="FULL_OVERWRITE")
-    text = "\n".join(_texts(list(card(request(group=costly), ()).blocks)))
+    text = "\n".join(_texts(list(card(request(group=costly)).blocks)))
     assert "archive restores" in text
     assert "copied again and overwritten" in text
 
 
 def test_the_keys_that_were_not_checked_say_so() -> None:
-    text = "\n".join(_texts(list(card(request(), ()).blocks)))
+    text = "\n".join(_texts(list(card(request()).blocks)))
     assert "v7 (ak, sk)" in text
     assert "(keys not checked)" in text
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from typing import Any
 
 from bot.sandbox.journal import Call
@@ -78,3 +81,41 @@ def buttons(posted: Posted) -> list[str]:
     return [
         element["action_id"] for block in posted.blocks if block["type"] == "actions" for element in block["elements"]
     ]
+
+
+def new_view(town: Town, person: str) -> str:
+    """The id of the newest view before a person, once it is filled."""
+
+    def filled() -> bool:
+        found = town.people.form_of(person)
+        return found is not None and "One moment." not in said_in(town, found)
+
+    town.wait_until(filled, what=f"a filled view before {person}")
+    found = town.people.form_of(person)
+    assert found is not None
+    return found
+
+
+def said_in(town: Town, view_id: str) -> str:
+    """All that a view says."""
+    return "\n".join(_texts(town.workspace.views[view_id].view["blocks"]))
+
+
+def deny(town: Town, person: str, posted: Posted, reason: str = "") -> None:
+    """Presses Deny and sends the form in."""
+    town.people.press(person, posted, "deny")
+    town.people.submit(person, new_view(town, person), {"reason": reason})
+
+
+def audit(town: Town, *events: str) -> list[dict[str, Any]]:
+    """The rows of these events in the audit, as `audit export` writes them."""
+    written = subprocess.run(
+        [sys.executable, "-m", "bot", "audit", "export"],
+        env=town.environment(),
+        cwd=town.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [json.loads(line) for line in written.splitlines()]
+    return [row for row in rows if row["event"] in events]

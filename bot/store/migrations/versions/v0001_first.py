@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("body", sa.JSON, nullable=False),
         sa.Column("received_at", UtcDateTime, nullable=False),
+        sa.Column("mark", sa.String(64)),
         *due_columns(),
     )
     op.create_table(

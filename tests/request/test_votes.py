@@ -1,0 +1,252 @@
+"""Nobody approves alone what others must approve: for any sequence of clicks, departures and changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bot.request.model import Policy, Request, State, Tally, Vote
+from bot.request.policy import Person, Refusal, Standing
+from bot.request.votes import (
+    Act,
+    Click,
+    Counted,
+    Refused,
+    Turned,
+    Verdict,
+    Withdrawn,
+    decide,
+    is_break_glass,
+    still_missing,
+)
+from tests.request.test_policy import GROUPS, USERS, places, seats
+from tests.support.values import NOON, PLAN, person, request
+
+CAROL = person("UCAROL00")
+LATE = NOON + timedelta(hours=8)
+
+
+def press(
+    act: Act, who: Person, current: Request | None = None, votes: tuple[Vote, ...] = (), *others: Person
+) -> Verdict:
+    """One click at noon, with the settings as they were."""
+    people = {one.id: one for one in others}
+    return decide(current or request(), votes, people, Click(act, who, NOON), PLAN)
+
+
+def vote_of(user: str) -> Vote:
+    return Vote(user, "T0TEST0001", NOON)
+
+
+class Voting(RuleBasedStateMachine):
+    """One request, and a workspace in which anything may happen between two clicks."""
+
+    @initialize(
+        some_places=st.one_of(places, st.integers(2, 3).map(lambda number: ((*USERS, *GROUPS),) * number)),
+        self_approval=st.booleans(),
+        reason=st.sampled_from(["", "network is back"]),
+        members=st.fixed_dictionaries({group: st.sets(st.sampled_from(USERS)) for group in GROUPS}),
+    )
+    def ask(
+        self, some_places: tuple[tuple[str, ...], ...], self_approval: bool, reason: str, members: dict[str, set[str]]
+    ) -> None:
+        self.request = request(policy=Policy(("*",), some_places, self_approval), reason=reason)
+        self.votes: list[Vote] = []
+        self.members = members
+        self.standings = dict.fromkeys(USERS, Standing.FULL)
+        self.groups_known = True
+        self.plan = PLAN
+        self.now = NOON
+        self.decisions = 0
+
+    def look_up(self, user: str) -> Person:
+        groups = [name for name, users in self.members.items() if user in users and self.groups_known]
+        return person(user, *groups, standing=self.standings[user], groups_known=self.groups_known)
+
+    def may_approve(self, user: str) -> bool:
+        """Said again in other words than the code's."""
+        one, policy = self.look_up(user), self.request.policy
+        named = any(user in place or one.groups & set(place) for place in policy.places)
+        own = user == self.request.requester
+        return (
+            one.standing is Standing.FULL
+            and named
+            and (not own or (policy.self_approval and self.request.reason != ""))
+        )
+
+    @rule(user=st.sampled_from(USERS))
+    def approve(self, user: str) -> None:
+        self.press(user, Act.APPROVE)
+
+    @rule(user=st.sampled_from(USERS))
+    def approve_again(self, user: str) -> None:
+        self.press(self.votes[-1].person if self.votes else user, Act.APPROVE)
+
+    @rule(user=st.sampled_from(USERS), act=st.sampled_from([Act.WITHDRAW] * 4 + [Act.DENY, Act.CANCEL]))
+    def press_something_else(self, user: str, act: Act) -> None:
+        self.press(user, act)
+
+    def press(self, user: str, act: Act) -> None:
+        people = {vote.person: self.look_up(vote.person) for vote in self.votes}
+        click = Click(act, self.look_up(user), self.now, "no")
+        before = [vote.person for vote in self.votes]
+        verdict = decide(self.request, self.votes, people, click, self.plan)
+        match verdict:
+            case Counted(vote, counted):
+                assert self.may_approve(user)
+                assert not self.is_quorum([*before, user])
+                self.votes.append(vote)
+                self.request = counted
+            case Withdrawn(without):
+                assert user in before
+                self.votes = [vote for vote in self.votes if vote.person != user]
+                self.request = without
+            case Turned(turned, vote):
+                self.turn(turned, vote, user, before)
+            case Refused():
+                if act is Act.APPROVE and self.request.state is State.PENDING and self.now < self.request.expires_at:
+                    assert not self.may_approve(user) or user in before
+        assert len({vote.person for vote in self.votes}) == len(self.votes)
+
+    def turn(self, turned: Request, vote: Vote | None, user: str, before: list[str]) -> None:
+        assert self.request.state is State.PENDING, "what is decided is not decided again"
+        assert self.now < self.request.expires_at
+        self.decisions += 1
+        if turned.state is State.APPROVED:
+            assert vote is not None
+            assert user not in before, "a second click of the same person is no second vote"
+            assert self.is_quorum([*before, user])
+            assert turned.decision is not None
+            assert all(self.may_approve(one) for one in turned.decision.people)
+            assert self.plan == PLAN, "what would be called is what was asked for"
+            assert is_break_glass(turned) == (self.request.requester in turned.decision.people)
+            self.votes.append(vote)
+        self.request = turned
+
+    def is_quorum(self, users: list[str]) -> bool:
+        return seats(self.request.policy, [self.look_up(user) for user in users if self.may_approve(user)])
+
+    @rule(user=st.sampled_from(USERS), standing=st.sampled_from([Standing.FULL, *Standing]))
+    def change_standing(self, user: str, standing: Standing) -> None:
+        self.standings[self.votes[0].person if self.votes else user] = standing
+
+    @rule(user=st.sampled_from(USERS), group=st.sampled_from(GROUPS))
+    def join_or_leave(self, user: str, group: str) -> None:
+        self.members[group] ^= {user}
+
+    @rule(what=st.sampled_from(["groups", "groups", "settings", "time"]))
+    def change_the_world(self, what: str) -> None:
+        match what:
+            case "groups":
+                self.groups_known = not self.groups_known
+            case "settings":
+                self.plan = replace(PLAN, oms_url="https://elsewhere.example") if self.plan == PLAN else PLAN
+            case _:
+                self.now += timedelta(hours=3)
+
+    @invariant()
+    def is_decided_at_most_once(self) -> None:
+        assert self.decisions == (self.request.state is not State.PENDING)
+
+    @invariant()
+    def the_card_names_only_people_who_voted(self) -> None:
+        if self.request.tally is not None:
+            assert set(self.request.tally.people) <= {vote.person for vote in self.votes}
+            assert self.request.tally.missing
+
+
+TestVoting = Voting.TestCase
+TestVoting.settings = settings(max_examples=400, stateful_step_count=20, deadline=None)
+
+
+def test_the_requester_does_not_approve_unless_the_settings_say_so_and_there_is_a_reason() -> None:
+    policy = Policy(("*",), (("UALICE00",),), False)
+    alice, allowed = person("UALICE00"), replace(policy, self_approval=True)
+    assert press(Act.APPROVE, alice, request(policy=policy)) == Refused(Refusal.OWN_REQUEST)
+    for reason in ("", "  "):
+        assert press(Act.APPROVE, alice, request(policy=allowed, reason=reason)) == Refused(
+            Refusal.OWN_REQUEST_NEEDS_REASON
+        )
+    verdict = press(Act.APPROVE, alice, request(policy=allowed))
+    assert isinstance(verdict, Turned)
+    assert is_break_glass(verdict.request)
+    assert not is_break_glass(request(State.DONE))
+
+
+def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:
+    policy = Policy(("UALICE00",), (("UCAROL00",),), False)
+    for act in Act:
+        answers = {
+            (who.standing, state): press(act, who, request(state, policy=policy))
+            for who in (
+                person("UEVE0000"),
+                *(person("UCAROL00", standing=one) for one in set(Standing) - {Standing.FULL}),
+            )
+            for state in State
+        }
+        for (standing, state), verdict in answers.items():
+            assert verdict == answers[standing, State.PENDING], (act, standing, state)
+            assert isinstance(verdict, Refused)
+            assert (verdict.why is Refusal.NOT_A_READER) == (standing is Standing.FULL)
+
+
+def test_an_expired_request_is_neither_approved_nor_denied_nor_withdrawn_from() -> None:
+    for act in (Act.APPROVE, Act.DENY, Act.CANCEL, Act.WITHDRAW):
+        verdict = decide(request(), [vote_of("UCAROL00")], {}, Click(act, CAROL, LATE), PLAN)
+        assert verdict == Refused(Refusal.EXPIRED), act
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
+def test_a_decided_request_is_not_decided_again(state: State) -> None:
+    for act in (Act.APPROVE, Act.DENY, Act.CANCEL, Act.WITHDRAW):
+        for who in (CAROL, person("UALICE00")):
+            assert press(act, who, request(state), (vote_of("UCAROL00"),)) == Refused(Refusal.NOT_PENDING)
+
+
+def test_a_vote_is_withdrawn_by_whoever_cast_it_and_by_nobody_else() -> None:
+    policy = Policy(("*",), (("UCAROL00", "UDAVE000", "UERIN000"),) * 3, False)
+    current = request(policy=policy, tally=Tally(("UCAROL00", "UDAVE000"), (("UERIN000",),)))
+    votes = (vote_of("UCAROL00"), vote_of("UDAVE000"))
+    for other in ("UALICE00", "UBOB0000", "UERIN000"):
+        assert press(Act.WITHDRAW, person(other), current, votes) == Refused(Refusal.NOTHING_TO_WITHDRAW)
+    verdict = press(Act.WITHDRAW, CAROL, current, votes, person("UDAVE000"))
+    assert isinstance(verdict, Withdrawn)
+    assert verdict.request.tally == Tally(("UDAVE000",), (("UCAROL00", "UERIN000"),) * 2)
+    verdict = press(Act.WITHDRAW, CAROL, current, votes[:1])
+    assert isinstance(verdict, Withdrawn)
+    assert verdict.request.tally is None
+
+
+def test_what_is_missing_leaves_out_a_requester_whose_approval_does_not_count() -> None:
+    policy = Policy(("*",), (("UALICE00", "UCAROL00"),), False)
+    assert still_missing(request(policy=policy)) == (("UCAROL00",),)
+    assert still_missing(request(policy=replace(policy, self_approval=True))) == policy.places
+
+
+def test_a_vote_for_what_would_now_be_something_else_makes_the_request_void() -> None:
+    for plan in (None, replace(PLAN, source_path="elsewhere")):
+        for act, current in ((Act.APPROVE, request()), (Act.RETRY, request(State.NOT_STARTED))):
+            verdict = decide(current, [], {}, Click(act, CAROL, NOON), plan)
+            assert isinstance(verdict, Turned)
+            assert verdict.request.state is State.VOID
+            assert verdict.vote is None
+            stranger = decide(current, [], {}, Click(act, person("UBOB0000"), NOON), plan)
+            assert stranger == Refused(Refusal.NOT_AN_APPROVER), "only who may decide can end it so"
+
+
+def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_approval_holds() -> None:
+    verdict = press(Act.RETRY, person("UALICE00"), request(State.NOT_STARTED))
+    assert isinstance(verdict, Turned)
+    assert verdict.request.attempt is not None
+    assert verdict.request.attempt.number == 2
+    assert verdict.request.state is State.APPROVED
+    for state in set(State) - {State.NOT_STARTED}:
+        assert press(Act.RETRY, person("UALICE00"), request(state)) == Refused(Refusal.NOT_RETRYABLE)
+    late = decide(request(State.NOT_STARTED), [], {}, Click(Act.RETRY, person("UALICE00"), LATE), PLAN)
+    assert late == Refused(Refusal.EXPIRED)
+    assert press(Act.RETRY, person("UBOB0000"), request(State.NOT_STARTED)) == Refused(Refusal.NOT_AN_APPROVER)

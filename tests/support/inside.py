@@ -1,0 +1,59 @@
+"""The bot's own parts in this process, put together as `serve` does, between the stand-ins of a town."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from bot.app import Service
+from bot.config import load
+from bot.request.model import Request
+from bot.sandbox.oms_world import PAUSED, PROJECT_ID, Group
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.world import Posted
+from bot.sandbox.town import Town
+from bot.slack.cards import card as card_message
+from bot.store import outbox, requests
+from bot.store.audit import Event
+from bot.store.outbox import Card
+from bot.work.settings import plan_now
+from bot.work.tools import Tools
+from tests.support.values import request
+
+
+def tools_of(town: Town) -> Tools:
+    """What every step works with. Nothing runs by itself: no loop, no connection to Slack."""
+    return Service(load(town.environment()))._tools
+
+
+def at(tools: Tools, now: datetime) -> Tools:
+    """The same at another time."""
+    return replace(tools, now=lambda: now)
+
+
+def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple[Request, Posted]:
+    """A request that alice asks now for a paused group of its own, stored, its card in the channel."""
+    group_id = f"3c3c3c3c-0000-4000-8000-{number:012d}"
+    town.world.groups[group_id] = Group(group_id, f"group {number}", PAUSED, bytes_per_second=10_000_000_000)
+    project, now = tools.projects["media"], tools.now()
+    made = replace(
+        request(number=number),
+        team_id=w.TEAM_ID,
+        policy=project.policy,
+        channel=project.channel,
+        group=replace(request().group, group_id=group_id),
+        requester=w.ALICE,
+        asked_at=now,
+        expires_at=now + project.expiry,
+    )
+    plan = project.plan("media", PROJECT_ID, project.source_path(made.group.source.bucket))
+    made = replace(made, plan=plan, **changes)  # type: ignore[arg-type]
+    assert plan_now(tools, made) == plan
+    said = card_message(made)
+    posted = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, said.text, list(said.blocks), None)
+    link = f"https://sandbox.slack.com/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
+    with tools.store.write() as connection:
+        requests.add(connection, made, Event("asked", w.ALICE, made.id), now)
+        outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version))
+        outbox.card_due(connection, made.id, None)
+    return made, posted

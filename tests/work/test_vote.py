@@ -1,0 +1,58 @@
+"""A vote that was written down stays so, whatever happens to what comes after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import select
+
+from bot.request.model import State
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from bot.store import requests, tables
+from bot.store.inbox import Kind, Message
+from bot.work import release, vote
+from bot.work.tools import Tools
+from tests.support.inside import asked, tools_of
+
+
+@pytest.fixture
+def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
+    town = new_town()
+    tools = tools_of(town)
+    yield town, tools
+    tools.store.close()
+
+
+def is_claimed(tools: Tools, request_id: str) -> bool:
+    with tools.store.read() as connection:
+        query = select(tables.requests.c.claimed_by).where(tables.requests.c.id == request_id)
+        return connection.execute(query).scalar() is not None
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("a fault"), requests.Stale("R-00000001")])
+def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
+    inside: tuple[Town, Tools], monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    _, tools = inside
+    request, card = asked(*inside)
+    claimed: list[bool] = []
+
+    def fail(*_: object) -> None:
+        claimed.append(is_claimed(tools, request.id))
+        raise fault
+
+    monkeypatch.setattr(release, "advance", fail)
+    message = Message(Kind.APPROVE, "1", w.CAROL, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    if isinstance(fault, requests.Stale):
+        vote.work(tools, message)  # somebody else was quicker: no fault of this person's
+    else:
+        with pytest.raises(RuntimeError):
+            vote.work(tools, message)
+    assert claimed == [True]
+    assert not is_claimed(tools, request.id)
+    with tools.store.read() as connection:
+        approved = requests.get(connection, request.id)
+    assert approved is not None
+    assert approved.state is State.APPROVED
