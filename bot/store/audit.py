@@ -101,8 +101,8 @@ def append(connection: Connection, event: Event, now: datetime) -> str:
 def append_all(connection: Connection, events: Sequence[Event], now: datetime) -> str:
     """Adds rows to the chain within the caller's transaction, in order, and gives the hash of the last.
 
-    The update of the head comes first: it is the lock that keeps two writers from continuing the same row. It is
-    the last lock that a transaction takes, so that two of them never wait for each other.
+    The update of the head comes first: it is the lock that keeps two writers from continuing the same row. Changes of
+    other rows belong before it in a transaction: two that take both locks in other orders wait for each other.
     """
     head = connection.execute(
         update(audit_head)
@@ -140,8 +140,7 @@ def links(connection: Connection, request_id: str | None = None) -> Iterator[Lin
     query = select(audit).order_by(audit.c.seq)
     if request_id is not None:
         query = query.where(audit.c.request_id == request_id)
-    rows = connection.execution_options(yield_per=_READ_AT_ONCE).execute(query)
-    for row in rows:
+    for row in connection.execute(query, execution_options={"yield_per": _READ_AT_ONCE}):
         yield Link(*row)
 
 

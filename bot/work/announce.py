@@ -152,10 +152,10 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
             case Way.DIRECT:
                 tools.posting.direct(notice.address, notice.text)
             case Way.CHANNEL:
-                tools.posting.post(notice.address, _words(notice.text))
+                tools.posting.post(notice.address, message(notice.text, [context(notice.text)]))
             case Way.COPY:
                 channel, ts = notice.address.split(" ")
-                tools.posting.update(channel, ts, _words(notice.text))
+                tools.posting.update(channel, ts, _copy(notice.text))
             case Way.THREAD if card is not None and card.ts is not None:
                 tools.posting.reply(card.channel, card.ts, notice.text)
             case Way.THREAD:
@@ -179,7 +179,7 @@ def _not_sent(tools: Tools, notice: Notice, code: str) -> Result:
     return Finished()
 
 
-def _words(text: str) -> Message:
+def _copy(text: str) -> Message:
     return message(text, [context(text)])
 
 
