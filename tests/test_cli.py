@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -111,6 +112,21 @@ def test_export_writes_a_line_of_json_for_each_row(store: Store, database_url: s
     assert [row["seq"] for row in found] == [1, 2, 3]
     assert found[1]["detail"] == {"reason": "café 1"}
     assert [row["previous"] for row in found[1:]] == [row["hash"] for row in found[:-1]]
+
+
+def test_whoever_has_an_export_can_check_it_alone(store: Store, database_url: str, tmp_path: Path) -> None:
+    chain(store)
+    previous = "0" * 64
+    for line in run(tmp_path, database_url, "export").stdout.splitlines():
+        row = json.loads(line)
+        detail = compact(row["detail"])
+        covered = [row["seq"], row["at"], row["request_id"], row["actor"], row["event"], detail, previous]
+        previous = hashlib.sha256(compact(covered).encode()).hexdigest()
+        assert row["hash"] == previous
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def test_export_of_one_request_takes_its_id_in_any_case(store: Store, database_url: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -447,3 +448,12 @@ def test_the_rows_of_one_request_come_alone_and_in_order(store: Store) -> None:
     with store.read() as connection:
         assert [link.seq for link in links(connection, "R-00000002")] == [3, 8]
         assert [link.seq for link in links(connection)] == list(range(1, 11))
+
+
+def test_the_readme_tells_of_every_event() -> None:
+    root = Path(__file__).parents[2]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (root / "bot").rglob("*.py"))
+    section = (root / "README.md").read_text(encoding="utf-8").partition("\n## Audit\n")[2].partition("\n## ")[0]
+    events = set(re.findall(r'\bEvent\(\s*"([^"]+)"', code)) | {audit.ANCHORED}
+    assert len(events) > 10
+    assert sorted(event for event in events if f"`{event}`" not in section) == []
