@@ -30,7 +30,7 @@ from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store, open_store
 from bot.vault import Vault
-from bot.work import announce, follow, intake
+from bot.work import announce, chores, follow, intake
 from bot.work.caller import Callers
 from bot.work.held import Held
 from bot.work.loop import Loop
@@ -144,6 +144,7 @@ class Service:
                 tables.requests.name: lambda claim: follow.work(self._tools, claim),
                 tables.cards.name: lambda claim: announce.work_on_card(self._tools, claim),
                 tables.notices.name: lambda claim: announce.work_on_notice(self._tools, claim),
+                tables.chores.name: lambda claim: chores.work(self._tools, claim),
             },
             self._confess,
             held,

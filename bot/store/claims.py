@@ -16,7 +16,7 @@ from bot.store.engine import clock
 
 LEASE = timedelta(seconds=20)
 
-QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices)
+QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.chores)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in QUEUES}
 
 

@@ -17,6 +17,7 @@ class Way(StrEnum):
     ANSWER = "answer"  # only whoever typed or pressed; "response_url user"
     THREAD = "thread"  # under the card of its request; no address
     DIRECT = "direct"  # a direct message; user id
+    CHANNEL = "channel"  # a message of its own in a channel; channel id
     COPY = "copy"  # marks a message that is not the card as a copy; "channel ts"
 
 

@@ -136,6 +136,14 @@ notices = Table(
     Index("notices_due", "due_at"),
 )
 
+# What the bot does by itself, one row each, so that one of several replicas does it.
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    *_due_columns(),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -5,6 +5,7 @@ A card is a view of rows: whatever was missed, in a Slack outage or a kill, is r
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,6 +22,8 @@ from bot.store.claims import Claim
 from bot.store.outbox import Card, Notice, Way
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools
+
+log = logging.getLogger(__name__)
 
 NOTICES_WAIT_FOR = timedelta(days=1)
 LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
@@ -133,7 +136,7 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
     text = _with_link(notice, card)
     if tools.now() - made_at > NOTICES_WAIT_FOR:
-        return Finished()
+        return _not_sent(tools, notice, "too late")
     try:
         match notice.way:
             case Way.ANSWER:
@@ -142,6 +145,8 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
                     outbox.forget_address(connection, number)
             case Way.DIRECT:
                 tools.posting.direct(notice.address, text)
+            case Way.CHANNEL:
+                tools.posting.post(notice.address, message(notice.text, [context(notice.text)]))
             case Way.COPY:
                 channel, ts = notice.address.split(" ")
                 tools.posting.update(channel, ts, _copy(notice.text))
@@ -156,9 +161,15 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
             return Failed(tools.now() + backoff(claim.tries))
         if fault.hindrance in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED) and notice.way is Way.THREAD:
             return Failed(tools.now() + LOOK_AT_CHANNEL_EVERY)
-        with tools.store.write() as connection:
-            detail = {"way": notice.way.value, "code": fault.code}
-            append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
+        return _not_sent(tools, notice, fault.code)
+    return Finished()
+
+
+def _not_sent(tools: Tools, notice: Notice, code: str) -> Result:
+    log.warning("a notice was not sent: %s, %s", notice.way.value, code)
+    with tools.store.write() as connection:
+        detail = {"way": notice.way.value, "code": code}
+        append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
     return Finished()
 
 
