@@ -17,8 +17,6 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.slack.message import Message
 
-TIMEOUT_SECONDS = 10
-
 
 class Hindrance(StrEnum):
     """Why something could not be posted."""
@@ -141,7 +139,7 @@ class Posting:
         if not self._is_slacks(response_url):
             raise PostingFault(Hindrance.GONE, "not an address of Slack")
         try:
-            sent = WebhookClient(response_url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
+            sent = WebhookClient(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
                 text=text, response_type="ephemeral", replace_original=False
             )
         except (SlackClientError, OSError) as error:

