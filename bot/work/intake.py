@@ -41,8 +41,11 @@ def work(tools: Tools, claim: Claim) -> Result:
     number = int(claim.key)
     with tools.store.read() as connection:
         message, received_at = inbox.get(connection, number)
+        mark = inbox.mark_of(connection, message.key)
     try:
         match message.kind:
+            case _ if mark in inbox.WORKED_ON:
+                pass  # It was decided before a kill, or is not to be worked on at all: what is left is to finish it.
             case Kind.ASK:
                 _ask(tools, message)
             case Kind.ASK_ONCE_PAUSED:
@@ -73,13 +76,18 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
     with tools.store.read() as connection:
         message, _ = inbox.get(connection, int(claim.key))
     text = f"The bot failed while working on this, and tries again. Reference {reference}."
-    answer(tools, message, text, Event("fault", "bot", message.request_id or None, {"reference": reference}))
+    now = tools.now()
+    with tools.store.write() as connection:
+        outbox.add_notice(connection, Notice(*to_whom(message), text), now)
+        append(connection, Event("fault", "bot", message.request_id or None, {"reference": reference}), now)
 
 
 def answer(tools: Tools, message: Message, text: str, *events: Event) -> None:
-    """Tells one person, durably."""
+    """The last word on a message, to whoever sent it: durable, and said once."""
     now = tools.now()
     with tools.store.write() as connection:
+        if not inbox.mark_decided(connection, message.key):
+            return
         outbox.add_notice(connection, Notice(*to_whom(message), text), now)
         for event in events:
             append(connection, event, now)

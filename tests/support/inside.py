@@ -13,8 +13,10 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.slack.cards import card as card_message
-from bot.store import outbox, requests
+from bot.store import inbox, outbox, requests
 from bot.store.audit import Event
+from bot.store.claims import Claim
+from bot.store.inbox import Message
 from bot.store.outbox import Card
 from bot.work.settings import plan_now
 from bot.work.tools import Tools
@@ -57,3 +59,11 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
         outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version))
         outbox.card_due(connection, made.id, None)
     return made, posted
+
+
+def taken(tools: Tools, message: Message) -> Claim:
+    """A message that somebody sent, written down and claimed, as the door leaves it."""
+    with tools.store.write() as connection:
+        claim = inbox.put(connection, message, tools.owner, tools.now())
+    assert claim is not None
+    return claim

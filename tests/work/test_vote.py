@@ -14,7 +14,7 @@ from bot.store import requests, tables
 from bot.store.inbox import Kind, Message
 from bot.work import release, vote
 from bot.work.tools import Tools
-from tests.support.inside import asked, tools_of
+from tests.support.inside import asked, taken, tools_of
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
 
     monkeypatch.setattr(release, "advance", fail)
     message = Message(Kind.APPROVE, "1", w.CAROL, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    taken(tools, message)
     if isinstance(fault, requests.Stale):
         vote.work(tools, message)  # somebody else was quicker: no fault of this person's
     else:
