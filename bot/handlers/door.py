@@ -97,32 +97,36 @@ class Door:
             writing.result(self._within_seconds)
         except TimeoutError:
             writing.cancel()
-            log.warning("not taken: the database did not answer in %g s", self._within_seconds)
-        is_taken = verdict.say(False)
-        if not is_taken:
+            log.warning("not taken: it was not written down within %g s", self._within_seconds)
+        if not verdict.say(False):
             NOT_TAKEN.inc()
-        return is_taken
+            return False
+        claim = writing.result()
+        if claim is not None:
+            TAKEN.labels(message.kind.value).inc()
+            # Here and not by the writer: the thread that acknowledges is the one that runs already.
+            self._hand_over(claim)
+        return True
 
-    def _write(self, message: Message, verdict: _Verdict) -> None:
+    def _write(self, message: Message, verdict: _Verdict) -> Claim | None:
+        """The claim on a row that was written in time."""
         try:
             with self._store.write() as connection:
                 claim = inbox.put(connection, message, self._owner, self._now())
                 if claim is None:
                     verdict.say(inbox.mark_of(connection, message.key) != inbox.NOT_TAKEN)
-                    return
+                    return None
                 if verdict.is_refused:
                     self._write_off(connection, message)
-                    return
-            if not verdict.say(True):
-                # The commit itself was what took so long.
-                with self._store.write() as connection:
-                    self._write_off(connection, message)
-                return
+                    return None
+            if verdict.say(True):
+                return claim
+            # The commit itself was what took so long.
+            with self._store.write() as connection:
+                self._write_off(connection, message)
         except Exception:
             log.exception("not taken: it could not be written down")
-            return
-        TAKEN.labels(message.kind.value).inc()
-        self._hand_over(claim)
+        return None
 
     def _write_off(self, connection: Connection, message: Message) -> None:
         if inbox.write_off(connection, message, self._owner):
