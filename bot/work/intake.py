@@ -5,6 +5,7 @@ Asking is here; votes are in `vote`, forms to be filled in `forms`, looking thin
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from bot.work import announce, forms, preflight, tell, vote
 from bot.work.loop import Finished, Result
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools, to_whom
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
@@ -225,6 +228,7 @@ def _after_posting(tools: Tools, request: Request) -> str:
     try:
         announce.show_now(tools, request.id)
     except (PostingFault, SQLAlchemyError):
+        log.warning("the card of %s was not shown at once", request.id, exc_info=True)
         with tools.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:

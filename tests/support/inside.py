@@ -56,8 +56,7 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
     link = f"https://sandbox.slack.com/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
     with tools.store.write() as connection:
         requests.add(connection, made, Event("asked", w.ALICE, made.id), now)
-        outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version))
-        outbox.card_due(connection, made.id, None)
+        outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version), None)
     return made, posted
 
 
