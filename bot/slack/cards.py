@@ -140,7 +140,9 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     if trouble is None:
         return []
     is_failed_pause = request.pause is not None and trouble is request.pause.failure
-    lead = f":warning: *Not paused:* {trouble.code} " if is_failed_pause else ""
+    # The headline of what was not started, and of what failed, has the code already.
+    code = f"{plain(trouble.code)}: " if trouble.code and not is_of_trouble(request) else ""
+    lead = f":warning: *Not paused:* {code}" if is_failed_pause else code
     blocks: list[Block] = [section(f"{lead}{trouble.meaning}{_said(trouble)}")]
     if trouble.next_step:
         holds = f" The approval holds until {clock(request.expires_at)}." if request.state is State.NOT_STARTED else ""
