@@ -9,14 +9,16 @@ from datetime import timedelta
 
 from bot.slack import answers
 from bot.slack.people import SlackCannotBeAsked
-from bot.store import inbox
+from bot.store import inbox, outbox
 from bot.store.audit import Event
 from bot.store.claims import Claim
-from bot.store.inbox import Kind
+from bot.store.inbox import Kind, Message
 from bot.work import ask, forms, home, tell, vote
 from bot.work.loop import Finished, Result
 from bot.work.tools import Tools, reply
 
+LOOK_FOR_CARD_AFTER = timedelta(milliseconds=200)
+CARD_IS_KNOWN_AFTER = timedelta(seconds=20)
 TRY_FORM_AGAIN_AFTER = timedelta(seconds=1)
 # Nobody looks longer at a view that says "one moment".
 FORM_WAITS_FOR = timedelta(seconds=30)
@@ -27,6 +29,8 @@ def work(tools: Tools, claim: Claim) -> Result:
     number = int(claim.key)
     with tools.store.read() as connection:
         message, received_at = inbox.get(connection, number)
+    if _is_before_its_card(tools, message) and tools.now() - received_at < CARD_IS_KNOWN_AFTER:
+        return Finished(tools.now() + LOOK_FOR_CARD_AFTER)
     try:
         match message.kind:
             case Kind.ASK:
@@ -54,6 +58,18 @@ def work(tools: Tools, claim: Claim) -> Result:
     with tools.store.write() as connection:
         inbox.forget_address(connection, number)
     return Finished()
+
+
+def _is_before_its_card(tools: Tools, message: Message) -> bool:
+    """Whether somebody pressed a button in the moment before the bot had written down where its card is.
+
+    Whether that was the card, or a copy of it, cannot be told yet.
+    """
+    if not message.request_id or not message.message_ts:
+        return False
+    with tools.store.read() as connection:
+        card = outbox.get_card(connection, message.request_id)
+    return card is not None and card.ts is None and card.channel == message.channel
 
 
 def confess(tools: Tools, claim: Claim, reference: str) -> None:

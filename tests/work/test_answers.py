@@ -48,6 +48,9 @@ class Card:
         self.request, self.posted = asked(town, tools, next(NUMBERS))
         town.slack.api._buckets.clear()
 
+    def stands(self) -> State:
+        return self.request.state
+
     def approve(self) -> str:
         """Carol approves; all that the card then says."""
         self.request = press(self.tools, Kind.APPROVE, w.CAROL, self.request, self.posted)
@@ -114,15 +117,15 @@ def test_every_refusal_of_a_start_is_explained_on_the_card(card: Card, code: str
     card.town.oms.fault("start", Answer(status, sent, "words of OMS", detail="request parameter [x] invalid."))
     text = card.approve()
     if code in ALREADY_RUNNING | WRONG_STATE:
-        assert card.request.state is State.UNKNOWN
+        assert card.stands() is State.UNKNOWN
         assert "looks at the group until it knows" in text
         assert code in text
         return
     if status == 429 or code == "APIG.0307":
         assert "trying again" in text
-        assert card.request.state is State.APPROVED
+        assert card.stands() is State.APPROVED
         return
-    assert card.request.state is State.NOT_STARTED
+    assert card.stands() is State.NOT_STARTED
     is_told_whole(card, text, code, status)
     assert "Nothing was started." in text
     assert "words of OMS request parameter [x] invalid." in text
@@ -141,7 +144,7 @@ def test_every_refusal_of_a_login_is_explained_on_the_card(card: Card, code: str
         text = card.approve()
     finally:
         card.town.vault.write("oms/media/caller", ow.CALLERS["access key"])
-    assert card.request.state is State.NOT_STARTED
+    assert card.stands() is State.NOT_STARTED
     is_told_whole(card, text, code, status)
     assert "Nothing was started." in text
     assert "trace-1" in text
@@ -155,12 +158,12 @@ def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str)
     group.turns.clear()
     group.status, group.error = ow.MIGRATION_FAILED, (code, "words of <!channel> OMS")
     # It ran in between: a look that shows so comes first, as the status may lag.
-    assert card.request.state is State.ACCEPTED
+    assert card.stands() is State.ACCEPTED
     group.status = ow.MONITORING
     card.after(3)
     group.status = ow.MIGRATION_FAILED
     text = card.after(6)
-    assert card.request.state is State.FAILED
+    assert card.stands() is State.FAILED
     is_told_whole(card, text, code, 200)
     assert "<!channel>" not in text
     assert "OMS said: words of" in text
@@ -189,7 +192,7 @@ SHAPES = [
 def test_every_shape_of_refusal_comes_to_a_sentence(card: Card, fault: Raw, code: str) -> None:
     card.town.oms.fault("start", fault)
     text = card.approve()
-    assert card.request.state is State.NOT_STARTED
+    assert card.stands() is State.NOT_STARTED
     is_told_whole(card, text, code, fault.http_status)
     assert "<!channel>" not in text
     assert "<html>" not in text
@@ -215,15 +218,15 @@ def test_what_may_have_been_started_is_not_known_until_the_group_tells_and_is_ne
 ) -> None:
     card.town.oms.fault("start", fault)
     text = card.approve()
-    assert card.request.state is State.UNKNOWN
+    assert card.stands() is State.UNKNOWN
     assert "Not known yet whether it was resumed, looking" in text
     assert "Nothing for now" in text
     assert buttons(card.posted) == []
-    assert card.request.state is State.UNKNOWN
+    assert card.stands() is State.UNKNOWN
     card.after(5)
-    assert card.request.state is State.UNKNOWN, "a status may lag"
+    assert card.stands() is State.UNKNOWN, "a status may lag"
     text = card.after(61)
-    assert card.request.state is State.NOT_STARTED
+    assert card.stands() is State.NOT_STARTED
     assert "not started, as far as OMS shows" in text
     assert buttons(card.posted) == ["retry", "cancel"]
     assert len(card.puts()) == 1
@@ -235,11 +238,11 @@ def test_what_may_have_been_started_is_not_known_until_the_group_tells_and_is_ne
 def test_what_was_started_though_the_answer_was_lost_is_followed(card: Card, fault: Drop | Raw) -> None:
     card.town.oms.fault("start", fault)
     card.approve()
-    assert card.request.state is State.UNKNOWN
+    assert card.stands() is State.UNKNOWN
     card.town.world.groups[card.request.group.group_id].turns.clear()
     card.town.world.groups[card.request.group.group_id].status = ow.MONITORING
     card.after(4)
-    assert card.request.state is State.ACCEPTED
+    assert card.stands() is State.ACCEPTED
     assert len(card.puts()) == 1
 
 
@@ -249,7 +252,7 @@ def test_no_answer_in_time_is_not_known(card: Card, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(client, "Timeouts", lambda: http.Timeouts(1, 0.3))
     card.town.oms.fault("start", Late())
     text = card.approve()
-    assert card.request.state is State.UNKNOWN
+    assert card.stands() is State.UNKNOWN
     assert "no answer in time" in text
 
 
@@ -260,7 +263,7 @@ def test_who_comes_second_is_told_that_somebody_else_was_quicker_and_it_is_no_fa
     group = card.town.world.groups[card.request.group.group_id]
     group.status = ow.MONITORING
     text = card.after(4)
-    assert card.request.state is State.ACCEPTED
+    assert card.stands() is State.ACCEPTED
     assert "Already resumed by somebody else" in text
     assert "Accepted by OMS" not in text
 
@@ -276,7 +279,7 @@ def test_what_somebody_else_has_resumed_before_the_approval_is_not_sent_again(ca
 def test_what_stands_otherwise_than_when_it_was_asked_is_void(card: Card, status: int) -> None:
     card.town.world.groups[card.request.group.group_id].status = status
     text = card.approve()
-    assert card.request.state is State.VOID
+    assert card.stands() is State.VOID
     assert "which is not what was approved" in text
     assert "Nothing was started." in text
     assert card.puts() == []
@@ -302,13 +305,13 @@ def test_a_pause_is_sent_and_the_card_says_who_wanted_it(card: Card) -> None:
     card.after(3)
     assert buttons(card.posted) == ["pause"]
     card.request = press(card.tools, Kind.PAUSE, w.BOB, card.request, card.posted)
-    assert card.request.state is State.PAUSING
+    assert card.stands() is State.PAUSING
     text = card.after(4)
     assert "Being paused" in text
     group.turns.clear()
     group.status = ow.PAUSED
     text = card.after(8)
-    assert card.request.state is State.PAUSED_AGAIN
+    assert card.stands() is State.PAUSED_AGAIN
     assert f"paused by <@{w.BOB}>" in text
     assert buttons(card.posted) == ["request"]
 
@@ -322,7 +325,7 @@ def test_a_pause_that_is_refused_says_why_and_the_group_goes_on(card: Card) -> N
     card.town.oms.fault("stop", Answer(403, "OMS.0072", "Insufficient permission."))
     card.request = press(card.tools, Kind.PAUSE, w.CAROL, card.request, card.posted)
     text = card.after(4)
-    assert card.request.state is State.ACCEPTED
+    assert card.stands() is State.ACCEPTED
     assert "Not paused:" in text
     assert "OMS.0072" in text
     assert "Nothing was paused." in text
