@@ -31,6 +31,7 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     PAUSED_AGAIN = "paused again"
+    UNFOLLOWED = "no longer followed"
     LAPSED = "lapsed"
     DENIED = "denied"
     CANCELLED = "cancelled"

@@ -226,6 +226,9 @@ def turn_of_events(request: Request) -> str | None:
             return "No clear answer from OMS: it may have started or not. The bot looks until it knows."
         case State.PAUSING if request.pause is not None:
             return f"{people([request.pause.person])} wants it paused."
+        case State.UNFOLLOWED:
+            why = "its project has changed in bot.toml"
+            return f"{requester}: the bot no longer looks at this group, for {why}. Look at it in the console."
         case State.PAUSED_AGAIN:
             by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
             return f"{requester}: paused{by}. To go on, press Ask again."

@@ -57,6 +57,8 @@ def headline(request: Request) -> str:
             return _with_why("Migration failed", request)
         case State.PAUSED_AGAIN:
             return f"Paused again: {name}"
+        case State.UNFOLLOWED:
+            return f"No longer followed, the settings have changed: {name}"
         case State.LAPSED:
             return f"Not {RESUMED[verb]}, the approval ran out: {name}"
         case State.DENIED:

@@ -201,5 +201,9 @@ def _not_started(tools: Tools, request: Request, trouble: Trouble) -> None:
 
 
 def _turn(tools: Tools, old: Request, new: Request, event: Event) -> None:
+    """Nothing is sent; the attempt is over, unless it only waits."""
+    now = tools.now()
     with tools.store.write() as connection:
-        save_turn(connection, old, new, tools.now(), event)
+        if old.attempt is not None and new.state is not State.APPROVED:
+            requests.turn_attempt(connection, old.id, old.attempt.number, "ready", "settled", now)
+        save_turn(connection, old, new, now, event)

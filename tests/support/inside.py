@@ -76,9 +76,9 @@ def press(tools: Tools, kind: Kind, person: str, made: Request, posted: Posted, 
     return stored(tools, made.id)
 
 
-def follow_once(tools: Tools, request_id: str) -> Request:
-    """One step of a request that is due; the request as it then is."""
-    follow.work(tools, Claim(tables.requests.name, request_id, 0))
+def follow_once(tools: Tools, request_id: str, tries: int = 0) -> Request:
+    """One step of a request that is due, after so many that failed; the request as it then is."""
+    follow.work(tools, Claim(tables.requests.name, request_id, tries))
     return stored(tools, request_id)
 
 

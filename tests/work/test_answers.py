@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -56,10 +57,10 @@ class Card:
         self.request = press(self.tools, Kind.APPROVE, w.CAROL, self.request, self.posted)
         return shown(self.tools, self.posted, self.request.id)
 
-    def after(self, seconds: int) -> str:
-        """What the card says after a look at the group so many seconds later."""
+    def after(self, seconds: int, tries: int = 0) -> str:
+        """What the card says after a look at the group so many seconds later, and so many that failed."""
         later = at(self.tools, self.tools.now() + timedelta(seconds=seconds))
-        self.request = follow_once(later, self.request.id)
+        self.request = follow_once(later, self.request.id, tries)
         return shown(self.tools, self.posted, self.request.id)
 
     def puts(self) -> list[int]:
@@ -331,3 +332,38 @@ def test_a_pause_that_is_refused_says_why_and_the_group_goes_on(card: Card) -> N
     assert "Nothing was paused." in text
     assert "press Pause again" in text
     assert buttons(card.posted) == ["pause"]
+
+
+def test_a_group_that_is_not_there_any_more_is_told_and_followed_no_longer(card: Card) -> None:
+    card.approve()
+    del card.town.world.groups[card.request.group.group_id]
+    for tries in (0, 1):
+        card.after(3, tries)
+        assert card.stands() is State.ACCEPTED, "one such answer may be an accident"
+    text = card.after(9, 2)
+    assert card.stands() is State.FAILED
+    assert "deleted while the bot followed it" in text
+    assert not card.request.is_open
+
+
+def test_a_group_that_cannot_be_seen_for_a_while_is_not_said_to_move(card: Card) -> None:
+    card.approve()
+    group = card.town.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status, group.complete_bytes, group.bytes_per_second = ow.MONITORING, 9 * 10**9, 1
+    assert "Resumed, moving" in card.after(3)
+    card.town.oms.fault("show", Answer(503, "APIG.0601"))
+    text = card.after(20, 2)
+    assert "cannot be seen just now" in text
+    assert "The bot cannot see how the group gets on." in text
+    assert "moving at" not in text
+    assert "Resumed, moving" in card.after(40)
+
+
+def test_a_project_that_left_the_settings_is_followed_no_longer_and_says_so(card: Card) -> None:
+    card.approve()
+    card.tools = replace(card.tools, projects={})
+    text = card.after(3)
+    assert card.stands() is State.UNFOLLOWED
+    assert "No longer followed, the settings have changed" in text
+    assert not card.request.is_open
