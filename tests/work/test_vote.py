@@ -20,9 +20,8 @@ from tests.support.inside import asked, tools_of
 @pytest.fixture
 def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
     town = new_town()
-    tools = tools_of(town)
-    yield town, tools
-    tools.store.close()
+    with tools_of(town) as tools:
+        yield town, tools
 
 
 def is_claimed(tools: Tools, request_id: str) -> bool:
