@@ -30,8 +30,9 @@ from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store, open_store
 from bot.vault import Vault
-from bot.work import announce, follow, intake
+from bot.work import announce, chores, follow, intake
 from bot.work.caller import Callers
+from bot.work.held import Held
 from bot.work.loop import Loop
 from bot.work.tools import Tools
 
@@ -121,15 +122,17 @@ class Service:
                 claims.free_all(connection)
         vault = new_vault(config)
         posting = Posting(client)
+        held = Held()
         self._tools = Tools(
             store=self.store,
             projects=config.projects,
             command=config.command,
             vault=vault,
-            callers=Callers(vault, config.projects, utc_now),
+            callers=Callers(vault, config.projects, self.store, utc_now),
             people=People(client, home.team_id, group_names(config), time.monotonic),
             posting=posting,
             owner=owner,
+            held=held,
             now=utc_now,
         )
         self._loop = Loop(
@@ -141,8 +144,10 @@ class Service:
                 tables.requests.name: lambda claim: follow.work(self._tools, claim),
                 tables.cards.name: lambda claim: announce.work_on_card(self._tools, claim),
                 tables.notices.name: lambda claim: announce.work_on_notice(self._tools, claim),
+                tables.chores.name: lambda claim: chores.work(self._tools, claim),
             },
             self._confess,
+            held,
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
         door = Door(self.store, home, owner, utc_now, self._loop.hand_over)

@@ -5,13 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 import click
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import config as settings
 from bot.config import Config, ConfigFaults
+
+if TYPE_CHECKING:
+    from bot.store.audit import Link
 
 WRONG_SETTING = 2
 
@@ -96,33 +104,69 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--head", "expected_head", metavar="HASH", help="A hash noted elsewhere that the chain must contain.")
-def verify(expected_head: str | None) -> None:
+@click.option("--head", "noted", metavar="HASH", help="A hash noted elsewhere that the chain must contain.")
+def verify(noted: str | None) -> None:
     """Check that no row was changed, removed, inserted or moved."""
     from bot.store.audit import Broken
     from bot.store.audit import verify as verify_chain
-    from bot.store.engine import open_store
 
-    store = open_store(_load().environment.database_url.reveal(), exclusive=False)
-    with store.read() as connection:
-        found = verify_chain(connection, expected_head)
-    store.close()
+    if noted is not None and not re.fullmatch("[0-9A-Fa-f]{64}", noted):
+        click.echo(
+            "--head: that is no hash. Give the 64 hexadecimal digits that the channel or the log shows.", err=True
+        )
+        sys.exit(WRONG_SETTING)
+    with _reading() as connection:
+        found = verify_chain(connection, noted.lower() if noted else None)
     if isinstance(found, Broken):
         click.echo(f"Broken: {found.problem}.")
         sys.exit(1)
-    click.echo(f"Whole: {found.rows} rows. Newest hash: {found.head}")
+    click.echo(f"Whole: {found.head.seq:,} rows. Newest hash: {found.head.hash}")
+    if found.noted_at is not None:
+        click.echo(
+            f"The given hash is that of row {found.noted_at:,}: up to there nothing was changed since it was noted."
+        )
 
 
 @audit.command()
-@click.option("--request", "request_id", metavar="ID", help="Only the rows of one request (R-…).")
-def export(request_id: str | None) -> None:
+@click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
+def export(typed_id: str | None) -> None:
     """Write the chain out as JSON lines."""
+    from bot.request.ids import as_request_id
     from bot.store.audit import links
-    from bot.store.engine import open_store
 
-    store = open_store(_load().environment.database_url.reveal(), exclusive=False)
-    with store.read() as connection:
+    request_id = None if typed_id is None else as_request_id(typed_id) or typed_id
+    out, is_known = sys.stdout.buffer, typed_id is None
+    with _reading() as connection:
         for link in links(connection, request_id):
-            row = dataclasses.asdict(link) | {"detail": json.loads(link.detail)}
-            click.echo(json.dumps(row, ensure_ascii=False))
-    store.close()
+            is_known = True
+            out.write(json.dumps(_exported(link), ensure_ascii=False).encode() + b"\n")
+    # Now, so that a reader who has gone is noticed here.
+    out.flush()
+    if not is_known:
+        click.echo(f"There is no request {typed_id} in the audit.", err=True)
+        sys.exit(1)
+
+
+def _exported(link: Link) -> dict[str, object]:
+    try:
+        return dataclasses.asdict(link) | {"detail": json.loads(link.detail)}
+    except ValueError:
+        # Not as it was written, which is for `verify` to say.
+        return dataclasses.asdict(link)
+
+
+@contextmanager
+def _reading() -> Iterator[Connection]:
+    """The database as it is at this moment. What keeps it from being read ends the command with a line."""
+    from bot.store.engine import NothingToRead, open_to_read
+
+    try:
+        store = open_to_read(_load().environment.database_url.reveal())
+        with closing(store), store.read() as connection:
+            yield connection
+    except NothingToRead as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    except SQLAlchemyError as error:
+        click.echo(f"The database cannot be read ({type(error).__name__}). Check DATABASE_URL.", err=True)
+        sys.exit(1)

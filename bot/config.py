@@ -21,6 +21,8 @@ from bot.request.model import Plan, Policy
 
 _EXPIRY = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+# Regions whose IAM is the global one (official SDK, endpoints of IAM).
+_WITHOUT_IAM_OF_ITS_OWN = frozenset({"ap-southeast-5"})
 MAX_EXPIRY = timedelta(days=7)
 _PATH = r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*$"
 
@@ -75,7 +77,7 @@ class Project(_Table):
     """One Huawei Cloud project: where it is, who may ask, who must approve, where its keys are."""
 
     region: str = Field(pattern=r"^[a-z]{2,}(-[a-z0-9]+)+$", max_length=40)
-    project_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    project_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     channel: str = Field(pattern=r"^[CG][A-Z0-9]{4,20}$")
     requesters: tuple[Requester, ...] = Field(default=("*",), min_length=1)
     approvers: tuple[UserOrGroupId, ...] | tuple[tuple[UserOrGroupId, ...], ...]
@@ -137,25 +139,35 @@ class Project(_Table):
     def oms_address(self) -> str:
         return self.oms_url or f"https://oms.{self.region}.myhuaweicloud.com"
 
+    @property
+    def iam_address(self) -> str:
+        if self.iam_url:
+            return self.iam_url
+        host = "iam" if self.region in _WITHOUT_IAM_OF_ITS_OWN else f"iam.{self.region}"
+        return f"https://{host}.myhuaweicloud.com"
+
     def source_path(self, bucket: str) -> str | None:
         """The Vault path of the source keys for this bucket; None when the table names neither it nor `*`."""
         if isinstance(self.vault.source, str):
             return self.vault.source
         return self.vault.source.get(bucket) or self.vault.source.get("*")
 
-    def plan(self, name: str, bucket: str) -> Plan | None:
-        """What a request for a group with this source bucket would call and read; None without a source path."""
-        source = self.source_path(bucket)
-        if source is None:
-            return None
+    def plan(self, name: str, project_id: str, source_path: str | None) -> Plan:
+        """What a request would call and read.
+
+        Arguments:
+            project_id: as set, or as IAM told it.
+            source_path: None for a group whose source needs no key.
+        """
         return Plan(
             name,
             self.region,
-            self.project_id,
+            project_id,
             self.oms_address,
+            self.iam_address,
             self.vault.mount,
             self.vault.caller,
-            source,
+            source_path,
             self.vault.destination,
         )
 

@@ -5,24 +5,35 @@ It asks and changes nothing: no message is posted, no key is read but the bot's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app import group_names, new_vault
 from bot.config import Config, Project
 from bot.oms.errors import OmsError
-from bot.request.model import Plan
+from bot.oms.needs import (
+    ANY_SOURCE_NEEDS,
+    DESTINATION_NEEDS,
+    SECURITY_TOKEN,
+    Needs,
+    fields_to_send,
+    missing_keys,
+)
 from bot.slack.transport import new_client
 from bot.store.engine import open_store
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
 from bot.work.caller import Callers, KeyRests
-from bot.work.trouble import trouble_of
+from bot.work.trouble import Then, trouble_of
 
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
@@ -45,19 +56,33 @@ class Finding:
 
 def examine(config: Config) -> Iterator[Finding]:
     """Every finding, in the order in which `serve` would meet them."""
-    yield Finding("settings", f"{len(config.projects)} projects, command {config.command}")
+    count = len(config.projects)
+    yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {config.command}")
     yield _database(config)
     environment = config.environment
     client = new_client(environment.slack_bot_token, environment.slack_api_url)
-    yield from _slack(config, client)
+    about_slack = list(_slack(config, client))
+    yield from about_slack
     vault = new_vault(config)
-    for name, project in config.projects.items():
-        yield _channel(client, name, project)
-        yield from _vault(vault, name, project)
-        yield _oms(vault, config, name, project)
+    # Whether the bot's identity rests is kept in a store; here a person asks, and nothing of theirs is changed.
+    with TemporaryDirectory() as directory:
+        store = open_store(f"sqlite:///{directory}/check.sqlite")
+        callers = Callers(vault, config.projects, store, lambda: datetime.now(UTC))
+        for name, project in config.projects.items():
+            if about_slack[0].is_well:
+                yield _channel(client, name, project)
+            yield from _vault(vault, name, project)
+            yield from _huawei_cloud(callers, name, project)
+        store.close()
 
 
 def _database(config: Config) -> Finding:
+    url = make_url(config.environment.database_url.reveal())
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        directory = Path(url.database).absolute().parent
+        if not os.access(directory, os.W_OK):
+            return Finding("database", f"{directory} is not there, or may not be written", "correct DATABASE_URL")
+        return Finding("database", f"{url.database} is not there yet; serve makes it")
     try:
         store = open_store(config.environment.database_url.reveal(), exclusive=False)
         store.ping()
@@ -130,41 +155,40 @@ def _vault(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
     settings = project.vault
     sources = [settings.source] if isinstance(settings.source, str) else sorted(set(settings.source.values()))
     for path in dict.fromkeys((*sources, settings.destination)):
-        what = f"project {name}, Vault {settings.mount}/{path}"
-        try:
-            check = vault.check(settings.mount, path)
-        except VaultFault as fault:
-            yield Finding(what, fault.sentence.rstrip("."), fault.next_step.rstrip("."))
-            continue
-        if check.keys is None:
-            yield Finding(what, "may be read; its keys were not checked")
-        elif {"ak", "sk"} <= set(check.keys):
-            yield Finding(what, f"may be read, version {check.version}, keys {', '.join(check.keys)}")
-        else:
-            yield Finding(what, f"has the keys {', '.join(check.keys) or 'none'}", "write ak and sk there")
+        needs = [DESTINATION_NEEDS] if path == settings.destination else ANY_SOURCE_NEEDS
+        yield _keys(vault, f"project {name}, Vault {settings.mount}/{path}", settings.mount, path, needs)
 
 
-def _oms(vault: Vault, config: Config, name: str, project: Project) -> Finding:
-    what = f"project {name}, OMS {project.oms_address}"
-    settings = project.vault
-    plan = Plan(
-        name,
-        project.region,
-        project.project_id,
-        project.oms_address,
-        settings.mount,
-        settings.caller,
-        "",
-        settings.destination,
-    )
-    callers = Callers(vault, config.projects, lambda: datetime.now(UTC))
+def _keys(vault: Vault, what: str, mount: str, path: str, needs: Sequence[Needs]) -> Finding:
     try:
-        paused = callers.call(name, lambda oms: sum(1 for _ in oms.groups()))
+        check = vault.check(mount, path)
+    except VaultFault as fault:
+        return Finding(what, fault.sentence.rstrip("."), fault.next_step.rstrip("."))
+    keys = check.keys
+    if keys is None:
+        return Finding(what, "may be read; its keys were not checked")
+    said = f"has the keys {', '.join(keys) or 'none'}"
+    if SECURITY_TOKEN in keys:
+        fix = "write a permanent access key there: OMS takes no security token for source and destination"
+        return Finding(what, said, fix)
+    if all(fields_to_send(one, keys) is None for one in needs):
+        begun = [one for one in needs if any(field.key in keys for fields in one.either for field in fields)]
+        return Finding(what, said, f"write {', or '.join(missing_keys(one, keys) for one in begun or needs)} there")
+    return Finding(what, f"may be read, version {check.version}, keys {', '.join(keys)}")
+
+
+def _huawei_cloud(callers: Callers, name: str, project: Project) -> Iterator[Finding]:
+    what = f"project {name}, IAM {project.iam_address}"
+    try:
+        project_id = callers.project_id(name)
+        yield Finding(what, f"the project's id is {project_id}")
+        what = f"project {name}, OMS {project.oms_address}"
+        count = callers.call(name, lambda oms: sum(1 for _ in oms.groups()))
     except (VaultFault, OmsError, KeyRests) as fault:
-        trouble = trouble_of(fault, plan)
-        said = f"{trouble.code} {trouble.meaning}".replace("Nothing was started.", "").strip().rstrip(".")
-        return Finding(what, said, trouble.next_step.replace("press Retry", "check again").rstrip("."))
-    return Finding(what, f"answers a signed call, {paused} task groups")
+        trouble = trouble_of(fault, project.plan(name, "", None), Then.NOTHING, "")
+        yield Finding(what, f"{trouble.code} {trouble.meaning}".strip().rstrip("."), trouble.next_step.rstrip("."))
+    else:
+        yield Finding(what, f"answers the bot's call, {count} task groups")
 
 
 def _code(error: Exception) -> str:

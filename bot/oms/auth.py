@@ -1,6 +1,7 @@
-"""Signs requests to Huawei Cloud with an access key: SDK-HMAC-SHA256, over the exact bytes that are sent.
+"""Who the bot is to Huawei Cloud, and how a request says so: signed with an access key, or with a token.
 
-The signature is made anew for each attempt and never kept. What is called is left to `client`.
+SDK-HMAC-SHA256 is computed over the exact bytes that are sent, anew for each attempt, and never kept. What is
+called is left to `client` and `iam`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,25 @@ class AccessKey:
     ak: Secret
     sk: Secret
     security_token: Secret | None = None
+
+
+@dataclass(frozen=True)
+class PasswordUser:
+    """An IAM user who logs in with a password; `domain` is the account's name."""
+
+    name: str
+    password: Secret
+    domain: str
+
+
+@dataclass(frozen=True)
+class ReadyToken:
+    """A token that somebody else fetched: nothing renews it."""
+
+    value: Secret
+
+
+Credential = AccessKey | PasswordUser | ReadyToken
 
 
 def canonical_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
@@ -63,9 +83,9 @@ def signature(canonical: str, sdk_date: str, secret_key: str) -> str:
 
 
 class AccessKeyAuth(AuthBase):
-    """Adds the headers that are signed, and the signature."""
+    """Adds the headers that are signed, and the signature. Without `project_id` where it is not known yet."""
 
-    def __init__(self, key: AccessKey, project_id: str, now: Callable[[], datetime]) -> None:
+    def __init__(self, key: AccessKey, project_id: str | None, now: Callable[[], datetime]) -> None:
         self._key = key
         self._project_id = project_id
         self._now = now
@@ -77,9 +97,10 @@ class AccessKeyAuth(AuthBase):
         sdk_date = self._now().astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
         signed = {
             "Host": urlsplit(request.url or "").netloc,
-            "X-Project-Id": self._project_id,
             "X-Sdk-Date": sdk_date,
         }
+        if self._project_id is not None:
+            signed["X-Project-Id"] = self._project_id
         if "Content-Type" in request.headers:
             signed["Content-Type"] = request.headers["Content-Type"]
         if self._key.security_token:
@@ -91,4 +112,15 @@ class AccessKeyAuth(AuthBase):
         request.headers["Authorization"] = (
             f"{ALGORITHM} Access={self._key.ak.reveal()}, SignedHeaders={names}, Signature={made}"
         )
+        return request
+
+
+class TokenAuth(AuthBase):
+    """Adds a token of IAM, and nothing beside it: the gateway would try to read the wrong one."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        request.headers["X-Auth-Token"] = self._token.reveal()
         return request

@@ -6,7 +6,7 @@ Sources: OMS API reference, "Error Codes" and "Migration failure causes" (OMS, T
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -23,29 +23,34 @@ class Side(StrEnum):
 
 @dataclass(frozen=True)
 class Meaning:
-    """One sentence, a side, and the next step; `{caller}`, `{source}` and `{destination}` are Vault paths."""
+    """One sentence, a side, and what to do; `{caller}`, `{source}` and `{destination}` are Vault paths.
+
+    `again` says whether it is worth trying again once that is done.
+    """
 
     code: str
     sentence: str
     side: Side
-    next_step: str
+    remedy: str
+    again: bool = True
 
 
 ALREADY_RUNNING = frozenset({"OMS.0065"})
 WRONG_STATE = frozenset({"OMS.1036", "OMS.1038", "OMS.1039", "OMS.1040"})
 NOT_FOUND = frozenset({"OMS.1009", "HTTP 404"})
 
-_FIX_SOURCE = "Look at {source} in Vault: does it hold the access key of the source account? Then press Retry."
-_FIX_DESTINATION = "Look at {destination} in Vault: does its access key reach the bucket? Then press Retry."
-_FIX_CALLER = "Look at {caller} in Vault and at that IAM user, then press Retry."
-_GRANT = "Grant oms:taskgroup:get and oms:taskgroup:update to the IAM user behind {caller}, then press Retry."
-_ASK_AGAIN = "Look at the group in the console, then ask again."
-_WAIT = "Wait some minutes, then press Retry."
-_TICKET = "Press Retry later. If it stays, open a ticket with Huawei Cloud and give its request id."
-_REPORT = "This is a fault of the bot. Report it with this card to whoever runs the bot."
-_ACCOUNT = "Whoever owns the account has to put it in order at Huawei Cloud. Then press Retry."
-_LIST_FILE = "Correct the list file in the destination bucket, then ask again."
-_THAW = "Thaw the archived objects at the source, then ask again."
+_FIX_SOURCE = "Look at {source} in Vault: does it hold the access key of the source account?"
+_FIX_DESTINATION = "Look at {destination} in Vault: does its access key reach the bucket?"
+_FIX_CALLER = "Look at {caller} in Vault and at that IAM user."
+_GRANT = "Grant oms:taskgroup:get and oms:taskgroup:update to the IAM user behind {caller}."
+_ASK_AGAIN = "Look at the group in the console."
+_WAIT = "Wait some minutes."
+_TICKET = "Wait some minutes. If it stays, open a ticket with Huawei Cloud and give its request id."
+_REPORT = "This looks like a fault of the bot. Give this card to whoever runs it."
+_ACCOUNT = "Whoever owns the account has to put it in order at Huawei Cloud."
+_NOTHING = "Nothing is to be done."
+_LIST_FILE = "Correct the list file in the destination bucket."
+_THAW = "Thaw the archived objects at the source."
 
 S, D, R, C, B, G = Side.SOURCE, Side.DESTINATION, Side.RIGHTS, Side.CLOUD, Side.BOT, Side.GROUP
 
@@ -55,19 +60,19 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0004", "OMS did not accept the HTTP request.", B, _REPORT),
     ("OMS.0005", "OMS did not accept the HTTP method.", B, _REPORT),
     ("OMS.0053", "OMS does not find the task, or the bot may not see it.", R, _GRANT),
-    ("OMS.0054", "OMS does not know this id.", G, "Check the id and the region, then ask again."),
+    ("OMS.0054", "OMS does not know this id.", G, "Check the id and the region."),
     ("OMS.0057", "OMS rejects the source: its access key or its settings.", S, _FIX_SOURCE),
     ("OMS.0058", "OMS rejects the destination: its access key or its settings.", D, _FIX_DESTINATION),
     ("OMS.0060", "OMS does not support the destination region.", D, "Check region in bot.toml."),
     ("OMS.0061", "OMS could not read the request body.", B, _REPORT),
     ("OMS.0062", "OMS could not save the change.", C, _TICKET),
     ("OMS.0063", "The group is still migrating.", G, _ASK_AGAIN),
-    ("OMS.0064", "OMS found a request parameter invalid.", B, "Read OMS's own words above, then report this card."),
-    ("OMS.0065", "The group was already started.", G, "Nothing to do: follow it in the console."),
+    ("OMS.0064", "OMS found a request parameter invalid.", B, _REPORT),
+    ("OMS.0065", "The group was already started.", G, _NOTHING),
     ("OMS.0066", "The group is not migrating, so it cannot be paused.", G, _ASK_AGAIN),
     ("OMS.0067", "OMS found no JSON in the request body.", B, _REPORT),
     ("OMS.0068", "OMS could not authenticate: the bot's identity, or one of the keys.", R, _FIX_CALLER),
-    ("OMS.0070", "The group is already complete.", G, "Nothing to do."),
+    ("OMS.0070", "The group is already complete.", G, _NOTHING),
     ("OMS.0072", "Insufficient permission. The bot may not resume task groups in this project.", R, _GRANT),
     ("OMS.0073", "OMS could not delete the group.", C, _TICKET),
     ("OMS.0074", "OMS expects other parameters than the bot sent.", B, _REPORT),
@@ -77,7 +82,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0078", "The description of the group holds forbidden characters.", G, _ASK_AGAIN),
     ("OMS.0079", "OMS does not support the source region.", S, _ASK_AGAIN),
     ("OMS.0080", "OMS does not support the destination region.", D, "Check region in bot.toml."),
-    ("OMS.0081", "The check of the source's CDN domain failed.", S, "Check the CDN domain of the group, then retry."),
+    ("OMS.0081", "The check of the source's CDN domain failed.", S, "Check the CDN domain of the group."),
     ("OMS.0083", "The group has too many bandwidth periods.", G, _ASK_AGAIN),
     ("OMS.0084", "A bandwidth limit of the group is out of range.", G, _ASK_AGAIN),
     ("OMS.0085", "The bandwidth periods of the group overlap.", G, _ASK_AGAIN),
@@ -117,7 +122,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.1006", "OMS could not read the request body.", B, _REPORT),
     ("OMS.1007", "OMS misses a parameter: as a rule one of the keys.", B, "Compare the keys on this card."),
     ("OMS.1008", "OMS does not accept the HTTP method.", B, _REPORT),
-    ("OMS.1009", "OMS does not find this task group in this project and region.", G, "Check the id, then ask again."),
+    ("OMS.1009", "OMS does not find this task group in this project and region.", G, "Check the id."),
     ("OMS.1010", "OMS expects another type of parameter than the bot sent.", B, _REPORT),
     ("OMS.1014", "OMS cannot read the source bucket with these keys.", S, _FIX_SOURCE),
     ("OMS.1016", "OMS cannot read the source bucket with these keys.", S, _FIX_SOURCE),
@@ -144,12 +149,12 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("TRF.0052", "The destination's access key lacks a permission.", D, _FIX_DESTINATION),
     ("TRF.0053", "The destination account is expired, frozen or in arrears.", D, _ACCOUNT),
     ("TRF.0054", "The destination's access key lacks a permission.", D, _FIX_DESTINATION),
-    ("TRF.0055", "The destination bucket is full.", D, "Raise the quota of the bucket, then ask again."),
+    ("TRF.0055", "The destination bucket is full.", D, "Raise the quota of the bucket."),
     ("TRF.0056", "The destination account is expired, frozen or in arrears.", D, _ACCOUNT),
     ("TRF.0057", "The destination's access key is not valid.", D, _FIX_DESTINATION),
-    ("TRF.0058", "The destination bucket is not there.", D, "Check the destination bucket, then ask again."),
-    ("TRF.0059", "An object at the destination is not there.", D, "Check the destination bucket, then ask again."),
-    ("TRF.0060", "The path of an object is too long.", S, "Shorten the path or the prefix, then ask again."),
+    ("TRF.0058", "The destination bucket is not there.", D, "Check the destination bucket."),
+    ("TRF.0059", "An object at the destination is not there.", D, "Check the destination bucket."),
+    ("TRF.0060", "The path of an object is too long.", S, "Shorten the path or the prefix."),
     ("TRF.0061", "The destination's storage service failed.", D, _WAIT),
     ("TRF.0062", "Parts of an object could not be uploaded.", D, _WAIT),
     ("TRF.0063", "The destination account is expired, frozen or in arrears.", D, _ACCOUNT),
@@ -157,11 +162,11 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("TRF.0152", "The source's access key lacks a permission.", S, _FIX_SOURCE),
     ("TRF.0153", "The source's access key lacks a permission.", S, _FIX_SOURCE),
     ("TRF.0154", "The source's access key lacks a permission.", S, _FIX_SOURCE),
-    ("TRF.0155", "The source bucket is not there.", S, "Check the source bucket, then ask again."),
-    ("TRF.0156", "An object at the source is not there.", S, "Check the source bucket, then ask again."),
+    ("TRF.0155", "The source bucket is not there.", S, "Check the source bucket."),
+    ("TRF.0156", "An object at the source is not there.", S, "Check the source bucket."),
     ("TRF.0157", "The source's storage service failed.", S, _WAIT),
     ("TRF.0158", "The encryption of the destination bucket is in a wrong state.", D, "Check its KMS key."),
-    ("TRF.0159", "The source slows OMS down.", S, "Limit the bandwidth of the group, then ask again."),
+    ("TRF.0159", "The source slows OMS down.", S, "Limit the bandwidth of the group."),
     ("TRF.0160", "Archived objects at the source are not thawed.", S, _THAW),
     ("TRF.0201", "Thawing archived objects at the source failed.", S, _THAW),
     ("TRF.0202", "Thawing archived objects at the source failed.", S, _THAW),
@@ -175,7 +180,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("APIG.0306", "The gateway forbids this API.", R, _FIX_CALLER),
     ("APIG.0307", "The bot's token is no longer valid.", R, _FIX_CALLER),
     ("APIG.0308", "The gateway asks to slow down.", C, _WAIT),
-    ("APIG.0310", "The project is not available.", C, "Check project_id in bot.toml, then press Retry."),
+    ("APIG.0310", "The project is not available.", C, "Check project_id in bot.toml."),
     ("APIG.0401", "The gateway does not know the address that the bot calls from.", R, "Check the IAM access rules."),
     ("APIG.0402", "The gateway forbids the address that the bot calls from.", R, "Allow it in the IAM access rules."),
     ("APIG.0601", "The gateway failed inside.", C, _TICKET),
@@ -201,23 +206,38 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("IAM.0081", "The bot's IAM user has no programmatic access.", R, "Allow it programmatic access in IAM."),
     ("IAM.0082", "The bot's IAM user is disabled.", R, _FIX_CALLER),
     ("IAM.0083", "The bot's IAM user may not use this region.", R, _FIX_CALLER),
-    ("IAM.1108", "The bot's security token has expired.", R, "Write a fresh one to {caller}, then press Retry."),
+    ("IAM.1108", "The bot's security token has expired.", R, "Write a fresh one to {caller}."),
     ("IAM.1109", "IAM does not find the project.", R, "Check project_id in bot.toml."),
 )
 
-CATALOGUE = {code: Meaning(code, sentence, side, step) for code, sentence, side, step in _ROWS}
+CATALOGUE = {
+    code: Meaning(code, sentence, side, remedy, again=remedy not in (_REPORT, _NOTHING))
+    for code, sentence, side, remedy in _ROWS
+}
 
 _LOCKED = Meaning(
     "APIG.0301",
     "The gateway has locked the bot's access key after too many refused signatures.",
     Side.RIGHTS,
-    "Wait five minutes, correct {caller} in Vault, then press Retry.",
+    "Correct {caller} in Vault and wait five minutes.",
 )
 _CLOCK = Meaning(
     "APIG.0301",
     "The gateway refused the signature as too old: the bot's clock is wrong.",
     Side.BOT,
-    "Set the clock of the bot's machine (NTP), then press Retry.",
+    "Set the clock of the bot's machine (NTP).",
+)
+
+_TOKEN = Meaning("APIG.0301", "The gateway does not accept the bot's token.", Side.RIGHTS, _FIX_CALLER)
+_BY_STATUS: tuple[tuple[range, str, Side, str], ...] = (
+    (range(300, 400), "Huawei Cloud answered with a redirect, which the bot does not follow.", B, "Check oms_url."),
+    (range(401, 402), "Huawei Cloud does not accept the bot's identity.", R, _FIX_CALLER),
+    (range(403, 404), "Huawei Cloud forbids this to the bot.", R, _GRANT),
+    (range(404, 405), "OMS does not find this task group in this project and region.", G, "Check the id."),
+    (range(405, 406), "Huawei Cloud does not accept the HTTP method.", B, _REPORT),
+    (range(413, 414), "Huawei Cloud finds the request too large.", B, _REPORT),
+    (range(429, 430), "Huawei Cloud asks to slow down.", C, _WAIT),
+    (range(500, 600), "Huawei Cloud failed inside.", C, _TICKET),
 )
 
 
@@ -228,26 +248,32 @@ def explain(code: str, http_status: int, message: str = "") -> Meaning:
     """
     known = CATALOGUE.get("OMS." + code.removeprefix("S3M.") if code.startswith("S3M.") else code)
     if known is not None:
-        if code == "APIG.0301" and "reach the limit" in message:
-            return _LOCKED
-        if code == "APIG.0301" and "expired" in message:
-            return _CLOCK
-        return Meaning(code, known.sentence, known.side, known.next_step)
-    if http_status == 404:
-        return Meaning(code, "OMS does not find this task group in this project and region.", G, "Check the id.")
-    if http_status == 401:
-        return Meaning(code, "Huawei Cloud does not accept the bot's identity.", R, _FIX_CALLER)
-    if http_status == 403:
-        return Meaning(code, "Huawei Cloud forbids this to the bot.", R, _GRANT)
-    if http_status == 429:
-        return Meaning(code, "Huawei Cloud asks to slow down.", C, _WAIT)
-    if http_status >= 500:
-        return Meaning(code, "Huawei Cloud failed inside.", C, _TICKET)
-    if 300 <= http_status < 400:
-        return Meaning(code, "OMS answered with a redirect, which the bot does not follow.", B, "Check oms_url.")
+        if code == "APIG.0301":
+            return _of_refused_identity(message, known)
+        return replace(known, code=code)
+    for statuses, sentence, side, remedy in _BY_STATUS:
+        if http_status in statuses:
+            return Meaning(code, sentence, side, remedy, again=remedy != _REPORT)
     return Meaning(code, "Huawei Cloud refused, with a code that the bot does not know.", C, _TICKET)
 
 
-def is_signature_refused(code: str) -> bool:
-    """Whether to sign with this key again risks its lock (gateway code .0301: five failures lock it)."""
-    return code == "APIG.0301"
+def _of_refused_identity(message: str, known: Meaning) -> Meaning:
+    """What the words behind .0301 tell apart (API Gateway FAQ)."""
+    if "reach the limit" in message:
+        return _LOCKED
+    if "signature expired" in message:
+        return _CLOCK
+    return _TOKEN if "token" in message else known
+
+
+def is_identity_refused(code: str) -> bool:
+    """Whether to come with this identity again risks its lock.
+
+    The gateway locks an access key after five refused signatures (.0301), IAM a user after failed logins.
+    """
+    return code in ("APIG.0301", "IAM.0001", "IAM.0061", "IAM.0062", "IAM.0067", "IAM.0080", "IAM.0081", "IAM.0082")
+
+
+def is_token_over(code: str) -> bool:
+    """Whether a fresh token would do (gateway code .0307)."""
+    return code == "APIG.0307"

@@ -9,25 +9,37 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from bot.redaction import scrub
 
 MESSAGE_CHARACTERS = 600
 
 
+class Service(StrEnum):
+    """Whose answer it is, or would have been."""
+
+    OMS = "OMS"
+    IAM = "IAM"
+
+
 class OmsError(Exception):
     """Any of those below."""
 
+    def __init__(self, why: str, service: Service = Service.OMS) -> None:
+        super().__init__(why)
+        self.service = service
+
 
 class NotSent(OmsError):
-    """Nothing reached OMS: no address, no connection, no trust in its certificate."""
+    """Nothing left the bot: no address, no connection, no trust in the certificate."""
 
 
 class Throttled(OmsError):
-    """429: OMS did nothing and asks to wait."""
+    """429: nothing was done, and it asks to wait."""
 
-    def __init__(self, retry_after_seconds: int | None) -> None:
-        super().__init__("OMS asks to slow down (429)")
+    def __init__(self, retry_after_seconds: int | None, service: Service = Service.OMS) -> None:
+        super().__init__(f"{service} asks to slow down (429)", service)
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -43,18 +55,18 @@ class Answer:
 
 
 class Refused(OmsError):
-    """OMS or the gateway said no (4xx, or a redirect, which is not followed): nothing was done."""
+    """A no (4xx, or a redirect, which is not followed): nothing was done."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(f"refused with {answer.code}")
+    def __init__(self, answer: Answer, service: Service = Service.OMS) -> None:
+        super().__init__(f"refused with {answer.code}", service)
         self.answer = answer
 
 
 class Unanswered(OmsError):
     """It may or may not have been done: sent, and no answer came, or one of 5xx (then `answer` holds it)."""
 
-    def __init__(self, why: str, answer: Answer | None = None) -> None:
-        super().__init__(why)
+    def __init__(self, why: str, answer: Answer | None = None, service: Service = Service.OMS) -> None:
+        super().__init__(why, service)
         self.answer = answer
 
 
@@ -69,7 +81,7 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> An
         headers: looked up without regard to case.
     """
     code = message = detail = ""
-    request_id = headers.get("X-Request-Id")
+    request_id = headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id")
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
@@ -108,8 +120,8 @@ def _text(value: object) -> str:
 
 
 def _code(code: str) -> str:
-    """The code with the gateway's two prefixes as one; empty where it does not look like a code."""
-    if not re.fullmatch(r"[A-Za-z0-9_.\-]{1,40}", code):
+    """The code with the gateway's two prefixes as one; empty where it is none, or the HTTP status once more."""
+    if not re.fullmatch(r"(?!\d{3}$)[A-Za-z0-9_.\-]{1,40}", code, re.ASCII):
         return ""
     return re.sub(r"^APIGW?\.", "APIG.", code)
 

@@ -1,21 +1,20 @@
-"""The wire form of task groups: reads what SHOW answers, writes what START is sent.
+"""The wire form of task groups: reads what SHOW answers, writes what START and RETRY are sent.
 
-Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup and StartTaskGroup.
+Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup, StartTaskGroup and RetryTaskGroup.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from bot.oms.errors import Unreadable
+from bot.oms.needs import JSON_AUTH_FILE, Field
 from bot.redaction import Secret
-from bot.request.group import Destination, ErrorReason, GroupStatus, Progress, Source, TaskGroup
-
-KEY_CHARACTERS = 100
+from bot.request.group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
 
 _Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 _Count = Annotated[int, BeforeValidator(lambda value: 0 if value is None else value)]
@@ -58,6 +57,7 @@ class _Group(_Wire):
     error_reason: _ErrorReason | None = None
     source_cdn: _SourceCdn | None = None
     enable_restore: _Flag = False
+    enable_failed_object_recording: _Flag = False
     object_overwrite_mode: _Text = ""
     migrate_speed: _Count = 0
     total_num: _Count = 0
@@ -101,35 +101,45 @@ def read_group(parsed: object) -> TaskGroup:
         ),
         restores_archives=wire.enable_restore,
         overwrite_mode=wire.object_overwrite_mode,
+        records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
         error=ErrorReason(reason.error_code, reason.error_msg) if reason and reason.error_code else None,
     )
 
 
-@dataclass(frozen=True)
-class StartKeys:
-    """The keys of source and destination that START is sent."""
-
-    src_ak: Secret
-    src_sk: Secret
-    dst_ak: Secret
-    dst_sk: Secret
-
-
-def start_body(keys: StartKeys) -> bytes:
-    """The body of START, as the bytes that are signed and sent.
+def start_body(keys: Mapping[Field, Secret]) -> bytes:
+    """The body of START, as the bytes that are signed and sent; what is not needed is left out, never sent empty.
 
     Raises:
-        ValueError: a key is empty or longer than the 100 characters that StartTaskGroup allows; it names the key.
+        ValueError: a key cannot be right; it says which, and holds nothing of it.
     """
-    fields: dict[str, Any] = {}
-    for name, key in (
-        ("src_ak", keys.src_ak),
-        ("src_sk", keys.src_sk),
-        ("dst_ak", keys.dst_ak),
-        ("dst_sk", keys.dst_sk),
-    ):
-        if not 1 <= len(key) <= KEY_CHARACTERS:
-            raise ValueError(f"{name} has {len(key)} characters; OMS takes 1 to {KEY_CHARACTERS}")
-        fields[name] = key.reveal()
+    return _body(dict(_checked(keys)))
+
+
+def retry_body(keys: Mapping[Field, Secret], scope: Scope) -> bytes:
+    """The body of RETRY: as START's, and whether only the failed objects are migrated again.
+
+    Raises:
+        ValueError: as `start_body`.
+    """
+    return _body({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked(keys)))
+
+
+def _checked(keys: Mapping[Field, Secret]) -> Iterator[tuple[str, str]]:
+    for field, key in keys.items():
+        if not 1 <= len(key) <= field.max_characters:
+            raise ValueError(f"{field.name} has {len(key):,} characters; OMS takes 1 to {field.max_characters:,}")
+        if field is JSON_AUTH_FILE and not _is_json_object(key.reveal()):
+            raise ValueError(f"{field.name} is not the JSON of a service account")
+        yield field.name, key.reveal()
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _body(fields: Mapping[str, str | bool]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

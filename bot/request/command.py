@@ -89,6 +89,16 @@ def parse(text: str, command: str) -> Command:
             return _ask(words, command)
 
 
+def typed(asked: Ask) -> str:
+    """What would have to be typed to ask for just this: what `parse` reads as `asked`."""
+    words = [*asked.group_ids]
+    if asked.project is not None:
+        words.append(f"project={asked.project}")
+    if asked.at is not None:
+        words.append(f"at={asked.at[0]:02}:{asked.at[1]:02}")
+    return " ".join([*words, html.escape(asked.reason, quote=False)]).strip()
+
+
 def _status(words: list[str], command: str) -> Command:
     if len(words) == 1:
         request_id, group_id = as_request_id(words[0]), _group_id(words[0])

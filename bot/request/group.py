@@ -6,7 +6,7 @@ Reading them from the API is left to `bot.oms.taskgroup`; what may be done with 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class GroupStatus(IntEnum):
@@ -22,6 +22,13 @@ class GroupStatus(IntEnum):
     PAUSING = 7
     WAITING_FOR_DELETION = 8
     DELETED = 9
+
+
+class Scope(StrEnum):
+    """What retrying a failed group migrates again (`migrate_failed_object` of RetryTaskGroup)."""
+
+    ALL_OBJECTS = "all objects"
+    FAILED_OBJECTS = "only the failed objects"
 
 
 FAILED_STATUSES = frozenset({GroupStatus.CREATION_FAILED, GroupStatus.MIGRATION_FAILED})
@@ -86,3 +93,4 @@ class TaskGroup:
     overwrite_mode: str
     cdn_authentication: str | None
     error: ErrorReason | None
+    records_failed_objects: bool = False

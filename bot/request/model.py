@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bot.request.group import Progress, TaskGroup
+from bot.request.group import Progress, Scope, TaskGroup
 
 
 class Verb(StrEnum):
     RESUME = "resume"
+    RETRY = "retry"
 
 
 class State(StrEnum):
-    """Where a request is. The first seven are open: the group has at most one request in them."""
+    """Where a request is. The first eight are open: the group has at most one request in them."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -26,6 +27,7 @@ class State(StrEnum):
     NOT_STARTED = "not started"
     ACCEPTED = "accepted"
     MOVING = "moving"
+    PAUSING = "pausing"
     DONE = "done"
     FAILED = "failed"
     PAUSED_AGAIN = "paused again"
@@ -45,6 +47,7 @@ OPEN_STATES = frozenset(
         State.NOT_STARTED,
         State.ACCEPTED,
         State.MOVING,
+        State.PAUSING,
     }
 )
 
@@ -54,15 +57,17 @@ class Plan:
     """What would be called, and which keys would be read, as the settings stood when it was asked.
 
     Compared with the settings in force before anything is read or sent: a difference voids the request.
+    `source_path` is None for a group whose source needs no key.
     """
 
     project: str
     region: str
     project_id: str
     oms_url: str
+    iam_url: str
     vault_mount: str
     caller_path: str
-    source_path: str
+    source_path: str | None
     destination_path: str
 
 
@@ -94,7 +99,7 @@ class KeyCheck:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What went wrong, for a person: whose answer, its code, its words, what it means, what to do."""
+    """What went wrong, for a person: whose answer, its code, its words, what it means, what to do, whose side."""
 
     where: str
     code: str
@@ -103,6 +108,7 @@ class Trouble:
     next_step: str
     huawei_request_id: str | None = None
     reference: str | None = None
+    side: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,20 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Pause:
+    """Somebody wants the group paused; `before` is how the request stood, and stands again if it comes to nothing.
+
+    `sent_at` is when OMS accepted it, `failure` why it came to nothing.
+    """
+
+    person: str
+    at: datetime
+    before: State
+    sent_at: datetime | None = None
+    failure: Trouble | None = None
+
+
+@dataclass(frozen=True)
 class Sight:
     """What the last SHOW told, and since when it has told the same."""
 
@@ -153,6 +173,8 @@ class Sight:
 class Request:
     """One row. Every change makes a new one with a higher `version`; the card shows a version.
 
+    `scope` is what a retry migrates again, None for other verbs. `is_elsewhere` says that the group runs, or ran,
+    because somebody outside this bot started it.
     `tally` is None until somebody votes; `reminders` counts those whose time has passed.
     """
 
@@ -171,11 +193,14 @@ class Request:
     state: State
     version: int = 1
     start_at: datetime | None = None
+    scope: Scope | None = None
+    is_elsewhere: bool = False
     tally: Tally | None = None
     reminders: int = 0
     decision: Decision | None = None
     attempt: Attempt | None = None
     sight: Sight | None = None
+    pause: Pause | None = None
     trouble: Trouble | None = None
     ended_at: datetime | None = None
 

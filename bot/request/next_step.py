@@ -12,8 +12,8 @@ from bot.request.model import Request, State
 
 FOLLOW_EVERY = timedelta(seconds=10)
 SETTLE_EVERY = timedelta(seconds=3)
-# How long OMS may go on showing "paused" after the PUT left before it counts as "not started".
-STILL_PAUSED_FOR = timedelta(seconds=60)
+# How long OMS may go on showing what it showed before a call until that counts as "nothing was started".
+STILL_THE_SAME_FOR = timedelta(seconds=60)
 # A request that holds no longer than this ends before a reminder would help anybody.
 TOO_SHORT_TO_REMIND = timedelta(minutes=20)
 LAST_REMINDER_AT_LEAST, LAST_REMINDER_AT_MOST = timedelta(minutes=5), timedelta(minutes=30)
@@ -25,6 +25,7 @@ class Step(StrEnum):
     RELEASE = "release"
     SETTLE = "settle"
     FOLLOW = "follow"
+    PAUSE = "pause"
     LAPSE = "lapse"
 
 
@@ -45,6 +46,8 @@ def next_step(request: Request, now: datetime) -> Step | None:
             return Step.LAPSE
         case State.ACCEPTED | State.MOVING:
             return Step.FOLLOW
+        case State.PAUSING:
+            return Step.PAUSE if request.pause is not None and request.pause.sent_at is None else Step.FOLLOW
         case _:
             return None
 
@@ -62,9 +65,12 @@ def due_at(request: Request) -> datetime | None:
         case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:
             return _after_sight(request, attempt.sent_at, SETTLE_EVERY) if sight else attempt.sent_at
         case State.ACCEPTED | State.MOVING if attempt is not None and attempt.answered_at is not None:
-            fresh = request.state is State.ACCEPTED and _seen(request) - attempt.answered_at < STILL_PAUSED_FOR
+            fresh = request.state is State.ACCEPTED and _seen(request) - attempt.answered_at < STILL_THE_SAME_FOR
             # Whether it really moves is what people wait for: until then it is looked at more often.
             return _after_sight(request, attempt.answered_at, SETTLE_EVERY if fresh else FOLLOW_EVERY)
+        case State.PAUSING if request.pause is not None:
+            sent_at = request.pause.sent_at
+            return request.pause.at if sent_at is None else _after_sight(request, sent_at, SETTLE_EVERY)
         case _:
             return None
 

@@ -9,13 +9,16 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import oms_world
-from bot.sandbox.oms_server import Answer, Drop
+from bot.sandbox.journal import Call
 from bot.sandbox.slack import world as w
+from bot.sandbox.slack.acting import Place
+from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.server import Ack
+from bot.sandbox.slack.world import OpenView, Posted
+from bot.sandbox.switches import SWITCHES, VERBS, choices, plan, planned
 from bot.sandbox.town import Town
 
-FILES = {"": "index.html", "page.js": "page.js", "page.css": "page.css"}
+FILES = {"": "index.html", "page.js": "page.js", "blocks.js": "blocks.js", "page.css": "page.css"}
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
 CALLS_SHOWN = 400
 
@@ -48,6 +51,9 @@ def add_desk(town: Town) -> None:
     async def state(request: web.Request) -> web.Response:
         return web.json_response(_state(town, request.query.get("person", w.ALICE)))
 
+    async def plans(_: web.Request) -> web.Response:
+        return web.json_response({"verbs": VERBS, "choices": choices()})
+
     async def type_(body: Json) -> Json:
         words = str(body["text"]).strip()
         command, _, text = words.partition(" ")
@@ -56,8 +62,11 @@ def add_desk(town: Town) -> None:
         return _said(await town.people.type_async(body["person"], text, body["channel"]))
 
     async def press(body: Json) -> Json:
-        posted = town.workspace.message(body["channel"], body["ts"])
-        return _said(await town.people.press_async(body["person"], posted, body["action_id"]))
+        return _said(await town.people.press_async(body["person"], _place(town, body), body["action_id"]))
+
+    async def choose(body: Json) -> Json:
+        place = _place(town, body)
+        return _said(await town.people.choose_async(body["person"], place, body["action_id"], body["value"]))
 
     async def submit(body: Json) -> Json:
         return _said(await town.people.submit_async(body["person"], body["view_id"], body["values"]))
@@ -66,12 +75,31 @@ def add_desk(town: Town) -> None:
         town.workspace.views.pop(body["view_id"], None)
         return {}
 
+    async def home(body: Json) -> Json:
+        return _said(await town.people.open_home_async(body["person"]))
+
     async def switch(body: Json) -> Json:
-        await asyncio.get_running_loop().run_in_executor(None, _switch, town, body["fault"], bool(body["on"]))
+        turn = SWITCHES[body["switch"]].turn
+        await asyncio.get_running_loop().run_in_executor(None, turn, town, bool(body["on"]))
+        return {}
+
+    async def plan_(body: Json) -> Json:
+        plan(town, body["verb"], body["what"])
         return {}
 
     routes.add_get("/desk/state", state)
-    for name, do in (("type", type_), ("press", press), ("submit", submit), ("close", close), ("switch", switch)):
+    routes.add_get("/desk/plans", plans)
+    doing: dict[str, Callable[[Json], Awaitable[Json]]] = {
+        "type": type_,
+        "press": press,
+        "choose": choose,
+        "submit": submit,
+        "close": close,
+        "home": home,
+        "switch": switch,
+        "plan": plan_,
+    }
+    for name, do in doing.items():
         routes.add_post(f"/desk/{name}", act(do))
 
 
@@ -80,27 +108,17 @@ def _said(ack: Ack) -> Json:
     return {"failure": ack.failure, "errors": payload.get("errors")}
 
 
-def _switch(town: Town, fault: str, on: bool) -> None:
-    """Switches one fault on or off."""
-    match fault:
-        case "vault sealed":
-            town.vault.seal() if on else town.vault.unseal()
-        case "OMS forbids":
-            town.world.may_start = not on
-        case "Slack answers 500":
-            town.slack.outage.status = 500 if on else None
-        case "next start: 429":
-            town.oms.fault("start", Answer(429, "APIG.0308", retry_after=2))
-        case "next start: 503":
-            town.oms.fault("start", Answer(503, "APIG.0601"))
-        case "next start: done, answer lost":
-            town.oms.fault("start", Drop(done=True))
-    town.faults_on.add(fault) if on else town.faults_on.discard(fault)
+def _place(town: Town, body: Json) -> Place:
+    """Where somebody pressed or chose: a message, or a view."""
+    if "view_id" in body:
+        return town.workspace.view(body["view_id"])
+    return town.workspace.message(body["channel"], body["ts"])
 
 
 def _state(town: Town, person: str) -> Json:
     """Everything that the page shows to one person."""
     workspace = town.workspace
+    home = workspace.homes.get(person)
     with workspace.lock:
         direct = f"D{person[1:]}"
         return {
@@ -118,14 +136,7 @@ def _state(town: Town, person: str) -> Json:
                 if not one.id.startswith("D")
             ],
             "messages": [
-                {
-                    "ts": one.ts,
-                    "channel": one.channel,
-                    "text": one.text,
-                    "blocks": one.blocks,
-                    "thread_ts": one.thread_ts,
-                    "edits": one.edits,
-                }
+                _message(one, person)
                 for one in workspace.messages
                 if not one.channel.startswith("D") or one.channel == direct
             ],
@@ -134,23 +145,48 @@ def _state(town: Town, person: str) -> Json:
                 for one in workspace.privates
                 if one.person == person
             ],
-            "views": [{"id": one.id, "view": one.view} for one in workspace.views.values() if one.person == person],
-            "groups": town.world.listed(None),
-            "vault": ["oms/media/caller", "oms/media/source", "oms/media/destination"],
-            "calls": [
-                {
-                    "number": call.number,
-                    "at": call.at.timestamp(),
-                    "service": call.service,
-                    "method": call.method,
-                    "path": call.path.replace(oms_world.PROJECT_ID, "…"),
-                    "status": call.status,
-                    "note": call.note,
-                }
-                for call in town.journal.since()[-CALLS_SHOWN:]
+            "views": [_view(one) for one in workspace.views.values() if one.person == person],
+            "home": _view(home) if home is not None else None,
+            "groups": [
+                group | {"project": name} for name, world in town.worlds.items() for group in world.listed(None)
             ],
-            "faults": sorted(town.faults_on),
+            "vault": list(town.vault.paths),
+            "calls": [_call(town, call) for call in town.journal.since()[-CALLS_SHOWN:]],
+            "switches": {name: switch.is_on(town) for name, switch in SWITCHES.items()},
+            "planned": planned(town),
         }
+
+
+def _message(posted: Posted, person: str) -> Json:
+    return {
+        "ts": posted.ts,
+        "channel": posted.channel,
+        "text": posted.text,
+        "blocks": posted.blocks,
+        "values": state_values(posted.blocks, posted.choices.get(person, {})),
+        "thread_ts": posted.thread_ts,
+        "edits": posted.edits,
+    }
+
+
+def _view(opened: OpenView) -> Json:
+    view = opened.as_json()
+    return {"id": opened.id, "hash": opened.hash, "view": opened.view, "values": view["state"]["values"]}
+
+
+def _call(town: Town, call: Call) -> Json:
+    path = call.path
+    for world in town.worlds.values():
+        path = path.replace(world.place.project_id, "…")
+    return {
+        "number": call.number,
+        "at": call.at.timestamp(),
+        "service": call.service,
+        "method": call.method,
+        "path": path,
+        "status": call.status,
+        "note": call.note,
+    }
 
 
 def _kind(user: Json) -> str:

@@ -1,96 +1,84 @@
-"""The OMS stand-in: HTTP in front of a `World`, strict about signatures and bodies, with faults to switch on.
+"""The OMS stand-in: HTTP in front of a `World`, strict about who calls and what is sent, with faults to switch on.
 
-Its check of signatures is its own, so that a fault in ours does not pass unseen.
+IAM of the same region answers on the same port.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import re
-import threading
-from collections import deque
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from urllib.parse import quote, unquote
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
 from aiohttp import web
 
-from bot.sandbox import oms_world
+from bot.sandbox.faults import Answer, Drop, Fault, Faults, Hold, Late, Raw, meet, refused
+from bot.sandbox.gate import Gate, Tokens
+from bot.sandbox.iam import Iam
 from bot.sandbox.journal import Journal
-from bot.sandbox.oms_world import Refusal, World
+from bot.sandbox.oms_world import World
+from bot.sandbox.refusal import Refusal, invalid
 from bot.sandbox.serving import ServerThread
 
-MAX_SKEW = timedelta(minutes=15)
-LOCK_AFTER_FAILURES = 5
-_AUTHORIZATION = re.compile(r"SDK-HMAC-SHA256 Access=(\S+), SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})")
+__all__ = ["Answer", "Drop", "Fault", "Hold", "Late", "OmsStandIn", "Raw"]
 
-
-@dataclass(frozen=True)
-class Answer:
-    """Instead of its own, OMS gives this answer. Nothing is done."""
-
-    http_status: int
-    code: str
-    message: str = "switched on in the sandbox"
-    retry_after: int | None = None
-
-
-@dataclass(frozen=True)
-class Drop:
-    """The connection breaks: before anything is done, or after it was."""
-
-    done: bool
-
-
-@dataclass(frozen=True)
-class Hold:
-    """The answer waits until the event is set. What was asked for is done first."""
-
-    released: threading.Event
-    reached: threading.Event
-
-
-Fault = Answer | Drop | Hold
+MAX_BODY_BYTES = 12_000_000
+_NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 
 
 class OmsStandIn:
-    """OMS of one project on a loopback port."""
+    """OMS of one project, and IAM of its region, on a loopback port."""
 
     def __init__(self, world: World, journal: Journal, delay_seconds: float = 0.0) -> None:
         self.world = world
         self.delay_seconds = delay_seconds
         self._journal = journal
-        self._faults: dict[str, deque[Fault]] = {"show": deque(), "start": deque(), "list": deque(), "stop": deque()}
-        self._failures = 0
-        app = web.Application(client_max_size=13_000_000)
-        base = f"/v2/{oms_world.PROJECT_ID}/taskgroups"
+        self._faults = Faults("show", "list", "start", "retry", "stop", "token", "projects")
+        self._tokens = Tokens(world.now)
+        self._gate = Gate(world.place, self._tokens, world.now)
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        base = f"/v2/{world.place.project_id}/taskgroups"
         app.router.add_get(base, self._list)
         app.router.add_get(base + "/{group}", self._show)
         app.router.add_put(base + "/{group}/start", self._start)
+        app.router.add_put(base + "/{group}/retry", self._retry)
         app.router.add_put(base + "/{group}/stop", self._stop)
+        Iam(world.place, self._tokens, self._gate, self._faults, journal).add_to(app.router)
         app.router.add_route("*", "/{other:.*}", self._unknown)
         self.server = ServerThread(app)
 
     def fault(self, endpoint: str, *faults: Fault) -> None:
-        """The next calls of this endpoint ("show", "list", "start", "stop") meet these, one each."""
-        self._faults[endpoint].extend(faults)
+        """The next calls of this endpoint meet these, one each.
 
-    def calm(self) -> None:
-        """Switches off whatever was not met."""
-        for queue in self._faults.values():
-            queue.clear()
+        Arguments:
+            endpoint: "show", "list", "start", "retry" or "stop"; of IAM "token" or "projects".
+        """
+        self._faults.add(endpoint, *faults)
+
+    def waiting(self, endpoint: str) -> tuple[Fault, ...]:
+        """The faults of this endpoint that were not met yet."""
+        return self._faults.waiting(endpoint)
+
+    def calm(self, endpoint: str | None = None) -> None:
+        """Switches off whatever was not met; of one endpoint, or of all."""
+        self._faults.clear(endpoint)
+
+    def expire_tokens(self) -> None:
+        """Ends every token, the ready one too."""
+        self._tokens.expire()
+
+    def set_token_lifetime(self, lifetime: timedelta) -> None:
+        """How long the tokens serve that are given out from now on."""
+        self._tokens.lifetime = lifetime
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        limit, offset = int(request.query.get("limit", 10)), int(request.query.get("offset", 0))
-        status = request.query.get("status")
-        if not 1 <= limit <= 100:
-            return _refused(Refusal(400, "OMS.0064", "request parameter [limit] invalid."))
-
         def work(_: bytes) -> object:
-            found = self.world.listed(int(status) if status is not None else None)
+            limit = _number(request, "limit", 10, 1, 100)
+            offset = _number(request, "offset", 0, 0, 2_147_483_647)
+            status = _number(request, "status", 0, 0, 9) if "status" in request.query else None
+            found = self.world.listed(status)
             return {"count": len(found), "taskgroups": found[offset : offset + limit]}
 
         return await self._answer(request, "list", work)
@@ -99,128 +87,72 @@ class OmsStandIn:
         return await self._answer(request, "show", lambda _: self.world.show(request.match_info["group"]))
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
-        def work(body: bytes) -> object:
-            if not request.content_type.startswith("application/json"):
-                raise Refusal(400, "OMS.0004", "Content-Type must be application/json.")
-            try:
-                parsed = json.loads(body)
-            except ValueError:
-                raise Refusal(400, "OMS.0061", "The request body is not JSON.") from None
-            if not isinstance(parsed, dict):
-                raise Refusal(400, "OMS.0067", "The request body is no JSON object.")
-            self.world.start(request.match_info["group"], parsed)
-            return None
+        def work(body: bytes) -> None:
+            self.world.start(request.match_info["group"], _json_object(request, body))
 
         return await self._answer(request, "start", work)
 
+    async def _retry(self, request: web.Request) -> web.StreamResponse:
+        def work(body: bytes) -> None:
+            self.world.retry(request.match_info["group"], _json_object(request, body))
+
+        return await self._answer(request, "retry", work)
+
     async def _stop(self, request: web.Request) -> web.StreamResponse:
-        def work(_: bytes) -> object:
+        def work(body: bytes) -> None:
+            if body:
+                raise Refusal(400, "OMS.0074", "The parameters differ from the API reference.")
             self.world.stop(request.match_info["group"])
-            return None
 
         return await self._answer(request, "stop", work)
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
-        self._journal.write("oms", request.method, request.path, 404, "APIG.0101")
-        return _refused(Refusal(404, "APIG.0101", "The API does not exist or has not been published."))
+        self._note(request, 404, "APIG.0101")
+        return refused(Refusal(404, "APIG.0101", "The API does not exist or has not been published."))
 
-    async def _answer(self, request: web.Request, endpoint: str, work: object) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, endpoint: str, work: Callable[[bytes], object]) -> web.StreamResponse:
         body = await request.read()
         if self.delay_seconds:
             await asyncio.sleep(self.delay_seconds)
-        fault = self._faults[endpoint].popleft() if self._faults[endpoint] else None
+
+        def answer() -> tuple[web.StreamResponse, str]:
+            result = work(body)
+            headers = {"X-Request-Id": secrets.token_hex(16)}
+            if result is None:
+                return web.Response(status=200, headers=headers), _names(body)
+            return web.json_response(result, headers=headers), _names(body)
+
+        fault = self._faults.take(endpoint)
         try:
-            self._check_signature(request, body)
-            if isinstance(fault, Answer):
-                self._note(request, fault.http_status, fault.code)
-                headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
-                return _refused(Refusal(fault.http_status, fault.code, fault.message), headers)
-            if isinstance(fault, Drop) and not fault.done:
-                return self._drop(request, "dropped before it was done")
-            result = work(body)  # type: ignore[operator]
-            if isinstance(fault, Drop):
-                return self._drop(request, "done, and the answer dropped")
+            self._gate.check(request, body)
+            return await meet(fault, request, answer, lambda status, words: self._note(request, status, words))
         except Refusal as refusal:
             self._note(request, refusal.http_status, refusal.code)
-            return _refused(refusal)
-        if isinstance(fault, Hold):
-            fault.reached.set()
-            while not fault.released.is_set():
-                await asyncio.sleep(0.01)
-        self._note(request, 200, _names(body))
-        request_id = {"X-Request-Id": hashlib.md5(str(id(request)).encode(), usedforsecurity=False).hexdigest()}
-        if result is None:
-            return web.Response(status=200, headers=request_id)
-        return web.json_response(result, headers=request_id)
-
-    def _drop(self, request: web.Request, note: str) -> web.StreamResponse:
-        self._note(request, 0, note)
-        if request.transport is not None:
-            request.transport.abort()
-        return web.Response(status=500)
+            return refused(refusal)
 
     def _note(self, request: web.Request, status: int, note: str) -> None:
         self._journal.write("oms", request.method, request.path, status, note)
 
-    def _check_signature(self, request: web.Request, body: bytes) -> None:
-        if self._failures >= LOCK_AFTER_FAILURES:
-            raise Refusal(
-                401,
-                "APIG.0301",
-                "Incorrect IAM authentication information: AK access failed to reach the limit,forbidden",
-            )
-        wrong = self._wrong_signature(request, body)
-        if wrong is None:
-            self._failures = 0
-            return
-        self._failures += 1
-        raise Refusal(401, "APIG.0301", f"Incorrect IAM authentication information: {wrong}")
 
-    def _wrong_signature(self, request: web.Request, body: bytes) -> str | None:
-        found = _AUTHORIZATION.fullmatch(request.headers.get("Authorization", ""))
-        if found is None:
-            return "Unauthorized"
-        access, names, given = found[1], found[2].split(";"), found[3]
-        if access != oms_world.ACCESS_KEY:
-            return f"Get secretKey failed,ak:{access},err:ak not exist"
-        date = request.headers.get("X-Sdk-Date", "")
-        if {"host", "x-sdk-date"} - set(names) or names != sorted(names):
-            return "verify aksk signature fail"
-        try:
-            signed_at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        except ValueError:
-            return "verify aksk signature fail"
-        if abs(datetime.now(UTC) - signed_at) > MAX_SKEW:
-            return f"calc aksk signature fail:signature expired, signature time:{date}"
-        if request.headers.get("X-Project-Id", oms_world.PROJECT_ID) != oms_world.PROJECT_ID:
-            return "verify aksk signature fail"
-        raw_path, _, raw_query = request.raw_path.partition("?")
-        lines = [request.method, _encoded_path(raw_path), _encoded_query(raw_query)]
-        lines += [f"{name}:{request.headers.get(name, '').strip()}" for name in names]
-        lines += ["", ";".join(names), hashlib.sha256(body).hexdigest()]
-        canonical = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-        text = f"SDK-HMAC-SHA256\n{date}\n{canonical}".encode()
-        expected = hmac.new(oms_world.SECRET_KEY.encode(), text, hashlib.sha256).hexdigest()
-        return None if hmac.compare_digest(expected, given) else "verify aksk signature fail"
+def _json_object(request: web.Request, body: bytes) -> Mapping[str, object]:
+    if not request.content_type.startswith("application/json"):
+        raise Refusal(400, "OMS.0004", "Content-Type must be application/json.")
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        raise Refusal(400, "OMS.0061", "The request body is not JSON.") from None
+    if not isinstance(parsed, dict):
+        raise Refusal(400, "OMS.0067", "The request body is no JSON object.")
+    return parsed
 
 
-def _encoded_path(raw_path: str) -> str:
-    encoded = "/".join(quote(part, safe="-_.~") for part in unquote(raw_path).split("/"))
-    return encoded if encoded.endswith("/") else encoded + "/"
-
-
-def _encoded_query(raw_query: str) -> str:
-    pairs = [pair.partition("=") for pair in raw_query.split("&") if pair]
-    decoded = sorted((unquote(key), unquote(value)) for key, _, value in pairs)
-    return "&".join(f"{quote(key, safe='-_.~')}={quote(value, safe='-_.~')}" for key, value in decoded)
+def _number(request: web.Request, name: str, default: int, least: int, most: int) -> int:
+    text = request.query.get(name, str(default))
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+        raise invalid(name)
+    return int(text)
 
 
 def _names(body: bytes) -> str:
     """Which fields a body carries; never what is in them."""
-    return f"with {', '.join(json.loads(body))}" if body else ""
-
-
-def _refused(refusal: Refusal, headers: dict[str, str] | None = None) -> web.Response:
-    body = {"error_code": refusal.code, "error_msg": refusal.message}
-    request_id = hashlib.md5(refusal.code.encode(), usedforsecurity=False).hexdigest()
-    return web.json_response(body, status=refusal.http_status, headers={"X-Request-Id": request_id} | (headers or {}))
+    return f"with {', '.join(json.loads(body)) or 'no field'}" if body else ""

@@ -1,6 +1,7 @@
-"""The world behind the OMS stand-in: task groups whose status and progress move with the clock, and the valid keys.
+"""The world behind the OMS stand-in: task groups whose status and progress move with the clock, and who may do what.
 
-Pure but for the clock that comes in. HTTP is left to `oms_server`.
+Pure but for the clock that comes in. HTTP is left to `oms_server`. What tests name of the sandbox's Huawei Cloud
+can be had from here.
 """
 
 from __future__ import annotations
@@ -10,124 +11,166 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-ACCESS_KEY = "SANDBOXCALLERAK00001"
-SECRET_KEY = "sandbox-caller-secret-key-0000000000000001"
-SOURCE_AK, SOURCE_SK = "SANDBOXSOURCEAK00001", "sandbox-source-secret-key-0000000000000001"
-DESTINATION_AK, DESTINATION_SK = "SANDBOXDESTAK0000001", "sandbox-destination-secret-key-000000000001"
-PROJECT_ID = "0123456789abcdef0123456789abcdef"
-REGION = "ap-southeast-3"
-NIGHTLY_IMAGES = "00878453-3402-4a86-9e2a-5d5217cd35b2"
+from bot.sandbox.identities import (
+    ACCESS_KEY,
+    ARCHIVE,
+    CALLERS,
+    DOMAIN,
+    MEDIA,
+    PASSWORD,
+    PROJECT_ID,
+    READY_TOKEN,
+    REGION,
+    SECRET_KEY,
+    SECURITY_TOKEN,
+    TEMPORARY_AK,
+    TEMPORARY_SK,
+    USER_NAME,
+    Place,
+)
+from bot.sandbox.oms_demo import LEDGERS, NIGHTLY_IMAGES, an, archive_groups, media_groups
+from bot.sandbox.oms_group import (
+    ALL_OBJECTS,
+    COMPLETED,
+    CREATION_FAILED,
+    DELETED,
+    EXECUTING,
+    FAILED_OBJECTS,
+    MIGRATION_FAILED,
+    MONITORING,
+    PAUSED,
+    PAUSING,
+    WAITING,
+    WAITING_FOR_DELETION,
+    Cdn,
+    Group,
+)
+from bot.sandbox.oms_keys import (
+    AZURE_CONNECTION_STRING,
+    CDN_KEY,
+    DESTINATION_AK,
+    DESTINATION_SK,
+    GOOGLE_JSON,
+    SOURCE_AK,
+    SOURCE_SK,
+    Body,
+    check_retry,
+    check_start,
+    check_validity,
+)
+from bot.sandbox.refusal import Refusal
 
-WAITING, EXECUTING, MONITORING, PAUSED = 0, 1, 2, 3
-CREATION_FAILED, MIGRATION_FAILED, COMPLETED, PAUSING = 4, 5, 6, 7
+__all__ = [
+    "ACCESS_KEY",
+    "ALL_OBJECTS",
+    "ARCHIVE",
+    "AZURE_CONNECTION_STRING",
+    "CALLERS",
+    "CDN_KEY",
+    "COMPLETED",
+    "CREATION_FAILED",
+    "DELETED",
+    "DESTINATION_AK",
+    "DESTINATION_SK",
+    "DOMAIN",
+    "EXECUTING",
+    "FAILED_OBJECTS",
+    "GOOGLE_JSON",
+    "LEDGERS",
+    "MEDIA",
+    "MIGRATION_FAILED",
+    "MONITORING",
+    "NIGHTLY_IMAGES",
+    "PASSWORD",
+    "PAUSED",
+    "PAUSING",
+    "PROJECT_ID",
+    "READY_TOKEN",
+    "REGION",
+    "SECRET_KEY",
+    "SECURITY_TOKEN",
+    "SOURCE_AK",
+    "SOURCE_SK",
+    "TEMPORARY_AK",
+    "TEMPORARY_SK",
+    "USER_NAME",
+    "WAITING",
+    "WAITING_FOR_DELETION",
+    "Cdn",
+    "Group",
+    "Place",
+    "Refusal",
+    "World",
+    "an",
+    "archive_world",
+    "demo_world",
+]
 
-
-class Refusal(Exception):
-    """An error answer of OMS: HTTP status, code, message."""
-
-    def __init__(self, http_status: int, code: str, message: str) -> None:
-        super().__init__(code)
-        self.http_status = http_status
-        self.code = code
-        self.message = message
-
-
-@dataclass
-class Group:
-    """One simulated task group. Bytes move only while its status is monitoring."""
-
-    id: str
-    description: str
-    status: int
-    cloud_type: str = "AWS"
-    bucket: str = "photos-prod"
-    source_region: str = "us-east-1"
-    destination: str = "photos-archive"
-    task_type: str = "PREFIX"
-    total_bytes: int = 10_000_000_000
-    complete_bytes: int = 4_000_000_000
-    total_objects: int = 1_000
-    bytes_per_second: int = 150_000_000
-    enable_restore: bool = False
-    overwrite_mode: str = "SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE"
-    error: tuple[str, str] | None = None
-    # A group that starts although its keys are wrong fails later, as OMS may do it.
-    fails_later: tuple[str, str] | None = None
-    status_lag: timedelta = timedelta(seconds=1)
-    turning: tuple[datetime, int] | None = None
-    moved_at: datetime | None = None
-    starts: int = 0
-
-    def as_json(self) -> dict[str, object]:
-        """The group as ShowTaskGroup answers it."""
-        objects = self.total_objects * self.complete_bytes // self.total_bytes if self.total_bytes else 0
-        return {
-            "group_id": self.id,
-            "status": self.status,
-            "error_reason": {"error_code": self.error[0], "error_msg": self.error[1]} if self.error else None,
-            "src_node": {
-                "bucket": self.bucket,
-                "cloud_type": self.cloud_type,
-                "region": self.source_region,
-                "object_key": [""],
-                "list_file": None,
-            },
-            "dst_node": {"bucket": self.destination, "region": REGION, "save_prefix": ""},
-            "description": self.description,
-            "task_type": self.task_type,
-            "enable_restore": self.enable_restore,
-            "object_overwrite_mode": self.overwrite_mode,
-            "source_cdn": None,
-            "migrate_speed": self.bytes_per_second if self.status == MONITORING else 0,
-            "total_num": self.total_objects,
-            "success_num": objects,
-            "fail_num": 0,
-            "skip_num": 0,
-            "total_size": self.total_bytes,
-            "complete_size": self.complete_bytes,
-            "total_task_num": 1,
-            "start_time": 1_760_000_000_000,
-        }
+PAUSES_IN = LISTED_IN = timedelta(seconds=2)
 
 
 @dataclass
 class World:
-    """Every group of one project, and who may do what."""
+    """Every group of one project, and who may do what.
+
+    `next_failure` (code, message) is what the next group that is started or retried fails with afterwards.
+    """
 
     now: Callable[[], datetime]
     groups: dict[str, Group] = field(default_factory=dict)
     may_start: bool = True
     valid_keys: bool = True
+    place: Place = MEDIA
+    next_failure: tuple[str, str] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def show(self, group_id: str) -> dict[str, object]:
         with self.lock:
-            return self._moved(group_id).as_json()
+            group = self._moved(group_id)
+            if group.turns_once_shown is not None:
+                after, status = group.turns_once_shown
+                group.turns_once_shown = None
+                group.turns.append((self.now() + after, status))
+            return group.as_json(self.place.region)
 
     def listed(self, status: int | None) -> list[dict[str, object]]:
         with self.lock:
             groups = [self._moved(group_id) for group_id in self.groups]
-            return [group.as_json() for group in groups if status is None or group.status == status]
+            return [group.as_json(self.place.region) for group in groups if status is None or group.status == status]
 
-    def start(self, group_id: str, body: dict[str, str]) -> None:
+    def start(self, group_id: str, body: Body) -> None:
         """StartTaskGroup.
 
         Raises:
             Refusal: as OMS refuses.
         """
         with self.lock:
-            group = self._moved(group_id)
-            if not self.may_start:
-                raise Refusal(403, "OMS.0072", "Insufficient permission.")
-            _check_start_body(body)
-            if group.status != PAUSED or group.turning is not None:
+            group = self._allowed(group_id)
+            check_start(group, body)
+            if group.status != PAUSED or group.turns:
                 raise Refusal(400, "OMS.1039", "Only paused task groups can be resumed.")
-            if self.valid_keys and (body.get("src_ak"), body.get("src_sk")) != (SOURCE_AK, SOURCE_SK):
-                raise Refusal(400, "OMS.1014", "Failed to read the source bucket.")
-            if self.valid_keys and (body["dst_ak"], body["dst_sk"]) != (DESTINATION_AK, DESTINATION_SK):
-                raise Refusal(400, "OMS.1020", "Failed to access the destination bucket.")
+            self._check_validity(body)
             group.starts += 1
-            group.turning = (self.now() + group.status_lag, MONITORING)
+            self._run(group)
+
+    def retry(self, group_id: str, body: Body) -> None:
+        """RetryTaskGroup.
+
+        Raises:
+            Refusal: as OMS refuses.
+        """
+        with self.lock:
+            group = self._allowed(group_id)
+            check_retry(group, body)
+            if group.status not in (CREATION_FAILED, MIGRATION_FAILED) or group.turns:
+                raise Refusal(400, "OMS.1040", "Only failed task groups can be restarted.")
+            only_failed = bool(body.get("migrate_failed_object", False))
+            if only_failed and not (group.records_failed_objects and group.failed_objects):
+                raise Refusal(400, "OMS.0167", "The list of failed objects does not exist.")
+            self._check_validity(body)
+            group.retries += 1
+            group.last_scope = FAILED_OBJECTS if only_failed else ALL_OBJECTS
+            self._run(group)
 
     def stop(self, group_id: str) -> None:
         """StopTaskGroup.
@@ -136,21 +179,41 @@ class World:
             Refusal: as OMS refuses.
         """
         with self.lock:
-            group = self._moved(group_id)
+            group = self._allowed(group_id)
             if group.status not in (EXECUTING, MONITORING):
                 raise Refusal(400, "OMS.1038", "Only task groups being monitored can be paused.")
             group.status = PAUSING
-            group.turning = (self.now() + timedelta(seconds=2), PAUSED)
+            group.turns = [(self.now() + PAUSES_IN, PAUSED)]
+
+    def _allowed(self, group_id: str) -> Group:
+        group = self._moved(group_id)
+        if not self.may_start:
+            raise Refusal(403, "OMS.0072", "Insufficient permission.")
+        return group
+
+    def _check_validity(self, body: Body) -> None:
+        if self.valid_keys:
+            check_validity(body)
+
+    def _run(self, group: Group) -> None:
+        """It will run, a little later; a group whose sub-tasks are not there yet makes them first."""
+        runs_at = self.now() + group.status_lag
+        if group.status == CREATION_FAILED:
+            group.turns.append((runs_at, EXECUTING))
+            runs_at += LISTED_IN
+        group.turns.append((runs_at, MONITORING))
+        if self.next_failure is not None:
+            group.fails_later, self.next_failure = self.next_failure, None
 
     def _moved(self, group_id: str) -> Group:
         group = self.groups.get(group_id)
         if group is None:
             raise Refusal(400, "OMS.1009", "Resource not found.")
         now = self.now()
-        if group.turning is not None and now >= group.turning[0]:
-            group.moved_at = group.turning[0]
-            group.status = group.turning[1]
-            group.turning = None
+        while group.turns and now >= group.turns[0][0]:
+            group.moved_at, group.status = group.turns.pop(0)
+            if group.status == MONITORING:
+                group.error, group.failed_objects = None, 0
         if group.status == MONITORING:
             since = now - (group.moved_at or now)
             moved = int(since.total_seconds() * group.bytes_per_second)
@@ -158,54 +221,17 @@ class World:
                 group.complete_bytes = min(group.total_bytes, group.complete_bytes + moved)
                 group.moved_at = now
             if group.fails_later is not None and moved > 0:
-                group.status, group.error = MIGRATION_FAILED, group.fails_later
+                group.status, group.error, group.fails_later = MIGRATION_FAILED, group.fails_later, None
             elif group.complete_bytes >= group.total_bytes:
                 group.status = COMPLETED
         return group
 
 
-def _check_start_body(body: dict[str, str]) -> None:
-    for name in ("dst_ak", "dst_sk"):
-        if name not in body:
-            raise Refusal(400, "OMS.1004", f"Required parameter {name} is missing.")
-    allowed = {
-        "src_ak": 100,
-        "src_sk": 100,
-        "dst_ak": 100,
-        "dst_sk": 100,
-        "connection_string": 2048,
-        "json_auth_file": 65535,
-        "source_cdn_authentication_key": 255,
-    }
-    for name, value in body.items():
-        if name not in allowed:
-            raise Refusal(400, "OMS.0064", f"request parameter [{name}] unknown.")
-        if not isinstance(value, str) or not 1 <= len(value) <= allowed[name]:
-            raise Refusal(400, "OMS.0064", f"request parameter [{name}] invalid.")
-
-
 def demo_world(now: Callable[[], datetime]) -> World:
-    """The groups of the sandbox: one to resume, and one for each other way that it may go."""
+    """The project media."""
+    return World(now, {group.id: group for group in media_groups()})
 
-    def an(number: int) -> str:
-        return f"1a2b3c4d-0000-4000-8000-{number:012d}"
 
-    groups = [
-        Group(NIGHTLY_IMAGES, "nightly images", PAUSED),
-        Group(an(1), "invoices 2019 to 2024", PAUSED, bucket="invoices", enable_restore=True),
-        Group(
-            an(2), "video masters", MONITORING, bucket="masters", total_bytes=900_000_000_000, complete_bytes=90 * 10**9
-        ),
-        Group(an(3), "web assets", COMPLETED, bucket="assets", complete_bytes=10_000_000_000),
-        Group(
-            an(4),
-            "old backups",
-            MIGRATION_FAILED,
-            bucket="backups",
-            error=("TRF.0151", "Invalid AK/SK of the source end."),
-        ),
-        Group(an(5), "map tiles", PAUSED, bucket="tiles", fails_later=("TRF.0152", "The source AK/SK has no rights.")),
-        Group(an(6), "click logs", PAUSED, bucket="logs", overwrite_mode="FULL_OVERWRITE"),
-        Group(an(7), "survey scans", PAUSED, cloud_type="GOOGLE", bucket="scans"),
-    ]
-    return World(now, {group.id: group for group in groups})
+def archive_world(now: Callable[[], datetime]) -> World:
+    """The project archive, in another region."""
+    return World(now, {group.id: group for group in archive_groups()}, place=ARCHIVE)

@@ -18,15 +18,16 @@ from pathlib import Path
 
 import requests
 
-from bot.sandbox import oms_world
+from bot.sandbox.identities import MEDIA
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_world import demo_world
+from bot.sandbox.oms_world import World, archive_world, demo_world
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.acting import Acting
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import demo_workspace
 from bot.sandbox.vault import SandboxVault, free_port
+from bot.sandbox.vault_paths import caller_path, destination_path, source_paths
 
 READY_SECONDS = 20.0
 
@@ -42,32 +43,51 @@ class Town:
         port: of Slack's stand-in and the page; 0 takes a free one.
         database_url: of the bot; a SQLite file of its own by default.
         two_identities: the bot has a second Vault identity for the release of keys.
+        projects: 1 is media; 2 adds archive, in another region.
+        settings: more lines of the project media in bot.toml.
     """
 
     def __init__(
-        self, port: int = 0, database_url: str | None = None, *, two_identities: bool = False, settings: str = ""
+        self,
+        port: int = 0,
+        database_url: str | None = None,
+        *,
+        two_identities: bool = False,
+        projects: int = 1,
+        settings: str = "",
     ) -> None:
         self.journal = Journal()
-        self.world = demo_world(utc_now)
-        self.oms = OmsStandIn(self.world, self.journal)
-        self.vault = SandboxVault(self.journal)
+        worlds = [demo_world(utc_now), archive_world(utc_now)][:projects]
+        self.worlds = {world.place.name: world for world in worlds}
+        self.clouds = {name: OmsStandIn(world, self.journal) for name, world in self.worlds.items()}
+        self.vault = SandboxVault(self.journal, places=tuple(world.place for world in worlds))
         self.workspace = demo_workspace(utc_now)
         self.slack = SlackStandIn(self.workspace, self.journal, port)
         self.people = Acting(self.slack)
         self.directory = Path(tempfile.mkdtemp(prefix="taskgroup-bot-"))
         self.database_url = database_url or f"sqlite:///{self.directory / 'bot.sqlite'}"
         self.ops_port = free_port()
-        self.faults_on: set[str] = set()
         self.more_environment: dict[str, str] = {}
         self._two_identities = two_identities
         self._settings = settings
         self._bots: list[subprocess.Popen[bytes]] = []
         self.log_path = self.directory / "bot.log"
 
+    @property
+    def world(self) -> World:
+        """Of the project media."""
+        return self.worlds["media"]
+
+    @property
+    def oms(self) -> OmsStandIn:
+        """Of the project media."""
+        return self.clouds["media"]
+
     def open(self) -> Town:
         """Starts the stand-ins."""
         self.slack.server.start()
-        self.oms.server.start()
+        for cloud in self.clouds.values():
+            cloud.server.start()
         self.vault.start()
         (self.directory / "bot.toml").write_text(self._bot_toml(), encoding="utf-8")
         return self
@@ -79,7 +99,8 @@ class Town:
                 bot.kill()
             bot.wait(timeout=10)
         self.slack.server.stop()
-        self.oms.server.stop()
+        for cloud in self.clouds.values():
+            cloud.server.stop()
         self.vault.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -157,20 +178,25 @@ class Town:
             time.sleep(0.01)
 
     def _bot_toml(self) -> str:
-        return f"""
-command = "/resume-taskgroup"
+        projects = [self._project_toml(cloud) for cloud in self.clouds.values()]
+        return "\n".join(('command = "/resume-taskgroup"', *projects))
 
-[projects.media]
-region = "{oms_world.REGION}"
-project_id = "{oms_world.PROJECT_ID}"
+    def _project_toml(self, cloud: OmsStandIn) -> str:
+        place = cloud.world.place
+        sources = ", ".join(f'"{bucket}" = "{path}"' for bucket, path in source_paths(place).items())
+        return f"""
+[projects.{place.name}]
+region = "{place.region}"
+project_id = "{place.project_id}"
 channel = "{w.MIGRATIONS}"
 requesters = ["*"]
 approvers = ["{w.CAROL}", "{w.APPROVERS_GROUP}"]
-oms_url = "{self.oms.server.url}"
-{self._settings}
-[projects.media.vault]
+oms_url = "{cloud.server.url}"
+iam_url = "{cloud.server.url}"
+{self._settings if place is MEDIA else ""}
+[projects.{place.name}.vault]
 mount = "secret"
-caller = "oms/media/caller"
-source = "oms/media/source"
-destination = "oms/media/destination"
+caller = "{caller_path(place)}"
+source = {{ {sources} }}
+destination = "{destination_path(place)}"
 """

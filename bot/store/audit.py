@@ -10,13 +10,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy.exc import DBAPIError
 
-from bot.store.tables import audit, audit_head
+from bot.store.tables import audit, audit_head, requests
 
 BEGINNING = "0" * 64
 BOT = "bot"
+ANCHORED = "anchored"
+_READ_AT_ONCE = 5000
 
 Detail = Mapping[str, str | int | bool | list[str] | None]
 
@@ -46,25 +50,47 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Verified:
-    """The chain is whole: how many rows, and the newest hash, which stands for all of them."""
+class Head:
+    """The newest row: its number, which is how many there are, and its hash, which stands for all of them."""
 
-    rows: int
-    head: str
+    seq: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """The chain is whole. `noted_at` is the row whose hash was noted elsewhere, 0 for the beginning."""
+
+    head: Head
+    noted_at: int | None = None
 
 
 @dataclass(frozen=True)
 class Broken:
-    """The first row that is not as it was written, or that is missing, and what is wrong with it."""
+    """The first row that is not as it was written, or that is missing, and what is wrong with it.
 
-    seq: int
+    `seq` is None when only a noted hash tells that something is wrong: where, it does not tell.
+    """
+
+    seq: int | None
     problem: str
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """When the head was last told to people, and up to which row what happened had been looked at for it."""
+
+    at: datetime
+    rows: int
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode_detail = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 def link_hash(seq: int, at: str, request_id: str | None, actor: str, event: str, detail: str, previous: str) -> str:
     """SHA-256, as hex, of a row and the hash of the row before: of their JSON array, so that no two rows read alike."""
-    row = json.dumps([seq, at, request_id, actor, event, detail, previous], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(row.encode()).hexdigest()
+    return hashlib.sha256(_encode((seq, at, request_id, actor, event, detail, previous)).encode()).hexdigest()
 
 
 def append(connection: Connection, event: Event, now: datetime) -> str:
@@ -75,7 +101,8 @@ def append(connection: Connection, event: Event, now: datetime) -> str:
 def append_all(connection: Connection, events: Sequence[Event], now: datetime) -> str:
     """Adds rows to the chain within the caller's transaction, in order, and gives the hash of the last.
 
-    The update of the head comes first: it is the lock that keeps two writers from continuing the same row.
+    The update of the head comes first: it is the lock that keeps two writers from continuing the same row. Changes of
+    other rows belong before it in a transaction: two that take both locks in other orders wait for each other.
     """
     head = connection.execute(
         update(audit_head)
@@ -87,7 +114,8 @@ def append_all(connection: Connection, events: Sequence[Event], now: datetime) -
     at = now.astimezone(UTC).isoformat(timespec="microseconds")
     rows = []
     for seq, event in enumerate(events, start=head.seq - len(events) + 1):
-        detail = json.dumps(dict(event.detail), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        # Half a surrogate pair can be sent as JSON, and no database takes it.
+        detail = _encode_detail(dict(event.detail)).encode("utf-8", "replace").decode()
         previous = digest
         digest = link_hash(seq, at, event.request_id, event.actor, event.what, detail, previous)
         rows.append(
@@ -112,33 +140,106 @@ def links(connection: Connection, request_id: str | None = None) -> Iterator[Lin
     query = select(audit).order_by(audit.c.seq)
     if request_id is not None:
         query = query.where(audit.c.request_id == request_id)
-    rows = connection.execution_options(yield_per=5000).execute(query)
-    for row in rows:
+    for row in connection.execute(query, execution_options={"yield_per": _READ_AT_ONCE}):
         yield Link(*row)
 
 
-def verify(connection: Connection, expected_head: str | None = None) -> Verified | Broken:
+def newest(connection: Connection) -> Head | None:
+    """The newest row, as the database keeps it beside the chain; None when somebody took that away."""
+    found = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).one_or_none()
+    return None if found is None else Head(*found)
+
+
+def last_anchor(connection: Connection) -> Anchor | None:
+    """The newest row that says that the head was told to people."""
+    query = select(audit.c.at, audit.c.detail).where(audit.c.event == ANCHORED).order_by(audit.c.seq.desc()).limit(1)
+    found = connection.execute(query).one_or_none()
+    return None if found is None else Anchor(datetime.fromisoformat(found.at), json.loads(found.detail)["rows"])
+
+
+def count_of_project(connection: Connection, project: str, after: int, up_to: int) -> int:
+    """How many rows tell of a project: of one of its requests, or by its name. Anchors count for nothing."""
+    # As it stands in the JSON of a detail. Inside a text there every quote has a backslash before it.
+    named = _encode_detail({"project": project})[1:-1]
+    query = (
+        select(func.count())
+        .select_from(audit.outerjoin(requests, audit.c.request_id == requests.c.id))
+        .where(audit.c.seq > after, audit.c.seq <= up_to, audit.c.event != ANCHORED)
+        .where(or_(requests.c.project == project, audit.c.detail.contains(named, autoescape=True)))
+    )
+    return connection.execute(query).scalar_one()
+
+
+def verify(connection: Connection, noted: str | None = None) -> Verified | Broken:
     """Whether every row is as it was written, in its place, and none is missing.
 
-    A chain cut at its tail, or written anew from the start, still holds together: only a hash noted
-    elsewhere tells. With `expected_head` the chain must contain that hash.
+    A chain cut at its tail, or written anew from the start, still holds together where its head was set back too:
+    then only a hash that was noted elsewhere tells.
+
+    Arguments:
+        connection: one that reads of one moment (`Store.read`), for the bot may be writing.
+        noted: a hash that the chain must contain, in lower case.
     """
-    previous, count, head_seen = BEGINNING, 0, expected_head in (None, BEGINNING)
-    for link in links(connection):
-        if link.seq != count + 1:
-            return Broken(count + 1, f"row {count + 1} is missing: the next one there is row {link.seq}")
-        if link.previous != previous:
-            return Broken(link.seq, f"row {link.seq} does not continue row {count}")
-        digest = link_hash(link.seq, link.at, link.request_id, link.actor, link.event, link.detail, link.previous)
-        if digest != link.hash:
-            return Broken(link.seq, f"row {link.seq} is not as it was written")
-        head_seen = head_seen or digest == expected_head
-        previous, count = digest, link.seq
-    newest = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).one()
-    if (newest.seq, newest.hash) != (count, previous):
-        return Broken(count + 1, f"the chain ends at row {count}, but row {newest.seq} was once its newest")
-    if not head_seen:
+    head = newest(connection)
+    seq, digest, noted_at = 0, BEGINNING, 0 if noted == BEGINNING else None
+    try:
+        for row in _stored(connection):
+            problem = _problem(row, seq, digest)
+            if problem is not None:
+                return Broken(seq + 1, problem)
+            seq, digest = row[0], row[7]
+            if digest == noted:
+                noted_at = seq
+    except DBAPIError:
+        if connection.dialect.name != "sqlite":
+            raise
+        # SQLite holds bytes that are no text, if somebody puts them there.
+        return Broken(seq + 1, f"row {seq + 1} cannot be read")
+    if head != Head(seq, digest):
+        return _not_the_newest(head, seq)
+    if noted is not None and noted_at is None:
         return Broken(
-            count + 1, f"the hash {expected_head} is nowhere in the chain: its tail was cut or it was rewritten"
+            None,
+            f"the hash {noted} is nowhere in rows 1 to {seq}: the rows after {seq} were cut off, or some were written "
+            "anew. Try the hashes noted before it: up to the newest that is found, nothing was changed",
         )
-    return Verified(count, previous)
+    return Verified(head, noted_at)
+
+
+def _stored(connection: Connection) -> Iterator[tuple[Any, ...]]:
+    """The rows in order as the driver gives them, a stream of bare tuples: a million of them is to take seconds."""
+    driver: Any = connection.connection.driver_connection
+    sql = str(select(audit).order_by(audit.c.seq))
+    try:
+        if connection.dialect.name == "sqlite":
+            yield from driver.execute(sql)
+            return
+        with driver.cursor(name="audit") as cursor:
+            cursor.itersize = _READ_AT_ONCE
+            yield from cursor.execute(sql)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(sql, None, error) from error
+
+
+def _problem(row: tuple[Any, ...], seq: int, digest: str) -> str | None:
+    """What is wrong with a row that comes after this one; None when it is as it was written."""
+    if row[0] != seq + 1:
+        return f"row {seq + 1} is missing: the next one there is row {row[0]}"
+    if row[6] != digest:
+        return f"row {row[0]} does not continue row {seq}"
+    try:
+        is_as_written = link_hash(*row[:7]) == row[7]
+    except TypeError:
+        is_as_written = False
+    return None if is_as_written else f"row {row[0]} is not as it was written"
+
+
+def _not_the_newest(head: Head | None, seq: int) -> Broken:
+    """Rows 1 to `seq` hold together, and are not what the head says."""
+    if head is None:
+        return Broken(seq + 1, f"the chain ends at row {seq}, and what says which row is the newest was removed")
+    if head.seq > seq:
+        return Broken(seq + 1, f"row {seq + 1} is missing: the chain ends before it, and row {head.seq} was its newest")
+    if head.seq < seq:
+        return Broken(head.seq + 1, f"row {head.seq + 1} was put there: row {head.seq} is the newest that was written")
+    return Broken(seq, f"row {seq} is not as it was written")

@@ -5,6 +5,7 @@ A claim lasts 20 s on the database's clock and is renewed while the work goes on
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +16,7 @@ from bot.store.engine import clock
 
 LEASE = timedelta(seconds=20)
 
-QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices)
+QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.chores)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in QUEUES}
 
 
@@ -53,9 +54,9 @@ def claim_due(connection: Connection, queue: Table, owner: str, now: datetime, l
 
 
 def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
-    """Claims this row if nobody else has it, due or not."""
+    """Claims this row if nobody has it, due or not; another worker of the same owner is somebody too."""
     lease_clock = clock(connection)
-    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock, queue.c.claimed_by == owner)
+    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
     found = connection.execute(
         update(queue).where(_KEYS[queue.name] == key, free).values(claimed_by=owner, claimed_until=lease_clock + LEASE)
     )
@@ -86,11 +87,17 @@ def _let_go(connection: Connection, claim: Claim, owner: str, **values: object) 
     )
 
 
-def renew(connection: Connection, owner: str) -> None:
-    """Gives every claim of this owner a full lease again."""
+def renew(connection: Connection, owner: str, held: Iterable[Claim]) -> None:
+    """Gives these claims of the owner a full lease again. One that was lost meanwhile stays lost."""
     until = clock(connection) + LEASE
     for queue in QUEUES:
-        connection.execute(update(queue).where(queue.c.claimed_by == owner).values(claimed_until=until))
+        keys = [claim.key for claim in held if claim.queue == queue.name]
+        if keys:
+            connection.execute(
+                update(queue)
+                .where(_KEYS[queue.name].in_(keys), queue.c.claimed_by == owner)
+                .values(claimed_until=until)
+            )
 
 
 def free_all(connection: Connection) -> None:

@@ -15,15 +15,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
-NEWEST_SCHEMA = "0001"
+NEWEST_SCHEMA = "0002"
 BUSY_TIMEOUT_SECONDS = 2.0
+_SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+# On SQLite every transaction reads of one moment; PostgreSQL has to be told.
+_ONE_MOMENT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 
 
 class DatabaseInUse(Exception):
     """Another process serves from this SQLite file. Its message says which file, and what to do."""
+
+
+class NothingToRead(Exception):
+    """There is no database of this bot, or one of another schema. Its message says which, and what to do."""
 
 
 class Store:
@@ -45,8 +52,8 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading alone. On SQLite it does not wait for a writer."""
-        engine = self.engine.execution_options(reads_only=True)
+        """A connection for reading alone: all that it shows is of one moment, and it waits for no writer."""
+        engine = self.engine.execution_options(reads_only=True, **_ONE_MOMENT[self.engine.dialect.name])
         with engine.connect() as connection:
             yield connection
 
@@ -75,7 +82,7 @@ def open_store(url: str, *, exclusive: bool = True) -> Store:
 
     Arguments:
         url: a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
-        exclusive: takes SQLite's lock file, as whoever serves must. `audit` and `check` only read.
+        exclusive: takes SQLite's lock file, as whoever serves must. `check` does not serve.
 
     Raises:
         DatabaseInUse: another process serves from this file.
@@ -83,20 +90,9 @@ def open_store(url: str, *, exclusive: bool = True) -> Store:
     """
     parsed = make_url(url)
     lock: int | None = None
-    if parsed.get_backend_name() == "sqlite":
-        if exclusive and parsed.database:
-            lock = _lock_file(Path(parsed.database))
-        engine = create_engine(parsed, pool_size=16, max_overflow=16, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-        _prepare_sqlite(engine)
-    else:
-        engine = create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_size=16,
-            max_overflow=16,
-            pool_timeout=BUSY_TIMEOUT_SECONDS,
-            pool_pre_ping=False,
-            connect_args={"connect_timeout": 2, "options": "-c lock_timeout=2s -c timezone=UTC"},
-        )
+    if parsed.get_backend_name() == "sqlite" and exclusive and parsed.database:
+        lock = _lock_file(Path(parsed.database))
+    engine = _engine(parsed)
     try:
         _upgrade(engine)
     except BaseException:
@@ -105,6 +101,55 @@ def open_store(url: str, *, exclusive: bool = True) -> Store:
             os.close(lock)
         raise
     return Store(engine, lock)
+
+
+def open_to_read(url: str) -> Store:
+    """Connects to a database that is there, and changes nothing: no file, no schema, no row.
+
+    Arguments:
+        url: as of `open_store`.
+
+    Raises:
+        NothingToRead: see there.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        raise NothingToRead(f"There is no database at {parsed.database}. Check DATABASE_URL.")
+    engine = _engine(parsed, reads_only=True)
+    try:
+        with engine.execution_options(reads_only=True).connect() as connection:
+            found = _schema(connection)
+        if found is None:
+            raise NothingToRead(
+                "The database holds nothing of this bot yet. Check DATABASE_URL, or start the bot once."
+            )
+        if found != NEWEST_SCHEMA:
+            raise NothingToRead(
+                f"The database has schema {found}, and this version reads {NEWEST_SCHEMA}. Use the version that serves "
+                "from it; an older schema is brought up to date when `serve` starts."
+            )
+    except BaseException:
+        engine.dispose()
+        raise
+    return Store(engine)
+
+
+def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed, pool_size=16, max_overflow=16, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        # The journal mode stays in the file: whoever only reads leaves it as it is.
+        _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
+        return engine
+    read_only = " -c default_transaction_read_only=on" if reads_only else ""
+    return create_engine(
+        parsed.set(drivername="postgresql+psycopg"),
+        pool_size=16,
+        max_overflow=16,
+        pool_timeout=BUSY_TIMEOUT_SECONDS,
+        pool_pre_ping=False,
+        connect_args={"connect_timeout": 2, "options": f"-c lock_timeout=2s -c timezone=UTC{read_only}"},
+    )
 
 
 def _lock_file(database: Path) -> int:
@@ -120,11 +165,11 @@ def _lock_file(database: Path) -> int:
     return handle
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def settings(connection: Any, record: object) -> None:
         connection.isolation_level = None  # the driver begins nothing of its own
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -134,12 +179,17 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
 
 
+def _schema(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
 def _upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
-        if inspect(connection).has_table("alembic_version"):
-            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-            if found == NEWEST_SCHEMA:
-                return
+        if _schema(connection) == NEWEST_SCHEMA:
+            return
     from alembic import command
     from alembic.config import Config
 

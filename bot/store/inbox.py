@@ -19,6 +19,7 @@ from bot.store.tables import inbox
 
 class Kind(StrEnum):
     ASK = "ask"
+    ASK_ONCE_PAUSED = "ask once paused"
     APPROVE = "approve"
     DENY = "deny"
     CANCEL = "cancel"
@@ -59,23 +60,27 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
         The claim, or None when the row is there already: a redelivery.
     """
     build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    body = asdict(message)
-    del body["kind"], body["key"]
+    claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
     added = connection.execute(
         build(inbox)
-        .values(
-            key=message.key,
-            kind=message.kind.value,
-            body=body,
-            received_at=now,
-            due_at=now,
-            claimed_by=owner,
-            claimed_until=clock(connection) + LEASE,
-        )
+        .values(_row(message, now) | claimed)
         .on_conflict_do_nothing(index_elements=["key"])
         .returning(inbox.c.id)
     ).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0)
+
+
+def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
+    """Writes a row that is worked on later by whoever is free; False when it is there already."""
+    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    values = _row(message, now) | {"due_at": due_at}
+    return connection.execute(build(inbox).values(values).on_conflict_do_nothing(index_elements=["key"])).rowcount == 1
+
+
+def _row(message: Message, now: datetime) -> dict[str, object]:
+    body = asdict(message)
+    del body["kind"], body["key"]
+    return {"key": message.key, "kind": message.kind.value, "body": body, "received_at": now}
 
 
 def get(connection: Connection, number: int) -> tuple[Message, datetime]:

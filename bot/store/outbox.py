@@ -14,9 +14,10 @@ from bot.store.tables import cards, notices
 class Way(StrEnum):
     """How a notice reaches people, and what its address is."""
 
-    ANSWER = "answer"  # response_url: only whoever typed or pressed
+    ANSWER = "answer"  # only whoever typed or pressed; "response_url user"
     THREAD = "thread"  # under the card of its request; no address
     DIRECT = "direct"  # a direct message; user id
+    CHANNEL = "channel"  # a message of its own in a channel; channel id
     COPY = "copy"  # marks a message that is not the card as a copy; "channel ts"
 
 

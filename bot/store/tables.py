@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Index,
@@ -135,6 +136,14 @@ notices = Table(
     Index("notices_due", "due_at"),
 )
 
+# What the bot does by itself, one row each, so that one of several replicas does it.
+chores = Table(
+    "chores",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    *_due_columns(),
+)
+
 audit = Table(
     "audit",
     metadata,
@@ -147,6 +156,17 @@ audit = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
     Index("audit_request", "request_id"),
+)
+
+rests = Table(
+    "rests",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("version", Integer),
+    Column("code", String(64), nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+    Column("is_awake", Boolean, nullable=False),
 )
 
 # One row: the newest link of the chain. Its update is the lock that puts audit rows in order.

@@ -5,6 +5,7 @@ A card is a view of rows: whatever was missed, in a Slack outage or a kill, is r
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,29 +23,28 @@ from bot.store.outbox import Card, Notice, Way
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools
 
-ANSWERS_SERVE_FOR = timedelta(minutes=30)
+log = logging.getLogger(__name__)
+
 NOTICES_WAIT_FOR = timedelta(days=1)
 LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
 
 
 def show_now(tools: Tools, request_id: str) -> None:
-    """Shows a card if nobody else is about to.
+    """Shows a card whose row the caller has claimed.
 
     Raises:
         PostingFault: it could not be shown; the card's row tries again by itself.
     """
-    with tools.store.write() as connection:
-        if not claims.claim_one(connection, tables.cards, request_id, tools.owner):
-            return
     claim = Claim(tables.cards.name, request_id, 0)
-    try:
-        _show(tools, request_id)
-    except PostingFault:
+    with tools.held.holding(claim):
+        try:
+            _show(tools, request_id)
+        except PostingFault:
+            with tools.store.write() as connection:
+                claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
+            raise
         with tools.store.write() as connection:
-            claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
-        raise
-    with tools.store.write() as connection:
-        claims.release(connection, claim, tools.owner)
+            claims.release(connection, claim, tools.owner)
 
 
 def work_on_card(tools: Tools, claim: Claim) -> Result:
@@ -135,17 +135,18 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
         notice, made_at = outbox.get_notice(connection, number)
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
     text = _with_link(notice, card)
-    age = tools.now() - made_at
-    if age > (ANSWERS_SERVE_FOR if notice.way is Way.ANSWER else NOTICES_WAIT_FOR):
-        return Finished()
+    if tools.now() - made_at > NOTICES_WAIT_FOR:
+        return _not_sent(tools, notice, "too late")
     try:
         match notice.way:
             case Way.ANSWER:
-                tools.posting.answer(notice.address, text)
+                _answer(tools, notice.address, text)
                 with tools.store.write() as connection:
                     outbox.forget_address(connection, number)
             case Way.DIRECT:
                 tools.posting.direct(notice.address, text)
+            case Way.CHANNEL:
+                tools.posting.post(notice.address, message(notice.text, [context(notice.text)]))
             case Way.COPY:
                 channel, ts = notice.address.split(" ")
                 tools.posting.update(channel, ts, _copy(notice.text))
@@ -160,10 +161,27 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
             return Failed(tools.now() + backoff(claim.tries))
         if fault.hindrance in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED) and notice.way is Way.THREAD:
             return Failed(tools.now() + LOOK_AT_CHANNEL_EVERY)
-        with tools.store.write() as connection:
-            detail = {"way": notice.way.value, "code": fault.code}
-            append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
+        return _not_sent(tools, notice, fault.code)
     return Finished()
+
+
+def _not_sent(tools: Tools, notice: Notice, code: str) -> Result:
+    log.warning("a notice was not sent: %s, %s", notice.way.value, code)
+    with tools.store.write() as connection:
+        detail = {"way": notice.way.value, "code": code}
+        append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
+    return Finished()
+
+
+def _answer(tools: Tools, address: str, text: str) -> None:
+    """Answers where somebody typed or pressed, or directly once that address no longer serves."""
+    response_url, person = address.split(" ")
+    try:
+        tools.posting.answer(response_url, text)
+    except PostingFault as fault:
+        if fault.hindrance is not Hindrance.GONE:
+            raise
+        tools.posting.direct(person, text)
 
 
 def _with_link(notice: Notice, card: Card | None) -> str:

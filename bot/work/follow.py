@@ -12,11 +12,11 @@ from bot.store import requests
 from bot.store.audit import BOT, Event, append
 from bot.store.claims import Claim
 from bot.vault_faults import VaultFault
-from bot.work import outcome, release, remind
+from bot.work import outcome, pause, release, remind
 from bot.work.caller import KeyRests
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools, save_turn
-from bot.work.trouble import trouble_of
+from bot.work.trouble import Then, trouble_of
 
 # A card that shows the same for longer is edited all the same, for its own time to be fresh.
 SHOW_AGAIN_AFTER = timedelta(seconds=60)
@@ -44,6 +44,8 @@ def work(tools: Tools, claim: Claim) -> Result:
                 return _settle(tools, request, claim)
             case Step.FOLLOW:
                 return _follow(tools, request, claim)
+            case Step.PAUSE:
+                return pause.work(tools, request, claim)
             case None:
                 pass
     except requests.Stale:
@@ -110,7 +112,7 @@ def _follow(tools: Tools, request: Request, claim: Claim) -> Result:
     now = tools.now()
     new = outcome.followed(request, group, now)
     if not _is_worth_showing(request, new):
-        return Finished(now + (SETTLE_EVERY if new.state is State.ACCEPTED else FOLLOW_EVERY))
+        return Finished(now + (FOLLOW_EVERY if new.state is State.MOVING else SETTLE_EVERY))
     with tools.store.write() as connection:
         events = []
         if new.state is not request.state:
@@ -130,12 +132,8 @@ def _not_seen(tools: Tools, request: Request, claim: Claim, fault: OmsError | Va
     """The group could not be looked at: tried again, and said on the card when it lasts."""
     now = tools.now()
     if claim.tries == SILENT_FAILURES:
-        seen = trouble_of(fault, request.plan)
-        trouble = replace(
-            seen,
-            meaning=f"The bot cannot see how the group gets on. {seen.meaning.replace('Nothing was started.', '')}",
-            next_step=seen.next_step.replace(", then press Retry.", ".").replace("Then press Retry.", ""),
-        )
+        seen = trouble_of(fault, request.plan, Then.NOTHING, "")
+        trouble = replace(seen, meaning=f"The bot cannot see how the group gets on. {seen.meaning}")
         with tools.store.write() as connection:
             detail = {"code": trouble.code, "why": trouble.meaning}
             append(connection, Event("not seen", BOT, request.id, detail), now)

@@ -19,6 +19,7 @@ from bot.metrics import FAULTS, STEPS
 from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store
+from bot.work.held import Held
 
 log = logging.getLogger(__name__)
 
@@ -64,16 +65,24 @@ class Loop:
     Arguments:
         steps: what to do with a row of each queue, by the queue's name.
         confess: called once for each fault.
+        held: the claims in hand, which the loop keeps alive.
     """
 
     def __init__(
-        self, store: Store, owner: str, now: Callable[[], datetime], steps: Mapping[str, Step], confess: Confess
+        self,
+        store: Store,
+        owner: str,
+        now: Callable[[], datetime],
+        steps: Mapping[str, Step],
+        confess: Confess,
+        held: Held,
     ) -> None:
         self._store = store
         self._owner = owner
         self._now = now
         self._steps = steps
         self._confess = confess
+        self._held = held
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._workers = ThreadPoolExecutor(WORKERS, "work")
@@ -103,10 +112,12 @@ class Loop:
         if self._stopping.is_set():
             return  # The row stays; whoever starts next finds it.
         pool = self._teller if claim.queue == tables.notices.name else self._workers
+        self._held.take(claim)
         with self._lock:
             try:
                 future = pool.submit(self._work, claim)
             except RuntimeError:
+                self._held.let_go(claim)
                 return  # Shut down between the look and the hand-over: as above.
             self._running.add(future)
         future.add_done_callback(self._forget)
@@ -171,6 +182,7 @@ class Loop:
             self._tell_of_fault(claim, reference)
             result = Failed(self._now() + max(backoff(claim.tries), timedelta(seconds=5)))
         self._write_down(claim, result)
+        self._held.let_go(claim)
         self._wake.set()
 
     def _tell_of_fault(self, claim: Claim, reference: str) -> None:
@@ -196,7 +208,9 @@ class Loop:
     def _renew(self) -> None:
         while not self._stopping.wait(RENEW_EVERY_SECONDS):
             try:
-                with self._store.write() as connection:
-                    claims.renew(connection, self._owner)
+                held = self._held.all()
+                if held:
+                    with self._store.write() as connection:
+                        claims.renew(connection, self._owner, held)
             except SQLAlchemyError:
                 log.warning("leases were not renewed", exc_info=True)

@@ -9,12 +9,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.request.group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
-from bot.request.model import Request, Sight, State, Trouble
-from bot.request.next_step import STILL_PAUSED_FOR
+from bot.request.model import Attempt, Request, Sight, State, Trouble, Verb
+from bot.request.next_step import STILL_THE_SAME_FOR
 from bot.request.progress import has_moved
-from bot.work.trouble import NOTHING_STARTED, trouble_of_reason
+from bot.slack.words import status_name
+from bot.work.trouble import NOTHING_STARTED, Then, trouble_of_reason
 
 _GONE = Trouble("OMS", "", "", "The group was deleted while it was followed.", "Look at it in the console.")
+_RAN = RUNNING_STATUSES | {GroupStatus.PAUSING}
+_GOING = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
 
 
 def accepted(request: Request, huawei_request_id: str | None, now: datetime) -> Request:
@@ -29,60 +32,93 @@ def settled(request: Request, group: TaskGroup, now: datetime) -> Request | None
     attempt = request.attempt
     if attempt is None or attempt.sent_at is None:
         return None
-    began = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
-    if group.status in RUNNING_STATUSES or group.status in FAILED_STATUSES or group.status is GroupStatus.COMPLETED:
+    if not _stands_as_before(request, group) or group.status in _GOING:
+        began = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
         return followed(began, group, now)
-    if group.status is GroupStatus.PAUSED and now - attempt.sent_at >= STILL_PAUSED_FOR:
-        code = request.trouble.code if request.trouble else ""
-        trouble = Trouble(
-            "OMS",
-            code,
-            request.trouble.message if request.trouble else "",
-            f"The group is still paused a minute after the call: not started, as far as OMS shows. {NOTHING_STARTED}",
-            "Press Retry.",
-            request.trouble.huawei_request_id if request.trouble else None,
-        )
-        return replace(request, group=group).turned(State.NOT_STARTED, at=now, trouble=trouble)
-    if group.status in (GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED):
-        return replace(request, group=group).turned(State.FAILED, at=now, trouble=_GONE)
-    return None
+    if now - attempt.sent_at < STILL_THE_SAME_FOR:
+        return None
+    before = request.trouble
+    trouble = Trouble(
+        before.where if before else "",
+        before.code if before else "",
+        before.message if before else "",
+        f"The group is still {status_name(group.status)} a minute after the call: not started, as far as OMS shows. "
+        f"{NOTHING_STARTED}",
+        "Press Retry.",
+        before.huawei_request_id if before else None,
+        side=before.side if before else "",
+    )
+    return replace(request, group=group, is_elsewhere=False).turned(State.NOT_STARTED, at=now, trouble=trouble)
 
 
 def followed(request: Request, group: TaskGroup, now: datetime) -> Request:
-    """The request after one more look at its group, which OMS has accepted to resume."""
+    """The request after one more look at its group, which OMS has accepted to start."""
     attempt = request.attempt
     before = attempt.before if attempt and attempt.before else request.group.progress
-    ran = request.state is State.MOVING or request.group.status in RUNNING_STATUSES
     moved = has_moved(before, group.progress)
-    seen = replace(request, group=group, sight=_sight(request, group.progress, now))
+    if attempt is not None and has_moved(group.progress, before):
+        # A retried group counts anew: what it had before is no measure any more.
+        attempt = replace(attempt, before=group.progress)
+    seen = replace(request, group=group, attempt=attempt, sight=_sight(request, group.progress, now))
+    ran = request.state in (State.MOVING, State.PAUSING) or request.group.status in _RAN
+    if _stands_as_before(request, group) and not ran and not moved:
+        return _not_yet(request, seen, group, attempt, now)
     match group.status:
         case GroupStatus.COMPLETED:
             return seen.turned(State.DONE, at=now)
-        case GroupStatus.CREATION_FAILED | GroupStatus.MIGRATION_FAILED:
-            return seen.turned(State.FAILED, at=now, trouble=trouble_of_reason(group.error, request.plan))
-        case GroupStatus.WAITING_FOR_DELETION | GroupStatus.DELETED:
+        case status if status in FAILED_STATUSES:
+            trouble = trouble_of_reason(group.error, request.plan, Then.ASK_AGAIN)
+            return seen.turned(State.FAILED, at=now, trouble=trouble)
+        case status if status in _GOING:
             return seen.turned(State.FAILED, at=now, trouble=_GONE)
-        case GroupStatus.PAUSED if ran or moved:
-            trouble = Trouble("", "", "", "The group was paused again by somebody.", "Ask again to resume it.")
-            return seen.turned(State.PAUSED_AGAIN, at=now, trouble=trouble)
-        case GroupStatus.PAUSED if attempt and attempt.answered_at and now - attempt.answered_at >= STILL_PAUSED_FOR:
-            trouble = Trouble(
-                "OMS",
-                "",
-                "",
-                "OMS accepted the call, and a minute later the group is still paused: nothing was started, as far as "
-                "OMS shows.",
-                "Press Retry, or look at it in the console.",
-                attempt.huawei_request_id,
-            )
-            return seen.turned(State.NOT_STARTED, at=now, trouble=trouble)
         case GroupStatus.PAUSED:
-            # The status may lag behind the answer for some seconds.
-            return replace(seen, group=replace(group, status=request.group.status))
+            return seen.turned(State.PAUSED_AGAIN, at=now)
+        case _ if request.state is State.PAUSING:
+            return _pausing(request, seen, group, now)
         case _ if moved or request.state is State.MOVING:
             return seen.turned(State.MOVING, at=now)
         case _:
             return seen.turned(State.ACCEPTED, at=now)
+
+
+def _stands_as_before(request: Request, group: TaskGroup) -> bool:
+    """Whether the group shows what it showed before the call."""
+    return group.status in FAILED_STATUSES if request.verb is Verb.RETRY else group.status is GroupStatus.PAUSED
+
+
+def _not_yet(request: Request, seen: Request, group: TaskGroup, attempt: Attempt | None, now: datetime) -> Request:
+    """The status may lag behind the answer for some seconds; not for longer."""
+    if attempt is None or attempt.answered_at is None or now - attempt.answered_at < STILL_THE_SAME_FOR:
+        return seen
+    reason = f" Its reason: {group.error.code}, {group.error.message}" if group.error else ""
+    trouble = Trouble(
+        "OMS",
+        group.error.code if group.error else "",
+        "",
+        f"OMS accepted the call, and a minute later the group is still {status_name(group.status)}: not started, as "
+        f"far as OMS shows.{reason}",
+        "Press Retry, or look at it in the console.",
+        attempt.huawei_request_id,
+    )
+    return seen.turned(State.NOT_STARTED, at=now, trouble=trouble)
+
+
+def _pausing(request: Request, seen: Request, group: TaskGroup, now: datetime) -> Request:
+    pause = request.pause
+    if group.status is GroupStatus.PAUSING or pause is None or pause.sent_at is None:
+        return seen
+    if now - pause.sent_at < STILL_THE_SAME_FOR:
+        return seen
+    meaning = "OMS accepted the pause, and a minute later the group still runs: not paused, as far as OMS shows."
+    return not_paused(seen, Trouble("OMS", "", "", meaning, "Press Pause again."), now)
+
+
+def not_paused(request: Request, trouble: Trouble, now: datetime) -> Request:
+    """The pause came to nothing: the group goes on as it did, and the card says why."""
+    if request.pause is None:
+        return request
+    failed = replace(request.pause, failure=trouble)
+    return replace(request, pause=failed).turned(failed.before, at=now)
 
 
 def _sight(request: Request, progress: Progress, now: datetime) -> Sight:

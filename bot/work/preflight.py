@@ -6,26 +6,27 @@ Everything here is refused with one sentence to whoever asked; asking itself is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.oms.catalogue import NOT_FOUND
-from bot.oms.errors import OmsError, Refused
+from bot.oms.errors import OmsError, Refused, Service
+from bot.oms.needs import DESTINATION_NEEDS, SECURITY_TOKEN, Needs, missing_keys, source_needs
 from bot.request.command import shown
-from bot.request.group import GroupStatus, TaskGroup
-from bot.request.model import KeyCheck, Plan
+from bot.request.group import FAILED_STATUSES, GroupStatus, TaskGroup
+from bot.request.model import KeyCheck, Plan, Verb
 from bot.request.policy import Person, Refusal, why_not_requester
-from bot.slack.answers import MAY_NOT_ASK, not_paused
+from bot.slack.answers import MAY_NOT_ASK, nothing_to_ask
 from bot.slack.people import SlackCannotBeAsked
 from bot.slack.words import list_of, needed, plain
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
 from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
-from bot.work.trouble import trouble_of
+from bot.work.trouble import Then, trouble_of
 
-RESUMABLE_TYPES = frozenset({"PREFIX", "LIST"})
-OTHER_CREDENTIALS = frozenset({"GOOGLE", "AZURE", "URLSOURCE"})
+PROJECTS_AT_ONCE = 8
 
 
 class CannotAsk(Exception):
@@ -34,9 +35,10 @@ class CannotAsk(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """A group, and the project that it is in."""
+    """A group, and the project that it is in: its name in the settings and its id at Huawei Cloud."""
 
     project: str
+    project_id: str
     group: TaskGroup
 
 
@@ -61,106 +63,117 @@ def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str
 
 
 def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
-    """The group as it is now, and in which of the projects it is.
+    """The group as it is now, and in which of the projects it is: all are asked at once.
 
     Raises:
         CannotAsk: none has it, several have it, or one could not be asked.
     """
-    found: list[Found] = []
-    failures: list[str] = []
-    for name in projects:
-        try:
-            tools.callers.a_person_asks(name)
-            found.append(Found(name, tools.callers.call(name, lambda oms: oms.show(group_id))))
-        except Refused as refused:
-            if refused.answer.code not in NOT_FOUND and refused.answer.http_status != 404:
-                failures.append(_failure(tools, name, refused))
-        except (OmsError, VaultFault, KeyRests) as fault:
-            failures.append(_failure(tools, name, fault))
+    if len(projects) == 1:
+        looks = [_look(tools, projects[0], group_id)]
+    else:
+        with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "look") as pool:
+            looks = list(pool.map(lambda name: _look(tools, name, group_id), projects))
+    found = [look for look in looks if isinstance(look, Found)]
+    failures = [look for look in looks if isinstance(look, str)]
     if len(found) > 1:
         names = list_of(one.project for one in found)
         raise CannotAsk(f"Group `{group_id}` is in {names}. Type it again with `project=NAME`. Nothing was asked.")
     if found and not failures:
         return found[0]
+    if found:
+        raise CannotAsk(
+            f"Group `{group_id}` is in {found[0].project}, but not every project could be asked. {' '.join(failures)} "
+            f"Type it again with `project={found[0].project}` if that is the one. Nothing was asked."
+        )
     if failures:
-        raise CannotAsk(f"Group `{group_id}`: {' '.join(failures)} Nobody was asked.")
+        raise CannotAsk(f"Group `{group_id}`: {' '.join(failures)} Nothing was asked.")
     where = list_of(f"{name} ({tools.projects[name].region})" for name in projects)
     raise CannotAsk(f"There is no task group `{group_id}` in {where}. Check the id and the region. Nothing was asked.")
 
 
+def _look(tools: Tools, name: str, group_id: str) -> Found | str | None:
+    """The group, or None when this project does not have it, or why it could not be asked."""
+    try:
+        tools.callers.a_person_asks(name)
+        project_id = tools.callers.project_id(name)
+        return Found(name, project_id, tools.callers.call(name, lambda oms: oms.show(group_id)))
+    except Refused as refused:
+        answer = refused.answer
+        is_missing = answer.code in NOT_FOUND or (answer.http_status == 404 and not answer.code.startswith("APIG."))
+        return None if is_missing and refused.service is Service.OMS else _failure(tools, name, refused)
+    except (OmsError, VaultFault, KeyRests) as fault:
+        return _failure(tools, name, fault)
+
+
 def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -> str:
-    plan = tools.projects[name].plan(name, "*") or _plan_without_source(tools, name)
-    trouble = trouble_of(fault, plan)
+    trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.ASK, "")
     code = f"{trouble.code}: " if trouble.code else ""
     said = f" ({plain(trouble.message, 200)})" if trouble.message else ""
     reference = f" Huawei request id {trouble.huawei_request_id}." if trouble.huawei_request_id else ""
-    next_step = trouble.next_step.replace("press Retry", "ask again")
-    return f"project {name}: {code}{trouble.meaning}{said}{reference} Next: {next_step}"
+    return f"project {name}: {code}{trouble.meaning}{said}{reference} Next: {trouble.next_step}"
 
 
-def _plan_without_source(tools: Tools, name: str) -> Plan:
-    project = tools.projects[name]
-    vault = project.vault
-    return Plan(
-        name, project.region, project.project_id, project.oms_address, vault.mount, vault.caller, "", vault.destination
-    )
+def verb_for(group: TaskGroup) -> Verb:
+    """What may be asked for a group that stands so.
 
-
-def refuse_unless_paused(group: TaskGroup) -> None:
-    """
     Raises:
-        CannotAsk: the group's status does not call for resuming.
+        CannotAsk: nothing; it says how the group stands.
     """
-    if group.status is not GroupStatus.PAUSED:
-        raise CannotAsk(not_paused(group.status, group.group_id))
+    if group.status is GroupStatus.PAUSED:
+        return Verb.RESUME
+    if group.status in FAILED_STATUSES:
+        return Verb.RETRY
+    raise CannotAsk(nothing_to_ask(group.status, group.group_id))
 
 
 def plan_for(tools: Tools, found: Found) -> Plan:
     """What would be called and read.
 
     Raises:
-        CannotAsk: the group needs other credentials than access keys, or the settings name no path for its bucket.
+        CannotAsk: the settings name no path for the keys that the group's bucket needs.
     """
-    group = found.group
-    if (
-        group.task_type not in RESUMABLE_TYPES
-        or group.source.cloud_type in OTHER_CREDENTIALS
-        or group.cdn_authentication not in (None, "NONE")
-    ):
-        raise CannotAsk(
-            f"Group `{group.group_id}` is of type {plain(group.task_type)} from {plain(group.source.cloud_type)}. This "
-            "bot resumes groups of type PREFIX and LIST with access keys on both sides; resume this one in the "
-            "console. Nothing was asked."
-        )
-    plan = tools.projects[found.project].plan(found.project, group.source.bucket)
-    if plan is None:
+    group, project = found.group, tools.projects[found.project]
+    if source_needs(group).nothing:
+        return project.plan(found.project, found.project_id, None)
+    source_path = project.source_path(group.source.bucket)
+    if source_path is None:
         raise CannotAsk(
             f"bot.toml names no Vault path for the source bucket {plain(group.source.bucket)}. Add it to "
             f"projects.{found.project}.vault.source. Nothing was asked."
         )
-    return plan
+    return project.plan(found.project, found.project_id, source_path)
 
 
-def check_keys(tools: Tools, plan: Plan) -> tuple[KeyCheck, ...]:
-    """Which keys are at the two paths.
+def check_keys(tools: Tools, plan: Plan, group: TaskGroup) -> tuple[KeyCheck, ...]:
+    """Which keys are at the paths that would be read.
 
     Raises:
         CannotAsk: the bot may not read one, or it lacks a key.
     """
-    checks = []
-    for path in dict.fromkeys((plan.source_path, plan.destination_path)):
-        try:
-            check = tools.vault.check(plan.vault_mount, path)
-        except VaultFault as fault:
-            raise CannotAsk(f"{fault.sentence} Next: {fault.next_step} Then ask again. Nobody was asked.") from None
-        missing = [name for name in ("ak", "sk") if check.keys is not None and name not in check.keys]
-        if missing:
-            raise CannotAsk(
-                f"`{plan.vault_mount}/{path}` in Vault has no key {list_of(missing)}. Write it there, then ask again. "
-                "Nobody was asked."
-            )
-        checks.append(check)
-    return tuple(checks)
+    wanted: dict[str, list[Needs]] = {}
+    if plan.source_path is not None:
+        wanted.setdefault(plan.source_path, []).append(source_needs(group))
+    wanted.setdefault(plan.destination_path, []).append(DESTINATION_NEEDS)
+    return tuple(_check(tools, plan, path, needs) for path, needs in wanted.items())
+
+
+def _check(tools: Tools, plan: Plan, path: str, needs: Sequence[Needs]) -> KeyCheck:
+    try:
+        check = tools.vault.check(plan.vault_mount, path)
+    except VaultFault as fault:
+        raise CannotAsk(f"{fault.sentence} Next: {fault.next_step} Then ask again. Nothing was asked.") from None
+    if check.keys is None:
+        return check
+    where = f"`{plan.vault_mount}/{path}` in Vault"
+    missing = " and ".join(filter(None, (missing_keys(one, check.keys) for one in needs)))
+    if missing:
+        raise CannotAsk(f"{where} has no key {missing}. Write it there, then ask again. Nothing was asked.")
+    if SECURITY_TOKEN in check.keys:
+        raise CannotAsk(
+            f"{where} holds a temporary access key, and OMS takes no security token for source and destination. Write "
+            "a permanent access key there, then ask again. Nothing was asked."
+        )
+    return check
 
 
 def refuse_without_quorum(tools: Tools, found: Found, requester: str, reason: str) -> None:

@@ -15,11 +15,11 @@ from bot.slack.headlines import group_name
 from bot.slack.words import plain
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Notice, Way
+from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
 from bot.work.caller import KeyRests
-from bot.work.tools import Tools
-from bot.work.trouble import trouble_of
+from bot.work.tools import Tools, to_whom
+from bot.work.trouble import Then, trouble_of
 
 MOST_SHOWN = 20
 
@@ -33,9 +33,8 @@ def answer_question(tools: Tools, message: Message) -> None:
     person = tools.people.look_up(message.person)
     mine = [name for name, project in tools.projects.items() if why_not_reader(project.policy, person) is None]
     text = _list(tools, mine) if message.kind is Kind.LIST else _status(tools, message, mine)
-    way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
     with tools.store.write() as connection:
-        outbox.add_notice(connection, Notice(way, address, text), tools.now())
+        outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
 
 
 def _list(tools: Tools, mine: list[str]) -> str:
@@ -54,9 +53,8 @@ def _paused(tools: Tools, name: str) -> list[str]:
     try:
         groups = tools.callers.call(name, lambda oms: list(islice(oms.groups(GroupStatus.PAUSED), MOST_SHOWN + 1)))
     except (OmsError, VaultFault, KeyRests) as fault:
-        project = tools.projects[name]
-        plan = project.plan(name, "*")
-        return [trouble_of(fault, plan).meaning if plan else "They cannot be listed just now."]
+        trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
+        return [f"They cannot be listed just now. {trouble.meaning} Next: {trouble.next_step}"]
     lines = [f"`{group.group_id}` {plain(group_name(group), 80)}" for group in groups[:MOST_SHOWN]]
     if len(groups) > MOST_SHOWN:
         lines.append(f"and more; the first {MOST_SHOWN} are shown")

@@ -17,9 +17,11 @@ from bot.slack.posting import Posting
 from bot.store import outbox, requests
 from bot.store.audit import Event
 from bot.store.engine import Store
+from bot.store.inbox import Message
 from bot.store.outbox import Notice, Way
 from bot.vault import Vault
 from bot.work.caller import Callers
+from bot.work.held import Held
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,15 @@ class Tools:
     people: People
     posting: Posting
     owner: str
+    held: Held
     now: Callable[[], datetime]
+
+
+def to_whom(message: Message) -> tuple[Way, str]:
+    """How whoever typed or pressed is answered, and the address; a direct message where there is no other way."""
+    if message.response_url:
+        return Way.ANSWER, f"{message.response_url} {message.person}"
+    return Way.DIRECT, message.person
 
 
 def save_turn(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

@@ -23,7 +23,7 @@ from bot.store.inbox import Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, release
 from bot.work.settings import plan_now
-from bot.work.tools import Tools, save_turn
+from bot.work.tools import Tools, save_turn, to_whom
 
 
 def work(tools: Tools, message: Message) -> None:
@@ -39,13 +39,15 @@ def work(tools: Tools, message: Message) -> None:
         decided = _decide(tools, message, seen)
     if decided is None:
         return
-    try:
-        release.advance(tools, decided)
-    except requests.Stale:
-        pass  # Somebody else was quicker; the row itself says how it goes on.
-    finally:
-        with tools.store.write() as connection:
-            claims.release(connection, Claim(tables.requests.name, decided.id, 0), tools.owner)
+    claim = Claim(tables.requests.name, decided.id, 0)
+    with tools.held.holding(claim):
+        try:
+            release.advance(tools, decided)
+        except requests.Stale:
+            pass  # Somebody else was quicker; the row itself says how it goes on.
+        finally:
+            with tools.store.write() as connection:
+                claims.release(connection, claim, tools.owner)
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,7 @@ def _refuse(
 
 
 def _tell(connection: Connection, tools: Tools, message: Message, text: str, request: Request | None) -> None:
-    way, address = (Way.ANSWER, message.response_url) if message.response_url else (Way.DIRECT, message.person)
-    outbox.add_notice(connection, Notice(way, address, text, request.id if request else None), tools.now())
+    outbox.add_notice(connection, Notice(*to_whom(message), text, request.id if request else None), tools.now())
 
 
 def _event(message: Message, what: str, why: str | None = None) -> Event:

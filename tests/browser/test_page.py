@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from bot.oms.catalogue import CATALOGUE
 from bot.sandbox.desk import add_desk
+from bot.sandbox.slack import world as w
+from bot.sandbox.switches import SWITCHES
 from bot.sandbox.town import Town
 from tests.browser.page import open_page
+from tests.sandbox.app import CARD, FORM, HOME, App, option, text
 from tests.support.story import starts
 
 SECONDS = 1000.0
@@ -27,6 +32,21 @@ def seen() -> Iterator[tuple[Town, Page, list[str]]]:
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
             yield town, page, errors
+    finally:
+        town.close()
+
+
+@pytest.fixture
+def alone() -> Iterator[tuple[Town, Page, App]]:
+    """The page of a town in which an app only listens."""
+    town = Town()
+    add_desk(town)
+    try:
+        town.open()
+        app = App(town.slack)
+        with open_page(town.slack.server.url) as page:
+            yield town, page, app
+        app.close()
     finally:
         town.close()
 
@@ -83,6 +103,77 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     form.get_by_role("button", name="Ask").click()
     card = page.locator("article", has_text="Resume migration")
     expect(card).to_contain_text("asked in the form", timeout=10 * SECONDS)
+
+
+def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alone: tuple[Town, Page, App]) -> None:
+    town, page, app = alone
+    app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=CARD)
+    card = page.locator("article")
+    card.get_by_label("FAILED").check()
+    expect(card.get_by_label("FAILED")).to_be_checked()
+    town.wait_until(lambda: len(app.requests) == 1)
+    assert app.last["actions"][0]["selected_option"] == option("failed")
+    card.locator("select").select_option("g2")
+    town.wait_until(lambda: len(app.requests) == 2)
+    assert app.last["state"]["values"]["decide"]["scope"]["selected_option"] == option("failed")
+    page.get_by_role("tab", name="App Home").click()
+    expect(page.locator("#home")).to_have_text("The bot has published nothing here.")
+    town.wait_until(lambda: app.last.get("event", {}).get("type") == "app_home_opened")
+    app.web.views_publish(user_id=w.ALICE, view=HOME)
+    page.locator("#home").get_by_role("button", name="Approve").click()
+    town.wait_until(lambda: app.last.get("type") == "block_actions" and app.last["container"]["type"] == "view")
+    expect(page.locator("#messages")).to_be_hidden()
+
+
+def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[Town, Page, App]) -> None:
+    town, page, app = alone
+    view = app.web.views_open(trigger_id=town.workspace.new_trigger(w.ALICE), view=FORM)["view"]
+    form = page.get_by_role("dialog")
+    form.get_by_label("Reason").fill("network is back")
+    app.web.views_update(view_id=view["id"], hash=view["hash"], view=FORM | {"title": text("Next")})
+    expect(form.locator("h3")).to_have_text("Next")
+    expect(form.get_by_label("Reason")).to_have_value("network is back")
+    form.get_by_label("Group").select_option("g2")
+    town.wait_until(lambda: len(app.requests) == 1)
+    form.get_by_role("button", name="Ask").click()
+    form.get_by_label("ALL").check()
+    form.get_by_role("button", name="Ask").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert app.last["view"]["state"]["values"] == {
+        "which": {"group": {"type": "static_select", "selected_option": option("g2")}},
+        "scope": {"scope": {"type": "radio_buttons", "selected_option": option("all")}},
+        "reason": {"text": {"type": "plain_text_input", "value": "network is back"}},
+    }
+
+
+def test_every_group_and_path_is_shown_and_every_fault_can_be_switched_on(alone: tuple[Town, Page, App]) -> None:
+    town, page, _ = alone
+    expect(page.locator("#groups tr")).to_have_count(len(town.world.groups))
+    for words in ("waiting for deletion", "creation failed", "pausing", "URL_LIST", "CDN ALIYUN_OSS_A"):
+        expect(page.locator("#groups")).to_contain_text(words)
+    expect(page.locator("#vault li")).to_have_count(len(town.vault.paths))
+    for name, switch in SWITCHES.items():
+        page.get_by_label(name).check()
+        town.wait_until(partial(switch.is_on, town), what=name)
+        page.get_by_label(name).uncheck()
+        expect(page.get_by_label(name)).not_to_be_checked()
+    town.wait_until(lambda: not any(switch.is_on(town) for switch in SWITCHES.values()), what="all switched back")
+
+
+def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Town, Page, App]) -> None:
+    town, page, _ = alone
+    resume = page.get_by_label("the next resume meets")
+    resume.select_option("OMS.0072")
+    town.wait_until(lambda: [fault.code for fault in town.oms.waiting("start")] == ["OMS.0072"])  # type: ignore[union-attr]
+    assert set(CATALOGUE) <= set(resume.locator("option").evaluate_all("all => all.map(one => one.value)"))
+    resume.select_option("TRF.0057")
+    town.wait_until(lambda: town.world.next_failure is not None)
+    assert town.oms.waiting("start") == ()
+    resume.select_option("no answer, but it is done")
+    town.wait_until(lambda: bool(town.oms.waiting("start")))
+    assert town.world.next_failure is None
+    resume.select_option("nothing special")
+    town.wait_until(lambda: not town.oms.waiting("start"))
 
 
 def test_another_site_in_the_browser_cannot_act_here(new_town: Callable[..., Town]) -> None:

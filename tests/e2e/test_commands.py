@@ -43,7 +43,7 @@ def test_check_names_each_thing_that_is_wrong_and_its_fix(new_town: Callable[...
     found = run(town, "check")
     assert found.returncode == 1
     lines = [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
-    for words in ("usergroups:read", "/invite", "write ak and sk", "APIG.0301"):
+    for words in ("usergroups:read", "/invite", "write sk there", "APIG.0301"):
         assert any(words in line for line in lines), (words, lines)
     assert "WRONGCALLERAK0000001" not in found.stdout
     assert all("Fix: " in line for line in lines)

@@ -126,7 +126,7 @@ def test_a_second_request_for_the_same_group_is_shown_the_first(town: Town) -> N
 
 
 def test_what_cannot_be_resumed_is_told_only_to_whoever_typed(town: Town) -> None:
-    for number, words in ((2, "running already"), (3, "complete"), (4, "has failed"), (7, "resume this one in the")):
+    for number, words in ((2, "running already"), (3, "complete")):
         town.people.type(w.BOB, f"1a2b3c4d-0000-4000-8000-{number:012d}")
         is_told(town, w.BOB, words)
     town.people.type(w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
@@ -148,3 +148,15 @@ def test_the_command_works_in_a_channel_where_the_bot_is_not(town: Town) -> None
     town.people.type(w.ALICE, NIGHTLY_IMAGES, channel=w.GENERAL)
     the_card(town)
     is_told(town, w.ALICE, "Asked.")
+
+
+def test_a_group_that_is_still_pausing_is_asked_for_once_it_is_paused(town: Town) -> None:
+    running = "1a2b3c4d-0000-4000-8000-000000000002"
+    town.world.stop(running)
+    town.people.type(w.ALICE, f"{running} {NIGHTLY_IMAGES} project=media after the &amp; outage")
+    told = is_told(town, w.ALICE, "as soon as it is paused")
+    assert "Asked." in told, "the other group did not wait"
+    town.wait_until(lambda: len(town.workspace.of(w.MIGRATIONS)) == 2, 20, "the second card")
+    card = town.workspace.of(w.MIGRATIONS)[1]
+    assert running in card.text
+    assert "after the &amp; outage" in whole(card)

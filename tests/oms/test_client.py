@@ -6,24 +6,30 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from bot.oms.auth import AccessKey, AccessKeyAuth
 from bot.oms.catalogue import CATALOGUE, explain
-from bot.oms.client import Oms, new_session
+from bot.oms.client import Oms
 from bot.oms.errors import NotSent, Refused, Throttled, Unanswered, Unreadable, read_answer
-from bot.oms.taskgroup import StartKeys, start_body
+from bot.oms.http import Timeouts, new_session
+from bot.oms.needs import CDN_KEY, CONNECTION_STRING, DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, Field
+from bot.oms.taskgroup import retry_body, start_body
 from bot.redaction import Secret
-from bot.request.group import GroupStatus
+from bot.request.group import GroupStatus, Scope
 from bot.sandbox import oms_world as ow
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import Answer, Drop, OmsStandIn
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, Group, demo_world
 
-KEYS = StartKeys(Secret(ow.SOURCE_AK), Secret(ow.SOURCE_SK), Secret(ow.DESTINATION_AK), Secret(ow.DESTINATION_SK))
+KEYS = {
+    SRC_AK: Secret(ow.SOURCE_AK),
+    SRC_SK: Secret(ow.SOURCE_SK),
+    DST_AK: Secret(ow.DESTINATION_AK),
+    DST_SK: Secret(ow.DESTINATION_SK),
+}
 
 
 def utc_now() -> datetime:
@@ -32,7 +38,7 @@ def utc_now() -> datetime:
 
 def client(url: str, secret_key: str = ow.SECRET_KEY, read_seconds: float = 5) -> Oms:
     auth = AccessKeyAuth(AccessKey(Secret(ow.ACCESS_KEY), Secret(secret_key)), ow.PROJECT_ID, utc_now)
-    return Oms(url, ow.PROJECT_ID, auth, new_session(), connect_seconds=1, read_seconds=read_seconds)
+    return Oms(url, ow.PROJECT_ID, auth, new_session(), Timeouts(1, read_seconds))
 
 
 @pytest.fixture
@@ -181,7 +187,7 @@ def test_netrc_and_proxies_have_no_say(
             "APIG.0301",
             "ak:[hidden],err",
         ),
-        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, "401", "wrong"),
+        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, "HTTP 400", "wrong"),
         ({"errorCode": "IAM.0062", "errorMsg": "password"}, "IAM.0062", "password"),
         ({"code": "X.1", "message": "m"}, "X.1", "m"),
         ({"something": "else"}, "HTTP 400", ""),
@@ -198,12 +204,12 @@ def test_an_html_error_is_its_visible_words() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))
-def test_every_code_has_a_sentence_a_side_and_a_next_step(code: str) -> None:
+def test_every_code_has_a_sentence_a_side_and_a_remedy(code: str) -> None:
     meaning = explain(code, 400)
     assert meaning.sentence.endswith(".")
-    assert meaning.next_step.endswith(".")
+    assert meaning.remedy.endswith((".", "?"))
     paths = {"caller": "secret/c", "source": "secret/s", "destination": "secret/d"}
-    assert "{" not in meaning.next_step.format(**paths)
+    assert "{" not in meaning.remedy.format(**paths)
 
 
 def test_an_unknown_code_is_explained_by_its_status() -> None:
@@ -217,8 +223,21 @@ def test_an_unknown_code_is_explained_by_its_status() -> None:
         assert words in explain("OMS.9999", status).sentence
 
 
-@pytest.mark.parametrize("name", ["src_ak", "src_sk", "dst_ak", "dst_sk"])
-def test_a_key_of_the_wrong_length_is_named_and_not_sent(name: str) -> None:
-    for value in ("", "x" * 101):
-        with pytest.raises(ValueError, match=name):
-            start_body(replace(KEYS, **{name: Secret(value)}))
+@pytest.mark.parametrize("field", [*KEYS, JSON_AUTH_FILE, CONNECTION_STRING, CDN_KEY], ids=lambda field: field.name)
+def test_a_key_of_the_wrong_length_is_named_and_not_sent(field: Field) -> None:
+    for value in ("", "x" * (field.max_characters + 1)):
+        with pytest.raises(ValueError, match=field.name) as wrong:
+            start_body(KEYS | {field: Secret(value)})
+        assert "xxx" not in str(wrong.value)
+
+
+def test_a_service_account_must_be_json() -> None:
+    for value in ("not json", "[1]", '{"type": "service_account"'):
+        with pytest.raises(ValueError, match="not the JSON") as wrong:
+            start_body({JSON_AUTH_FILE: Secret(value)})
+        assert value not in str(wrong.value)
+
+
+def test_a_retry_says_which_objects() -> None:
+    assert json.loads(retry_body(KEYS, Scope.FAILED_OBJECTS))["migrate_failed_object"] is True
+    assert json.loads(retry_body(KEYS, Scope.ALL_OBJECTS))["migrate_failed_object"] is False

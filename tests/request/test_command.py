@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.request.command import Ask, Help, ListOpen, NotUnderstood, OpenForm, ShowStatus, parse
+from bot.request.command import Ask, Help, ListOpen, NotUnderstood, OpenForm, ShowStatus, parse, typed
 
 GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
 OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
@@ -107,3 +107,12 @@ def test_whatever_is_typed_is_answered_and_never_notifies_a_channel(text: str) -
     if isinstance(answer, NotUnderstood):
         assert "<!" not in answer.sentence
         assert "<@" not in answer.sentence
+
+
+@pytest.mark.parametrize(
+    "text", [GROUP, f"{GROUP} {OTHER} a &lt;b&gt; &amp; c", f"{GROUP} why project=media at=9:05", f"{GROUP} project=x"]
+)
+def test_what_was_asked_can_be_typed_again(text: str) -> None:
+    asked = parse(text, COMMAND)
+    assert isinstance(asked, Ask)
+    assert parse(typed(asked), COMMAND) == asked

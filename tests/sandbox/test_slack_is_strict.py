@@ -17,6 +17,15 @@ from bot.sandbox.slack.acting import Acting
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import demo_workspace
 
+SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+MODAL: dict[str, Any] = {
+    "type": "modal",
+    "callback_id": "x",
+    "title": {"type": "plain_text", "text": "x"},
+    "blocks": [SECTION],
+}
+HOME: dict[str, Any] = {"type": "home", "blocks": [SECTION]}
+
 
 class Clock:
     def __init__(self) -> None:
@@ -73,7 +82,7 @@ def test_sizes(slack: SlackStandIn) -> None:
     ts = client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")["ts"]
     refused("msg_too_long", lambda: client(slack).chat_update(channel=w.MIGRATIONS, ts=ts, text="x" * 4001))
     refused("no_text", lambda: client(slack).chat_postMessage(channel=w.MIGRATIONS, text=""))
-    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
+    section = SECTION
     for blocks in (
         [section] * 51,
         [section | {"text": {"type": "mrkdwn", "text": "x" * 3001}}],
@@ -90,13 +99,54 @@ def test_sizes(slack: SlackStandIn) -> None:
         )
 
 
+OPTION = {"text": {"type": "plain_text", "text": "x"}, "value": "x"}
+SELECT = {"type": "static_select", "action_id": "which", "options": [OPTION]}
+RADIO = SELECT | {"type": "radio_buttons"}
+LONG_OPTION = OPTION | {"text": {"type": "plain_text", "text": "x" * 76}}
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        SELECT | {"options": []},
+        SELECT | {"options": [OPTION] * 101},
+        SELECT | {"options": [LONG_OPTION]},
+        SELECT | {"options": [OPTION | {"text": {"type": "mrkdwn", "text": "x"}}]},
+        SELECT | {"options": [OPTION | {"value": "x" * 151}]},
+        SELECT | {"options": [OPTION | {"value": ""}]},
+        SELECT | {"options": [OPTION | {"description": {"type": "plain_text", "text": "x" * 76}}]},
+        SELECT | {"initial_option": OPTION | {"value": "another"}},
+        SELECT | {"placeholder": {"type": "plain_text", "text": "x" * 151}},
+        SELECT | {"action_id": "x" * 256},
+        SELECT | {"confirm": {"title": {"type": "plain_text", "text": "x" * 101}}},
+        SELECT | {"option_groups": [{"label": {"type": "plain_text", "text": "x"}, "options": [OPTION]}]},
+        {"type": "static_select", "action_id": "which", "option_groups": []},
+        {
+            "type": "static_select",
+            "action_id": "which",
+            "option_groups": [{"label": {"type": "plain_text", "text": "x" * 76}, "options": [OPTION]}],
+        },
+        RADIO | {"options": [OPTION] * 11},
+        RADIO | {"placeholder": {"type": "plain_text", "text": "x"}},
+        {"type": "users_select", "action_id": "which"},
+    ],
+)
+def test_selects_and_radio_buttons(slack: SlackStandIn, element: dict[str, Any]) -> None:
+    def post(element: dict[str, Any]) -> None:
+        blocks = [{"type": "actions", "elements": [element]}]
+        client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x", blocks=blocks)
+
+    refused("invalid_blocks", lambda: post(element))
+    trigger = slack.workspace.new_trigger(w.ALICE)
+    block = {"type": "input", "label": {"type": "plain_text", "text": "x"}, "element": element}
+    view = MODAL | {"submit": {"type": "plain_text", "text": "x"}, "blocks": [block]}
+    refused("invalid_arguments", lambda: client(slack).views_open(trigger_id=trigger, view=view))
+    post(SELECT | {"options": [OPTION | {"value": str(number)} for number in range(100)]})
+    post(RADIO | {"options": [OPTION | {"text": {"type": "mrkdwn", "text": "x"}}] * 10})
+
+
 def test_a_trigger_serves_once_for_three_seconds(slack: SlackStandIn, clock: Clock) -> None:
-    view = {
-        "type": "modal",
-        "callback_id": "x",
-        "title": {"type": "plain_text", "text": "x"},
-        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": "x"}}],
-    }
+    view = MODAL
     trigger = slack.workspace.new_trigger(w.ALICE)
     client(slack).views_open(trigger_id=trigger, view=view)
     refused("exchanged_trigger_id", lambda: client(slack).views_open(trigger_id=trigger, view=view))
@@ -107,6 +157,41 @@ def test_a_trigger_serves_once_for_three_seconds(slack: SlackStandIn, clock: Clo
     fresh = slack.workspace.new_trigger(w.ALICE)
     long_title = view | {"title": {"type": "plain_text", "text": "x" * 25}}
     refused("invalid_arguments", lambda: client(slack).views_open(trigger_id=fresh, view=long_title))
+
+
+def test_a_view_is_updated_only_as_it_was_last_seen(slack: SlackStandIn) -> None:
+    bot = client(slack)
+    opened = bot.views_open(trigger_id=slack.workspace.new_trigger(w.ALICE), view=MODAL)["view"]
+    changed = bot.views_update(view_id=opened["id"], hash=opened["hash"], view=MODAL)["view"]
+    assert (changed["id"], changed["hash"] != opened["hash"]) == (opened["id"], True)
+    refused("hash_conflict", lambda: bot.views_update(view_id=opened["id"], hash=opened["hash"], view=MODAL))
+    bot.views_update(view_id=opened["id"], view=MODAL)
+    refused("not_found", lambda: bot.views_update(view_id="V0NOWHERE1", view=MODAL))
+    refused("invalid_arguments", lambda: bot.views_update(view_id=opened["id"], view=HOME))
+    refused("invalid_arguments", lambda: bot.views_update(view_id=opened["id"], view=MODAL | {"blocks": "x"}))
+    padded = MODAL | {"blocks": [SECTION | {"text": {"type": "mrkdwn", "text": "x" * 3000}}] * 90}
+    refused("view_too_large", lambda: bot.views_update(view_id=opened["id"], view=padded))
+
+
+def test_app_home_is_published_for_one_person(slack: SlackStandIn) -> None:
+    bot = client(slack)
+    first = bot.views_publish(user_id=w.ALICE, view=HOME)["view"]
+    second = bot.views_publish(user_id=w.ALICE, view=HOME, hash=first["hash"])["view"]
+    assert first["id"] == second["id"]
+    refused("hash_conflict", lambda: bot.views_publish(user_id=w.ALICE, view=HOME, hash=first["hash"]))
+    refused("invalid_arguments", lambda: bot.views_publish(user_id="U0NOBODY01", view=HOME))
+    refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=MODAL))
+    refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=HOME | {"title": MODAL["title"]}))
+    refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=HOME | {"blocks": [SECTION] * 101}))
+    assert Acting(slack).home_of(w.BOB) is None
+
+
+def test_rates_of_views(slack: SlackStandIn, clock: Clock) -> None:
+    for _ in range(100):
+        client(slack).views_publish(user_id=w.ALICE, view=HOME)
+    refused("ratelimited", lambda: client(slack).views_publish(user_id=w.ALICE, view=HOME))
+    clock.time += timedelta(seconds=1)
+    client(slack).views_publish(user_id=w.ALICE, view=HOME)
 
 
 def test_a_response_url_serves_five_times_for_thirty_minutes(slack: SlackStandIn, clock: Clock) -> None:

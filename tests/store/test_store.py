@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from bot.request.model import State
 from bot.store import claims, inbox, outbox, requests, tables
-from bot.store.audit import Broken, Event, Verified, append, verify
+from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
@@ -108,6 +107,31 @@ def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: 
     assert again.tries == 1
 
 
+def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
+    add(store)
+    add_other = replace(request(number=2), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        requests.add(connection, add_other, ASKED, NOON)
+    with store.write() as connection:
+        held, dropped = claims.claim_due(connection, tables.cards, "one", NOON, 10)
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        claims.renew(connection, "one", [held])
+    with store.write() as connection:
+        assert not claims.claim_one(connection, tables.cards, held.key, "two")
+        assert claims.claim_one(connection, tables.cards, dropped.key, "two")
+        claims.renew(connection, "one", [held, dropped])
+    with store.write() as connection:
+        claims.finish(connection, dropped, "one")
+        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "two has it still"
+
+
+def test_a_claim_holds_against_other_workers_of_the_same_process(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        assert claims.claim_one(connection, tables.cards, "R-00000001", "one")
+        assert not claims.claim_one(connection, tables.cards, "R-00000001", "one")
+
+
 def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) -> None:
     with store.write() as connection:
         for number in range(40):
@@ -131,65 +155,6 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
         thread.join()
     assert sorted(taken) == sorted(set(taken))
     assert len(taken) == 40
-
-
-def chain(store: Store, rows: int = 5) -> None:
-    with store.write() as connection:
-        for number in range(rows):
-            append(connection, Event(f"event {number}", "UALICE00", None, {"n": number}), NOON)
-
-
-def test_a_whole_chain_is_whole_and_contains_its_heads(store: Store) -> None:
-    chain(store)
-    with store.read() as connection:
-        found = verify(connection)
-    assert isinstance(found, Verified)
-    assert found.rows == 5
-    chain(store)
-    with store.read() as connection:
-        assert isinstance(verify(connection, found.head), Verified)
-        assert isinstance(verify(connection, "f" * 64), Broken)
-
-
-def test_the_database_refuses_to_change_the_chain(store: Store) -> None:
-    chain(store)
-    for change in ("UPDATE audit SET actor = 'x' WHERE seq = 2", "DELETE FROM audit WHERE seq = 2"):
-        with pytest.raises(SQLAlchemyError, match="only ever added to"), store.write() as connection:
-            connection.execute(text(change))
-
-
-@pytest.mark.parametrize(
-    ("tampering", "first_bad"),
-    [
-        ("UPDATE audit SET actor = 'UEVE0000' WHERE seq = 3", 3),
-        ("UPDATE audit SET detail = '{\"n\":9}' WHERE seq = 1", 1),
-        ("DELETE FROM audit WHERE seq = 2", 2),
-        ("DELETE FROM audit WHERE seq = 5", 5),
-        ("UPDATE audit SET seq = 99 WHERE seq = 4", 4),
-    ],
-)
-def test_tampering_past_the_database_is_found_at_its_row(tmp_path: Path, tampering: str, first_bad: int) -> None:
-    store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
-    chain(store)
-    with store.write() as connection:
-        for trigger in ("update", "delete"):
-            connection.execute(text(f"DROP TRIGGER audit_refuses_{trigger}"))
-        connection.execute(text(tampering.replace(":", r"\:")))
-    with store.read() as connection:
-        found = verify(connection)
-    store.close()
-    assert isinstance(found, Broken)
-    assert found.seq == first_bad
-
-
-def test_writers_at_once_make_one_chain(store: Store) -> None:
-    threads = [threading.Thread(target=chain, args=(store, 10)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with store.read() as connection:
-        assert isinstance(verify(connection), Verified)
 
 
 def test_sqlite_serves_one_process(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from bot.app import Service
 from bot.config import load
 from bot.request.model import Request
-from bot.sandbox.oms_world import PAUSED, Group
+from bot.sandbox.oms_world import PAUSED, PROJECT_ID, Group
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
@@ -54,8 +54,7 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
         asked_at=now,
         expires_at=now + project.expiry,
     )
-    plan = project.plan("media", made.group.source.bucket)
-    assert plan is not None
+    plan = project.plan("media", PROJECT_ID, project.source_path(made.group.source.bucket))
     made = replace(made, plan=plan, **changes)  # type: ignore[arg-type]
     assert plan_now(tools, made) == plan
     said = card_message(made)

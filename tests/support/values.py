@@ -12,7 +12,17 @@ from bot.request.policy import Person, Standing
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TEAM = "T0TEST0001"
 GROUP_ID = "00878453-3402-4a86-9e2a-5d5217cd35b2"
-PLAN = Plan("media", "ap-southeast-3", "0" * 32, "https://oms.example", "secret", "caller", "source", "destination")
+PLAN = Plan(
+    "media",
+    "ap-southeast-3",
+    "0" * 32,
+    "https://oms.example",
+    "https://iam.example",
+    "secret",
+    "caller",
+    "source",
+    "destination",
+)
 POLICY = Policy(("*",), (("UCAROL00",),), self_approval=False)
 HALF = Progress(10_000_000_000, 4_000_000_000, 1000, 400)
 GROUP = TaskGroup(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.request.group import ErrorReason, GroupStatus, Progress, TaskGroup
-from bot.request.model import State
+from bot.request.group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
+from bot.request.model import Pause, State, Verb
 from bot.work.outcome import followed, settled
 from tests.support.values import GROUP, HALF, NOON, request
 
@@ -57,8 +57,8 @@ def test_a_failed_group_says_why_and_where_to_look() -> None:
 def test_an_unanswered_call_is_settled_by_the_group() -> None:
     unknown = request(State.UNKNOWN)
     assert settled(unknown, group(GroupStatus.PAUSED), SOON) is None
-    assert settled(unknown, group(GroupStatus.PAUSING), MINUTE) is None
     for status, state in (
+        (GroupStatus.PAUSING, State.ACCEPTED),  # it was paused before the call: so it ran
         (GroupStatus.PAUSED, State.NOT_STARTED),
         (GroupStatus.EXECUTING, State.ACCEPTED),
         (GroupStatus.COMPLETED, State.DONE),
@@ -68,6 +68,35 @@ def test_an_unanswered_call_is_settled_by_the_group() -> None:
         new = settled(unknown, group(status), MINUTE)
         assert new is not None
         assert new.state is state
+
+
+def test_a_retry_is_measured_by_what_the_group_counts_from_then_on() -> None:
+    retried = request(State.ACCEPTED, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS)
+    failed = replace(group(GroupStatus.MIGRATION_FAILED), error=ErrorReason("TRF.0151", "Invalid AK/SK"))
+    seen = followed(replace(retried, group=failed), failed, SOON)
+    assert seen.state is State.ACCEPTED, "its status may lag"
+    late = followed(seen, failed, MINUTE)
+    assert late.state is State.NOT_STARTED
+    assert late.trouble is not None
+    assert late.trouble.code == "TRF.0151"
+    anew = followed(seen, group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert anew.state is State.ACCEPTED
+    assert (
+        followed(anew, group(GroupStatus.MONITORING, complete_bytes=1, success_objects=0), MINUTE).state is State.MOVING
+    )
+    assert followed(anew, failed, SOON).state is State.FAILED, "it ran, and failed again"
+
+
+def test_a_pause_is_over_when_the_group_is_paused_and_comes_to_nothing_after_a_minute() -> None:
+    pausing = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.MOVING, sent_at=NOON))
+    assert followed(pausing, group(GroupStatus.PAUSING), MINUTE).state is State.PAUSING
+    assert followed(pausing, group(GroupStatus.MONITORING), SOON).state is State.PAUSING
+    assert followed(pausing, group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
+    assert followed(pausing, group(GroupStatus.COMPLETED), SOON).state is State.DONE
+    nothing = followed(pausing, group(GroupStatus.MONITORING), MINUTE)
+    assert nothing.state is State.MOVING
+    assert nothing.pause is not None
+    assert nothing.pause.failure is not None
 
 
 def test_a_done_group_is_done_whatever_it_was() -> None:

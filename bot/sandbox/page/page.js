@@ -1,16 +1,9 @@
-// Lays out what the bot sends, as Slack would, and sends back what people do. Text is only ever set as text.
+// Shows what the desk knows, and sends back what people do. How blocks look is in blocks.js.
 "use strict";
 const $ = (id) => document.getElementById(id);
 const STATUS = ["waiting", "executing", "running", "paused", "creation failed", "failed", "completed", "pausing", "waiting for deletion", "deleted"];
-const FAULTS = ["vault sealed", "OMS forbids", "Slack answers 500", "next start: 429", "next start: 503", "next start: done, answer lost"];
-let names = {}, last = "", dialog = null;
-
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
+let dialog = null, plans = null;
+const drawn = {};
 
 async function send(path, body) {
   const answer = await fetch(`/desk/${path}`, {
@@ -22,125 +15,61 @@ async function send(path, body) {
   return said;
 }
 
-const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
-const EMOJI = {":warning:": "⚠️", ":white_check_mark:": "✅", ":x:": "❌"};
-
-function mrkdwn(text) {
-  // Mentions, dates, links, code, bold; everything else is text.
-  const made = document.createDocumentFragment();
-  const pattern = /<([^<>]+)>|`([^`\n]+)`|\*([^*\n]+)\*|(:[a-z_]+:)/g;
-  let end = 0;
-  for (const found of text.matchAll(pattern)) {
-    made.append(unescape(text.slice(end, found.index)));
-    end = found.index + found[0].length;
-    if (found[1]) made.append(special(found[1]));
-    else if (found[2]) made.append(element("code", "", unescape(found[2])));
-    else if (found[3]) { const bold = element("strong", ""); bold.append(mrkdwn(found[3])); made.append(bold); }
-    else made.append(EMOJI[found[4]] || found[4]);
-  }
-  made.append(unescape(text.slice(end)));
-  return made;
-}
-
-function special(inside) {
-  const [head, label] = inside.split(/\|(.*)/s);
-  if (head.startsWith("!date^")) {
-    const [, seconds, format] = head.split("^");
-    const at = new Date(seconds * 1000);
-    const today = at.toDateString() === new Date().toDateString();
-    const day = today ? "today" : at.toLocaleDateString(undefined, {month: "short", day: "numeric"});
-    const time = at.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit", hour12: false, second: format.includes("time_secs") ? "2-digit" : undefined});
-    return format.replace("{date_short_pretty}", day).replace("{time}", time).replace("{time_secs}", time);
-  }
-  if (head.startsWith("!subteam^")) return element("span", "mention", `@${names[head.slice(9)] || head.slice(9)}`);
-  if (head.startsWith("@")) return element("span", "mention", `@${names[head.slice(1)] || head.slice(1)}`);
-  if (head.startsWith("#")) return element("span", "mention", `#${names[head.slice(1)] || head.slice(1)}`);
-  if (head.startsWith("!")) return element("span", "mention ring", `@${head.slice(1)}`);
-  const link = element("a", "", label || head);
-  link.href = head.startsWith("https://sandbox.slack.com/archives/") ? `#m${head.split("/p").pop()}` : head;
-  return link;
-}
-
-const textOf = (text) => (text.type === "mrkdwn" ? mrkdwn(text.text) : document.createTextNode(text.text));
-
-function blockOf(block, message) {
-  switch (block.type) {
-    case "header": return element("div", "block-header", textOf(block.text));
-    case "divider": return element("hr", "");
-    case "context": return element("div", "block-context", ...block.elements.map(textOf));
-    case "section": {
-      const made = element("div", "block-section", block.text ? textOf(block.text) : null);
-      if (block.fields) made.append(element("div", "fields", ...block.fields.map((field) => element("div", "", textOf(field)))));
-      return made;
-    }
-    case "actions": return element("div", "block-actions", ...block.elements.map((button) => buttonOf(button, message)));
-    default: return element("div", "block-context", `[${block.type}]`);
-  }
-}
-
-function buttonOf(button, message) {
-  const made = element("button", button.style || "", button.text.text);
-  made.setAttribute("aria-label", button.accessibility_label || button.text.text);
-  const press = () => send("press", {person: $("person").value, channel: message.channel, ts: message.ts, action_id: button.action_id});
-  made.onclick = () => (button.confirm ? confirmDialog(button.confirm, press) : press());
-  return made;
-}
+const placeOf = (at, values) => ({at, values, act: (path, body) => send(path, {person: $("person").value, ...at, ...body}), inputs: {}});
 
 function show(box) {
   dialog = box;
   $("layer").replaceChildren(...(box ? [box] : []));
   $("layer").hidden = !box;
-  if (box) (box.querySelector("textarea, input") || box.querySelector("button")).focus();
+  if (box) (box.querySelector("textarea, input, select") || box.querySelector("button")).focus();
 }
 
 function confirmDialog(confirm, yes) {
+  const before = dialog;
   const no = element("button", "", confirm.deny.text), ok = element("button", "primary", confirm.confirm.text);
-  no.onclick = () => show(null);
-  ok.onclick = () => { show(null); yes(); };
+  no.onclick = () => show(before);
+  ok.onclick = () => { show(before); yes(); };
   const box = element("div", "dialog", element("h3", "", confirm.title.text), element("div", "block-section", confirm.text.text), element("div", "row", no, ok));
   box.setAttribute("role", "dialog");
   show(box);
 }
 
-function formDialog({id, view}) {
+function formDialog({id, hash, view, values}) {
   const box = element("form", "dialog", element("h3", "", view.title.text));
+  const place = placeOf({view_id: id}, values);
+  // An update keeps what was typed, as long as the block is the same.
+  place.typed = dialog && dialog.dataset.view === id ? dialog.typed() : {};
+  box.typed = () => Object.fromEntries(Object.entries(place.inputs).map(([block, input]) => [block, input.read()]));
   box.setAttribute("role", "dialog");
-  box.dataset.view = id;
-  box.dataset.shown = JSON.stringify(view);
-  const inputs = {};
-  for (const block of view.blocks) {
-    if (block.type !== "input") { box.append(blockOf(block, {})); continue; }
-    const input = element(block.element.multiline ? "textarea" : "input", "");
-    input.maxLength = block.element.max_length || 3000;
-    input.required = !block.optional;
-    inputs[block.block_id] = input;
-    const label = element("label", "", block.label.text + (block.optional ? " (optional)" : ""), input);
-    box.append(label, element("div", "hint", block.hint ? block.hint.text : ""), element("div", "error"));
-    input.errorBox = box.lastChild;
-  }
-  const no = element("button", "", view.close ? view.close.text : "Close"), ok = element("button", "primary", view.submit ? view.submit.text : "");
+  Object.assign(box.dataset, {view: id, hash});
+  box.append(...view.blocks.map((block) => blockOf(block, place)));
+  const no = element("button", "", view.close ? view.close.text : "Close"), ok = element("button", "primary", view.submit ? view.submit.text : "OK");
   no.type = "button";
   no.onclick = async () => { show(null); await send("close", {view_id: id}); };
   box.append(element("div", "row", no, view.submit ? ok : null));
   box.onsubmit = async (event) => {
     event.preventDefault();
-    const values = Object.fromEntries(Object.entries(inputs).map(([block, input]) => [block, input.value]));
-    const said = await send("submit", {person: $("person").value, view_id: id, values});
-    for (const [block, input] of Object.entries(inputs)) input.errorBox.textContent = (said.errors || {})[block] || "";
-    if (!said.errors && !said.failure) show(null);
+    const said = await send("submit", {person: $("person").value, view_id: id, values: box.typed()});
+    for (const [block, input] of Object.entries(place.inputs)) input.error.textContent = (said.errors || {})[block] || "";
   };
   show(box);
 }
 
-function draw(state) {
-  names = state.names;
-  options($("person"), state.people.map((one) => [one.id, `${one.name} (${one.kind})`]));
-  options($("channel"), state.channels.map((one) => [one.id, `#${one.name}${one.archived ? " (archived)" : one.bot ? "" : " (bot not in)"}`]));
+function drawForms(views) {
+  const open = views[views.length - 1];
+  const shown = dialog && dialog.dataset.view;
+  if (dialog && !shown) return;
+  if (!open) { if (dialog) show(null); return; }
+  if (open.id !== shown || open.hash !== dialog.dataset.hash) formDialog(open);
+}
+
+function drawMessages(state) {
   const shown = [];
   const place = (at, node) => shown.push([at, node]);
   for (const message of state.messages.filter((one) => !one.thread_ts)) {
     const where = message.channel.startsWith("D") ? "direct message to you" : `#${names[message.channel]}`;
-    const body = message.blocks.length ? message.blocks.map((block) => blockOf(block, message)) : [element("div", "block-section", mrkdwn(message.text))];
+    const here = placeOf({channel: message.channel, ts: message.ts}, message.values);
+    const body = message.blocks.length ? message.blocks.map((block) => blockOf(block, here)) : [element("div", "block-section", mrkdwn(message.text))];
     const node = element("article", "message", element("div", "who", "Taskgroup Bot", element("span", "when", where)), ...body);
     node.id = `m${message.ts.replace(".", "")}`;
     const replies = state.messages.filter((one) => one.thread_ts === message.ts && one.channel === message.channel);
@@ -149,31 +78,81 @@ function draw(state) {
   }
   for (const one of state.privates) place(one.at, element("div", "private", mrkdwn(one.text)));
   $("messages").replaceChildren(...shown.sort((a, b) => b[0] - a[0]).map(([, node]) => node));
-  $("groups").replaceChildren(...state.groups.map((group) => {
+}
+
+function drawHome(home) {
+  const here = home && placeOf({view_id: home.id}, home.values);
+  $("home").replaceChildren(...(home ? home.view.blocks.map((block) => blockOf(block, here)) : ["The bot has published nothing here."]));
+}
+
+function drawGroups(groups) {
+  $("groups").replaceChildren(...groups.map((group) => {
     const take = element("button", "", "use");
-    take.onclick = () => { $("text").value = `/resume-taskgroup ${group.group_id} `; $("text").focus(); };
+    take.onclick = () => { tab("messages"); $("text").value = `/resume-taskgroup ${group.group_id} `; $("text").focus(); };
     const share = group.total_size ? Math.floor((100 * group.complete_size) / group.total_size) : 0;
-    return element("tr", "", element("td", "", group.description, " ", take), element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket}`), element("td", "", STATUS[group.status]), element("td", "", `${share} %`));
+    const cdn = group.source_cdn && group.source_cdn.domain ? `, CDN ${group.source_cdn.authentication_type}` : "";
+    const kind = element("small", "", `${group.task_type}${cdn}`);
+    return element("tr", "", element("td", "", group.description, " ", take), element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket} `, kind), element("td", "", STATUS[group.status]), element("td", "", `${share} %`));
   }));
-  $("vault").replaceChildren(...state.vault.map((path) => {
-    const reads = state.calls.filter((call) => call.service === "vault" && call.path.endsWith(`/data/${path}`)).length;
+}
+
+function drawVault({vault, calls}) {
+  $("vault").replaceChildren(...vault.map((path) => {
+    const reads = calls.filter((call) => call.service === "vault" && call.path.endsWith(`/data/${path}`)).length;
     return element("li", "", `secret/${path}: read ${reads} ${reads === 1 ? "time" : "times"}`);
   }));
-  $("calls").replaceChildren(...state.calls.slice().reverse().map((call) => {
+  $("calls").replaceChildren(...calls.slice().reverse().map((call) => {
     const item = element("li", call.status >= 400 || call.status === 0 ? "bad" : "", element("b", "", call.service), ` ${call.method} ${call.path} ${call.status} ${call.note}`);
     item.value = call.number;
     return item;
   }));
-  $("faults").replaceChildren(...FAULTS.map((fault) => {
+}
+
+function drawFaults({switches, planned}) {
+  $("faults").replaceChildren(...Object.entries(switches).map(([name, on]) => {
     const box = element("input", "");
     box.type = "checkbox";
-    box.checked = state.faults.includes(fault);
-    box.onchange = () => send("switch", {fault, on: box.checked});
-    return element("label", "", box, ` ${fault}`);
+    box.checked = on;
+    box.onchange = () => send("switch", {switch: name, on: box.checked});
+    return element("label", "", box, ` ${name}`);
   }));
-  const open = state.views[state.views.length - 1];
-  const stands = dialog && dialog.dataset.view;
-  if (open && (!dialog || (stands === open.id && dialog.dataset.shown !== JSON.stringify(open.view)))) formDialog(open);
+  for (const row of $("plans").children) row.querySelector("select").value = planned[row.dataset.verb];
+}
+
+async function drawPlans() {
+  plans = await (await fetch("/desk/plans")).json();
+  $("plans").replaceChildren(...Object.entries(plans.verbs).map(([verb, words]) => {
+    const select = element("select", "", new Option("nothing special", ""));
+    for (const [heading, pairs] of Object.entries(plans.choices)) {
+      const group = element("optgroup", "", ...pairs.map(([value, text]) => new Option(text, value)));
+      group.label = heading;
+      select.append(group);
+    }
+    select.onchange = () => send("plan", {verb, what: select.value});
+    const row = element("label", "", `the next ${words} meets `, select);
+    row.dataset.verb = verb;
+    return row;
+  }));
+}
+
+function ifChanged(name, value, draw) {
+  // What did not change stays as it is: an open select would close under the hand otherwise.
+  const text = JSON.stringify(value);
+  if (drawn[name] === text) return;
+  drawn[name] = text;
+  draw(value);
+}
+
+function draw(state) {
+  ifChanged("names", state.names, (value) => { names = value; });
+  options($("person"), state.people.map((one) => [one.id, `${one.name} (${one.kind})`]));
+  options($("channel"), state.channels.map((one) => [one.id, `#${one.name}${one.archived ? " (archived)" : one.bot ? "" : " (bot not in)"}`]));
+  ifChanged("messages", {messages: state.messages, privates: state.privates}, drawMessages);
+  ifChanged("home", state.home, drawHome);
+  ifChanged("groups", state.groups, drawGroups);
+  ifChanged("vault", {vault: state.vault, calls: state.calls}, drawVault);
+  ifChanged("faults", {switches: state.switches, planned: state.planned}, drawFaults);
+  drawForms(state.views);
 }
 
 function options(select, pairs) {
@@ -185,14 +164,25 @@ function options(select, pairs) {
 
 async function refresh() {
   const answer = await fetch(`/desk/state?person=${encodeURIComponent($("person").value || "U0ALICE001")}`);
-  const text = await answer.text();
-  if (text !== last) { last = text; draw(JSON.parse(text)); }
+  draw(await answer.json());
 }
 
-$("person").onchange = () => { show(null); refresh(); };
+function tab(name) {
+  for (const each of ["messages", "home"]) {
+    $(each).hidden = each !== name;
+    $(`tab-${each}`).setAttribute("aria-selected", each === name);
+  }
+  $("typing").hidden = name !== "messages";
+}
+
+$("person").onchange = () => { show(null); tab("messages"); refresh(); };
+$("tab-messages").onclick = () => tab("messages");
+$("tab-home").onclick = () => { tab("home"); send("home", {person: $("person").value}); };
 $("typing").onsubmit = async (event) => {
   event.preventDefault();
+  await ready;
   await send("type", {person: $("person").value, channel: $("channel").value, text: $("text").value});
 };
 const again = () => refresh().catch(() => { $("failure").textContent = "The sandbox has ended."; }).finally(() => setTimeout(again, 400));
-again();
+const ready = drawPlans().then(refresh);
+ready.finally(again);

@@ -1,7 +1,7 @@
-# Two identities, the standing one: the bot's own access key, and nothing else.
-path "secret/data/oms/media/caller" {
+# Two identities, the standing one: the bot's own access key in each project, and nothing else.
+path "secret/data/oms/+/caller" {
   capabilities = ["read"]
 }
-path "secret/metadata/oms/media/caller" {
+path "secret/metadata/oms/+/caller" {
   capabilities = ["read"]
 }

@@ -71,31 +71,42 @@ class SlackStandIn:
         return f"{self.server.url}/answer/{self.workspace.new_answer_url(person, channel)}"
 
     async def deliver(self, kind: str, payload: Json, person: str, channel: str) -> Ack:
-        """Sends a payload to one connection and waits for its ack.
+        """Sends a payload to one connection and waits for its ack; the person sees when none comes.
 
         Arguments:
             kind: the envelope's type: "slash_commands" or "interactive".
         """
+        ack = await self._send(kind, payload)
+        if ack.failure is not None:
+            text = f"Slack: the app did not answer ({ack.failure})."
+            self.workspace.privates.append(Private(person, channel, text, self.workspace.now()))
+        return ack
+
+    async def deliver_event(self, payload: Json) -> Ack:
+        """Sends an event to one connection and waits for its ack; when none comes, nobody sees it."""
+        return await self._send("events_api", payload)
+
+    async def _send(self, kind: str, payload: Json) -> Ack:
         open_sockets = [one for one in self._sockets if not one.closed]
         if not open_sockets:
-            return self._failed(person, channel, "dispatch_failed")
+            return Ack(None, "dispatch_failed")
         socket = open_sockets[next(self._turn) % len(open_sockets)]
         envelope_id = secrets.token_hex(16)
         waiting: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
         self._waiting[envelope_id] = waiting
-        envelope = {"envelope_id": envelope_id, "type": kind, "payload": payload, "accepts_response_payload": True}
+        envelope = {
+            "envelope_id": envelope_id,
+            "type": kind,
+            "payload": payload,
+            "accepts_response_payload": kind != "events_api",
+        }
         await socket.send_str(json.dumps(envelope))
         try:
             return Ack(await asyncio.wait_for(waiting, ACK_SECONDS))
         except TimeoutError:
-            return self._failed(person, channel, "operation_timeout")
+            return Ack(None, "operation_timeout")
         finally:
             self._waiting.pop(envelope_id, None)
-
-    def _failed(self, person: str, channel: str, why: str) -> Ack:
-        text = f"Slack: the app did not answer ({why})."
-        self.workspace.privates.append(Private(person, channel, text, self.workspace.now()))
-        return Ack(None, why)
 
     async def drop_connections(self) -> None:
         """Cuts every socket, without a word."""

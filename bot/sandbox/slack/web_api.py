@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
-from bot.sandbox.slack.world import ApiError, Json, OpenView, Workspace
+from bot.sandbox.slack.world import ApiError, Json, OpenView, Workspace, with_block_ids
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 
@@ -51,6 +51,7 @@ class WebApi:
             "chat.deleteScheduledMessage": ("chat:write", self._delete_scheduled),
             "views.open": (None, self._views_open),
             "views.update": (None, self._views_update),
+            "views.publish": (None, self._views_publish),
         }
 
     def call(self, method: str, token: str | None, arguments: Json) -> Json:
@@ -147,7 +148,7 @@ class WebApi:
         problems = problems_of_blocks(blocks)
         if problems:
             raise ApiError("invalid_blocks", problems)
-        return text, blocks
+        return text, with_block_ids({"blocks": blocks})["blocks"]
 
     def _permalink(self, arguments: Json) -> Json:
         channel, ts = str(arguments.get("channel")), str(arguments.get("message_ts"))
@@ -170,29 +171,50 @@ class WebApi:
         return {}
 
     def _views_open(self, arguments: Json) -> Json:
+        self._limit("views.open", 100, 100 / 60)
         view = _parsed(arguments.get("view"))
-        problems = problems_of_view(view)
         trigger_id = str(arguments.get("trigger_id") or "")
         self.workspace.use_trigger(trigger_id)
-        if "view_too_large" in problems:
-            raise ApiError("view_too_large")
-        if problems:
-            raise ApiError("invalid_arguments", problems)
-        view_id = f"V{len(self.workspace.views) + 1:08d}{trigger_id[-6:].upper()}"
-        opened = OpenView(view_id, self.workspace.presser_of(trigger_id), view)
-        self.workspace.views[view_id] = opened
-        return {"view": view | {"id": view_id, "team_id": w.TEAM_ID, "app_id": w.APP_ID}}
+        _check_view(view, "modal")
+        return {"view": self.workspace.open_view(self.workspace.presser_of(trigger_id), view).as_json()}
 
     def _views_update(self, arguments: Json) -> Json:
-        opened = self.workspace.views.get(str(arguments.get("view_id")))
-        if opened is None:
-            raise ApiError("not_found")
+        self._limit("views.update", 100, 100 / 60)
         view = _parsed(arguments.get("view"))
-        problems = problems_of_view(view)
-        if problems:
-            raise ApiError("invalid_arguments", problems)
-        opened.view = view
-        return {"view": view | {"id": opened.id, "team_id": w.TEAM_ID, "app_id": w.APP_ID}}
+        opened = self.workspace.view(str(arguments.get("view_id") or ""))
+        _check_view(view, opened.view["type"])
+        _check_hash(arguments, opened)
+        self.workspace.change_view(opened, view)
+        return {"view": opened.as_json()}
+
+    def _views_publish(self, arguments: Json) -> Json:
+        self._limit("views.publish", 100, 100 / 60)
+        view, person = _parsed(arguments.get("view")), str(arguments.get("user_id") or "")
+        if person not in self.workspace.users:
+            raise ApiError("invalid_arguments", ["user_id is unknown"])
+        _check_view(view, "home")
+        home = self.workspace.homes.get(person)
+        if home is None:
+            return {"view": self.workspace.publish_home(person, view).as_json()}
+        _check_hash(arguments, home)
+        self.workspace.change_view(home, view)
+        return {"view": home.as_json()}
+
+
+def _check_view(view: Any, kind: str) -> None:
+    problems = problems_of_view(view)
+    if "view_too_large" in problems:
+        raise ApiError("view_too_large")
+    if not problems and view["type"] != kind:
+        problems = [f"/type must be {kind} here"]
+    if problems:
+        raise ApiError("invalid_arguments", problems)
+
+
+def _check_hash(arguments: Json, opened: OpenView) -> None:
+    """Who names a hash changes what they have seen, and nothing newer."""
+    if arguments.get("hash") not in (None, opened.hash):
+        raise ApiError("hash_conflict")
 
 
 def _parsed(value: Any) -> Any:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.sandbox.slack.elements import state_values
+
 TEAM_ID, APP_ID = "T0SANDBOX1", "A0SANDBOX1"
 BOT_USER_ID, BOT_ID = "U0TASKBOT1", "B0TASKBOT1"
 BOT_TOKEN, APP_TOKEN = "xoxb-sandbox-bot-token", "xapp-1-A0SANDBOX1-sandbox-app-token"
@@ -57,6 +59,8 @@ class Posted:
     blocks: list[Json]
     thread_ts: str | None
     edits: int = 0
+    # What people chose in its selects, each for themselves alone.
+    choices: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -71,9 +75,26 @@ class Private:
 
 @dataclass
 class OpenView:
+    """A form that stands open before a person, or their App Home. The hash changes with each update."""
+
     id: str
     person: str
     view: Json
+    hash: str
+    choices: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def as_json(self) -> Json:
+        """As answers and payloads carry it."""
+        return self.view | {
+            "id": self.id,
+            "team_id": TEAM_ID,
+            "app_id": APP_ID,
+            "bot_id": BOT_ID,
+            "hash": self.hash,
+            "root_view_id": self.id,
+            "previous_view_id": None,
+            "state": {"values": state_values(self.view["blocks"], self.choices)},
+        }
 
 
 @dataclass
@@ -103,6 +124,7 @@ class Workspace:
     messages: list[Posted] = field(default_factory=list)
     privates: list[Private] = field(default_factory=list)
     views: dict[str, OpenView] = field(default_factory=dict)
+    homes: dict[str, OpenView] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _triggers: dict[str, _Trigger] = field(default_factory=dict)
     _answers: dict[str, _AnswerUrl] = field(default_factory=dict)
@@ -130,6 +152,35 @@ class Workspace:
     def presser_of(self, trigger_id: str) -> str:
         """Whose trigger it is."""
         return self._triggers[trigger_id].person
+
+    def open_view(self, person: str, view: Json) -> OpenView:
+        """A form opens before a person."""
+        opened = OpenView(f"V{secrets.token_hex(6).upper()}", person, with_block_ids(view), self._new_hash())
+        self.views[opened.id] = opened
+        return opened
+
+    def publish_home(self, person: str, view: Json) -> OpenView:
+        """The App Home of a person is there for the first time."""
+        home = OpenView(f"V{secrets.token_hex(6).upper()}", person, with_block_ids(view), self._new_hash())
+        self.homes[person] = home
+        return home
+
+    def change_view(self, opened: OpenView, view: Json) -> None:
+        """Other content in the same place; what was chosen stays where the same element is still there."""
+        opened.view, opened.hash = with_block_ids(view), self._new_hash()
+
+    def view(self, view_id: str) -> OpenView:
+        """
+        Raises:
+            ApiError: neither a form nor an App Home has this id.
+        """
+        for opened in (*self.views.values(), *self.homes.values()):
+            if opened.id == view_id:
+                return opened
+        raise ApiError("not_found")
+
+    def _new_hash(self) -> str:
+        return f"{int(self.now().timestamp())}.{secrets.token_hex(4)}"
 
     def new_answer_url(self, person: str, channel: str) -> str:
         key = secrets.token_hex(12)
@@ -200,6 +251,11 @@ class Workspace:
         with self.lock:
             direct = [one.text for one in self.messages if one.channel == f"D{person[1:]}"]
             return [one.text for one in self.privates if one.person == person] + direct
+
+
+def with_block_ids(said: Json) -> Json:
+    """What has blocks, each block with an id: Slack makes up those that are left out."""
+    return said | {"blocks": [{"block_id": secrets.token_urlsafe(4)} | block for block in said["blocks"]]}
 
 
 def _user(user_id: str, name: str, **more: object) -> Json:

@@ -84,6 +84,15 @@ def upgrade() -> None:
         sa.Column("made_at", UtcDateTime, nullable=False),
         *due_columns(),
     )
+    op.create_table(
+        "rests",
+        sa.Column("path", sa.Text, primary_key=True),
+        sa.Column("version", sa.Integer),
+        sa.Column("code", sa.String(64), nullable=False),
+        sa.Column("refusals", sa.Integer, nullable=False),
+        sa.Column("refused_at", UtcDateTime, nullable=False),
+        sa.Column("is_awake", sa.Boolean, nullable=False),
+    )
     for table in ("inbox", "requests", "cards", "notices"):
         op.create_index(f"{table}_due", table, ["due_at"])
     _create_audit()

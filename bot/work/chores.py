@@ -1,0 +1,81 @@
+"""What the bot does by itself once a day: tells the newest hash of the audit where it cannot be taken back, tidies up.
+
+A chore and the time when it is due again are one transaction: of several replicas one does it, once.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from bot.store import audit, chores, outbox
+from bot.store.audit import ANCHORED, BOT, Anchor, Event
+from bot.store.chores import Chore
+from bot.store.claims import Claim
+from bot.store.outbox import Notice, Way
+from bot.work.loop import Kept, Result
+from bot.work.tools import Tools
+
+log = logging.getLogger(__name__)
+
+# Slack sends nothing a second time after an hour, so the key of a message is of no more use. People ask "what did I
+# type?" for some weeks; after that what came of it is in the requests and in the audit, and a second place that keeps
+# what people typed is one too many.
+KEEP_FINISHED_FOR = timedelta(days=30)
+NOTHING_YET = Anchor(datetime.min.replace(tzinfo=UTC), 0)
+
+
+def work(tools: Tools, claim: Claim) -> Result:
+    """One chore that is due."""
+    match Chore(str(claim.key)):
+        case Chore.ANCHOR:
+            _anchor(tools, tools.now())
+        case Chore.TIDY:
+            _tidy(tools, tools.now())
+    return Kept()
+
+
+def _anchor(tools: Tools, now: datetime) -> None:
+    """Tells each project's channel the newest hash, if there was activity since the last time, once a day at most."""
+    with tools.store.read() as connection:
+        head = audit.newest(connection)
+        if head is None:
+            raise LookupError("the row of audit_head was removed")
+        last = audit.last_anchor(connection) or NOTHING_YET
+        projects = tools.projects if last.at.date() < now.astimezone(UTC).date() else {}
+        news = {name: audit.count_of_project(connection, name, last.rows, head.seq) for name in projects}
+    told = {name: rows for name, rows in news.items() if rows > 0}
+    with tools.store.write() as connection:
+        if not chores.take(connection, Chore.ANCHOR, now, _next_midnight(now)):
+            return
+        for name, rows in told.items():
+            text = anchor_text(name, rows, head)
+            outbox.add_notice(connection, Notice(Way.CHANNEL, tools.projects[name].channel, text), now)
+        if told:
+            events = [
+                Event(ANCHORED, BOT, None, {"project": name, "rows": head.seq, "head": head.hash}) for name in told
+            ]
+            audit.append_all(connection, events, now)
+    log.info("audit: %d rows, newest hash %s", head.seq, head.hash)
+
+
+def anchor_text(project: str, rows: int, head: audit.Head) -> str:
+    """What the channel is told of the audit."""
+    new = "1 new row" if rows == 1 else f"{rows:,} new rows"
+    return (
+        f"Audit of {project}: {new}, {head.seq:,} in the whole chain. Check with the newest hash, at any time, that "
+        f"none was changed or removed: `taskgroup-bot audit verify --head {head.hash}`"
+    )
+
+
+def _tidy(tools: Tools, now: datetime) -> None:
+    with tools.store.write() as connection:
+        if not chores.take(connection, Chore.TIDY, now, _next_midnight(now)):
+            return
+        removed = chores.remove_finished(connection, now - KEEP_FINISHED_FOR)
+    log.info("removed %d messages and notices that were done with for %d days", removed, KEEP_FINISHED_FOR.days)
+
+
+def _next_midnight(now: datetime) -> datetime:
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today + timedelta(days=1)

@@ -1,0 +1,45 @@
+"""Reads what `vault.caller` names: an access key, a user name and password, or a ready token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bot.oms.auth import AccessKey, Credential, PasswordUser, ReadyToken
+from bot.redaction import Secret
+from bot.vault import Vault
+from bot.vault_faults import FaultKind, VaultFault
+
+
+def read_credential(vault: Vault, mount: str, path: str) -> tuple[int | None, Credential]:
+    """The version and the identity.
+
+    Raises:
+        VaultFault: it cannot be read, or is none.
+    """
+    secret = vault.read(mount, path)
+    found = credential_in(secret.values)
+    if found is None:
+        raise VaultFault(
+            FaultKind.MISSING,
+            f"{mount}/{path}",
+            f"{mount}/{path} in Vault holds no identity: neither ak and sk, nor username, password and domain, nor "
+            "token.",
+            "Write the bot's own identity at Huawei Cloud there.",
+        )
+    return secret.version, found
+
+
+def credential_in(values: Mapping[str, Secret]) -> Credential | None:
+    """The identity that these values make; None where one of them is missing or empty."""
+
+    def has(*names: str) -> bool:
+        return all(values.get(name) for name in names)
+
+    if has("ak", "sk"):
+        return AccessKey(values["ak"], values["sk"], values.get("security_token") or None)
+    if has("username", "password", "domain"):
+        # The name and the account are no secrets, and are needed in plain for the login.
+        return PasswordUser(values["username"].reveal(), values["password"], values["domain"].reveal())
+    if has("token"):
+        return ReadyToken(values["token"])
+    return None

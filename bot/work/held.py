@@ -1,0 +1,41 @@
+"""The claims that this process is working on just now: these are renewed, and any other runs out by itself.
+
+A claim that nobody works on any more, for whatever reason, is so never kept alive.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bot.store.claims import Claim
+
+
+class Held:
+    """What is in hand. Threads share it."""
+
+    def __init__(self) -> None:
+        self._claims: set[Claim] = set()
+        self._lock = threading.Lock()
+
+    def take(self, claim: Claim) -> None:
+        with self._lock:
+            self._claims.add(claim)
+
+    def let_go(self, claim: Claim) -> None:
+        with self._lock:
+            self._claims.discard(claim)
+
+    @contextmanager
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Holds a claim while the block runs."""
+        self.take(claim)
+        try:
+            yield
+        finally:
+            self.let_go(claim)
+
+    def all(self) -> list[Claim]:
+        with self._lock:
+            return list(self._claims)

@@ -1,0 +1,95 @@
+"""Reads the keys of source and destination, in the only place where they are read, and makes the body of the call.
+
+When that may be is left to `release`. What is read here is dropped with what is returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.oms.needs import DESTINATION_NEEDS, SECURITY_TOKEN, Field, Needs, fields_to_send, missing_keys, source_needs
+from bot.oms.taskgroup import retry_body, start_body
+from bot.redaction import Secret
+from bot.request.group import Scope
+from bot.request.model import Request, Trouble, Verb
+from bot.store.audit import BOT, Event, append
+from bot.vault import KvSecret, ReleaseSession
+from bot.work.tools import Tools
+from bot.work.trouble import NOTHING_STARTED, Then
+
+
+@dataclass(frozen=True)
+class CallBody:
+    """The body of the PUT, the keys that it holds, and the versions of the secrets that it was made of."""
+
+    content: Secret
+    keys: tuple[Secret, ...]
+    versions: dict[str, str | int | bool | list[str] | None]
+
+
+class KeysUnfit(Exception):
+    """The keys that are there cannot work: the trouble says why, and holds nothing of them."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.meaning)
+        self.trouble = trouble
+
+
+def read_body(tools: Tools, request: Request) -> CallBody:
+    """Logs in anew, reads the keys, gives the login back.
+
+    Raises:
+        VaultFault, KeysUnfit: nothing can be sent.
+    """
+    plan = request.plan
+    session = tools.vault.open_release()
+    given_back = False
+    try:
+        detail = {"accessor": session.accessor, "token": session.kind.value}
+        with tools.store.write() as connection:
+            append(connection, Event("vault opened", BOT, request.id, detail), tools.now())
+        secrets = _read(session, plan.vault_mount, [path for path in (plan.source_path, plan.destination_path) if path])
+    finally:
+        given_back = session.close()
+    fields: dict[Field, Secret] = {}
+    if plan.source_path is not None:
+        where = f"{plan.vault_mount}/{plan.source_path}"
+        fields |= _chosen(secrets[plan.source_path], source_needs(request.group), where)
+    where = f"{plan.vault_mount}/{plan.destination_path}"
+    fields |= _chosen(secrets[plan.destination_path], DESTINATION_NEEDS, where)
+    versions = {f"{plan.vault_mount}/{path}": secret.version for path, secret in secrets.items()}
+    return CallBody(_body(request, fields), tuple(fields.values()), {**versions, "token given back": given_back})
+
+
+def _read(session: ReleaseSession, mount: str, paths: Sequence[str]) -> dict[str, KvSecret]:
+    return {path: session.read(mount, path) for path in dict.fromkeys(paths)}
+
+
+def _chosen(secret: KvSecret, needs: Needs, where: str) -> dict[Field, Secret]:
+    present = [name for name, value in secret.values.items() if value]
+    fields = fields_to_send(needs, present)
+    if fields is None:
+        missing = missing_keys(needs, present)
+        raise _unfit(f"`{where}` in Vault has no key {missing}.", "Write it there.")
+    if secret.values.get(SECURITY_TOKEN):
+        raise _unfit(
+            f"`{where}` holds a temporary access key, and OMS takes no security token for source and destination.",
+            "Write a permanent access key there.",
+        )
+    return {field: secret.values[field.key] for field in fields}
+
+
+def _body(request: Request, fields: dict[Field, Secret]) -> Secret:
+    try:
+        if request.verb is Verb.RETRY:
+            return Secret(retry_body(fields, request.scope or Scope.ALL_OBJECTS).decode())
+        return Secret(start_body(fields).decode())
+    except ValueError as error:
+        raise _unfit(f"A key in Vault cannot be right: {error}.", "Correct it in Vault.") from None
+
+
+def _unfit(meaning: str, remedy: str) -> KeysUnfit:
+    return KeysUnfit(
+        Trouble("Vault", "", "", f"{meaning} {NOTHING_STARTED}", f"{remedy} {Then.RETRY}", side="the bot's Vault")
+    )

@@ -1,0 +1,177 @@
+"""What people do reaches the app as Slack sends it: through the real Socket Mode client, payloads whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bot.sandbox.journal import Journal
+from bot.sandbox.slack import world as w
+from bot.sandbox.slack.acting import Acting
+from bot.sandbox.slack.server import SlackStandIn
+from bot.sandbox.slack.world import demo_workspace
+from tests.sandbox.app import BUTTON, CARD, FORM, HOME, App, option, text
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), Journal())
+    stand_in.server.start()
+    yield stand_in
+    stand_in.server.stop()
+
+
+@pytest.fixture
+def app(slack: SlackStandIn) -> Iterator[App]:
+    listening = App(slack)
+    yield listening
+    listening.close()
+
+
+@pytest.fixture
+def people(slack: SlackStandIn) -> Acting:
+    return Acting(slack)
+
+
+def the_card(slack: SlackStandIn, app: App) -> w.Posted:
+    ts = app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=CARD)["ts"]
+    return slack.workspace.message(w.MIGRATIONS, str(ts))
+
+
+def open_form(slack: SlackStandIn, app: App, person: str = w.ALICE) -> w.OpenView:
+    view = app.web.views_open(trigger_id=slack.workspace.new_trigger(person), view=FORM)["view"]
+    return slack.workspace.views[view["id"]]
+
+
+def test_a_choice_in_a_message_is_told_with_its_option(slack: SlackStandIn, app: App, people: Acting) -> None:
+    card = the_card(slack, app)
+    assert people.choose(w.CAROL, card, "scope", "failed").failure is None
+    [action] = app.last["actions"]
+    assert (action["type"], action["action_id"], action["block_id"]) == ("radio_buttons", "scope", "decide")
+    assert action["selected_option"] == option("failed")
+    assert app.last["state"]["values"]["decide"] == {
+        "scope": {"type": "radio_buttons", "selected_option": option("failed")},
+        "group": {"type": "static_select", "selected_option": option("g1")},
+    }
+
+
+def test_a_button_carries_what_this_person_chose_beside_it(slack: SlackStandIn, app: App, people: Acting) -> None:
+    card = the_card(slack, app)
+    people.choose(w.CAROL, card, "group", "g2")
+    people.press(w.CAROL, card, "approve")
+    chosen = app.last["state"]["values"]["decide"]
+    assert (chosen["group"]["selected_option"], chosen["scope"]["selected_option"]) == (option("g2"), None)
+    assert (app.last["actions"][0]["value"], app.last["container"]["type"]) == ("R-1", "message")
+    people.press(w.DAVE, card, "approve")
+    assert app.last["state"]["values"]["decide"]["group"]["selected_option"] == option("g1"), "each for themselves"
+
+
+def test_a_choice_is_forgotten_when_the_element_is_gone(slack: SlackStandIn, app: App, people: Acting) -> None:
+    card = the_card(slack, app)
+    people.choose(w.CAROL, card, "scope", "failed")
+    fresh = [CARD[0] | {"block_id": "again"}]
+    app.web.chat_update(channel=w.MIGRATIONS, ts=card.ts, text="card", blocks=fresh)
+    people.press(w.CAROL, card, "approve")
+    assert app.last["state"]["values"]["again"]["scope"]["selected_option"] is None
+
+
+def test_nobody_can_choose_or_press_what_is_not_there(slack: SlackStandIn, app: App, people: Acting) -> None:
+    card = the_card(slack, app)
+    doing: list[Callable[[], object]] = [
+        lambda: people.choose(w.CAROL, card, "scope", "another"),
+        lambda: people.choose(w.CAROL, card, "nothing", "all"),
+        lambda: people.choose(w.CAROL, card, "approve", "all"),
+        lambda: people.press(w.CAROL, card, "nothing"),
+        lambda: people.submit(w.ALICE, open_form(slack, app).id, {"nothing": "x"}),
+        lambda: people.submit(w.ALICE, open_form(slack, app).id, {"scope": "another"}),
+    ]
+    for act in doing:
+        with pytest.raises(LookupError):
+            act()
+    assert app.requests == []
+
+
+def test_a_form_is_sent_in_with_every_input(slack: SlackStandIn, app: App, people: Acting) -> None:
+    form = open_form(slack, app)
+    people.submit(w.ALICE, form.id, {"scope": "failed"})
+    view = app.last["view"]
+    assert (view["id"], view["hash"], view["private_metadata"]) == (form.id, form.hash, "m")
+    assert view["state"]["values"] == {
+        "which": {"group": {"type": "static_select", "selected_option": option("g1")}},
+        "scope": {"scope": {"type": "radio_buttons", "selected_option": option("failed")}},
+        "reason": {"text": {"type": "plain_text_input", "value": None}},
+    }
+    assert people.form_of(w.ALICE) is None
+
+
+def test_an_input_tells_a_choice_only_where_it_is_asked_to(slack: SlackStandIn, app: App, people: Acting) -> None:
+    form = open_form(slack, app)
+    people.choose(w.ALICE, form, "scope", "all")
+    assert app.requests == []
+    people.choose(w.ALICE, form, "group", "g2")
+    assert (app.last["container"], "message" in app.last) == ({"type": "view", "view_id": form.id}, False)
+    chosen = app.last["view"]["state"]["values"]
+    assert (chosen["which"]["group"]["selected_option"], chosen["scope"]["scope"]["selected_option"]) == (
+        option("g2"),
+        option("all"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "title"),
+    [
+        ({"response_action": "errors", "errors": {"reason": "no"}}, "Form"),
+        ({"response_action": "update", "view": FORM | {"title": text("Next")}}, "Next"),
+    ],
+)
+def test_a_form_stays_open_when_the_app_says_so(
+    slack: SlackStandIn, app: App, people: Acting, answer: dict[str, Any], title: str
+) -> None:
+    form = open_form(slack, app)
+    app.answer = answer
+    people.submit(w.ALICE, form.id, {})
+    assert people.form_of(w.ALICE) == form.id
+    assert form.view["title"]["text"] == title
+
+
+def test_an_update_that_is_no_view_is_shown_as_a_failure(slack: SlackStandIn, app: App, people: Acting) -> None:
+    app.answer = {"response_action": "update", "view": {"type": "modal", "blocks": []}}
+    assert people.submit(w.ALICE, open_form(slack, app).id, {}).failure == "the view is not valid"
+
+
+def test_opening_app_home_is_an_event_and_its_buttons_work(slack: SlackStandIn, app: App, people: Acting) -> None:
+    assert people.open_home(w.ALICE).failure is None
+    assert (app.requests[-1].type, app.requests[-1].accepts_response_payload) == ("events_api", False)
+    event = app.last["event"]
+    assert (app.last["type"], event["type"], event["tab"], event["user"]) == (
+        "event_callback",
+        "app_home_opened",
+        "home",
+        w.ALICE,
+    )
+    assert "view" not in event
+    app.web.views_publish(user_id=w.ALICE, view=HOME)
+    home = people.home_of(w.ALICE)
+    assert home is not None
+    people.press(w.ALICE, home, "approve")
+    assert (app.last["view"]["type"], app.last["actions"][0]["action_id"]) == ("home", "approve")
+    people.choose(w.ALICE, home, "scope", "all")
+    people.open_home(w.ALICE)
+    assert app.last["event"]["view"]["id"] == home.id
+    assert people.form_of(w.ALICE) is None, "App Home is no form"
+
+
+def test_without_an_app_an_event_goes_unseen(slack: SlackStandIn, people: Acting) -> None:
+    assert people.open_home(w.ALICE).failure == "dispatch_failed"
+    assert slack.workspace.told(w.ALICE) == []
+
+
+def test_blocks_without_an_id_are_given_one(slack: SlackStandIn, app: App) -> None:
+    blocks: list[dict[str, Any]] = [{"type": "actions", "elements": [BUTTON]}, {"type": "divider"}]
+    ts = app.web.chat_postMessage(channel=w.MIGRATIONS, text="x", blocks=blocks)["ts"]
+    ids = {block["block_id"] for block in slack.workspace.message(w.MIGRATIONS, str(ts)).blocks}
+    assert len(ids) == 2
+    assert all(ids)

@@ -1,0 +1,459 @@
+"""Whatever is done to the chain, past the database's own refusals, is found at its row, also while a bot writes."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from importlib import resources
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, create_engine, text, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.store import audit, requests, tables
+from bot.store.audit import BEGINNING, Broken, Event, Head, Link, Verified, append, append_all, link_hash, links, verify
+from bot.store.engine import Store, open_store
+from tests.support.values import NOON, request
+
+ROWS = 5
+COLUMNS = ("seq", "at", "request_id", "actor", "event", "detail", "previous", "hash")
+
+
+def chain(store: Store, rows: int = ROWS) -> None:
+    with store.write() as connection:
+        for number in range(rows):
+            append(connection, Event(f"event {number}", "UALICE00", f"R-{number:08d}", {"n": number}), NOON)
+
+
+def verified(store: Store, noted: str | None = None) -> Verified | Broken:
+    with store.read() as connection:
+        return verify(connection, noted)
+
+
+def whole(store: Store) -> Verified:
+    found = verified(store)
+    assert isinstance(found, Verified), found
+    return found
+
+
+def first_bad(store: Store) -> int | None:
+    found = verified(store)
+    assert isinstance(found, Broken), found
+    assert found.seq is not None
+    assert f"row {found.seq} " in found.problem
+    return found.seq
+
+
+def drop_triggers(store: Store) -> None:
+    with store.write() as connection:
+        if store.is_sqlite:
+            for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars():
+                connection.execute(text(f"DROP TRIGGER {name}"))
+        else:
+            for table in ("audit", "audit_head"):
+                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
+
+
+@pytest.fixture
+def owned(store: Store) -> Store:
+    """A chain in the hands of somebody who owns the database: no trigger is in the way."""
+    chain(store)
+    drop_triggers(store)
+    return store
+
+
+def tamper(store: Store, *statements: str) -> None:
+    with store.write() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def rewrite(store: Store, change: Callable[[Link], tuple[Any, ...]]) -> None:
+    """Writes the whole chain anew with every hash right, as somebody would who knows how."""
+    with store.write() as connection:
+        digest = BEGINNING
+        for link in list(links(connection)):
+            seq, at, request_id, actor, event, detail = change(link)
+            previous, digest = digest, link_hash(seq, at, request_id, actor, event, detail, digest)
+            connection.execute(
+                update(tables.audit)
+                .where(tables.audit.c.seq == seq)
+                .values(actor=actor, detail=detail, previous=previous, hash=digest)
+            )
+        connection.execute(update(tables.audit_head).values(hash=digest))
+
+
+# A whole chain
+
+
+def test_an_empty_chain_is_whole(store: Store) -> None:
+    assert whole(store) == Verified(Head(0, BEGINNING))
+    assert verified(store, BEGINNING) == Verified(Head(0, BEGINNING), 0)
+
+
+def test_a_whole_chain_tells_at_which_row_a_noted_hash_is(store: Store) -> None:
+    chain(store)
+    noted = whole(store).head
+    assert noted.seq == ROWS
+    chain(store)
+    assert verified(store, noted.hash) == Verified(whole(store).head, ROWS)
+    assert verified(store, BEGINNING) == Verified(whole(store).head, 0)
+
+
+def test_writers_at_once_make_one_chain(store: Store) -> None:
+    threads = [threading.Thread(target=chain, args=(store, 10)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert whole(store).head.seq == 40
+
+
+def test_a_chain_that_grows_meanwhile_is_verified_as_of_one_moment(store: Store) -> None:
+    chain(store)
+    with store.read() as connection:
+        before = verify(connection)
+        chain(store)
+        assert verify(connection) == before
+    assert whole(store).head.seq == 2 * ROWS
+
+
+def test_a_chain_is_whole_at_every_moment_while_a_bot_writes(store: Store) -> None:
+    chain(store, 50)
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            chain(store, 1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        seen = [whole(store).head.seq for _ in range(40)]
+    finally:
+        stop.set()
+        writer.join()
+    assert seen == sorted(seen)
+    assert seen[0] < seen[-1], "nothing was written meanwhile"
+
+
+def test_half_a_surrogate_pair_does_not_keep_an_event_from_being_told(store: Store) -> None:
+    with store.write() as connection:
+        append(connection, Event("asked", "UALICE00", None, {"reason": "caf\u00e9 \ud83d"}), NOON)
+    with store.read() as connection:
+        assert [link.detail for link in links(connection)] == ['{"reason":"caf\u00e9 ?"}']
+    assert whole(store).head.seq == 1
+
+
+# What the database refuses
+
+
+REFUSED = (
+    "UPDATE audit SET actor = 'x' WHERE seq = 2",
+    "DELETE FROM audit WHERE seq = 5",
+    "DELETE FROM audit",
+    "DELETE FROM audit_head",
+    "UPDATE audit_head SET seq = 4",
+    "UPDATE audit_head SET id = 2",
+    "INSERT INTO audit_head VALUES (2, 9, 'x')",
+)
+REFUSED_BY = {
+    "sqlite": (
+        "INSERT OR REPLACE INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'd', 'e', 'f')",
+        "UPDATE OR REPLACE audit SET seq = 3 WHERE seq = 2",
+        "REPLACE INTO audit_head VALUES (1, 4, 'x')",
+    ),
+    "postgresql": (
+        "TRUNCATE audit",
+        "TRUNCATE audit_head",
+        "INSERT INTO audit SELECT * FROM audit WHERE seq = 2 ON CONFLICT (seq) DO UPDATE SET actor = 'x'",
+    ),
+}
+
+
+def test_the_database_refuses_to_change_the_chain(store: Store) -> None:
+    chain(store)
+    before = whole(store)
+    for change in REFUSED + REFUSED_BY[store.engine.dialect.name]:
+        with pytest.raises(SQLAlchemyError, match="only ever added to"):
+            tamper(store, change)
+    assert whole(store) == before
+
+
+def test_a_chain_of_the_schema_before_stays_whole(database_url: str) -> None:
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        append(connection, Event("asked", "UALICE00"), NOON)
+    engine.dispose()
+    store = open_store(database_url)
+    try:
+        assert whole(store).head.seq == 1
+        with pytest.raises(SQLAlchemyError, match="only ever added to"):
+            tamper(store, "DELETE FROM audit_head")
+    finally:
+        store.close()
+
+
+# What an owner of the database does past its refusals
+
+
+@pytest.mark.parametrize("seq", [1, 3, ROWS])
+@pytest.mark.parametrize("column", [column for column in COLUMNS if column != "seq"])
+def test_a_change_of_any_column_is_found_at_its_row(owned: Store, column: str, seq: int) -> None:
+    tamper(owned, f"UPDATE audit SET {column} = 'x' WHERE seq = {seq}")
+    assert first_bad(owned) == seq
+
+
+@pytest.mark.parametrize("seq", [1, 3, ROWS])
+def test_a_change_of_a_number_is_found_where_it_was(owned: Store, seq: int) -> None:
+    tamper(owned, f"UPDATE audit SET seq = 99 WHERE seq = {seq}")
+    assert first_bad(owned) == seq
+
+
+@pytest.mark.parametrize("seq", [1, 3, ROWS])
+def test_a_removed_row_is_found_where_it_was(owned: Store, seq: int) -> None:
+    tamper(owned, f"DELETE FROM audit WHERE seq = {seq}")
+    assert first_bad(owned) == seq
+
+
+@pytest.mark.parametrize("seq", [1, 3, ROWS])
+def test_a_removed_row_is_found_though_the_others_were_moved_up(owned: Store, seq: int) -> None:
+    tamper(
+        owned,
+        f"DELETE FROM audit WHERE seq = {seq}",
+        f"UPDATE audit SET seq = 1 - seq WHERE seq > {seq}",
+        "UPDATE audit SET seq = -seq WHERE seq < 1",
+    )
+    assert first_bad(owned) == seq
+
+
+@pytest.mark.parametrize("seq", [1, 3, ROWS + 1])
+def test_an_inserted_row_is_found(owned: Store, seq: int) -> None:
+    tamper(
+        owned,
+        f"UPDATE audit SET seq = -1 - seq WHERE seq >= {seq}",
+        "UPDATE audit SET seq = -seq WHERE seq < 0",
+        f"INSERT INTO audit VALUES ({seq}, 'a', NULL, 'b', 'c', '{{}}', 'e', 'f')",
+        "UPDATE audit_head SET seq = seq + 1",
+    )
+    assert first_bad(owned) == seq
+
+
+def test_an_inserted_row_that_continues_the_one_before_is_found_at_the_next(owned: Store) -> None:
+    with owned.read() as connection:
+        second = list(links(connection))[1]
+    digest = link_hash(3, "a", None, "b", "c", "{}", second.hash)
+    tamper(
+        owned,
+        "UPDATE audit SET seq = -1 - seq WHERE seq >= 3",
+        "UPDATE audit SET seq = -seq WHERE seq < 0",
+        f"INSERT INTO audit VALUES (3, 'a', NULL, 'b', 'c', '{{}}', '{second.hash}', '{digest}')",
+        "UPDATE audit_head SET seq = seq + 1",
+    )
+    assert first_bad(owned) == 4
+
+
+def test_a_row_added_past_the_head_is_found(owned: Store) -> None:
+    head = whole(owned).head.hash
+    digest = link_hash(ROWS + 1, "a", None, "b", "c", "{}", head)
+    tamper(owned, f"INSERT INTO audit VALUES ({ROWS + 1}, 'a', NULL, 'b', 'c', '{{}}', '{head}', '{digest}')")
+    assert first_bad(owned) == ROWS + 1
+
+
+def test_the_newest_row_written_anew_is_found(owned: Store) -> None:
+    with owned.read() as connection:
+        newest = list(links(connection))[-1]
+    digest = link_hash(ROWS, newest.at, newest.request_id, "UEVE0000", newest.event, newest.detail, newest.previous)
+    tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = {ROWS}")
+    assert first_bad(owned) == ROWS
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 4), (4, ROWS)])
+def test_swapped_rows_are_found_at_the_first(owned: Store, one: int, other: int) -> None:
+    tamper(
+        owned,
+        f"UPDATE audit SET seq = -1 WHERE seq = {one}",
+        f"UPDATE audit SET seq = {one} WHERE seq = {other}",
+        f"UPDATE audit SET seq = {other} WHERE seq = -1",
+    )
+    assert first_bad(owned) == one
+
+
+def test_a_removed_or_emptied_head_is_found(owned: Store) -> None:
+    tamper(owned, "UPDATE audit_head SET hash = 'x'")
+    assert first_bad(owned) == ROWS
+    tamper(owned, "DELETE FROM audit_head")
+    found = verified(owned)
+    assert isinstance(found, Broken)
+    assert "what says which row is the newest was removed" in found.problem
+
+
+@pytest.mark.parametrize("value", ["x'ff'", "CAST(x'ff' AS TEXT)"])
+def test_bytes_that_are_no_text_are_found_at_their_row(tmp_path: Path, value: str) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
+    chain(store)
+    drop_triggers(store)
+    tamper(store, f"UPDATE audit SET actor = {value} WHERE seq = 3")
+    assert first_bad(store) == 3
+    store.close()
+
+
+def test_a_chain_written_anew_is_found_by_a_noted_hash_alone(owned: Store) -> None:
+    noted = whole(owned).head.hash
+    rewrite(owned, lambda link: (link.seq, link.at, link.request_id, "UEVE0000", link.event, link.detail))
+    assert whole(owned).head.seq == ROWS
+    found = verified(owned, noted)
+    assert isinstance(found, Broken)
+    assert f"the hash {noted} is nowhere in rows 1 to {ROWS}" in found.problem
+
+
+def test_a_chain_written_anew_from_a_row_on_still_holds_the_hashes_noted_before(owned: Store) -> None:
+    with owned.read() as connection:
+        hashes = [link.hash for link in links(connection)]
+    rewrite(
+        owned,
+        lambda link: (
+            link.seq,
+            link.at,
+            link.request_id,
+            "UEVE" if link.seq >= 3 else link.actor,
+            link.event,
+            link.detail,
+        ),
+    )
+    assert verified(owned, hashes[1]) == Verified(whole(owned).head, 2)
+    assert isinstance(verified(owned, hashes[2]), Broken)
+
+
+def test_a_cut_tail_is_found_by_a_noted_hash_alone(owned: Store) -> None:
+    noted = whole(owned).head.hash
+    with owned.read() as connection:
+        kept = list(links(connection))[2]
+    tamper(owned, "DELETE FROM audit WHERE seq > 3", f"UPDATE audit_head SET seq = 3, hash = '{kept.hash}'")
+    assert whole(owned).head.seq == 3
+    assert verified(owned, kept.hash) == Verified(Head(3, kept.hash), 3)
+    found = verified(owned, noted)
+    assert isinstance(found, Broken)
+    assert "nowhere in rows 1 to 3" in found.problem
+
+
+@pytest.fixture(scope="module")
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('audit') / 'bot.sqlite'}")
+    chain(store, 8)
+    drop_triggers(store)
+    yield store
+    store.close()
+
+
+def _do(connection: Connection, change: tuple[Any, ...]) -> None:
+    seqs = connection.exec_driver_sql("SELECT seq FROM audit ORDER BY seq").scalars().all()
+    match change:
+        case ("set", place, column, value):
+            connection.exec_driver_sql(f"UPDATE audit SET {column} = ? WHERE seq = ?", (value, seqs[place % len(seqs)]))
+        case ("remove", place) if len(seqs) > 1:
+            connection.exec_driver_sql("DELETE FROM audit WHERE seq = ?", (seqs[place % len(seqs)],))
+        case ("swap", place, other):
+            one, two = seqs[place % len(seqs)], seqs[other % len(seqs)]
+            if one != two:
+                for before, after in ((one, -1), (two, one), (-1, two)):
+                    connection.exec_driver_sql("UPDATE audit SET seq = ? WHERE seq = ?", (after, before))
+        case ("copy", place, seq) if seq not in seqs:
+            columns = ", ".join(COLUMNS[1:])
+            connection.exec_driver_sql(
+                f"INSERT INTO audit SELECT ?, {columns} FROM audit WHERE seq = ?", (seq, seqs[place % len(seqs)])
+            )
+
+
+PLACES = st.integers(0, 20)
+WORDS = st.text('0aé"\\,', max_size=4)
+CHANGES = st.one_of(
+    st.tuples(st.just("set"), PLACES, st.sampled_from(COLUMNS[1:]), WORDS),
+    st.tuples(st.just("remove"), PLACES),
+    st.tuples(st.just("swap"), PLACES, PLACES),
+    st.tuples(st.just("copy"), PLACES, PLACES),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(changes=st.lists(CHANGES, min_size=1, max_size=4))
+def test_any_tampering_is_found_at_the_first_row_that_is_not_as_it_was(
+    unguarded: Store, changes: list[tuple[Any, ...]]
+) -> None:
+    with unguarded.engine.connect() as connection:
+        before = list(links(connection))
+        for change in changes:
+            _do(connection, change)
+        after = list(links(connection))
+        found = verify(connection)
+        connection.rollback()
+    differing = [seq for seq, (old, new) in enumerate(zip_longest(before, after), start=1) if old != new]
+    if differing:
+        assert isinstance(found, Broken), changes
+        assert found.seq == differing[0]
+    else:
+        assert isinstance(found, Verified)
+
+
+# What people are told of it
+
+
+def test_the_rows_of_a_project_are_those_of_its_requests_and_those_that_name_it(store: Store) -> None:
+    with store.write() as connection:
+        requests.add(connection, request(), Event("asked", "UALICE00", "R-00000001"), NOON)
+        events = [
+            Event("approve", "UCAROL00", "R-00000001"),
+            Event("not asked", "UALICE00", None, {"project": "media", "why": "x"}),
+            Event("not asked", "UALICE00", None, {"project": "mediaX", "why": "x"}),
+            Event("not asked", "UALICE00", None, {"why": 'because "project":"media" it is'}),
+            Event("refused", "UEVE0000", "R-NO000000", {"why": "no such request"}),
+            Event(audit.ANCHORED, "bot", None, {"project": "media", "rows": 1, "head": "0"}),
+        ]
+        append_all(connection, events, NOON)
+    with store.read() as connection:
+        assert audit.count_of_project(connection, "media", 0, 7) == 3
+        assert audit.count_of_project(connection, "media", 1, 2) == 1
+        assert audit.count_of_project(connection, "medi_", 0, 7) == 0
+        assert audit.count_of_project(connection, "photos", 0, 7) == 0
+
+
+def test_the_last_anchor_is_the_newest(store: Store) -> None:
+    with store.read() as connection:
+        assert audit.last_anchor(connection) is None
+    for days in (0, 1):
+        with store.write() as connection:
+            anchored = Event(audit.ANCHORED, "bot", None, {"project": "media", "rows": 10 + days, "head": "0"})
+            append(connection, anchored, NOON + timedelta(days=days))
+    chain(store)
+    with store.read() as connection:
+        assert audit.last_anchor(connection) == audit.Anchor(NOON + timedelta(days=1), 11)
+
+
+def test_the_rows_of_one_request_come_alone_and_in_order(store: Store) -> None:
+    chain(store)
+    chain(store)
+    with store.read() as connection:
+        assert [link.seq for link in links(connection, "R-00000002")] == [3, 8]
+        assert [link.seq for link in links(connection)] == list(range(1, 11))
+
+
+def test_the_readme_tells_of_every_event() -> None:
+    root = Path(__file__).parents[2]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (root / "bot").rglob("*.py"))
+    section = (root / "README.md").read_text(encoding="utf-8").partition("\n## Audit\n")[2].partition("\n## ")[0]
+    events = set(re.findall(r'\bEvent\(\s*"([^"]+)"', code)) | {audit.ANCHORED}
+    assert len(events) > 10
+    assert sorted(event for event in events if f"`{event}`" not in section) == []
