@@ -174,8 +174,11 @@ def _write_down(
 
 
 def is_copy(message: Message, card: Card) -> bool:
-    """Whether what was pressed is another message than the card."""
-    return (message.channel, message.message_ts) != (card.channel, card.ts)
+    """Whether what was pressed is another message than the card.
+
+    Until it is written down which message the card is, what was pressed may well be it, just posted.
+    """
+    return card.ts is not None and (message.channel, message.message_ts) != (card.channel, card.ts)
 
 
 def copy_notice(message: Message, request: Request, card: Card) -> Notice | None:

@@ -310,6 +310,7 @@ def test_while_slack_cannot_be_asked_nobody_is_anybody(town: Town) -> None:
 
 def test_a_deny_button_of_a_copy_marks_the_copy_and_opens_no_form(town: Town) -> None:
     card = ask(town)
+    is_told(town, w.ALICE, "Asked.")
     fake = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
     town.people.press(w.CAROL, fake, "deny")
     view = new_view(town, w.CAROL)
