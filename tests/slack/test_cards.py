@@ -35,7 +35,12 @@ def test_every_state_has_a_card_that_slack_takes(state: State) -> None:
 def test_only_what_can_be_done_has_a_button(state: State) -> None:
     said = card(request(state))
     found = [e["action_id"] for b in said.blocks if b["type"] == "actions" for e in b["elements"]]
-    expected = {State.PENDING: ["approve", "deny", "cancel"], State.NOT_STARTED: ["retry"]}
+    expected = {
+        State.PENDING: ["approve", "deny", "cancel"],
+        State.NOT_STARTED: ["retry", "cancel"],
+        **{key: ["pause"] for key in (State.ACCEPTED, State.MOVING)},
+        **{key: ["request"] for key in (State.FAILED, State.PAUSED_AGAIN, State.LAPSED, State.EXPIRED, State.VOID)},
+    }
     assert found == expected.get(state, [])
     assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
 
@@ -108,6 +113,6 @@ def test_words() -> None:
     assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; *​c*​"
     assert size_of(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
-    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["1 min", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
     assert bar(46).count("█") == 9
     assert len(bar(100)) == len(bar(0)) == 20

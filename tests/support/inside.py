@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,12 +17,18 @@ from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
 from bot.slack.cards import card as card_message
-from bot.store import outbox, requests
+from bot.store import outbox, requests, tables
 from bot.store.audit import Event
+from bot.store.claims import Claim
+from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
+from bot.work import announce, follow, vote
 from bot.work.settings import plan_now
 from bot.work.tools import Tools
+from tests.support.story import whole
 from tests.support.values import request
+
+_PRESSES = itertools.count()
 
 
 @contextmanager
@@ -65,3 +72,32 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
         outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version))
         outbox.card_due(connection, made.id, None)
     return made, posted
+
+
+def press(tools: Tools, kind: Kind, person: str, made: Request, posted: Posted, **more: str) -> Request:
+    """A button of the card, pressed and worked on to its end; the request as it then is."""
+    key = f"press {next(_PRESSES)}"
+    vote.work(
+        tools,
+        Message(kind, key, person, w.TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts, **more),
+    )
+    return stored(tools, made.id)
+
+
+def follow_once(tools: Tools, request_id: str) -> Request:
+    """One step of a request that is due; the request as it then is."""
+    follow.work(tools, Claim(tables.requests.name, request_id, 0))
+    return stored(tools, request_id)
+
+
+def stored(tools: Tools, request_id: str) -> Request:
+    with tools.store.read() as connection:
+        found = requests.get(connection, request_id)
+    assert found is not None
+    return found
+
+
+def shown(tools: Tools, posted: Posted, request_id: str) -> str:
+    """All that the card says in Slack, once it was brought up to date."""
+    announce.work_on_card(tools, Claim(tables.cards.name, request_id, 0))
+    return whole(posted)

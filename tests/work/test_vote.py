@@ -11,9 +11,8 @@ from bot.request.model import State
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from bot.store import outbox, requests, tables
+from bot.store import requests, tables
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Card
 from bot.work import release, vote
 from bot.work.tools import Tools
 from tests.support.inside import asked, tools_of
@@ -34,19 +33,6 @@ def is_claimed(tools: Tools, request_id: str) -> bool:
     with tools.store.read() as connection:
         query = select(tables.requests.c.claimed_by).where(tables.requests.c.id == request_id)
         return connection.execute(query).scalar() is not None
-
-
-def test_a_card_that_was_just_posted_is_no_copy(inside: tuple[Town, Tools]) -> None:
-    _, tools = inside
-    request, card = asked(*inside)
-    with tools.store.write() as connection:
-        # As it is between the answer of Slack and its commit.
-        outbox.card_shown(connection, Card(request.id, card.channel, None, None, 0))
-    vote.work(tools, approval(request.id, card))
-    with tools.store.read() as connection:
-        decided = requests.get(connection, request.id)
-    assert decided is not None
-    assert decided.state is State.ACCEPTED
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault"), requests.Stale("R-00000001")])
