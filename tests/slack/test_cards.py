@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 import slackblocks
 
-from bot.request.model import State
+from bot.request.model import Decision, Policy, State, Tally
 from bot.request.policy import Refusal
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.slack.answers import turn_of_events, why_not
 from bot.slack.cards import card
 from bot.slack.words import bar, duration, plain, rate, size_of
 from tests.support.story import _texts
-from tests.support.values import GROUP, GROUP_ID, request
+from tests.support.values import GROUP, GROUP_ID, NOON, request
 
 NASTY = "<!channel> *bold* `code` <@U1|x> & _it_ ~no~ " + "x" * 3000
 
@@ -76,6 +77,26 @@ def test_the_keys_that_were_not_checked_say_so() -> None:
     text = "\n".join(_texts(list(card(request()).blocks)))
     assert "v7 (ak, sk)" in text
     assert "(keys not checked)" in text
+
+
+def test_a_vote_that_is_not_decided_can_be_withdrawn_and_says_who_is_missing() -> None:
+    places = (("UCAROL00", "SDBA0000"), ("UCAROL00", "SDBA0000"))
+    waiting = request(policy=Policy(("*",), places, False), tally=Tally(("UCAROL00",), (("SDBA0000",),)))
+    said = card(waiting)
+    assert problems_of_blocks(list(said.blocks)) == []
+    assert "1 of <!subteam^SDBA0000> still missing; approved by <@UCAROL00>" in said.text
+    assert '"withdraw"' in json.dumps(said.blocks)
+    assert '"withdraw"' not in json.dumps(card(replace(waiting, tally=None)).blocks)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
+def test_break_glass_is_said_on_every_card_that_follows_and_on_no_other(state: State) -> None:
+    alone = replace(request(state), decision=Decision(("UALICE00",), NOON))
+    for said in (card(alone).text, json.dumps(card(alone).blocks)):
+        assert "Break-glass: approved by whoever asked." in said
+    assert "Break-glass" not in json.dumps(card(request(state)).blocks)
+    cancelled = replace(alone, attempt=None).turned(State.CANCELLED, at=NOON)
+    assert "Break-glass" not in card(cancelled).text, "who cancels their own request breaks nothing"
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))

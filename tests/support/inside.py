@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,6 +15,7 @@ from bot.sandbox.oms_world import PAUSED, PROJECT_ID, Group
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
+from bot.sandbox.vault import free_port
 from bot.slack.cards import card as card_message
 from bot.store import outbox, requests, tables
 from bot.store.audit import Event
@@ -28,9 +31,14 @@ from tests.support.values import request
 _PRESSES = itertools.count()
 
 
-def tools_of(town: Town) -> Tools:
+@contextmanager
+def tools_of(town: Town) -> Iterator[Tools]:
     """What every step works with. Nothing runs by itself: no loop, no connection to Slack."""
-    return Service(load(town.environment()))._tools
+    service = Service(load(town.environment() | {"OPS_PORT": str(free_port())}))
+    try:
+        yield service._tools
+    finally:
+        service.store.close()
 
 
 def at(tools: Tools, now: datetime) -> Tools:

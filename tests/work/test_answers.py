@@ -73,9 +73,8 @@ def place() -> Iterator[tuple[Town, Tools]]:
     town = Town()
     try:
         town.open()
-        tools = tools_of(town)
-        yield town, tools
-        tools.store.close()
+        with tools_of(town) as tools:
+            yield town, tools
     finally:
         town.close()
 
