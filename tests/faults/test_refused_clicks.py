@@ -12,7 +12,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import OpenView, Posted
 from bot.sandbox.town import Town
 from tests.faults.test_clicks import at_once
-from tests.support.story import ask, audit, buttons, deny, is_told, new_view, said_in, says, starts, whole
+from tests.support.story import ask, audit, buttons, deny, is_told, new_view, said_in, says, starts, thread_says, whole
 
 Act = Callable[[str], object]
 
@@ -240,7 +240,8 @@ def test_a_denial_sent_in_twice_or_by_two_denies_once(town: Town) -> None:
         what="the slower one told the truth",
     )
     assert len(audit(town, "deny")) == 1
-    assert len([one for one in town.workspace.of(w.MIGRATIONS, card.ts) if "denied by" in one.text]) == 1
+    thread_says(town, card, "Denied by")
+    assert len([one for one in town.workspace.of(w.MIGRATIONS, card.ts) if "Denied by" in one.text]) == 1
 
 
 def test_only_who_may_ask_somewhere_gets_the_form_to_ask(town: Town) -> None:

@@ -37,5 +37,5 @@ def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(town: Town)
     town.wait_until(lambda: len(starts(town)) == 1, what="the call")
     assert "Accepted" not in card.text
     says(town, card, "Accepted by OMS")
-    assert buttons(card) == []
+    assert "approve" not in buttons(card)
     thread_says(town, card, "Approved by")
