@@ -184,9 +184,7 @@ def _no_longer_fits(tools: Tools, request: Request, group: TaskGroup) -> None:
             _turn(tools, request, replace(seen, is_elsewhere=True).turned(State.DONE, at=now), event)
         case _:
             meaning = f"The group is {status_name(group.status)} by now, which is not what was approved."
-            trouble = Trouble(
-                "OMS", "", "", f"{meaning} {NOTHING_STARTED}", Then.ASK_AGAIN.removeprefix("Then ").capitalize()
-            )
+            trouble = Trouble("OMS", "", "", f"{meaning} {NOTHING_STARTED}", "Press Ask again.")
             _turn(tools, request, seen.turned(State.VOID, at=now, trouble=trouble), event)
 
 
