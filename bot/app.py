@@ -17,7 +17,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from bot.config import Config
-from bot.handlers import buttons, command, forms, rest
+from bot.handlers import buttons, command, forms, home, rest
 from bot.handlers.door import Door, Home
 from bot.metrics import CONNECTED
 from bot.ops import OpsServer
@@ -114,7 +114,7 @@ class Service:
         environment = config.environment
         client = new_client(environment.slack_bot_token, environment.slack_api_url)
         self._connected_at = time.monotonic()
-        home, who = who_we_are(client)
+        where, who = who_we_are(client)
         self.store: Store = open_store(environment.database_url.reveal())
         owner = f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         if self.store.is_sqlite:
@@ -129,7 +129,7 @@ class Service:
             command=config.command,
             vault=vault,
             callers=Callers(vault, config.projects, self.store, utc_now),
-            people=People(client, home.team_id, group_names(config), time.monotonic),
+            people=People(client, where.team_id, group_names(config), time.monotonic),
             posting=posting,
             owner=owner,
             held=held,
@@ -150,12 +150,13 @@ class Service:
             held,
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
-        door = Door(self.store, home, owner, utc_now, self._loop.hand_over)
+        door = Door(self.store, where, owner, utc_now, self._loop.hand_over)
         # What is said before the ack is said with the short time-out of Bolt's client.
         at_the_door = Posting(app.client)
         command.register(app, door, at_the_door, config.command)
         forms.register(app, door, config.command)
         buttons.register(app, door, at_the_door)
+        home.register(app, door)
         rest.register(app)
         self._transport: Transport = (
             SocketTransport(app, environment.slack_app_token)

@@ -55,3 +55,23 @@ def test_every_dependency_says_what_it_is_for() -> None:
 
 def test_the_lock_names_no_index() -> None:
     assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+
+
+def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> None:
+    table = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 26))
+    for number, _, shown in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", shown)
+        assert named or "Not met: " in shown, number
+        for path, name in named:
+            module = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+            functions = {item.name for item in module.body if isinstance(item, ast.FunctionDef)}
+            assigned = {
+                target.id
+                for item in module.body
+                if isinstance(item, ast.Assign)
+                for target in item.targets
+                if isinstance(target, ast.Name)
+            }
+            assert name in functions | assigned, f"{path}::{name}"

@@ -87,6 +87,11 @@ SCHEMA: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "properties": {
+                "event_subscriptions": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"bot_events": {"type": "array", "maxItems": 100, "items": {"type": "string"}}},
+                },
                 "interactivity": {"type": "object", "properties": {"is_enabled": {"const": True}}},
                 "org_deploy_enabled": {"type": "boolean"},
                 "socket_mode_enabled": {"type": "boolean"},
@@ -107,6 +112,12 @@ def test_its_scopes_are_those_that_check_asks_for_and_each_says_why() -> None:
     assert sorted(scopes) == sorted(SCOPES) == sorted(SANDBOX_SCOPES)
     for scope in scopes:
         assert re.search(rf"- {scope} # \w", TEXT), f"{scope} gives no reason"
+
+
+def test_it_subscribes_to_just_the_events_that_have_a_handler() -> None:
+    handlers = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot/handlers").glob("*.py"))
+    events = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
+    assert sorted(events) == sorted(re.findall(r'app\.event\("([a-z_]+)"\)', handlers))
 
 
 def test_its_command_is_the_one_that_bot_toml_has_by_default() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from slack_bolt import Ack, App
@@ -16,7 +16,15 @@ from bot.slack import answers, views
 from bot.slack.posting import Posting, PostingFault
 from bot.store.inbox import Kind, Message
 
-KINDS = {"approve": Kind.APPROVE, "cancel": Kind.CANCEL, "withdraw": Kind.WITHDRAW, "retry": Kind.RETRY}
+MAX_SCOPE_CHARACTERS = 150
+KINDS = {
+    "approve": Kind.APPROVE,
+    "cancel": Kind.CANCEL,
+    "withdraw": Kind.WITHDRAW,
+    "scope": Kind.CHOOSE,
+    "retry": Kind.RETRY,
+    "pause": Kind.PAUSE,
+}
 
 
 def register(app: App, door: Door, posting: Posting) -> None:
@@ -33,23 +41,37 @@ def register(app: App, door: Door, posting: Posting) -> None:
             _say(posting, body, answers.NOT_TAKEN_CLICK)
         ack()
 
-    def deny(ack: Ack, body: Mapping[str, Any]) -> None:
-        if not door.is_ours(body):
-            pressed(ack, body)
-            return
-        ack()
-        message = _message(body, Kind.OPEN_DENY, _request_id(body["actions"][0]))
-        failure = open_form(posting, door, message.key, views.DENY_TITLE, message)
-        if failure is not None:
-            _say(posting, body, failure)
+    def opens(kind: Kind, title: str) -> Callable[[Ack, Mapping[str, Any]], None]:
+        def open_one(ack: Ack, body: Mapping[str, Any]) -> None:
+            if not door.is_ours(body):
+                pressed(ack, body)
+                return
+            ack()
+            message = _message(body, kind, _request_id(body["actions"][0]))
+            failure = open_form(posting, door, message.key, title, message)
+            if failure is not None:
+                _say(posting, body, failure)
 
-    app.action("deny")(deny)
+        return open_one
+
+    app.action("deny")(opens(Kind.OPEN_DENY, views.DENY_TITLE))
+    app.action("request")(opens(Kind.OPEN_REQUEST, views.REQUEST_TITLE))
     app.action(re.compile(".*"))(pressed)
 
 
 def _request_id(action: Mapping[str, Any]) -> str:
-    value = str(action.get("value") or "")
+    """A button carries the id as its value; a choice, whose value is what was chosen, in the id of its block."""
+    value = str(action.get("value") or str(action.get("block_id") or "").partition(" ")[0])
     return value if is_request_id(value) else ""
+
+
+def _scope(body: Mapping[str, Any]) -> str:
+    """What the message showed as chosen when it was pressed."""
+    for values in ((body.get("state") or {}).get("values") or {}).values():
+        chosen = ((values.get("scope") or {}).get("selected_option") or {}).get("value")
+        if chosen:
+            return str(chosen)[:MAX_SCOPE_CHARACTERS]
+    return ""
 
 
 def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
@@ -63,6 +85,7 @@ def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
         request_id=request_id,
         message_ts=str(container.get("message_ts") or ""),
         response_url=str(body.get("response_url") or ""),
+        scope=_scope(body),
     )
 
 

@@ -20,6 +20,7 @@ from bot.slack.posting import Posting, PostingFault
 from bot.slack.views import DENY_FORM, REQUEST_FORM
 from bot.store.inbox import Kind, Message
 
+NO_GROUP = "Pick a task group, or type its id."
 NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
 
 
@@ -50,12 +51,14 @@ def register(app: App, door: Door, command: str) -> None:
         if not door.is_ours(body):
             ack(response_action="errors", errors={"group": answers.NOT_OURS})
             return
-        group, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
-        group_id = as_group_id(group) or group_id_in_url(group)
+        typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
+        project, _, picked = _picked(body).partition(" ")
+        group_id = as_group_id(typed) or group_id_in_url(typed) if typed else as_group_id(picked)
         if group_id is None:
-            ack(response_action="errors", errors={"group": NOT_A_GROUP_ID})
+            ack(response_action="errors", errors={"group": NOT_A_GROUP_ID if typed else NO_GROUP})
             return
-        text = f"{group_id} {html.escape(reason, quote=False)}".strip()
+        where = f" project={project}" if picked and not typed else ""
+        text = f"{group_id}{where} {html.escape(reason, quote=False)}".strip()
         understood = parse(text, command)
         if isinstance(understood, NotUnderstood):
             ack(response_action="errors", errors={"reason": understood.sentence.replace("`", "")})
@@ -91,6 +94,12 @@ def register(app: App, door: Door, command: str) -> None:
 def _typed(body: Mapping[str, Any], block_id: str) -> str:
     state = body["view"].get("state") or {}
     return str(((state.get("values") or {}).get(block_id) or {}).get("text", {}).get("value") or "")
+
+
+def _picked(body: Mapping[str, Any]) -> str:
+    state = body["view"].get("state") or {}
+    picked = ((state.get("values") or {}).get("pick") or {}).get("pick") or {}
+    return str((picked.get("selected_option") or {}).get("value") or "")
 
 
 def _message(body: Mapping[str, Any], kind: Kind, **more: str) -> Message:

@@ -31,24 +31,24 @@ class Token:
     project_id: str
 
 
-class _Project(BaseModel):
+class _Wire(BaseModel):
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class _Project(_Wire):
     id: str
 
 
-class _TokenBody(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+class _TokenBody(_Wire):
     expires_at: datetime
     project: _Project
 
 
-class _Created(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+class _Created(_Wire):
     token: _TokenBody
 
 
-class _Projects(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+class _Projects(_Wire):
     projects: list[_Project]
 
 

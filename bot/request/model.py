@@ -31,6 +31,7 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     PAUSED_AGAIN = "paused again"
+    UNFOLLOWED = "no longer followed"
     LAPSED = "lapsed"
     DENIED = "denied"
     CANCELLED = "cancelled"
@@ -173,8 +174,8 @@ class Sight:
 class Request:
     """One row. Every change makes a new one with a higher `version`; the card shows a version.
 
-    `scope` is what a retry migrates again, None for other verbs. `is_elsewhere` says that the group runs, or ran,
-    because somebody outside this bot started it.
+    `asked_with` is the key of the message that asked. `scope` is what a retry migrates again, None for other verbs.
+    `is_elsewhere` says that the group runs, or ran, because somebody outside this bot started it.
     `tally` is None until somebody votes; `reminders` counts those whose time has passed.
     """
 
@@ -193,6 +194,7 @@ class Request:
     state: State
     version: int = 1
     start_at: datetime | None = None
+    asked_with: str = ""
     scope: Scope | None = None
     is_elsewhere: bool = False
     tally: Tally | None = None

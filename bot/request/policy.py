@@ -58,6 +58,10 @@ class Refusal(StrEnum):
     NOT_PENDING = "not pending"
     EXPIRED = "expired"
     NOT_RETRYABLE = "not retryable"
+    NOT_PAUSABLE = "not pausable"
+    NOTHING_TO_CHOOSE = "nothing to choose"
+    CHOSEN_ALREADY = "chosen already"
+    CHOSEN_OTHERWISE = "chosen otherwise meanwhile"
 
 
 _STANDING_REFUSALS: Mapping[Standing, Refusal] = {

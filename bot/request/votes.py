@@ -1,4 +1,4 @@
-"""What a click on a card does: approving, denying, cancelling, withdrawing an approval, retrying.
+"""What a click on a card does: approving, denying, cancelling, withdrawing, choosing, retrying, pausing.
 
 `why_not` has the reason for every refusal, `decide` says what becomes of the request. Looking people up and writing
 the answer down is left to `bot.work`.
@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from bot.request.model import Attempt, Decision, Plan, Request, State, Tally, Vote
+from bot.request.group import GroupStatus, Scope
+from bot.request.model import Attempt, Decision, Pause, Plan, Request, State, Tally, Vote
 from bot.request.policy import (
     Person,
     Refusal,
@@ -32,17 +33,24 @@ class Act(StrEnum):
     DENY = "deny"
     CANCEL = "cancel"
     WITHDRAW = "withdraw"
+    CHOOSE = "choose"
     RETRY = "retry"
+    PAUSE = "pause"
 
 
 @dataclass(frozen=True)
 class Click:
-    """Who does what, looked up for this very decision, and when. `reason` is that of a denial."""
+    """Who does what, looked up for this very decision, and when.
+
+    `reason` is that of a denial. `scope` is what the card showed as chosen when it was pressed; None where it
+    showed no choice.
+    """
 
     act: Act
     person: Person
     at: datetime
     reason: str = ""
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,13 @@ class Withdrawn:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """The retry is to migrate something else: approvals so far were of something else, and are void."""
+
+    request: Request
+
+
+@dataclass(frozen=True)
 class Turned:
     """The request turns. `vote` is the one that tipped it, if it was a vote."""
 
@@ -75,7 +90,7 @@ class Turned:
     vote: Vote | None = None
 
 
-Verdict = Refused | Counted | Withdrawn | Turned
+Verdict = Refused | Counted | Withdrawn | Chosen | Turned
 
 
 def why_not(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | None:
@@ -86,9 +101,7 @@ def why_not(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | 
     """
     person = click.person
     return (
-        why_not_reader(request.policy, person)
-        or _why_not_now(request, click)
-        or _why_not_theirs(request, votes, click.act, person)
+        why_not_reader(request.policy, person) or _why_not_now(request, click) or _why_not_theirs(request, votes, click)
     )
 
 
@@ -126,6 +139,20 @@ def decide(
         case Act.CANCEL:
             cancelled = replace(request, decision=Decision((person.id,), now))
             return Turned(cancelled.turned(State.CANCELLED, at=now))
+        case Act.CHOOSE:
+            return Chosen(replace(request, scope=click.scope, tally=None))
+        case Act.PAUSE:
+            pausing = replace(request, pause=Pause(person.id, now, request.state))
+            return Turned(pausing.turned(State.PAUSING, at=now))
+
+
+def may_choose(request: Request) -> bool:
+    """Whether OMS knows which objects failed, so that they alone may be retried."""
+    return (
+        request.scope is not None
+        and request.group.status is GroupStatus.MIGRATION_FAILED
+        and (request.group.records_failed_objects)
+    )
 
 
 def still_missing(request: Request) -> tuple[tuple[str, ...], ...]:
@@ -166,30 +193,50 @@ def _tally(request: Request, approving: Sequence[Person]) -> Tally | None:
     return Tally(tuple(one.id for one in approving), who_is_missing(request.policy, approving))
 
 
+# Until something was sent it can be called off.
+_CANCELLABLE = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
+_PAUSABLE = frozenset({State.ACCEPTED, State.MOVING})
+
+
 def _why_not_now(request: Request, click: Click) -> Refusal | None:
-    if click.act is Act.RETRY:
-        if request.state is not State.NOT_STARTED or request.attempt is None:
+    match click.act:
+        case Act.RETRY if request.state is not State.NOT_STARTED or request.attempt is None:
             return Refusal.NOT_RETRYABLE
-    elif request.state is not State.PENDING:
-        return Refusal.NOT_PENDING
+        case Act.PAUSE:
+            return None if request.state in _PAUSABLE else Refusal.NOT_PAUSABLE
+        case Act.CANCEL if request.state not in _CANCELLABLE:
+            return Refusal.NOT_PENDING
+        case Act.APPROVE | Act.DENY | Act.WITHDRAW | Act.CHOOSE if request.state is not State.PENDING:
+            return Refusal.NOT_PENDING
     return Refusal.EXPIRED if click.at >= request.expires_at else None
 
 
-def _why_not_theirs(request: Request, votes: Sequence[Vote], act: Act, person: Person) -> Refusal | None:
+def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | None:
+    person = click.person
     has_voted = any(vote.person == person.id for vote in votes)
-    match act:
+    match click.act:
         case Act.APPROVE:
             refusal = why_not_approver(request.policy, person, request.requester)
             if refusal is None and person.id == request.requester and not request.reason.strip():
                 return Refusal.OWN_REQUEST_NEEDS_REASON
+            if refusal is None and click.scope not in (None, request.scope):
+                return Refusal.CHOSEN_OTHERWISE
             return refusal or (Refusal.ALREADY_APPROVED_BY_YOU if has_voted else None)
         case Act.DENY:
             # One is enough, from anybody whose approval would count.
             return why_not_approver(request.policy, person, request.requester)
         case Act.WITHDRAW:
             return None if has_voted else Refusal.NOTHING_TO_WITHDRAW
+        case Act.CHOOSE:
+            refusal = _why_not_involved(request, person)
+            if refusal is None and (not may_choose(request) or click.scope is None):
+                return Refusal.NOTHING_TO_CHOOSE
+            return refusal or (Refusal.CHOSEN_ALREADY if click.scope is request.scope else None)
         case Act.CANCEL | Act.RETRY:
             return _why_not_involved(request, person)
+        case Act.PAUSE:
+            # Whoever may ask or approve may pause: it is the way back, and undoes nothing.
+            return None
 
 
 def _why_not_involved(request: Request, person: Person) -> Refusal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.request.group import GroupStatus
-from bot.request.model import Policy, Request, State
+from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
@@ -20,6 +20,7 @@ THAT_WAS_A_COPY = "That was a copy of the card. Nothing was changed."
 FORM_DID_NOT_OPEN = "Slack did not open the form. Nothing was changed. Please try again."
 FORM_NOT_TAKEN = "The bot could not write it down. Please close this and try again."
 BREAK_GLASS = "Break-glass: approved by whoever asked."
+NOTHING_TO_SEE = "There is no project here that you may see."
 MAY_NOT_ASK = "You are not among those who may ask here. Nothing was asked."
 SLACK_CANNOT_BE_ASKED = (
     "Slack does not tell who you are just now, so nothing was changed. Please try again in a minute."
@@ -30,9 +31,11 @@ def help_text(command: str) -> str:
     """How to use the command."""
     return "\n".join(
         (
-            f"`{command} GROUP_ID why you want it resumed` asks for approval to resume a paused task group.",
-            "Several ids may stand first. `project=NAME` says which project, `at=22:30` when to start.",
-            f"`{command} list` shows open requests and paused groups, `{command} status ID` how one of them stands.",
+            f"`{command} GROUP_ID why you want it` asks for approval to resume a paused group, or retry a failed one.",
+            "Several ids may stand first. `project=NAME` says which project, `at=22:30` when to start, in your zone.",
+            f"`{command}` alone opens a form.",
+            f"`{command} list` shows open requests, and paused and failed groups.",
+            f"`{command} status ID` shows how a request (R-…) or a task group stands.",
         )
     )
 
@@ -51,6 +54,14 @@ def already_open(request: Request, permalink: str | None) -> str:
     """To whoever asks for a group that has an open request."""
     by = people([request.requester])
     return with_link(f"{by} has already asked for this group: {request.id}. Nothing was asked twice.", permalink)
+
+
+def already_open_by_you(request: Request, permalink: str | None) -> str:
+    """To whoever asks a second time for a group."""
+    text = f"You have asked for this group already: {request.id}. What you typed now was not taken."
+    if request.state is State.PENDING:
+        text += " To change the reason or the time, cancel that request first."
+    return with_link(text, permalink)
 
 
 def nothing_to_ask(status: GroupStatus, group_id: str) -> str:
@@ -108,6 +119,11 @@ def why_not(refusal: Refusal, request: Request) -> str:
             Refusal.NOT_PENDING: f"This is decided already. {stands(request)}",
             Refusal.EXPIRED: "This has expired. It can be asked again.",
             Refusal.NOT_RETRYABLE: f"There is nothing to retry now. {stands(request)}",
+            Refusal.NOT_PAUSABLE: f"There is nothing to pause now. {stands(request)}",
+            Refusal.NOTHING_TO_CHOOSE: "There is nothing to choose for this request. Nothing was changed.",
+            Refusal.CHOSEN_ALREADY: f"That is what is chosen already: {request.scope}.",
+            Refusal.CHOSEN_OTHERWISE: f"Somebody has changed what is retried: it is {request.scope} now. Look at the "
+            "card again. Nothing was changed.",
         }[refusal]
     )
 
@@ -123,6 +139,22 @@ def self_approval(request: Request) -> str:
         f"Break-glass: {people([request.requester])} approved their own request {request.id}, to resume "
         f"{plain(group_name(request.group), 80)} in project {plain(request.plan.project)}. "
         f"Reason: {plain(request.reason, 500)}"
+    )
+
+
+def denied(request: Request) -> str:
+    """To whoever asked: who said no, and why."""
+    decision = request.decision
+    by = people(decision.people, "and") if decision else ""
+    why = f" Reason: {plain(decision.reason)}" if decision and decision.reason else " No reason was given."
+    return f"{request.id}, {plain(group_name(request.group), 80)}: denied by {by}.{why}"
+
+
+def chosen_anew(request: Request, person: str, voters: Sequence[str]) -> str:
+    """To the thread, when what is to be retried has changed after somebody had approved."""
+    return (
+        f"{people([person])} chose to retry {request.scope}. The approval of {people(voters, 'and')} was for something "
+        "else and no longer counts."
     )
 
 
@@ -152,48 +184,75 @@ def stands(request: Request) -> str:
     """How it stands, in a sentence or two."""
     text = f"{request.id}: {plain(headline(request), 200)}."
     decision = request.decision
-    if decision is not None:
-        word = {State.DENIED: "Denied", State.CANCELLED: "Cancelled"}.get(request.state, "Approved")
+    if decision is not None and request.state is not State.DENIED:
+        word = "Cancelled" if request.state is State.CANCELLED else "Approved"
         text += f" {word} by {people(decision.people, 'and')} {clock(decision.at)}."
+    elif decision is not None:
+        text += f" {people(decision.people, 'and')} denied it {clock(decision.at)}."
     return text
 
 
 def turn_of_events(request: Request) -> str | None:
     """The line in the thread when a request has come to this state; None for states that pass by."""
-    trouble = request.trouble
+    requester = people([request.requester])
     decided_by = people(request.decision.people, "and") if request.decision else ""
+    attempt = request.attempt
     match request.state:
-        case State.APPROVED if request.attempt is not None and request.attempt.number > 1:
-            return f"Retry by {people([request.attempt.opened_by])}."
-        case State.APPROVED if request.attempt is not None and request.attempt.tries == 0:
+        case State.APPROVED if request.trouble is not None:
+            return f"Not sent yet: {request.trouble.meaning} The bot tries again by itself."
+        case State.APPROVED if attempt is not None and attempt.number > 1:
+            return f"Retry by {people([attempt.opened_by])}."
+        case State.APPROVED if attempt is not None and attempt.tries == 0:
             when = f" It starts {clock(request.start_at)}." if request.start_at else ""
             alone = f" {BREAK_GLASS}" if is_break_glass(request) else ""
             return f"Approved by {decided_by}.{alone}{when}"
         case State.DENIED:
             reason = request.decision.reason if request.decision else ""
-            why = f" Reason: {plain(reason)}" if reason else ""
-            return f"{people([request.requester])}: denied by {decided_by}.{why}"
+            return f"Denied by {decided_by}.{f' Reason: {plain(reason)}' if reason else ''}"
         case State.CANCELLED:
             return f"Cancelled by {decided_by}."
         case State.EXPIRED:
-            return f"{people([request.requester])}: nobody decided in time. It can be asked again."
+            return f"{requester}: nobody decided in time. It can be asked again."
         case State.LAPSED:
             return "The approval ran out before anything was started. It can be asked again."
         case State.VOID:
-            return f"{people([request.requester])}: the settings have changed since this was asked. Please ask again."
+            why = request.trouble.meaning if request.trouble else "the settings have changed since this was asked."
+            return f"{requester}: {why} It can be asked again."
+        case State.ACCEPTED if request.is_elsewhere:
+            return f"{plain(headline(request))}. This bot started nothing."
         case State.ACCEPTED:
             return "Accepted by OMS. Nothing has moved yet."
         case State.UNKNOWN:
             return "No clear answer from OMS: it may have started or not. The bot looks until it knows."
-        case State.NOT_STARTED | State.FAILED | State.PAUSED_AGAIN if trouble is not None:
-            next_step = f" Next: {trouble.next_step}" if trouble.next_step else ""
-            code = f" ({trouble.code})" if trouble.code else ""
-            word = "Nothing was started" if request.state is State.NOT_STARTED else headline(request)
-            return f"{people([request.requester])}: {plain(word)}.{code} {trouble.meaning}{next_step}"
-        case State.MOVING | State.DONE | State.PAUSED_AGAIN | State.FAILED:
+        case State.PAUSING if request.pause is not None:
+            return f"{people([request.pause.person])} wants it paused."
+        case State.UNFOLLOWED:
+            why = "its project has changed in bot.toml"
+            return f"{requester}: the bot no longer looks at this group, for {why}. Look at it in the console."
+        case State.PAUSED_AGAIN:
+            by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
+            return f"{requester}: paused{by}. To go on, press Ask again."
+        case State.NOT_STARTED | State.FAILED if request.trouble is not None:
+            next_step = f" Next: {request.trouble.next_step}" if request.trouble.next_step else ""
+            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{next_step}"
+        case State.MOVING | State.DONE | State.FAILED:
             took = ""
-            if request.state is State.DONE and request.attempt and request.attempt.answered_at and request.ended_at:
-                took = f" It took {duration(int((request.ended_at - request.attempt.answered_at).total_seconds()))}."
+            if request.state is State.DONE and attempt and attempt.answered_at and request.ended_at:
+                took = f" It took {duration(int((request.ended_at - attempt.answered_at).total_seconds()))}."
             return f"{plain(headline(request))}.{took}"
         case _:
             return None
+
+
+def pause_failed(request: Request) -> str:
+    """The line in the thread when a pause came to nothing."""
+    failure = request.pause.failure if request.pause else None
+    code = f"{failure.code}, " if failure and failure.code else ""
+    said = f"{failure.meaning} Next: {failure.next_step}" if failure else ""
+    return f"Not paused: {code}{said}"
+
+
+def _rest(trouble: Trouble) -> str:
+    """What the meaning says after the sentence that the headline has."""
+    _, dot, rest = trouble.meaning.partition(". ")
+    return f" {rest}" if dot else ""

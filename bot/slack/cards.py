@@ -1,23 +1,35 @@
 """The card of a request: one message in the project's channel that says how it stands, in every state.
 
-Pure: a function of the request. What is said only to one person is in `answers`; sending is in `posting`.
+Pure: a function of the request. Its buttons are in `buttons`, what is said only to one person in `answers`.
 """
 
 from __future__ import annotations
 
-from slack_sdk.models.blocks import Block, ButtonElement
+from slack_sdk.models.blocks import Block
 
 from bot.request.group import Progress, TaskGroup
-from bot.request.model import Request, State
+from bot.request.model import Request, State, Trouble
 from bot.request.progress import percent
 from bot.request.votes import is_break_glass, still_missing
 from bot.slack.answers import BREAK_GLASS
-from bot.slack.headlines import group_name, headline
-from bot.slack.message import Message, actions, button, confirm, context, fields, header, message, section
-from bot.slack.words import bar, clock, duration, needed, people, plain, size, size_of
+from bot.slack.buttons import buttons, warnings
+from bot.slack.headlines import group_name, headline, is_of_trouble
+from bot.slack.message import Message, context, fields, header, message, section
+from bot.slack.words import (
+    bar,
+    clock,
+    duration,
+    needed,
+    people,
+    plain,
+    size,
+    size_of,
+    status_name,
+    to_the_second,
+)
 
 _STATES_WITH_PROGRESS = frozenset(
-    {State.PENDING, State.ACCEPTED, State.MOVING, State.DONE, State.FAILED, State.PAUSED_AGAIN}
+    {State.PENDING, State.ACCEPTED, State.MOVING, State.PAUSING, State.DONE, State.FAILED, State.PAUSED_AGAIN}
 )
 
 
@@ -31,39 +43,41 @@ def card(request: Request) -> Message:
         blocks.append(section(f":warning: *{BREAK_GLASS}*"))
     if request.state is State.PENDING:
         blocks.append(fields(*_question(request)))
-        blocks.extend(section(f":warning: *Warning* {warning}") for warning in warnings(request.group))
-        blocks.append(actions("decide", *_decision_buttons(request)))
+        blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
+        blocks.extend(buttons(request))
         blocks.append(context(keys_line(request)))
     else:
-        blocks.extend(_trouble(request))
-        if request.state is State.NOT_STARTED:
-            blocks.append(actions("again", _retry_button(request)))
+        blocks.extend(_trouble(request, trouble_shown(request)))
+        blocks.extend(buttons(request))
         blocks.append(context(history(request)))
     return message(_sentence(request, title), blocks)
 
 
 def identity(request: Request) -> str:
     """Which request, whole: it can be found again from any picture of the card."""
-    return f"project {plain(request.plan.project)} · group `{request.group.group_id}` · `{request.id}`"
+    name = f"*{plain(group_name(request.group), 80)}* · " if is_of_trouble(request) else ""
+    return f"{name}project {plain(request.plan.project)} · group `{request.group.group_id}` · `{request.id}`"
 
 
 def route(group: TaskGroup) -> str:
     source, destination = group.source, group.destination
     prefix = f"/{destination.save_prefix}" if destination.save_prefix else ""
+    region = f" ({plain(source.region)})" if source.region else ""
     return (
-        f"{plain(source.cloud_type)} *{plain(source.bucket)}* ({plain(source.region or 'no region')})  →  "
+        f"{plain(source.cloud_type)} *{plain(source.bucket or 'list of URLs')}*{region}  →  "
         f"OBS *{plain(destination.bucket + prefix)}* ({plain(destination.region)})"
     )
 
 
 def progress_line(request: Request) -> str:
-    """The bar, the percentage and the amounts; only what OMS told, with when it told it."""
+    """The bar, the percentage and the amounts; only what OMS told."""
     progress = request.sight.progress if request.sight else request.group.progress
     share = percent(progress)
     shown = f"{bar(share)}  *{share} %*" if share is not None else "Size not known yet"
     parts = [part for part in (_amount(progress), _objects(progress)) if part]
-    line = f"{shown}     {' · '.join(parts)}"
-    return f"{line} · paused" if request.state in (State.PENDING, State.PAUSED_AGAIN) else line
+    if request.state in (State.PENDING, State.PAUSED_AGAIN):
+        parts.append(status_name(request.group.status))
+    return f"{shown}     {' · '.join(parts)}"
 
 
 def _amount(progress: Progress) -> str:
@@ -81,24 +95,20 @@ def _objects(progress: Progress) -> str:
     return text
 
 
-def warnings(group: TaskGroup) -> list[str]:
-    """What resuming this group may cost, beyond time."""
-    found = []
-    if group.restores_archives:
-        found.append("resuming repeats the archive restores at the source: hours, and a second bill")
-    if group.overwrite_mode == "FULL_OVERWRITE":
-        found.append("objects already at the destination are copied again and overwritten")
-    return found
-
-
 def _question(request: Request) -> list[tuple[str, str]]:
-    reason = plain(request.reason, 500) or "none given"
-    return [
-        ("Reason", reason),
+    asked = [
+        ("Reason", plain(request.reason, 500) or "none given"),
         ("Asked by", people([request.requester])),
         ("Needs", needs(request)),
         ("Until", clock(request.expires_at)),
     ]
+    if request.start_at is not None:
+        asked.append(("Starts", f"{clock(request.start_at)}, not at once"))
+    if request.scope is not None:
+        asked.append(("Retries", request.scope.value))
+        error = request.group.error
+        asked.append(("Failed with", f"{plain(error.code)} {plain(error.message, 300)}" if error else "no reason told"))
+    return asked
 
 
 def needs(request: Request) -> str:
@@ -106,33 +116,6 @@ def needs(request: Request) -> str:
     if request.tally is None:
         return needed(still_missing(request))
     return f"{needed(still_missing(request))} still missing; approved by {people(request.tally.people, 'and')}"
-
-
-def _decision_buttons(request: Request) -> list[ButtonElement]:
-    name, of_group = group_name(request.group), f"group {request.group.group_id}"
-    dialog = confirm(
-        "Resume this migration?",
-        f"{name}, {of_group}, project {request.plan.project}. The bot then reads the source and destination keys "
-        "and asks OMS to resume.",
-        "Approve",
-        "Not yet",
-    )
-    stop = confirm(
-        "Cancel this request?", f"{name}. Nothing is started. It can be asked again.", "Cancel it", "Keep it"
-    )
-    buttons = [
-        button("Approve", "approve", request.id, says=f"Approve resuming {of_group}", style="primary", confirm=dialog),
-        button("Deny", "deny", request.id, says=f"Deny resuming {of_group}", style="danger"),
-        button("Cancel", "cancel", request.id, says=f"Cancel the request for {of_group}", confirm=stop),
-    ]
-    if request.tally is not None:
-        says = f"Withdraw my approval of resuming {of_group}"
-        buttons.append(button("Withdraw my approval", "withdraw", request.id, says=says))
-    return buttons
-
-
-def _retry_button(request: Request) -> ButtonElement:
-    return button("Retry", "retry", request.id, says=f"Retry resuming group {request.group.group_id}", style="primary")
 
 
 def keys_line(request: Request) -> str:
@@ -146,16 +129,27 @@ def keys_line(request: Request) -> str:
     return f"Keys: {checked}. Read only after approval."
 
 
-def _trouble(request: Request) -> list[Block]:
-    trouble = request.trouble
+def trouble_shown(request: Request) -> Trouble | None:
+    """What the card has to tell of what went wrong: with the request, or with pausing it."""
+    if request.trouble is None and request.pause is not None and request.state in (State.ACCEPTED, State.MOVING):
+        return request.pause.failure
+    return request.trouble
+
+
+def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     if trouble is None:
         return []
-    said = f"\n{plain(trouble.where)} said: {plain(trouble.message, 300)}" if trouble.message else ""
-    blocks: list[Block] = [section(f"{trouble.meaning}{said}")]
+    is_failed_pause = request.pause is not None and trouble is request.pause.failure
+    # The headline of what was not started, and of what failed, has the code already.
+    code = f"{plain(trouble.code)}: " if trouble.code and not is_of_trouble(request) else ""
+    lead = f":warning: *Not paused:* {code}" if is_failed_pause else code
+    blocks: list[Block] = [section(f"{lead}{trouble.meaning}{_said(trouble)}")]
     if trouble.next_step:
         holds = f" The approval holds until {clock(request.expires_at)}." if request.state is State.NOT_STARTED else ""
-        blocks.append(section(f"*Next* {trouble.next_step}{holds}"))
+        blocks.append(section(f"*Next:* {trouble.next_step}{holds}"))
     references = []
+    if trouble.side:
+        references.append(f"On the side of {trouble.side}")
     if trouble.huawei_request_id:
         references.append(f"Huawei request id `{plain(trouble.huawei_request_id, 80)}`")
     if trouble.reference:
@@ -165,18 +159,34 @@ def _trouble(request: Request) -> list[Block]:
     return blocks
 
 
+def _said(trouble: Trouble) -> str:
+    """Its own words, where they say more than the meaning does."""
+    words = trouble.message.rstrip(".")
+    if not words or trouble.meaning.lower().startswith(words.lower()):
+        return ""
+    return f"\n{plain(trouble.where)} said: {plain(trouble.message, 300)}"
+
+
 def history(request: Request) -> str:
     """Who asked and who decided, when, and as of when the card speaks."""
-    parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}"]
+    because = f", because: {plain(request.reason, 500)}" if request.reason else ""
+    parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}{because}"]
     decision = request.decision
     if decision is not None:
         word = {State.DENIED: "denied", State.CANCELLED: "cancelled"}.get(request.state, "approved")
         why = f", because: {plain(decision.reason, 500)}" if decision.reason else ""
         parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}{why}")
-    if request.reason:
-        parts.append(f"reason: {plain(request.reason, 500)}")
+    if request.scope is not None:
+        parts.append(f"retries {request.scope}")
+    if request.start_at is not None and request.state is State.APPROVED:
+        parts.append(f"starts {clock(request.start_at)}")
+    if request.state is State.NOT_STARTED and request.attempt is not None and request.attempt.number > 1:
+        parts.append(f"tried {request.attempt.number} times, last {to_the_second(request.attempt.opened_at)}")
+    if request.pause is not None and request.pause.failure is None:
+        word = "paused" if request.state is State.PAUSED_AGAIN else "pausing"
+        parts.append(f"{word} by {people([request.pause.person])} {clock(request.pause.at)}")
     if request.sight is not None:
-        parts.append(f"seen {clock(request.sight.at)}")
+        parts.append(f"updated {to_the_second(request.sight.at)}")
     if request.ended_at is not None and request.sight is not None and request.attempt is not None:
         began = request.attempt.answered_at or request.attempt.opened_at
         parts.append(f"took {duration(int((request.ended_at - began).total_seconds()))}")
@@ -184,10 +194,13 @@ def history(request: Request) -> str:
 
 
 def _sentence(request: Request, title: str) -> str:
-    text = f"{plain(title)}. Project {plain(request.plan.project)}, group {request.group.group_id}, {request.id}."
+    name = f" {plain(group_name(request.group), 80)}," if is_of_trouble(request) else ""
+    text = f"{plain(title)}.{name} Project {plain(request.plan.project)}, group {request.group.group_id}, {request.id}."
+    trouble = trouble_shown(request)
     if request.state is State.PENDING:
         reason = plain(request.reason, 300) or "none given"
         text += f" {people([request.requester])} asks, reason: {reason}. Needs: {needs(request)}."
-    elif request.trouble is not None:
-        text += f" {request.trouble.meaning} {request.trouble.next_step}"
+        text += "".join(f" Warning: {warning}." for warning in warnings(request))
+    elif trouble is not None:
+        text += f" {trouble.meaning} {trouble.next_step}"
     return f"{text} {BREAK_GLASS}" if is_break_glass(request) else text

@@ -6,9 +6,14 @@ Pure, and plain text. Each says what is known to be true and no more.
 from __future__ import annotations
 
 from bot.request.group import TaskGroup
-from bot.request.model import Request, State
+from bot.request.model import Request, State, Verb
 from bot.request.progress import seconds_left
-from bot.slack.words import duration, rate, size
+from bot.slack.words import duration, rate, size, status_name
+
+RESUMED = {Verb.RESUME: "resumed", Verb.RETRY: "retried"}
+RESUMING = {Verb.RESUME: "resuming", Verb.RETRY: "retrying"}
+# Sentences that begin with a name keep its capital in the middle of a line.
+_NAMES = ("Vault", "Huawei", "OMS", "IAM", "Slack")
 
 
 def group_name(group: TaskGroup) -> str:
@@ -18,46 +23,67 @@ def group_name(group: TaskGroup) -> str:
 
 def headline(request: Request) -> str:
     """One line, without mrkdwn."""
-    name = group_name(request.group)
-    code = f"{request.trouble.code}, " if request.trouble and request.trouble.code else ""
-    summary = _first_sentence(request.trouble.meaning) if request.trouble else ""
+    name, verb = group_name(request.group), request.verb
+    by = " by somebody else" if request.is_elsewhere else ""
     match request.state:
         case State.PENDING:
-            return f"Resume migration: {name}"
+            return f"{'Resume migration' if verb is Verb.RESUME else 'Retry failed migration'}: {name}"
+        case State.APPROVED if request.trouble is not None:
+            return f"Approved, not started yet, trying again: {name}"
         case State.APPROVED if request.start_at is not None:
             return f"Approved, waits for its time: {name}"
-        case State.APPROVED if request.attempt is not None and request.attempt.not_before is not None:
-            return f"Approved, not started yet, trying again: {name}"
         case State.APPROVED:
-            return f"Approved, resuming: {name}"
+            return f"Approved, {RESUMING[verb]}: {name}"
         case State.SENDING:
-            return f"Asking OMS to resume: {name}"
+            return f"Asking OMS to {verb}: {name}"
         case State.UNKNOWN:
-            return f"Not known yet whether it was resumed, looking: {name}"
+            return f"Not known yet whether it was {RESUMED[verb]}, looking: {name}"
         case State.NOT_STARTED:
-            return f"Not resumed: {code}{summary}" if summary else f"Not resumed: {name}"
+            return _with_why(f"Not {RESUMED[verb]}", request)
+        case State.ACCEPTED if request.is_elsewhere:
+            return f"Already {RESUMED[verb]} by somebody else, nothing has moved yet: {name}"
         case State.ACCEPTED:
             return f"Accepted by OMS, nothing has moved yet: {name}"
+        case State.MOVING if request.trouble is not None:
+            # What was seen last is no longer known to be so.
+            return f"{RESUMED[verb].capitalize()}{by}, cannot be seen just now: {name}"
         case State.MOVING:
-            return f"Resumed, {_pace(request)}: {name}"
+            return f"{RESUMED[verb].capitalize()}{by}, {_pace(request)}: {name}"
         case State.PAUSING:
             return f"Being paused: {name}"
         case State.DONE:
-            return f"Done: {name}, {_total(request)}"
+            return f"Done{by}: {name}, {_total(request)}"
         case State.FAILED:
-            return f"Migration failed: {code}{summary}" if summary else f"Migration failed: {name}"
+            return _with_why("Migration failed", request)
         case State.PAUSED_AGAIN:
             return f"Paused again: {name}"
+        case State.UNFOLLOWED:
+            return f"No longer followed, the settings have changed: {name}"
         case State.LAPSED:
-            return f"Not resumed, the approval ran out: {name}"
+            return f"Not {RESUMED[verb]}, the approval ran out: {name}"
         case State.DENIED:
             return f"Denied: {name}"
         case State.CANCELLED:
             return f"Cancelled: {name}"
         case State.EXPIRED:
             return f"Expired, nobody decided in time: {name}"
+        case State.VOID if request.trouble is not None:
+            return f"Void, the group is {status_name(request.group.status)} by now: {name}"
         case State.VOID:
             return f"Void, the settings have changed: {name}"
+
+
+def is_of_trouble(request: Request) -> bool:
+    """Whether the headline says what went wrong instead of which group it is."""
+    return request.trouble is not None and request.state in (State.NOT_STARTED, State.FAILED)
+
+
+def _with_why(what: str, request: Request) -> str:
+    trouble = request.trouble
+    if trouble is None:
+        return f"{what}: {group_name(request.group)}"
+    code = f"{trouble.code}, " if trouble.code else ""
+    return f"{what}: {code}{_first_sentence(trouble.meaning)}"
 
 
 def _pace(request: Request) -> str:
@@ -77,4 +103,4 @@ def _total(request: Request) -> str:
 
 def _first_sentence(text: str) -> str:
     sentence = text.split(". ")[0].rstrip(".")
-    return sentence[:1].lower() + sentence[1:]
+    return sentence if sentence.startswith(_NAMES) else sentence[:1].lower() + sentence[1:]

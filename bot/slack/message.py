@@ -16,6 +16,7 @@ from slack_sdk.models.blocks import (
     ConfirmObject,
     ContextBlock,
     HeaderBlock,
+    InteractiveElement,
     MarkdownTextObject,
     PlainTextObject,
     SectionBlock,
@@ -62,8 +63,8 @@ def context(text: str) -> ContextBlock:
     return ContextBlock(elements=[MarkdownTextObject(text=cut(text, FIELD_CHARACTERS), verbatim=True)])
 
 
-def actions(block_id: str, *buttons: ButtonElement) -> ActionsBlock:
-    return ActionsBlock(block_id=block_id, elements=list(buttons))
+def actions(block_id: str, *elements: InteractiveElement) -> ActionsBlock:
+    return ActionsBlock(block_id=block_id, elements=list(elements))
 
 
 def button(
@@ -80,13 +81,14 @@ def button(
     )
 
 
-def confirm(title: str, text: str, yes: str, no: str) -> ConfirmObject:
-    """The dialog before a button counts."""
+def confirm(title: str, text: str, yes: str, no: str, *, style: str = "primary") -> ConfirmObject:
+    """The dialog before a button counts; its style is that of its own button."""
     return ConfirmObject(
         title=PlainTextObject(text=cut(title, 100)),
         text=PlainTextObject(text=cut(text, 300)),
         confirm=PlainTextObject(text=cut(yes, 30)),
         deny=PlainTextObject(text=cut(no, 30)),
+        style=style,
     )
 
 

@@ -123,6 +123,14 @@ class Posting:
         """
         self._call("views.update", {"view_id": view_id, "view": view.to_dict()})
 
+    def publish_home(self, user_id: str, view: View) -> None:
+        """Replaces what somebody sees in App Home.
+
+        Raises:
+            PostingFault: they see what they saw.
+        """
+        self._call("views.publish", {"user_id": user_id, "view": view.to_dict()})
+
     def permalink(self, channel: str, ts: str) -> str | None:
         """The address of a message; None where Slack does not tell, for a link is never worth a failure."""
         try:

@@ -1,19 +1,33 @@
-"""The views that the bot opens: the two forms, what stands there until one is filled, and a plain word instead of one.
+"""The views that the bot shows: the two forms, what stands there until one is filled, a plain word, and App Home.
 
 Pure. Opening them is left to `posting`, who gets which to `bot.work.forms`.
 """
 
 from __future__ import annotations
 
-from slack_sdk.models.blocks import InputBlock, PlainTextInputElement, PlainTextObject
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from slack_sdk.models.blocks import (
+    Block,
+    InputBlock,
+    Option,
+    PlainTextInputElement,
+    PlainTextObject,
+    StaticSelectElement,
+)
 from slack_sdk.models.views import View
 
 from bot.request.command import MAX_REASON_CHARACTERS
 from bot.request.votes import DENY_REASON_CHARACTERS
-from bot.slack.message import section
+from bot.slack.message import actions, button, context, cut, header, section
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
-REQUEST_TITLE, DENY_TITLE = "Resume a migration", "Deny this request"
+REQUEST_TITLE, DENY_TITLE = "Ask for a migration", "Deny this request"
+# Slack's limits of a select and of a view, the second less what else stands there.
+MOST_CHOICES, MOST_LINES = 100, 50
+# Slack takes no empty value.
+HOME_VALUE = "home"
 
 
 def loading(title: str) -> View:
@@ -28,8 +42,35 @@ def note(title: str, text: str) -> View:
     )
 
 
-def request_form() -> View:
-    """Asks for a group and a reason."""
+@dataclass(frozen=True)
+class Choice:
+    """A group that can be picked: which, in which project, and what people call it."""
+
+    project: str
+    group_id: str
+    label: str
+
+
+def request_form(choices: Sequence[Choice], remark: str, group_id: str = "", reason: str = "") -> View:
+    """Asks for a group and a reason.
+
+    Arguments:
+        choices: the groups to pick from.
+        remark: what else there is to say of them, such as a project that could not be asked.
+        group_id, reason: what stands there already.
+    """
+    picker: list[Block] = []
+    if choices and not group_id:
+        options = [
+            Option(text=PlainTextObject(text=cut(one.label, 75), emoji=False), value=f"{one.project} {one.group_id}")
+            for one in choices[:MOST_CHOICES]
+        ]
+        element = StaticSelectElement(
+            action_id="pick", options=options, placeholder=PlainTextObject(text="Paused and failed groups")
+        )
+        label = PlainTextObject(text="Task group")
+        picker.append(InputBlock(block_id="pick", label=label, element=element, optional=True))
+    typed = PlainTextInputElement(action_id="text", max_length=200, initial_value=group_id or None)
     return View(
         type="modal",
         callback_id=REQUEST_FORM,
@@ -37,20 +78,45 @@ def request_form() -> View:
         submit=PlainTextObject(text="Ask"),
         close=PlainTextObject(text="Close"),
         blocks=[
+            *picker,
             InputBlock(
                 block_id="group",
-                label=PlainTextObject(text="Task group id"),
-                element=PlainTextInputElement(action_id="text", max_length=200),
-                hint=PlainTextObject(text="The UUID of the paused group, or a link to it in the console"),
+                label=PlainTextObject(text="Or its id" if picker else "Task group id"),
+                element=typed,
+                hint=PlainTextObject(text="The UUID of a paused or failed group, or a link to it in the console"),
+                optional=bool(picker),
             ),
             InputBlock(
                 block_id="reason",
                 label=PlainTextObject(text="Reason"),
-                element=PlainTextInputElement(action_id="text", max_length=MAX_REASON_CHARACTERS, multiline=True),
+                element=PlainTextInputElement(
+                    action_id="text", max_length=MAX_REASON_CHARACTERS, multiline=True, initial_value=reason or None
+                ),
                 optional=True,
             ),
+            *([context(remark)] if remark else []),
         ],
     )
+
+
+def home(lines: Sequence[str], help_text: str) -> View:
+    """App Home: open requests, a way to ask, and how to use the command."""
+    return View(
+        type="home",
+        blocks=[
+            header("Open requests"),
+            *(section(line) for line in lines[:MOST_LINES]),
+            actions(
+                "home", button("Ask for a group", "request", HOME_VALUE, says="Ask to resume or retry a task group")
+            ),
+            section(help_text),
+        ],
+    )
+
+
+def empty_home(text: str) -> View:
+    """App Home for whoever has nothing to see there."""
+    return View(type="home", blocks=[section(text)])
 
 
 def deny_form(request_id: str, channel: str, message_ts: str) -> View:

@@ -52,9 +52,10 @@ def clock(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
-def time_of_day(at: datetime) -> str:
-    """A moment of today in the reader's own zone: `22:05`."""
-    return f"<!date^{int(at.timestamp())}^{{time_secs}}|{at.astimezone(UTC).strftime('%H:%M:%S UTC')}>"
+def to_the_second(at: datetime) -> str:
+    """As `clock`, where seconds matter: `today 22:05:07`."""
+    fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{fallback}>"
 
 
 def status_name(status: GroupStatus) -> str:
@@ -93,9 +94,9 @@ def rate(bytes_per_second: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`27 min`, `3 h 5 min`, `2 d 4 h`: about, not to the second."""
+    """`43 s`, `27 min`, `3 h 5 min`, `2 d 4 h`."""
     if seconds < 60:
-        return "1 min"
+        return f"{max(seconds, 1)} s"
     minutes = -(-seconds // 60)
     if minutes < 60:
         return f"{minutes} min"

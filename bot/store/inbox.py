@@ -24,9 +24,12 @@ class Kind(StrEnum):
     DENY = "deny"
     CANCEL = "cancel"
     WITHDRAW = "withdraw"
+    CHOOSE = "choose"
     RETRY = "retry"
+    PAUSE = "pause"
     OPEN_DENY = "open deny form"
     OPEN_REQUEST = "open request form"
+    HOME = "home"
     LIST = "list"
     STATUS = "status"
     REPORT_FORGERY = "forgery"
@@ -37,8 +40,8 @@ class Message:
     """One thing that somebody typed, pressed or sent in.
 
     `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
-    `request_id`, `channel` and `message_ts` say which button of which message it was, `view_id` which view waits to
-    be filled.
+    `request_id`, `channel` and `message_ts` say which button of which message it was, `scope` what that message
+    showed as chosen, `view_id` which view waits to be filled.
     """
 
     kind: Kind
@@ -51,6 +54,7 @@ class Message:
     message_ts: str = ""
     response_url: str = ""
     view_id: str = ""
+    scope: str = ""
 
 
 DECIDED, NOT_TAKEN = "decided", "not taken"

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from bot.oms.errors import OmsError
+from bot.oms.catalogue import NOT_FOUND
+from bot.oms.errors import OmsError, Refused
 from bot.request.model import Request, State, Trouble
 from bot.request.next_step import FOLLOW_EVERY, SETTLE_EVERY, Step, next_step
 from bot.store import requests
-from bot.store.audit import BOT, Event, append
+from bot.store.audit import BOT, Event
 from bot.store.claims import Claim
 from bot.vault_faults import VaultFault
 from bot.work import outcome, pause, release, remind
 from bot.work.caller import KeyRests
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
+from bot.work.settings import can_be_followed
 from bot.work.tools import Tools, save_turn
 from bot.work.trouble import Then, trouble_of
 
+LOOKING_STEPS = frozenset({Step.SETTLE, Step.FOLLOW, Step.PAUSE})
 # A card that shows the same for longer is edited all the same, for its own time to be fresh.
 SHOW_AGAIN_AFTER = timedelta(seconds=60)
 # So many looks may fail before the card says so.
@@ -30,8 +33,12 @@ def work(tools: Tools, claim: Claim) -> Result:
         request = requests.get(connection, str(claim.key))
     if request is None:
         return Finished()
+    step = next_step(request, tools.now())
     try:
-        match next_step(request, tools.now()):
+        if step in LOOKING_STEPS and not can_be_followed(tools, request):
+            _end(tools, request, State.UNFOLLOWED)
+            return Kept()
+        match step:
             case Step.EXPIRE:
                 _end(tools, request, State.EXPIRED)
             case Step.LAPSE:
@@ -86,8 +93,10 @@ def _settle(tools: Tools, request: Request, claim: Claim) -> Result:
     if new is None:
         return Finished(now + SETTLE_EVERY)
     with tools.store.write() as connection:
-        if request.attempt is not None:
-            requests.turn_attempt(connection, request.id, request.attempt.number, "unknown", "settled", now)
+        if request.attempt is not None and not requests.turn_attempt(
+            connection, request.id, request.attempt.number, "unknown", "settled", now
+        ):
+            raise requests.Stale(request.id)
         detail = {"status": int(group.status), "state": new.state.value}
         save_turn(connection, request, new, now, Event("settled", BOT, request.id, detail))
     return Kept()
@@ -97,8 +106,10 @@ def _is_unknown(tools: Tools, request: Request) -> Request:
     """An attempt found `sending` was somebody's who died: whether the PUT left is not known, and none is sent."""
     now = tools.now()
     with tools.store.write() as connection:
-        if request.attempt is not None:
-            requests.turn_attempt(connection, request.id, request.attempt.number, "sending", "unknown", now)
+        if request.attempt is not None and not requests.turn_attempt(
+            connection, request.id, request.attempt.number, "sending", "unknown", now
+        ):
+            raise requests.Stale(request.id)
         trouble = Trouble("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
         unknown = request.turned(State.UNKNOWN, at=now, trouble=trouble)
         return save_turn(connection, request, unknown, now, Event("found sending", BOT, request.id))
@@ -131,11 +142,21 @@ def _is_worth_showing(old: Request, new: Request) -> bool:
 def _not_seen(tools: Tools, request: Request, claim: Claim, fault: OmsError | VaultFault | KeyRests) -> Result:
     """The group could not be looked at: tried again, and said on the card when it lasts."""
     now = tools.now()
+    if claim.tries >= SILENT_FAILURES and _is_not_there(fault):
+        with tools.store.write() as connection:
+            event = Event(State.FAILED.value, BOT, request.id, {"why": "the group is not there any more"})
+            save_turn(connection, request, outcome.gone(request, now), now, event)
+        return Kept()
     if claim.tries == SILENT_FAILURES:
         seen = trouble_of(fault, request.plan, Then.NOTHING, "")
         trouble = replace(seen, meaning=f"The bot cannot see how the group gets on. {seen.meaning}")
         with tools.store.write() as connection:
-            detail = {"code": trouble.code, "why": trouble.meaning}
-            append(connection, Event("not seen", BOT, request.id, detail), now)
-            requests.save(connection, request, replace(request, trouble=trouble), now)
+            event = Event("not seen", BOT, request.id, {"code": trouble.code, "why": trouble.meaning})
+            requests.save(connection, request, replace(request, trouble=trouble), now, event)
     return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))
+
+
+def _is_not_there(fault: Exception) -> bool:
+    """Not for a gateway that does not know the address: that says nothing of the group."""
+    answer = fault.answer if isinstance(fault, Refused) else None
+    return answer is not None and answer.code in NOT_FOUND

@@ -9,16 +9,24 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
+from bot.oms.errors import OmsError
+from bot.request.group import TaskGroup
 from bot.request.policy import Person, why_not_member, why_not_reader
+from bot.request.progress import percent
 from bot.request.votes import Act, Click, why_not
 from bot.slack import answers, views
+from bot.slack.headlines import group_name
 from bot.slack.people import SlackCannotBeAsked
 from bot.slack.posting import Hindrance, PostingFault
+from bot.slack.views import Choice
+from bot.slack.words import status_name
 from bot.store import inbox, outbox, requests
 from bot.store.audit import Event, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
-from bot.work import preflight
+from bot.vault_faults import VaultFault
+from bot.work import preflight, tell
+from bot.work.caller import KeyRests
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools
 from bot.work.vote import copy_notice, is_copy
@@ -42,7 +50,7 @@ def fill(tools: Tools, message: Message) -> bool:
         title = views.DENY_TITLE if is_denial else views.REQUEST_TITLE
         filling = _Filling(views.note(title, answers.SLACK_CANNOT_BE_ASKED), "Slack cannot be asked")
     else:
-        filling = _for_denial(tools, message, person) if is_denial else _for_asking(tools, person)
+        filling = _for_denial(tools, message, person) if is_denial else _for_asking(tools, message, person)
     _write_down(tools, message, filling)
     try:
         tools.posting.update_view(message.view_id, filling.view)
@@ -88,9 +96,27 @@ def _no(text: str, why: str, notice: Notice | None = None) -> _Filling:
     return _Filling(views.note(views.DENY_TITLE, text), why, notice)
 
 
-def _for_asking(tools: Tools, person: Person) -> _Filling:
+def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
+    """The form, with what could be asked for; filled in already where it was opened from a card that has ended."""
     try:
-        preflight.projects_of(tools, person, None)
+        projects = preflight.projects_of(tools, person, None)
     except CannotAsk as refusal:
         return _Filling(views.note(views.REQUEST_TITLE, str(refusal)), "may not ask")
-    return _Filling(views.request_form())
+    with tools.store.read() as connection:
+        ended = requests.get(connection, message.request_id) if message.request_id else None
+    if ended is not None and why_not_reader(ended.policy, person) is None:
+        return _Filling(views.request_form((), "", ended.group.group_id, ended.reason))
+    choices: list[Choice] = []
+    remarks: list[str] = []
+    for name in projects:
+        try:
+            choices += [_choice(name, group) for group in tell.askable_groups(tools, name)]
+        except (OmsError, VaultFault, KeyRests):
+            remarks.append(f"The groups of {name} cannot be listed just now; type an id.")
+    return _Filling(views.request_form(choices, " ".join(remarks)))
+
+
+def _choice(project: str, group: TaskGroup) -> Choice:
+    share = percent(group.progress)
+    done = f", {share} %" if share is not None else ""
+    return Choice(project, group.group_id, f"{group_name(group)} · {project} · {status_name(group.status)}{done}")

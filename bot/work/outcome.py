@@ -15,7 +15,7 @@ from bot.request.progress import has_moved
 from bot.slack.words import status_name
 from bot.work.trouble import NOTHING_STARTED, Then, trouble_of_reason
 
-_GONE = Trouble("OMS", "", "", "The group was deleted while it was followed.", "Look at it in the console.")
+_GONE = Trouble("OMS", "", "", "The group was deleted while the bot followed it.", "Look for it in the console.")
 _RAN = RUNNING_STATUSES | {GroupStatus.PAUSING}
 _GOING = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
 
@@ -79,6 +79,11 @@ def followed(request: Request, group: TaskGroup, now: datetime) -> Request:
             return seen.turned(State.MOVING, at=now)
         case _:
             return seen.turned(State.ACCEPTED, at=now)
+
+
+def gone(request: Request, now: datetime) -> Request:
+    """OMS says, and has said before, that there is no such group."""
+    return request.turned(State.FAILED, at=now, trouble=_GONE)
 
 
 def _stands_as_before(request: Request, group: TaskGroup) -> bool:

@@ -94,7 +94,6 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
 def _look(tools: Tools, name: str, group_id: str) -> Found | str | None:
     """The group, or None when this project does not have it, or why it could not be asked."""
     try:
-        tools.callers.a_person_asks(name)
         project_id = tools.callers.project_id(name)
         return Found(name, project_id, tools.callers.call(name, lambda oms: oms.show(group_id)))
     except Refused as refused:

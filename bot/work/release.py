@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 MAX_TRIES = 3
 TRY_AGAIN_AFTER = timedelta(seconds=5)
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
+LOOKING = "Nothing for now: the bot looks at the group until it knows, for a minute or so."
 FITTING_STATUSES = {Verb.RESUME: frozenset({GroupStatus.PAUSED}), Verb.RETRY: FAILED_STATUSES}
 
 
@@ -50,8 +51,6 @@ def advance(tools: Tools, request: Request) -> None:
     if plan_now(tools, request) != request.plan:
         _turn(tools, request, request.turned(State.VOID, at=tools.now()), Event("void", BOT, request.id))
         return
-    if request.attempt.number > 1:
-        tools.callers.a_person_asks(request.plan.project)
     try:
         group = tools.callers.call(request.plan.project, lambda oms: oms.show(request.group.group_id))
         if group.status not in FITTING_STATUSES[request.verb]:
@@ -90,11 +89,11 @@ def _send(tools: Tools, request: Request, attempt: Attempt, group: TaskGroup, bo
             _back_to_ready(tools, sending, answer, now)
         case Refused() if answer.answer.code in ALREADY_RUNNING | WRONG_STATE:
             # Somebody else was quicker, or it is something else: the group itself tells.
-            trouble = trouble_of(answer, request.plan, Then.RETRY, "")
+            trouble = replace(trouble_of(answer, request.plan, Then.NOTHING, ""), next_step=LOOKING)
             looking = replace(sending, is_elsewhere=True).turned(State.UNKNOWN, at=now, trouble=trouble)
             _answered(tools, sending, looking, now, "refused by OMS", answer)
         case Unanswered():
-            trouble = trouble_of(answer, request.plan, Then.NOTHING, "")
+            trouble = replace(trouble_of(answer, request.plan, Then.NOTHING, ""), next_step=LOOKING)
             _answered(tools, sending, sending.turned(State.UNKNOWN, at=now, trouble=trouble), now, "unanswered", answer)
         case KeyRests() | VaultFault() | OmsError():
             trouble = trouble_of(answer, request.plan, Then.RETRY)
@@ -185,9 +184,7 @@ def _no_longer_fits(tools: Tools, request: Request, group: TaskGroup) -> None:
             _turn(tools, request, replace(seen, is_elsewhere=True).turned(State.DONE, at=now), event)
         case _:
             meaning = f"The group is {status_name(group.status)} by now, which is not what was approved."
-            trouble = Trouble(
-                "OMS", "", "", f"{meaning} {NOTHING_STARTED}", Then.ASK_AGAIN.removeprefix("Then ").capitalize()
-            )
+            trouble = Trouble("OMS", "", "", f"{meaning} {NOTHING_STARTED}", "Press Ask again.")
             _turn(tools, request, seen.turned(State.VOID, at=now, trouble=trouble), event)
 
 
@@ -202,5 +199,9 @@ def _not_started(tools: Tools, request: Request, trouble: Trouble) -> None:
 
 
 def _turn(tools: Tools, old: Request, new: Request, event: Event) -> None:
+    """Nothing is sent; the attempt is over, unless it only waits."""
+    now = tools.now()
     with tools.store.write() as connection:
-        save_turn(connection, old, new, tools.now(), event)
+        if old.attempt is not None and new.state is not State.APPROVED:
+            requests.turn_attempt(connection, old.id, old.attempt.number, "ready", "settled", now)
+        save_turn(connection, old, new, now, event)

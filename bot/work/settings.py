@@ -17,3 +17,11 @@ def plan_now(tools: Tools, request: Request) -> Plan | None:
         return None
     # Where the settings leave the project's id to IAM, the one that it told then still holds.
     return project.plan(plan.project, project.project_id or plan.project_id, source_path)
+
+
+def can_be_followed(tools: Tools, request: Request) -> bool:
+    """Whether the bot still looks for this group where it was started."""
+    project, plan = tools.projects.get(request.plan.project), request.plan
+    if project is None:
+        return False
+    return (project.oms_address, project.project_id or plan.project_id) == (plan.oms_url, plan.project_id)

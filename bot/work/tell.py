@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 
+from bot.oms.client import Oms
 from bot.oms.errors import OmsError
 from bot.request import command
 from bot.request.command import ShowStatus
-from bot.request.group import GroupStatus
+from bot.request.group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.request.model import Request
-from bot.request.policy import why_not_reader
-from bot.slack.answers import NO_SUCH_REQUEST, stands, with_link
+from bot.request.policy import Person, why_not_reader
+from bot.request.progress import percent
+from bot.slack.answers import NO_SUCH_REQUEST, NOTHING_TO_SEE, stands, with_link
 from bot.slack.headlines import group_name
-from bot.slack.words import plain
+from bot.slack.words import plain, status_name
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
+from bot.work import preflight
 from bot.work.caller import KeyRests
+from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools, to_whom
 from bot.work.trouble import Then, trouble_of
 
@@ -30,38 +36,67 @@ def answer_question(tools: Tools, message: Message) -> None:
     Raises:
         SlackCannotBeAsked: who asks is not known.
     """
-    person = tools.people.look_up(message.person)
-    mine = [name for name, project in tools.projects.items() if why_not_reader(project.policy, person) is None]
+    mine = projects_to_see(tools, tools.people.look_up(message.person))
     text = _list(tools, mine) if message.kind is Kind.LIST else _status(tools, message, mine)
     with tools.store.write() as connection:
         outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
 
 
-def _list(tools: Tools, mine: list[str]) -> str:
-    if not mine:
-        return "There is no project here that you may see."
+def projects_to_see(tools: Tools, person: Person) -> list[str]:
+    """The projects in which this person may ask or approve: of any other they see nothing."""
+    return [name for name, project in tools.projects.items() if why_not_reader(project.policy, person) is None]
+
+
+def open_lines(tools: Tools, mine: Sequence[str]) -> list[str]:
+    """The open requests of these projects, a line each."""
     with tools.store.read() as connection:
-        open_requests = requests.open_requests(connection, mine)
-    lines = ["*Open requests*", *([_line(tools, request) for request in open_requests] or ["none"])]
+        found = requests.open_requests(connection, mine)
+    return [_line(tools, request) for request in found] or ["none"]
+
+
+def _list(tools: Tools, mine: Sequence[str]) -> str:
+    if not mine:
+        return NOTHING_TO_SEE
+    lines = ["*Open requests*", *open_lines(tools, mine)]
     for name in mine:
-        lines.append(f"*Paused groups of {name}*")
-        lines.extend(_paused(tools, name))
+        lines.append(f"*Groups of {name} that can be asked for*")
+        lines.extend(_askable(tools, name))
     return "\n".join(lines)
 
 
-def _paused(tools: Tools, name: str) -> list[str]:
+def askable_groups(tools: Tools, name: str) -> Iterator[TaskGroup]:
+    """The groups of a project that are paused or failed.
+
+    Raises:
+        OmsError, VaultFault, KeyRests: they cannot be listed.
+    """
+    for status in (GroupStatus.PAUSED, *sorted(FAILED_STATUSES)):
+        yield from tools.callers.call(name, partial(_first_groups, status))
+
+
+def _first_groups(status: GroupStatus, oms: Oms) -> list[TaskGroup]:
+    return list(islice(oms.groups(status), MOST_SHOWN + 1))
+
+
+def _askable(tools: Tools, name: str) -> list[str]:
     try:
-        groups = tools.callers.call(name, lambda oms: list(islice(oms.groups(GroupStatus.PAUSED), MOST_SHOWN + 1)))
+        groups = list(askable_groups(tools, name))
     except (OmsError, VaultFault, KeyRests) as fault:
         trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
         return [f"They cannot be listed just now. {trouble.meaning} Next: {trouble.next_step}"]
-    lines = [f"`{group.group_id}` {plain(group_name(group), 80)}" for group in groups[:MOST_SHOWN]]
+    with tools.store.read() as connection:
+        asked = {request.group.group_id for request in requests.open_requests(connection, [name])}
+    lines = [
+        f"`{group.group_id}` {plain(group_name(group), 80)}, {status_name(group.status)}"
+        + (", asked for already" if group.group_id in asked else "")
+        for group in groups[:MOST_SHOWN]
+    ]
     if len(groups) > MOST_SHOWN:
         lines.append(f"and more; the first {MOST_SHOWN} are shown")
     return lines or ["none"]
 
 
-def _status(tools: Tools, message: Message, mine: list[str]) -> str:
+def _status(tools: Tools, message: Message, mine: Sequence[str]) -> str:
     asked = command.parse(message.text, tools.command)
     if not isinstance(asked, ShowStatus):
         return NO_SUCH_REQUEST
@@ -73,9 +108,21 @@ def _status(tools: Tools, message: Message, mine: list[str]) -> str:
         elif asked.group_id:
             found = requests.of_group(connection, asked.group_id)
     seen = [request for request in found if request.plan.project in mine]
-    if not seen:
-        return "There is no such request that you may see."
-    return "\n".join(_line(tools, request) for request in seen)
+    if seen:
+        return "\n".join(_line(tools, request) for request in seen)
+    return _group(tools, mine, asked.group_id) if mine and asked.group_id else NO_SUCH_REQUEST
+
+
+def _group(tools: Tools, mine: Sequence[str], group_id: str) -> str:
+    """How a group stands that nobody has asked for."""
+    try:
+        found = preflight.find_group(tools, mine, group_id)
+    except CannotAsk as refusal:
+        return str(refusal)
+    share = percent(found.group.progress)
+    done = f", {share} % done" if share is not None else ""
+    what = f"`{group_id}` {plain(group_name(found.group), 80)} in project {found.project}"
+    return f"{what} is {status_name(found.group.status)}{done}. Nobody has asked for it."
 
 
 def _line(tools: Tools, request: Request) -> str:

@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 
 from bot.config import Project
 from bot.metrics import TURNS
-from bot.request.model import Request
-from bot.slack.answers import turn_of_events
+from bot.request.model import Request, State
+from bot.slack.answers import pause_failed, turn_of_events
 from bot.slack.people import People
 from bot.slack.posting import Posting
-from bot.store import outbox, requests
-from bot.store.audit import Event
+from bot.store import inbox, outbox, requests
+from bot.store.audit import Event, append_all
 from bot.store.engine import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Notice, Way
@@ -45,6 +45,17 @@ def to_whom(message: Message) -> tuple[Way, str]:
     return Way.DIRECT, message.person
 
 
+def reply(tools: Tools, message: Message, text: str, *events: Event) -> None:
+    """The last word on a message, to whoever sent it, and the events with it: durable, and said once."""
+    now = tools.now()
+    with tools.store.write() as connection:
+        if not inbox.mark_decided(connection, message.key):
+            return
+        outbox.add_notice(connection, Notice(*to_whom(message), text), now)
+        if events:
+            append_all(connection, events, now)
+
+
 def save_turn(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
     """Saves a change, and tells the thread of it when the request came to another state.
 
@@ -55,7 +66,11 @@ def save_turn(connection: Connection, old: Request, new: Request, now: datetime,
     again = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     if new.state is not old.state or again:
         TURNS.labels(new.state.value).inc()
-        line = turn_of_events(saved)
+        line = (
+            pause_failed(saved)
+            if old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
+            else turn_of_events(saved)
+        )
         if line is not None:
             outbox.add_notice(connection, Notice(Way.THREAD, "", line, saved.id), now)
     return saved

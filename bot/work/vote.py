@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from bot.request import votes
+from bot.request.group import Scope
 from bot.request.model import Request, State, Vote
 from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
-from bot.request.votes import Act, Click, Counted, Refused, Turned, Withdrawn
+from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
-from bot.slack.words import plain
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
-from bot.store.inbox import Message
+from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, release
 from bot.work.settings import plan_now
@@ -27,7 +27,7 @@ from bot.work.tools import Tools, save_turn, to_whom
 
 
 def work(tools: Tools, message: Message) -> None:
-    """One press of approve, deny, cancel, withdraw or retry.
+    """One press of a button on a card, or one choice made there.
 
     Raises:
         SlackCannotBeAsked: who pressed is not known, so nothing was changed.
@@ -39,6 +39,8 @@ def work(tools: Tools, message: Message) -> None:
         decided = _decide(tools, message, seen)
     if decided is None:
         return
+    if message.kind is Kind.RETRY:
+        tools.callers.a_person_asks(decided.plan.project)
     claim = Claim(tables.requests.name, decided.id, 0)
     with tools.held.holding(claim):
         try:
@@ -100,7 +102,8 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
             if mark is not None:
                 outbox.add_notice(connection, mark, tools.now())
             return None
-        click = Click(Act(message.kind.value), seen.person, tools.now(), message.text)
+        scope = Scope(message.scope) if message.scope in set(Scope) else None
+        click = Click(Act(message.kind.value), seen.person, tools.now(), message.text, scope)
         already = requests.votes_of(connection, request.id)
         wanted = _wanted(request, click, already, seen)
         if wanted is not None:
@@ -117,6 +120,8 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
             case Withdrawn(without):
                 requests.remove_vote(connection, request.id, click.person.id)
                 requests.save(connection, request, without, click.at, _event(message, "withdraw"))
+            case Chosen(chosen):
+                _choose(connection, request, chosen, _event(message, "choose"), already, click)
             case Turned(turned, _) if turned.state is State.VOID:
                 _tell(connection, tools, message, answers.is_void(request), request)
                 save_turn(connection, request, turned, click.at, _event(message, "void"))
@@ -124,6 +129,19 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
                 events = _break_glass(connection, request, click, seen) if vote is not None else []
                 return _write_down(connection, tools, message, request, turned, vote, events)
         return None
+
+
+def _choose(
+    connection: Connection, request: Request, chosen: Request, event: Event, already: list[Vote], click: Click
+) -> None:
+    requests.remove_votes(connection, request.id)
+    voters = [vote.person for vote in already]
+    if voters:
+        text = answers.chosen_anew(chosen, click.person.id, voters)
+        outbox.add_notice(connection, Notice(Way.THREAD, "", text, request.id), click.at)
+    scope = chosen.scope.value if chosen.scope else ""
+    detail = {**event.detail, "scope": scope, "void approvals": voters}
+    requests.save(connection, request, chosen, click.at, replace(event, detail=detail))
 
 
 def _wanted(request: Request, click: Click, already: list[Vote], seen: _Seen) -> _LookUp | None:
@@ -167,9 +185,10 @@ def _write_down(
                 "attempt opened", message.person, request.id, {"number": turned.attempt.number, "approved by": people}
             )
         )
-    if turned.state is State.DENIED and turned.decision and turned.decision.reason:
-        text = f"{answers.stands(turned)} Reason: {plain(turned.decision.reason)}"
-        outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request.id), now)
+    if turned.state is State.CANCELLED and turned.attempt is not None:
+        requests.turn_attempt(connection, request.id, turned.attempt.number, "ready", "settled", now)
+    if turned.state is State.DENIED:
+        outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, answers.denied(turned), request.id), now)
     saved = save_turn(connection, request, turned, now, *events)
     if turned.state is not State.APPROVED or turned.start_at is not None:
         return None

@@ -87,7 +87,7 @@ def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(town: Tow
     deny(town, w.DAVE, card, "wait for <!channel> *legal*")
     says(town, card, "Denied: nightly images")
     assert buttons(card) == []
-    told = is_told(town, w.ALICE, "Denied")
+    told = is_told(town, w.ALICE, "denied by")
     assert card.ts.replace(".", "") in told
     assert "<!channel>" not in told
     assert "<!channel>" not in whole(card)

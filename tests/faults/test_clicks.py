@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, is_told, says, starts
+from tests.support.story import ask, buttons, is_told, says, starts, the_card
 
 
 def at_once(*doing: Callable[[], object]) -> None:
@@ -110,3 +112,20 @@ def test_ten_thousand_characters_get_one_sentence(town: Town) -> None:
     town.people.type(w.ALICE, "x" * 10_000)
     is_told(town, w.ALICE, "10,000 characters")
     assert town.workspace.of(w.MIGRATIONS) == []
+
+
+def test_a_press_that_comes_before_the_bot_knows_where_its_card_is_counts_all_the_same(town: Town) -> None:
+    database = sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)
+    town.people.type(w.ALICE, NIGHTLY_IMAGES)
+    card = the_card(town)
+    is_told(town, w.ALICE, "Asked.")
+    [(ts,)] = database.execute("SELECT ts FROM cards").fetchall()
+    database.execute("UPDATE cards SET ts = NULL")
+    town.people.press(w.CAROL, card, "approve")
+    town.wait_until(
+        lambda: database.execute("SELECT claimed_by FROM inbox WHERE kind = 'approve'").fetchall() == [(None,)],
+        what="the press to be put off",
+    )
+    database.execute("UPDATE cards SET ts = ?", (ts,))
+    database.close()
+    says(town, card, "Accepted by OMS")

@@ -15,7 +15,7 @@ def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(town: Town) 
     town.vault.seal()
     town.people.press(w.CAROL, card, "approve")
     says(town, card, "Vault is sealed. Nothing was started.")
-    assert buttons(card) == ["retry"]
+    assert buttons(card) == ["retry", "cancel"]
     assert not starts(town)
     town.vault.unseal()
     town.people.press(w.ALICE, card, "retry")

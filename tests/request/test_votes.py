@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bot.request.model import Policy, Request, State, Tally, Vote
+from bot.request.group import GroupStatus, Scope
+from bot.request.model import Pause, Policy, Request, State, Tally, Verb, Vote
 from bot.request.policy import Person, Refusal, Standing
 from bot.request.votes import (
     Act,
+    Chosen,
     Click,
     Counted,
     Refused,
@@ -25,7 +28,7 @@ from bot.request.votes import (
     still_missing,
 )
 from tests.request.test_policy import GROUPS, USERS, places, seats
-from tests.support.values import NOON, PLAN, person, request
+from tests.support.values import GROUP, NOON, PLAN, person, request
 
 CAROL = person("UCAROL00")
 LATE = NOON + timedelta(hours=8)
@@ -114,6 +117,9 @@ class Voting(RuleBasedStateMachine):
         assert len({vote.person for vote in self.votes}) == len(self.votes)
 
     def turn(self, turned: Request, vote: Vote | None, user: str, before: list[str]) -> None:
+        if (self.request.state, turned.state) == (State.APPROVED, State.CANCELLED):
+            self.request = turned  # Nothing was sent yet: calling it off is no second decision to start.
+            return
         assert self.request.state is State.PENDING, "what is decided is not decided again"
         assert self.now < self.request.expires_at
         self.decisions += 1
@@ -203,9 +209,61 @@ def test_an_expired_request_is_neither_approved_nor_denied_nor_withdrawn_from() 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
 def test_a_decided_request_is_not_decided_again(state: State) -> None:
-    for act in (Act.APPROVE, Act.DENY, Act.CANCEL, Act.WITHDRAW):
+    not_sent_yet = (State.APPROVED, State.NOT_STARTED)
+    for act in (Act.APPROVE, Act.DENY, Act.WITHDRAW, Act.CHOOSE, *([] if state in not_sent_yet else [Act.CANCEL])):
         for who in (CAROL, person("UALICE00")):
             assert press(act, who, request(state), (vote_of("UCAROL00"),)) == Refused(Refusal.NOT_PENDING)
+
+
+@pytest.mark.parametrize("state", [State.APPROVED, State.NOT_STARTED])
+def test_what_was_not_sent_can_be_called_off_by_whoever_is_involved(state: State) -> None:
+    for who in (CAROL, person("UALICE00")):
+        verdict = press(Act.CANCEL, who, request(state))
+        assert isinstance(verdict, Turned)
+        assert verdict.request.state is State.CANCELLED
+    assert press(Act.CANCEL, person("UBOB0000"), request(state)) == Refused(Refusal.NOT_AN_APPROVER)
+
+
+def retried(**changes: Any) -> Request:
+    failed = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
+    return request(verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=failed, **changes)
+
+
+def choose(who: Person, current: Request, scope: Scope | None) -> Verdict:
+    return decide(current, [], {}, Click(Act.CHOOSE, who, NOON, scope=scope), PLAN)
+
+
+def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_approved_before() -> None:
+    current = retried(tally=Tally(("UCAROL00",), (("UDAVE000",),)))
+    for who in (CAROL, person("UALICE00")):
+        chosen = choose(who, current, Scope.FAILED_OBJECTS)
+        assert isinstance(chosen, Chosen)
+        assert (chosen.request.scope, chosen.request.tally) == (Scope.FAILED_OBJECTS, None)
+        assert choose(who, current, Scope.ALL_OBJECTS) == Refused(Refusal.CHOSEN_ALREADY)
+        assert choose(who, current, None) == Refused(Refusal.NOTHING_TO_CHOOSE)
+        assert choose(who, request(), Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
+    assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) == Refused(Refusal.NOT_AN_APPROVER)
+    unrecorded = replace(current, group=replace(current.group, records_failed_objects=False))
+    assert choose(CAROL, unrecorded, Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
+
+
+def test_an_approval_of_another_choice_than_the_card_showed_does_not_count() -> None:
+    seen = Click(Act.APPROVE, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
+    assert decide(retried(), [], {}, seen, PLAN) == Refused(Refusal.CHOSEN_OTHERWISE)
+    assert isinstance(decide(retried(), [], {}, replace(seen, scope=Scope.ALL_OBJECTS), PLAN), Turned)
+
+
+def test_whoever_may_ask_or_approve_may_pause_what_runs_and_nothing_else() -> None:
+    for state in (State.ACCEPTED, State.MOVING):
+        for user in ("UBOB0000", "UCAROL00", "UALICE00"):
+            verdict = press(Act.PAUSE, person(user), request(state))
+            assert isinstance(verdict, Turned)
+            assert verdict.request.state is State.PAUSING
+            assert verdict.request.pause == Pause(user, NOON, state)
+        narrow = Policy(("UALICE00",), (("UCAROL00",),), False)
+        assert press(Act.PAUSE, person("UBOB0000"), request(state, policy=narrow)) == Refused(Refusal.NOT_A_READER)
+    for state in set(State) - {State.ACCEPTED, State.MOVING}:
+        assert press(Act.PAUSE, CAROL, request(state)) == Refused(Refusal.NOT_PAUSABLE)
 
 
 def test_a_vote_is_withdrawn_by_whoever_cast_it_and_by_nobody_else() -> None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 import slackblocks
 
-from bot.request.model import State
+from bot.request.model import Decision, Policy, State, Tally
 from bot.request.policy import Refusal
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.slack.answers import turn_of_events, why_not
 from bot.slack.cards import card
 from bot.slack.words import bar, duration, plain, rate, size_of
 from tests.support.story import _texts
-from tests.support.values import GROUP, GROUP_ID, request
+from tests.support.values import GROUP, GROUP_ID, NOON, request
 
 NASTY = "<!channel> *bold* `code` <@U1|x> & _it_ ~no~ " + "x" * 3000
 
@@ -34,7 +35,12 @@ def test_every_state_has_a_card_that_slack_takes(state: State) -> None:
 def test_only_what_can_be_done_has_a_button(state: State) -> None:
     said = card(request(state))
     found = [e["action_id"] for b in said.blocks if b["type"] == "actions" for e in b["elements"]]
-    expected = {State.PENDING: ["approve", "deny", "cancel"], State.NOT_STARTED: ["retry"]}
+    expected = {
+        State.PENDING: ["approve", "deny", "cancel"],
+        State.NOT_STARTED: ["retry", "cancel"],
+        **{key: ["pause"] for key in (State.ACCEPTED, State.MOVING)},
+        **{key: ["request"] for key in (State.FAILED, State.PAUSED_AGAIN, State.LAPSED, State.EXPIRED, State.VOID)},
+    }
     assert found == expected.get(state, [])
     assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
 
@@ -73,6 +79,26 @@ def test_the_keys_that_were_not_checked_say_so() -> None:
     assert "(keys not checked)" in text
 
 
+def test_a_vote_that_is_not_decided_can_be_withdrawn_and_says_who_is_missing() -> None:
+    places = (("UCAROL00", "SDBA0000"), ("UCAROL00", "SDBA0000"))
+    waiting = request(policy=Policy(("*",), places, False), tally=Tally(("UCAROL00",), (("SDBA0000",),)))
+    said = card(waiting)
+    assert problems_of_blocks(list(said.blocks)) == []
+    assert "1 of <!subteam^SDBA0000> still missing; approved by <@UCAROL00>" in said.text
+    assert '"withdraw"' in json.dumps(said.blocks)
+    assert '"withdraw"' not in json.dumps(card(replace(waiting, tally=None)).blocks)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
+def test_break_glass_is_said_on_every_card_that_follows_and_on_no_other(state: State) -> None:
+    alone = replace(request(state), decision=Decision(("UALICE00",), NOON))
+    for said in (card(alone).text, json.dumps(card(alone).blocks)):
+        assert "Break-glass: approved by whoever asked." in said
+    assert "Break-glass" not in json.dumps(card(request(state)).blocks)
+    cancelled = replace(alone, attempt=None).turned(State.CANCELLED, at=NOON)
+    assert "Break-glass" not in card(cancelled).text, "who cancels their own request breaks nothing"
+
+
 @pytest.mark.parametrize("refusal", list(Refusal))
 def test_every_refusal_has_its_words(refusal: Refusal) -> None:
     assert why_not(refusal, request(State.DONE)).endswith((".", ">"))
@@ -87,6 +113,6 @@ def test_words() -> None:
     assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; *​c*​"
     assert size_of(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
-    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["1 min", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
     assert bar(46).count("█") == 9
     assert len(bar(100)) == len(bar(0)) == 20

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,20 +15,30 @@ from bot.sandbox.oms_world import PAUSED, PROJECT_ID, Group
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
+from bot.sandbox.vault import free_port
 from bot.slack.cards import card as card_message
-from bot.store import inbox, outbox, requests
+from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.claims import Claim
-from bot.store.inbox import Message
+from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
+from bot.work import announce, follow, vote
 from bot.work.settings import plan_now
 from bot.work.tools import Tools
+from tests.support.story import whole
 from tests.support.values import request
 
+_PRESSES = itertools.count()
 
-def tools_of(town: Town) -> Tools:
+
+@contextmanager
+def tools_of(town: Town) -> Iterator[Tools]:
     """What every step works with. Nothing runs by itself: no loop, no connection to Slack."""
-    return Service(load(town.environment()))._tools
+    service = Service(load(town.environment() | {"OPS_PORT": str(free_port())}))
+    try:
+        yield service._tools
+    finally:
+        service.store.close()
 
 
 def at(tools: Tools, now: datetime) -> Tools:
@@ -60,9 +73,37 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
     return made, posted
 
 
+def press(tools: Tools, kind: Kind, person: str, made: Request, posted: Posted, **more: str) -> Request:
+    """A button of the card, pressed and worked on to its end; the request as it then is."""
+    key = f"press {next(_PRESSES)}"
+    message = Message(kind, key, person, w.TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts, **more)
+    taken(tools, message)
+    vote.work(tools, message)
+    return stored(tools, made.id)
+
+
 def taken(tools: Tools, message: Message) -> Claim:
     """A message that somebody sent, written down and claimed, as the door leaves it."""
     with tools.store.write() as connection:
         claim = inbox.put(connection, message, tools.owner, tools.now())
     assert claim is not None
     return claim
+
+
+def follow_once(tools: Tools, request_id: str, tries: int = 0) -> Request:
+    """One step of a request that is due, after so many that failed; the request as it then is."""
+    follow.work(tools, Claim(tables.requests.name, request_id, tries))
+    return stored(tools, request_id)
+
+
+def stored(tools: Tools, request_id: str) -> Request:
+    with tools.store.read() as connection:
+        found = requests.get(connection, request_id)
+    assert found is not None
+    return found
+
+
+def shown(tools: Tools, posted: Posted, request_id: str) -> str:
+    """All that the card says in Slack, once it was brought up to date."""
+    announce.work_on_card(tools, Claim(tables.cards.name, request_id, 0))
+    return whole(posted)

@@ -27,7 +27,7 @@ def ask(town: Town, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} networ
     return the_card(town)
 
 
-def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 20) -> None:
+def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) -> None:
     """Waits until a message says these words, in its text or its blocks."""
     town.wait_until(lambda: words in whole(posted), timeout_seconds, f"{words!r} on the card")
 

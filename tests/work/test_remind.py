@@ -24,9 +24,8 @@ from tests.support.inside import asked, at, tools_of
 @pytest.fixture
 def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
     town = new_town(settings="approvals = 2")
-    tools = tools_of(town)
-    yield town, tools
-    tools.store.close()
+    with tools_of(town) as tools:
+        yield town, tools
 
 
 def work(tools: Tools, request: Request) -> Result:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from bot.request.model import State
 from bot.sandbox.slack import world as w
+from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.store import requests, tables
 from bot.store.inbox import Kind, Message
@@ -20,9 +21,12 @@ from tests.support.inside import asked, taken, tools_of
 @pytest.fixture
 def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
     town = new_town()
-    tools = tools_of(town)
-    yield town, tools
-    tools.store.close()
+    with tools_of(town) as tools:
+        yield town, tools
+
+
+def approval(request_id: str, card: Posted) -> Message:
+    return Message(Kind.APPROVE, "1", w.CAROL, w.TEAM_ID, card.channel, request_id=request_id, message_ts=card.ts)
 
 
 def is_claimed(tools: Tools, request_id: str) -> bool:
@@ -44,7 +48,7 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
         raise fault
 
     monkeypatch.setattr(release, "advance", fail)
-    message = Message(Kind.APPROVE, "1", w.CAROL, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    message = approval(request.id, card)
     taken(tools, message)
     if isinstance(fault, requests.Stale):
         vote.work(tools, message)  # somebody else was quicker: no fault of this person's

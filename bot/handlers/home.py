@@ -1,0 +1,24 @@
+"""App Home: somebody opened it. What they may see there is looked at later, as for any click."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from slack_bolt import Ack, App
+
+from bot.handlers.door import Door
+from bot.store.inbox import Kind, Message
+
+
+def register(app: App, door: Door) -> None:
+    """Listens for App Home."""
+
+    def opened(ack: Ack, body: Mapping[str, Any]) -> None:
+        event = body["event"]
+        if event.get("tab") == "home" and door.is_ours(body):
+            # Not taken is not answered: whoever opens it again sees it then.
+            door.take(Message(Kind.HOME, str(body["event_id"]), str(event["user"]), str(body["team_id"])))
+        ack()
+
+    app.event("app_home_opened")(opened)
