@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,9 @@ from slack_sdk.models.views import View
 from slack_sdk.webhook import WebhookClient
 
 from bot.slack.message import Message
+
+# What comes up where no answer does, or half of one.
+NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
 
 
 class Hindrance(StrEnum):
@@ -150,7 +154,7 @@ class Posting:
             sent = WebhookClient(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
                 text=text, response_type="ephemeral", replace_original=False
             )
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
         if sent.status_code == 429:
             raise PostingFault(Hindrance.SLOW_DOWN, "ratelimited", _retry_after(sent.headers))
@@ -172,13 +176,14 @@ class Posting:
         except SlackApiError as error:
             code = str(error.response.get("error") or f"HTTP {error.response.status_code}")
             hindrance = _HINDRANCES.get(code)
-            if hindrance is None and error.response.status_code >= 500:
+            if hindrance is None and (error.response.status_code >= 500 or not error.response.get("error")):
+                # An answer that names no error is not Slack's own.
                 hindrance = Hindrance.UNREACHABLE
             if error.response.status_code == 429:
                 hindrance = Hindrance.SLOW_DOWN
             headers = error.response.headers
             raise PostingFault(hindrance or Hindrance.REFUSED, code, _retry_after(headers)) from None
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
 
 
