@@ -5,6 +5,7 @@ Slack knows no idempotency key: a second try at a post is a second post, so whoe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from http.client import HTTPException
@@ -174,14 +175,16 @@ class Posting:
         try:
             return self._client.api_call(method, json={k: _plain(v) for k, v in arguments.items()})
         except SlackApiError as error:
-            code = str(error.response.get("error") or f"HTTP {error.response.status_code}")
+            status, headers = error.response.status_code, error.response.headers
+            code = str(error.response.get("error") or "")
+            # Where there is no JSON, slack_sdk puts the whole page in place of Slack's error name.
+            is_slacks = re.fullmatch(r"[a-z0-9_]{1,80}", code) is not None
             hindrance = _HINDRANCES.get(code)
-            if hindrance is None and (error.response.status_code >= 500 or not error.response.get("error")):
-                # An answer that names no error is not Slack's own.
+            if hindrance is None and (status >= 500 or not is_slacks):
                 hindrance = Hindrance.UNREACHABLE
-            if error.response.status_code == 429:
+            if status == 429:
                 hindrance = Hindrance.SLOW_DOWN
-            headers = error.response.headers
+            code = code if is_slacks else f"HTTP {status}"
             raise PostingFault(hindrance or Hindrance.REFUSED, code, _retry_after(headers)) from None
         except NO_ANSWER as error:
             raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
