@@ -20,13 +20,6 @@ from sqlalchemy.engine import make_url
 
 NEWEST_SCHEMA = "0002"
 BUSY_TIMEOUT_SECONDS = 2.0
-# A server that vanished without a word is given up on after 10 s, instead of after a quarter of an hour.
-_GIVE_UP_ON_A_DEAD_PEER = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 # On SQLite every transaction reads of one moment; PostgreSQL has to be told.
 _ONE_MOMENT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
@@ -144,13 +137,7 @@ def open_to_read(url: str) -> Store:
 
 def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(
-            parsed,
-            pool_size=16,
-            max_overflow=16,
-            hide_parameters=True,
-            connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
-        )
+        engine = create_engine(parsed, pool_size=16, max_overflow=16, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
         # The journal mode stays in the file: whoever only reads leaves it as it is.
         _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
         return engine
@@ -161,13 +148,7 @@ def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
         max_overflow=16,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        # What people typed is in the parameters, and is not for the log.
-        hide_parameters=True,
-        connect_args={
-            "connect_timeout": 2,
-            "options": f"-c lock_timeout=2s -c timezone=UTC{read_only}",
-            **_GIVE_UP_ON_A_DEAD_PEER,
-        },
+        connect_args={"connect_timeout": 2, "options": f"-c lock_timeout=2s -c timezone=UTC{read_only}"},
     )
 
 
