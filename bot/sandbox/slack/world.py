@@ -246,6 +246,12 @@ class Workspace:
         with self.lock:
             return [one for one in self.messages if one.channel == channel and one.thread_ts == thread_ts]
 
+    def start_over(self) -> None:
+        """Nobody has said anything yet."""
+        with self.lock:
+            for kept in (self.messages, self.privates, self.views, self.homes, self._triggers, self._answers):
+                kept.clear()
+
     def told(self, person: str) -> list[str]:
         """What one person alone was told: ephemeral and direct messages, in order of each."""
         with self.lock:
