@@ -50,7 +50,7 @@ class Channel:
 
 @dataclass
 class Posted:
-    """A message as it now is. `edits` counts its changes."""
+    """A message as it now is."""
 
     ts: str
     channel: str
@@ -58,7 +58,6 @@ class Posted:
     text: str
     blocks: list[Json]
     thread_ts: str | None
-    edits: int = 0
     # What people chose in its selects, each for themselves alone.
     choices: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
 
