@@ -9,18 +9,18 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox.journal import Call
+from bot.sandbox.desk_state import state_of
+from bot.sandbox.refusal import Refusal
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.acting import Place
-from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.server import Ack
-from bot.sandbox.slack.world import OpenView, Posted
-from bot.sandbox.switches import SWITCHES, VERBS, choices, plan, planned
+from bot.sandbox.slack.world import ApiError
+from bot.sandbox.switches import SWITCHES, VERBS, choices, plan
 from bot.sandbox.town import Town
 
-FILES = {"": "index.html", "page.js": "page.js", "blocks.js": "blocks.js", "page.css": "page.css"}
+SCRIPTS = ("keep.js", "blocks.js", "dialogs.js", "page.js")
+FILES = {"": "index.html", "page.css": "page.css"} | {name: name for name in SCRIPTS}
 TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css"}
-CALLS_SHOWN = 400
 
 Json = dict[str, Any]
 
@@ -28,6 +28,8 @@ Json = dict[str, Any]
 def add_desk(town: Town) -> None:
     """Adds the page and what it asks for to the server of the Slack stand-in."""
     routes = town.slack.application.router
+    # The bot is started and ended by one hand at a time.
+    turning = asyncio.Lock()
 
     def file(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(_: web.Request) -> web.Response:
@@ -41,18 +43,28 @@ def add_desk(town: Town) -> None:
             # Another site open in the same browser must not act here: it cannot send this header unasked.
             if request.headers.get("X-Sandbox") != "page":
                 return web.Response(status=403)
-            return web.json_response(await do(await request.json()))
+            try:
+                return web.json_response(await do(await request.json()))
+            except (ApiError, LookupError):
+                return web.json_response({"failure": "That is no longer there."})
+            except RuntimeError:
+                return web.json_response({"failure": "The bot did not start. The end of its log is on the console."})
 
         return answer
+
+    async def turn(do: Callable[[], None]) -> Json:
+        async with turning:
+            await asyncio.get_running_loop().run_in_executor(None, do)
+        return {}
 
     for path, name in FILES.items():
         routes.add_get(f"/{path}", file(name))
 
     async def state(request: web.Request) -> web.Response:
-        return web.json_response(_state(town, request.query.get("person", w.ALICE)))
+        return web.json_response(state_of(town, request.query.get("person", w.ALICE)))
 
     async def plans(_: web.Request) -> web.Response:
-        return web.json_response({"verbs": VERBS, "choices": choices()})
+        return web.json_response([{"verb": verb, "words": VERBS[verb], "choices": choices(verb)} for verb in VERBS])
 
     async def type_(body: Json) -> Json:
         words = str(body["text"]).strip()
@@ -62,7 +74,8 @@ def add_desk(town: Town) -> None:
         return _said(await town.people.type_async(body["person"], text, body["channel"]))
 
     async def press(body: Json) -> Json:
-        return _said(await town.people.press_async(body["person"], _place(town, body), body["action_id"]))
+        place = _place(town, body)
+        return _said(await town.people.press_async(body["person"], place, body["action_id"], body["value"]))
 
     async def choose(body: Json) -> Json:
         place = _place(town, body)
@@ -76,16 +89,27 @@ def add_desk(town: Town) -> None:
         return {}
 
     async def home(body: Json) -> Json:
-        return _said(await town.people.open_home_async(body["person"]))
+        # An event: when the bot does not take it, nobody is told.
+        await town.people.open_home_async(body["person"])
+        return {}
+
+    async def pause(body: Json) -> Json:
+        try:
+            town.worlds[body["project"]].stop(body["group_id"])
+        except Refusal as refusal:
+            return {"failure": f"OMS: {refusal.code} {refusal.message}"}
+        return {}
 
     async def switch(body: Json) -> Json:
-        turn = SWITCHES[body["switch"]].turn
-        await asyncio.get_running_loop().run_in_executor(None, turn, town, bool(body["on"]))
-        return {}
+        chosen = SWITCHES[body["switch"]]
+        return await turn(lambda: chosen.turn(town, bool(body["on"])))
 
     async def plan_(body: Json) -> Json:
         plan(town, body["verb"], body["what"])
         return {}
+
+    async def start_over(_: Json) -> Json:
+        return await turn(town.start_over)
 
     routes.add_get("/desk/state", state)
     routes.add_get("/desk/plans", plans)
@@ -96,8 +120,10 @@ def add_desk(town: Town) -> None:
         "submit": submit,
         "close": close,
         "home": home,
+        "pause": pause,
         "switch": switch,
         "plan": plan_,
+        "start-over": start_over,
     }
     for name, do in doing.items():
         routes.add_post(f"/desk/{name}", act(do))
@@ -105,92 +131,16 @@ def add_desk(town: Town) -> None:
 
 def _said(ack: Ack) -> Json:
     payload = ack.payload if isinstance(ack.payload, dict) else {}
-    return {"failure": ack.failure, "errors": payload.get("errors")}
+    failure = None if ack.failure is None else f"Slack: {ack.failure}"
+    return {"failure": failure, "errors": payload.get("errors")}
 
 
 def _place(town: Town, body: Json) -> Place:
-    """Where somebody pressed or chose: a message, or a view."""
+    """Where somebody pressed or chose: a message, or a view.
+
+    Raises:
+        ApiError: it is gone.
+    """
     if "view_id" in body:
         return town.workspace.view(body["view_id"])
     return town.workspace.message(body["channel"], body["ts"])
-
-
-def _state(town: Town, person: str) -> Json:
-    """Everything that the page shows to one person."""
-    workspace = town.workspace
-    home = workspace.homes.get(person)
-    with workspace.lock:
-        direct = f"D{person[1:]}"
-        return {
-            "people": [
-                {"id": user["id"], "name": user["name"], "kind": _kind(user)}
-                for user in workspace.users.values()
-                if not user["is_bot"]
-            ],
-            "names": {user_id: user["name"] for user_id, user in workspace.users.items()}
-            | {w.APPROVERS_GROUP: "migration-leads"}
-            | {channel.id: channel.name for channel in workspace.channels.values()},
-            "channels": [
-                {"id": one.id, "name": one.name, "archived": one.archived, "bot": w.BOT_USER_ID in one.members}
-                for one in workspace.channels.values()
-                if not one.id.startswith("D")
-            ],
-            "messages": [
-                _message(one, person)
-                for one in workspace.messages
-                if not one.channel.startswith("D") or one.channel == direct
-            ],
-            "privates": [
-                {"channel": one.channel, "text": one.text, "at": one.at.timestamp()}
-                for one in workspace.privates
-                if one.person == person
-            ],
-            "views": [_view(one) for one in workspace.views.values() if one.person == person],
-            "home": _view(home) if home is not None else None,
-            "groups": [
-                group | {"project": name} for name, world in town.worlds.items() for group in world.listed(None)
-            ],
-            "vault": list(town.vault.paths),
-            "calls": [_call(town, call) for call in town.journal.since()[-CALLS_SHOWN:]],
-            "switches": {name: switch.is_on(town) for name, switch in SWITCHES.items()},
-            "planned": planned(town),
-        }
-
-
-def _message(posted: Posted, person: str) -> Json:
-    return {
-        "ts": posted.ts,
-        "channel": posted.channel,
-        "text": posted.text,
-        "blocks": posted.blocks,
-        "values": state_values(posted.blocks, posted.choices.get(person, {})),
-        "thread_ts": posted.thread_ts,
-        "edits": posted.edits,
-    }
-
-
-def _view(opened: OpenView) -> Json:
-    view = opened.as_json()
-    return {"id": opened.id, "hash": opened.hash, "view": opened.view, "values": view["state"]["values"]}
-
-
-def _call(town: Town, call: Call) -> Json:
-    path = call.path
-    for world in town.worlds.values():
-        path = path.replace(world.place.project_id, "…")
-    return {
-        "number": call.number,
-        "at": call.at.timestamp(),
-        "service": call.service,
-        "method": call.method,
-        "path": path,
-        "status": call.status,
-        "note": call.note,
-    }
-
-
-def _kind(user: Json) -> str:
-    for flag, words in (("is_stranger", "other organisation"), ("is_restricted", "guest"), ("deleted", "deactivated")):
-        if user.get(flag):
-            return words
-    return {w.CAROL: "approver", w.DAVE: "approver, by group"}.get(str(user["id"]), "full member")

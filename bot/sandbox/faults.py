@@ -71,15 +71,31 @@ class Late:
     done: bool = False
 
 
-Fault = Answer | Raw | Drop | Hold | Late
+@dataclass(frozen=True)
+class FailsLater:
+    """What was asked for is accepted, and the group that it is about fails as soon as it moves."""
+
+    code: str
+    message: str
+    done: ClassVar[bool] = True
+
+
+Fault = Answer | Raw | Drop | Hold | Late | FailsLater
 Note = Callable[[int, str], object]
+
+ENDPOINTS = ("show", "list", "start", "retry", "stop", "token", "projects")
 
 
 class Faults:
-    """The faults that the next calls of some endpoints meet, one each."""
+    """The faults that the next calls of the endpoints meet, one each.
 
-    def __init__(self, *endpoints: str) -> None:
-        self._waiting: dict[str, deque[Fault]] = {endpoint: deque() for endpoint in endpoints}
+    Arguments:
+        common: faults that other servers share: whichever is called first meets them, after its own.
+    """
+
+    def __init__(self, common: Faults | None = None) -> None:
+        self._common = common
+        self._waiting: dict[str, deque[Fault]] = {endpoint: deque() for endpoint in ENDPOINTS}
 
     def add(self, endpoint: str, *faults: Fault) -> None:
         self._waiting[endpoint].extend(faults)
@@ -90,7 +106,9 @@ class Faults:
 
     def take(self, endpoint: str) -> Fault | None:
         waiting = self._waiting[endpoint]
-        return waiting.popleft() if waiting else None
+        if waiting:
+            return waiting.popleft()
+        return self._common.take(endpoint) if self._common is not None else None
 
     def clear(self, endpoint: str | None = None) -> None:
         """Switches off whatever was not met; of one endpoint, or of all."""

@@ -39,6 +39,11 @@ class Journal:
             self._changed.notify_all()
             return call
 
+    def start_over(self) -> None:
+        """Nothing was called yet."""
+        with self._changed:
+            self._calls.clear()
+
     def since(self, number: int = 0) -> list[Call]:
         """The calls after the one with this number, oldest first."""
         with self._changed:

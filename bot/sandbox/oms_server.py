@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
-from bot.sandbox.faults import Answer, Drop, Fault, Faults, Hold, Late, Raw, meet, refused
+from bot.sandbox.faults import Answer, Drop, FailsLater, Fault, Faults, Hold, Late, Raw, meet, refused
 from bot.sandbox.gate import Gate, Tokens
 from bot.sandbox.iam import Iam
 from bot.sandbox.journal import Journal
@@ -22,20 +22,26 @@ from bot.sandbox.oms_world import World
 from bot.sandbox.refusal import Refusal, invalid
 from bot.sandbox.serving import ServerThread
 
-__all__ = ["Answer", "Drop", "Fault", "Hold", "Late", "OmsStandIn", "Raw"]
+__all__ = ["Answer", "Drop", "FailsLater", "Fault", "Hold", "Late", "OmsStandIn", "Raw"]
 
 MAX_BODY_BYTES = 12_000_000
 _NUMBER = re.compile(r"\d{1,10}", re.ASCII)
 
 
 class OmsStandIn:
-    """OMS of one project, and IAM of its region, on a loopback port."""
+    """OMS of one project, and IAM of its region, on a loopback port.
 
-    def __init__(self, world: World, journal: Journal, delay_seconds: float = 0.0) -> None:
+    Arguments:
+        common: faults that it shares with the OMS of other projects.
+    """
+
+    def __init__(
+        self, world: World, journal: Journal, delay_seconds: float = 0.0, common: Faults | None = None
+    ) -> None:
         self.world = world
         self.delay_seconds = delay_seconds
         self._journal = journal
-        self._faults = Faults("show", "list", "start", "retry", "stop", "token", "projects")
+        self._faults = Faults(common)
         self._tokens = Tokens(world.now)
         self._gate = Gate(world.place, self._tokens, world.now)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -117,6 +123,8 @@ class OmsStandIn:
 
         def answer() -> tuple[web.StreamResponse, str]:
             result = work(body)
+            if isinstance(fault, FailsLater):
+                self.world.groups[request.match_info["group"]].fails_later = (fault.code, fault.message)
             headers = {"X-Request-Id": secrets.token_hex(16)}
             if result is None:
                 return web.Response(status=200, headers=headers), _names(body)

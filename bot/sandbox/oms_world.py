@@ -7,7 +7,7 @@ can be had from here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -111,18 +111,20 @@ PAUSES_IN = LISTED_IN = timedelta(seconds=2)
 
 @dataclass
 class World:
-    """Every group of one project, and who may do what.
-
-    `next_failure` (code, message) is what the next group that is started or retried fails with afterwards.
-    """
+    """Every group of one project, and who may do what."""
 
     now: Callable[[], datetime]
     groups: dict[str, Group] = field(default_factory=dict)
     may_start: bool = True
     valid_keys: bool = True
     place: Place = MEDIA
-    next_failure: tuple[str, str] | None = None
     lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def start_over(self, groups: Mapping[str, Group]) -> None:
+        """These groups, and nothing wrong with anybody's rights or keys."""
+        with self.lock:
+            self.groups = dict(groups)
+            self.may_start = self.valid_keys = True
 
     def show(self, group_id: str) -> dict[str, object]:
         with self.lock:
@@ -202,8 +204,6 @@ class World:
             group.turns.append((runs_at, EXECUTING))
             runs_at += LISTED_IN
         group.turns.append((runs_at, MONITORING))
-        if self.next_failure is not None:
-            group.fails_later, self.next_failure = self.next_failure, None
 
     def _moved(self, group_id: str) -> Group:
         group = self.groups.get(group_id)

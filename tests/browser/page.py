@@ -6,15 +6,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 
 @contextmanager
-def open_page(url: str, width: int = 1300, height: int = 900) -> Iterator[Page]:
-    """The page in headless Chromium: Debian's where there is one, else Playwright's own."""
+def open_browser() -> Iterator[Browser]:
+    """Headless Chromium: Debian's where there is one, else Playwright's own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": width, "height": height})
-        page.goto(url)
-        yield page
+        yield browser
         browser.close()
+
+
+@contextmanager
+def open_page(browser: Browser, url: str, width: int = 1300, height: int = 900) -> Iterator[Page]:
+    """The page, in a session of its own."""
+    page = browser.new_page(viewport={"width": width, "height": height}, timezone_id="UTC")
+    page.goto(url)
+    yield page
+    page.close()

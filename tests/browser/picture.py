@@ -6,9 +6,12 @@ from pathlib import Path
 
 from bot.sandbox.desk import add_desk
 from bot.sandbox.town import Town
-from tests.browser.page import open_page
+from tests.browser.page import open_browser, open_page
 
 PICTURE = Path(__file__).with_name("card.png")
+# Only the card, with room around it, on a screen so narrow that the page has one column.
+ALONE = "main { max-width: 820px; padding: 0 } article.message { border: 0; padding: 1.2rem 1.6rem }"
+WIDTH, HEIGHT = 860, 900
 
 
 def main() -> None:
@@ -17,10 +20,12 @@ def main() -> None:
     try:
         town.open()
         town.start_bot()
-        with open_page(town.slack.server.url, width=1400) as page:
+        with open_browser() as browser, open_page(browser, town.slack.server.url, WIDTH, HEIGHT) as page:
+            page.add_style_tag(content=ALONE)
             page.get_by_role("button", name="Send").click()
             card = page.locator("article.message")
-            card.locator(".block-header").wait_for()
+            card.locator("button", has_text="Approve").wait_for()
+            page.mouse.move(0, 0)
             card.screenshot(path=PICTURE)
     finally:
         town.close()

@@ -10,9 +10,11 @@ import pytest
 import requests
 
 from bot.sandbox import oms_world as ow
+from bot.sandbox.faults import Faults
+from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import Answer, Drop, Fault, Hold, Late, OmsStandIn, Raw
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from tests.sandbox.oms import FAILED, KEYS, put, said
+from bot.sandbox.oms_world import NIGHTLY_IMAGES, archive_world, demo_world
+from tests.sandbox.oms import FAILED, KEYS, Clock, put, said
 
 
 def starts(oms: OmsStandIn) -> int:
@@ -137,3 +139,21 @@ def test_faults_that_were_not_met_can_be_switched_off(oms: OmsStandIn) -> None:
     assert start(oms).status_code == 200
     oms.calm()
     assert oms.waiting("stop") == ()
+
+
+def test_faults_in_common_are_met_once_by_whoever_is_called_first(clock: Clock) -> None:
+    common = Faults()
+    media, archive = (OmsStandIn(world(clock), Journal(), common=common) for world in (demo_world, archive_world))
+    common.add("start", Answer(503, "APIG.0601"))
+    media.fault("start", Answer(429, "APIG.0308"))
+    assert [stand_in._faults.take("start") for stand_in in (media, media, archive)] == [
+        Answer(429, "APIG.0308"),
+        Answer(503, "APIG.0601"),
+        None,
+    ]
+    assert common.waiting("start") == ()
+
+
+def test_no_two_refusals_have_the_same_request_id(oms: OmsStandIn) -> None:
+    oms.fault("start", *[Answer(403, "OMS.0072")] * 3)
+    assert len({start(oms).headers["X-Request-Id"] for _ in range(3)}) == 3

@@ -23,7 +23,7 @@ from huaweicloudsdkoms.v2 import (
 )
 
 from bot.sandbox import oms_world as ow
-from bot.sandbox.oms_server import OmsStandIn
+from bot.sandbox.oms_server import FailsLater, OmsStandIn
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from tests.sandbox.oms import (
     COMPLETED,
@@ -177,7 +177,7 @@ def test_only_a_failed_group_is_retried(oms: OmsStandIn, group: str) -> None:
 
 
 def test_a_planned_failure_comes_after_the_200_and_a_retry_may_mend_it(oms: OmsStandIn, clock: Clock) -> None:
-    oms.world.next_failure = ("TRF.0057", "The destination AK/SK is invalid.")
+    oms.fault("start", FailsLater("TRF.0057", "The destination AK/SK is invalid."))
     start(sdk(oms), NIGHTLY_IMAGES, **KEYS)
     clock.ahead += timedelta(seconds=3)
     failed = show(sdk(oms), NIGHTLY_IMAGES)

@@ -90,6 +90,7 @@ def test_sizes(slack: SlackStandIn) -> None:
         [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}],
         [{"type": "header", "text": {"type": "mrkdwn", "text": "x"}}],
         [{"type": "actions", "elements": []}],
+        [section | {"accessory": {"type": "users_select", "action_id": "which"}}],
         [section | {"block_id": "a"}, section | {"block_id": "a"}],
         [{"type": "nonsense"}],
     ):
@@ -102,6 +103,7 @@ def test_sizes(slack: SlackStandIn) -> None:
 OPTION = {"text": {"type": "plain_text", "text": "x"}, "value": "x"}
 SELECT = {"type": "static_select", "action_id": "which", "options": [OPTION]}
 RADIO = SELECT | {"type": "radio_buttons"}
+CONFIRM = {key: {"type": "plain_text", "text": "x"} for key in ("title", "text", "confirm", "deny")}
 LONG_OPTION = OPTION | {"text": {"type": "plain_text", "text": "x" * 76}}
 
 
@@ -119,6 +121,7 @@ LONG_OPTION = OPTION | {"text": {"type": "plain_text", "text": "x" * 76}}
         SELECT | {"placeholder": {"type": "plain_text", "text": "x" * 151}},
         SELECT | {"action_id": "x" * 256},
         SELECT | {"confirm": {"title": {"type": "plain_text", "text": "x" * 101}}},
+        SELECT | {"confirm": CONFIRM | {"style": "loud"}},
         SELECT | {"option_groups": [{"label": {"type": "plain_text", "text": "x"}, "options": [OPTION]}]},
         {"type": "static_select", "action_id": "which", "option_groups": []},
         {
@@ -142,6 +145,7 @@ def test_selects_and_radio_buttons(slack: SlackStandIn, element: dict[str, Any])
     view = MODAL | {"submit": {"type": "plain_text", "text": "x"}, "blocks": [block]}
     refused("invalid_arguments", lambda: client(slack).views_open(trigger_id=trigger, view=view))
     post(SELECT | {"options": [OPTION | {"value": str(number)} for number in range(100)]})
+    post(SELECT | {"confirm": CONFIRM | {"style": "danger"}})
     post(RADIO | {"options": [OPTION | {"text": {"type": "mrkdwn", "text": "x"}}] * 10})
 
 

@@ -175,3 +175,22 @@ def test_blocks_without_an_id_are_given_one(slack: SlackStandIn, app: App) -> No
     ids = {block["block_id"] for block in slack.workspace.message(w.MIGRATIONS, str(ts)).blocks}
     assert len(ids) == 2
     assert all(ids)
+
+
+def test_of_buttons_with_the_same_action_the_one_with_the_value_is_pressed(
+    slack: SlackStandIn, app: App, people: Acting
+) -> None:
+    asks: list[dict[str, Any]] = [BUTTON | {"action_id": "request", "value": group} for group in ("g1", "g2")]
+    blocks = [
+        {"type": "section", "text": text("one"), "accessory": asks[0]},
+        {"type": "actions", "block_id": "two", "elements": [asks[1]]},
+    ]
+    app.web.views_publish(user_id=w.ALICE, view={"type": "home", "blocks": blocks})
+    home = people.home_of(w.ALICE)
+    assert home is not None
+    people.press(w.ALICE, home, "request", "g2")
+    assert (app.last["actions"][0]["value"], app.last["actions"][0]["block_id"]) == ("g2", "two")
+    people.press(w.ALICE, home, "request", "g1")
+    assert app.last["actions"][0]["value"] == "g1"
+    with pytest.raises(LookupError):
+        people.press(w.ALICE, home, "request", "g3")

@@ -3,13 +3,6 @@
 const EMOJI = {":warning:": "⚠️", ":white_check_mark:": "✅", ":x:": "❌"};
 let names = {};
 
-function element(tag, className, ...children) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
-
 const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 
 function mrkdwn(text) {
@@ -33,11 +26,7 @@ function special(inside) {
   const [head, label] = inside.split(/\|(.*)/s);
   if (head.startsWith("!date^")) {
     const [, seconds, format] = head.split("^");
-    const at = new Date(seconds * 1000);
-    const today = at.toDateString() === new Date().toDateString();
-    const day = today ? "today" : at.toLocaleDateString(undefined, {month: "short", day: "numeric"});
-    const time = at.toLocaleTimeString(undefined, {hour: "2-digit", minute: "2-digit", hour12: false, second: format.includes("time_secs") ? "2-digit" : undefined});
-    return format.replace("{date_short_pretty}", day).replace("{time}", time).replace("{time_secs}", time);
+    return dateWords(format, new Date(seconds * 1000));
   }
   if (head.startsWith("!subteam^")) return element("span", "mention", `@${names[head.slice(9)] || head.slice(9)}`);
   if (head.startsWith("@")) return element("span", "mention", `@${names[head.slice(1)] || head.slice(1)}`);
@@ -48,9 +37,31 @@ function special(inside) {
   return link;
 }
 
+// As Slack says when: "tomorrow 09:30". https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+function dateWords(format, at) {
+  const day = (style) => at.toLocaleDateString("en-US", {dateStyle: style});
+  const time = (more) => at.toLocaleTimeString("en-GB", {hour: "2-digit", minute: "2-digit", ...more});
+  const midnight = (when) => new Date(when).setHours(0, 0, 0, 0);
+  const near = {"-1": "yesterday", 0: "today", 1: "tomorrow"}[Math.round((midnight(at) - midnight(Date.now())) / 86_400_000)];
+  const words = {date: day("long"), date_short: day("medium"), date_long: day("full"), time: time(), time_secs: time({second: "2-digit"})};
+  return format.replace(/\{(\w+?)(_pretty)?\}/g, (whole, name, pretty) => (pretty && near) || words[name] || whole);
+}
+
 const textOf = (text) => (text.type === "mrkdwn" ? mrkdwn(text.text) : document.createTextNode(text.text));
 
-// A place is where blocks are: {at: what the desk calls it, values: what is chosen there, act(path, body): tells the desk}.
+// Blocks one below the other; those that stayed as they were are left alone.
+function layOut(parent, blocks, place) {
+  const counts = {};
+  keep(parent, blocks.map((block) => {
+    counts[block.type] = (counts[block.type] || 0) + 1;
+    const make = () => blockOf(block, place);
+    if (block.type === "input") return {key: block.block_id, value: block, make};
+    // Slack makes up a new id at each change of a message: it tells nothing.
+    return {key: `${block.type} ${counts[block.type]}`, value: {...block, block_id: null}, make};
+  }));
+}
+
+// A place is where blocks are: {values: what is chosen there, act(path, body): tells the desk, inputs: of a form}.
 function blockOf(block, place) {
   switch (block.type) {
     case "header": return element("div", "block-header", textOf(block.text));
@@ -59,7 +70,7 @@ function blockOf(block, place) {
     case "section": {
       const made = element("div", "block-section", block.text ? textOf(block.text) : null);
       if (block.fields) made.append(element("div", "fields", ...block.fields.map((field) => element("div", "", textOf(field)))));
-      return made;
+      return block.accessory ? element("div", "beside", made, usable(block.accessory, block, place)) : made;
     }
     case "actions": return element("div", "block-actions", ...block.elements.map((one) => usable(one, block, place)));
     case "input": return inputOf(block, place);
@@ -77,11 +88,11 @@ function buttonOf(button, place) {
   const made = element("button", button.style || "", button.text.text);
   made.type = "button";
   made.setAttribute("aria-label", button.accessibility_label || button.text.text);
-  made.onclick = () => asked(button, () => place.act("press", {action_id: button.action_id}));
+  made.onclick = () => asked(button, () => place.act("press", {action_id: button.action_id, value: button.value ?? null}));
   return made;
 }
 
-const asked = (one, yes) => (one.confirm ? confirmDialog(one.confirm, yes) : yes());
+const asked = (one, yes) => (one.confirm ? confirmDialog(one.confirm, one.style, yes) : yes());
 
 function chosen(one, block, place) {
   const said = ((place.values || {})[block.block_id] || {})[one.action_id] || {};
@@ -122,11 +133,13 @@ function inputOf(block, place) {
   const hint = element("div", "hint", block.hint ? block.hint.text : "");
   if (one.type === "plain_text_input") {
     const input = element(one.multiline ? "textarea" : "input", "");
+    if (!one.multiline) input.type = "text";
+    if (one.placeholder) input.placeholder = one.placeholder.text;
     input.maxLength = one.max_length || 3000;
     input.required = !block.optional;
     input.value = (place.typed || {})[block.block_id] ?? one.initial_value ?? "";
     place.inputs[block.block_id] = {read: () => input.value, error};
-    return element("div", "", element("label", "", title, input), hint, error);
+    return element("div", "input", element("label", "", title, input), hint, error);
   }
   let value = (place.typed || {})[block.block_id] ?? chosen(one, block, place);
   const tell = (picked) => {
@@ -138,5 +151,5 @@ function inputOf(block, place) {
   first.required = !block.optional;
   if (made.matches("select")) made.setAttribute("aria-label", block.label.text);
   place.inputs[block.block_id] = {read: () => value, error};
-  return element("div", "", element("div", "label", title), made, hint, error);
+  return element("div", "input", element("div", "label", title), made, hint, error);
 }

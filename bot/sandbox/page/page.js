@@ -1,157 +1,183 @@
-// Shows what the desk knows, and sends back what people do. How blocks look is in blocks.js.
+// Shows what the desk knows, and sends back what people do. How blocks look is in blocks.js, what opens in dialogs.js.
 "use strict";
 const $ = (id) => document.getElementById(id);
 const STATUS = ["waiting", "executing", "running", "paused", "creation failed", "failed", "completed", "pausing", "waiting for deletion", "deleted"];
-let dialog = null, plans = null;
-const drawn = {};
+const RUNNING = ["executing", "running"];
+const CALL_CHARACTERS = 120, REFRESH_MS = 400;
+const privatesTold = new Set();
+let sent = 0, drawn = 0;
 
 async function send(path, body) {
   const answer = await fetch(`/desk/${path}`, {
     method: "POST", headers: {"Content-Type": "application/json", "X-Sandbox": "page"}, body: JSON.stringify(body),
   });
-  const said = answer.ok ? await answer.json() : {failure: `the sandbox answered ${answer.status}`};
-  $("failure").textContent = said.failure ? `Slack: ${said.failure}` : "";
+  const said = answer.ok ? await answer.json() : {failure: `The sandbox answered ${answer.status}.`};
+  set($("failure"), "textContent", said.failure || "");
   await refresh();
   return said;
 }
 
-const placeOf = (at, values) => ({at, values, act: (path, body) => send(path, {person: $("person").value, ...at, ...body}), inputs: {}});
+const placeOf = (at) => ({values: {}, inputs: {}, act: (path, body) => send(path, {person: $("person").value, ...at, ...body})});
 
-function show(box) {
-  dialog = box;
-  $("layer").replaceChildren(...(box ? [box] : []));
-  $("layer").hidden = !box;
-  if (box) (box.querySelector("textarea, input, select") || box.querySelector("button")).focus();
-}
-
-function confirmDialog(confirm, yes) {
-  const before = dialog;
-  const no = element("button", "", confirm.deny.text), ok = element("button", "primary", confirm.confirm.text);
-  no.onclick = () => show(before);
-  ok.onclick = () => { show(before); yes(); };
-  const box = element("div", "dialog", element("h3", "", confirm.title.text), element("div", "block-section", confirm.text.text), element("div", "row", no, ok));
-  box.setAttribute("role", "dialog");
-  show(box);
-}
-
-function formDialog({id, hash, view, values}) {
-  const box = element("form", "dialog", element("h3", "", view.title.text));
-  const place = placeOf({view_id: id}, values);
-  // An update keeps what was typed, as long as the block is the same.
-  place.typed = dialog && dialog.dataset.view === id ? dialog.typed() : {};
-  box.typed = () => Object.fromEntries(Object.entries(place.inputs).map(([block, input]) => [block, input.read()]));
-  box.setAttribute("role", "dialog");
-  Object.assign(box.dataset, {view: id, hash});
-  box.append(...view.blocks.map((block) => blockOf(block, place)));
-  const no = element("button", "", view.close ? view.close.text : "Close"), ok = element("button", "primary", view.submit ? view.submit.text : "OK");
-  no.type = "button";
-  no.onclick = async () => { show(null); await send("close", {view_id: id}); };
-  box.append(element("div", "row", no, view.submit ? ok : null));
-  box.onsubmit = async (event) => {
-    event.preventDefault();
-    const said = await send("submit", {person: $("person").value, view_id: id, values: box.typed()});
-    for (const [block, input] of Object.entries(place.inputs)) input.error.textContent = (said.errors || {})[block] || "";
+// An area that holds blocks: made once, and filled as often as it changes.
+function areaOf(key, at, makes, blocks, values, more) {
+  const make = () => Object.assign(makes(), {place: placeOf(at)});
+  const fill = (node) => {
+    node.place.values = values;
+    layOut(node.querySelector(".blocks"), blocks, node.place);
+    if (more) more(node);
   };
-  show(box);
+  return {key, value: null, make, fill};
 }
 
-function drawForms(views) {
-  const open = views[views.length - 1];
-  const shown = dialog && dialog.dataset.view;
-  if (dialog && !shown) return;
-  if (!open) { if (dialog) show(null); return; }
-  if (open.id !== shown || open.hash !== dialog.dataset.hash) formDialog(open);
-}
-
-function drawMessages(state) {
-  const shown = [];
-  const place = (at, node) => shown.push([at, node]);
-  for (const message of state.messages.filter((one) => !one.thread_ts)) {
-    const where = message.channel.startsWith("D") ? "direct message to you" : `#${names[message.channel]}`;
-    const here = placeOf({channel: message.channel, ts: message.ts}, message.values);
-    const body = message.blocks.length ? message.blocks.map((block) => blockOf(block, here)) : [element("div", "block-section", mrkdwn(message.text))];
-    const node = element("article", "message", element("div", "who", "Taskgroup Bot", element("span", "when", where)), ...body);
+function messageArea(message, replies) {
+  const where = message.channel.startsWith("D") ? "direct message to you" : `#${names[message.channel]}`;
+  const makes = () => {
+    const who = element("div", "who", "Taskgroup Bot", element("span", "when", where));
+    const node = element("article", "message", who, element("div", "blocks"), element("div", "thread"));
     node.id = `m${message.ts.replace(".", "")}`;
-    const replies = state.messages.filter((one) => one.thread_ts === message.ts && one.channel === message.channel);
-    if (replies.length) node.append(element("div", "thread", ...replies.map((one) => element("p", "", mrkdwn(one.text)))));
-    place(Number(message.ts), node);
+    return node;
+  };
+  const blocks = message.blocks.length ? message.blocks : [{type: "section", text: {type: "mrkdwn", text: message.text}}];
+  return areaOf(message.ts, {channel: message.channel, ts: message.ts}, makes, blocks, message.values, (node) => {
+    keep(node.querySelector(".thread"), replies.map((one) => ({key: one.ts, value: one.text, make: () => element("p", "", mrkdwn(one.text))})));
+  });
+}
+
+function drawMessages({messages, privates}) {
+  const items = messages.filter((one) => !one.thread_ts).map((message) => {
+    const replies = messages.filter((one) => one.thread_ts === message.ts && one.channel === message.channel);
+    return {at: Number(message.ts), ...messageArea(message, replies)};
+  });
+  for (const one of privates) {
+    items.push({at: one.at, key: `private ${one.at}`, value: one.text, make: () => element("div", "private", mrkdwn(one.text))});
   }
-  for (const one of state.privates) place(one.at, element("div", "private", mrkdwn(one.text)));
-  $("messages").replaceChildren(...shown.sort((a, b) => b[0] - a[0]).map(([, node]) => node));
+  keep($("messages"), items.sort((a, b) => b.at - a.at));
+  tellPrivates(privates);
+}
+
+// Only what is new, and for this person alone, is read out to who cannot see the page.
+function tellPrivates(privates) {
+  const fresh = privates.filter((one) => !privatesTold.has(one.at));
+  for (const one of fresh) privatesTold.add(one.at);
+  if (fresh.length) $("told").textContent = `Only visible to you: ${mrkdwn(fresh[fresh.length - 1].text).textContent}`;
 }
 
 function drawHome(home) {
-  const here = home && placeOf({view_id: home.id}, home.values);
-  $("home").replaceChildren(...(home ? home.view.blocks.map((block) => blockOf(block, here)) : ["The bot has published nothing here."]));
+  const empty = {key: "nothing", value: null, make: () => element("p", "quiet", "The bot has published nothing here.")};
+  const makes = () => element("div", "", element("div", "blocks"));
+  keep($("home"), [home ? areaOf(home.id, {view_id: home.id}, makes, home.view.blocks, home.values) : empty]);
 }
 
-function drawGroups(groups) {
-  $("groups").replaceChildren(...groups.map((group) => {
-    const take = element("button", "", "use");
-    take.onclick = () => { tab("messages"); $("text").value = `/resume-taskgroup ${group.group_id} `; $("text").focus(); };
-    const share = group.total_size ? Math.floor((100 * group.complete_size) / group.total_size) : 0;
+function drawGroups(projects) {
+  keep($("groups"), projects.map(({name, region, groups}, index) => ({
+    key: name, value: null,
+    make: () => element("tbody", "", element("tr", "", Object.assign(element("th", "", `Project ${name}, ${region}`), {colSpan: 5}))),
+    fill: (body) => keep(body, groups.map((group) => groupRow(group, name, index ? ` project=${name}` : ""))),
+  })));
+}
+
+function groupRow(group, project, named) {
+  const status = STATUS[group.status];
+  const share = group.total_size ? Math.floor((100 * group.complete_size) / group.total_size) : 0;
+  const make = () => {
     const cdn = group.source_cdn && group.source_cdn.domain ? `, CDN ${group.source_cdn.authentication_type}` : "";
     const kind = element("small", "", `${group.task_type}${cdn}`);
-    return element("tr", "", element("td", "", group.description, " ", take), element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket} `, kind), element("td", "", STATUS[group.status]), element("td", "", `${share} %`));
-  }));
+    const use = plainButton("use", "", () => {
+      tab("messages");
+      $("text").value = `/resume-taskgroup ${group.group_id}${named} `;
+      $("text").focus();
+    });
+    const pause = plainButton("pause", "pause", () => send("pause", {project, group_id: group.group_id}));
+    use.setAttribute("aria-label", `use ${group.description}`);
+    pause.setAttribute("aria-label", `pause ${group.description}`);
+    const source = element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket} `, kind);
+    return element("tr", "", element("td", "", group.description), source, element("td", "status"), element("td", "share"), element("td", "act", pause, use));
+  };
+  const fill = (row) => {
+    set(row.querySelector(".status"), "textContent", status);
+    set(row.querySelector(".share"), "textContent", `${share}\u00a0%`);
+    set(row.querySelector(".pause"), "hidden", !RUNNING.includes(status));
+  };
+  return {key: group.group_id, value: null, make, fill};
 }
 
-function drawVault({vault, calls}) {
-  $("vault").replaceChildren(...vault.map((path) => {
-    const reads = calls.filter((call) => call.service === "vault" && call.path.endsWith(`/data/${path}`)).length;
-    return element("li", "", `secret/${path}: read ${reads} ${reads === 1 ? "time" : "times"}`);
-  }));
-  $("calls").replaceChildren(...calls.slice().reverse().map((call) => {
-    const item = element("li", call.status >= 400 || call.status === 0 ? "bad" : "", element("b", "", call.service), ` ${call.method} ${call.path} ${call.status} ${call.note}`);
-    item.value = call.number;
-    return item;
-  }));
+function drawCalls({vault, calls}) {
+  keep($("vault"), Object.entries(vault).map(([path, times]) => ({
+    key: path, value: times, make: () => element("li", times ? "" : "quiet", `secret/${path}: read ${times} ${times === 1 ? "time" : "times"}`),
+  })));
+  keep($("calls"), calls.slice().reverse().map((call) => ({
+    key: call.number, value: call,
+    make: () => {
+      const isBad = call.status >= 400 || call.status === 0;
+      const item = element("li", isBad ? "bad" : "", element("b", "", call.service), ` ${call.method} ${call.path} ${call.status} ${noteOf(call)}`);
+      item.value = call.number;
+      return item;
+    },
+  })));
 }
 
+function noteOf({note}) {
+  const words = names[note] ? `@${names[note]}` : mrkdwn(note).textContent.replace(/\s+/g, " ");
+  return words.length > CALL_CHARACTERS ? `${words.slice(0, CALL_CHARACTERS - 1).trimEnd()}…` : words;
+}
+
+// A box is ticked, and a plan is chosen, as long as the sandbox says so; not while it is being told.
 function drawFaults({switches, planned}) {
-  $("faults").replaceChildren(...Object.entries(switches).map(([name, on]) => {
-    const box = element("input", "");
-    box.type = "checkbox";
-    box.checked = on;
-    box.onchange = () => send("switch", {switch: name, on: box.checked});
-    return element("label", "", box, ` ${name}`);
-  }));
-  for (const row of $("plans").children) row.querySelector("select").value = planned[row.dataset.verb];
+  keep($("faults"), Object.keys(switches).map((name) => ({
+    key: name, value: null,
+    make: () => {
+      const box = element("input", "");
+      box.type = "checkbox";
+      box.onchange = () => whileTold(box, "switch", {switch: name, on: box.checked});
+      return element("label", "", box, ` ${name}`);
+    },
+    fill: (label) => { const box = label.firstChild; if (!box.isTold) set(box, "checked", switches[name]); },
+  })));
+  for (const select of document.querySelectorAll("#plans select")) {
+    if (!select.isTold) set(select, "value", planned[select.name]);
+  }
+}
+
+function whileTold(control, path, body) {
+  control.isTold = true;
+  return send(path, body).finally(() => { control.isTold = false; });
 }
 
 async function drawPlans() {
-  plans = await (await fetch("/desk/plans")).json();
-  $("plans").replaceChildren(...Object.entries(plans.verbs).map(([verb, words]) => {
-    const select = element("select", "", new Option("nothing special", ""));
-    for (const [heading, pairs] of Object.entries(plans.choices)) {
+  const plans = await (await fetch("/desk/plans")).json();
+  $("plans").replaceChildren(...plans.map(({verb, words, choices}) => {
+    const select = element("select", "", new Option("as usual", ""));
+    for (const [heading, pairs] of Object.entries(choices)) {
       const group = element("optgroup", "", ...pairs.map(([value, text]) => new Option(text, value)));
       group.label = heading;
       select.append(group);
     }
-    select.onchange = () => send("plan", {verb, what: select.value});
-    const row = element("label", "", `the next ${words} meets `, select);
-    row.dataset.verb = verb;
-    return row;
+    select.name = verb;
+    select.onchange = () => whileTold(select, "plan", {verb, what: select.value});
+    return element("label", "", `The next ${words}: `, select);
   }));
 }
 
-function ifChanged(name, value, draw) {
-  // What did not change stays as it is: an open select would close under the hand otherwise.
-  const text = JSON.stringify(value);
-  if (drawn[name] === text) return;
-  drawn[name] = text;
-  draw(value);
+function drawExit(exit) {
+  warn(exit === null ? "" : `The bot is not running (exit ${exit}). The end of its log is on the console.`);
+}
+
+function warn(words) {
+  set($("down"), "textContent", words);
+  set($("down"), "hidden", !words);
 }
 
 function draw(state) {
-  ifChanged("names", state.names, (value) => { names = value; });
+  names = state.names;
   options($("person"), state.people.map((one) => [one.id, `${one.name} (${one.kind})`]));
   options($("channel"), state.channels.map((one) => [one.id, `#${one.name}${one.archived ? " (archived)" : one.bot ? "" : " (bot not in)"}`]));
-  ifChanged("messages", {messages: state.messages, privates: state.privates}, drawMessages);
-  ifChanged("home", state.home, drawHome);
-  ifChanged("groups", state.groups, drawGroups);
-  ifChanged("vault", {vault: state.vault, calls: state.calls}, drawVault);
-  ifChanged("faults", {switches: state.switches, planned: state.planned}, drawFaults);
+  drawExit(state.bot_exit);
+  drawMessages(state);
+  drawHome(state.home);
+  drawGroups(state.projects);
+  drawCalls(state);
+  drawFaults(state);
   drawForms(state.views);
 }
 
@@ -163,8 +189,14 @@ function options(select, pairs) {
 }
 
 async function refresh() {
-  const answer = await fetch(`/desk/state?person=${encodeURIComponent($("person").value || "U0ALICE001")}`);
-  draw(await answer.json());
+  const number = ++sent, person = $("person").value || "U0ALICE001";
+  const answer = await fetch(`/desk/state?person=${encodeURIComponent(person)}`).catch(() => null);
+  if (!answer) return warn("The sandbox has ended.");
+  const state = await answer.json();
+  // An answer that was overtaken, or is for who no longer acts, shows nothing.
+  if (number < drawn || person !== ($("person").value || person)) return;
+  drawn = number;
+  draw(state);
 }
 
 function tab(name) {
@@ -175,7 +207,13 @@ function tab(name) {
   $("typing").hidden = name !== "messages";
 }
 
-$("person").onchange = () => { show(null); tab("messages"); refresh(); };
+$("person").onchange = () => {
+  endDialogs();
+  // What somebody has chosen in a message is theirs alone.
+  $("messages").replaceChildren();
+  tab("messages");
+  refresh();
+};
 $("tab-messages").onclick = () => tab("messages");
 $("tab-home").onclick = () => { tab("home"); send("home", {person: $("person").value}); };
 $("typing").onsubmit = async (event) => {
@@ -183,6 +221,14 @@ $("typing").onsubmit = async (event) => {
   await ready;
   await send("type", {person: $("person").value, channel: $("channel").value, text: $("text").value});
 };
-const again = () => refresh().catch(() => { $("failure").textContent = "The sandbox has ended."; }).finally(() => setTimeout(again, 400));
+$("start-over").onclick = () => confirmDialog({
+  title: {text: "Start over?"},
+  text: {type: "plain_text", text: "Messages, requests, groups and faults go back to how they were at the start."},
+  confirm: {text: "Start over"}, deny: {text: "Keep them"}, style: "danger",
+}, null, async () => {
+  await send("start-over", {});
+  $("text").value = $("text").defaultValue;
+});
+const again = () => refresh().finally(() => setTimeout(again, REFRESH_MS));
 const ready = drawPlans().then(refresh);
 ready.finally(again);

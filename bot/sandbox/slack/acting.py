@@ -31,9 +31,16 @@ class Acting:
         """Types the command with this text."""
         return self._wait(self.type_async(person, text, channel, **forged))
 
-    def press(self, person: str, place: Place, action_id: str, **forged: Any) -> Ack:
-        """Presses a button (its dialog, if any, confirmed)."""
-        return self._wait(self.press_async(person, place, action_id, **forged))
+    def press(self, person: str, place: Place, action_id: str, value: str | None = None, **forged: Any) -> Ack:
+        """Presses a button (its dialog, if any, confirmed).
+
+        Arguments:
+            value: the button's, where several have the same action.
+
+        Raises:
+            LookupError: there is no such button.
+        """
+        return self._wait(self.press_async(person, place, action_id, value, **forged))
 
     def choose(self, person: str, place: Place, action_id: str, value: str, **forged: Any) -> Ack:
         """Chooses the option with this value in a select or in radio buttons.
@@ -76,8 +83,10 @@ class Acting:
         self._show(person, channel, ack)
         return ack
 
-    async def press_async(self, person: str, place: Place, action_id: str, **forged: Any) -> Ack:
-        block_id, button = _element(place, action_id)
+    async def press_async(
+        self, person: str, place: Place, action_id: str, value: str | None = None, **forged: Any
+    ) -> Ack:
+        block_id, button = _element(place, action_id, value)
         action = {"text": button.get("text"), "value": button.get("value")}
         return await self._act(person, place, block_id, button, action, forged)
 
@@ -157,9 +166,9 @@ def _choices(place: Place, person: str) -> dict[tuple[str, str], str]:
     return place.choices.setdefault(person, {}) if isinstance(place, Posted) else place.choices
 
 
-def _element(place: Place, action_id: str) -> tuple[str, Json]:
+def _element(place: Place, action_id: str, value: str | None = None) -> tuple[str, Json]:
     for block_id, element in elements_of(_blocks(place)):
-        if element.get("action_id") == action_id:
+        if element.get("action_id") == action_id and value in (None, element.get("value")):
             return block_id, element
     raise LookupError(f"there is no {action_id} to use")
 

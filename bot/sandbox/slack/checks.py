@@ -75,6 +75,8 @@ def _block(block: Json) -> Iterator[str]:
                 yield "/fields must have 1 to 10 items"
             for index, field in enumerate(block.get("fields") or []):
                 yield from text_problems(field, 2000, None, f"/fields/{index}")
+            if "accessory" in block:
+                yield from (f"/accessory{problem}" for problem in problems_of_action(block["accessory"]))
         case "context":
             if not 1 <= len(block.get("elements") or []) <= 10:
                 yield "/elements must have 1 to 10 items"

@@ -103,6 +103,8 @@ def _common(element: Json) -> Iterator[str]:
     if dialog is not None:
         for key, most in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
             yield from text_problems(dialog.get(key), most, "plain_text", f"/confirm/{key}")
+        if dialog.get("style") not in (None, "primary", "danger"):
+            yield "/confirm/style is unknown"
 
 
 def options_of(element: Json) -> list[Json]:
@@ -128,6 +130,8 @@ def elements_of(blocks: Iterable[Json]) -> Iterator[tuple[str, Json]]:
         block_id = str(block.get("block_id") or "")
         if block.get("type") == "actions":
             yield from ((block_id, element) for element in block.get("elements") or [])
+        elif block.get("type") == "section" and "accessory" in block:
+            yield block_id, block["accessory"]
         elif block.get("type") == "input":
             yield block_id, block["element"]
 

@@ -142,14 +142,14 @@ class SlackStandIn:
             self._tickets.add(ticket)
             answer = {"url": f"ws://127.0.0.1:{self.server.port}/link?ticket={ticket}"}
         note = str(arguments.get("text") or arguments.get("user") or arguments.get("usergroup") or "")
-        self._journal.write("slack", "POST", method, 200, note[:120])
+        self._journal.write("slack", "POST", method, 200, note)
         headers = {"x-oauth-scopes": ",".join(sorted(self.workspace.scopes))}
         return web.json_response({"ok": True} | answer, headers=headers)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         body: Json = await request.json()
         status = self.outage.status or self.workspace.answer(request.match_info["key"], body)
-        self._journal.write("slack", "POST", "response_url", status, str(body.get("text") or "")[:120])
+        self._journal.write("slack", "POST", "response_url", status, str(body.get("text") or ""))
         return web.Response(status=status, text="ok" if status == 200 else "used_url")
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:

@@ -135,7 +135,7 @@ class WebApi:
         if posted.user != w.BOT_USER_ID:
             raise ApiError("cant_update_message")
         self._limit("chat.update", 50, 50 / 60)
-        posted.text, posted.blocks, posted.edits = text, blocks, posted.edits + 1
+        posted.text, posted.blocks = text, blocks
         return {"channel": channel.id, "ts": posted.ts, "text": text}
 
     def _said(self, arguments: Json, most: int) -> tuple[str, list[Json]]:

@@ -50,7 +50,7 @@ class Channel:
 
 @dataclass
 class Posted:
-    """A message as it now is. `edits` counts its changes."""
+    """A message as it now is."""
 
     ts: str
     channel: str
@@ -58,7 +58,6 @@ class Posted:
     text: str
     blocks: list[Json]
     thread_ts: str | None
-    edits: int = 0
     # What people chose in its selects, each for themselves alone.
     choices: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
 
@@ -245,6 +244,12 @@ class Workspace:
         """The messages of a channel, or the replies of a thread, in order."""
         with self.lock:
             return [one for one in self.messages if one.channel == channel and one.thread_ts == thread_ts]
+
+    def start_over(self) -> None:
+        """Nobody has said anything yet."""
+        with self.lock:
+            for kept in (self.messages, self.privates, self.views, self.homes, self._triggers, self._answers):
+                kept.clear()
 
     def told(self, person: str) -> list[str]:
         """What one person alone was told: ephemeral and direct messages, in order of each."""

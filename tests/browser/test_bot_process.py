@@ -1,0 +1,86 @@
+"""What a rehearsal may do to the bot and to the world from the page: kill, start again, pause, start over."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from bot.sandbox.oms_world import LEDGERS, MONITORING, NIGHTLY_IMAGES, PAUSED, an
+from bot.sandbox.slack import world as w
+from bot.sandbox.switches import KILLED, SWITCHES
+from bot.sandbox.town import Town
+
+SECONDS = 1000.0
+VIDEO_MASTERS = an(2)
+
+
+def test_a_bot_that_is_killed_is_said_to_be_and_starts_again(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, errors = seen
+    expect(page.locator("#down")).to_be_hidden()
+    page.get_by_label(KILLED).check()
+    expect(page.locator("#down")).to_contain_text("The bot is not running (exit -9).")
+    with page.expect_response("**/desk/home"):
+        page.get_by_role("tab", name="App Home").click()
+    expect(page.locator("#home")).to_have_text("The bot has published nothing here.")
+    expect(page.locator("#failure")).to_have_text("")
+    page.get_by_role("tab", name="Messages").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("#failure")).to_have_text("Slack: dispatch_failed")
+    page.get_by_label(KILLED).uncheck()
+    expect(page.locator("#down")).to_be_hidden()
+    town.wait_until(lambda: town.slack.connections == 1)
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=10 * SECONDS)
+    assert errors == []
+
+
+def test_a_bot_that_ends_by_itself_is_said_to_have_ended(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, _ = seen
+    town.stop_bot()
+    expect(page.locator("#down")).to_contain_text("The bot is not running (exit 0).")
+    expect(page.get_by_label(KILLED)).to_be_checked()
+
+
+def test_a_group_that_runs_can_be_paused_as_in_the_console(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, _ = seen
+    pause = page.get_by_role("button", name="pause video masters")
+    pause.click()
+    expect(pause).to_be_hidden()
+    row = page.locator("#groups tr", has_text="video masters")
+    expect(row).to_contain_text("paused")
+    assert town.world.groups[VIDEO_MASTERS].status == PAUSED
+    expect(page.get_by_role("button", name="pause nightly images")).to_be_hidden()
+
+
+def test_the_other_project_is_asked_for_by_its_name(seen: tuple[Town, Page, list[str]]) -> None:
+    _, page, _ = seen
+    page.get_by_role("button", name="use ledgers").click()
+    expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {LEDGERS} project=archive ")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article")).to_contain_text("project archive", timeout=10 * SECONDS)
+
+
+def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, errors = seen
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article")).to_have_count(1, timeout=10 * SECONDS)
+    town.world.groups[NIGHTLY_IMAGES].status = MONITORING
+    for name in SWITCHES:
+        page.get_by_label(name).check()
+    page.get_by_label("The next resume").select_option("OMS.0072")
+    town.wait_until(lambda: bool(town.faults.waiting("start")))
+    page.fill("#text", "something else")
+    page.get_by_role("button", name="Start over").click()
+    question = page.get_by_role("dialog", name="Start over?")
+    question.get_by_role("button", name="Start over").click()
+    expect(page.locator("article")).to_have_count(0, timeout=10 * SECONDS)
+    for name in SWITCHES:
+        expect(page.get_by_label(name)).not_to_be_checked(timeout=10 * SECONDS)
+    expect(page.get_by_label("The next resume")).to_have_value("")
+    assert town.world.groups[NIGHTLY_IMAGES].status == PAUSED
+    expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {NIGHTLY_IMAGES} network is back")
+    # The bot has no open request for this group any more: the same words make a card again.
+    town.wait_until(lambda: town.slack.connections == 1)
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=10 * SECONDS)
+    assert len(town.workspace.of(w.MIGRATIONS)) == 1
+    assert errors == []

@@ -1,0 +1,50 @@
+"""The command: what it says while it plays, when the bot ends under it, and when it cannot start."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.play import play
+from bot.sandbox.run import run
+from bot.sandbox.town import Town
+
+
+def test_the_story_prints_every_percentage_and_stops_when_the_bot_ends(
+    new_town: Callable[..., Town], capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = new_town()
+    town.start_bot()
+    group = town.world.groups[NIGHTLY_IMAGES]
+    group.bytes_per_second = 500_000_000
+
+    def kill() -> None:
+        town.wait_until(lambda: group.complete_bytes > 6_000_000_000, 30)
+        town.kill_bot()
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    begun = time.monotonic()
+    assert play(town) == 1
+    killing.join()
+    assert time.monotonic() - begun < 20
+    said = capsys.readouterr().out
+    told = [int(word) for word in re.search(r"Per cent, as OMS counts:([ \d]+)", said)[1].split()]  # type: ignore[index]
+    assert told == list(range(told[0], told[-1] + 1))
+    assert told[-1] >= 60
+    assert "Did not happen: the migration is done" in said
+    assert "The bot has ended (exit -9). The end of its log:\n" in said
+    assert town.end_of_log() in said
+
+
+def test_a_port_in_use_is_said_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(port, is_play=False) == 1
+    assert capsys.readouterr().err == f"The sandbox did not start: port {port} is in use. Choose another: --port N\n"
