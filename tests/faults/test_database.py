@@ -22,7 +22,8 @@ def test_clicks_while_the_database_stands_still_are_not_taken_and_never_count(
     at_once(*[lambda: town.people.type(w.ALICE, "status R-00000000")] * 8)
     town.wait_until(lambda: sum("no such request" in text for text in town.workspace.told(w.ALICE)) == 8)
     acks: list[Ack] = []
-    with postgres.standing_still():
+    postgres.freeze()
+    try:
         at_once(
             lambda: acks.append(town.people.press(w.CAROL, card, "approve")),
             lambda: acks.append(town.people.press(w.DAVE, card, "approve")),
@@ -30,6 +31,8 @@ def test_clicks_while_the_database_stands_still_are_not_taken_and_never_count(
         )
         for person in (w.CAROL, w.DAVE):
             is_told(town, person, "Not taken, please press it again.")
+    finally:
+        postgres.thaw()
     assert [ack.failure for ack in acks] == [None] * 3
     assert [ack.payload["text"] for ack in acks if ack.payload] == [
         "Not taken, please type it again. The bot could not write it down."

