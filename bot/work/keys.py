@@ -67,17 +67,19 @@ def _read(session: ReleaseSession, mount: str, paths: Sequence[str]) -> dict[str
 
 
 def _chosen(secret: KvSecret, needs: Needs, where: str) -> dict[Field, Secret]:
-    present = [name for name, value in secret.values.items() if value]
+    # `vault kv put x sk=@file` leaves the end of a line.
+    values = {name: value.stripped() for name, value in secret.values.items()}
+    present = [name for name, value in values.items() if value]
     fields = fields_to_send(needs, present)
     if fields is None:
         missing = missing_keys(needs, present)
         raise _unfit(f"`{where}` in Vault has no key {missing}.", "Write it there.")
-    if secret.values.get(SECURITY_TOKEN):
+    if values.get(SECURITY_TOKEN):
         raise _unfit(
             f"`{where}` holds a temporary access key, and OMS takes no security token for source and destination.",
             "Write a permanent access key there.",
         )
-    return {field: secret.values[field.key] for field in fields}
+    return {field: values[field.key] for field in fields}
 
 
 def _body(request: Request, fields: dict[Field, Secret]) -> Secret:
