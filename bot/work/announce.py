@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 NOTICES_WAIT_FOR = timedelta(days=1)
 # After an outage of Slack, however long, every card says within 60 s what is.
 CARDS_WAIT_AT_MOST = timedelta(seconds=30)
-LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
+LOOK_AT_CHANNEL_EVERY, LOOK_SLOWLY_EVERY = timedelta(seconds=10), timedelta(minutes=10)
+SHOW_THE_END_FOR = timedelta(days=1)
 
 
 def show_now(tools: Tools, request_id: str) -> None:
@@ -110,7 +111,15 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
                 text = not_shown(request, fault)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
                 append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
-    return Failed(now + LOOK_AT_CHANNEL_EVERY) if request.is_open else Finished()
+    return _again(request, now)
+
+
+def _again(request: Request, now: datetime) -> Result:
+    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day."""
+    ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
+    if ended_for > SHOW_THE_END_FOR:
+        return Finished()
+    return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 
 def not_posted_yet(request: Request) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
 
-from bot.request.model import Request
+from bot.request.model import Request, State
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
@@ -17,9 +18,11 @@ from bot.store import outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.work import announce
+from bot.work.loop import Failed, Finished, Kept
 from bot.work.tools import Tools
-from tests.support.inside import asked, tools_of
+from tests.support.inside import asked, at, tools_of
 from tests.support.postgres import Postgres
+from tests.support.story import says
 
 
 @pytest.fixture
@@ -71,3 +74,25 @@ def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple
         append(deciding, Event("approve", w.CAROL, request.id), tools.now())
     thread.join()
     assert failures == []
+
+
+def test_the_card_of_what_has_ended_follows_once_its_channel_takes_it_again(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    with tools_of(town) as tools:
+        request, card = asked(town, tools)
+        claim = Claim(tables.cards.name, request.id, 1)
+        town.workspace.channels[w.MIGRATIONS].archived = True
+        ended_at = tools.now()
+        with tools.store.write() as connection:
+            requests.save(connection, request, request.turned(State.CANCELLED, at=ended_at), ended_at)
+        for passed, again in (
+            (timedelta(minutes=1), timedelta(seconds=10)),
+            (timedelta(minutes=11), timedelta(minutes=10)),
+            (timedelta(hours=23), timedelta(minutes=10)),
+        ):
+            now = ended_at + passed
+            assert announce.work_on_card(at(tools, now), claim) == Failed(now + again)
+        assert announce.work_on_card(at(tools, ended_at + timedelta(hours=25)), claim) == Finished()
+        town.workspace.channels[w.MIGRATIONS].archived = False
+        assert announce.work_on_card(tools, claim) == Kept()
+        says(town, card, "Cancelled")
