@@ -171,7 +171,7 @@ def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
         _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
         return engine
     # Whoever only reads takes as long as a chain is long, and as its reader is slow.
-    limits = (
+    of_its_own = (
         ("default_transaction_read_only=on",)
         if reads_only
         else (
@@ -179,14 +179,14 @@ def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
             f"idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
         )
     )
-    options = " ".join(f"-c {setting}" for setting in (f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC", *limits))
+    settings = (f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC", *of_its_own)
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=16,
         max_overflow=16,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 2, "options": options, **_WATCHED},
+        connect_args={"connect_timeout": 2, "options": " ".join(f"-c {setting}" for setting in settings), **_WATCHED},
         hide_parameters=True,
     )
 
