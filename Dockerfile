@@ -1,12 +1,14 @@
-# The image of the bot: no build tools, no root, state under /data.
+# The image of the bot: no build tools, no root, state under /data. What builds it is pinned as what runs in it.
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv --without-pip /opt/bot
 COPY requirements.lock ./
-# The pinned versions first: they change less often than the bot. Test and sandbox tools are left out.
+RUN pip install --no-cache-dir --constraint requirements.lock setuptools
 COPY pyproject.toml README.md LICENSE ./
 COPY bot ./bot
-RUN pip --python /opt/bot/bin/python install --no-cache-dir --constraint requirements.lock .
+# Test and sandbox tools are left out. Without isolation, or the newest setuptools would be fetched.
+RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheel . \
+    && pip --python /opt/bot/bin/python install --no-cache-dir --constraint requirements.lock /wheel/*.whl
 
 FROM python:3.11-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /data --create-home bot

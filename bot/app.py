@@ -6,26 +6,29 @@ import gc
 import logging
 import os
 import secrets
-import signal
 import sys
-import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import NoReturn
 
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
 from bot.handlers import buttons, command, forms, home, rest
 from bot.handlers.door import Door, Home
 from bot.metrics import CONNECTED
-from bot.ops import OpsServer
+from bot.ops import OpsServer, Patience, Ping
 from bot.redaction import LogFilter
 from bot.request.policy import approver_names
 from bot.slack.people import People
 from bot.slack.posting import Posting
-from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
+from bot.slack.transport import HttpTransport, SlackErrors, SocketTransport, Transport, code_of, new_app, new_client
+from bot.stopping import Stopping
 from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store, open_store
@@ -40,7 +43,8 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 8.0
 HARD_STOP_SECONDS = 9.5
-DISCONNECTED_FOR_SECONDS = 120.0
+AWAY_SECONDS = 120.0
+PING_SECONDS = 1.0
 
 
 class CannotStart(Exception):
@@ -92,11 +96,8 @@ def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
     try:
         me = client.auth_test()
         bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SlackApiError as error:
-        code = error.response.get("error", "unknown")
-        raise CannotStart(f"Slack does not accept SLACK_BOT_TOKEN ({code}). Copy it again from your app.") from None
-    except (SlackClientError, OSError) as error:
-        raise CannotStart(f"Slack cannot be reached ({type(error).__name__}). Check the network.") from None
+    except SlackErrors as error:
+        raise _no_slack(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
     who = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
         team_id=me["team_id"],
@@ -113,7 +114,6 @@ class Service:
     def __init__(self, config: Config) -> None:
         environment = config.environment
         client = new_client(environment.slack_bot_token, environment.slack_api_url)
-        self._connected_at = time.monotonic()
         where, who = who_we_are(client)
         self.store: Store = open_store(environment.database_url.reveal())
         owner = f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -158,17 +158,31 @@ class Service:
         buttons.register(app, door, at_the_door)
         home.register(app, door)
         rest.register(app)
-        self._transport: Transport = (
-            SocketTransport(app, environment.slack_app_token)
-            if environment.slack_app_token
-            else HttpTransport(app, environment.port)
-        )
-        self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
+        with _listening("PORT", environment.port):
+            self._transport: Transport = (
+                SocketTransport(app, environment.slack_app_token)
+                if environment.slack_app_token
+                else HttpTransport(app, environment.port)
+            )
+        with _listening("OPS_PORT", environment.ops_port):
+            self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
+        self._patience = Patience(AWAY_SECONDS, time.monotonic)
+        self._ping = Ping(self.store.ping, PING_SECONDS)
 
-    def start(self) -> None:
+    def start(self, stopping: Stopping) -> None:
+        """Begins, or leaves off when the process is to end.
+
+        Raises:
+            CannotStart: Slack does not let it connect. What was begun has ended.
+        """
         self._ops.start()
         self._loop.start()
-        self._transport.start()
+        try:
+            self._transport.start(stopping.asked)
+        except SlackErrors as error:
+            self.stop()
+            fix = "Make one with the scope connections:write, under Basic Information of your app"
+            raise _no_slack(error, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
 
     def stop(self) -> None:
@@ -190,47 +204,52 @@ class Service:
     def _why_not_live(self) -> str | None:
         if not self._loop.is_alive:
             return "the loop has ended"
-        connected = self._transport.is_connected
-        CONNECTED.set(connected)
-        if connected:
-            self._connected_at = time.monotonic()
-        elif time.monotonic() - self._connected_at > DISCONNECTED_FOR_SECONDS:
+        is_connected = self._transport.is_connected
+        CONNECTED.set(is_connected)
+        if self._patience.is_over(is_connected):
             return "Slack has not been connected for two minutes"
         return None
 
     def _why_not_ready(self) -> str | None:
         if not self._transport.is_connected:
             return "Slack is not connected"
-        try:
-            self.store.ping()
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is the answer)
-            return f"the database does not answer ({type(error).__name__})"
-        return None
+        problem = self._ping.problem()
+        return f"the database does not answer ({problem})" if problem else None
 
 
-def serve(config: Config) -> int:
-    """Runs until SIGTERM or SIGINT; exits within 10 s of it, whatever still hangs.
+@contextmanager
+def _listening(name: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CannotStart(f"nothing can listen on port {port} ({error.strerror}). Set another {name}.") from None
+
+
+def _no_slack(error: Exception, token: str, fix: str) -> CannotStart:
+    code = code_of(error)
+    if not isinstance(error, SlackApiError):
+        return CannotStart(f"Slack cannot be reached ({code}). Check the network and SLACK_API_URL.")
+    if error.response.status_code >= HTTPStatus.TOO_MANY_REQUESTS:
+        return CannotStart(f"Slack cannot answer now ({code}). Start again later.")
+    return CannotStart(f"Slack does not accept {token} ({code}). {fix}.")
+
+
+def serve(config: Config, stopping: Stopping) -> NoReturn:
+    """Runs until the process is to end, and ends it, within 10 s, whatever still hangs.
 
     Raises:
         CannotStart: see there.
     """
-    stopping = threading.Event()
     service = Service(config)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    service.start()
+    stopping.grace_seconds = HARD_STOP_SECONDS
+    service.start(stopping)
     # What was loaded at the start stays: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
-    stopping.wait()
-    log.info("stopping")
-    threading.Thread(target=_stop_hard, daemon=True).start()
+    stopping.asked.wait()
     service.stop()
+    # Only now: a log that nobody reads would hold up all that comes before it.
+    log.info("stopped")
     logging.shutdown()
     # Threads that still wait for an answer from outside would keep the process; what they do is durable.
-    os._exit(0)
-
-
-def _stop_hard() -> None:
-    time.sleep(HARD_STOP_SECONDS)
     os._exit(0)

@@ -7,65 +7,88 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
-from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
-from bot import config as settings
-from bot.config import Config, ConfigFaults
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Connection
+
     from bot.store.audit import Link
 
 WRONG_SETTING = 2
+_EXIT_CODES = """\b
+Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line.
+The settings are environment variables, and bot.toml, which BOT_CONFIG names.
+README.md lists them; `taskgroup-bot config example` prints a bot.toml."""
+
+T = TypeVar("T")
 
 
-def _load() -> Config:
+def _load(read: Callable[[Mapping[str, str]], T]) -> T:
+    from bot.config import ConfigFaults
+
     try:
-        return settings.load(os.environ)
+        return read(os.environ)
     except ConfigFaults as faults:
         for fault in faults.faults:
             click.echo(str(fault), err=True)
         sys.exit(WRONG_SETTING)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(package_name="taskgroup-bot")
 def main() -> None:
     """Resumes paused Huawei Cloud OMS migration task groups from Slack, after approval, with keys from Vault."""
 
 
-@main.command()
+@main.command(epilog="Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting.")
 def serve() -> None:
-    """Run the bot."""
+    """Run the bot, until SIGTERM or SIGINT."""
+    # Before anything that takes time is loaded.
+    from bot.stopping import hear
+
+    stopping = hear()
+
+    from sqlalchemy.exc import SQLAlchemyError
+
     from bot.app import CannotStart, set_up_logging
     from bot.app import serve as run
-    from bot.store.engine import DatabaseInUse
+    from bot.config import load
+    from bot.store.engine import DatabaseInUse, DatabaseNewer
 
-    config = _load()
+    config = _load(load)
     set_up_logging(config.environment.log_level)
     try:
-        sys.exit(run(config))
-    except (CannotStart, DatabaseInUse, OSError) as error:
-        click.echo(f"Cannot start: {error}", err=True)
+        run(config, stopping)
+    except (CannotStart, DatabaseInUse, DatabaseNewer, OSError) as error:
+        _end_badly(f"Cannot start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
-        click.echo(
-            f"Cannot start: the database does not answer ({type(error).__name__}). Check DATABASE_URL.", err=True
-        )
-    sys.exit(1)
+        kind = type(error).__name__
+        _end_badly(f"Cannot start: the database does not answer as it should ({kind}). Check DATABASE_URL.")
 
 
-@main.command()
+def _end_badly(line: str) -> NoReturn:
+    click.echo(line, err=True)
+    # Not by sys.exit: a thread that waits for an answer from outside would keep the process.
+    os._exit(1)
+
+
+@main.command(epilog="Exit codes: 0 all is well, 1 something is not, 2 a wrong setting.")
 def check() -> None:
-    """Check every setting and everything that they name, one line each."""
+    """Check every setting, and all that they name.
+
+    One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
+    """
     from bot.app import set_up_logging
+    from bot.config import load
     from bot.doctor import examine
 
-    config = _load()
+    config = _load(load)
     set_up_logging("WARNING")
     all_well = True
     for finding in examine(config):
@@ -74,15 +97,31 @@ def check() -> None:
     sys.exit(0 if all_well else 1)
 
 
+def _port(context: click.Context, parameter: click.Parameter, value: int) -> int:
+    if not 0 <= value <= 65535:
+        raise click.BadParameter(f"{value} is no port. Use a number from 0 to 65535.")
+    return value
+
+
 @main.command()
 @click.option("--play", is_flag=True, help="Run one story from the command to the end, print it, and exit.")
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port of the page.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=int,
+    metavar="PORT",
+    callback=_port,
+    help="Port of the page on 127.0.0.1; 0 takes a free one.",
+)
 def sandbox(play: bool, port: int) -> None:
     """Try everything on this machine, with no account anywhere."""
     try:
         from bot.sandbox.run import run
     except ModuleNotFoundError as error:
-        click.echo(f"The sandbox is not installed ({error.name}). Install it: pip install 'taskgroup-bot[sandbox]'.")
+        click.echo(
+            f"The sandbox is not installed ({error.name}). Install it: pip install 'taskgroup-bot[sandbox]'.", err=True
+        )
         sys.exit(1)
     sys.exit(run(port, play))
 
@@ -95,18 +134,24 @@ def config() -> None:
 @config.command()
 def example() -> None:
     """Print a commented bot.toml."""
-    click.echo(settings.example(), nl=False)
+    from bot.config import example as written
+
+    click.echo(written(), nl=False)
 
 
-@main.group()
+@main.group(epilog="Of the settings, both read DATABASE_URL alone (or DATABASE_URL_FILE).")
 def audit() -> None:
     """Read the audit chain."""
 
 
-@audit.command()
+@audit.command(epilog="Exit codes: 0 whole, 1 broken or not to be read, 2 a wrong setting or no hash.")
 @click.option("--head", "noted", metavar="HASH", help="A hash noted elsewhere that the chain must contain.")
 def verify(noted: str | None) -> None:
-    """Check that no row was changed, removed, inserted or moved."""
+    """Check that no row was changed, removed, inserted or moved.
+
+    Prints "Whole" with the number of rows and the newest hash, or "Broken" with the first row that is not as it was
+    written.
+    """
     from bot.store.audit import Broken
     from bot.store.audit import verify as verify_chain
 
@@ -127,7 +172,7 @@ def verify(noted: str | None) -> None:
         )
 
 
-@audit.command()
+@audit.command(epilog="Exit codes: 0 written, 1 not to be read or no such request, 2 a wrong setting.")
 @click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
 def export(typed_id: str | None) -> None:
     """Write the chain out as JSON lines."""
@@ -158,10 +203,14 @@ def _exported(link: Link) -> dict[str, object]:
 @contextmanager
 def _reading() -> Iterator[Connection]:
     """The database as it is at this moment. What keeps it from being read ends the command with a line."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from bot.config import load_database
     from bot.store.engine import NothingToRead, open_to_read
 
+    url = _load(load_database)
     try:
-        store = open_to_read(_load().environment.database_url.reveal())
+        store = open_to_read(url.reveal())
         with closing(store), store.read() as connection:
             yield connection
     except NothingToRead as error:

@@ -5,7 +5,6 @@ Whether what they name exists (a channel, a path, a key) is left to `bot.doctor`
 
 from __future__ import annotations
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,22 +13,26 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from bot.environment import Environment, Fault, is_safe_address, read_environment
+from bot.config_faults import FIXES, faults_of, wrong
+from bot.config_values import (
+    MAX_EXPIRY,
+    REQUESTER,
+    USER_OR_GROUP,
+    Places,
+    can_be_filled,
+    checked_address,
+    checked_ids,
+    checked_path,
+    expiry_of,
+)
+from bot.environment import Environment, Fault, read_database, read_environment
+from bot.redaction import Secret
 from bot.request.model import Plan, Policy
 
-_EXPIRY = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 # Regions whose IAM is the global one (official SDK, endpoints of IAM).
 _WITHOUT_IAM_OF_ITS_OWN = frozenset({"ap-southeast-5"})
-MAX_EXPIRY = timedelta(days=7)
-_PATH = r"^[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*$"
-
-UserId = Annotated[str, Field(pattern=r"^[UW][A-Z0-9]{4,20}$")]
-UserOrGroupId = Annotated[str, Field(pattern=r"^[UWS][A-Z0-9]{4,20}$")]
-Requester = Annotated[str, Field(pattern=r"^(\*|[UWS][A-Z0-9]{4,20})$")]
-VaultPath = Annotated[str, Field(pattern=_PATH, max_length=512)]
 
 
 class ConfigFaults(Exception):
@@ -47,30 +50,30 @@ class _Table(BaseModel):
 class ProjectVault(_Table):
     """Where a project's keys are in Vault."""
 
-    mount: VaultPath = "secret"
-    caller: VaultPath
-    source: VaultPath | dict[str, VaultPath]
-    destination: VaultPath
+    mount: str = "secret"
+    caller: str
+    source: str | dict[str, str]
+    destination: str
 
-    @field_validator("caller", "destination", "mount")
+    @field_validator("mount", mode="before")
     @classmethod
-    def _no_dots(cls, path: str) -> str:
-        return _without_dots(path)
+    def _mount(cls, value: Any) -> str:
+        return checked_path(value, None, FIXES["mount"])
 
-    @field_validator("source")
+    @field_validator("caller", "destination", mode="before")
     @classmethod
-    def _no_dots_in_any(cls, source: str | dict[str, str]) -> str | dict[str, str]:
-        if isinstance(source, str):
-            return _without_dots(source)
-        if not source:
-            raise ValueError('names no bucket; write BUCKET = PATH, or "*" = PATH for any other')
-        return {bucket: _without_dots(path) for bucket, path in source.items()}
+    def _one_path(cls, value: Any, info: ValidationInfo) -> str:
+        return checked_path(value, info.data.get("mount"), FIXES[info.field_name or ""])
 
-
-def _without_dots(path: str) -> str:
-    if any(part in (".", "..") for part in path.split("/")):
-        raise ValueError("holds a part that is '.' or '..'")
-    return path
+    @field_validator("source", mode="before")
+    @classmethod
+    def _paths(cls, value: Any, info: ValidationInfo) -> str | dict[str, str]:
+        mount, fix = info.data.get("mount"), FIXES["source"]
+        if not isinstance(value, dict):
+            return checked_path(value, mount, fix)
+        if not value:
+            raise wrong("names no bucket", fix)
+        return {bucket: checked_path(path, mount, fix, f"{bucket} ") for bucket, path in value.items()}
 
 
 class Project(_Table):
@@ -79,8 +82,8 @@ class Project(_Table):
     region: str = Field(pattern=r"^[a-z]{2,}(-[a-z0-9]+)+$", max_length=40)
     project_id: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     channel: str = Field(pattern=r"^[CG][A-Z0-9]{4,20}$")
-    requesters: tuple[Requester, ...] = Field(default=("*",), min_length=1)
-    approvers: tuple[UserOrGroupId, ...] | tuple[tuple[UserOrGroupId, ...], ...]
+    requesters: tuple[str, ...] = ("*",)
+    approvers: tuple[str, ...] | Places
     approvals: int = Field(default=1, ge=1, le=20)
     self_approval: bool = False
     expires_after: str = "8h"
@@ -88,52 +91,63 @@ class Project(_Table):
     iam_url: str | None = None
     vault: ProjectVault
 
-    @field_validator("requesters", "approvers", mode="before")
+    @field_validator("requesters", mode="before")
     @classmethod
-    def _lists(cls, value: Any) -> Any:
-        if not isinstance(value, list):
-            return value
-        return tuple(tuple(item) if isinstance(item, list) else item for item in value)
+    def _requesters(cls, value: Any) -> tuple[str, ...]:
+        return checked_ids(value, REQUESTER, FIXES["requesters"])
+
+    @field_validator("approvers", mode="before")
+    @classmethod
+    def _approvers(cls, value: Any) -> tuple[str, ...] | Places:
+        fix = FIXES["approvers"]
+        if not isinstance(value, list) or not any(isinstance(item, list) for item in value):
+            return checked_ids(value, USER_OR_GROUP, fix)
+        if not all(isinstance(item, list) for item in value):
+            raise wrong("mixes ids and lists of ids", "Write a flat list, or one list for each person who must approve")
+        places = tuple(checked_ids(item, USER_OR_GROUP, fix, f"list {at} ") for at, item in enumerate(value, 1))
+        if not can_be_filled(places):
+            raise wrong("names too few people: nobody fills two places", "Name more people in its lists")
+        return places
+
+    @field_validator("approvals")
+    @classmethod
+    def _fits_approvers(cls, approvals: int, info: ValidationInfo) -> int:
+        approvers = info.data.get("approvers")
+        if approvers is None or approvals == 1:
+            return approvals
+        if isinstance(approvers[0], tuple):
+            raise wrong("counts only with a flat list of approvers", "Leave it out: each inner list is one approval")
+        if not can_be_filled((approvers,) * approvals):
+            people = len(set(approvers))
+            named = f"{people} {'person' if people == 1 else 'people'}"
+            raise wrong(f"asks for {approvals} people, and approvers names {named}", "Name more approvers")
+        return approvals
 
     @field_validator("oms_url", "iam_url")
     @classmethod
-    def _https(cls, url: str | None) -> str | None:
-        if url is not None and not is_safe_address(url):
-            raise ValueError("is not an https address; http is for this very machine alone")
-        return url.rstrip("/") if url else url
+    def _https(cls, url: str | None, info: ValidationInfo) -> str | None:
+        return None if url is None else checked_address(url, info.field_name or "")
 
     @field_validator("expires_after")
     @classmethod
     def _duration(cls, text: str) -> str:
-        if not timedelta(minutes=1) <= _expiry(text) <= MAX_EXPIRY:
-            raise ValueError("is not between 1m and 7d; write it as 30m, 8h or 2d")
+        if not timedelta(minutes=1) <= expiry_of(text) <= MAX_EXPIRY:
+            raise wrong("is not a time between 1m and 7d", FIXES["expires_after"])
         return text
-
-    @model_validator(mode="after")
-    def _quorum(self) -> Project:
-        places = self.policy.places
-        if any(not place for place in places):
-            raise ValueError("approvers holds an empty list; name at least one person in each")
-        if any(isinstance(item, tuple) for item in self.approvers) and self.approvals != 1:
-            raise ValueError("approvals counts only with a flat list of approvers; leave it out")
-        named = {name for place in places for name in place}
-        if not any(name.startswith("S") for name in named) and len(named) < len(places):
-            raise ValueError(f"approvers names {len(named)} people, and {len(places)} must approve; name more")
-        return self
 
     @property
     def policy(self) -> Policy:
         """Who may ask and who must approve, a flat list as that list once for each approval."""
         places = (
             tuple(item if isinstance(item, tuple) else (item,) for item in self.approvers)
-            if any(isinstance(item, tuple) for item in self.approvers)
+            if isinstance(self.approvers[0], tuple)
             else (tuple(str(item) for item in self.approvers),) * self.approvals
         )
         return Policy(self.requesters, places, self.self_approval)
 
     @property
     def expiry(self) -> timedelta:
-        return _expiry(self.expires_after)
+        return expiry_of(self.expires_after)
 
     @property
     def oms_address(self) -> str:
@@ -145,6 +159,12 @@ class Project(_Table):
             return self.iam_url
         host = "iam" if self.region in _WITHOUT_IAM_OF_ITS_OWN else f"iam.{self.region}"
         return f"https://{host}.myhuaweicloud.com"
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this Huawei Cloud project from another, as far as the settings do."""
+        told_by = (self.project_id,) if self.project_id else (self.region, self.vault.mount, self.vault.caller)
+        return (self.oms_address, *told_by)
 
     def source_path(self, bucket: str) -> str | None:
         """The Vault path of the source keys for this bucket; None when the table names neither it nor `*`."""
@@ -172,16 +192,26 @@ class Project(_Table):
         )
 
 
-def _expiry(text: str) -> timedelta:
-    found = _EXPIRY.fullmatch(text)
-    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
-
-
 class BotFile(_Table):
     """bot.toml."""
 
     command: str = Field(default="/resume-taskgroup", pattern=r"^/[a-z0-9_\-]{1,31}$")
     projects: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")], Project] = Field(min_length=1)
+
+    @field_validator("projects")
+    @classmethod
+    def _each_once(cls, projects: dict[str, Project]) -> dict[str, Project]:
+        """One group under two tables would be approved by whichever approvers are easier to win."""
+        known: dict[tuple[str, ...], str] = {}
+        for name, project in projects.items():
+            first = known.setdefault(project.identity, name)
+            if first != name:
+                raise wrong(
+                    f"{first} and {name} are the same Huawei Cloud project, so its groups would have two sets of "
+                    "approvers",
+                    "Keep one table for it",
+                )
+        return projects
 
 
 @dataclass(frozen=True)
@@ -208,6 +238,19 @@ def load(environ: Mapping[str, str]) -> Config:
     return Config(environment, file.command, file.projects)
 
 
+def load_database(environ: Mapping[str, str]) -> Secret:
+    """DATABASE_URL alone: whoever reads the audit needs neither Slack nor Vault.
+
+    Raises:
+        ConfigFaults: it is wrong.
+    """
+    faults: list[Fault] = []
+    url = read_database(environ, faults)
+    if faults:
+        raise ConfigFaults(faults)
+    return url
+
+
 def _read_file(path: Path, faults: list[Fault]) -> BotFile | None:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -220,41 +263,8 @@ def _read_file(path: Path, faults: list[Fault]) -> BotFile | None:
         try:
             return BotFile.model_validate(raw)
         except ValidationError as error:
-            faults.extend(_toml_faults(path.name, error))
+            faults.extend(faults_of(path.name, error))
     return None
-
-
-_FIXES = {
-    "region": "Use a region id such as ap-southeast-3",
-    "project_id": "Use the 32 hexadecimal digits of the project",
-    "channel": "Use the channel's id (C…), from its details in Slack",
-    "approvers": "Use user ids (U…) and user group ids (S…), not names",
-    "requesters": 'Use user ids (U…), user group ids (S…) or "*"',
-    "projects": "Write one [projects.NAME] table for each Huawei Cloud project",
-    "command": "Use lower case letters, digits and hyphens after the slash",
-    "source": "Use a path below the mount, or a table of bucket = path",
-}
-
-
-def _toml_faults(name: str, error: ValidationError) -> list[Fault]:
-    found: dict[str, Fault] = {}
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        # Unions add the names of their branches to the place; what a person wrote has none of those.
-        place = [str(part) for part in item["loc"] if "[" not in str(part) and str(part) not in ("str", "tuple")]
-        last = next((part for part in reversed(place) if not part.isdigit()), "")
-        key = ".".join(place) or name
-        problem = item["msg"].removeprefix("Value error, ")
-        match item["type"]:
-            case "missing":
-                problem, fix = "is missing", _FIXES.get(last, "Compare with `taskgroup-bot config example`")
-            case "extra_forbidden":
-                problem, fix = "is not a setting", "Remove it, or compare with `taskgroup-bot config example`"
-            case "string_pattern_mismatch":
-                problem, fix = "is not well-formed", _FIXES.get(last, "Compare with `taskgroup-bot config example`")
-            case _:
-                fix = _FIXES.get(last, "Compare with `taskgroup-bot config example`")
-        found.setdefault(key, Fault(f"{name}: {key}", problem[:1].lower() + problem[1:], fix))
-    return list(found.values())
 
 
 def example() -> str:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
+from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app import group_names, new_vault
 from bot.config import Config, Project
+from bot.identity import VaultIdentity, VaultToken
 from bot.oms.errors import OmsError
 from bot.oms.needs import (
     ANY_SOURCE_NEEDS,
@@ -28,8 +31,8 @@ from bot.oms.needs import (
     fields_to_send,
     missing_keys,
 )
-from bot.slack.transport import new_client
-from bot.store.engine import open_store
+from bot.slack.transport import SlackErrors, code_of, new_client
+from bot.store.engine import Found, NothingToRead, open_store, open_to_read
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
 from bot.work.caller import Callers, KeyRests
@@ -64,44 +67,68 @@ def examine(config: Config) -> Iterator[Finding]:
     about_slack = list(_slack(config, client))
     yield from about_slack
     vault = new_vault(config)
+    release = environment.vault_release_identity
+    standing = _login("Vault login", vault, environment.vault_identity)
+    yield standing
+    reads_keys = standing if release is None else _login("Vault login for the release of keys", vault, release)
+    if release is not None:
+        yield reads_keys
     # Whether the bot's identity rests is kept in a store; here a person asks, and nothing of theirs is changed.
-    with TemporaryDirectory() as directory:
-        store = open_store(f"sqlite:///{directory}/check.sqlite")
+    with TemporaryDirectory() as directory, closing(open_store(f"sqlite:///{directory}/check.sqlite")) as store:
         callers = Callers(vault, config.projects, store, lambda: datetime.now(UTC))
+        known: dict[tuple[str, str], str] = {}
         for name, project in config.projects.items():
+            # What has failed once for all of them is not told again for each.
             if about_slack[0].is_well:
                 yield _channel(client, name, project)
-            yield from _vault(vault, name, project)
-            yield from _huawei_cloud(callers, name, project)
-        store.close()
+            if reads_keys.is_well:
+                yield from _vault(vault, name, project)
+            if standing.is_well:
+                yield from _huawei_cloud(callers, name, project, known)
 
 
 def _database(config: Config) -> Finding:
-    url = make_url(config.environment.database_url.reveal())
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        directory = Path(url.database).absolute().parent
-        if not os.access(directory, os.W_OK):
-            return Finding("database", f"{directory} is not there, or may not be written", "correct DATABASE_URL")
-        return Finding("database", f"{url.database} is not there yet; serve makes it")
+    url = config.environment.database_url.reveal()
     try:
-        store = open_store(config.environment.database_url.reveal(), exclusive=False)
-        store.ping()
-        store.close()
+        with closing(open_to_read(url)) as store:
+            store.ping()
+    except NothingToRead as nothing:
+        return _no_database(nothing, make_url(url))
     except SQLAlchemyError as error:
-        return Finding("database", f"does not answer ({type(error).__name__})", "check DATABASE_URL")
-    return Finding("database", "answers, and its schema is up to date")
+        return Finding("database", f"does not answer as it should ({type(error).__name__})", "check DATABASE_URL")
+    return _writable(make_url(url), "is there, and its schema is up to date")
+
+
+def _no_database(nothing: NothingToRead, url: URL) -> Finding:
+    match nothing.found:
+        case Found.NO_FILE:
+            return _writable(url, "is not there yet: serve makes it")
+        case Found.NOTHING:
+            return _writable(url, "holds nothing yet: serve makes its tables")
+        case Found.OLDER:
+            return _writable(url, "is older than this program: serve brings it up to date")
+        case Found.NEWER:
+            fix = "use the version of the program that served from it last"
+            return Finding("database", "is newer than this program", fix)
+
+
+def _writable(url: URL, said: str) -> Finding:
+    """The finding, unless it is a file that the bot may not write, or not beside it, as SQLite does."""
+    if url.get_backend_name() == "sqlite":
+        file = Path(url.database or "").absolute()
+        places = (file.parent, file) if file.exists() else (file.parent,)
+        for place in places:
+            if not os.access(place, os.W_OK):
+                problem = f"{place} is not there, or may not be written"
+                return Finding("database", problem, "correct DATABASE_URL, or the rights there")
+    return Finding("database", said)
 
 
 def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
     try:
         me = client.auth_test()
-    except SlackApiError as error:
-        yield Finding(
-            "Slack", f"refuses SLACK_BOT_TOKEN ({error.response.get('error')})", "copy it from your app again"
-        )
-        return
-    except (SlackClientError, OSError) as error:
-        yield Finding("Slack", f"cannot be reached ({type(error).__name__})", "check the network and SLACK_API_URL")
+    except SlackErrors as error:
+        yield _slack_fault("Slack", error, "copy SLACK_BOT_TOKEN from your app again")
         return
     yield Finding("Slack", f"workspace {me['team']}, bot {me['user']}")
     granted = str(me.headers.get("x-oauth-scopes") or "").split(",")
@@ -114,21 +141,24 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
     if app_token is not None:
         try:
             client.apps_connections_open(app_token=app_token.reveal())
-        except SlackApiError as error:
-            code = error.response.get("error")
-            yield Finding("Socket Mode", f"refused ({code})", "give SLACK_APP_TOKEN the scope connections:write")
-        except (SlackClientError, OSError) as error:
-            yield Finding("Socket Mode", f"cannot be reached ({type(error).__name__})", "check the network")
+        except SlackErrors as error:
+            yield _slack_fault("Socket Mode", error, "give SLACK_APP_TOKEN the scope connections:write")
         else:
             yield Finding("Socket Mode", "opens")
     for group in group_names(config):
         try:
             users = client.usergroups_users_list(usergroup=group)["users"]
-        except (SlackClientError, OSError) as error:
-            yield Finding(f"user group {group}", f"cannot be read ({_code(error)})", "correct its id in bot.toml")
+        except SlackErrors as error:
+            yield Finding(f"user group {group}", f"cannot be read ({code_of(error)})", "correct its id in bot.toml")
         else:
             fix = "" if users else "add people to it"
             yield Finding(f"user group {group}", f"{len(users)} people", fix)
+
+
+def _slack_fault(what: str, error: Exception, fix: str) -> Finding:
+    if not isinstance(error, SlackApiError):
+        return Finding(what, f"cannot be reached ({code_of(error)})", "check the network and SLACK_API_URL")
+    return Finding(what, f"refuses ({code_of(error)})", fix)
 
 
 def _channel(client: WebClient, name: str, project: Project) -> Finding:
@@ -140,8 +170,8 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
         client.chat_deleteScheduledMessage(
             channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
         )
-    except (SlackClientError, OSError) as error:
-        code = _code(error)
+    except SlackErrors as error:
+        code = code_of(error)
         fix = {
             "is_archived": "unarchive it, or name another in bot.toml",
             "not_in_channel": "type /invite with the bot's name there",
@@ -149,6 +179,22 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
         }.get(code, "check the channel's id and its posting rules")
         return Finding(what, f"the bot cannot write there ({code})", fix)
     return Finding(what, "the bot may write there")
+
+
+def _login(what: str, vault: Vault, identity: VaultIdentity) -> Finding:
+    try:
+        terms = vault.terms(identity)
+    except VaultFault as fault:
+        return Finding(what, fault.sentence.rstrip("."), fault.next_step.rstrip("."))
+    # What is wrong with a role is mended at the role; a standing token can only be replaced.
+    is_token = isinstance(identity, VaultToken)
+    if terms.is_batch:
+        fix = "make a token with -type=service" if is_token else "set token_type=service on its role"
+        return Finding(what, "gives a batch token, which has no accessor and cannot be given back", fix)
+    if terms.uses:
+        fix = "make a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
+        return Finding(what, f"gives a token that ends after {terms.uses} uses", fix)
+    return Finding(what, "gives a service token, for any number of uses")
 
 
 def _vault(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
@@ -177,11 +223,15 @@ def _keys(vault: Vault, what: str, mount: str, path: str, needs: Sequence[Needs]
     return Finding(what, f"may be read, version {check.version}, keys {', '.join(keys)}")
 
 
-def _huawei_cloud(callers: Callers, name: str, project: Project) -> Iterator[Finding]:
+def _huawei_cloud(
+    callers: Callers, name: str, project: Project, known: dict[tuple[str, str], str]
+) -> Iterator[Finding]:
     what = f"project {name}, IAM {project.iam_address}"
     try:
         project_id = callers.project_id(name)
-        yield Finding(what, f"the project's id is {project_id}")
+        first = known.setdefault((project.oms_address, project_id), name)
+        fix = "" if first == name else "keep one table for it, so that its groups have one set of approvers"
+        yield Finding(what, f"the project's id is {project_id}{', as of project ' + first if fix else ''}", fix)
         what = f"project {name}, OMS {project.oms_address}"
         count = callers.call(name, lambda oms: sum(1 for _ in oms.groups()))
     except (VaultFault, OmsError, KeyRests) as fault:
@@ -189,7 +239,3 @@ def _huawei_cloud(callers: Callers, name: str, project: Project) -> Iterator[Fin
         yield Finding(what, f"{trouble.code} {trouble.meaning}".strip().rstrip("."), trouble.next_step.rstrip("."))
     else:
         yield Finding(what, f"answers the bot's call, {count} task groups")
-
-
-def _code(error: Exception) -> str:
-    return str(error.response.get("error")) if isinstance(error, SlackApiError) else type(error).__name__

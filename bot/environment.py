@@ -5,14 +5,21 @@ What bot.toml holds is left to `bot.config`.
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 from bot.identity import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 from bot.redaction import Secret
 
+# What goes to Vault beside the secrets, as it is.
+_NAMES = ("VAULT_ROLE_ID", "VAULT_RELEASE_ROLE_ID", "VAULT_K8S_ROLE", "VAULT_NAMESPACE")
 SECRETS = (
     "SLACK_BOT_TOKEN",
     "SLACK_APP_TOKEN",
@@ -23,7 +30,12 @@ SECRETS = (
     "DATABASE_URL",
 )
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_DATABASE_FIX = (
+    "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, with @ : / in the password written as %40 %3A %2F"
+)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# What a header, and so a token, can be made of: printable ASCII without blanks.
+_PRINTABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ def is_safe_address(url: str) -> bool:
         host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    if not host or parts.username is not None or parts.query or parts.fragment:
+    if not _PRINTABLE.fullmatch(url) or not host or parts.username is not None or parts.query or parts.fragment:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
@@ -74,6 +86,8 @@ def read_environment(environ: Mapping[str, str], faults: list[Fault]) -> Environ
     """The environment, or None with what is wrong added to `faults`. Names the bot does not know are left alone."""
     before = len(faults)
     secrets = {name: _secret(environ, name, faults) for name in SECRETS}
+    for name in (*(name for name in SECRETS if name != "DATABASE_URL"), *_NAMES):
+        _check_printable(name, secrets[name] if name in secrets else Secret(environ.get(name) or ""), faults)
     environment = Environment(
         slack_bot_token=_slack_token(secrets, "SLACK_BOT_TOKEN", "xoxb-", faults) or Secret(""),
         slack_app_token=_slack_token(secrets, "SLACK_APP_TOKEN", "xapp-", faults),
@@ -122,6 +136,12 @@ def _secret(environ: Mapping[str, str], name: str, faults: list[Fault]) -> Secre
     return Secret(value) if value else None
 
 
+def _check_printable(name: str, value: Secret | None, faults: list[Fault]) -> None:
+    if value and not _PRINTABLE.fullmatch(value.reveal()):
+        problem = "holds a blank, or a character that is not ASCII, such as the … of an example"
+        faults.append(Fault(name, problem, "Copy it again, whole and alone"))
+
+
 def _slack_token(secrets: Mapping[str, Secret | None], name: str, prefix: str, faults: list[Fault]) -> Secret | None:
     token = secrets[name]
     if token and not token.reveal().startswith(prefix):
@@ -141,9 +161,16 @@ def _address(environ: Mapping[str, str], name: str, default: str | None, faults:
 
 def _readable(environ: Mapping[str, str], name: str, faults: list[Fault]) -> str | None:
     path = environ.get(name)
-    if path and not Path(path).exists():
+    if not path:
+        return None
+    if not Path(path).exists():
         faults.append(Fault(name, "names a file that is not there", "Let it name a PEM file"))
-    return path or None
+    elif Path(path).is_file():
+        try:
+            ssl.create_default_context(cafile=path)
+        except OSError:
+            faults.append(Fault(name, "names a file without a certificate", "Let it name a PEM file"))
+    return path
 
 
 def _identity(environ: Mapping[str, str], secrets: Mapping[str, Secret | None], faults: list[Fault]) -> VaultIdentity:
@@ -190,11 +217,29 @@ def _release_identity(
     return None
 
 
+def read_database(environ: Mapping[str, str], faults: list[Fault]) -> Secret:
+    """DATABASE_URL alone, which is all that reading the audit needs; what is wrong is added to `faults`."""
+    return _database(_secret(environ, "DATABASE_URL", faults), faults)
+
+
 def _database(url: Secret | None, faults: list[Fault]) -> Secret:
-    if url is None:
+    if not url:
         return Secret("sqlite:///taskgroup-bot.sqlite")
-    if not url.reveal().startswith(("sqlite:///", "postgresql://")):
-        faults.append(Fault("DATABASE_URL", "is neither SQLite nor PostgreSQL", "Use sqlite:///FILE or postgresql://…"))
+    # What the parser says holds parts of the password: none of it is passed on.
+    try:
+        parsed = make_url(url.reveal())
+    except (ArgumentError, ValueError):
+        faults.append(Fault("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX))
+        return url
+    match parsed.drivername:
+        case "sqlite" if parsed.host or parsed.database in (None, "", ":memory:"):
+            faults.append(Fault("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE"))
+        case "postgresql" if "@" in (parsed.host or ""):
+            faults.append(Fault("DATABASE_URL", "has more than one @", _DATABASE_FIX))
+        case "sqlite" | "postgresql":
+            pass
+        case _:
+            faults.append(Fault("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX))
     return url
 
 

@@ -31,3 +31,15 @@ class VaultKubernetes:
 
 
 VaultIdentity = VaultToken | VaultAppRole | VaultKubernetes
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How the token of a login lives.
+
+    A batch token has no accessor and cannot be given back; one with `uses` left ends with the last of them. 0 is any
+    number.
+    """
+
+    is_batch: bool
+    uses: int

@@ -3,13 +3,66 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from prometheus_client import make_wsgi_app
 from waitress.server import create_server
 
 Check = Callable[[], str | None]
+
+
+class Patience:
+    """Bears that something is away, for a while.
+
+    Arguments:
+        seconds: how long.
+        now: a clock in seconds that never goes back.
+    """
+
+    def __init__(self, seconds: float, now: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._now = now
+        self._away_since: float | None = None
+
+    def is_over(self, is_there: bool) -> bool:
+        """Whether it was away each time since longer than that."""
+        if is_there:
+            self._away_since = None
+            return False
+        if self._away_since is None:
+            self._away_since = self._now()
+        return self._now() - self._away_since > self._seconds
+
+
+class Ping:
+    """Asks something that may hang whether it answers.
+
+    One question is under way at a time, and nobody waits longer for it than `seconds` from when it was asked: one
+    that hangs costs the next who ask no time at all.
+    """
+
+    def __init__(self, ask: Callable[[], None], seconds: float) -> None:
+        self._ask = ask
+        self._seconds = seconds
+        self._pool = ThreadPoolExecutor(1, "ping")
+        self._lock = threading.Lock()
+        self._asked: Future[None] | None = None
+        self._asked_at = 0.0
+
+    def problem(self) -> str | None:
+        """What is wrong with it in a word, or None."""
+        with self._lock:
+            if self._asked is None or self._asked.done():
+                self._asked, self._asked_at = self._pool.submit(self._ask), time.monotonic()
+            asked, wait = self._asked, self._asked_at + self._seconds - time.monotonic()
+        try:
+            error = asked.exception(max(wait, 0.0))
+        except TimeoutError:
+            return "it hangs"
+        return None if error is None else type(error).__name__
 
 
 class OpsServer:

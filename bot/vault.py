@@ -17,7 +17,7 @@ import hvac.exceptions
 import requests
 from requests.adapters import HTTPAdapter
 
-from bot.identity import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
+from bot.identity import Terms, VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 from bot.redaction import Secret
 from bot.request.model import KeyCheck
 from bot.vault_faults import FaultKind, VaultFault, fault_of, forbidden, login_fault, missing, telling
@@ -114,6 +114,17 @@ class Vault:
 
         return self._standing_call(f"{mount}/{path}", ask)
 
+    def terms(self, identity: VaultIdentity) -> Terms:
+        """How a token of this identity lives. One that the look itself made is given back.
+
+        Raises:
+            VaultFault: the login failed, and why.
+        """
+        client, accessor, terms = self._log_in(identity)
+        kind = TokenKind.STANDING if isinstance(identity, VaultToken) else TokenKind.LOGIN
+        ReleaseSession(self, client, accessor, kind).close()
+        return terms
+
     def open_release(self) -> ReleaseSession:
         """Logs in anew, for one release of keys. Close it.
 
@@ -123,11 +134,11 @@ class Vault:
         identity = self._release_identity or self._identity
         if isinstance(identity, VaultToken):
             return self._child_session(identity)
-        client, accessor = self._log_in(identity)
+        client, accessor, _ = self._log_in(identity)
         return ReleaseSession(self, client, accessor, TokenKind.LOGIN)
 
     def _child_session(self, identity: VaultToken) -> ReleaseSession:
-        parent, accessor = self._log_in(identity)
+        parent, accessor, _ = self._log_in(identity)
         with telling("auth/token/create"):
             try:
                 made = parent.auth.token.create(ttl=CHILD_TOKEN_TTL, explicit_max_ttl=CHILD_TOKEN_TTL, renewable=False)
@@ -149,13 +160,14 @@ class Vault:
         )
 
     @telling("login")
-    def _log_in(self, identity: VaultIdentity) -> tuple[Any, str]:
+    def _log_in(self, identity: VaultIdentity) -> tuple[Any, str, Terms]:
         client = self._client()
         try:
             match identity:
                 case VaultToken(token):
                     client.token = token.reveal()
-                    return client, client.auth.token.lookup_self()["data"]["accessor"]
+                    found = client.auth.token.lookup_self()["data"]
+                    return client, found["accessor"], Terms(found["type"] == "batch", found["num_uses"])
                 case VaultAppRole(role_id, secret_id):
                     answer = client.auth.approle.login(role_id, secret_id.reveal())
                 case VaultKubernetes(role, jwt_path):
@@ -169,8 +181,10 @@ class Vault:
             ) from None
         except hvac.exceptions.VaultError as error:
             raise login_fault(error) from None
-        client.token = _token(answer["auth"]["client_token"])
-        return client, answer["auth"].get("accessor", "")
+        found = answer["auth"]
+        client.token = _token(found["client_token"])
+        terms = Terms(found.get("token_type") == "batch", found.get("num_uses") or 0)
+        return client, found.get("accessor", ""), terms
 
     def _standing_call(self, path: str, ask: Callable[[Any], T]) -> T:
         with self._lock:

@@ -8,17 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import ConfigFaults, example, load
+from bot.config import example, load
 from bot.environment import is_safe_address
 from bot.identity import VaultAppRole, VaultKubernetes, VaultToken
+from tests.support.settings import GOOD, faults
 
-GOOD = {
-    "SLACK_BOT_TOKEN": "xoxb-1",
-    "SLACK_APP_TOKEN": "xapp-1",
-    "VAULT_ADDR": "https://vault.example",
-    "VAULT_ROLE_ID": "role",
-    "VAULT_SECRET_ID": "secret",
-}
+PEOPLE = '["S0123456789", "U0123456789"]'
 
 
 @pytest.fixture
@@ -26,12 +21,6 @@ def bot_toml(tmp_path: Path) -> Path:
     path = tmp_path / "bot.toml"
     path.write_text(example(), encoding="utf-8")
     return path
-
-
-def faults(environ: dict[str, str]) -> str:
-    with pytest.raises(ConfigFaults) as raised:
-        load(environ)
-    return str(raised.value)
 
 
 def test_the_example_is_right(bot_toml: Path) -> None:
@@ -55,7 +44,6 @@ def test_the_example_is_right(bot_toml: Path) -> None:
         ({"VAULT_RELEASE_ROLE_ID": "r"}, "VAULT_RELEASE_SECRET_ID: is not set"),
         ({"VAULT_SECRET_ID_FILE": "/nowhere"}, "VAULT_SECRET_ID: is set twice"),
         ({"SLACK_SIGNING_SECRET_FILE": "/nowhere"}, "SLACK_SIGNING_SECRET_FILE: cannot be read"),
-        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL: is neither"),
         ({"PORT": "99999"}, "PORT: '99999' is not a port"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"VAULT_CACERT": "/nowhere"}, "VAULT_CACERT: names a file that is not there"),
@@ -72,19 +60,53 @@ def test_each_wrong_variable_is_named(bot_toml: Path, change: dict[str, str], wo
         ('"ap-southeast-3"', '"Singapore"', "projects.media.region: is not well-formed"),
         ("0123456789abcdef0123456789abcdef", "abc", "projects.media.project_id"),
         ('"C0123456789"', '"#migrations"', "projects.media.channel"),
-        ('["S0123456789", "U0123456789"]', '["alice"]', "projects.media.approvers"),
-        ('["S0123456789", "U0123456789"]', "[]", "approvers holds an empty list"),
-        ('["S0123456789", "U0123456789"]', '[["U0123456789"], []]', "approvers holds an empty list"),
-        ("approvals = 1", 'approvals = "1"', "projects.media.approvals"),
-        ("approvals = 1", "approvals = 0", "projects.media.approvals"),
-        ('"8h"', '"8 hours"', "projects.media.expires_after: is not between 1m and 7d"),
-        ('"8h"', '"30d"', "projects.media.expires_after: is not between 1m and 7d"),
-        ("self_approval = false", 'self_approval = "no"', "projects.media.self_approval"),
+        (PEOPLE, '["alice"]', "projects.media.approvers: holds something that is no id, as entry 1. Write a list"),
+        (PEOPLE, '"U0123456789"', "projects.media.approvers: is not a list. Write a list"),
+        (PEOPLE, "[]", "projects.media.approvers: names nobody. Write a list"),
+        (PEOPLE, '[["U0123456789"], []]', "projects.media.approvers: list 2 names nobody"),
+        (PEOPLE, '[["U0123456789"], "U0987654321"]', "projects.media.approvers: mixes ids and lists of ids"),
+        (PEOPLE, '[["U0123"], ["U0123"], ["U0456", "U0789"]]', "projects.media.approvers: names too few people"),
+        ('["*"]', '"*"', 'projects.media.requesters: is not a list. Write a list of user ids ("U…") and'),
+        ('["*"]', "[]", "projects.media.requesters: names nobody"),
+        (
+            "approvals = 1",
+            'approvals = "1"',
+            "projects.media.approvals: is not a whole number. Use a whole number from",
+        ),
+        ("approvals = 1", "approvals = 0", "projects.media.approvals: is too low. Use a whole number from 1 to 20"),
+        ("approvals = 1", "approvals = 21", "projects.media.approvals: is too high. Use a whole number from 1 to 20"),
+        ('"8h"', '"8 hours"', "projects.media.expires_after: is not a time between 1m and 7d. Write it as"),
+        ('"8h"', '"30d"', "projects.media.expires_after: is not a time between 1m and 7d. Write it as"),
+        ('"8h"', "8", "projects.media.expires_after: is not text. Write it as"),
+        (
+            "self_approval = false",
+            'self_approval = "no"',
+            "projects.media.self_approval: is neither true nor false. Write",
+        ),
+        ("# oms_url =", "oms_url = 3 #", "projects.media.oms_url: is not text. Use https://HOST, or leave it out"),
+        ("# iam_url =", 'iam_url = "https://iam.example/v3" #', "projects.media.iam_url: has a path behind its host"),
+        ("# iam_url =", 'iam_url = "http://iam.example" #', "projects.media.iam_url: is not an https address"),
+        (
+            'mount = "secret"',
+            'mount = "secret/"',
+            "projects.media.vault.mount: is not well-formed. Use the path of the KV",
+        ),
+        ('"oms/media/source"', '"secret/data/oms"', "source: begins with secret/data/. Leave out the mount and data/"),
+        ('"oms/media/source"', "3", "projects.media.vault.source: is not text. Use a path below the mount, or a table"),
+        ('"oms/media/source"', "{}", "projects.media.vault.source: names no bucket. Use a path below the mount, or"),
+        ('"oms/media/source"', '{ b = "/x" }', "projects.media.vault.source: b is not well-formed. Use a path below"),
+        ('"oms/media/caller"', "3", "projects.media.vault.caller: is not text. Use a path below the mount"),
         ('"oms/media/caller"', '"oms/../caller"', "projects.media.vault.caller"),
         ('"oms/media/caller"', '"/oms"', "projects.media.vault.caller"),
         ("destination =", "destinations =", "projects.media.vault.destination: is missing"),
         ("destination =", "destinations =", "projects.media.vault.destinations: is not a setting"),
-        ('"/resume-taskgroup"', '"resume"', "command"),
+        (
+            "approvals = 1",
+            "approval = 1",
+            "projects.media.approval: is not a setting. Write approvals if that is meant",
+        ),
+        ("[projects.media.vault]", "[vault]", "bot.toml: vault: is not a setting. It belongs in another table"),
+        ('"/resume-taskgroup"', '"resume"', "command: is not well-formed. Begin it with /"),
         ("[projects.media]", "[projects.media", "is not TOML"),
     ],
 )
@@ -124,12 +146,74 @@ def test_kubernetes_is_a_way_to_log_in(bot_toml: Path) -> None:
     assert config.environment.vault_identity == VaultKubernetes("bot")
 
 
-def test_two_approvals_need_two_people(bot_toml: Path) -> None:
-    text = (
-        example().replace('["S0123456789", "U0123456789"]', '["U0123456789"]').replace("approvals = 1", "approvals = 2")
-    )
+def said_of(bot_toml: Path, text: str) -> list[str]:
     bot_toml.write_text(text, encoding="utf-8")
-    assert "names 1 people, and 2 must approve" in faults(GOOD | {"BOT_CONFIG": str(bot_toml)})
+    return faults(GOOD | {"BOT_CONFIG": str(bot_toml)}).splitlines()
+
+
+def test_two_approvals_need_two_people(bot_toml: Path) -> None:
+    text = example().replace("approvals = 1", "approvals = 2")
+    (said,) = said_of(bot_toml, text.replace(PEOPLE, '["U0123456789"]'))
+    assert "projects.media.approvals: asks for 2 people, and approvers names 1 person." in said
+    bot_toml.write_text(text, encoding="utf-8")
+    load(GOOD | {"BOT_CONFIG": str(bot_toml)})  # How many are in the user group is not known here.
+
+
+def test_approvals_stand_beside_a_flat_list_alone(bot_toml: Path) -> None:
+    text = example().replace(PEOPLE, '[["U0123456789"], ["S0123456789"]]').replace("approvals = 1", "approvals = 2")
+    (said,) = said_of(bot_toml, text)
+    assert "projects.media.approvals: counts only with a flat list of approvers. Leave it out" in said
+
+
+def test_a_fault_of_the_approvals_hides_none_of_another_setting(bot_toml: Path) -> None:
+    text = example().replace("approvals = 1", "approvals = 2").replace(PEOPLE, '["U0123456789"]')
+    said = said_of(bot_toml, text.replace('"8h"', '"x"').replace('"C0123456789"', '"#x"'))
+    keys = [line.split(": ")[1] for line in said]
+    assert keys == ["projects.media.channel", "projects.media.approvals", "projects.media.expires_after"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("projects.media", "projects.Media", "projects.Media: is no name for a project. Use lower case letters"),
+        ("[projects.media]", '[projects."my media"]', "projects.my media: is no name for a project."),
+        ("[projects.media.vault]", "[projects.vault]", "projects.vault: is no project"),
+        ("[projects.media.vault]", "[projects.medai.vault]", "projects.medai: is no project"),
+        ("[projects.media]", "[projects]", "projects: holds settings that belong to one project"),
+    ],
+)
+def test_a_table_under_a_wrong_name_is_one_fault(bot_toml: Path, old: str, new: str, words: str) -> None:
+    (said,) = said_of(bot_toml, example().replace(old, new))
+    assert words in said
+
+
+def second(change: str, to: str) -> str:
+    """A second project, as the example but for one thing."""
+    table = example().replace("projects.media", "projects.archive").replace("command =", "# command =")
+    assert change in table
+    return example() + table.replace(change, to)
+
+
+def test_a_huawei_cloud_project_stands_in_one_table(bot_toml: Path) -> None:
+    (said,) = said_of(bot_toml, second(PEOPLE, '["U0123456789"]'))
+    assert "projects: media and archive are the same Huawei Cloud project" in said
+    (said,) = said_of(bot_toml, second(PEOPLE, PEOPLE).replace("project_id =", "# project_id ="))
+    assert "projects: media and archive are the same Huawei Cloud project" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "to"),
+    [
+        ("0123456789abcdef0123456789abcdef", "f" * 32),
+        ('region = "ap-southeast-3"', 'region = "ap-southeast-1"'),
+        ("# oms_url =", 'oms_url = "https://oms.example" #'),
+    ],
+)
+def test_projects_of_their_own_may_share_a_channel(bot_toml: Path, change: str, to: str) -> None:
+    bot_toml.write_text(second(change, to), encoding="utf-8")
+    projects = load(GOOD | {"BOT_CONFIG": str(bot_toml)}).projects
+    assert {project.channel for project in projects.values()} == {"C0123456789"}
+    assert len(projects) == 2
 
 
 @pytest.mark.parametrize(

@@ -75,3 +75,15 @@ def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> No
                 if isinstance(target, ast.Name)
             }
             assert name in functions | assigned, f"{path}::{name}"
+
+
+def test_the_image_is_built_from_pinned_versions_alone() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&") if "pip" in step]
+    fetching = [step for step in steps if "install" in step]
+    assert len(fetching) == 2
+    assert all("--constraint requirements.lock" in step for step in fetching), "what is fetched is pinned"
+    building = [step for step in steps if "wheel " in step and "install" not in step]
+    assert all("--no-build-isolation --no-deps" in step for step in building), "what builds is not fetched anew"
+    assert len(building) == 1
+    assert re.search(r"^setuptools==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from bot.identity import VaultAppRole, VaultToken
+from bot.identity import Terms, VaultAppRole, VaultToken
 from bot.redaction import Secret
 from bot.sandbox.journal import Journal
 from bot.sandbox.vault import SandboxVault
@@ -113,6 +113,39 @@ def test_a_standing_token_makes_a_child_for_the_release(server: SandboxVault) ->
     child = Vault(server.url, VaultToken(Secret(server.root_token))).open_release()
     assert child.kind is TokenKind.CHILD
     child.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "terms"),
+    [
+        ({"token_type": "service"}, Terms(is_batch=False, uses=0)),
+        ({"token_type": "batch"}, Terms(is_batch=True, uses=0)),
+        ({"token_type": "service", "token_num_uses": 1}, Terms(is_batch=False, uses=1)),
+    ],
+)
+def test_a_role_is_told_by_the_tokens_that_it_gives_and_they_are_given_back(
+    server: SandboxVault, settings: dict[str, str | int], terms: Terms
+) -> None:
+    root = server.as_root()
+    root.auth.approle.create_or_update_approle("told", token_policies=["bot"], **settings)
+    login = server.login("told")
+    before = len(server._journal.since())
+    vault = as_role(server, "bot")
+    assert vault.terms(VaultAppRole(login.role_id, Secret(login.secret_id))) == terms
+    paths = [call.path for call in server._journal.since(before)]
+    assert paths == ["/v1/auth/approle/login", "/v1/auth/token/revoke-self"]
+
+
+def test_a_standing_token_is_told_too_and_stays(server: SandboxVault) -> None:
+    root = server.as_root()
+    for settings, terms in (
+        ({"type": "service"}, Terms(is_batch=False, uses=0)),
+        ({"type": "batch"}, Terms(is_batch=True, uses=0)),
+        ({"type": "service", "num_uses": 9}, Terms(is_batch=False, uses=8)),  # The look is a use too.
+    ):
+        made = root.auth.token.create(policies=["bot"], ttl="10m", **settings)["auth"]["client_token"]
+        assert as_role(server, "bot").terms(VaultToken(Secret(made))) == terms
+        root.lookup_token(made)
 
 
 def test_a_token_that_ran_out_is_replaced_by_a_new_login(server: SandboxVault) -> None:

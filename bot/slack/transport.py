@@ -9,6 +9,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
+from http.client import HTTPException
 from typing import Any, Protocol
 
 from slack_bolt import App
@@ -16,6 +17,7 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
 from waitress.server import create_server
 
 from bot.redaction import Secret
@@ -23,6 +25,12 @@ from bot.redaction import Secret
 MAX_BODY_BYTES = 1_000_000
 API_SECONDS = 10
 ACK_SECONDS = 2
+CLOSE_SECONDS = 1.0
+# A ping each so often, and no pong for four times as long: then the socket is dead.
+PING_SECONDS = 10.0
+
+# What slack_sdk raises when Slack cannot be asked, and, as SlackApiError, when it refuses.
+SlackErrors = (SlackClientError, OSError, HTTPException)
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -30,7 +38,7 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 class Transport(Protocol):
     """A way in."""
 
-    def start(self) -> None: ...
+    def start(self, stopping: threading.Event) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -38,9 +46,28 @@ class Transport(Protocol):
     def is_connected(self) -> bool: ...
 
 
+def code_of(error: Exception) -> str:
+    """Slack's own word for its refusal, or the kind of error where Slack itself said nothing."""
+    if not isinstance(error, SlackApiError):
+        return type(error).__name__
+    code = str(error.response.get("error"))
+    return (
+        code
+        if re.fullmatch(r"[a-z_]+", code)
+        else f"an answer that is not Slack's, status {error.response.status_code}"
+    )
+
+
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
     """A client that repeats nothing by itself: a post that was repeated is a post too many."""
-    return WebClient(token=token.reveal(), base_url=api_url, timeout=timeout_seconds, retry_handlers=[])
+    return WebClient(
+        token=token.reveal(),
+        base_url=api_url,
+        timeout=timeout_seconds,
+        retry_handlers=[],
+        # It writes down what it then raises.
+        logger=_quiet_logger("bot.slack.api", logging.CRITICAL),
+    )
 
 
 def new_app(token: Secret, api_url: str, signing_secret: Secret | None, who: AuthorizeResult) -> App:
@@ -65,19 +92,50 @@ def _quiet_logger(name: str, level: int) -> logging.Logger:
 
 
 class SocketTransport:
-    """Socket Mode."""
+    """Socket Mode.
 
-    def __init__(self, app: App, app_token: Secret) -> None:
+    A socket that is open but dead counts as not connected: slack_sdk pings, drops it when no pong comes for four
+    times `ping_seconds`, and opens another (`Connection.check_state`, slack_sdk 3.48).
+    """
+
+    def __init__(self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS) -> None:
+        self._app_token = app_token
         self._handler = SocketModeHandler(
-            app, app_token.reveal(), logger=_quiet_logger("bot.slack.socket", logging.WARNING)
+            app,
+            app_token.reveal(),
+            logger=_quiet_logger("bot.slack.socket", logging.WARNING),
+            # Nobody waits for this one, as for the ack.
+            web_client=new_client(app_token, app.client.base_url),
+            ping_interval=ping_seconds,
         )
 
-    def start(self) -> None:
-        self._handler.connect()  # type: ignore[no-untyped-call]
+    def start(self, stopping: threading.Event) -> None:
+        """Connects. A socket that does not open is tried again, by slack_sdk, until `stop`.
+
+        Arguments:
+            stopping: set when there is no need to any more.
+
+        Raises:
+            SlackErrors: Slack does not take the token, or cannot be asked.
+        """
+        client = self._handler.client
+        while not stopping.is_set():
+            try:
+                client.wss_uri = client.web_client.apps_connections_open(app_token=self._app_token.reveal())["url"]
+            except SlackApiError as error:
+                # slack_sdk would sleep here, and nothing could wake it.
+                if error.response.get("error") != "ratelimited":
+                    raise
+                stopping.wait(float(error.response.headers.get("Retry-After", "30")))
+            else:
+                self._handler.connect()  # type: ignore[no-untyped-call]
+                return
 
     def stop(self) -> None:
-        self._handler.client.auto_reconnect_enabled = False
-        self._handler.close()  # type: ignore[no-untyped-call]
+        """Takes nothing more at once. The socket is closed behind it: that may wait for a thread that sleeps."""
+        closing = threading.Thread(target=self._handler.close, name="close", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
 
     @property
     def is_connected(self) -> bool:
@@ -93,7 +151,7 @@ class HttpTransport:
         )
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
 
-    def start(self) -> None:
+    def start(self, stopping: threading.Event) -> None:
         self._thread.start()
 
     def stop(self) -> None:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ from sqlalchemy.engine import make_url
 
 NEWEST_SCHEMA = "0002"
 BUSY_TIMEOUT_SECONDS = 2.0
+# Whoever serves holds rows for milliseconds. What takes this long hangs, or its client is gone, and holds up others.
+STATEMENT_SECONDS = 10
+# Without these a connection whose other end vanished is noticed after a quarter of an hour.
+_WATCHED = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 # On SQLite every transaction reads of one moment; PostgreSQL has to be told.
 _ONE_MOMENT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
@@ -29,8 +34,25 @@ class DatabaseInUse(Exception):
     """Another process serves from this SQLite file. Its message says which file, and what to do."""
 
 
+class DatabaseNewer(Exception):
+    """A later version of the bot has served from it. Its message says which schema it has, and what to do."""
+
+
+class Found(StrEnum):
+    """What is where a database of this schema should be."""
+
+    NO_FILE = "no file"
+    NOTHING = "nothing of this bot"
+    OLDER = "an older schema"
+    NEWER = "a newer schema"
+
+
 class NothingToRead(Exception):
     """There is no database of this bot, or one of another schema. Its message says which, and what to do."""
+
+    def __init__(self, found: Found, message: str) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class Store:
@@ -77,20 +99,20 @@ def clock(connection: Connection) -> datetime:
     return now.astimezone(UTC)
 
 
-def open_store(url: str, *, exclusive: bool = True) -> Store:
-    """Connects, and brings the schema up to date.
+def open_store(url: str) -> Store:
+    """Connects, takes SQLite's lock file, and brings the schema up to date.
 
     Arguments:
         url: a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
-        exclusive: takes SQLite's lock file, as whoever serves must. `check` does not serve.
 
     Raises:
         DatabaseInUse: another process serves from this file.
+        DatabaseNewer: see there.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached or is not one of ours.
     """
     parsed = make_url(url)
     lock: int | None = None
-    if parsed.get_backend_name() == "sqlite" and exclusive and parsed.database:
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))
     engine = _engine(parsed)
     try:
@@ -115,20 +137,21 @@ def open_to_read(url: str) -> Store:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
-        raise NothingToRead(f"There is no database at {parsed.database}. Check DATABASE_URL.")
+        message = f"There is no database at {parsed.database}. Check DATABASE_URL."
+        raise NothingToRead(Found.NO_FILE, message)
     engine = _engine(parsed, reads_only=True)
     try:
         with engine.execution_options(reads_only=True).connect() as connection:
-            found = _schema(connection)
-        if found is None:
-            raise NothingToRead(
-                "The database holds nothing of this bot yet. Check DATABASE_URL, or start the bot once."
+            schema = _schema(connection)
+        if schema is None:
+            message = "The database holds nothing of this bot yet. Check DATABASE_URL, or start the bot once."
+            raise NothingToRead(Found.NOTHING, message)
+        if schema != NEWEST_SCHEMA:
+            message = (
+                f"The database has schema {schema}, and this version reads {NEWEST_SCHEMA}. Use the version that "
+                "serves from it; an older schema is brought up to date when `serve` starts."
             )
-        if found != NEWEST_SCHEMA:
-            raise NothingToRead(
-                f"The database has schema {found}, and this version reads {NEWEST_SCHEMA}. Use the version that serves "
-                "from it; an older schema is brought up to date when `serve` starts."
-            )
+            raise NothingToRead(Found.NEWER if schema > NEWEST_SCHEMA else Found.OLDER, message)
     except BaseException:
         engine.dispose()
         raise
@@ -137,18 +160,34 @@ def open_to_read(url: str) -> Store:
 
 def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed, pool_size=16, max_overflow=16, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        engine = create_engine(
+            parsed,
+            pool_size=16,
+            max_overflow=16,
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+            hide_parameters=True,
+        )
         # The journal mode stays in the file: whoever only reads leaves it as it is.
         _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
         return engine
-    read_only = " -c default_transaction_read_only=on" if reads_only else ""
+    # Whoever only reads takes as long as a chain is long, and as its reader is slow.
+    of_its_own = (
+        ("default_transaction_read_only=on",)
+        if reads_only
+        else (
+            f"statement_timeout={STATEMENT_SECONDS}s",
+            f"idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
+        )
+    )
+    settings = (f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC", *of_its_own)
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=16,
         max_overflow=16,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 2, "options": f"-c lock_timeout=2s -c timezone=UTC{read_only}"},
+        connect_args={"connect_timeout": 2, "options": " ".join(f"-c {setting}" for setting in settings), **_WATCHED},
+        hide_parameters=True,
     )
 
 
@@ -188,13 +227,23 @@ def _schema(connection: Connection) -> str | None:
 
 def _upgrade(engine: Engine) -> None:
     with engine.connect() as connection:
-        if _schema(connection) == NEWEST_SCHEMA:
-            return
+        found = _schema(connection)
+    if found == NEWEST_SCHEMA:
+        return
+    if found is not None and found > NEWEST_SCHEMA:
+        raise DatabaseNewer(
+            f"the database has schema {found}, and this version knows {NEWEST_SCHEMA} at the most. Use the version "
+            "that served from it last"
+        )
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
     with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # A step of the schema, and waiting for a replica that takes it, last as long as they last.
+            for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
+                connection.execute(text(f"SET LOCAL {limit} = 0"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -6,8 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+from sqlalchemy import text
+
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
+from bot.sandbox.vault import free_port
+from bot.store.engine import open_store
 from tests.support.story import ask, is_told
 
 
@@ -47,6 +52,120 @@ def test_check_names_each_thing_that_is_wrong_and_its_fix(new_town: Callable[...
         assert any(words in line for line in lines), (words, lines)
     assert "WRONGCALLERAK0000001" not in found.stdout
     assert all("Fix: " in line for line in lines)
+
+
+def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
+    assert "Traceback" not in found.stderr
+    return [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
+
+
+def test_check_tells_once_that_slack_is_not_there(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.more_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
+    found = run(town, "check")
+    assert found.returncode == 1
+    assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Slack"]
+    assert "channel" not in found.stdout
+    assert found.stderr == ""
+
+
+def test_check_tells_once_that_vault_refuses_the_login(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.more_environment = {"VAULT_SECRET_ID": "wrong"}
+    found = run(town, "check")
+    assert found.returncode == 1
+    assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
+
+
+def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(new_town: Callable[..., Town]) -> None:
+    town = new_town(two_identities=True)
+    root = town.vault.as_root()
+    root.auth.approle.create_or_update_approle("batchy", token_policies=["standing"], token_type="batch")
+    root.auth.approle.create_or_update_approle("counted", token_policies=["release"], token_num_uses=3)
+    batch, counted = town.vault.login("batchy"), town.vault.login("counted")
+    town.more_environment = {
+        "VAULT_ROLE_ID": batch.role_id,
+        "VAULT_SECRET_ID": batch.secret_id,
+        "VAULT_RELEASE_ROLE_ID": counted.role_id,
+        "VAULT_RELEASE_SECRET_ID": counted.secret_id,
+    }
+    found = run(town, "check")
+    assert found.returncode == 1
+    assert failures(found) == [
+        "FAIL  Vault login: gives a batch token, which has no accessor and cannot be given back. "
+        "Fix: set token_type=service on its role",
+        "FAIL  Vault login for the release of keys: gives a token that ends after 3 uses. "
+        "Fix: set token_num_uses=0 on its role",
+    ]
+
+
+def test_check_names_two_projects_that_are_one(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    path = town.directory / "bot.toml"
+    first = path.read_text(encoding="utf-8").partition("\n")[2]
+    # The id is left out, so that only IAM can tell.
+    second = "\n".join(line for line in first.splitlines() if not line.startswith("project_id"))
+    path.write_text(first + second.replace("projects.media", "projects.twin"), encoding="utf-8")
+    (line,) = failures(run(town, "check"))
+    assert line.startswith("FAIL  project twin, IAM ")
+    assert line.endswith(
+        "as of project media. Fix: keep one table for it, so that its groups have one set of approvers"
+    )
+
+
+def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    store = open_store(town.database_url)
+    with store.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    store.close()
+    found = run(town, "serve")
+    assert found.returncode == 1
+    assert found.stderr.startswith("Cannot start: the database has schema 9999, and this version knows ")
+    assert len(found.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack does not accept SLACK_BOT_TOKEN (invalid_auth). Copy it again"),
+        ({"SLACK_API_URL": "http://127.0.0.1:1/api/"}, "Slack cannot be reached (URLError). Check the network"),
+        ({"OPS_PORT": "TAKEN"}, "nothing can listen on port"),
+        ({"DATABASE_URL": "postgresql://bot:leak@127.0.0.1:1/bot"}, "the database does not answer as it should"),
+    ],
+)
+def test_serve_says_in_a_line_why_it_cannot_start(
+    new_town: Callable[..., Town], change: dict[str, str], words: str
+) -> None:
+    town = new_town()
+    taken = {name: str(town.slack.server.port) if value == "TAKEN" else value for name, value in change.items()}
+    town.more_environment = taken
+    found = run(town, "serve")
+    assert found.returncode == 1
+    assert found.stderr.startswith(f"Cannot start: {words}")
+    assert len(found.stderr.splitlines()) == 1
+    assert "leak" not in found.stderr
+
+
+def test_serve_ends_when_slack_does_not_let_it_connect(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.more_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
+    found = run(town, "serve")
+    assert found.returncode == 1
+    last = found.stderr.splitlines()[-1]
+    assert last.startswith(
+        "Cannot start: Slack does not accept SLACK_APP_TOKEN (invalid_auth). Make one with the scope"
+    )
+    assert "Traceback" not in found.stderr
+    assert "ERROR" not in found.stderr
+
+
+def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.slack.outage.answers["auth.test"] = [503]
+    found = run(town, "serve")
+    assert found.returncode == 1
+    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Start again later.\n"
 
 
 def test_audit_verify_tells_whole_from_broken(town: Town) -> None:

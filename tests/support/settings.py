@@ -1,21 +1,22 @@
-"""Settings that are well-formed and lead nowhere, for commands that need only the database."""
+"""Settings that are well-formed and lead nowhere, and what is said of those that are not."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from bot.config import example
+from bot.config import ConfigFaults, load
+
+GOOD = {
+    "SLACK_BOT_TOKEN": "xoxb-1",
+    "SLACK_APP_TOKEN": "xapp-1",
+    "VAULT_ADDR": "https://vault.example",
+    "VAULT_ROLE_ID": "role",
+    "VAULT_SECRET_ID": "secret",
+}
 
 
-def audit_environment(directory: Path, database_url: str) -> dict[str, str]:
-    """What `audit` is started with. Writes a bot.toml into the directory."""
-    path = directory / "bot.toml"
-    path.write_text(example(), encoding="utf-8")
-    return {
-        "SLACK_BOT_TOKEN": "xoxb-leads-nowhere",
-        "SLACK_APP_TOKEN": "xapp-leads-nowhere",
-        "VAULT_ADDR": "http://127.0.0.1:1",
-        "VAULT_TOKEN": "leads-nowhere",
-        "DATABASE_URL": database_url,
-        "BOT_CONFIG": str(path),
-    }
+def faults(environ: dict[str, str]) -> str:
+    """The lines that end a command."""
+    with pytest.raises(ConfigFaults) as raised:
+        load(environ)
+    return str(raised.value)

@@ -1,0 +1,78 @@
+"""What `check` says of the database, and that it leaves it as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import create_engine, make_url
+
+from bot.config import example, load
+from bot.doctor import examine
+from bot.store.engine import Store
+from tests.support.settings import GOOD
+
+
+def about_database(directory: Path, database_url: str) -> str:
+    (directory / "bot.toml").write_text(example(), encoding="utf-8")
+    config = load(GOOD | {"BOT_CONFIG": str(directory / "bot.toml"), "DATABASE_URL": database_url})
+    # It comes before anything that goes out to a network.
+    return next(str(finding) for finding in examine(config) if finding.what == "database")
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    for _ in range(2):
+        said = about_database(tmp_path, f"sqlite:///{tmp_path}/bot.sqlite")
+        assert said == "ok    database: is not there yet: serve makes it"
+    assert [path.name for path in tmp_path.iterdir()] == ["bot.toml"]
+
+
+def test_no_tables_are_made(database_url: str, tmp_path: Path) -> None:
+    engine = create_engine(make_url(database_url).set(drivername=drivers(database_url)))
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE others (id INTEGER)"))
+    assert about_database(tmp_path, database_url) == "ok    database: holds nothing yet: serve makes its tables"
+    assert inspect(engine).get_table_names() == ["others"]
+    engine.dispose()
+
+
+def drivers(database_url: str) -> str:
+    return "sqlite" if database_url.startswith("sqlite") else "postgresql+psycopg"
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (None, "ok    database: is there, and its schema is up to date"),
+        ("0001", "ok    database: is older than this program: serve brings it up to date"),
+        (
+            "9999",
+            "FAIL  database: is newer than this program. Fix: use the version of the program that served from it last",
+        ),
+    ],
+)
+def test_the_schema_is_told_and_stays(
+    store: Store, database_url: str, tmp_path: Path, schema: str | None, said: str
+) -> None:
+    if schema is not None:
+        with store.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": schema})
+    before = schema_of(store)
+    assert about_database(tmp_path, database_url) == said
+    assert schema_of(store) == before
+
+
+def schema_of(store: Store) -> str:
+    with store.read() as connection:
+        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    said = about_database(tmp_path, f"sqlite:///{tmp_path}/nowhere/bot.sqlite")
+    assert said.startswith(f"FAIL  database: {tmp_path}/nowhere is not there, or may not be written. Fix: ")
+
+
+def test_a_database_that_does_not_answer_is_told_in_a_line_without_its_password(tmp_path: Path) -> None:
+    said = about_database(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
+    assert said == "FAIL  database: does not answer as it should (OperationalError). Fix: check DATABASE_URL"
