@@ -20,6 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from bot.oms.errors import NotSent, Refused, Service, Throttled, Unanswered, Unreadable, read_answer
 
 MAX_BODY_BYTES = 4_000_000
+NO_ADDRESS = "that is no address"
 _SENDABLE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -83,24 +84,33 @@ def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts:
         Unanswered: it may have been done.
         Unreadable: it was done, and the answer is larger than can be.
     """
-    headers = {"Accept": "application/json"}
-    if call.body is not None:
-        headers["Content-Type"] = "application/json;charset=UTF-8"
-    request = requests.Request(call.method, call.url, headers, data=call.body, auth=auth)
+    prepared = _prepared(session, call, auth)
     try:
-        prepared = session.prepare_request(request)
-        if not all(_SENDABLE.fullmatch(str(value)) for value in prepared.headers.values()):
-            # http.client would refuse it too, with the value in its words.
-            raise NotSent("the bot's identity holds characters that cannot be sent", call.service)
         waits = (timeouts.connect_seconds, timeouts.read_seconds)
         with session.send(prepared, timeout=waits, allow_redirects=False, stream=True) as response:
             return _read(call, response, timeouts)
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise NotSent(NO_ADDRESS, call.service) from None
+    except requests.exceptions.ConnectTimeout as error:
         raise NotSent(_why(error), call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
             raise NotSent(_why(error), call.service) from None
         raise Unanswered(_why(error), service=call.service) from None
+
+
+def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
+    headers = {"Accept": "application/json"}
+    if call.body is not None:
+        headers["Content-Type"] = "application/json;charset=UTF-8"
+    try:
+        prepared = session.prepare_request(requests.Request(call.method, call.url, headers, data=call.body, auth=auth))
+    except (requests.exceptions.RequestException, ValueError):
+        raise NotSent(NO_ADDRESS, call.service) from None
+    if not all(_SENDABLE.fullmatch(str(value)) for value in prepared.headers.values()):
+        # http.client would refuse it too, with the value in its words.
+        raise NotSent("the bot's identity holds characters that cannot be sent", call.service)
+    return prepared
 
 
 def _read(call: Call, response: requests.Response, timeouts: Timeouts) -> Success:

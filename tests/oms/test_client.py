@@ -167,7 +167,7 @@ def test_after_a_5xx_or_a_broken_connection_nobody_knows(oms: OmsStandIn) -> Non
 
 
 def test_a_refused_connection_or_unknown_host_sent_nothing() -> None:
-    for url in ("http://127.0.0.1:9", "http://no-such-host.invalid"):
+    for url in ("http://127.0.0.1:9", "http://no-such-host.invalid", "http://[", "gopher://x", "http://*.x"):
         with pytest.raises(NotSent):
             client(url).start(NIGHTLY_IMAGES, start_body(KEYS))
 
