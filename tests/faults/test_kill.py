@@ -15,12 +15,13 @@ from tests.support.story import ask, audit, buttons, is_told, says, starts, the_
 
 
 def test_killed_right_after_the_ack_the_request_is_asked_all_the_same(town: Town) -> None:
-    town.slack.outage.answers["users.info"] = [500] * 50
+    # Slack is asked who she is, and does not answer before the end.
+    town.slack.delay_seconds = 20
     ack = town.people.type(w.ALICE, f"{NIGHTLY_IMAGES} network is back")
     assert ack.failure is None
     town.kill_bot()
     assert town.workspace.of(w.MIGRATIONS) == []
-    town.slack.outage.answers.clear()
+    town.slack.delay_seconds = 0
     town.start_bot()
     the_card(town)
     is_told(town, w.ALICE, "Asked.")

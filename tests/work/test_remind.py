@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -13,6 +14,7 @@ from bot.request.model import Request, State
 from bot.request.next_step import reminders_at
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
+from bot.slack.people import FAILURES_KEPT_SECONDS
 from bot.store import claims, outbox, requests, tables
 from bot.store.outbox import Notice, Way
 from bot.work import announce, follow
@@ -104,6 +106,7 @@ def test_while_slack_cannot_be_asked_nobody_is_told_that_nobody_is_left(inside: 
     assert isinstance(work(at(tools, reminders_at(request)[0]), request), Failed)
     assert notices(tools) == []
     town.slack.outage.status = None
+    tools.people._monotonic = lambda: time.monotonic() + FAILURES_KEPT_SECONDS
     assert work(at(tools, reminders_at(request)[0]), request) == Kept()
     assert len(notices(tools)) == 1
 
