@@ -65,7 +65,7 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     form = page.get_by_role("dialog")
     form.locator("input").fill("not-an-id-0000000")
     form.get_by_role("button", name="Ask").click()
-    expect(form.locator(".error").first).to_contain_text("This is not a task group id")
+    expect(form.locator(".error", has_text="This is not a task group id")).to_be_visible()
     form.locator("input").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
     form.locator("textarea").fill("asked in the form")
     form.get_by_role("button", name="Ask").click()
