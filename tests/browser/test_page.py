@@ -149,6 +149,7 @@ def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Town
 def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[Town, Page, App]) -> None:
     town, page, _ = alone
     resume = page.get_by_label("The next resume")
+    expect(resume).to_have_value("")
     assert page.evaluate("(wanted) => document.querySelector('#plans select').value = wanted", "OMS.0072")
     expect(resume).to_have_value("")
     resume.select_option("OMS.0072")
