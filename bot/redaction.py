@@ -7,18 +7,27 @@ second line, for text that came from elsewhere.
 from __future__ import annotations
 
 import hmac
+import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 MASK = "[hidden]"
+# What is shorter is in every other word.
+SHORTEST = 4
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 
-# The gateway echoes the access key inside .0301 messages: "Get secretKey failed,ak:HST3…,err:ak not exist".
-_ECHOED_ACCESS_KEY = re.compile(r"(?i)\b(access(?:[_ ]?key)?|ak)(\s*[:=]\s*)([A-Za-z0-9]{8,})")
+# The gateway echoes the access key inside .0301 messages: "Get secretKey failed,ak:HST3…,err:ak not exist". Others
+# quote it, as JSON does, or only put it behind the word.
+_ECHOED_ACCESS_KEY = re.compile(
+    r"(?i:\b(?P<name>access(?:[_ ]?key(?:[_ ]?id)?)?|ak))"
+    r"(?P<between>[\s\"'\\]*[:=][\s\"'\\]*(?=[A-Za-z0-9]{8})|\s+(?=[A-Z0-9]{16}))[A-Za-z0-9]+"
+)
 _TOKENS = re.compile(
     r"\b(?:xox[a-z]-|xapp-|hvs\.|hvb\.|hvr\.|s\.|b\.)[A-Za-z0-9_\-]{12,}"
     r"|(?<=hooks\.slack\.com/)[A-Za-z0-9/]+"
@@ -37,6 +46,15 @@ class Secret:
     def reveal(self) -> str:
         """The value itself. Call it where the value leaves the process, and nowhere else."""
         return self.__value
+
+    def stripped(self, characters: str | None = None) -> Secret:
+        """The same without white space around it, or without these characters, as `str.strip`."""
+        return Secret(self.__value.strip(characters))
+
+    @property
+    def is_one_word(self) -> bool:
+        """Whether it is visible ASCII without blanks, as every access key and every token is."""
+        return re.fullmatch(r"[\x21-\x7e]+", self.__value) is not None
 
     def __repr__(self) -> str:
         return f"Secret({MASK})"
@@ -73,13 +91,37 @@ class Secret:
 
 
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """`text` without the given values, without access keys that a gateway echoed, without anybody's tokens."""
-    for secret in secrets:
-        value = secret.reveal()
-        if len(value) >= 4:
-            text = text.replace(value, MASK)
-    text = _ECHOED_ACCESS_KEY.sub(lambda found: f"{found[1]}{found[2]}{MASK}", text)
+    """`text` without the given values, without access keys that a gateway echoed, without anybody's tokens.
+
+    A value is found as it is, as JSON or a URL would write it, and by each long piece of it: half a connection string
+    gives away as much as the whole.
+    """
+    values = [secret.reveal() for secret in secrets]
+    for shape in sorted({shape for value in values for shape in _shapes(value)}, key=len, reverse=True):
+        text = text.replace(shape, MASK)
+    text = _LONG_WORD.sub(lambda found: MASK if any(found[0] in value for value in values) else found[0], text)
+    text = _ECHOED_ACCESS_KEY.sub(lambda found: f"{found['name']}{found['between']}{MASK}", text)
     return _TOKENS.sub(MASK, text)
+
+
+def _shapes(value: str) -> Iterator[str]:
+    """How a value may stand in a text."""
+    for piece in (value, *_pieces(value)):
+        if len(piece) >= SHORTEST:
+            encoded = quote(piece, safe="")
+            yield from (piece, json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1])
+            yield from (encoded, re.sub("%..", lambda found: found[0].lower(), encoded))
+
+
+def _pieces(value: str) -> Iterator[str]:
+    """The long words of a connection string, or of a file that is JSON, such as the lines of its private key."""
+    try:
+        parsed = json.loads(value)
+    except (ValueError, RecursionError):
+        parsed = value
+    texts = parsed.values() if isinstance(parsed, dict) else (parsed,)
+    for text in texts:
+        yield from _LONG_WORD.findall(text if isinstance(text, str) else value)
 
 
 class LogFilter(logging.Filter):

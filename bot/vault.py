@@ -6,8 +6,7 @@ Which paths, and when they may be read, is left to `bot.work`. Nothing read here
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from bot.identity import Terms, VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 from bot.redaction import Secret
 from bot.request.model import KeyCheck
-from bot.vault_faults import FaultKind, VaultFault, fault_of, forbidden, login_fault, missing
+from bot.vault_faults import FaultKind, VaultFault, fault_of, forbidden, login_fault, missing, telling
 
 TIMEOUT_SECONDS = 5.0
 CHILD_TOKEN_TTL = "2m"  # noqa: S105 (a duration)
@@ -111,7 +110,7 @@ class Vault:
             if self._kv_version(client, mount) == 1:
                 return None
             metadata = _optional(client, f"/v1/{mount}/metadata/{path}")
-            return metadata["current_version"] if metadata else None
+            return int(metadata["current_version"]) if metadata else None
 
         return self._standing_call(f"{mount}/{path}", ask)
 
@@ -140,15 +139,14 @@ class Vault:
 
     def _child_session(self, identity: VaultToken) -> ReleaseSession:
         parent, accessor, _ = self._log_in(identity)
-        try:
-            made = parent.auth.token.create(ttl=CHILD_TOKEN_TTL, explicit_max_ttl=CHILD_TOKEN_TTL, renewable=False)
-        except hvac.exceptions.Forbidden:
-            return ReleaseSession(self, parent, accessor, TokenKind.STANDING)
-        except (hvac.exceptions.VaultError, requests.exceptions.RequestException) as error:
-            raise fault_of(error, "auth/token/create") from None
-        child = self._client()
-        child.token = made["auth"]["client_token"]
-        return ReleaseSession(self, child, made["auth"]["accessor"], TokenKind.CHILD)
+        with telling("auth/token/create"):
+            try:
+                made = parent.auth.token.create(ttl=CHILD_TOKEN_TTL, explicit_max_ttl=CHILD_TOKEN_TTL, renewable=False)
+            except hvac.exceptions.Forbidden:
+                return ReleaseSession(self, parent, accessor, TokenKind.STANDING)
+            child = self._client()
+            child.token = _token(made["auth"]["client_token"])
+            return ReleaseSession(self, child, made["auth"]["accessor"], TokenKind.CHILD)
 
     def _client(self) -> Any:
         return hvac.Client(
@@ -161,6 +159,7 @@ class Vault:
             verify=self._ca or True,
         )
 
+    @telling("login")
     def _log_in(self, identity: VaultIdentity) -> tuple[Any, str, Terms]:
         client = self._client()
         try:
@@ -183,6 +182,7 @@ class Vault:
         except hvac.exceptions.VaultError as error:
             raise login_fault(error) from None
         found = answer["auth"]
+        client.token = _token(found["client_token"])
         terms = Terms(found.get("token_type") == "batch", found.get("num_uses") or 0)
         return client, found.get("accessor", ""), terms
 
@@ -193,7 +193,7 @@ class Vault:
                 self._standing = self._log_in(self._identity)[0]
             client = self._standing
         try:
-            with _telling(path):
+            with telling(path):
                 return ask(client)
         except VaultFault as fault:
             if fresh or fault.kind is not FaultKind.FORBIDDEN:
@@ -201,7 +201,7 @@ class Vault:
         # The token may have run out: one new login tells that from a missing right.
         with self._lock:
             client = self._standing = self._log_in(self._identity)[0]
-        with _telling(path):
+        with telling(path):
             return ask(client)
 
     def _kv_version(self, client: Any, mount: str) -> int:
@@ -209,6 +209,8 @@ class Vault:
         if known is None:
             # sys/mounts is forbidden to a plain role; this one is not.
             found = _data(client.adapter.get(f"/v1/sys/internal/ui/mounts/{mount}"))
+            if found["type"] not in ("kv", "generic"):
+                raise TypeError("another secrets engine")
             known = self._kv_versions[mount] = int((found.get("options") or {}).get("version") or 1)
         return known
 
@@ -222,7 +224,7 @@ class Vault:
         if version == 1:
             return KeyCheck(path, None, None)
         metadata = _optional(client, f"/v1/{mount}/metadata/{path}")
-        current = metadata["current_version"] if metadata else None
+        current = int(metadata["current_version"]) if metadata else None
         if metadata is not None:
             newest = metadata["versions"].get(str(current)) or {}
             if not current or newest.get("deletion_time") or newest.get("destroyed"):
@@ -235,7 +237,7 @@ class Vault:
             values, version = _data(client.adapter.get(f"/v1/{mount}/{path}")), None
         else:
             found = _data(client.adapter.get(f"/v1/{mount}/data/{path}"))
-            values, version = found["data"] or {}, found["metadata"]["version"]
+            values, version = found["data"] or {}, int(found["metadata"]["version"])
         return KvSecret(version, {name: Secret(value) for name, value in values.items() if isinstance(value, str)})
 
 
@@ -250,7 +252,7 @@ class ReleaseSession:
 
     def check(self, mount: str, path: str) -> KeyCheck:
         """As `Vault.check`."""
-        with _telling(f"{mount}/{path}"):
+        with telling(f"{mount}/{path}"):
             return self._vault._check(self._client, mount, path)
 
     def read(self, mount: str, path: str) -> KvSecret:
@@ -259,15 +261,16 @@ class ReleaseSession:
         Raises:
             VaultFault: it cannot be read, and why.
         """
-        with _telling(f"{mount}/{path}"):
+        with telling(f"{mount}/{path}"):
             return self._vault._read(self._client, mount, path)
 
     def close(self) -> bool:
         """Gives the token back; True when Vault took it, or when it is the standing one, which stays."""
         try:
             if self.kind is not TokenKind.STANDING:
-                self._client.auth.token.revoke_self()
-        except (hvac.exceptions.VaultError, requests.exceptions.RequestException):
+                with telling("auth/token/revoke-self"):
+                    self._client.auth.token.revoke_self()
+        except VaultFault:
             # It ends by itself within minutes; that it was not given back stands in the audit.
             return False
         finally:
@@ -275,19 +278,10 @@ class ReleaseSession:
         return True
 
 
-@contextmanager
-def _telling(path: str) -> Iterator[None]:
-    try:
-        yield
-    except (hvac.exceptions.VaultError, requests.exceptions.RequestException) as error:
-        raise fault_of(error, path) from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise VaultFault(
-            FaultKind.UNEXPECTED,
-            path,
-            f"Vault's answer about {path} is not understood ({type(error).__name__}).",
-            "Check that VAULT_ADDR is Vault and that the mount is a KV secrets engine.",
-        ) from None
+def _token(found: object) -> str:
+    if not isinstance(found, str) or not found:
+        raise TypeError("no token")
+    return found
 
 
 def _data(answer: Any) -> Any:

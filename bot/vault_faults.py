@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import hvac.exceptions
@@ -28,6 +30,26 @@ class VaultFault(Exception):
         self.next_step = next_step
 
 
+@contextmanager
+def telling(path: str) -> Iterator[None]:
+    """Turns whatever Vault, or what stands in its place, does not answer as documented into a fault for a person."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, requests.exceptions.RequestException) and not isinstance(
+            error, requests.exceptions.JSONDecodeError
+        ):
+            raise fault_of(error, path) from None
+        raise VaultFault(
+            FaultKind.UNEXPECTED,
+            path,
+            f"Vault's answer about {path} is not understood ({type(error).__name__}).",
+            "Check that VAULT_ADDR is Vault and that the mount is a KV secrets engine.",
+        ) from None
+    except (hvac.exceptions.VaultError, requests.exceptions.RequestException) as error:
+        raise fault_of(error, path) from None
+
+
 def fault_of(error: Exception, path: str) -> VaultFault:
     """What a failure of hvac or of the connection means to a person."""
     match error:
@@ -39,8 +61,11 @@ def fault_of(error: Exception, path: str) -> VaultFault:
             return VaultFault(
                 FaultKind.DOWN, path, "Vault does not answer.", "Check that Vault is up and VAULT_ADDR is right."
             )
-        case hvac.exceptions.VaultDown():
+        case hvac.exceptions.VaultDown() if "sealed" in str(error):
             return VaultFault(FaultKind.SEALED, path, "Vault is sealed.", "Unseal Vault.")
+        case hvac.exceptions.VaultDown():
+            # 503 is also what a load balancer says when there is no Vault behind it.
+            return VaultFault(FaultKind.DOWN, path, "Vault is not available (HTTP 503).", "Look at Vault's own log.")
         case hvac.exceptions.Forbidden():
             return forbidden(path)
         case hvac.exceptions.InvalidPath():

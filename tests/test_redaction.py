@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import pickle
+from urllib.parse import quote
 
 import pytest
 from pydantic import BaseModel
@@ -46,6 +47,50 @@ def test_text_from_elsewhere_is_scrubbed() -> None:
         assert "[hidden]" in cleaned
         for leak in (VALUE, "HST3EXAMPLE00000", "CAESIJ", "abcdef", "/T0/123"):
             assert leak not in cleaned
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"ak":"HST3EXAMPLE00000"}',
+        '{\\"access_key_id\\": \\"HST3EXAMPLE00000\\"}',
+        "AK HST3EXAMPLE00000ABCD is not known",
+        "accessKeyId=HST3EXAMPLE00000",
+        "Access Key ID: HST3EXAMPLE00000",
+    ],
+)
+def test_an_echoed_access_key_is_hidden_however_it_is_quoted(text: str) -> None:
+    assert "HST3" not in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["the ak does not exist", "access key authentication failed", "AK UNKNOWN", "oak tree"]
+)
+def test_words_about_keys_stay(text: str) -> None:
+    assert scrub(text) == text
+
+
+def test_a_given_secret_is_hidden_however_it_is_written() -> None:
+    value = 'sécret/"key"\n+word'
+    secret = Secret(value)
+    shapes = [
+        value,
+        json.dumps(value),
+        json.dumps(value, ensure_ascii=False),
+        quote(value, safe=""),
+        quote(value, safe="").lower(),
+    ]
+    for shape in shapes:
+        assert scrub(f"begin {shape} end", [secret]).replace('"', "") == "begin [hidden] end"
+
+
+def test_a_piece_of_a_long_secret_is_hidden_too() -> None:
+    line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"
+    account = Secret(json.dumps({"type": "service_account", "private_key": f"-----BEGIN-----\n{line}\n{line[::-1]}\n"}))
+    chain = Secret(f"AccountName=photos;AccountKey={line}/+==;EndpointSuffix=core.windows.net")
+    for secret in (account, chain):
+        assert line[:20] not in scrub(f"invalid key: {line} was given", [secret])
+    assert line[::-1] not in scrub(f"a\n{line[::-1]}", [account])
 
 
 def test_a_log_record_is_scrubbed_with_its_traceback() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +13,7 @@ from bot.sandbox.journal import Journal
 from bot.sandbox.vault import SandboxVault
 from bot.vault import TokenKind, Vault
 from bot.vault_faults import FaultKind, VaultFault
+from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +185,56 @@ def test_sealed_is_told_as_sealed(server: SandboxVault) -> None:
     assert sealed.value.kind is FaultKind.SEALED
     server.unseal()
     vault.open_release().close()
+
+
+PAGES = {
+    "a page of a proxy": ok(b"<html>Welcome</html>", "text/html"),
+    "a list": ok(b"[]"),
+    "null": ok(b"null"),
+    "a word": ok(b'"auth"'),
+    "a list inside": ok(b'{"auth": [], "data": []}'),
+    "words inside": ok(b'{"auth": "x", "data": "x"}'),
+    "nothing inside": ok(b'{"auth": {}, "data": {}}'),
+    "no token": ok(b'{"auth": {"client_token": null, "accessor": "a"}, "data": null}'),
+    "a number for a token": ok(b'{"auth": {"client_token": 7, "accessor": "a"}, "data": 7}'),
+    "half a body": BROKEN_ANSWERS["half a body"],
+    "no status line": BROKEN_ANSWERS["no status line"],
+}
+
+
+@pytest.mark.parametrize("what", PAGES)
+@pytest.mark.parametrize("identity", [VaultAppRole("role", Secret("secret-id-1234")), VaultToken(Secret("token-1234"))])
+def test_what_is_no_answer_of_vault_is_a_fault_without_the_login_in_it(
+    what: str, identity: VaultAppRole | VaultToken
+) -> None:
+    with answering(PAGES[what]) as url:
+        asks: list[Callable[[Vault], object]] = [
+            lambda vault: vault.open_release().read("secret", "p"),
+            lambda vault: vault.read("secret", "p"),
+            lambda vault: vault.check("secret", "p"),
+            lambda vault: vault.version("secret", "p"),
+        ]
+        for ask in asks:
+            with pytest.raises(VaultFault) as fault:
+                ask(Vault(url, identity))
+            assert "-1234" not in "".join(traceback.format_exception(fault.value))
+
+
+@pytest.mark.parametrize("what", PAGES)
+def test_what_is_no_answer_after_the_login_is_a_fault_too(server: SandboxVault, what: str) -> None:
+    vault = as_role(server, "bot")
+    session = vault.open_release()
+    with answering(PAGES[what]) as url:
+        session._client._adapter.base_uri = url
+        for ask in (session.read, session.check):
+            with pytest.raises(VaultFault):
+                ask("secret", "oms/media/source")
+        session.close()
+        assert session._client.token == ""
+
+
+def test_a_load_balancer_without_a_vault_is_not_told_as_sealed() -> None:
+    unavailable = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    with answering(unavailable) as url, pytest.raises(VaultFault, match="503") as down:
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert down.value.kind is FaultKind.DOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -89,6 +90,11 @@ def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
 
 
 def _say(posting: Posting, body: Mapping[str, Any], text: str) -> None:
+    # The ack does not wait for it: when a message could not be taken, most of the 3 s for it are over.
+    threading.Thread(target=_answer, args=(posting, body, text), daemon=True).start()
+
+
+def _answer(posting: Posting, body: Mapping[str, Any], text: str) -> None:
     try:
         posting.answer(str(body.get("response_url") or ""), text)
     except PostingFault:

@@ -6,20 +6,26 @@ It checks that a payload is of this workspace and app. What is in it is left to 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
 
 from bot.metrics import NOT_TAKEN, TAKEN
 from bot.store import inbox
+from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.engine import Store
 from bot.store.inbox import Message
 
 log = logging.getLogger(__name__)
+
+WITHIN_SECONDS = 2.0
+WRITERS = 8
 
 
 @dataclass(frozen=True)
@@ -30,21 +36,50 @@ class Home:
     app_id: str
 
 
+class _Verdict:
+    """Taken or not: said once, by whoever wrote the row or by whoever could wait no longer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_taken: bool | None = None
+
+    def say(self, is_taken: bool) -> bool:
+        """Says it, if nothing was said before; what holds."""
+        with self._lock:
+            if self._is_taken is None:
+                self._is_taken = is_taken
+            return self._is_taken
+
+    @property
+    def is_refused(self) -> bool:
+        return self._is_taken is False
+
+
 class Door:
     """Takes messages in.
 
     Arguments:
         hand_over: works on a row that was written down and claimed.
+        within_seconds: how long a message may take to be written down.
     """
 
     def __init__(
-        self, store: Store, home: Home, owner: str, now: Callable[[], datetime], hand_over: Callable[[Claim], None]
+        self,
+        store: Store,
+        home: Home,
+        owner: str,
+        now: Callable[[], datetime],
+        hand_over: Callable[[Claim], None],
+        within_seconds: float = WITHIN_SECONDS,
     ) -> None:
         self._store = store
         self._home = home
         self._owner = owner
         self._now = now
         self._hand_over = hand_over
+        self._within_seconds = within_seconds
+        # A database that stands still holds whoever writes to it; Slack must be answered all the same.
+        self._writers = ThreadPoolExecutor(WRITERS, "door")
 
     def is_ours(self, body: Mapping[str, Any]) -> bool:
         """Whether a payload is of this workspace and app."""
@@ -52,15 +87,48 @@ class Door:
         return team == self._home.team_id and body.get("api_app_id") == self._home.app_id
 
     def take(self, message: Message) -> bool:
-        """Writes a message down; False when that cannot be done, within about 2 s. A redelivery is taken, once."""
+        """Writes a message down; False when that was not done within 2 s. A redelivery is taken, once.
+
+        What is written later than that is written off by whoever wrote it, and never worked on.
+        """
+        verdict = _Verdict()
+        writing = self._writers.submit(self._write, message, verdict)
+        try:
+            writing.result(self._within_seconds)
+        except TimeoutError:
+            writing.cancel()
+            log.warning("not taken: it was not written down within %g s", self._within_seconds)
+        if not verdict.say(False):
+            NOT_TAKEN.inc()
+            return False
+        claim = writing.result()
+        if claim is not None:
+            TAKEN.labels(message.kind.value).inc()
+            # Here and not by the writer: the thread that acknowledges is the one that runs already.
+            self._hand_over(claim)
+        return True
+
+    def _write(self, message: Message, verdict: _Verdict) -> Claim | None:
+        """The claim on a row that was written in time."""
         try:
             with self._store.write() as connection:
                 claim = inbox.put(connection, message, self._owner, self._now())
-        except SQLAlchemyError:
-            NOT_TAKEN.inc()
-            log.exception("not taken: the database does not take it")
-            return False
-        if claim is not None:
-            TAKEN.labels(message.kind.value).inc()
-            self._hand_over(claim)
-        return True
+                if claim is None:
+                    verdict.say(inbox.mark_of(connection, message.key) != inbox.NOT_TAKEN)
+                    return None
+                if verdict.is_refused:
+                    self._write_off(connection, message)
+                    return None
+            if verdict.say(True):
+                return claim
+            # The commit itself was what took so long.
+            with self._store.write() as connection:
+                self._write_off(connection, message)
+        except Exception:
+            log.exception("not taken: it could not be written down")
+        return None
+
+    def _write_off(self, connection: Connection, message: Message) -> None:
+        if inbox.write_off(connection, message, self._owner):
+            event = Event("not taken", message.person, message.request_id or None, {"kind": message.kind.value})
+            append(connection, event, self._now())

@@ -16,6 +16,7 @@ from bot.oms.errors import Service, Unanswered, Unreadable
 from bot.oms.http import Call, Success, Timeouts, send
 from bot.oms.taskgroup import read_group
 from bot.request.group import GroupStatus, TaskGroup
+from bot.request.ids import as_group_id
 
 PAGE_SIZE = 100
 MAX_PAGES = 200
@@ -52,12 +53,17 @@ class Oms:
         """The task group as it is now (ShowTaskGroup).
 
         Raises:
-            OmsError: any of its kinds.
+            OmsError: any of its kinds; Unreadable where it answers with another group too.
         """
-        return read_group(self._send("GET", f"/{quote(group_id, safe='')}").parsed(Service.OMS))
+        group = read_group(self._send("GET", f"/{quote(group_id, safe='')}").parsed(Service.OMS))
+        if group.group_id != as_group_id(group_id):
+            raise Unreadable("OMS answered with another task group than was asked for")
+        return group
 
-    def groups(self, status: GroupStatus | None = None) -> Iterator[TaskGroup]:
+    def groups(self, status: GroupStatus | None = None) -> Iterator[TaskGroup | Unreadable]:
         """The task groups of the project, each once, in whatever order (ListTaskGroup, by pages of 100, to the end).
+
+        One that cannot be read is given as what is wrong with it, and hides none of the others.
 
         Raises:
             OmsError: any of its kinds; Unreadable when the pages do not come to an end.
@@ -67,9 +73,10 @@ class Oms:
         for _ in range(MAX_PAGES):
             query = {"limit": PAGE_SIZE, "offset": offset} | ({} if status is None else {"status": int(status)})
             total, items = _page(self._send("GET", f"?{urlencode(query)}").parsed(Service.OMS))
-            fresh = [group for group in items if group.group_id not in seen]
-            seen.update(group.group_id for group in fresh)
-            yield from fresh
+            named = {_name(item) or f"number {offset + place}": item for place, item in enumerate(items)}
+            fresh = {name: item for name, item in named.items() if name not in seen}
+            seen.update(fresh)
+            yield from map(_read, fresh.values())
             offset += len(items)
             if not items or (len(items) < PAGE_SIZE if total is None else offset >= total):
                 return
@@ -115,12 +122,22 @@ class Oms:
         return send(self._session, Call(Service.OMS, method, self._base + path, body), self._auth, self._timeouts)
 
 
-def _page(parsed: object) -> tuple[int | None, list[TaskGroup]]:
-    """How many groups there are in all, where OMS says so, and those of this page."""
+def _name(item: object) -> str | None:
+    found = item.get("group_id") if isinstance(item, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _read(item: object) -> TaskGroup | Unreadable:
+    try:
+        return read_group(item)
+    except Unreadable as error:
+        return error
+
+
+def _page(parsed: object) -> tuple[int | None, list[object]]:
+    """How many groups there are in all, where OMS says so, and those of this page, still to be read."""
     items = parsed.get("taskgroups") if isinstance(parsed, dict) else None
     if not isinstance(parsed, dict) or not isinstance(items, list):
         raise Unreadable("OMS answered with a list of task groups that is none")
     total = parsed.get("count")
-    return total if isinstance(total, int) and not isinstance(total, bool) else None, [
-        read_group(item) for item in items
-    ]
+    return total if isinstance(total, int) and not isinstance(total, bool) else None, items

@@ -92,9 +92,9 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> An
         request_id = request_id or found.get("request_id")
     return Answer(
         http_status,
-        _code(code) or f"HTTP {http_status}",
-        scrub(message)[:MESSAGE_CHARACTERS],
-        scrub(detail)[:MESSAGE_CHARACTERS],
+        error_code(code) or f"HTTP {http_status}",
+        error_words(message),
+        error_words(detail),
         re.sub(r"[^A-Za-z0-9_.\-]", "", request_id)[:64] or None if request_id else None,
     )
 
@@ -119,7 +119,17 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def _code(code: str) -> str:
+def error_words(text: str) -> str:
+    """What Huawei Cloud says of an error, for people: one line, without keys that it echoes, and not too long."""
+    return visible(scrub(text))[:MESSAGE_CHARACTERS]
+
+
+def visible(text: str) -> str:
+    """Without what nobody can see, and no database takes: control characters, and half a surrogate pair."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def error_code(code: str) -> str:
     """The code with the gateway's two prefixes as one; empty where it is none, or the HTTP status once more."""
     if not re.fullmatch(r"(?!\d{3}$)[A-Za-z0-9_.\-]{1,40}", code, re.ASCII):
         return ""

@@ -6,6 +6,7 @@ Thin. It repeats nothing and follows nothing; what an answer says is left to who
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from requests.structures import CaseInsensitiveDict
 from bot.oms.errors import NotSent, Refused, Service, Throttled, Unanswered, Unreadable, read_answer
 
 MAX_BODY_BYTES = 4_000_000
+NO_ADDRESS = "that is no address"
+_SENDABLE = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,13 @@ class Success:
             Unreadable: it is none.
         """
         try:
-            return json.loads(self.content)
+            return json.loads(self.content, parse_constant=_no_number)
         except (ValueError, RecursionError):
             raise Unreadable(f"{service} answered with something that is not JSON", service) from None
+
+
+def _no_number(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 def new_session() -> requests.Session:
@@ -77,28 +84,33 @@ def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts:
         Unanswered: it may have been done.
         Unreadable: it was done, and the answer is larger than can be.
     """
-    headers = {"Accept": "application/json"}
-    if call.body is not None:
-        headers["Content-Type"] = "application/json;charset=UTF-8"
+    prepared = _prepared(session, call, auth)
     try:
-        response = session.request(
-            call.method,
-            call.url,
-            data=call.body,
-            headers=headers,
-            auth=auth,
-            timeout=(timeouts.connect_seconds, timeouts.read_seconds),
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
+        waits = (timeouts.connect_seconds, timeouts.read_seconds)
+        with session.send(prepared, timeout=waits, allow_redirects=False, stream=True) as response:
             return _read(call, response, timeouts)
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.InvalidURL) as error:
+    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
+        raise NotSent(NO_ADDRESS, call.service) from None
+    except requests.exceptions.ConnectTimeout as error:
         raise NotSent(_why(error), call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
             raise NotSent(_why(error), call.service) from None
         raise Unanswered(_why(error), service=call.service) from None
+
+
+def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
+    headers = {"Accept": "application/json"}
+    if call.body is not None:
+        headers["Content-Type"] = "application/json;charset=UTF-8"
+    try:
+        prepared = session.prepare_request(requests.Request(call.method, call.url, headers, data=call.body, auth=auth))
+    except (requests.exceptions.RequestException, ValueError):
+        raise NotSent(NO_ADDRESS, call.service) from None
+    if not all(_SENDABLE.fullmatch(str(value)) for value in prepared.headers.values()):
+        # http.client would refuse it too, with the value in its words.
+        raise NotSent("the bot's identity holds characters that cannot be sent", call.service)
+    return prepared
 
 
 def _read(call: Call, response: requests.Response, timeouts: Timeouts) -> Success:

@@ -9,15 +9,29 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
-from bot.oms.errors import Unreadable
-from bot.oms.needs import JSON_AUTH_FILE, Field
+from bot.oms.errors import Unreadable, error_code, error_words, visible
+from bot.oms.needs import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK
+from bot.oms.needs import Field as Key
 from bot.redaction import Secret
 from bot.request.group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
+from bot.request.ids import as_group_id
 
-_Text = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-_Count = Annotated[int, BeforeValidator(lambda value: 0 if value is None else value)]
+MAX_TEXT_CHARACTERS = 1024
+MAX_COUNT = 2**63 - 1
+_ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
+
+
+def _text(value: object) -> object:
+    """Null stands for nothing. Nobody names a bucket in characters that cannot be seen, or in more than a page."""
+    return visible(value[:MAX_TEXT_CHARACTERS]) if isinstance(value, str) else "" if value is None else value
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+_Count = Annotated[
+    int, Field(strict=True, ge=0, le=MAX_COUNT), BeforeValidator(lambda value: 0 if value is None else value)
+]
 _Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]
 
 
@@ -49,7 +63,7 @@ class _SourceCdn(_Wire):
 
 class _Group(_Wire):
     group_id: str
-    status: int
+    status: StrictInt
     task_type: _Text = ""
     description: _Text = ""
     src_node: _SourceNode = _SourceNode()
@@ -76,15 +90,18 @@ def read_group(parsed: object) -> TaskGroup:
     """
     try:
         wire = _Group.model_validate(parsed)
-        status = GroupStatus(wire.status)
+        group_id, status = as_group_id(wire.group_id), GroupStatus(wire.status)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
         raise Unreadable(f"OMS answered with a task group whose {place} is not as documented") from None
     except ValueError:
         raise Unreadable(f"OMS answered with a task group of status {wire.status}, which is not documented") from None
+    if group_id is None:
+        raise Unreadable("OMS answered with a task group whose group_id is not as documented")
     cdn, reason = wire.source_cdn, wire.error_reason
+    code = error_code(reason.error_code) if reason else ""
     return TaskGroup(
-        group_id=wire.group_id,
+        group_id=group_id,
         status=status,
         task_type=wire.task_type.upper(),
         description=wire.description,
@@ -103,11 +120,11 @@ def read_group(parsed: object) -> TaskGroup:
         overwrite_mode=wire.object_overwrite_mode,
         records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
-        error=ErrorReason(reason.error_code, reason.error_msg) if reason and reason.error_code else None,
+        error=ErrorReason(code, error_words(reason.error_msg)) if reason and code else None,
     )
 
 
-def start_body(keys: Mapping[Field, Secret]) -> bytes:
+def start_body(keys: Mapping[Key, Secret]) -> bytes:
     """The body of START, as the bytes that are signed and sent; what is not needed is left out, never sent empty.
 
     Raises:
@@ -116,7 +133,7 @@ def start_body(keys: Mapping[Field, Secret]) -> bytes:
     return _body(dict(_checked(keys)))
 
 
-def retry_body(keys: Mapping[Field, Secret], scope: Scope) -> bytes:
+def retry_body(keys: Mapping[Key, Secret], scope: Scope) -> bytes:
     """The body of RETRY: as START's, and whether only the failed objects are migrated again.
 
     Raises:
@@ -125,10 +142,12 @@ def retry_body(keys: Mapping[Field, Secret], scope: Scope) -> bytes:
     return _body({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked(keys)))
 
 
-def _checked(keys: Mapping[Field, Secret]) -> Iterator[tuple[str, str]]:
+def _checked(keys: Mapping[Key, Secret]) -> Iterator[tuple[str, str]]:
     for field, key in keys.items():
         if not 1 <= len(key) <= field.max_characters:
             raise ValueError(f"{field.name} has {len(key):,} characters; OMS takes 1 to {field.max_characters:,}")
+        if field in _ACCESS_KEYS and not key.is_one_word:
+            raise ValueError(f"{field.name} holds blanks, or characters that are in no access key")
         if field is JSON_AUTH_FILE and not _is_json_object(key.reveal()):
             raise ValueError(f"{field.name} is not the JSON of a service account")
         yield field.name, key.reveal()

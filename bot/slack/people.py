@@ -5,9 +5,11 @@ Whoever cannot be looked up is nobody: this fails closed. What they may do is le
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.client import HTTPException
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_sdk import WebClient
@@ -16,16 +18,24 @@ from slack_sdk.errors import SlackClientError
 from bot.request.policy import Person, Standing
 
 GROUPS_KEPT_SECONDS = 60.0
+# While Slack hangs, not everybody who waits is to wait for a time-out of their own.
+FAILURES_KEPT_SECONDS = 5.0
+# What comes up where no answer does, or half of one.
+BROKEN = (OSError, HTTPException, UnicodeError)
 
 
 class SlackCannotBeAsked(Exception):
     """Slack did not tell who somebody is."""
 
 
-@dataclass(frozen=True)
-class _Members:
-    asked_at: float
-    ids: frozenset[str]
+@dataclass
+class _Group:
+    """What is known of one user group, or why nothing is. One thread asks, the others wait for its answer."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    ids: frozenset[str] = frozenset()
+    failure: str | None = None
+    good_until: float = -math.inf
 
 
 class People:
@@ -44,7 +54,7 @@ class People:
         self._team_id = team_id
         self._group_names = tuple(sorted(set(group_names)))
         self._monotonic = monotonic
-        self._members: dict[str, _Members] = {}
+        self._groups: dict[str, _Group] = {}
         self._lock = threading.Lock()
 
     def look_up(self, user_id: str) -> Person:
@@ -75,7 +85,7 @@ class People:
         user = self._user(user_id)
         try:
             return ZoneInfo(str((user or {}).get("tz") or "UTC"))
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             return ZoneInfo("UTC")
 
     def members(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
@@ -88,13 +98,15 @@ class People:
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
         try:
-            user: Mapping[str, object] = self._client.users_info(user=user_id)["user"]
+            user = self._client.users_info(user=user_id)["user"]
         except SlackClientError as error:
             if _code(error) in ("user_not_found", "user_not_visible"):
                 return None
             raise SlackCannotBeAsked(f"users.info: {_code(error)}") from error
-        except OSError as error:
+        except (*BROKEN, KeyError) as error:
             raise SlackCannotBeAsked(f"users.info: {type(error).__name__}") from error
+        if not isinstance(user, Mapping):
+            raise SlackCannotBeAsked("users.info: no user")
         return user
 
     def _standing(self, user: Mapping[str, object], team_id: str) -> Standing:
@@ -109,21 +121,27 @@ class People:
         return Standing.FULL
 
     def _members_of(self, name: str) -> frozenset[str]:
-        # One thread asks, the others wait for its answer.
         with self._lock:
-            known = self._members.get(name)
-            now = self._monotonic()
-            if known is not None and now - known.asked_at < GROUPS_KEPT_SECONDS:
-                return known.ids
-            try:
-                found = self._client.usergroups_users_list(usergroup=name)["users"]
-            except SlackClientError as error:
-                raise SlackCannotBeAsked(f"usergroups.users.list: {_code(error)}") from error
-            except OSError as error:
-                raise SlackCannotBeAsked(f"usergroups.users.list: {type(error).__name__}") from error
-            ids = frozenset(str(user) for user in found)
-            self._members[name] = _Members(now, ids)
-            return ids
+            group = self._groups.setdefault(name, _Group())
+        with group.lock:
+            if self._monotonic() >= group.good_until:
+                try:
+                    group.ids, group.failure, kept = self._ask_for_members(name), None, GROUPS_KEPT_SECONDS
+                except SlackCannotBeAsked as failure:
+                    group.ids, group.failure, kept = frozenset(), str(failure), FAILURES_KEPT_SECONDS
+                group.good_until = self._monotonic() + kept
+            if group.failure is not None:
+                raise SlackCannotBeAsked(group.failure)
+            return group.ids
+
+    def _ask_for_members(self, name: str) -> frozenset[str]:
+        try:
+            found = self._client.usergroups_users_list(usergroup=name)["users"]
+        except SlackClientError as error:
+            raise SlackCannotBeAsked(f"usergroups.users.list: {_code(error)}") from error
+        except (*BROKEN, KeyError) as error:
+            raise SlackCannotBeAsked(f"usergroups.users.list: {type(error).__name__}") from error
+        return frozenset(str(user) for user in found)
 
 
 def _code(error: SlackClientError) -> str:

@@ -5,8 +5,10 @@ Slack knows no idempotency key: a second try at a post is a second post, so whoe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
+from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +19,8 @@ from slack_sdk.webhook import WebhookClient
 
 from bot.slack.message import Message
 
-TIMEOUT_SECONDS = 10
+# What comes up where no answer does, or half of one.
+NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
 
 
 class Hindrance(StrEnum):
@@ -149,10 +152,10 @@ class Posting:
         if not self._is_slacks(response_url):
             raise PostingFault(Hindrance.GONE, "not an address of Slack")
         try:
-            sent = WebhookClient(response_url, timeout=TIMEOUT_SECONDS, retry_handlers=[]).send(
+            sent = WebhookClient(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
                 text=text, response_type="ephemeral", replace_original=False
             )
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
         if sent.status_code == 429:
             raise PostingFault(Hindrance.SLOW_DOWN, "ratelimited", _retry_after(sent.headers))
@@ -172,15 +175,18 @@ class Posting:
         try:
             return self._client.api_call(method, json={k: _plain(v) for k, v in arguments.items()})
         except SlackApiError as error:
-            code = str(error.response.get("error") or f"HTTP {error.response.status_code}")
+            status, headers = error.response.status_code, error.response.headers
+            code = str(error.response.get("error") or "")
+            # Where there is no JSON, slack_sdk puts the whole page in place of Slack's error name.
+            is_slacks = re.fullmatch(r"[a-z0-9_]{1,80}", code) is not None
             hindrance = _HINDRANCES.get(code)
-            if hindrance is None and error.response.status_code >= 500:
+            if hindrance is None and (status >= 500 or not is_slacks):
                 hindrance = Hindrance.UNREACHABLE
-            if error.response.status_code == 429:
+            if status == 429:
                 hindrance = Hindrance.SLOW_DOWN
-            headers = error.response.headers
+            code = code if is_slacks else f"HTTP {status}"
             raise PostingFault(hindrance or Hindrance.REFUSED, code, _retry_after(headers)) from None
-        except (SlackClientError, OSError) as error:
+        except NO_ANSWER as error:
             raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
 
 

@@ -5,11 +5,11 @@ A claim lasts 20 s on the database's clock and is renewed while the work goes on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Table, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, update
 
 from bot.store import tables
 from bot.store.engine import clock
@@ -29,17 +29,19 @@ class Claim:
     tries: int
 
 
-def claim_due(connection: Connection, queue: Table, owner: str, now: datetime, limit: int) -> list[Claim]:
+def claim_due(
+    connection: Connection, queue: Table, owner: str, now: datetime, limit: int, in_hand: Collection[Claim] = ()
+) -> list[Claim]:
     """Claims up to `limit` rows that are due and free, the longest due first.
 
     Arguments:
         now: the time that due times are measured by. Leases are measured by the database's own clock.
+        in_hand: what this process is working on: not claimed again, though a stall may have cost it the lease.
     """
     key, lease_clock = _KEYS[queue.name], clock(connection)
-    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
     found = connection.execute(
         select(key, queue.c.tries)
-        .where(queue.c.due_at <= now, free)
+        .where(queue.c.due_at <= now, *_free(queue, lease_clock, in_hand))
         .order_by(queue.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -54,9 +56,9 @@ def claim_due(connection: Connection, queue: Table, owner: str, now: datetime, l
 
 
 def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
-    """Claims this row if nobody has it, due or not; another worker of the same owner is somebody too."""
+    """Claims this row if nobody has it, due or not. Another worker of the same owner is somebody, lease or no lease."""
     lease_clock = clock(connection)
-    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
+    free = or_(queue.c.claimed_until.is_(None), and_(queue.c.claimed_until < lease_clock, queue.c.claimed_by != owner))
     found = connection.execute(
         update(queue).where(_KEYS[queue.name] == key, free).values(claimed_by=owner, claimed_until=lease_clock + LEASE)
     )
@@ -87,17 +89,14 @@ def _let_go(connection: Connection, claim: Claim, owner: str, **values: object) 
     )
 
 
-def renew(connection: Connection, owner: str, held: Iterable[Claim]) -> None:
-    """Gives these claims of the owner a full lease again. One that was lost meanwhile stays lost."""
-    until = clock(connection) + LEASE
-    for queue in QUEUES:
-        keys = [claim.key for claim in held if claim.queue == queue.name]
-        if keys:
-            connection.execute(
-                update(queue)
-                .where(_KEYS[queue.name].in_(keys), queue.c.claimed_by == owner)
-                .values(claimed_until=until)
-            )
+def renew(connection: Connection, queue: Table, owner: str, held: Iterable[Claim]) -> None:
+    """Gives the owner's claims on rows of this queue a full lease again. One that was lost meanwhile stays lost."""
+    keys = _keys(queue, held)
+    if keys:
+        until = clock(connection) + LEASE
+        connection.execute(
+            update(queue).where(_KEYS[queue.name].in_(keys), queue.c.claimed_by == owner).values(claimed_until=until)
+        )
 
 
 def free_all(connection: Connection) -> None:
@@ -108,13 +107,24 @@ def free_all(connection: Connection) -> None:
         )
 
 
-def next_due(connection: Connection) -> datetime | None:
-    """When the next row of any queue is due, claimed ones left out."""
+def next_due(
+    connection: Connection, queues: Iterable[Table] = QUEUES, in_hand: Collection[Claim] = ()
+) -> datetime | None:
+    """When the next row of these queues is due, claimed ones and those in hand left out."""
     lease_clock = clock(connection)
     soonest: list[datetime] = []
-    for queue in QUEUES:
-        free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
-        found = connection.execute(select(func.min(queue.c.due_at)).where(free)).scalar()
+    for queue in queues:
+        found = connection.execute(select(func.min(queue.c.due_at)).where(*_free(queue, lease_clock, in_hand))).scalar()
         if found is not None:
             soonest.append(found)
     return min(soonest, default=None)
+
+
+def _free(queue: Table, lease_clock: datetime, in_hand: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
+    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
+    keys = _keys(queue, in_hand)
+    return (free, _KEYS[queue.name].not_in(keys)) if keys else (free,)
+
+
+def _keys(queue: Table, found: Iterable[Claim]) -> list[str | int]:
+    return [claim.key for claim in found if claim.queue == queue.name]

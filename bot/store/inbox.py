@@ -5,7 +5,7 @@ Slack's own key of a payload is the row's key, so that a redelivery is the same 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -57,6 +57,11 @@ class Message:
     scope: str = ""
 
 
+DECIDED, NOT_TAKEN = "decided", "not taken"
+# With one of these marks a row only waits to be finished.
+WORKED_ON = frozenset({DECIDED, NOT_TAKEN})
+
+
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
     """Writes a row, already claimed by this process, which will work on it at once.
 
@@ -82,9 +87,7 @@ def put_for_later(connection: Connection, message: Message, now: datetime, due_a
 
 
 def _row(message: Message, now: datetime) -> dict[str, object]:
-    body = asdict(message)
-    del body["kind"], body["key"]
-    return {"key": message.key, "kind": message.kind.value, "body": body, "received_at": now}
+    return {"key": message.key, "kind": message.kind.value, "body": _body(message), "received_at": now}
 
 
 def get(connection: Connection, number: int) -> tuple[Message, datetime]:
@@ -102,6 +105,44 @@ def forget_address(connection: Connection, number: int) -> None:
 
 
 def mark_once(connection: Connection, key: str, mark: str) -> bool:
-    """Leaves a mark on a message; True for the first who leaves it."""
+    """Leaves a mark on a message; True for the first who leaves one."""
     added = connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark.is_(None)).values(mark=mark))
     return added.rowcount == 1
+
+
+def mark_of(connection: Connection, key: str) -> str | None:
+    """The mark that was left on a message."""
+    found: str | None = connection.execute(select(inbox.c.mark).where(inbox.c.key == key)).scalar_one_or_none()
+    return found
+
+
+def mark_decided(connection: Connection, key: str) -> bool:
+    """In the transaction of a decision, before all its other changes: one message decides once.
+
+    Returns:
+        False when it has decided already, or was not taken: then this transaction must decide nothing.
+    """
+    return mark_once(connection, key, DECIDED)
+
+
+def unmark_decided(connection: Connection, key: str) -> None:
+    """It was not decided after all: takes the mark of this very transaction back."""
+    connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark == DECIDED).values(mark=None))
+
+
+def write_off(connection: Connection, message: Message, owner: str) -> bool:
+    """Whoever sent it was told "not taken": nobody works on it, and a redelivery is not taken either.
+
+    Returns:
+        False when somebody works on it already, or has decided by it.
+    """
+    mine = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
+    values = {"mark": NOT_TAKEN, "due_at": None, "claimed_by": None, "claimed_until": None}
+    off = connection.execute(update(inbox).where(*mine).values(body=_body(replace(message, response_url="")), **values))
+    return off.rowcount == 1
+
+
+def _body(message: Message) -> dict[str, object]:
+    body = asdict(message)
+    del body["kind"], body["key"]
+    return body

@@ -74,15 +74,18 @@ def get_card(connection: Connection, request_id: str) -> Card | None:
     return None if row is None else Card(*row)
 
 
-def card_shown(connection: Connection, card: Card) -> None:
-    """The card now is as given: where it is, and the version that it shows."""
+def lock_card(connection: Connection, request_id: str) -> None:
+    """Nobody else changes the row of this card until this transaction ends."""
+    connection.execute(select(cards.c.request_id).where(cards.c.request_id == request_id).with_for_update())
+
+
+def card_shown(connection: Connection, card: Card, due_at: datetime | None) -> None:
+    """The card now is as given: where it is, the version that it shows, and when it is looked at again, if at all.
+
+    One statement: PostgreSQL looks a second change of the row in a transaction up in its request, and waits for that.
+    """
     connection.execute(
         update(cards)
         .where(cards.c.request_id == card.request_id)
-        .values(ts=card.ts, permalink=card.permalink, shown_version=card.shown_version)
+        .values(ts=card.ts, permalink=card.permalink, shown_version=card.shown_version, due_at=due_at)
     )
-
-
-def card_due(connection: Connection, request_id: str, due_at: datetime | None) -> None:
-    """When the card is to be looked at again; never, until its request changes, for None."""
-    connection.execute(update(cards).where(cards.c.request_id == request_id).values(due_at=due_at))

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.request.model import Request
 from bot.slack import answers
@@ -26,20 +28,23 @@ from bot.work.tools import Tools
 log = logging.getLogger(__name__)
 
 NOTICES_WAIT_FOR = timedelta(days=1)
-LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
+# After an outage of Slack, however long, every card says within 60 s what is.
+CARDS_WAIT_AT_MOST = timedelta(seconds=30)
+LOOK_AT_CHANNEL_EVERY, LOOK_SLOWLY_EVERY = timedelta(seconds=10), timedelta(minutes=10)
+SHOW_THE_END_FOR = timedelta(days=1)
 
 
 def show_now(tools: Tools, request_id: str) -> None:
     """Shows a card whose row the caller has claimed.
 
     Raises:
-        PostingFault: it could not be shown; the card's row tries again by itself.
+        PostingFault, SQLAlchemyError: it could not be shown; the card's row tries again by itself.
     """
     claim = Claim(tables.cards.name, request_id, 0)
     with tools.held.holding(claim):
         try:
             _show(tools, request_id)
-        except PostingFault:
+        except (PostingFault, SQLAlchemyError):
             with tools.store.write() as connection:
                 claims.finish(connection, claim, tools.owner, tools.now() + timedelta(seconds=1))
             raise
@@ -79,10 +84,10 @@ def _show(tools: Tools, request_id: str) -> None:
 def _shown(tools: Tools, card: Card) -> None:
     with tools.store.write() as connection:
         # The card's row first: a change of the request that is on its way then waits, and makes it due again.
-        outbox.card_shown(connection, card)
+        outbox.lock_card(connection, card.request_id)
         request = requests.get(connection, card.request_id)
         behind = request is not None and request.version > card.shown_version
-        outbox.card_due(connection, card.request_id, tools.now() if behind else None)
+        outbox.card_shown(connection, card, tools.now() if behind else None)
 
 
 def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) -> Result:
@@ -95,18 +100,26 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
             case Hindrance.SLOW_DOWN:
                 return Failed(now + timedelta(seconds=fault.retry_after_seconds or 5))
             case Hindrance.UNREACHABLE:
-                return Failed(now + backoff(claim.tries))
+                return Failed(now + backoff(claim.tries, CARDS_WAIT_AT_MOST))
             case Hindrance.GONE if card.ts is not None:
-                append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
                 text = f"The card of {request_id} was deleted. {answers.stands(request)}"
+                outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0), None)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
-                outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0))
+                append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
                 return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
-                append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
                 text = not_shown(request, fault)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
-    return Failed(now + LOOK_AT_CHANNEL_EVERY) if request.is_open else Finished()
+                append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
+    return _again(request, now)
+
+
+def _again(request: Request, now: datetime) -> Result:
+    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day."""
+    ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
+    if ended_for > SHOW_THE_END_FOR:
+        return Finished()
+    return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 
 def not_posted_yet(request: Request) -> str:

@@ -5,6 +5,7 @@ Whether a request may be asked at all is left to `preflight`.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ from bot.store.inbox import Kind, Message
 from bot.work import announce, preflight
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools, reply
+
+log = logging.getLogger(__name__)
 
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
@@ -188,7 +191,8 @@ def _after_posting(tools: Tools, request: Request) -> str:
     """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
     try:
         announce.show_now(tools, request.id)
-    except (PostingFault, SQLAlchemyError):
+    except (PostingFault, SQLAlchemyError) as fault:
+        log.warning("the card of %s was not shown at once: %s", request.id, fault)
         with tools.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:

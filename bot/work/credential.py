@@ -9,15 +9,30 @@ from bot.redaction import Secret
 from bot.vault import Vault
 from bot.vault_faults import FaultKind, VaultFault
 
+# A signature made with anything else is refused, and some refusals lock the key for everybody.
+ONE_WORD = ("ak", "sk", "security_token", "token")
+
 
 def read_credential(vault: Vault, mount: str, path: str) -> tuple[int | None, Credential]:
     """The version and the identity.
 
+    White space around a value is none of it: `vault kv put x sk=@file` leaves the end of a line. Blanks around a
+    password are.
+
     Raises:
-        VaultFault: it cannot be read, or is none.
+        VaultFault: it cannot be read, is none, or has a key or token that nobody could have been given.
     """
     secret = vault.read(mount, path)
-    found = credential_in(secret.values)
+    values = {name: value.stripped("\r\n" if name == "password" else None) for name, value in secret.values.items()}
+    for name in ONE_WORD:
+        if values.get(name) and not values[name].is_one_word:
+            raise VaultFault(
+                FaultKind.UNEXPECTED,
+                f"{mount}/{path}",
+                f"{name} at {mount}/{path} in Vault holds blanks, or characters that are in no key or token.",
+                "Write it there again.",
+            )
+    found = _identity_in(values)
     if found is None:
         raise VaultFault(
             FaultKind.MISSING,
@@ -29,7 +44,7 @@ def read_credential(vault: Vault, mount: str, path: str) -> tuple[int | None, Cr
     return secret.version, found
 
 
-def credential_in(values: Mapping[str, Secret]) -> Credential | None:
+def _identity_in(values: Mapping[str, Secret]) -> Credential | None:
     """The identity that these values make; None where one of them is missing or empty."""
 
     def has(*names: str) -> bool:

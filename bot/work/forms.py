@@ -110,7 +110,7 @@ def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
     remarks: list[str] = []
     for name in projects:
         try:
-            choices += [_choice(name, group) for group in tell.askable_groups(tools, name)]
+            choices += [_choice(name, group) for group in tell.askable(tools, name).groups]
         except (OmsError, VaultFault, KeyRests):
             remarks.append(f"The groups of {name} cannot be listed just now; type an id.")
     return _Filling(views.request_form(choices, " ".join(remarks)))

@@ -6,6 +6,7 @@ A claim that nobody works on any more, for whatever reason, is so never kept ali
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,16 +17,19 @@ class Held:
     """What is in hand. Threads share it."""
 
     def __init__(self) -> None:
-        self._claims: set[Claim] = set()
+        # Counted: a row may be claimed anew before whoever worked on it last has let go of it here.
+        self._claims: Counter[Claim] = Counter()
         self._lock = threading.Lock()
 
     def take(self, claim: Claim) -> None:
         with self._lock:
-            self._claims.add(claim)
+            self._claims[claim] += 1
 
     def let_go(self, claim: Claim) -> None:
         with self._lock:
-            self._claims.discard(claim)
+            self._claims[claim] -= 1
+            if self._claims[claim] <= 0:
+                del self._claims[claim]
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[None]:

@@ -10,12 +10,13 @@ from datetime import timedelta
 from bot.slack import answers
 from bot.slack.people import SlackCannotBeAsked
 from bot.store import inbox, outbox
-from bot.store.audit import Event
+from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
+from bot.store.outbox import Notice
 from bot.work import ask, forms, home, tell, vote
 from bot.work.loop import Finished, Result
-from bot.work.tools import Tools, reply
+from bot.work.tools import Tools, reply, to_whom
 
 LOOK_FOR_CARD_AFTER = timedelta(milliseconds=200)
 CARD_IS_KNOWN_AFTER = timedelta(seconds=20)
@@ -29,10 +30,13 @@ def work(tools: Tools, claim: Claim) -> Result:
     number = int(claim.key)
     with tools.store.read() as connection:
         message, received_at = inbox.get(connection, number)
+        mark = inbox.mark_of(connection, message.key)
     if _is_before_its_card(tools, message) and tools.now() - received_at < CARD_IS_KNOWN_AFTER:
         return Finished(tools.now() + LOOK_FOR_CARD_AFTER)
     try:
         match message.kind:
+            case _ if mark in inbox.WORKED_ON:
+                pass  # It was decided before a kill, or is not to be worked on at all: what is left is to finish it.
             case Kind.ASK:
                 ask.ask(tools, message)
             case Kind.ASK_ONCE_PAUSED:
@@ -79,4 +83,7 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
     with tools.store.read() as connection:
         message, _ = inbox.get(connection, int(claim.key))
     text = f"The bot failed while working on this, and tries again. Reference {reference}."
-    reply(tools, message, text, Event("fault", "bot", message.request_id or None, {"reference": reference}))
+    now = tools.now()
+    with tools.store.write() as connection:
+        outbox.add_notice(connection, Notice(*to_whom(message), text), now)
+        append(connection, Event("fault", "bot", message.request_id or None, {"reference": reference}), now)

@@ -14,9 +14,11 @@ from bot.redaction import Secret
 from bot.request.group import Scope
 from bot.request.model import Request, Trouble, Verb
 from bot.store.audit import BOT, Event, append
-from bot.vault import KvSecret, ReleaseSession
+from bot.vault import KvSecret, TokenKind
 from bot.work.tools import Tools
 from bot.work.trouble import NOTHING_STARTED, Then
+
+Fact = str | int | bool | list[str] | None
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class CallBody:
 
     content: Secret
     keys: tuple[Secret, ...]
-    versions: dict[str, str | int | bool | list[str] | None]
+    versions: dict[str, Fact]
 
 
 class KeysUnfit(Exception):
@@ -43,41 +45,56 @@ def read_body(tools: Tools, request: Request) -> CallBody:
         VaultFault, KeysUnfit: nothing can be sent.
     """
     plan = request.plan
-    session = tools.vault.open_release()
-    given_back = False
-    try:
-        detail = {"accessor": session.accessor, "token": session.kind.value}
-        with tools.store.write() as connection:
-            append(connection, Event("vault opened", BOT, request.id, detail), tools.now())
-        secrets = _read(session, plan.vault_mount, [path for path in (plan.source_path, plan.destination_path) if path])
-    finally:
-        given_back = session.close()
+    paths = [path for path in (plan.source_path, plan.destination_path) if path]
+    secrets, closed = _read(tools, request, paths)
     fields: dict[Field, Secret] = {}
     if plan.source_path is not None:
         where = f"{plan.vault_mount}/{plan.source_path}"
         fields |= _chosen(secrets[plan.source_path], source_needs(request.group), where)
     where = f"{plan.vault_mount}/{plan.destination_path}"
     fields |= _chosen(secrets[plan.destination_path], DESTINATION_NEEDS, where)
-    versions = {f"{plan.vault_mount}/{path}": secret.version for path, secret in secrets.items()}
-    return CallBody(_body(request, fields), tuple(fields.values()), {**versions, "token given back": given_back})
+    return CallBody(_body(request, fields), tuple(fields.values()), closed)
 
 
-def _read(session: ReleaseSession, mount: str, paths: Sequence[str]) -> dict[str, KvSecret]:
-    return {path: session.read(mount, path) for path in dict.fromkeys(paths)}
+def _read(tools: Tools, request: Request, paths: Sequence[str]) -> tuple[dict[str, KvSecret], dict[str, Fact]]:
+    """What is at these paths; and the versions, and whether the login was given back, as the audit has them.
+
+    The audit is told of the login before anything is read with it, and of its end however that comes.
+    """
+    mount, secrets = request.plan.vault_mount, {}
+    session = tools.vault.open_release()
+    login: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
+    try:
+        _tell(tools, Event("vault opened", BOT, request.id, login))
+        for path in dict.fromkeys(paths):
+            secrets[path] = session.read(mount, path)
+    finally:
+        closed: dict[str, Fact] = {f"{mount}/{path}": secret.version for path, secret in secrets.items()}
+        # The standing token is good as before: it is no login of this release's own.
+        closed["token given back"] = session.close() and session.kind is not TokenKind.STANDING
+        _tell(tools, Event("vault closed", BOT, request.id, {**login, **closed}))
+    return secrets, closed
+
+
+def _tell(tools: Tools, event: Event) -> None:
+    with tools.store.write() as connection:
+        append(connection, event, tools.now())
 
 
 def _chosen(secret: KvSecret, needs: Needs, where: str) -> dict[Field, Secret]:
-    present = [name for name, value in secret.values.items() if value]
+    # `vault kv put x sk=@file` leaves the end of a line.
+    values = {name: value.stripped() for name, value in secret.values.items()}
+    present = [name for name, value in values.items() if value]
     fields = fields_to_send(needs, present)
     if fields is None:
         missing = missing_keys(needs, present)
         raise _unfit(f"`{where}` in Vault has no key {missing}.", "Write it there.")
-    if secret.values.get(SECURITY_TOKEN):
+    if values.get(SECURITY_TOKEN):
         raise _unfit(
             f"`{where}` holds a temporary access key, and OMS takes no security token for source and destination.",
             "Write a permanent access key there.",
         )
-    return {field: secret.values[field.key] for field in fields}
+    return {field: values[field.key] for field in fields}
 
 
 def _body(request: Request, fields: dict[Field, Secret]) -> Secret:

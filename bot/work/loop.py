@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sqlalchemy import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.metrics import FAULTS, STEPS
@@ -23,7 +24,9 @@ from bot.work.held import Held
 
 log = logging.getLogger(__name__)
 
-WORKERS = 8
+# Whoever shows people what is has threads apart: while Slack hangs, what is under way at OMS goes on. Notices are sent
+# one after the other, so that a thread reads in the order in which things happened.
+WORKERS, PAINTERS, TELLERS = 8, 4, 1
 LOOK_EVERY_SECONDS = 1.0
 RENEW_EVERY_SECONDS = 5.0
 MAX_BACKOFF = timedelta(minutes=2)
@@ -54,9 +57,22 @@ Step = Callable[[Claim], Result]
 Confess = Callable[[Claim, str], None]
 
 
-def backoff(tries: int) -> timedelta:
-    """How long to wait after so many failed tries: 1 s, 2 s, 4 s … 2 min."""
-    return min(timedelta(seconds=2 ** min(tries, 10)), MAX_BACKOFF)
+def backoff(tries: int, most: timedelta = MAX_BACKOFF) -> timedelta:
+    """How long to wait after so many failed tries: 1 s, 2 s, 4 s … 2 min, or another `most`."""
+    return min(timedelta(seconds=2 ** min(tries, 10)), most)
+
+
+class _Lane:
+    """Threads for some of the queues, and what is in their hands: no more than they will soon get to."""
+
+    def __init__(self, name: str, threads: int) -> None:
+        self.pool = ThreadPoolExecutor(threads, name)
+        self.running: set[Future[None]] = set()
+        self._most = threads * 2
+
+    @property
+    def room(self) -> int:
+        return self._most - len(self.running)
 
 
 class Loop:
@@ -85,10 +101,9 @@ class Loop:
         self._held = held
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._workers = ThreadPoolExecutor(WORKERS, "work")
-        # Notices are sent one after the other, so that a thread reads in the order in which things happened.
-        self._teller = ThreadPoolExecutor(1, "tell")
-        self._running: set[Future[None]] = set()
+        work = _Lane("work", WORKERS)
+        show = {tables.cards.name: _Lane("show", PAINTERS), tables.notices.name: _Lane("tell", TELLERS)}
+        self._lanes = {queue.name: show.get(queue.name, work) for queue in claims.QUEUES}
         self._lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name="loop", daemon=True),
@@ -111,31 +126,32 @@ class Loop:
         """Works on a row that the caller has claimed for this process."""
         if self._stopping.is_set():
             return  # The row stays; whoever starts next finds it.
-        pool = self._teller if claim.queue == tables.notices.name else self._workers
+        lane = self._lanes[claim.queue]
         self._held.take(claim)
         with self._lock:
             try:
-                future = pool.submit(self._work, claim)
+                future = lane.pool.submit(self._work, claim)
             except RuntimeError:
                 self._held.let_go(claim)
                 return  # Shut down between the look and the hand-over: as above.
-            self._running.add(future)
-        future.add_done_callback(self._forget)
+            lane.running.add(future)
+        future.add_done_callback(lambda done: self._forget(lane, done))
 
     def stop(self, grace_seconds: float) -> bool:
         """Takes nothing new and gives what is in hand this long; True when all of it ended."""
         self._stopping.set()
         self._wake.set()
         with self._lock:
-            running = set(self._running)
+            running = {future for lane in self._lanes.values() for future in lane.running}
         _, left = wait(running, timeout=grace_seconds)
-        self._workers.shutdown(wait=False, cancel_futures=True)
-        self._teller.shutdown(wait=False, cancel_futures=True)
+        for lane in self._lanes.values():
+            lane.pool.shutdown(wait=False, cancel_futures=True)
         return not left
 
-    def _forget(self, future: Future[None]) -> None:
+    def _forget(self, lane: _Lane, future: Future[None]) -> None:
         with self._lock:
-            self._running.discard(future)
+            lane.running.discard(future)
+        self._wake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -150,45 +166,56 @@ class Loop:
                 self._wake.wait(pause)
 
     def _claim_due(self) -> int:
-        with self._lock:
-            free = WORKERS * 2 - len(self._running)
-        if free <= 0:
-            self._wake.wait(0.05)
+        queues = self._queues_with_room()
+        if not queues:
             return 0
         taken: list[Claim] = []
         with self._store.write() as connection:
-            for queue in claims.QUEUES:
-                taken += claims.claim_due(connection, queue, self._owner, self._now(), max(1, free - len(taken)))
+            in_hand = self._held.all()
+            for queue, room in queues.items():
+                lane = self._lanes[queue.name]
+                # One of each at least: a flood of what people type must not keep requests waiting.
+                most = max(1, room - sum(self._lanes[claim.queue] is lane for claim in taken))
+                taken += claims.claim_due(connection, queue, self._owner, self._now(), most, in_hand)
         for claim in taken:
             self.hand_over(claim)
         return len(taken)
 
+    def _queues_with_room(self) -> dict[Table, int]:
+        with self._lock:
+            rooms = {queue: self._lanes[queue.name].room for queue in claims.QUEUES}
+        return {queue: room for queue, room in rooms.items() if room > 0}
+
     def _seconds_to_next(self) -> float:
+        # A queue without room is looked at when something of it has ended, which wakes the loop.
         with self._store.read() as connection:
-            due = claims.next_due(connection)
+            due = claims.next_due(connection, self._queues_with_room(), self._held.all())
         if due is None:
             return LOOK_EVERY_SECONDS
         return min(max((due - self._now()).total_seconds(), 0.01), LOOK_EVERY_SECONDS)
 
     def _work(self, claim: Claim) -> None:
         try:
+            self._write_down(claim, self._take_step(claim))
+        finally:
+            self._held.let_go(claim)
+
+    def _take_step(self, claim: Claim) -> Result:
+        try:
             with STEPS.labels(claim.queue).time():
-                result = self._steps[claim.queue](claim)
+                return self._steps[claim.queue](claim)
         except Exception:
             # The family of faults: logged whole here, shown to people as a reference, tried again.
             reference = f"F-{secrets.token_hex(4).upper()}"
             FAULTS.labels(claim.queue).inc()
             log.exception("fault %s while working on %s %s", reference, claim.queue, claim.key)
             self._tell_of_fault(claim, reference)
-            result = Failed(self._now() + max(backoff(claim.tries), timedelta(seconds=5)))
-        self._write_down(claim, result)
-        self._held.let_go(claim)
-        self._wake.set()
+            return Failed(self._now() + max(backoff(claim.tries), timedelta(seconds=5)))
 
     def _tell_of_fault(self, claim: Claim, reference: str) -> None:
         try:
             self._confess(claim, reference)
-        except SQLAlchemyError:
+        except Exception:
             log.exception("fault %s could not be told to anybody", reference)
 
     def _write_down(self, claim: Claim, result: Result) -> None:
@@ -201,16 +228,18 @@ class Loop:
                         claims.postpone(connection, claim, self._owner, due_at)
                     case Kept():
                         claims.release(connection, claim, self._owner)
-        except SQLAlchemyError:
+        except Exception:
             # The lease runs out by itself, and the row is then claimed again.
-            log.warning("the end of work on %s %s was not written down", claim.queue, claim.key, exc_info=True)
+            log.exception("the end of work on %s %s was not written down", claim.queue, claim.key)
 
     def _renew(self) -> None:
         while not self._stopping.wait(RENEW_EVERY_SECONDS):
             try:
                 held = self._held.all()
-                if held:
-                    with self._store.write() as connection:
-                        claims.renew(connection, self._owner, held)
+                for queue in claims.QUEUES:
+                    # Each by itself: rows of several queues are not locked in an order that others do not keep.
+                    if any(claim.queue == queue.name for claim in held):
+                        with self._store.write() as connection:
+                            claims.renew(connection, queue, self._owner, held)
             except SQLAlchemyError:
                 log.warning("leases were not renewed", exc_info=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
 from bot.oms.client import Oms
-from bot.oms.errors import OmsError
+from bot.oms.errors import OmsError, Unreadable
 from bot.request import command
 from bot.request.command import ShowStatus
 from bot.request.group import FAILED_STATUSES, GroupStatus, TaskGroup
@@ -64,23 +65,34 @@ def _list(tools: Tools, mine: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def askable_groups(tools: Tools, name: str) -> Iterator[TaskGroup]:
-    """The groups of a project that are paused or failed.
+@dataclass(frozen=True)
+class Askable:
+    """The groups of a project that are paused or failed, and how many more there are that OMS describes oddly."""
+
+    groups: tuple[TaskGroup, ...]
+    unreadable: int
+
+
+def askable(tools: Tools, name: str) -> Askable:
+    """What can be asked for in a project: the first of each status.
 
     Raises:
         OmsError, VaultFault, KeyRests: they cannot be listed.
     """
+    found: list[TaskGroup | Unreadable] = []
     for status in (GroupStatus.PAUSED, *sorted(FAILED_STATUSES)):
-        yield from tools.callers.call(name, partial(_first_groups, status))
+        found += tools.callers.call(name, partial(_first_groups, status))
+    groups = tuple(group for group in found if isinstance(group, TaskGroup))
+    return Askable(groups, len(found) - len(groups))
 
 
-def _first_groups(status: GroupStatus, oms: Oms) -> list[TaskGroup]:
+def _first_groups(status: GroupStatus, oms: Oms) -> list[TaskGroup | Unreadable]:
     return list(islice(oms.groups(status), MOST_SHOWN + 1))
 
 
 def _askable(tools: Tools, name: str) -> list[str]:
     try:
-        groups = list(askable_groups(tools, name))
+        found = askable(tools, name)
     except (OmsError, VaultFault, KeyRests) as fault:
         trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
         return [f"They cannot be listed just now. {trouble.meaning} Next: {trouble.next_step}"]
@@ -89,10 +101,12 @@ def _askable(tools: Tools, name: str) -> list[str]:
     lines = [
         f"`{group.group_id}` {plain(group_name(group), 80)}, {status_name(group.status)}"
         + (", asked for already" if group.group_id in asked else "")
-        for group in groups[:MOST_SHOWN]
+        for group in found.groups[:MOST_SHOWN]
     ]
-    if len(groups) > MOST_SHOWN:
+    if len(found.groups) > MOST_SHOWN:
         lines.append(f"and more; the first {MOST_SHOWN} are shown")
+    if found.unreadable:
+        lines.append(f"and {found.unreadable} that OMS describes in a way that the bot cannot read")
     return lines or ["none"]
 
 

@@ -14,7 +14,7 @@ from bot.request.model import Request, State
 from bot.slack.answers import pause_failed, turn_of_events
 from bot.slack.people import People
 from bot.slack.posting import Posting
-from bot.store import outbox, requests
+from bot.store import inbox, outbox, requests
 from bot.store.audit import Event, append_all
 from bot.store.engine import Store
 from bot.store.inbox import Message
@@ -46,9 +46,11 @@ def to_whom(message: Message) -> tuple[Way, str]:
 
 
 def reply(tools: Tools, message: Message, text: str, *events: Event) -> None:
-    """Tells whoever typed or pressed, durably, and writes the events down with it."""
+    """The last word on a message, to whoever sent it, and the events with it: durable, and said once."""
     now = tools.now()
     with tools.store.write() as connection:
+        if not inbox.mark_decided(connection, message.key):
+            return
         outbox.add_notice(connection, Notice(*to_whom(message), text), now)
         if events:
             append_all(connection, events, now)

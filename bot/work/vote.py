@@ -16,7 +16,7 @@ from bot.request.model import Request, State, Vote
 from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
-from bot.store import claims, outbox, requests, tables
+from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
@@ -86,6 +86,8 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
     """
     outsider = why_not_member(seen.person)
     with tools.store.write() as connection:
+        if not inbox.mark_decided(connection, message.key):
+            return None
         if outsider is not None:
             _refuse(connection, tools, message, answers.why_not_at_all(outsider), outsider.value)
             return None
@@ -105,6 +107,7 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
         already = requests.votes_of(connection, request.id)
         wanted = _wanted(request, click, already, seen)
         if wanted is not None:
+            inbox.unmark_decided(connection, message.key)
             return wanted
         match votes.decide(request, already, seen.voters, click, plan_now(tools, request)):
             case Refused(why):

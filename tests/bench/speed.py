@@ -28,6 +28,7 @@ PLAIN_APP = """
 import sys
 from slack_bolt import App
 from slack_bolt.adapter.wsgi import SlackRequestHandler
+from slack_sdk import WebClient
 from waitress import serve
 app = App(client=WebClient(token="{token}", base_url="{api}"), signing_secret="{secret}")
 @app.command("/resume-taskgroup")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from bot.sandbox.oms_server import Hold
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, is_told, says, starts, the_card
+from tests.support.story import ask, audit, buttons, is_told, says, starts, the_card
 
 
 def test_killed_right_after_the_ack_the_request_is_asked_all_the_same(town: Town) -> None:
@@ -86,6 +87,51 @@ def test_killed_with_a_card_to_be_edited_it_is_edited_after_the_restart(town: To
     town.start_bot()
     says(town, card, "Cancelled")
     assert buttons(card) == []
+
+
+@contextmanager
+def no_click_ends(town: Town) -> Iterator[None]:
+    """The end of work on a click is not written down: the bot is killed before that, and started when it can be."""
+    database = sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)
+    database.execute(
+        "CREATE TRIGGER no_end BEFORE UPDATE OF due_at ON inbox WHEN new.due_at IS NULL AND new.kind != 'ask' "
+        "BEGIN SELECT RAISE(ABORT, 'killed before that'); END"
+    )
+    yield
+    town.wait_until(lambda: "the end of work on inbox" in town.log(), what="the end of the work")
+    town.kill_bot()
+    database.execute("DROP TRIGGER no_end")
+    town.start_bot()
+    town.wait_until(
+        lambda: database.execute("SELECT count(*) FROM inbox WHERE due_at IS NOT NULL").fetchone() == (0,),
+        what="the click worked on again",
+    )
+    database.close()
+
+
+def test_killed_after_its_decision_a_retry_opens_no_second_attempt(town: Town) -> None:
+    card = ask(town)
+    is_told(town, w.ALICE, "Asked.")
+    town.world.may_start = False
+    town.people.press(w.CAROL, card, "approve")
+    says(town, card, "OMS.0072")
+    town.wait_until(lambda: "retry" in buttons(card), what="Retry")
+    with no_click_ends(town):
+        town.people.press(w.ALICE, card, "retry")
+        town.wait_until(lambda: len(audit(town, "not started")) == 2, what="the second attempt settled")
+    assert [row["detail"]["number"] for row in audit(town, "attempt opened")] == [1, 2]
+    assert len(starts(town)) == 2
+
+
+def test_killed_after_its_decision_an_approval_is_not_told_that_it_came_too_late(town: Town) -> None:
+    card = ask(town)
+    is_told(town, w.ALICE, "Asked.")
+    with no_click_ends(town):
+        town.people.press(w.CAROL, card, "approve")
+        says(town, card, "Accepted by OMS")
+    assert town.workspace.told(w.CAROL) == []
+    assert audit(town, "refused") == []
+    assert len(starts(town)) == 1
 
 
 def test_sigterm_ends_it_in_time_even_when_oms_hangs(town: Town) -> None:

@@ -20,7 +20,7 @@ from bot.store.inbox import Kind, Message
 from bot.work import vote
 from bot.work.tools import Tools
 from tests.faults.test_clicks import at_once
-from tests.support.inside import asked, tools_of
+from tests.support.inside import asked, taken, tools_of
 from tests.support.postgres import Postgres
 from tests.support.story import starts
 
@@ -36,7 +36,7 @@ def test_from_two_threads_on_sqlite(new_town: Callable[..., Town], monkeypatch: 
     with tools_of(town) as tools:
         for number in range(1, ROUNDS + 1):
             request, card = asked(town, tools, number)
-            at_once(*[partial(vote.work, tools, press(one, request, card)) for one in APPROVERS])
+            at_once(*[partial(vote.work, tools, press(tools, one, request, card)) for one in APPROVERS])
             both_heard_the_truth(tools, request)
         is_one_of_each(town, tools)
 
@@ -46,9 +46,11 @@ def without_rate_limits(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(town.slack.api, "_limit", lambda *_: None)
 
 
-def press(person: str, request: Request, card: Posted) -> Message:
+def press(tools: Tools, person: str, request: Request, card: Posted) -> Message:
     key = f"{request.id} {person}"
-    return Message(Kind.APPROVE, key, person, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    message = Message(Kind.APPROVE, key, person, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    taken(tools, message)
+    return message
 
 
 def both_heard_the_truth(tools: Tools, request: Request) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from bot.sandbox import oms_world
-from bot.sandbox.oms_server import Answer, Drop
+from bot.sandbox.oms_server import Answer, Drop, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
@@ -124,3 +126,12 @@ def test_a_card_that_somebody_deleted_is_posted_again(town: Town) -> None:
     town.wait_until(lambda: bool(town.workspace.of(w.MIGRATIONS)), what="a new card")
     says(town, town.workspace.of(w.MIGRATIONS)[0], "Resumed, moving")
     assert len(starts(town)) == 1
+
+
+def test_a_group_that_oms_describes_oddly_hides_no_other_from_the_list(town: Town) -> None:
+    shown = town.world.show(NIGHTLY_IMAGES)
+    odd = {**shown, "group_id": "2b2b2b2b-0000-4000-8000-000000000001", "status": 42}
+    town.oms.fault("list", Raw(body=json.dumps({"count": 2, "taskgroups": [odd, shown]}).encode()))
+    town.people.type(w.BOB, "list")
+    told = is_told(town, w.BOB, NIGHTLY_IMAGES)
+    assert "and 1 that OMS describes in a way that the bot cannot read" in told

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
 
-from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.oms.auth import AccessKey, AccessKeyAuth, TokenAuth
 from bot.oms.catalogue import CATALOGUE, explain
 from bot.oms.client import Oms
 from bot.oms.errors import NotSent, Refused, Throttled, Unanswered, Unreadable, read_answer
@@ -18,10 +19,10 @@ from bot.oms.http import Timeouts, new_session
 from bot.oms.needs import CDN_KEY, CONNECTION_STRING, DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, Field
 from bot.oms.taskgroup import retry_body, start_body
 from bot.redaction import Secret
-from bot.request.group import GroupStatus, Scope
+from bot.request.group import GroupStatus, Scope, TaskGroup
 from bot.sandbox import oms_world as ow
 from bot.sandbox.journal import Journal
-from bot.sandbox.oms_server import Answer, Drop, OmsStandIn
+from bot.sandbox.oms_server import Answer, Drop, OmsStandIn, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, Group, demo_world
 
 KEYS = {
@@ -88,9 +89,50 @@ def test_all_groups_are_listed_page_by_page_each_once(oms: OmsStandIn) -> None:
     for number in range(250):
         group_id = f"2b2b2b2b-0000-4000-8000-{number:012d}"
         oms.world.groups[group_id] = Group(group_id, f"group {number}", ow.PAUSED)
-    listed = [group.group_id for group in client(oms.server.url).groups()]
+    listed = [group.group_id for group in client(oms.server.url).groups() if isinstance(group, TaskGroup)]
     assert sorted(listed) == sorted(oms.world.groups)
-    assert all(group.status is GroupStatus.PAUSED for group in client(oms.server.url).groups(GroupStatus.PAUSED))
+    paused = list(client(oms.server.url).groups(GroupStatus.PAUSED))
+    assert paused
+    assert all(isinstance(group, TaskGroup) and group.status is GroupStatus.PAUSED for group in paused)
+
+
+def test_a_group_that_cannot_be_read_hides_none_of_the_others(oms: OmsStandIn) -> None:
+    shown = oms.world.show(NIGHTLY_IMAGES)
+    odd = [{**shown, "group_id": f"2b2b2b2b-0000-4000-8000-{n:012d}", "status": n} for n in (3, 42)]
+    oms.fault("list", Raw(body=json.dumps({"count": 4, "taskgroups": [*odd, "nothing", shown]}).encode()))
+    listed = list(client(oms.server.url).groups())
+    assert [group.group_id for group in listed if isinstance(group, TaskGroup)] == [
+        "2b2b2b2b-0000-4000-8000-000000000003",
+        NIGHTLY_IMAGES,
+    ]
+    assert [str(error) for error in listed if isinstance(error, Unreadable)] == [
+        "OMS answered with a task group of status 42, which is not documented",
+        "OMS answered with a task group whose the answer is not as documented",
+    ]
+
+
+def test_another_group_than_was_asked_for_is_no_answer(oms: OmsStandIn) -> None:
+    other = {**oms.world.show(NIGHTLY_IMAGES), "group_id": "2b2b2b2b-0000-4000-8000-000000000001"}
+    oms.fault("show", Raw(body=json.dumps(other).encode()))
+    with pytest.raises(Unreadable, match="another task group"):
+        client(oms.server.url).show(NIGHTLY_IMAGES)
+
+
+@pytest.mark.parametrize("ak", ["ends in a line\n", "two\r\nlines", "Schlüssel", "键", "tab\there", "\x00"])
+def test_an_identity_that_no_header_can_hold_is_not_sent_and_not_told(
+    oms: OmsStandIn, ak: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for auth in (
+        AccessKeyAuth(AccessKey(Secret(ak), Secret("secret")), ow.PROJECT_ID, utc_now),
+        TokenAuth(Secret(ak)),
+    ):
+        with pytest.raises(NotSent) as not_sent:
+            Oms(oms.server.url, ow.PROJECT_ID, auth, new_session()).start(NIGHTLY_IMAGES, b"{}")
+        told = "".join(traceback.format_exception(not_sent.value)) + caplog.text
+        assert "characters that cannot be sent" in told
+        assert ak.strip() not in told.replace("\\n", "\n") or not ak.strip("\x00")
+        assert repr(ak)[1:-1] not in told
+    assert oms.world.groups[NIGHTLY_IMAGES].starts == 0
 
 
 def test_a_refusal_carries_its_code_words_and_request_id(oms: OmsStandIn) -> None:
@@ -125,7 +167,7 @@ def test_after_a_5xx_or_a_broken_connection_nobody_knows(oms: OmsStandIn) -> Non
 
 
 def test_a_refused_connection_or_unknown_host_sent_nothing() -> None:
-    for url in ("http://127.0.0.1:9", "http://no-such-host.invalid"):
+    for url in ("http://127.0.0.1:9", "http://no-such-host.invalid", "http://[", "gopher://x", "http://*.x"):
         with pytest.raises(NotSent):
             client(url).start(NIGHTLY_IMAGES, start_body(KEYS))
 
@@ -152,7 +194,11 @@ def test_a_redirect_is_not_followed_with_the_keys(raw: Callable[[bytes], str], o
         b"[" * 100_000,
         b"null",
         b'{"status": 3}',
-        b'{"group_id": "g", "status": 42}',
+        b'{"group_id": "00878453-3402-4a86-9e2a-5d5217cd35b2", "status": 42}',
+        b'{"group_id": "00878453-3402-4a86-9e2a-5d5217cd35b2", "status": "3"}',
+        b'{"group_id": "00878453-3402-4a86-9e2a-5d5217cd35b2", "status": true}',
+        b'{"group_id": "00878453-3402-4a86-9e2a-5d5217cd35b2", "status": NaN}',
+        b'{"group_id": "<!channel>", "status": 3}',
     ],
 )
 def test_a_success_that_is_no_group_is_unreadable(raw: Callable[[bytes], str], body: bytes) -> None:
@@ -229,6 +275,13 @@ def test_a_key_of_the_wrong_length_is_named_and_not_sent(field: Field) -> None:
         with pytest.raises(ValueError, match=field.name) as wrong:
             start_body(KEYS | {field: Secret(value)})
         assert "xxx" not in str(wrong.value)
+
+
+def test_an_access_key_with_blanks_is_named_and_not_sent() -> None:
+    for value in ("two words", "line\n", "Schlüssel"):
+        with pytest.raises(ValueError, match="src_sk holds blanks") as wrong:
+            start_body(KEYS | {SRC_SK: Secret(value)})
+        assert value not in str(wrong.value)
 
 
 def test_a_service_account_must_be_json() -> None:

@@ -115,11 +115,11 @@ def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
     with store.write() as connection:
         held, dropped = claims.claim_due(connection, tables.cards, "one", NOON, 10)
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
-        claims.renew(connection, "one", [held])
+        claims.renew(connection, tables.cards, "one", [held])
     with store.write() as connection:
         assert not claims.claim_one(connection, tables.cards, held.key, "two")
         assert claims.claim_one(connection, tables.cards, dropped.key, "two")
-        claims.renew(connection, "one", [held, dropped])
+        claims.renew(connection, tables.cards, "one", [held, dropped])
     with store.write() as connection:
         claims.finish(connection, dropped, "one")
         assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "two has it still"

@@ -17,7 +17,7 @@ from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
 from bot.slack.cards import card as card_message
-from bot.store import outbox, requests, tables
+from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
@@ -69,19 +69,25 @@ def asked(town: Town, tools: Tools, number: int = 1, **changes: object) -> tuple
     link = f"https://sandbox.slack.com/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
     with tools.store.write() as connection:
         requests.add(connection, made, Event("asked", w.ALICE, made.id), now)
-        outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version))
-        outbox.card_due(connection, made.id, None)
+        outbox.card_shown(connection, Card(made.id, posted.channel, posted.ts, link, made.version), None)
     return made, posted
 
 
 def press(tools: Tools, kind: Kind, person: str, made: Request, posted: Posted, **more: str) -> Request:
     """A button of the card, pressed and worked on to its end; the request as it then is."""
     key = f"press {next(_PRESSES)}"
-    vote.work(
-        tools,
-        Message(kind, key, person, w.TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts, **more),
-    )
+    message = Message(kind, key, person, w.TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts, **more)
+    taken(tools, message)
+    vote.work(tools, message)
     return stored(tools, made.id)
+
+
+def taken(tools: Tools, message: Message) -> Claim:
+    """A message that somebody sent, written down and claimed, as the door leaves it."""
+    with tools.store.write() as connection:
+        claim = inbox.put(connection, message, tools.owner, tools.now())
+    assert claim is not None
+    return claim
 
 
 def follow_once(tools: Tools, request_id: str, tries: int = 0) -> Request:

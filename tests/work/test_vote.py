@@ -15,7 +15,7 @@ from bot.store import requests, tables
 from bot.store.inbox import Kind, Message
 from bot.work import release, vote
 from bot.work.tools import Tools
-from tests.support.inside import asked, tools_of
+from tests.support.inside import asked, taken, tools_of
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
 
     monkeypatch.setattr(release, "advance", fail)
     message = approval(request.id, card)
+    taken(tools, message)
     if isinstance(fault, requests.Stale):
         vote.work(tools, message)  # somebody else was quicker: no fault of this person's
     else:

@@ -1,0 +1,100 @@
+"""What cannot be written down in time is not taken, and then it does not count, whenever the database comes back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event
+
+from bot.handlers import door as door_module
+from bot.handlers.door import Door, Home
+from bot.store import claims, tables
+from bot.store.audit import Verified, links, verify
+from bot.store.claims import Claim
+from bot.store.engine import Store
+from bot.store.inbox import Kind, Message
+from tests.support.values import NOON
+
+CLICK = Message(Kind.APPROVE, "trigger-1", "UCAROL00", "T0TEST0001", request_id="R-00000001", response_url="https://x")
+
+
+class Taken:
+    """A door, and what it handed over."""
+
+    def __init__(self, store: Store, within_seconds: float) -> None:
+        self.store = store
+        self.handed_over: list[Claim] = []
+        home = Home("T0TEST0001", "A0TEST0001")
+        self.door = Door(store, home, "me", lambda: NOON, self.handed_over.append, within_seconds)
+
+    def settle(self) -> None:
+        """Returns when every writer has ended."""
+        self.door._writers.shutdown(wait=True)
+
+    def due(self) -> list[Claim]:
+        """What any process could claim, once the lease of this one is over."""
+        with self.store.write() as connection:
+            connection.execute(tables.inbox.update().values(claimed_until=None))
+            return claims.claim_due(connection, tables.inbox, "another", NOON, 10)
+
+    def events(self) -> list[tuple[str, str]]:
+        with self.store.read() as connection:
+            assert isinstance(verify(connection), Verified)
+            return [(link.actor, link.event) for link in links(connection)]
+
+
+@contextmanager
+def held(store: Store, moment: str) -> Iterator[None]:
+    """Every transaction waits at this moment until the block ends: `commit`, or `before_cursor_execute`."""
+    released = threading.Event()
+
+    def wait(*_: object) -> None:
+        released.wait(20)
+
+    event.listen(store.engine, moment, wait)
+    try:
+        yield
+    finally:
+        released.set()
+
+
+def test_a_message_is_handed_over_once(store: Store) -> None:
+    taken = Taken(store, 2.0)
+    assert taken.door.take(CLICK)
+    assert taken.door.take(CLICK), "a redelivery"
+    taken.settle()
+    assert len(taken.handed_over) == 1
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "commit"])
+def test_what_is_written_too_late_does_not_count(store: Store, moment: str) -> None:
+    taken = Taken(store, 0.1)
+    with held(store, moment):
+        assert not taken.door.take(CLICK)
+    taken.settle()
+    assert taken.handed_over == []
+    assert taken.due() == []
+    assert taken.events() == [("UCAROL00", "not taken")]
+    again = Taken(store, 2.0)
+    assert not again.door.take(CLICK), "the same press, delivered once more"
+    again.settle()
+    assert again.handed_over == []
+
+
+def test_what_still_waits_for_a_writer_is_never_written(store: Store) -> None:
+    taken = Taken(store, 0.1)
+    with held(store, "before_cursor_execute"):
+        waiting = [Message(Kind.LIST, f"other-{number}", "U", "T") for number in range(door_module.WRITERS)]
+        threads = [threading.Thread(target=taken.door.take, args=(message,)) for message in waiting]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not taken.door.take(CLICK)
+    taken.settle()
+    assert taken.handed_over == []
+    assert ("UCAROL00", "not taken") not in taken.events()
+    assert Taken(store, 2.0).door.take(CLICK)

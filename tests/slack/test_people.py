@@ -1,0 +1,117 @@
+"""Who cannot be looked up is nobody, and while Slack hangs not everybody waits for it in turn."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from slack_sdk import WebClient
+
+from bot.redaction import Secret
+from bot.sandbox.slack import world as w
+from bot.slack.people import FAILURES_KEPT_SECONDS, GROUPS_KEPT_SECONDS, People, SlackCannotBeAsked
+from bot.slack.transport import new_client
+from tests.support.wire import BROKEN_ANSWERS, answering
+
+
+@pytest.mark.parametrize("what", BROKEN_ANSWERS)
+def test_half_an_answer_tells_nobody_who_somebody_is(what: str) -> None:
+    with answering(BROKEN_ANSWERS[what]) as url:
+        people = People(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"), w.TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+        with pytest.raises(SlackCannotBeAsked):
+            people.look_up("UALICE00")
+        with pytest.raises(SlackCannotBeAsked):
+            people.members(["S0GROUP001"])
+
+
+MEMBERS = frozenset({"US1"})
+
+
+class Groups(WebClient):
+    """Slack's list of a group's members, held up for as long as a test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.is_down = False
+        self.waits_for: dict[str, threading.Event] = {}
+
+    def usergroups_users_list(self, *, usergroup: str, **_: Any) -> Any:
+        self.asked.append(usergroup)
+        if usergroup in self.waits_for:
+            self.waits_for[usergroup].wait(20)
+        if self.is_down:
+            raise TimeoutError
+        return {"users": [f"U{usergroup}"]}
+
+
+class Clock:
+    now = 0.0
+
+
+@pytest.fixture
+def groups() -> Groups:
+    return Groups()
+
+
+@pytest.fixture
+def asking(groups: Groups) -> Callable[[str], frozenset[str] | None]:
+    """Asks who is in a group; None where Slack does not tell."""
+    people = People(groups, "T", ["S1", "S2"], lambda: Clock.now)
+    Clock.now = 0.0
+
+    def ask(name: str) -> frozenset[str] | None:
+        try:
+            return people.members([name])[name]
+        except SlackCannotBeAsked:
+            return None
+
+    return ask
+
+
+def test_members_are_asked_for_once_a_minute(groups: Groups, asking: Callable[[str], frozenset[str] | None]) -> None:
+    assert asking("S1") == asking("S1") == MEMBERS
+    Clock.now += GROUPS_KEPT_SECONDS
+    assert asking("S1") == MEMBERS
+    assert groups.asked == ["S1", "S1"]
+
+
+def test_a_slack_that_hangs_is_waited_for_once_by_all(
+    groups: Groups, asking: Callable[[str], frozenset[str] | None]
+) -> None:
+    groups.is_down = True
+    hangs = groups.waits_for["S1"] = threading.Event()
+    found: list[frozenset[str] | None] = []
+    threads = [threading.Thread(target=lambda: found.append(asking("S1"))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    hangs.set()
+    for thread in threads:
+        thread.join()
+    assert found == [None] * 8
+    assert groups.asked == ["S1"]
+    groups.is_down = False
+    assert asking("S1") is None
+    Clock.now += FAILURES_KEPT_SECONDS
+    assert asking("S1") == MEMBERS
+
+
+def test_a_group_that_hangs_holds_up_no_other(groups: Groups, asking: Callable[[str], frozenset[str] | None]) -> None:
+    hangs = groups.waits_for["S1"] = threading.Event()
+    waiting = threading.Thread(target=asking, args=("S1",))
+    waiting.start()
+    assert asking("S2") == frozenset({"US2"})
+    assert waiting.is_alive()
+    hangs.set()
+    waiting.join()
+
+
+def test_what_was_known_is_not_used_once_it_is_old_and_slack_does_not_tell(
+    groups: Groups, asking: Callable[[str], frozenset[str] | None]
+) -> None:
+    assert asking("S1") == MEMBERS
+    groups.is_down = True
+    Clock.now += GROUPS_KEPT_SECONDS
+    assert asking("S1") is None

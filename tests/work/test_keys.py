@@ -1,0 +1,77 @@
+"""Of every login for a release the audit says when it began, what was read with it, and whether it was given back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from bot.request.model import Request
+from bot.sandbox.town import Town
+from bot.store.audit import links
+from bot.vault import ReleaseSession
+from bot.vault_faults import VaultFault
+from bot.work.keys import read_body
+from bot.work.tools import Tools
+from tests.support.inside import asked, tools_of
+
+SOURCE, DESTINATION = "secret/oms/media/source", "secret/oms/media/destination"
+
+
+@pytest.fixture
+def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools, Request]]:
+    town = new_town()
+    with tools_of(town) as tools:
+        yield town, tools, asked(town, tools)[0]
+
+
+def told(tools: Tools) -> list[tuple[str, dict[str, Any]]]:
+    with tools.store.read() as connection:
+        return [(link.event, json.loads(link.detail)) for link in links(connection) if link.event.startswith("vault")]
+
+
+def test_the_end_of_a_login_is_told_with_what_was_read(inside: tuple[Town, Tools, Request]) -> None:
+    _, tools, request = inside
+    body = read_body(tools, request)
+    [(first, opened), (last, closed)] = told(tools)
+    assert (first, last) == ("vault opened", "vault closed")
+    assert closed == {**opened, SOURCE: 1, DESTINATION: 1, "token given back": True}
+    assert body.versions == {SOURCE: 1, DESTINATION: 1, "token given back": True}
+
+
+def test_a_read_that_fails_is_told_as_far_as_it_came(inside: tuple[Town, Tools, Request]) -> None:
+    town, tools, request = inside
+    town.vault.as_root().secrets.kv.v2.delete_metadata_and_all_versions("oms/media/destination", mount_point="secret")
+    with pytest.raises(VaultFault, match="nothing at"):
+        read_body(tools, request)
+    [(_, opened), (last, closed)] = told(tools)
+    assert (last, closed) == ("vault closed", {**opened, SOURCE: 1, "token given back": True})
+
+
+def test_a_login_that_was_not_given_back_is_told_as_such(
+    inside: tuple[Town, Tools, Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town, tools, request = inside
+    read = ReleaseSession.read
+
+    def read_and_seal(session: ReleaseSession, mount: str, path: str) -> Any:
+        found = read(session, mount, path)
+        if path.endswith("destination"):
+            town.vault.seal()
+        return found
+
+    monkeypatch.setattr(ReleaseSession, "read", read_and_seal)
+    read_body(tools, request)
+    assert told(tools)[-1][1]["token given back"] is False
+
+
+def test_the_end_of_a_line_in_vault_is_no_part_of_a_key(inside: tuple[Town, Tools, Request]) -> None:
+    town, tools, request = inside
+    clean = read_body(tools, request).content
+    for path in ("oms/media/source", "oms/media/destination"):
+        kv = town.vault.as_root().secrets.kv.v2
+        kept = kv.read_secret_version(path, mount_point="secret", raise_on_deleted_version=True)["data"]["data"]
+        town.vault.write(path, {name: f"{value}\n" for name, value in kept.items()})
+    assert read_body(tools, request).content == clean

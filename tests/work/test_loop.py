@@ -1,0 +1,163 @@
+"""The loop: whatever fails, the end of a piece of work is written down, and what is in hand is nobody else's."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from bot.store import claims, outbox, requests, tables
+from bot.store.audit import Event
+from bot.store.claims import Claim
+from bot.store.engine import Store
+from bot.store.outbox import Notice, Way
+from bot.work.announce import CARDS_WAIT_AT_MOST
+from bot.work.held import Held
+from bot.work.loop import Finished, Loop, Result, Step, backoff
+from tests.support.values import request
+
+WAIT_SECONDS = 20.0
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def nothing(claim: Claim) -> Result:
+    return Finished()
+
+
+def add_notices(store: Store, count: int) -> None:
+    with store.write() as connection:
+        for number in range(count):
+            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(number)), utc_now())
+
+
+def add_requests(store: Store, count: int) -> None:
+    """Requests that are due, their cards not."""
+    for number in range(count):
+        made = replace(request(number=number), group=replace(request().group, group_id=f"g{number}"))
+        with store.write() as connection:
+            requests.add(connection, made, Event("asked", "UALICE00", made.id), utc_now())
+    with store.write() as connection:
+        connection.execute(tables.cards.update().values(due_at=None))
+
+
+@contextmanager
+def running(
+    store: Store, steps: Mapping[str, Step], confess: Callable[[Claim, str], None] = lambda *_: None
+) -> Iterator[tuple[Loop, Held]]:
+    held = Held()
+    every = {queue.name: steps.get(queue.name, nothing) for queue in claims.QUEUES}
+    loop = Loop(store, "me", utc_now, every, confess, held)
+    loop.start()
+    try:
+        yield loop, held
+    finally:
+        assert loop.stop(WAIT_SECONDS)
+        for thread in loop._threads:
+            thread.join()
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("in the step"), ValueError("in the words for it")])
+def test_what_fails_is_postponed_also_when_that_cannot_be_told(store: Store, fault: Exception) -> None:
+    add_notices(store, 1)
+    told: list[str] = []
+
+    def fail(*arguments: object) -> Result:
+        raise fault
+
+    def confess(claim: Claim, reference: str) -> None:
+        told.append(reference)
+        raise fault
+
+    with running(store, {"notices": fail}, confess) as (_, held):
+        wait_until(lambda: bool(told) and not held.all())
+        with store.read() as connection:
+            query = select(tables.notices.c.tries, tables.notices.c.claimed_by, tables.notices.c.due_at)
+            tries, claimed_by, due_at = connection.execute(query).one()
+    assert (tries, claimed_by) == (1, None)
+    assert due_at > utc_now() + timedelta(seconds=3)
+
+
+def test_what_is_in_hand_is_not_claimed_again_when_its_lease_is_over(store: Store) -> None:
+    add_requests(store, 1)
+    started: list[Claim] = []
+    go_on = threading.Event()
+
+    def work(claim: Claim) -> Result:
+        started.append(claim)
+        go_on.wait(WAIT_SECONDS)
+        return Finished()
+
+    with running(store, {"requests": work}) as (loop, _):
+        wait_until(lambda: bool(started))
+        with store.write() as connection:
+            # As after a stall: the lease is turned back instead of waited for.
+            connection.execute(text("UPDATE requests SET claimed_until = '2020-01-01 00:00:00'"))
+            assert not claims.claim_one(connection, tables.requests, started[0].key, "me")
+        # Another row is claimed meanwhile, so the loop has looked.
+        add_notices(store, 1)
+        loop.wake()
+        wait_until(lambda: _is_done(store))
+        assert len(started) == 1
+        go_on.set()
+
+
+def _is_done(store: Store) -> bool:
+    with store.read() as connection:
+        return connection.execute(select(tables.notices.c.due_at)).scalar_one() is None
+
+
+def test_a_slack_that_hangs_keeps_no_request_waiting(store: Store) -> None:
+    slack_answers = threading.Event()
+    worked: list[Claim] = []
+
+    def hang(claim: Claim) -> Result:
+        slack_answers.wait(WAIT_SECONDS)
+        return Finished()
+
+    def work(claim: Claim) -> Result:
+        worked.append(claim)
+        return Finished()
+
+    add_requests(store, 40)
+    with store.write() as connection:
+        connection.execute(tables.requests.update().values(due_at=None))
+        connection.execute(tables.cards.update().values(due_at=utc_now()))
+    add_notices(store, 40)
+    with running(store, {"notices": hang, "cards": hang, "requests": work}) as (loop, held):
+        wait_until(lambda: {claim.queue for claim in held.all()} == {"notices", "cards"})
+        with store.write() as connection:
+            connection.execute(tables.requests.update().values(due_at=utc_now()))
+        loop.wake()
+        wait_until(lambda: len(worked) == 40)
+        assert not slack_answers.is_set()
+        slack_answers.set()
+
+
+def test_a_claim_taken_anew_is_held_though_the_last_hand_lets_go_of_it() -> None:
+    held, claim = Held(), Claim("cards", "R-00000001", 0)
+    with held.holding(claim):
+        held.take(claim)
+    assert held.all() == [claim]
+    held.let_go(claim)
+    assert held.all() == []
+
+
+def test_a_card_waits_for_half_a_minute_at_most() -> None:
+    assert [backoff(tries, CARDS_WAIT_AT_MOST).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
+    assert backoff(40) == timedelta(minutes=2)
