@@ -210,8 +210,15 @@ def _note(path: str) -> str:
 
 
 def free_port() -> int:
-    """A port that is free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is free just now, and that nobody is given unasked before it is used.
+
+    From below the range out of which the kernel gives ports to those who do not care which (Linux: 32768 and up).
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

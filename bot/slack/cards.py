@@ -149,7 +149,7 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
         blocks.append(section(f"*Next:* {trouble.next_step}{holds}"))
     references = []
     if trouble.side:
-        references.append(f"On the side of {trouble.side}")
+        references.append(f"Where it lies: {trouble.side}")
     if trouble.huawei_request_id:
         references.append(f"Huawei request id `{plain(trouble.huawei_request_id, 80)}`")
     if trouble.reference:

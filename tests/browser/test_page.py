@@ -65,7 +65,7 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     form = page.get_by_role("dialog")
     form.locator("input").fill("not-an-id-0000000")
     form.get_by_role("button", name="Ask").click()
-    expect(form.locator(".error").first).to_contain_text("This is not a task group id")
+    expect(form.locator(".error", has_text="This is not a task group id")).to_be_visible()
     form.locator("input").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
     form.locator("textarea").fill("asked in the form")
     form.get_by_role("button", name="Ask").click()
@@ -149,6 +149,7 @@ def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Town
 def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[Town, Page, App]) -> None:
     town, page, _ = alone
     resume = page.get_by_label("The next resume")
+    expect(resume).to_have_value("")
     assert page.evaluate("(wanted) => document.querySelector('#plans select').value = wanted", "OMS.0072")
     expect(resume).to_have_value("")
     resume.select_option("OMS.0072")

@@ -97,7 +97,7 @@ def is_told_whole(card: Card, text: str, code: str, http_status: int) -> None:
     meaning = explain(code, http_status)
     assert code in text
     assert meaning.sentence.rstrip(".").lower() in text.lower()
-    assert f"On the side of {meaning.side}" in text
+    assert f"Where it lies: {meaning.side}" in text
     remedy = meaning.remedy.format(caller="secret/oms/media/caller", source="…", destination="…").split("…")[0]
     assert remedy in text
     if "{" in meaning.remedy:

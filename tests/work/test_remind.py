@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,11 +10,13 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from bot.redaction import Secret
 from bot.request.model import Request, State
 from bot.request.next_step import reminders_at
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.slack.people import FAILURES_KEPT_SECONDS
+from bot.slack.people import People
+from bot.slack.transport import new_client
 from bot.store import claims, outbox, requests, tables
 from bot.store.outbox import Notice, Way
 from bot.work import announce, follow
@@ -101,12 +103,16 @@ def test_when_too_few_approvers_are_left_the_requester_is_told_instead(inside: t
 
 def test_while_slack_cannot_be_asked_nobody_is_told_that_nobody_is_left(inside: tuple[Town, Tools]) -> None:
     town, tools = inside
+    # As if some seconds had passed between one look and the next: a failure is remembered for so long.
+    seconds = itertools.count(step=10)
+    client = new_client(Secret(w.BOT_TOKEN), town.slack.api_url)
+    people = People(client, w.TEAM_ID, [w.APPROVERS_GROUP], lambda: float(next(seconds)))
+    tools = replace(tools, people=people)
     request, _ = asked(*inside)
     town.slack.outage.status = 500
     assert isinstance(work(at(tools, reminders_at(request)[0]), request), Failed)
     assert notices(tools) == []
     town.slack.outage.status = None
-    tools.people._monotonic = lambda: time.monotonic() + FAILURES_KEPT_SECONDS
     assert work(at(tools, reminders_at(request)[0]), request) == Kept()
     assert len(notices(tools)) == 1
 
