@@ -5,11 +5,11 @@ A claim lasts 20 s on the database's clock and is renewed while the work goes on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, union_all, update
 
 from bot.store import tables
 from bot.store.engine import clock
@@ -109,15 +109,16 @@ def free_all(connection: Connection) -> None:
 
 def next_due(
     connection: Connection, queues: Iterable[Table] = QUEUES, in_hand: Collection[Claim] = ()
-) -> datetime | None:
-    """When the next row of these queues is due, claimed ones and those in hand left out."""
+) -> Mapping[str, datetime]:
+    """When the next row of each of these queues is due, by its name; claimed ones and those in hand are left out."""
     lease_clock = clock(connection)
-    soonest: list[datetime] = []
-    for queue in queues:
-        found = connection.execute(select(func.min(queue.c.due_at)).where(*_free(queue, lease_clock, in_hand))).scalar()
-        if found is not None:
-            soonest.append(found)
-    return min(soonest, default=None)
+    looks = [
+        select(literal(queue.name), func.min(queue.c.due_at)).where(*_free(queue, lease_clock, in_hand))
+        for queue in queues
+    ]
+    if not looks:
+        return {}
+    return {name: due_at for name, due_at in connection.execute(union_all(*looks)) if due_at is not None}
 
 
 def _free(queue: Table, lease_clock: datetime, in_hand: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:

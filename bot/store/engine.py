@@ -60,6 +60,7 @@ class Store:
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
+        self._reading = engine.execution_options(reads_only=True, **_ONE_MOMENT[engine.dialect.name])
         self._lock = lock
 
     @property
@@ -75,8 +76,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading alone: all that it shows is of one moment, and it waits for no writer."""
-        engine = self.engine.execution_options(reads_only=True, **_ONE_MOMENT[self.engine.dialect.name])
-        with engine.connect() as connection:
+        with self._reading.connect() as connection:
             yield connection
 
     def ping(self) -> None:

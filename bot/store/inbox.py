@@ -62,28 +62,28 @@ DECIDED, NOT_TAKEN = "decided", "not taken"
 WORKED_ON = frozenset({DECIDED, NOT_TAKEN})
 
 
+# Slack waits for this one statement: it is built once.
+_PUT = {
+    name: build(inbox).on_conflict_do_nothing(index_elements=["key"]).returning(inbox.c.id)
+    for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+
+
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
     """Writes a row, already claimed by this process, which will work on it at once.
 
     Returns:
         The claim, or None when the row is there already: a redelivery.
     """
-    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
-    added = connection.execute(
-        build(inbox)
-        .values(_row(message, now) | claimed)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(inbox.c.id)
-    ).scalar_one_or_none()
+    added = connection.execute(_PUT[connection.dialect.name], _row(message, now) | claimed).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0)
 
 
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
     """Writes a row that is worked on later by whoever is free; False when it is there already."""
-    build = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     values = _row(message, now) | {"due_at": due_at}
-    return connection.execute(build(inbox).values(values).on_conflict_do_nothing(index_elements=["key"])).rowcount == 1
+    return connection.execute(_PUT[connection.dialect.name], values).scalar_one_or_none() is not None
 
 
 def _row(message: Message, now: datetime) -> dict[str, object]:

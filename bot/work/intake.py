@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from bot.slack import answers
 from bot.slack.people import SlackCannotBeAsked
 from bot.store import inbox, outbox
@@ -31,7 +33,8 @@ def work(tools: Tools, claim: Claim) -> Result:
     with tools.store.read() as connection:
         message, received_at = inbox.get(connection, number)
         mark = inbox.mark_of(connection, message.key)
-    if _is_before_its_card(tools, message) and tools.now() - received_at < CARD_IS_KNOWN_AFTER:
+        is_before_its_card = _is_before_its_card(connection, message)
+    if is_before_its_card and tools.now() - received_at < CARD_IS_KNOWN_AFTER:
         return Finished(tools.now() + LOOK_FOR_CARD_AFTER)
     try:
         match message.kind:
@@ -64,15 +67,14 @@ def work(tools: Tools, claim: Claim) -> Result:
     return Finished()
 
 
-def _is_before_its_card(tools: Tools, message: Message) -> bool:
+def _is_before_its_card(connection: Connection, message: Message) -> bool:
     """Whether somebody pressed a button in the moment before the bot had written down where its card is.
 
     Whether that was the card, or a copy of it, cannot be told yet.
     """
     if not message.request_id or not message.message_ts:
         return False
-    with tools.store.read() as connection:
-        card = outbox.get_card(connection, message.request_id)
+    card = outbox.get_card(connection, message.request_id)
     return card is not None and card.ts is None and card.channel == message.channel
 
 

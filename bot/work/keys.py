@@ -5,7 +5,7 @@ When that may be is left to `release`. What is read here is dropped with what is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.oms.needs import DESTINATION_NEEDS, SECURITY_TOKEN, Field, Needs, fields_to_send, missing_keys, source_needs
@@ -41,39 +41,46 @@ class KeysUnfit(Exception):
 def read_body(tools: Tools, request: Request) -> CallBody:
     """Logs in anew, reads the keys, gives the login back.
 
+    The audit is told of the login before anything is read with it, and of its end however that comes.
+
     Raises:
         VaultFault, KeysUnfit: nothing can be sent.
     """
+    mount = request.plan.vault_mount
+    secrets: dict[str, KvSecret] = {}
+    session = tools.vault.open_release()
+    login: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
+    is_sent_next = False
+    closed: dict[str, Fact] = {}
+    try:
+        _tell(tools, Event("vault opened", BOT, request.id, login))
+        try:
+            for path in dict.fromkeys(
+                path for path in (request.plan.source_path, request.plan.destination_path) if path
+            ):
+                secrets[path] = session.read(mount, path)
+        finally:
+            closed |= {f"{mount}/{path}": secret.version for path, secret in secrets.items()}
+            # The standing token is good as before: it is no login of this release's own.
+            closed["token given back"] = session.close() and session.kind is not TokenKind.STANDING
+        fields = _fields(request, secrets)
+        body = CallBody(_body(request, fields), tuple(fields.values()), closed)
+        is_sent_next = True
+        return body
+    finally:
+        if not is_sent_next:
+            # Otherwise the row "sending", which follows at once, tells how the login ended.
+            _tell(tools, Event("vault closed", BOT, request.id, {**login, **closed}))
+
+
+def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[Field, Secret]:
     plan = request.plan
-    paths = [path for path in (plan.source_path, plan.destination_path) if path]
-    secrets, closed = _read(tools, request, paths)
     fields: dict[Field, Secret] = {}
     if plan.source_path is not None:
         where = f"{plan.vault_mount}/{plan.source_path}"
         fields |= _chosen(secrets[plan.source_path], source_needs(request.group), where)
     where = f"{plan.vault_mount}/{plan.destination_path}"
-    fields |= _chosen(secrets[plan.destination_path], DESTINATION_NEEDS, where)
-    return CallBody(_body(request, fields), tuple(fields.values()), closed)
-
-
-def _read(tools: Tools, request: Request, paths: Sequence[str]) -> tuple[dict[str, KvSecret], dict[str, Fact]]:
-    """What is at these paths; and the versions, and whether the login was given back, as the audit has them.
-
-    The audit is told of the login before anything is read with it, and of its end however that comes.
-    """
-    mount, secrets = request.plan.vault_mount, {}
-    session = tools.vault.open_release()
-    login: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
-    try:
-        _tell(tools, Event("vault opened", BOT, request.id, login))
-        for path in dict.fromkeys(paths):
-            secrets[path] = session.read(mount, path)
-    finally:
-        closed: dict[str, Fact] = {f"{mount}/{path}": secret.version for path, secret in secrets.items()}
-        # The standing token is good as before: it is no login of this release's own.
-        closed["token given back"] = session.close() and session.kind is not TokenKind.STANDING
-        _tell(tools, Event("vault closed", BOT, request.id, {**login, **closed}))
-    return secrets, closed
+    return fields | _chosen(secrets[plan.destination_path], DESTINATION_NEEDS, where)
 
 
 def _tell(tools: Tools, event: Event) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # one after the other, so that a thread reads in the order in which things happened.
 WORKERS, PAINTERS, TELLERS = 8, 4, 1
 LOOK_EVERY_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 0.05
 RENEW_EVERY_SECONDS = 5.0
 MAX_BACKOFF = timedelta(minutes=2)
 
@@ -157,22 +158,27 @@ class Loop:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                taken = self._claim_due()
-                pause = 0.0 if taken else self._seconds_to_next()
+                due = self._next_due()
+                now = self._now()
+                ready = [queue for queue in claims.QUEUES if queue.name in due and due[queue.name] <= now]
+                if ready:
+                    # Only now a write, which keeps others waiting. What was due another replica may have taken.
+                    pause = 0.0 if self._claim_due(ready) else LOOK_AGAIN_SECONDS
+                else:
+                    seconds = [(at - now).total_seconds() for at in due.values()]
+                    pause = min([*seconds, LOOK_EVERY_SECONDS])
             except SQLAlchemyError:
                 log.warning("the database does not answer", exc_info=True)
                 pause = LOOK_EVERY_SECONDS
             if pause:
                 self._wake.wait(pause)
 
-    def _claim_due(self) -> int:
-        queues = self._queues_with_room()
-        if not queues:
-            return 0
+    def _claim_due(self, ready: Sequence[Table]) -> int:
+        rooms = self._queues_with_room()
         taken: list[Claim] = []
         with self._store.write() as connection:
             in_hand = self._held.all()
-            for queue, room in queues.items():
+            for queue, room in ((queue, rooms[queue]) for queue in ready if queue in rooms):
                 lane = self._lanes[queue.name]
                 # One of each at least: a flood of what people type must not keep requests waiting.
                 most = max(1, room - sum(self._lanes[claim.queue] is lane for claim in taken))
@@ -186,13 +192,10 @@ class Loop:
             rooms = {queue: self._lanes[queue.name].room for queue in claims.QUEUES}
         return {queue: room for queue, room in rooms.items() if room > 0}
 
-    def _seconds_to_next(self) -> float:
+    def _next_due(self) -> Mapping[str, datetime]:
         # A queue without room is looked at when something of it has ended, which wakes the loop.
         with self._store.read() as connection:
-            due = claims.next_due(connection, self._queues_with_room(), self._held.all())
-        if due is None:
-            return LOOK_EVERY_SECONDS
-        return min(max((due - self._now()).total_seconds(), 0.01), LOOK_EVERY_SECONDS)
+            return claims.next_due(connection, self._queues_with_room(), self._held.all())
 
     def _work(self, claim: Claim) -> None:
         try:

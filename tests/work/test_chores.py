@@ -120,7 +120,7 @@ def test_both_chores_are_due_at_the_first_start_and_then_at_each_midnight(tools:
     clock.now = datetime(2026, 3, 3, tzinfo=UTC)
     assert sorted(do_due(tools)) == ["anchor", "tidy"]
     with tools.store.read() as connection:
-        assert claims.next_due(connection) == datetime(2026, 3, 4, tzinfo=UTC)
+        assert set(claims.next_due(connection).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
 
 
 def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(tools: Tools) -> None:

@@ -13,7 +13,7 @@ from bot.sandbox.town import Town
 from bot.store.audit import links
 from bot.vault import ReleaseSession
 from bot.vault_faults import VaultFault
-from bot.work.keys import read_body
+from bot.work.keys import KeysUnfit, read_body
 from bot.work.tools import Tools
 from tests.support.inside import asked, tools_of
 
@@ -32,13 +32,21 @@ def told(tools: Tools) -> list[tuple[str, dict[str, Any]]]:
         return [(link.event, json.loads(link.detail)) for link in links(connection) if link.event.startswith("vault")]
 
 
-def test_the_end_of_a_login_is_told_with_what_was_read(inside: tuple[Town, Tools, Request]) -> None:
+def test_the_end_of_a_login_is_left_to_the_row_of_the_call_that_follows(inside: tuple[Town, Tools, Request]) -> None:
     _, tools, request = inside
     body = read_body(tools, request)
-    [(first, opened), (last, closed)] = told(tools)
-    assert (first, last) == ("vault opened", "vault closed")
-    assert closed == {**opened, SOURCE: 1, DESTINATION: 1, "token given back": True}
+    [(first, _)] = told(tools)
+    assert first == "vault opened"
     assert body.versions == {SOURCE: 1, DESTINATION: 1, "token given back": True}
+
+
+def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Town, Tools, Request]) -> None:
+    town, tools, request = inside
+    town.vault.write("oms/media/source", {"ak": "alone"})
+    with pytest.raises(KeysUnfit):
+        read_body(tools, request)
+    [(_, opened), (last, closed)] = told(tools)
+    assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
 
 
 def test_a_read_that_fails_is_told_as_far_as_it_came(inside: tuple[Town, Tools, Request]) -> None:
@@ -63,8 +71,7 @@ def test_a_login_that_was_not_given_back_is_told_as_such(
         return found
 
     monkeypatch.setattr(ReleaseSession, "read", read_and_seal)
-    read_body(tools, request)
-    assert told(tools)[-1][1]["token given back"] is False
+    assert read_body(tools, request).versions["token given back"] is False
 
 
 def test_the_end_of_a_line_in_vault_is_no_part_of_a_key(inside: tuple[Town, Tools, Request]) -> None:
