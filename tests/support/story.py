@@ -21,10 +21,12 @@ def the_card(town: Town) -> Posted:
 
 
 def ask(town: Town, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} network is back") -> Posted:
-    """Asks, and gives the card."""
+    """Asks, and gives the card, once whoever asked was told where it is."""
     ack = town.people.type(person, text)
     assert ack.failure is None
-    return the_card(town)
+    card = the_card(town)
+    is_told(town, person, "Asked.")
+    return card
 
 
 def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) -> None:
