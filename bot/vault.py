@@ -99,21 +99,6 @@ class Vault:
         """
         return self._standing_call(f"{mount}/{path}", lambda client: self._read(client, mount, path))
 
-    def version(self, mount: str, path: str) -> int | None:
-        """The newest version of the secret; None on KV version 1, or where the policy does not let it be seen.
-
-        Raises:
-            VaultFault: Vault cannot be asked.
-        """
-
-        def ask(client: Any) -> int | None:
-            if self._kv_version(client, mount) == 1:
-                return None
-            metadata = _optional(client, f"/v1/{mount}/metadata/{path}")
-            return int(metadata["current_version"]) if metadata else None
-
-        return self._standing_call(f"{mount}/{path}", ask)
-
     def terms(self, identity: VaultIdentity) -> Terms:
         """How a token of this identity lives. One that the look itself made is given back.
 

@@ -212,7 +212,6 @@ def test_what_is_no_answer_of_vault_is_a_fault_without_the_login_in_it(
             lambda vault: vault.open_release().read("secret", "p"),
             lambda vault: vault.read("secret", "p"),
             lambda vault: vault.check("secret", "p"),
-            lambda vault: vault.version("secret", "p"),
         ]
         for ask in asks:
             with pytest.raises(VaultFault) as fault:
