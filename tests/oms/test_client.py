@@ -24,6 +24,7 @@ from bot.sandbox import oms_world as ow
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import Answer, Drop, OmsStandIn, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, Group, demo_world
+from tests.support.wire import read_request
 
 KEYS = {
     SRC_AK: Secret(ow.SOURCE_AK),
@@ -62,7 +63,7 @@ def raw() -> Iterator[Callable[[bytes], str]]:
         def run() -> None:
             connection, _ = listener.accept()
             with connection:
-                connection.recv(65536)
+                read_request(connection)
                 connection.sendall(answer)
 
         threading.Thread(target=run, daemon=True).start()

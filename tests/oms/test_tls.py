@@ -12,6 +12,7 @@ import pytest
 
 from bot.oms.errors import NotSent, Service, Unanswered
 from bot.oms.http import Call, Timeouts, new_session, send
+from tests.support.wire import read_request
 
 # Made for these tests, for 127.0.0.1, until 2126: no secret.
 PAIR = """-----BEGIN PRIVATE KEY-----
@@ -51,7 +52,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., tuple[str, list[bytes]]]]:
             plain, _ = listener.accept()
             try:
                 with context.wrap_socket(plain, server_side=True) as connection:
-                    received.append(connection.recv(65536))
+                    received.append(read_request(connection))
                     connection.sendall(answer)
             except OSError:
                 plain.close()

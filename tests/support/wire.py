@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,22 @@ BROKEN_ANSWERS = {
 }
 
 
+def read_request(connection: socket.socket) -> bytes:
+    """The whole request, head and body: closing with something unread would reset the connection under the answer."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        if not (more := connection.recv(65536)):
+            return received
+        received += more
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (more := connection.recv(missing)):
+        received += more
+        missing -= len(more)
+    return received
+
+
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
     """The address of the server, while the block runs."""
@@ -28,7 +45,7 @@ def answering(answer: bytes) -> Iterator[str]:
             except OSError:
                 return
             with connection:
-                connection.recv(65536)
+                read_request(connection)
                 connection.sendall(answer)
 
     threading.Thread(target=run, daemon=True).start()
