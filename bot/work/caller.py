@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import requests
@@ -73,6 +74,29 @@ class _Lane:
     login: threading.RLock = field(default_factory=threading.RLock)
 
 
+@dataclass(frozen=True)
+class Turn:
+    """Whoever has it may send to OMS at once."""
+
+    _oms: Oms
+    _accepted: Callable[[], None]
+    _refused: Callable[[Refused], None]
+
+    def send(self, ask: Callable[[Oms], T]) -> T:
+        """What `ask` has of OMS.
+
+        Raises:
+            OmsError: as `ask` raises it.
+        """
+        try:
+            answer = ask(self._oms)
+        except Refused as refused:
+            self._refused(refused)
+            raise
+        self._accepted()
+        return answer
+
+
 class Callers:
     """The bot's own calls, by project."""
 
@@ -85,32 +109,47 @@ class Callers:
         self._now = now
         self._lanes = {name: _Lane() for name in projects}
 
-    def call(self, project: str, ask: Callable[[Oms], T]) -> T:
+    def call(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
         """What `ask` reads from the project's OMS; asked once more where the token was over.
+
+        Arguments:
+            project_id: the one that the identity must be of, where it is known from before.
 
         Raises:
             KeyRests, VaultFault: nothing was sent.
             OmsError: as `ask` raises it, or as IAM answered.
         """
         try:
-            return self.send(project, ask)
+            return self.send(project, ask, project_id)
         except Refused as refused:
             if not is_token_over(refused.answer.code):
                 raise
-        return self.send(project, ask)
+        return self.send(project, ask, project_id)
 
-    def send(self, project: str, ask: Callable[[Oms], T]) -> T:
+    def send(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
         """As `call`, and never twice: for what changes something. A token that was over is renewed at the next."""
+        with self.turn(project, project_id) as turn:
+            return turn.send(ask)
+
+    @contextmanager
+    def turn(self, project: str, project_id: str | None = None) -> Iterator[Turn]:
+        """A place in the row, and an identity that is ready: what is sent now waits for nothing more.
+
+        Raises:
+            KeyRests, VaultFault: there is no identity to come with.
+            OmsError: as IAM answered.
+        """
         with self._turn(project) as lane:
             held, auth = self._authenticated(project, lane)
-            settings = self._projects[project]
-            try:
-                answer = ask(Oms(settings.oms_address, held.project_id or "", auth, lane.session))
-            except Refused as refused:
-                self._refused(project, lane, held, refused)
-                raise
-            self._accepted(project, lane)
-            return answer
+            if project_id is not None and held.project_id != project_id:
+                raise VaultFault(
+                    FaultKind.UNEXPECTED,
+                    self._path(project),
+                    f"The identity at {self._path(project)} is of another Huawei Cloud project than before.",
+                    "Set project_id, or write the former identity there.",
+                )
+            oms = Oms(self._projects[project].oms_address, held.project_id or "", auth, lane.session)
+            yield Turn(oms, partial(self._accepted, project, lane), partial(self._refused, project, lane, held))
 
     def project_id(self, project: str) -> str:
         """The project's id: as set, or as IAM tells it.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bot.request import votes
 from bot.request.group import Scope
-from bot.request.model import Request, State, Vote
+from bot.request.model import AttemptState, Request, State, Vote
 from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
@@ -186,7 +186,9 @@ def _write_down(
             )
         )
     if turned.state is State.CANCELLED and turned.attempt is not None:
-        requests.turn_attempt(connection, request.id, turned.attempt.number, "ready", "settled", now)
+        requests.turn_attempt(
+            connection, request.id, turned.attempt.number, AttemptState.READY, AttemptState.SETTLED, now
+        )
     if turned.state is State.DENIED:
         outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, answers.denied(turned), request.id), now)
     saved = save_turn(connection, request, turned, now, *events)

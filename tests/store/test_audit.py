@@ -454,6 +454,6 @@ def test_the_readme_tells_of_every_event() -> None:
     root = Path(__file__).parents[2]
     code = "\n".join(path.read_text(encoding="utf-8") for path in (root / "bot").rglob("*.py"))
     section = (root / "README.md").read_text(encoding="utf-8").partition("\n## Audit\n")[2].partition("\n## ")[0]
-    events = set(re.findall(r'\bEvent\(\s*"([^"]+)"', code)) | {audit.ANCHORED}
+    events = set(re.findall(r'\b(?:Event\(\s*|Turned\([^"]*)"([^"]+)"', code)) | {audit.ANCHORED}
     assert len(events) > 10
     assert sorted(event for event in events if f"`{event}`" not in section) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot.request.model import State
+from bot.request.model import AttemptState, State
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
@@ -78,7 +78,9 @@ def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
     def turn() -> None:
         barrier.wait()
         with store.write() as connection:
-            won.append(requests.turn_attempt(connection, "R-00000001", 1, "ready", "sending", NOON))
+            won.append(
+                requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SENDING, NOON)
+            )
 
     threads = [threading.Thread(target=turn) for _ in range(8)]
     for thread in threads:
