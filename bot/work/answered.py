@@ -73,6 +73,14 @@ def late_by(request: Request, attempt: Attempt, reply: Reply, now: datetime) -> 
     return None
 
 
+def not_now(request: Request, attempt: Attempt, fault: Throttled | NotSent | Unanswered, now: datetime) -> Turned:
+    """Before the call, OMS or IAM could not be asked: nothing was sent, and it is tried again as if it had been."""
+    if attempt.tries + 1 < MAX_TRIES:
+        return _back_to_ready(request, attempt, fault, now)
+    trouble = trouble_of(fault, request.plan, Then.RETRY)
+    return Turned(request.turned(State.NOT_STARTED, at=now, trouble=trouble), AttemptState.SETTLED, "not started")
+
+
 def detail_of(attempt: Attempt, reply: Reply) -> Detail:
     """The answer as the audit keeps it."""
     if isinstance(reply, Accepted):
@@ -91,7 +99,9 @@ def _unknown(request: Request, attempt: Attempt, reply: Refused | Unanswered, no
     return unanswered.turned(State.UNKNOWN, at=now, trouble=trouble)
 
 
-def _back_to_ready(request: Request, attempt: Attempt, reply: Throttled | NotSent | Refused, now: datetime) -> Turned:
+def _back_to_ready(
+    request: Request, attempt: Attempt, reply: Throttled | NotSent | Unanswered | Refused, now: datetime
+) -> Turned:
     wait = timedelta(seconds=reply.retry_after_seconds or 0) if isinstance(reply, Throttled) else timedelta()
     # A token that was over is renewed on the way to the next try: there is nothing to wait for.
     not_before = now if isinstance(reply, Refused) else now + max(wait, TRY_AGAIN_AFTER)

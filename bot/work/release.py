@@ -23,7 +23,7 @@ from bot.store import requests
 from bot.store.audit import BOT, Event, append
 from bot.store.requests import AttemptTurn
 from bot.vault_faults import VaultFault
-from bot.work.answered import Reply, detail_of, late_by, turned_by
+from bot.work.answered import Reply, detail_of, late_by, not_now, turned_by
 from bot.work.caller import KeyRests, Turn
 from bot.work.keys import CallBody, Fact, KeysUnfit, read_body, tell_closed
 from bot.work.settings import plan_now
@@ -58,7 +58,7 @@ def advance(tools: Tools, request: Request) -> None:
             _no_longer_fits(tools, request, group)
             return
         sending, reply = _send(tools, request, request.attempt, group, read_body(tools, request))
-    except (Throttled, NotSent) as fault:
+    except (Throttled, NotSent, Unanswered) as fault:
         _not_now(tools, request, request.attempt, fault)
     except (VaultFault, KeyRests, OmsError) as fault:
         _not_started(tools, request, trouble_of(fault, plan, Then.RETRY))
@@ -186,10 +186,9 @@ def _no_longer_fits(tools: Tools, request: Request, group: TaskGroup) -> None:
             _turn(tools, request, seen.turned(State.VOID, at=now, trouble=trouble), event)
 
 
-def _not_now(tools: Tools, request: Request, attempt: Attempt, fault: Throttled | NotSent) -> None:
-    """OMS could not even be asked how the group stands."""
+def _not_now(tools: Tools, request: Request, attempt: Attempt, fault: Throttled | NotSent | Unanswered) -> None:
     now = tools.now()
-    turned = turned_by(request, attempt, fault, now)
+    turned = not_now(request, attempt, fault, now)
     event = Event(turned.event, BOT, request.id, detail_of(attempt, fault))
     turn = AttemptTurn(AttemptState.READY, turned.attempt_state)
     with tools.store.write() as connection:
