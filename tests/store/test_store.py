@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot.request.model import AttemptState, State
+from bot.request.model import Attempt, AttemptState, State
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
+from bot.store.requests import AttemptTurn
 from tests.support.values import NOON, request
 
 ASKED = Event("asked", "UALICE00", "R-00000001")
@@ -88,6 +89,45 @@ def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won) == [False] * 7 + [True]
+
+
+def test_a_change_and_its_attempt_wait_for_each_other_in_one_order(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        requests.open_attempt(connection, "R-00000001", 1, NOON)
+        asked = requests.lock(connection, "R-00000001")
+        assert asked is not None
+        approved = requests.save(connection, asked, replace(asked, attempt=Attempt(1, "UCAROL00", NOON)), NOON)
+    ends: list[str] = []
+
+    def send() -> None:
+        turn = AttemptTurn(AttemptState.READY, AttemptState.SENDING)
+        try:
+            with store.write() as connection:
+                requests.save(connection, approved, approved.turned(State.SENDING, at=NOON), NOON, attempt=turn)
+            ends.append("sent")
+        except requests.Stale:
+            ends.append("stale")
+
+    sender = threading.Thread(target=send)
+    with store.write() as connection:
+        current = requests.lock(connection, "R-00000001")
+        assert current is not None
+        sender.start()
+        while not store.is_sqlite and not _somebody_waits(store):
+            pass
+        assert requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SETTLED, NOON), (
+            "whoever waits for the request has not locked its attempt"
+        )
+        requests.save(connection, current, current.turned(State.CANCELLED, at=NOON), NOON)
+    sender.join()
+    assert ends == ["stale"]
+
+
+def _somebody_waits(store: Store) -> bool:
+    with store.read() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.execute(text(query)).scalar())
 
 
 def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: Store) -> None:
