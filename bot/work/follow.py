@@ -154,6 +154,10 @@ def _not_seen(tools: Tools, request: Request, claim: Claim, fault: OmsError | Va
     if claim.tries == SILENT_FAILURES:
         seen = trouble_of(fault, request.plan, Then.NOTHING, "")
         trouble = replace(seen, meaning=f"The bot cannot see how the group gets on. {seen.meaning}")
+        if request.state is State.UNKNOWN and request.trouble is not None:
+            # What was said of the call itself stays: it is what people will look for.
+            called = request.trouble
+            trouble = replace(called, meaning=f"{called.meaning} {trouble.meaning}", next_step=seen.next_step)
         with tools.store.write() as connection:
             event = Event("not seen", BOT, request.id, {"code": trouble.code, "why": trouble.meaning})
             requests.save(connection, request, replace(request, trouble=trouble), now, event)

@@ -136,3 +136,20 @@ def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
     assert (after.state, starts(town)) == (State.VOID, [])
     assert "no longer moves what was approved" in shown(tools, card, request.id)
     assert "vault opened" not in events(tools, request)
+
+
+def test_what_was_said_of_the_call_outlives_what_is_said_of_later_looks(inside: tuple[Town, Tools]) -> None:
+    town, tools = inside
+    request, card = asked(*inside)
+    town.oms.fault("start", Answer(400, "OMS.1039", "Not paused"))
+    assert approve(tools, request, card).state is State.UNKNOWN
+    for tries in range(3):
+        town.oms.fault("show", Answer(503, "APIG.0202", "Backend unavailable"))
+        follow_once(at(tools, tools.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
+    said = shown(tools, card, request.id)
+    assert "OMS.1039" in said
+    assert "cannot see how the group gets on" in said
+    after = follow_once(at(tools, tools.now() + timedelta(seconds=70)), request.id)
+    assert after.state is State.NOT_STARTED
+    assert after.trouble is not None
+    assert after.trouble.code == "OMS.1039"
