@@ -65,16 +65,16 @@ def test_a_moving_group_is_looked_at_every_ten_seconds_and_an_accepted_one_every
     assert due_at(request(State.MOVING)) == NOON + timedelta(seconds=10)
     assert due_at(request(State.ACCEPTED)) == NOON + timedelta(seconds=3)
     seen_at = NOON + timedelta(minutes=1)
-    still = request(State.ACCEPTED, sight=Sight(seen_at, HALF, NOON))
+    still = request(State.ACCEPTED, sight=Sight(seen_at, HALF))
     assert due_at(still) == seen_at + timedelta(seconds=10), "a minute later it is as any other"
-    looked_at_before = request(State.MOVING, sight=Sight(NOON - timedelta(minutes=1), HALF, NOON))
+    looked_at_before = request(State.MOVING, sight=Sight(NOON - timedelta(minutes=1), HALF))
     assert due_at(looked_at_before) == NOON + timedelta(seconds=10)
 
 
 def test_what_a_call_did_is_looked_at_at_once_and_then_every_three_seconds() -> None:
     for state in (State.SENDING, State.UNKNOWN):
         assert due_at(request(state, sight=None)) == NOON
-        assert due_at(request(state, sight=Sight(LATER, HALF, NOON))) == LATER + timedelta(seconds=3)
+        assert due_at(request(state, sight=Sight(LATER, HALF))) == LATER + timedelta(seconds=3)
 
 
 def test_a_pause_is_sent_at_once_and_looked_at_from_then_on() -> None:
