@@ -273,7 +273,7 @@ def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_appro
         assert choose(who, request(), Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
     assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) == Refused(Refusal.NOT_AN_APPROVER)
     for change in ({"records_failed_objects": False}, {"status": GroupStatus.CREATION_FAILED}):
-        unrecorded = replace(current, group=replace(current.group, **change))  # type: ignore[arg-type]
+        unrecorded = replace(current, group=replace(current.group, **change))
         assert choose(CAROL, unrecorded, Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
 
 

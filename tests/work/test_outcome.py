@@ -43,7 +43,6 @@ def test_a_group_that_ran_and_is_paused_was_paused_again() -> None:
     assert followed(ran, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
     assert followed(request(State.MOVING), group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
 
-
     stopping = followed(request(State.ACCEPTED), group(GroupStatus.PAUSING), SOON)
     assert followed(stopping, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
     moved = followed(request(State.ACCEPTED), group(GroupStatus.PAUSED, success_objects=401), SOON)
