@@ -56,7 +56,7 @@ def told(**answer: object) -> Iterator[People]:
 def test_an_account_is_what_slack_says_that_it_is(changes: dict[str, object], standing: Standing) -> None:
     with told(ok=True, user=USER | changes, users=["UALICE00"]) as people:
         person = people.look_up("UALICE00")
-    assert (person.standing, person.groups, person.groups_known) == (standing, {"S0GROUP001"}, True)
+    assert (person.standing, person.groups, person.groups_known) == (standing, frozenset({"S0GROUP001"}), True)
 
 
 @pytest.mark.parametrize("error", ["user_not_found", "user_not_visible"])
