@@ -15,7 +15,7 @@ import pytest
 from bot.config import Project
 from bot.oms.client import Oms
 from bot.request.group import TaskGroup
-from bot.request.model import Request, State
+from bot.request.model import AttemptState, Request, State
 from bot.sandbox import oms_world as ow
 from bot.sandbox.oms_server import Answer, Drop
 from bot.sandbox.slack import world as w
@@ -58,13 +58,13 @@ class Followed:
         self.group.turns.clear()
         self.group.status = ow.MONITORING
 
-    def stands(self, state: State, attempt: str) -> None:
+    def stands(self, state: State, attempt: AttemptState) -> None:
         """As if whoever had it in hand had died just there."""
         old, now = self.request, self.tools.now()
         assert old.attempt is not None
         new = replace(old, attempt=replace(old.attempt, sent_at=now)).turned(state, at=now)
         with self.tools.store.write() as connection:
-            assert requests.turn_attempt(connection, old.id, 1, "ready", attempt, now)
+            assert requests.turn_attempt(connection, old.id, 1, AttemptState.READY, attempt, now)
             requests.save(connection, old, new, now)
 
     def pause(self) -> None:
@@ -105,7 +105,7 @@ def followed(place: tuple[Town, Tools]) -> Iterator[Followed]:
 
 
 def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(followed: Followed) -> None:
-    followed.stands(State.SENDING, "sending")
+    followed.stands(State.SENDING, AttemptState.SENDING)
     for seconds in (0, 59):
         assert followed.look(seconds * SECOND) == Finished(followed.tools.now() + 3 * SECOND)
         assert followed.request.state is State.UNKNOWN
@@ -117,7 +117,7 @@ def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(fol
 
 @pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN])
 def test_an_attempt_that_somebody_else_has_answered_is_left_to_them(followed: Followed, state: State) -> None:
-    followed.stands(state, "answered")
+    followed.stands(state, AttemptState.ANSWERED)
     before = followed.request
     followed.group.status = ow.MONITORING
     assert followed.look() == Finished(followed.tools.now()), "what is now true is looked at again at once"

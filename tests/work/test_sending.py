@@ -228,26 +228,3 @@ def test_what_is_refused_before_the_call_settles_the_attempt(approved: Approved)
     approved.town.oms.fault("show", Answer(403, "OMS.0072"))
     assert approved.advance().state is State.NOT_STARTED
     assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
-
-
-@pytest.mark.parametrize("fault", [None, Answer(429, "APIG.0308")])
-def test_an_answer_that_comes_after_the_attempt_was_found_and_settled_changes_nothing(
-    approved: Approved, monkeypatch: pytest.MonkeyPatch, fault: Answer | None
-) -> None:
-    start = Oms.start
-
-    def late(oms: Oms, group_id: str, body: bytes) -> Accepted:
-        try:
-            return start(oms, group_id, body)
-        finally:
-            with approved.tools.store.write() as connection:
-                now, of = approved.tools.now(), approved.request.id
-                assert requests.turn_attempt(connection, of, 1, "sending", "unknown", now)
-
-    monkeypatch.setattr(Oms, "start", late)
-    if fault is not None:
-        approved.town.oms.fault("start", fault)
-    with pytest.raises(requests.Stale):
-        approved.advance()
-    assert stored(approved.tools, approved.request.id).state is State.SENDING
-    assert approved.attempt() == "unknown"
