@@ -175,6 +175,7 @@ def test_a_fault_of_the_bot_is_on_the_card_of_what_is_open_and_told_once(followe
 
 def test_a_group_that_stands_still_already_needs_no_pause(followed: Followed) -> None:
     followed.begin()
+    followed.look(3 * SECOND)
     followed.pause()
     followed.group.status = ow.PAUSED
     assert followed.look() == Kept()

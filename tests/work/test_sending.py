@@ -126,7 +126,8 @@ def test_the_row_says_sending_before_anything_is_sent(approved: Approved, monkey
 def test_who_still_holds_the_request_as_it_was_sends_nothing(approved: Approved) -> None:
     before = stored(approved.tools, approved.request.id)
     release.advance(approved.tools, before)
-    release.advance(approved.tools, before)
+    with pytest.raises(requests.Stale):
+        release.advance(approved.tools, before)
     assert approved.puts() == [200]
     assert stored(approved.tools, approved.request.id).state is State.ACCEPTED
 
