@@ -94,7 +94,7 @@ def test_words_that_the_meaning_has_already_are_not_said_twice() -> None:
         (request(State.APPROVED, start_at=LATER), "Approved, waits for its time: nightly images"),
         (request(State.APPROVED), "Approved, resuming: nightly images"),
         (request(State.VOID), "Void, the settings have changed: nightly images"),
-        (request(State.VOID, trouble=ODD), "Void, the group is paused by now: nightly images"),
+        (request(State.VOID, trouble=ODD), "Void, the group has changed since it was asked: nightly images"),
         (request(State.MOVING), "Resumed, moving: nightly images"),
         (request(State.MOVING, is_elsewhere=True), "Resumed by somebody else, moving: nightly images"),
         (
