@@ -177,11 +177,10 @@ class Pause:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the last SHOW told, and since when it has told the same."""
+    """What the last SHOW told."""
 
     at: datetime
     progress: Progress
-    changed_at: datetime
 
 
 @dataclass(frozen=True)

@@ -172,7 +172,6 @@ class Callers:
             return
         with self._store.write() as connection:
             rests.wake(connection, path)
-        self._lanes[project].held = None
 
     @contextmanager
     def _turn(self, project: str) -> Iterator[_Lane]:

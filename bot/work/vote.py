@@ -192,7 +192,7 @@ def _write_down(
     if turned.state is State.DENIED:
         outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, answers.denied(turned), request.id), now)
     saved = save_turn(connection, request, turned, now, *events)
-    if turned.state is not State.APPROVED or turned.start_at is not None:
+    if turned.state is not State.APPROVED:
         return None
     return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
 
@@ -226,6 +226,6 @@ def _event(message: Message, what: str, why: str | None = None) -> Event:
     detail: dict[str, str | int | bool | list[str] | None] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
-    if message.kind.value == Act.DENY and message.text:
+    if message.text:
         detail["reason"] = message.text[: votes.DENY_REASON_CHARACTERS]
     return Event(what, message.person, message.request_id or None, detail)

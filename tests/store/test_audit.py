@@ -281,6 +281,14 @@ def test_the_newest_row_written_anew_is_found(owned: Store) -> None:
     assert first_bad(owned) == ROWS
 
 
+def test_a_row_written_anew_with_its_hash_is_found_at_the_next(owned: Store) -> None:
+    with owned.read() as connection:
+        third = list(links(connection))[2]
+    digest = link_hash(3, third.at, third.request_id, "UEVE0000", third.event, third.detail, third.previous)
+    tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = 3")
+    assert first_bad(owned) == 4
+
+
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 4), (4, ROWS)])
 def test_swapped_rows_are_found_at_the_first(owned: Store, one: int, other: int) -> None:
     tamper(

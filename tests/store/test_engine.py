@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -41,6 +43,24 @@ def test_what_a_fault_of_the_database_says_holds_no_value(store: Store) -> None:
     with pytest.raises(SQLAlchemyError) as failed, store.write() as connection:
         connection.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "leak"})
     assert "leak" not in str(failed.value)
+
+
+def test_sqlite_writes_through_to_the_disk_and_every_transaction_begins_as_a_writer(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bot.sqlite'}"
+    store = open_store(url)
+    with store.read() as connection:
+        names = ("synchronous", "foreign_keys", "journal_mode")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names] == [2, 1, "wal"]
+    with store.write(), sqlite3.connect(tmp_path / "bot.sqlite", timeout=0) as other:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("BEGIN IMMEDIATE")
+        assert other.execute("SELECT count(*) FROM inbox").fetchone() == (0,), "who only reads waits for nobody"
+    assert (tmp_path / "bot.sqlite.lock").stat().st_mode & 0o077 == 0
+    only = open_to_read(url)
+    with pytest.raises(SQLAlchemyError, match="readonly"), only.write() as connection:
+        connection.execute(text("DELETE FROM inbox"))
+    only.close()
+    store.close()
 
 
 def limits(store: Store) -> list[str]:

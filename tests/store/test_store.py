@@ -8,10 +8,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from bot.request.model import Attempt, AttemptState, State
-from bot.store import claims, inbox, outbox, requests, tables
+from bot.request.model import Attempt, AttemptState, State, Vote
+from bot.store import claims, inbox, outbox, requests, rests, tables
 from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
@@ -47,6 +47,65 @@ def test_a_group_has_one_open_request(store: Store) -> None:
         assert old is not None
         requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
     add(store, 2)
+    elsewhere = replace(request(number=3), plan=replace(request().plan, project_id="1" * 32))
+    with store.write() as connection:
+        requests.add(connection, elsewhere, ASKED, NOON)
+        assert requests.find_open(connection, elsewhere.group_key) == elsewhere
+
+
+def test_only_what_is_open_is_listed_as_open_and_the_newest_of_a_group_comes_first(store: Store) -> None:
+    states = (State.CANCELLED, State.DONE, State.PENDING)
+    made = [request(state, number, asked_at=NOON + timedelta(minutes=number)) for number, state in enumerate(states)]
+    other = request(number=9, asked_at=NOON - timedelta(minutes=1), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        for one in (*made, other):
+            requests.add(connection, one, ASKED, NOON)
+    with store.read() as connection:
+        assert requests.open_requests(connection, ["media"]) == [other, made[2]]
+        assert requests.open_requests(connection, ["elsewhere"]) == []
+        assert requests.of_group(connection, made[0].group.group_id) == made[::-1]
+
+
+def test_a_change_makes_its_card_due_and_no_other(store: Store) -> None:
+    add(store)
+    other = replace(request(number=2), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        requests.add(connection, other, ASKED, NOON)
+        connection.execute(tables.cards.update().values(due_at=None))
+        saved = requests.save(connection, other, other.turned(State.CANCELLED, at=NOON), NOON)
+    assert saved.version == other.version + 1
+    with store.read() as connection:
+        assert claims.next_due(connection)["cards"] == NOON
+        due = connection.execute(select(tables.cards.c.request_id).where(tables.cards.c.due_at.is_not(None)))
+        assert due.scalars().all() == [other.id]
+
+
+def test_one_vote_is_taken_out_and_all_others_stay(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        elsewhere = replace(request(number=2), plan=replace(request().plan, project_id="1" * 32))
+        requests.add(connection, elsewhere, ASKED, NOON)
+        for of, person in (("R-00000001", "UA"), ("R-00000001", "UB"), ("R-00000002", "UA")):
+            requests.add_vote(connection, of, Vote(person, "T", NOON))
+        requests.remove_vote(connection, "R-00000001", "UA")
+        left = [[vote.person for vote in requests.votes_of(connection, of)] for of in ("R-00000001", "R-00000002")]
+    assert left == [["UB"], ["UA"]]
+
+
+def test_an_identity_of_another_version_is_counted_anew_and_sleeps_again_when_refused(store: Store) -> None:
+    with store.write() as connection:
+        for version in (None, None, 7):
+            rests.refused(connection, "a", version, "APIG.0301", NOON)
+            rests.refused(connection, "b", 1, "APIG.0301", NOON)
+            rests.wake(connection, "b")
+        rests.refused(connection, "b", 1, "APIG.0301", NOON)
+        first, second = rests.get(connection, "a"), rests.get(connection, "b")
+        assert first is not None
+        assert second is not None
+        assert (first.version, first.refusals) == (7, 1)
+        assert (second.refusals, second.is_awake) == (4, False)
+        rests.end(connection, "a")
+        assert (rests.get(connection, "a"), rests.get(connection, "b")) == (None, second)
 
 
 def test_a_request_comes_back_as_it_was_written(store: Store) -> None:
@@ -149,6 +208,22 @@ def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: 
     assert again.tries == 1
 
 
+def test_what_is_due_longest_is_claimed_first_and_its_tries_end_with_its_work(store: Store) -> None:
+    with store.write() as connection:
+        for minutes in (2, 1, 3):
+            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
+    late = NOON + timedelta(hours=1)
+    with store.write() as connection:
+        [claim] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        assert outbox.get_notice(connection, int(claim.key))[0].text == "1"
+        claims.postpone(connection, claim, "one", NOON)
+        [again] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        assert again == replace(claim, tries=1)
+        claims.finish(connection, again, "one", NOON)
+    with store.write() as connection:
+        assert [claim.tries for claim in claims.claim_due(connection, tables.notices, "one", late, 9)] == [0, 0, 0]
+
+
 def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
     add(store)
     add_other = replace(request(number=2), group=replace(request().group, group_id="other"))
@@ -163,8 +238,11 @@ def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
         assert claims.claim_one(connection, tables.cards, dropped.key, "two")
         claims.renew(connection, tables.cards, "one", [held, dropped])
     with store.write() as connection:
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        claims.renew(connection, tables.cards, "one", [dropped])
+        assert claims.claim_one(connection, tables.cards, dropped.key, "three"), "what was lost stays lost"
         claims.finish(connection, dropped, "one")
-        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "two has it still"
+        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "three has it still"
 
 
 def test_a_claim_holds_against_other_workers_of_the_same_process(store: Store) -> None:
@@ -216,3 +294,21 @@ def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
         inbox.forget_address(connection, int(claim.key))
     with store.read() as connection:
         assert inbox.get(connection, int(claim.key))[0].response_url == ""
+
+
+def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: Store) -> None:
+    message = Message(Kind.ASK, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
+    with store.write() as connection:
+        claim = inbox.put(connection, message, "me", NOON)
+        assert claim is not None
+        assert not inbox.write_off(connection, message, "somebody else"), "who works on it decides"
+        assert inbox.mark_decided(connection, "t")
+        assert not inbox.mark_decided(connection, "t")
+        assert not inbox.write_off(connection, message, "me")
+        inbox.unmark_decided(connection, "t")
+        assert inbox.write_off(connection, message, "me")
+        inbox.unmark_decided(connection, "t")
+        assert not inbox.mark_decided(connection, "t")
+        assert inbox.mark_of(connection, "t") == inbox.NOT_TAKEN
+        assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
+        assert claims.claim_due(connection, tables.inbox, "me", NOON, 1) == []

@@ -15,9 +15,10 @@ from bot.oms.errors import NotSent, Refused, Service
 from bot.redaction import Secret
 from bot.sandbox import oms_world as ow
 from bot.sandbox.journal import Call, Journal
-from bot.sandbox.oms_server import Answer, OmsStandIn
+from bot.sandbox.oms_server import Answer, OmsStandIn, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, demo_world
 from bot.sandbox.vault import SandboxVault
+from bot.store import rests
 from bot.store.engine import Store, open_store
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
@@ -40,9 +41,9 @@ class Place:
     def __init__(self, vault: SandboxVault, store: Store, oms: OmsStandIn, journal: Journal, clock: Clock) -> None:
         self.vault, self.store, self.oms, self.journal, self.clock = vault, store, oms, journal, clock
 
-    def callers(self, **settings: object) -> Callers:
+    def callers(self, role: str = "bot", **settings: object) -> Callers:
         """As after a start: nothing is held in memory."""
-        login = self.vault.login("bot")
+        login = self.vault.login(role)
         project = Project.model_validate(
             {
                 "region": ow.REGION,
@@ -125,6 +126,37 @@ def test_a_token_is_renewed_before_it_ends(place: Place) -> None:
     assert len(place.calls("iam")) == 2
 
 
+def test_a_short_token_is_kept_for_most_of_its_life(place: Place) -> None:
+    place.comes_as("password")
+    place.oms.set_token_lifetime(timedelta(minutes=20))
+    callers = place.callers()
+    show(callers)
+    place.clock.now += timedelta(minutes=14)
+    show(callers)
+    assert len(place.calls("iam")) == 1
+    place.clock.now += timedelta(minutes=2)
+    show(callers)
+    assert len(place.calls("iam")) == 2
+
+
+def test_a_ready_token_that_is_over_rests_for_nothing_renews_it(place: Place) -> None:
+    place.comes_as("token")
+    callers = place.callers()
+    place.oms.fault("show", Answer(401, "APIGW.0307"))
+    with pytest.raises(KeyRests):
+        show(callers)
+    assert len(place.calls("oms")) == 1
+
+
+def test_a_refusal_that_says_nothing_of_the_identity_lets_it_go_on(place: Place) -> None:
+    place.comes_as("access key")
+    callers = place.callers()
+    place.oms.fault("show", Answer(403, "OMS.0072"))
+    with pytest.raises(Refused):
+        show(callers)
+    assert show(callers) == NIGHTLY_IMAGES
+
+
 def test_a_token_that_is_over_is_renewed_once_and_what_was_read_is_read_again(place: Place) -> None:
     place.comes_as("password")
     callers = place.callers()
@@ -160,6 +192,28 @@ def test_after_a_refused_signature_nothing_is_signed_until_vault_has_another_ver
     place.comes_as("access key")
     assert show(callers) == NIGHTLY_IMAGES
     assert show(place.callers()) == NIGHTLY_IMAGES
+    with place.store.read() as connection:
+        assert rests.get(connection, f"secret/{PATH}") is None, "it rests no more, and is read from Vault no more"
+
+
+def test_on_kv_version_1_another_value_is_tried_and_the_same_is_not(place: Place) -> None:
+    def write(sk: str) -> None:
+        values = ow.CALLERS["access key"] | {"sk": sk}
+        place.vault.as_root().secrets.kv.v1.create_or_update_secret(PATH, values, mount_point="kv1")
+
+    place.vault.as_root().sys.create_or_update_policy("on-kv1", 'path "kv1/*" {\n  capabilities = ["read"]\n}')
+    root = place.vault.as_root()
+    root.auth.approle.create_or_update_approle("bot-on-kv1", token_policies=["on-kv1"])
+    mount = {"mount": "kv1", "caller": PATH, "source": "source", "destination": "destination"}
+    write("wrong")
+    callers = place.callers("bot-on-kv1", vault=mount)
+    with pytest.raises(Refused):
+        show(callers)
+    for again in (callers, place.callers("bot-on-kv1", vault=mount)):  # a process that knows no other value waits too
+        with pytest.raises(KeyRests):
+            show(again)
+    write(ow.SECRET_KEY)
+    assert show(callers) == NIGHTLY_IMAGES
 
 
 def test_many_at_once_try_a_key_that_was_never_accepted_once(place: Place) -> None:
@@ -199,13 +253,16 @@ def test_people_who_ask_never_bring_the_refusal_that_locks_the_key(place: Place)
         show(callers)
 
 
-def test_a_wrong_password_rests_too(place: Place) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_password_rests_too(place: Place, status: int) -> None:
     place.comes_as("password", password="wrong")
+    if status == 403:
+        place.oms.fault("token", Raw(403, b"{}"))
     callers = place.callers()
     with pytest.raises(Refused) as refused:
         show(callers)
     assert refused.value.service is Service.IAM
-    assert refused.value.answer.code == "HTTP 401"
+    assert refused.value.answer.code == f"HTTP {status}"
     with pytest.raises(KeyRests):
         show(callers)
     assert len(place.calls("iam")) == 1
