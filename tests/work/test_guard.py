@@ -18,8 +18,10 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.vault import SandboxVault
 from bot.store.engine import open_store
 from bot.work.caller import Callers, KeyRests
+from bot.work.trouble import Then, trouble_of
 from tests.support.calling import Place, all_at_once, dies_of_the_answer, open_place, show
 from tests.support.postgres import Postgres
+from tests.support.values import request
 
 NAMES = [f"project-{number}" for number in range(8)]
 MOST = 4
@@ -206,7 +208,10 @@ def test_without_any_answer_it_is_said_that_none_is_known(place: Place) -> None:
             show(callers)
     with pytest.raises(KeyRests) as rests:
         show(callers)
-    assert rests.value.code == ""
+    told = trouble_of(rests.value, request().plan, Then.NOTHING)
+    assert "no answer is known" in told.meaning
+    assert "Wait five minutes" in told.next_step
+    assert "refused the bot" not in told.meaning, "nobody knows that"
     place.clock.now += timedelta(minutes=6)
     assert show(callers) == NIGHTLY_IMAGES
 
