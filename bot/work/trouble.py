@@ -35,6 +35,15 @@ def trouble_of(
     match fault:
         case VaultFault():
             return _trouble(fault.sentence, started, fault.next_step, then, where="Vault", side="the bot's Vault")
+        case KeyRests(code=""):
+            return _trouble(
+                "The bot's own identity was tried several times and no answer is known, so it is not used for now: if "
+                "it was refused each time, one more would lock it for everybody.",
+                started,
+                "Wait five minutes.",
+                then,
+                side=Side.CLOUD,
+            )
         case KeyRests():
             return _trouble(
                 "Huawei Cloud refused the bot's own identity, so it is not used again by itself: some refusals more "

@@ -39,8 +39,6 @@ def work(tools: Tools, message: Message) -> None:
         decided = _decide(tools, message, seen)
     if decided is None:
         return
-    if message.kind is Kind.RETRY:
-        tools.callers.a_person_asks(decided.plan.project)
     claim = Claim(tables.requests.name, decided.id, 0)
     with tools.held.holding(claim):
         try:
@@ -192,7 +190,9 @@ def _write_down(
     if turned.state is State.DENIED:
         outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, answers.denied(turned), request.id), now)
     saved = save_turn(connection, request, turned, now, *events)
-    if turned.state is not State.APPROVED:
+    if message.kind is Kind.RETRY:
+        tools.callers.wake(connection, turned.plan.project)
+    if turned.state is not State.APPROVED or (turned.start_at is not None and turned.start_at > now):
         return None
     return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
 

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, text
 
 from bot.request.model import Attempt, AttemptState, State, Vote
-from bot.store import claims, inbox, outbox, requests, rests, tables
+from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
@@ -90,22 +90,6 @@ def test_one_vote_is_taken_out_and_all_others_stay(store: Store) -> None:
         requests.remove_vote(connection, "R-00000001", "UA")
         left = [[vote.person for vote in requests.votes_of(connection, of)] for of in ("R-00000001", "R-00000002")]
     assert left == [["UB"], ["UA"]]
-
-
-def test_an_identity_of_another_version_is_counted_anew_and_sleeps_again_when_refused(store: Store) -> None:
-    with store.write() as connection:
-        for version in (None, None, 7):
-            rests.refused(connection, "a", version, "APIG.0301", NOON)
-            rests.refused(connection, "b", 1, "APIG.0301", NOON)
-            rests.wake(connection, "b")
-        rests.refused(connection, "b", 1, "APIG.0301", NOON)
-        first, second = rests.get(connection, "a"), rests.get(connection, "b")
-        assert first is not None
-        assert second is not None
-        assert (first.version, first.refusals) == (7, 1)
-        assert (second.refusals, second.is_awake) == (4, False)
-        rests.end(connection, "a")
-        assert (rests.get(connection, "a"), rests.get(connection, "b")) == (None, second)
 
 
 def test_a_request_comes_back_as_it_was_written(store: Store) -> None:

@@ -101,7 +101,7 @@ def followed(place: tuple[Town, Tools]) -> Iterator[Followed]:
     town.slack.api._buckets.clear()
     yield Followed(town, tools)
     town.oms.calm()
-    tools.callers._lanes["media"] = _Lane()
+    tools.callers._lanes["media"] = _Lane(tools.callers._lanes["media"].guard)
 
 
 def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(followed: Followed) -> None:

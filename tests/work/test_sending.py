@@ -83,7 +83,7 @@ def approve(place: tuple[Town, Tools]) -> Iterator[Callable[..., Approved]]:
     town.slack.api._buckets.clear()
     yield lambda **changes: Approved(town, tools, **changes)
     town.oms.calm()
-    tools.callers._lanes["media"] = _Lane()
+    tools.callers._lanes["media"] = _Lane(tools.callers._lanes["media"].guard)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from bot.request.group import GroupStatus, Scope
 from bot.request.model import Policy, Request, State, Verb
+from bot.sandbox.oms_server import Answer
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
@@ -21,9 +22,11 @@ from bot.store import outbox, requests, rests, tables
 from bot.store.audit import links
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
+from bot.store.rests import Rest
 from bot.work import release, vote
+from bot.work.caller import KeyRests
 from bot.work.tools import Tools
-from tests.support.inside import asked, press, taken, tools_of
+from tests.support.inside import asked, at, follow_once, press, taken, tools_of
 from tests.support.story import starts
 from tests.support.values import GROUP
 
@@ -198,7 +201,8 @@ def test_every_other_approver_is_told_when_the_requester_approves(inside: tuple[
 def test_whoever_presses_retry_lets_a_resting_identity_be_tried_once_more(inside: tuple[Town, Tools]) -> None:
     town, tools = inside
     with tools.store.write() as connection:
-        rests.refused(connection, "secret/oms/media/caller", 1, "APIG.0301", tools.now())
+        path = "secret/oms/media/caller"
+        rests.lock(connection, Rest(path, "", 1, "APIG.0301", 1, tools.now(), is_awake=False, is_in_use=False))
     request, card = asked(*inside)
     rested = press(tools, Kind.APPROVE, w.CAROL, request, card)
     assert (rested.state, starts(town)) == (State.NOT_STARTED, [])
@@ -231,3 +235,18 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
         approved = requests.get(connection, request.id)
     assert approved is not None
     assert approved.state is State.APPROVED
+
+
+def test_who_retries_what_was_to_start_at_a_time_wakes_the_key(inside: tuple[Town, Tools]) -> None:
+    town, tools = inside
+    start_at = tools.now() + timedelta(hours=1)
+    request, card = asked(town, tools, start_at=start_at)
+    assert press(tools, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
+    assert starts(town) == [], "not before its time"
+    then = at(tools, start_at)
+    town.oms.fault("show", Answer(401, "APIG.0301"))
+    assert follow_once(then, request.id).state is State.NOT_STARTED
+    with pytest.raises(KeyRests):
+        tools.callers.call("media", lambda oms: oms.show(request.group.group_id))
+    assert press(then, Kind.RETRY, w.CAROL, request, card).state is State.ACCEPTED
+    assert [call.status for call in starts(town)] == [200]
