@@ -233,7 +233,7 @@ def load(environ: Mapping[str, str]) -> Config:
     environment = read_environment(environ, faults)
     path = Path(environ.get("BOT_CONFIG") or "bot.toml")
     file = _read_file(path, faults)
-    if environment is None or file is None or faults:
+    if environment is None or file is None:
         raise ConfigFaults(faults)
     return Config(environment, file.command, file.projects)
 

@@ -35,7 +35,7 @@ def telling(path: str) -> Iterator[None]:
     """Turns whatever Vault, or what stands in its place, does not answer as documented into a fault for a person."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         if isinstance(error, requests.exceptions.RequestException) and not isinstance(
             error, requests.exceptions.JSONDecodeError
         ):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import example, load
+from bot.config import Project, example, load
 from bot.environment import is_safe_address
 from bot.identity import VaultAppRole, VaultKubernetes, VaultToken
 from tests.support.settings import GOOD, faults
@@ -27,7 +27,9 @@ def test_the_example_is_right(bot_toml: Path) -> None:
     config = load(GOOD | {"BOT_CONFIG": str(bot_toml)})
     media = config.projects["media"]
     assert media.policy.places == (("S0123456789", "U0123456789"),)
+    assert not media.policy.self_approval
     assert media.oms_address == "https://oms.ap-southeast-3.myhuaweicloud.com"
+    assert media.iam_address == "https://iam.ap-southeast-3.myhuaweicloud.com"
     assert config.environment.vault_identity == VaultAppRole("role", config.environment.vault_identity.secret_id)  # type: ignore[union-attr]
 
 
@@ -149,6 +151,66 @@ def test_kubernetes_is_a_way_to_log_in(bot_toml: Path) -> None:
 def said_of(bot_toml: Path, text: str) -> list[str]:
     bot_toml.write_text(text, encoding="utf-8")
     return faults(GOOD | {"BOT_CONFIG": str(bot_toml)}).splitlines()
+
+
+def media(bot_toml: Path, old: str, new: str) -> Project:
+    """The project of the example with one change that is right."""
+    text = example()
+    assert old in text
+    bot_toml.write_text(text.replace(old, new), encoding="utf-8")
+    return load(GOOD | {"BOT_CONFIG": str(bot_toml)}).projects["media"]
+
+
+def test_a_flat_list_is_a_place_for_each_approval_and_lists_inside_are_a_place_each(bot_toml: Path) -> None:
+    flat = ("S0123456789", "U0123456789")
+    assert media(bot_toml, "approvals = 1", "approvals = 2").policy.places == (flat, flat)
+    lists = '[["S0123456789"], ["S0123456789"], ["U0123456789"]]'
+    assert media(bot_toml, PEOPLE, lists).policy.places == (("S0123456789",), ("S0123456789",), ("U0123456789",))
+    assert media(bot_toml, "self_approval = false", "self_approval = true").policy.self_approval
+
+
+def test_a_bucket_has_its_own_path_or_that_of_any_other(bot_toml: Path) -> None:
+    table = 'source = { "photos" = "a", "*" = "b" }'
+    project = media(bot_toml, 'source = "oms/media/source"', table)
+    assert [project.source_path(bucket) for bucket in ("photos", "else")] == ["a", "b"]
+    project = media(bot_toml, 'source = "oms/media/source"', table.replace("*", "videos"))
+    assert project.source_path("else") is None
+
+
+def test_addresses_follow_from_the_region_and_from_what_is_set(bot_toml: Path) -> None:
+    away = media(bot_toml, '"ap-southeast-3"', '"ap-southeast-5"')
+    assert away.iam_address == "https://iam.myhuaweicloud.com", "that region has no IAM of its own"
+    region = 'region = "ap-southeast-3"'
+    set_ = media(bot_toml, region, f'{region}\noms_url = "https://oms.example/"\niam_url = "https://iam.example"')
+    assert (set_.oms_address, set_.iam_address) == ("https://oms.example", "https://iam.example")
+
+
+@pytest.mark.parametrize(("text", "is_right"), [("1m", True), ("59s", False), ("7d", True), ("169h", False)])
+def test_a_request_holds_from_a_minute_to_a_week(bot_toml: Path, text: str, is_right: bool) -> None:
+    if is_right:
+        assert media(bot_toml, '"8h"', f'"{text}"').expires_after == text
+    else:
+        bot_toml.write_text(example().replace('"8h"', f'"{text}"'), encoding="utf-8")
+        assert "projects.media.expires_after: is not" in faults(GOOD | {"BOT_CONFIG": str(bot_toml)})
+
+
+@pytest.mark.parametrize("path", ["a" * 513, "a/./b", "a/../b"])
+def test_a_path_that_vault_would_read_otherwise_is_named(bot_toml: Path, path: str) -> None:
+    bot_toml.write_text(example().replace('"oms/media/source"', f'"{path}"'), encoding="utf-8")
+    assert "projects.media.vault.source: " in faults(GOOD | {"BOT_CONFIG": str(bot_toml)})
+    assert media(bot_toml, '"oms/media/source"', f'"{"a" * 512}"').vault.source == "a" * 512
+
+
+def test_an_id_with_more_behind_it_is_none(bot_toml: Path) -> None:
+    bot_toml.write_text(example().replace(PEOPLE, '["U0123456789>"]'), encoding="utf-8")
+    assert "projects.media.approvers: holds something that is no id, as entry 1" in faults(
+        GOOD | {"BOT_CONFIG": str(bot_toml)}
+    )
+
+
+def test_a_file_that_is_no_text_is_named(bot_toml: Path) -> None:
+    bot_toml.write_bytes(b"\xff\xfe")
+    assert f"{bot_toml}: is not TOML" in faults(GOOD | {"BOT_CONFIG": str(bot_toml)})
 
 
 def test_two_approvals_need_two_people(bot_toml: Path) -> None:

@@ -48,6 +48,38 @@ def test_so_is_each_other_way_to_log_in(bot_toml: Path, name: str) -> None:
     assert faults(environ | {"BOT_CONFIG": str(bot_toml), name: "hvs.…"}).startswith(f"{name}: holds a blank")
 
 
+def test_what_is_right_is_taken_however_it_is_written(bot_toml: Path) -> None:
+    more = {"LOG_LEVEL": "debug", "PORT": "65535", "SLACK_API_URL": "http://127.0.0.1:8080/api"}
+    more |= {"DATABASE_URL": "sqlite:////data/of the böt.sqlite", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": "s"}
+    read = load(GOOD | more | {"BOT_CONFIG": str(bot_toml)}).environment
+    assert (read.log_level, read.port, read.ops_port) == ("DEBUG", 65535, 3001)
+    assert read.slack_api_url == "http://127.0.0.1:8080/api/"
+    assert read.database_url.reveal() == more["DATABASE_URL"]
+    assert read.slack_app_token is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "65536", "PORT: '65536' is not a port"),
+        ("OPS_PORT", "３００１", "OPS_PORT: '３００１' is not a port"),
+        ("VAULT_RELEASE_SECRET_ID", "s", "VAULT_RELEASE_ROLE_ID: is not set. The second identity needs both"),
+        ("VAULT_ADDR", "https://vault.example/#x", "VAULT_ADDR: is not an https address"),
+        ("VAULT_ADDR", "https://vault.example/?x", "VAULT_ADDR: is not an https address"),
+    ],
+)
+def test_what_is_half_right_is_named(bot_toml: Path, name: str, value: str, words: str) -> None:
+    said = faults(GOOD | {"BOT_CONFIG": str(bot_toml), name: value})
+    assert said.startswith(words)
+    assert len(said.splitlines()) == 1
+
+
+def test_an_empty_file_holds_no_secret(bot_toml: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    environ = {**GOOD, "BOT_CONFIG": str(bot_toml), "SLACK_SIGNING_SECRET_FILE": str(tmp_path / "empty")}
+    assert faults(environ).startswith("SLACK_SIGNING_SECRET_FILE: names an empty file")
+
+
 @pytest.mark.parametrize("command", ["check", "serve"])
 def test_the_placeholders_of_the_readme_end_in_a_line_each(bot_toml: Path, command: str) -> None:
     placeholders = {

@@ -32,6 +32,8 @@ def test_no_way_of_writing_a_secret_down_gives_it_away() -> None:
             write(secret)
     assert not hasattr(secret, "__dict__")
     assert secret.reveal() == VALUE
+    with pytest.raises(TypeError):
+        hash(secret)
 
 
 def test_text_from_elsewhere_is_scrubbed() -> None:
@@ -39,6 +41,7 @@ def test_text_from_elsewhere_is_scrubbed() -> None:
         f"body {VALUE} end",
         "Get secretKey failed,ak:HST3EXAMPLE00000,err:ak not exist",
         "token hvs.CAESIJabcdefghijklmnop",
+        "token s.CAESIJabcdefghijklmnop",
         "xoxb-123456789012-abcdef",
         "https://hooks.slack.com/commands/T0/123/abc",
         "Signature=0123456789abcdef0123",
@@ -91,6 +94,14 @@ def test_a_piece_of_a_long_secret_is_hidden_too() -> None:
     for secret in (account, chain):
         assert line[:20] not in scrub(f"invalid key: {line} was given", [secret])
     assert line[::-1] not in scrub(f"a\n{line[::-1]}", [account])
+    key = f"{line}/+a"
+    encoded = quote(key, safe="")
+    assert scrub(f"key {encoded} end", [Secret(f"AccountName=photos;AccountKey={key};")]) == "key [hidden] end"
+
+
+def test_the_longer_of_two_secrets_leaves_nothing_of_itself_and_four_characters_are_enough() -> None:
+    for secrets in ([Secret("abcd"), Secret("abcd-efgh")], [Secret("abcd-efgh"), Secret("abcd")]):
+        assert scrub("x abcd-efgh abcd abc y", secrets) == "x [hidden] [hidden] abc y"
 
 
 def test_a_log_record_is_scrubbed_with_its_traceback() -> None:
@@ -104,6 +115,8 @@ def test_a_log_record_is_scrubbed_with_its_traceback() -> None:
         raise ValueError("token hvs.CAESIJabcdefghijklmnop")
     except ValueError:
         logger.exception("with %s", "xoxb-123456789012-abcdef")
+    written_before = logging.makeLogRecord({"msg": "", "exc_text": "token hvs.CAESIJabcdefghijklmnop"})
+    handler.handle(written_before)
     logger.removeHandler(handler)
     assert "CAESIJ" not in stream.getvalue()
     assert "123456789012" not in stream.getvalue()

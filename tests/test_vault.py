@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import hvac.exceptions
 import pytest
 
 from bot.identity import Terms, VaultAppRole, VaultToken
@@ -12,7 +14,7 @@ from bot.redaction import Secret
 from bot.sandbox.journal import Journal
 from bot.sandbox.vault import SandboxVault
 from bot.vault import TokenKind, Vault
-from bot.vault_faults import FaultKind, VaultFault
+from bot.vault_faults import FaultKind, VaultFault, login_fault, telling
 from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
 
@@ -73,6 +75,18 @@ def test_what_is_not_allowed_not_there_or_deleted_is_told_apart(server: SandboxV
     with pytest.raises(VaultFault) as gone:
         vault.check("secret", "oms/media/gone")
     assert gone.value.kind is FaultKind.MISSING
+    kv = server.as_root().secrets.kv.v2
+    server.write("oms/media/destroyed", {"ak": "a", "sk": "b"})
+    kv.destroy_secret_versions("oms/media/destroyed", [1], mount_point="secret")
+    kv.update_metadata("oms/media/empty", mount_point="secret")
+    server.write("oms/media/ended", {"ak": "a", "sk": "b"})
+    kv.delete_latest_version_of_secret("oms/media/ended", mount_point="secret")
+    for path in ("destroyed", "empty"):
+        with pytest.raises(VaultFault) as none:
+            vault.check("secret", f"oms/media/{path}")
+        assert none.value.kind is FaultKind.MISSING, path
+    server.write("oms/media/ended", {"ak": "a", "sk": "b"})
+    assert vault.check("secret", "oms/media/ended").version == 2, "the newest counts"
 
 
 def test_each_release_is_a_login_of_its_own_that_is_given_back(server: SandboxVault) -> None:
@@ -99,6 +113,10 @@ def test_with_two_identities_the_standing_one_cannot_read_the_keys(server: Sandb
         session.read("secret", "oms/media/caller")
     assert session.read("secret", "oms/media/source").version == 1
     session.close()
+    before = len(server._journal.since())
+    assert vault.check("secret", "oms/media/source").version == 1
+    paths = [call.path for call in server._journal.since(before)]
+    assert (paths[0], paths[-1]) == ("/v1/auth/approle/login", "/v1/auth/token/revoke-self"), "a look is given back too"
 
 
 def test_a_standing_token_makes_a_child_for_the_release(server: SandboxVault) -> None:
@@ -110,9 +128,13 @@ def test_a_standing_token_makes_a_child_for_the_release(server: SandboxVault) ->
     assert session.read("secret", "oms/media/source").version == 1
     assert session.close()
     assert root.lookup_token(made["client_token"])["data"]["accessor"] == made["accessor"], "the parent stays"
-    child = Vault(server.url, VaultToken(Secret(server.root_token))).open_release()
+    vault = Vault(server.url, VaultToken(Secret(server.root_token)))
+    child = vault.open_release()
     assert child.kind is TokenKind.CHILD
+    life = root.lookup_token(child.accessor, accessor=True)["data"]
+    assert (life["creation_ttl"], life["explicit_max_ttl"], life["renewable"]) == (120, 120, False)
     child.close()
+    assert vault.check("secret", "oms/media/source").version == 1, "who may do everything may read"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +175,28 @@ def test_a_token_that_ran_out_is_replaced_by_a_new_login(server: SandboxVault) -
     assert vault.read("secret", "oms/media/caller").values["ak"]
     server.as_root().revoke_token(vault._standing.token)
     assert vault.read("secret", "oms/media/caller").values["ak"]
+    before = len(server._journal.since())
+    with pytest.raises(VaultFault, match="does not let"):
+        as_role(server, "bot").read("secret", "other")
+    logins = [call for call in server._journal.since(before) if call.path.endswith("/login")]
+    assert len(logins) == 1, "a fresh login that may not is not made again"
+
+
+def test_what_is_no_text_at_a_path_is_no_key(server: SandboxVault) -> None:
+    server.write("oms/media/odd", {"ak": "a", "sk": 7, "more": {"x": "y"}})  # type: ignore[dict-item]
+    assert list(as_role(server, "bot").read("secret", "oms/media/odd").values) == ["ak"]
+
+
+@pytest.mark.parametrize(
+    "error", [hvac.exceptions.InvalidRequest, hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized]
+)
+def test_a_login_is_refused_in_three_ways(error: type[hvac.exceptions.VaultError]) -> None:
+    assert login_fault(error("no")).kind is FaultKind.LOGIN
+
+
+def test_a_number_that_is_none_is_no_answer_of_vault() -> None:
+    with pytest.raises(VaultFault, match=r"not understood \(ValueError\)"), telling("secret/x"):
+        int("one")
 
 
 def test_a_refused_login_is_a_fault_for_a_person(server: SandboxVault) -> None:
@@ -170,11 +214,20 @@ def test_a_vault_that_is_not_there_is_down() -> None:
 
 
 def test_neither_the_environment_nor_netrc_says_who_the_bot_is(
-    server: SandboxVault, monkeypatch: pytest.MonkeyPatch
+    server: SandboxVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("VAULT_TOKEN", server.root_token)
-    with pytest.raises(VaultFault):
-        as_role(server, "standing").read("secret", "oms/media/source")
+    standing = as_role(server, "standing")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login eve password eve\n")
+    for name, value in {
+        "VAULT_TOKEN": server.root_token,
+        "NETRC": str(tmp_path / ".netrc"),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "REQUESTS_CA_BUNDLE": str(tmp_path / ".netrc"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(VaultFault, match="does not let the bot read"):
+        standing.read("secret", "oms/media/source")
+    assert standing.read("secret", "oms/media/caller").values["ak"]
 
 
 def test_sealed_is_told_as_sealed(server: SandboxVault) -> None:
@@ -196,6 +249,7 @@ PAGES = {
     "words inside": ok(b'{"auth": "x", "data": "x"}'),
     "nothing inside": ok(b'{"auth": {}, "data": {}}'),
     "no token": ok(b'{"auth": {"client_token": null, "accessor": "a"}, "data": null}'),
+    "an empty token": ok(b'{"auth": {"client_token": "", "accessor": "a"}, "data": null}'),
     "a number for a token": ok(b'{"auth": {"client_token": 7, "accessor": "a"}, "data": 7}'),
     "half a body": BROKEN_ANSWERS["half a body"],
     "no status line": BROKEN_ANSWERS["no status line"],

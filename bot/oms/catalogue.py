@@ -36,7 +36,7 @@ class Meaning:
 
 
 ALREADY_RUNNING = frozenset({"OMS.0065"})
-WRONG_STATE = frozenset({"OMS.1036", "OMS.1038", "OMS.1039", "OMS.1040"})
+WRONG_STATE = frozenset({"OMS.0070", "OMS.1036", "OMS.1038", "OMS.1039", "OMS.1040"})
 NOT_FOUND = frozenset({"OMS.1009", "HTTP 404"})
 
 _FIX_SOURCE = "Look at {source} in Vault: does it hold the access key of the source account?"

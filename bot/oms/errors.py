@@ -35,6 +35,10 @@ class NotSent(OmsError):
     """Nothing left the bot: no address, no connection, no trust in the certificate."""
 
 
+class TooLate(NotSent):
+    """Nothing left the bot: it came to it when others may have taken it for dead."""
+
+
 class Throttled(OmsError):
     """429: nothing was done, and it asks to wait."""
 

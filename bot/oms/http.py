@@ -91,8 +91,6 @@ def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts:
             return _read(call, response, timeouts)
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         raise NotSent(NO_ADDRESS, call.service) from None
-    except requests.exceptions.ConnectTimeout as error:
-        raise NotSent(_why(error), call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
             raise NotSent(_why(error), call.service) from None
@@ -151,7 +149,6 @@ def _never_connected(error: requests.exceptions.RequestException) -> bool:
         if isinstance(
             inner,
             urllib3.exceptions.NewConnectionError
-            | urllib3.exceptions.NameResolutionError
             | urllib3.exceptions.ConnectTimeoutError
             | ssl.SSLCertVerificationError,
         ):

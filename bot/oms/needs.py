@@ -52,7 +52,7 @@ ANY_SOURCE_NEEDS = (Needs(((SRC_AK, SRC_SK),)), Needs(((JSON_AUTH_FILE,),)), Nee
 
 def source_needs(group: TaskGroup) -> Needs:
     """The keys of the source that this group needs. A kind of cloud that is not known needs an access key."""
-    besides = () if group.cdn_authentication in (None, "", *_CDN_WITHOUT_KEY) else (CDN_KEY,)
+    besides = () if group.cdn_authentication in (None, *_CDN_WITHOUT_KEY) else (CDN_KEY,)
     if group.task_type == "URL_LIST" or group.source.cloud_type == "URLSOURCE":
         return Needs(((),), besides)
     match group.source.cloud_type:

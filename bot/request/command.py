@@ -131,7 +131,7 @@ def _ask(words: list[str], command: str) -> Command:
             at = int(clock[1]), int(clock[2])
     if project == "":
         return NotUnderstood("After `project=` comes the name of a project. Nothing was asked.")
-    stray = next((word for word in reason_words if _stray_id(word)), None)
+    stray = next((word for word in reason_words if as_group_id(word.strip("`,.;"))), None)
     if stray is not None:
         return NotUnderstood(
             f"Put all task group ids first, before the reason: `{shown(stray)}` comes after it. Nothing was asked."
@@ -164,10 +164,6 @@ def _group_id(word: str) -> str | None:
     if link is not None:
         return group_id_in_url(link[1] or link[2])
     return as_group_id(word.strip("`,"))
-
-
-def _stray_id(word: str) -> bool:
-    return _LINK.fullmatch(word) is None and as_group_id(word.strip("`,.;")) is not None
 
 
 def _no_id(word: str, command: str) -> str:

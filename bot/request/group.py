@@ -94,3 +94,18 @@ class TaskGroup:
     cdn_authentication: str | None
     error: ErrorReason | None
     records_failed_objects: bool = False
+
+    def is_the_same_work(self, other: TaskGroup) -> bool:
+        """Whether both move the same objects between the same places in the same way, however far they are."""
+        return _work_of(self) == _work_of(other)
+
+
+def _work_of(group: TaskGroup) -> tuple[object, ...]:
+    return (
+        group.task_type,
+        group.source,
+        group.destination,
+        group.restores_archives,
+        group.overwrite_mode,
+        group.cdn_authentication,
+    )

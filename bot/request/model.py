@@ -132,9 +132,22 @@ class Tally:
     missing: tuple[tuple[str, ...], ...]
 
 
+class AttemptState(StrEnum):
+    """Where an attempt is: turned by compare-and-set, so that one PUT is sent for it at most."""
+
+    READY = "ready"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    ANSWERED = "answered"
+    SETTLED = "settled"
+
+
 @dataclass(frozen=True)
 class Attempt:
-    """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it."""
+    """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it.
+
+    `unanswered_at` is when it was given up to wait for an answer that tells.
+    """
 
     number: int
     opened_by: str
@@ -143,6 +156,7 @@ class Attempt:
     not_before: datetime | None = None
     sent_at: datetime | None = None
     answered_at: datetime | None = None
+    unanswered_at: datetime | None = None
     before: Progress | None = None
     huawei_request_id: str | None = None
 
@@ -163,11 +177,10 @@ class Pause:
 
 @dataclass(frozen=True)
 class Sight:
-    """What the last SHOW told, and since when it has told the same."""
+    """What the last SHOW told."""
 
     at: datetime
     progress: Progress
-    changed_at: datetime
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from bot.request.policy import (
     who_is_missing,
     why_not_approver,
     why_not_reader,
-    why_not_requester,
 )
 
 DENY_REASON_CHARACTERS = 500
@@ -151,7 +150,7 @@ def may_choose(request: Request) -> bool:
     return (
         request.scope is not None
         and request.group.status is GroupStatus.MIGRATION_FAILED
-        and (request.group.records_failed_objects)
+        and request.group.records_failed_objects
     )
 
 
@@ -200,7 +199,7 @@ _PAUSABLE = frozenset({State.ACCEPTED, State.MOVING})
 
 def _why_not_now(request: Request, click: Click) -> Refusal | None:
     match click.act:
-        case Act.RETRY if request.state is not State.NOT_STARTED or request.attempt is None:
+        case Act.RETRY if request.state is not State.NOT_STARTED:
             return Refusal.NOT_RETRYABLE
         case Act.PAUSE:
             return None if request.state in _PAUSABLE else Refusal.NOT_PAUSABLE
@@ -240,10 +239,7 @@ def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Click) -> Re
 
 
 def _why_not_involved(request: Request, person: Person) -> Refusal | None:
-    """The requester (if still somebody who may ask) or anybody named as an approver."""
-    as_approver = why_not_approver(request.policy, person, requester="")
-    if as_approver is None:
-        return None
+    """The requester, who is still a reader, or anybody named as an approver."""
     if person.id == request.requester:
-        return why_not_requester(request.policy, person)
-    return as_approver
+        return None
+    return why_not_approver(request.policy, person, request.requester)

@@ -222,6 +222,9 @@ def turn_of_events(request: Request) -> str | None:
             return f"{plain(headline(request))}. This bot started nothing."
         case State.ACCEPTED:
             return "Accepted by OMS. Nothing has moved yet."
+        case State.UNKNOWN if request.is_elsewhere and request.trouble is not None:
+            code = plain(request.trouble.code)
+            return f"OMS refused the call with {code}. The bot looks whether somebody else has started the group."
         case State.UNKNOWN:
             return "No clear answer from OMS: it may have started or not. The bot looks until it knows."
         case State.PAUSING if request.pause is not None:

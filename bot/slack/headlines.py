@@ -8,7 +8,7 @@ from __future__ import annotations
 from bot.request.group import TaskGroup
 from bot.request.model import Request, State, Verb
 from bot.request.progress import seconds_left
-from bot.slack.words import duration, rate, size, status_name
+from bot.slack.words import duration, rate, size
 
 RESUMED = {Verb.RESUME: "resumed", Verb.RETRY: "retried"}
 RESUMING = {Verb.RESUME: "resuming", Verb.RETRY: "retrying"}
@@ -68,7 +68,7 @@ def headline(request: Request) -> str:
         case State.EXPIRED:
             return f"Expired, nobody decided in time: {name}"
         case State.VOID if request.trouble is not None:
-            return f"Void, the group is {status_name(request.group.status)} by now: {name}"
+            return f"Void, the group has changed since it was asked: {name}"
         case State.VOID:
             return f"Void, the settings have changed: {name}"
 

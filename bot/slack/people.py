@@ -141,6 +141,8 @@ class People:
             raise SlackCannotBeAsked(f"usergroups.users.list: {_code(error)}") from error
         except (*BROKEN, KeyError) as error:
             raise SlackCannotBeAsked(f"usergroups.users.list: {type(error).__name__}") from error
+        if not isinstance(found, list):
+            raise SlackCannotBeAsked("usergroups.users.list: no users")
         return frozenset(str(user) for user in found)
 
 

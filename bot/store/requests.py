@@ -6,14 +6,14 @@ A change and the audit row that tells of it are one transaction; the card is due
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.request.model import Request, Vote
+from bot.request.model import AttemptState, Request, Vote
 from bot.request.next_step import due_at
 from bot.store.audit import Event, append, append_all
 from bot.store.tables import attempts, cards, requests, votes
@@ -23,6 +23,14 @@ _ADAPTER = TypeAdapter(Request)
 
 class Stale(Exception):
     """Somebody else changed the request since it was read."""
+
+
+@dataclass(frozen=True)
+class AttemptTurn:
+    """The compare-and-set on a request's attempt that belongs to a change of the request."""
+
+    before: AttemptState
+    after: AttemptState
 
 
 class AlreadyOpen(Exception):
@@ -98,14 +106,24 @@ def _one(body: object) -> Request | None:
     return None if body is None else _ADAPTER.validate_python(body)
 
 
-def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
+def save(
+    connection: Connection,
+    old: Request,
+    new: Request,
+    now: datetime,
+    *events: Event,
+    attempt: AttemptTurn | None = None,
+) -> Request:
     """Replaces the row if it still is `old`, raises the version, and makes the card due.
+
+    Arguments:
+        attempt: what becomes of the attempt of `old`. Its row is locked after the request's, by everybody.
 
     Returns:
         The new request with its version.
 
     Raises:
-        Stale: it is no longer `old`. The transaction must not be committed.
+        Stale: it is no longer `old`, or its attempt is elsewhere. The transaction must not be committed.
     """
     new = replace(new, version=old.version + 1)
     changed = connection.execute(
@@ -113,6 +131,10 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     )
     if changed.rowcount != 1:
         raise Stale(old.id)
+    if attempt is not None and old.attempt is not None:
+        number = old.attempt.number
+        if not turn_attempt(connection, old.id, number, attempt.before, attempt.after, now):
+            raise Stale(old.id)
     connection.execute(update(cards).where(cards.c.request_id == old.id).values(due_at=now))
     if events:
         append_all(connection, events, now)
@@ -153,10 +175,21 @@ def remove_votes(connection: Connection, request_id: str) -> None:
 
 def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:
     """Stores an attempt as ready. One with this number already there breaks the table's key."""
-    connection.execute(insert(attempts).values(request_id=request_id, number=number, state="ready", changed_at=now))
+    connection.execute(
+        insert(attempts).values(request_id=request_id, number=number, state=AttemptState.READY, changed_at=now)
+    )
 
 
-def turn_attempt(connection: Connection, request_id: str, number: int, before: str, after: str, now: datetime) -> bool:
+def attempt_state(connection: Connection, request_id: str, number: int) -> AttemptState | None:
+    """Where an attempt is, if there is one."""
+    query = select(attempts.c.state).where(attempts.c.request_id == request_id, attempts.c.number == number)
+    state = connection.execute(query).scalar()
+    return AttemptState(state) if state is not None else None
+
+
+def turn_attempt(
+    connection: Connection, request_id: str, number: int, before: AttemptState, after: AttemptState, now: datetime
+) -> bool:
     """The compare-and-set on an attempt; True for the one caller that made the change."""
     changed = connection.execute(
         update(attempts)

@@ -1,53 +1,80 @@
-"""Identities at Huawei Cloud that were refused, so that no process and no restart tries one again by itself.
+"""What is known of the bot's identities at Huawei Cloud: accepted, refused, how often in a row.
 
-When one may be tried again is left to `bot.work.caller`.
+One row for all processes and every restart. When an identity may be tried is left to `bot.work.tries`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store.tables import rests
 
 
 @dataclass(frozen=True)
 class Rest:
-    """A refused identity: where it is in Vault, which version (None on KV version 1), how often and when last.
+    """An identity, where it is in Vault and which version of it was tried last (None on KV version 1).
 
-    `is_awake` is set when a person asks for one more try.
+    `who` is a digest that tells it from others, and is empty where that was not written down. `refusals` are those in
+    a row, and the tries whose answer is not known; `refused_at` is when the last of them was counted. `code` is empty
+    unless it was refused and has not been tried since. `is_awake` is set when a person asks for one more try,
+    `is_in_use` from an acceptance to the next refusal.
     """
 
     path: str
+    who: str
     version: int | None
     code: str
     refusals: int
     refused_at: datetime
     is_awake: bool
+    is_in_use: bool
 
 
-def get(connection: Connection, path: str) -> Rest | None:
-    columns = (rests.c.path, rests.c.version, rests.c.code, rests.c.refusals, rests.c.refused_at, rests.c.is_awake)
-    row = connection.execute(select(*columns).where(rests.c.path == path)).one_or_none()
+_COLUMNS = tuple(rests.c[name] for name in Rest.__dataclass_fields__)
+_ADD = {
+    name: build(rests).on_conflict_do_nothing()
+    for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+
+
+def get(connection: Connection, path: str, who: str) -> Rest | None:
+    row = connection.execute(select(*_COLUMNS).where(rests.c.path == path, rests.c.who == who)).one_or_none()
     return None if row is None else Rest(*row)
 
 
-def refused(connection: Connection, path: str, version: int | None, code: str, now: datetime) -> None:
-    """One more refusal of this version, or the first of a new one."""
-    values = {"version": version, "code": code, "refused_at": now, "is_awake": False}
-    same = update(rests).where(rests.c.path == path, rests.c.version.is_not_distinct_from(version))
-    if connection.execute(same.values(refusals=rests.c.refusals + 1, **values)).rowcount == 0:
-        end(connection, path)
-        connection.execute(insert(rests).values(path=path, refusals=1, **values))
+def lock(connection: Connection, new: Rest) -> Rest:
+    """The row of this identity, which nobody else changes until the transaction ends: `new` where there was none."""
+    same = (rests.c.path == new.path, rests.c.who == new.who)
+    if connection.execute(select(*_COLUMNS).where(*same)).one_or_none() is None:
+        # A refusal from before it was written down whose it was may have been of this one.
+        connection.execute(update(rests).where(rests.c.path == new.path, rests.c.who == "").values(who=new.who))
+        connection.execute(_ADD[connection.dialect.name], asdict(new))
+    return Rest(*connection.execute(select(*_COLUMNS).where(*same).with_for_update()).one())
 
 
-def wake(connection: Connection, path: str) -> None:
-    """Lets it be tried once more."""
-    connection.execute(update(rests).where(rests.c.path == path).values(is_awake=True))
+def put(connection: Connection, rest: Rest) -> None:
+    """Writes a row that `lock` gave."""
+    connection.execute(update(rests).where(rests.c.path == rest.path, rests.c.who == rest.who).values(**asdict(rest)))
 
 
-def end(connection: Connection, path: str) -> None:
-    """It was accepted, or there is another in its place."""
-    connection.execute(delete(rests).where(rests.c.path == path))
+def wake(connection: Connection, path: str, most_refusals: int, before: datetime) -> None:
+    """Lets what was refused be tried once more: with up to `most_refusals`, or where the last is from `before`."""
+    may_be_tried = or_(rests.c.refusals <= most_refusals, rests.c.refused_at <= before)
+    connection.execute(
+        update(rests).where(rests.c.path == path, rests.c.code != "", may_be_tried).values(is_awake=True)
+    )
+
+
+def has_refused(connection: Connection, path: str) -> bool:
+    """Whether an identity there was refused and has not been tried since."""
+    found = connection.execute(select(rests.c.path).where(rests.c.path == path, rests.c.code != "").limit(1))
+    return found.one_or_none() is not None
+
+
+def forget_others(connection: Connection, path: str, who: str, before: datetime) -> None:
+    """Deletes what is known of others that were there, where nothing was counted since `before`."""
+    connection.execute(delete(rests).where(rests.c.path == path, rests.c.who != who, rests.c.refused_at < before))

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
@@ -162,11 +163,13 @@ rests = Table(
     "rests",
     metadata,
     Column("path", Text, primary_key=True),
+    Column("who", String(64), primary_key=True, server_default=""),
     Column("version", Integer),
     Column("code", String(64), nullable=False),
     Column("refusals", Integer, nullable=False),
     Column("refused_at", UtcDateTime, nullable=False),
     Column("is_awake", Boolean, nullable=False),
+    Column("is_in_use", Boolean, nullable=False, server_default=false()),
 )
 
 # One row: the newest link of the chain. Its update is the lock that puts audit rows in order.

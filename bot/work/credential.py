@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 from bot.oms.auth import AccessKey, Credential, PasswordUser, ReadyToken
@@ -42,6 +43,18 @@ def read_credential(vault: Vault, mount: str, path: str) -> tuple[int | None, Cr
             "Write the bot's own identity at Huawei Cloud there.",
         )
     return secret.version, found
+
+
+def digest(credential: Credential) -> str:
+    """Tells an identity from others, and gives nothing of it away. A user with another password is the same one."""
+    match credential:
+        case AccessKey():
+            words = ["access key", credential.ak.reveal()]
+        case PasswordUser():
+            words = ["user", credential.domain, credential.name]
+        case ReadyToken():
+            words = ["token", credential.value.reveal()]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 
 def _identity_in(values: Mapping[str, Secret]) -> Credential | None:

@@ -7,11 +7,13 @@ from datetime import timedelta
 
 from bot.oms.catalogue import NOT_FOUND
 from bot.oms.errors import OmsError, Refused
-from bot.request.model import Request, State, Trouble
-from bot.request.next_step import FOLLOW_EVERY, SETTLE_EVERY, Step, next_step
+from bot.request.group import TaskGroup
+from bot.request.model import Attempt, AttemptState, Request, State, Trouble
+from bot.request.next_step import SETTLE_EVERY, Step, due_at, next_step
 from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.store.claims import Claim
+from bot.store.requests import AttemptTurn
 from bot.vault_faults import VaultFault
 from bot.work import outcome, pause, release, remind
 from bot.work.caller import KeyRests
@@ -82,54 +84,56 @@ def _end(tools: Tools, request: Request, state: State) -> None:
 
 
 def _settle(tools: Tools, request: Request, claim: Claim) -> Result:
-    if request.state is State.SENDING:
-        request = _is_unknown(tools, request)
+    if request.state is State.SENDING and request.attempt is not None:
+        request = _is_unknown(tools, request, request.attempt)
     try:
-        group = tools.callers.call(request.plan.project, lambda oms: oms.show(request.group.group_id))
+        group = _look(tools, request)
     except (OmsError, VaultFault, KeyRests) as fault:
         return _not_seen(tools, request, claim, fault)
     now = tools.now()
     new = outcome.settled(request, group, now)
     if new is None:
         return Finished(now + SETTLE_EVERY)
+    detail = {"status": int(group.status), "state": new.state.value}
+    event = Event("settled", BOT, request.id, detail)
     with tools.store.write() as connection:
-        if request.attempt is not None and not requests.turn_attempt(
-            connection, request.id, request.attempt.number, "unknown", "settled", now
-        ):
-            raise requests.Stale(request.id)
-        detail = {"status": int(group.status), "state": new.state.value}
-        save_turn(connection, request, new, now, Event("settled", BOT, request.id, detail))
+        save_turn(connection, request, new, now, event, attempt=AttemptTurn(AttemptState.UNKNOWN, AttemptState.SETTLED))
     return Kept()
 
 
-def _is_unknown(tools: Tools, request: Request) -> Request:
+def _is_unknown(tools: Tools, request: Request, attempt: Attempt) -> Request:
     """An attempt found `sending` was somebody's who died: whether the PUT left is not known, and none is sent."""
     now = tools.now()
+    trouble = Trouble("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
+    found = replace(request, attempt=replace(attempt, unanswered_at=now))
+    unknown = found.turned(State.UNKNOWN, at=now, trouble=trouble)
+    event = Event("found sending", BOT, request.id)
     with tools.store.write() as connection:
-        if request.attempt is not None and not requests.turn_attempt(
-            connection, request.id, request.attempt.number, "sending", "unknown", now
-        ):
-            raise requests.Stale(request.id)
-        trouble = Trouble("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
-        unknown = request.turned(State.UNKNOWN, at=now, trouble=trouble)
-        return save_turn(connection, request, unknown, now, Event("found sending", BOT, request.id))
+        return save_turn(
+            connection, request, unknown, now, event, attempt=AttemptTurn(AttemptState.SENDING, AttemptState.UNKNOWN)
+        )
 
 
 def _follow(tools: Tools, request: Request, claim: Claim) -> Result:
     try:
-        group = tools.callers.call(request.plan.project, lambda oms: oms.show(request.group.group_id))
+        group = _look(tools, request)
     except (OmsError, VaultFault, KeyRests) as fault:
         return _not_seen(tools, request, claim, fault)
     now = tools.now()
     new = outcome.followed(request, group, now)
     if not _is_worth_showing(request, new):
-        return Finished(now + (FOLLOW_EVERY if new.state is State.MOVING else SETTLE_EVERY))
+        return Finished(due_at(new))
     with tools.store.write() as connection:
         events = []
         if new.state is not request.state:
             events.append(Event(new.state.value, BOT, request.id, {"status": int(group.status)}))
         save_turn(connection, request, new, now, *events)
     return Kept()
+
+
+def _look(tools: Tools, request: Request) -> TaskGroup:
+    plan, group_id = request.plan, request.group.group_id
+    return tools.callers.call(plan.project, lambda oms: oms.show(group_id), plan.project_id)
 
 
 def _is_worth_showing(old: Request, new: Request) -> bool:
@@ -150,6 +154,10 @@ def _not_seen(tools: Tools, request: Request, claim: Claim, fault: OmsError | Va
     if claim.tries == SILENT_FAILURES:
         seen = trouble_of(fault, request.plan, Then.NOTHING, "")
         trouble = replace(seen, meaning=f"The bot cannot see how the group gets on. {seen.meaning}")
+        if request.state is State.UNKNOWN and request.trouble is not None:
+            # What was said of the call itself stays: it is what people will look for.
+            called = request.trouble
+            trouble = replace(called, meaning=f"{called.meaning} {trouble.meaning}", next_step=seen.next_step)
         with tools.store.write() as connection:
             event = Event("not seen", BOT, request.id, {"code": trouble.code, "why": trouble.meaning})
             requests.save(connection, request, replace(request, trouble=trouble), now, event)

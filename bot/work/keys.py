@@ -23,10 +23,11 @@ Fact = str | int | bool | list[str] | None
 
 @dataclass(frozen=True)
 class CallBody:
-    """The body of the PUT, the keys that it holds, and the versions of the secrets that it was made of."""
+    """The body of the PUT, the keys that it holds, the login that read them, and the versions of their secrets."""
 
     content: Secret
     keys: tuple[Secret, ...]
+    login: dict[str, Fact]
     versions: dict[str, Fact]
 
 
@@ -64,13 +65,18 @@ def read_body(tools: Tools, request: Request) -> CallBody:
             # The standing token is good as before: it is no login of this release's own.
             closed["token given back"] = session.close() and session.kind is not TokenKind.STANDING
         fields = _fields(request, secrets)
-        body = CallBody(_body(request, fields), tuple(fields.values()), closed)
+        body = CallBody(_body(request, fields), tuple(fields.values()), login, closed)
         is_sent_next = True
         return body
     finally:
         if not is_sent_next:
-            # Otherwise the row "sending", which follows at once, tells how the login ended.
+            # Otherwise the row "sending", which follows at once, tells how the login ended, or `tell_closed` does.
             _tell(tools, Event("vault closed", BOT, request.id, {**login, **closed}))
+
+
+def tell_closed(tools: Tools, request: Request, body: CallBody) -> None:
+    """Tells the audit that nothing was sent of what was read."""
+    _tell(tools, Event("vault closed", BOT, request.id, {**body.login, **body.versions}))
 
 
 def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[Field, Secret]:

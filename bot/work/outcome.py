@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bot.request.group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
+from bot.request.group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.request.model import Attempt, Request, Sight, State, Trouble, Verb
 from bot.request.next_step import STILL_THE_SAME_FOR
 from bot.request.progress import has_moved
@@ -32,10 +32,11 @@ def settled(request: Request, group: TaskGroup, now: datetime) -> Request | None
     attempt = request.attempt
     if attempt is None or attempt.sent_at is None:
         return None
-    if not _stands_as_before(request, group) or group.status in _GOING:
+    if not _stands_as_before(request, group):
         began = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
         return followed(began, group, now)
-    if now - attempt.sent_at < STILL_THE_SAME_FOR:
+    # Not since it was sent: until then the call itself may have been on its way.
+    if now - (attempt.unanswered_at or attempt.sent_at) < STILL_THE_SAME_FOR:
         return None
     before = request.trouble
     trouble = Trouble(
@@ -59,8 +60,8 @@ def followed(request: Request, group: TaskGroup, now: datetime) -> Request:
     if attempt is not None and has_moved(group.progress, before):
         # A retried group counts anew: what it had before is no measure any more.
         attempt = replace(attempt, before=group.progress)
-    seen = replace(request, group=group, attempt=attempt, sight=_sight(request, group.progress, now))
-    ran = request.state in (State.MOVING, State.PAUSING) or request.group.status in _RAN
+    seen = replace(request, group=group, attempt=attempt, sight=Sight(now, group.progress))
+    ran = _had_moved(request) or request.group.status in _RAN
     if _stands_as_before(request, group) and not ran and not moved:
         return _not_yet(request, seen, group, attempt, now)
     match group.status:
@@ -84,6 +85,11 @@ def followed(request: Request, group: TaskGroup, now: datetime) -> Request:
 def gone(request: Request, now: datetime) -> Request:
     """OMS says, and has said before, that there is no such group."""
     return request.turned(State.FAILED, at=now, trouble=_GONE)
+
+
+def _had_moved(request: Request) -> bool:
+    pauses_what_moved = request.pause is not None and request.pause.before is State.MOVING
+    return request.state is State.MOVING or (request.state is State.PAUSING and pauses_what_moved)
 
 
 def _stands_as_before(request: Request, group: TaskGroup) -> bool:
@@ -124,8 +130,3 @@ def not_paused(request: Request, trouble: Trouble, now: datetime) -> Request:
         return request
     failed = replace(request.pause, failure=trouble)
     return replace(request, pause=failed).turned(failed.before, at=now)
-
-
-def _sight(request: Request, progress: Progress, now: datetime) -> Sight:
-    changed = request.sight is None or request.sight.progress != progress
-    return Sight(now, progress, now if changed or request.sight is None else request.sight.changed_at)

@@ -11,8 +11,8 @@ from datetime import timedelta
 from bot.oms.catalogue import WRONG_STATE
 from bot.oms.client import Accepted, Oms
 from bot.oms.errors import NotSent, OmsError, Refused, Throttled, Unanswered
-from bot.request.group import RUNNING_STATUSES, TaskGroup
-from bot.request.model import Pause, Request
+from bot.request.group import RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.request.model import Pause, Request, State
 from bot.store.audit import BOT, Detail, Event
 from bot.store.claims import Claim
 from bot.vault_faults import VaultFault
@@ -35,8 +35,9 @@ def work(tools: Tools, request: Request, claim: Claim) -> Result:
     """
     if request.pause is None:
         return Finished()
+    plan, group_id = request.plan, request.group.group_id
     try:
-        group, answer = tools.callers.send(request.plan.project, lambda oms: _pause(oms, request.group.group_id))
+        group, answer = tools.callers.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
     except (Throttled, NotSent, Unanswered) as error:
         if claim.tries + 1 < MAX_TRIES:
             return Failed(tools.now() + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
@@ -59,9 +60,14 @@ def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
 
 def _sent(tools: Tools, request: Request, pause: Pause, group: TaskGroup, answer: Accepted | None) -> Result:
     now = tools.now()
-    paused = replace(request, pause=replace(pause, sent_at=now))
-    if group.status not in RUNNING_STATUSES:
-        paused = outcome.followed(paused, group, now)
+    if answer is not None:
+        paused = replace(request, group=group, pause=replace(pause, sent_at=now))
+    else:
+        paused = outcome.followed(request, group, now)
+        if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:
+            # It was only just started, and does not show it yet: there will be something to pause.
+            return Finished(now + LOOK_AGAIN_AFTER)
+        paused = replace(paused, pause=replace(pause, sent_at=now))
     detail: Detail = {
         "person": pause.person,
         "status": int(group.status),

@@ -7,14 +7,12 @@ from bot.work.tools import Tools
 
 
 def plan_now(tools: Tools, request: Request) -> Plan | None:
-    """The plan that asking now would give; None when the settings no longer have the project or the bucket's path."""
+    """The plan that asking now would give; None when the settings no longer have the project."""
     plan = request.plan
     project = tools.projects.get(plan.project)
     if project is None:
         return None
     source_path = project.source_path(request.group.source.bucket) if plan.source_path is not None else None
-    if plan.source_path is not None and source_path is None:
-        return None
     # Where the settings leave the project's id to IAM, the one that it told then still holds.
     return project.plan(plan.project, project.project_id or plan.project_id, source_path)
 

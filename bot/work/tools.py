@@ -19,6 +19,7 @@ from bot.store.audit import Event, append_all
 from bot.store.engine import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Notice, Way
+from bot.store.requests import AttemptTurn
 from bot.vault import Vault
 from bot.work.caller import Callers
 from bot.work.held import Held
@@ -56,13 +57,23 @@ def reply(tools: Tools, message: Message, text: str, *events: Event) -> None:
             append_all(connection, events, now)
 
 
-def save_turn(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
+def save_turn(
+    connection: Connection,
+    old: Request,
+    new: Request,
+    now: datetime,
+    *events: Event,
+    attempt: AttemptTurn | None = None,
+) -> Request:
     """Saves a change, and tells the thread of it when the request came to another state.
+
+    Arguments:
+        attempt: as for `requests.save`.
 
     Raises:
         requests.Stale: see there.
     """
-    saved = requests.save(connection, old, new, now, *events)
+    saved = requests.save(connection, old, new, now, *events, attempt=attempt)
     again = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     if new.state is not old.state or again:
         TURNS.labels(new.state.value).inc()

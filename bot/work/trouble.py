@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from bot.oms.catalogue import Meaning, Side, explain
-from bot.oms.errors import Answer, NotSent, OmsError, Refused, Service, Throttled, Unanswered
+from bot.oms.errors import Answer, NotSent, OmsError, Refused, Service, Throttled, TooLate, Unanswered
 from bot.request.group import ErrorReason
 from bot.request.model import Plan, Trouble
 from bot.vault_faults import VaultFault
@@ -35,6 +35,15 @@ def trouble_of(
     match fault:
         case VaultFault():
             return _trouble(fault.sentence, started, fault.next_step, then, where="Vault", side="the bot's Vault")
+        case KeyRests(code=""):
+            return _trouble(
+                "The bot's own identity was tried several times and no answer is known, so it is not used for now: if "
+                "it was refused each time, one more would lock it for everybody.",
+                started,
+                "Wait five minutes.",
+                then,
+                side=Side.CLOUD,
+            )
         case KeyRests():
             return _trouble(
                 "Huawei Cloud refused the bot's own identity, so it is not used again by itself: some refusals more "
@@ -50,6 +59,8 @@ def trouble_of(
         case Throttled():
             sentence = f"{fault.service} asks to slow down."
             return _trouble(sentence, started, "Wait a minute.", then, code="HTTP 429", side=Side.CLOUD)
+        case TooLate():
+            return _trouble("The bot was held up before it could call OMS.", started, "", then, side=Side.BOT)
         case NotSent():
             url, setting = (plan.iam_url, "iam_url") if fault.service is Service.IAM else (plan.oms_url, "oms_url")
             sentence = f"{fault.service} cannot be reached at {url}: {fault}."

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from bot.request import votes
 from bot.request.group import Scope
-from bot.request.model import Request, State, Vote
+from bot.request.model import AttemptState, Request, State, Vote
 from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
@@ -39,8 +39,6 @@ def work(tools: Tools, message: Message) -> None:
         decided = _decide(tools, message, seen)
     if decided is None:
         return
-    if message.kind is Kind.RETRY:
-        tools.callers.a_person_asks(decided.plan.project)
     claim = Claim(tables.requests.name, decided.id, 0)
     with tools.held.holding(claim):
         try:
@@ -186,11 +184,15 @@ def _write_down(
             )
         )
     if turned.state is State.CANCELLED and turned.attempt is not None:
-        requests.turn_attempt(connection, request.id, turned.attempt.number, "ready", "settled", now)
+        requests.turn_attempt(
+            connection, request.id, turned.attempt.number, AttemptState.READY, AttemptState.SETTLED, now
+        )
     if turned.state is State.DENIED:
         outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, answers.denied(turned), request.id), now)
     saved = save_turn(connection, request, turned, now, *events)
-    if turned.state is not State.APPROVED or turned.start_at is not None:
+    if message.kind is Kind.RETRY:
+        tools.callers.wake(connection, turned.plan.project)
+    if turned.state is not State.APPROVED or (turned.start_at is not None and turned.start_at > now):
         return None
     return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
 
@@ -224,6 +226,6 @@ def _event(message: Message, what: str, why: str | None = None) -> Event:
     detail: dict[str, str | int | bool | list[str] | None] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
-    if message.kind.value == Act.DENY and message.text:
+    if message.text:
         detail["reason"] = message.text[: votes.DENY_REASON_CHARACTERS]
     return Event(what, message.person, message.request_id or None, detail)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import quote
 
 import pytest
@@ -111,6 +111,14 @@ def test_requests_sends_the_bytes_and_headers_that_were_signed() -> None:
     )
     assert prepared.body == START
     assert AK not in repr(auth)
+
+
+def test_the_moment_of_a_signature_is_said_in_utc_and_only_bytes_are_signed() -> None:
+    in_shanghai = datetime(2026, 1, 15, 16, 30, tzinfo=timezone(timedelta(hours=8)))
+    auth = AccessKeyAuth(AccessKey(Secret(AK), Secret(SK)), PROJECT, lambda: in_shanghai)
+    assert requests.Request("GET", BASE, auth=auth).prepare().headers["X-Sdk-Date"] == DATE
+    with pytest.raises(TypeError, match="only bytes"):
+        requests.Request("PUT", BASE, data="text", auth=auth).prepare()
 
 
 _TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), max_size=12)

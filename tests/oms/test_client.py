@@ -112,6 +112,41 @@ def test_a_group_that_cannot_be_read_hides_none_of_the_others(oms: OmsStandIn) -
     ]
 
 
+def page(count: object, *items: object) -> Raw:
+    return Raw(body=json.dumps({"count": count, "taskgroups": items}).encode())
+
+
+def test_a_list_goes_on_to_its_count_however_short_its_pages_are(oms: OmsStandIn) -> None:
+    shown = oms.world.show(NIGHTLY_IMAGES)
+    oms.fault("list", page(3, "nothing"), page(3, shown), page(3, "nothing"))
+    listed = list(client(oms.server.url).groups())
+    assert [isinstance(group, TaskGroup) for group in listed] == [False, True, False]
+    oms.fault("list", page(None, shown), page(None, "nothing"))
+    assert len(list(client(oms.server.url).groups())) == 1, "without a count a short page is the last"
+
+
+def test_a_list_that_does_not_come_to_an_end_is_given_up(oms: OmsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = oms.world.show(NIGHTLY_IMAGES)
+    oms.fault("list", page(9, shown), page(9, shown))
+    groups = client(oms.server.url).groups()
+    assert isinstance(next(groups), TaskGroup)
+    with pytest.raises(Unreadable, match="repeated a page of its list: after 1 task groups"):
+        next(groups)
+    monkeypatch.setattr("bot.oms.client.MAX_PAGES", 2)
+    oms.fault("list", page(9, "a"), page(9, "b"))
+    groups = client(oms.server.url).groups()
+    assert [isinstance(next(groups), Unreadable) for _ in range(2)] == [True, True]
+    with pytest.raises(Unreadable, match="more than 2 task groups"):
+        next(groups)
+
+
+@pytest.mark.parametrize("body", [b'{"count": NaN, "taskgroups": []}', b"[]", b'{"taskgroups": null}'])
+def test_a_list_that_is_none_is_unreadable(oms: OmsStandIn, body: bytes) -> None:
+    oms.fault("list", Raw(body=body))
+    with pytest.raises(Unreadable):
+        list(client(oms.server.url).groups())
+
+
 def test_another_group_than_was_asked_for_is_no_answer(oms: OmsStandIn) -> None:
     other = {**oms.world.show(NIGHTLY_IMAGES), "group_id": "2b2b2b2b-0000-4000-8000-000000000001"}
     oms.fault("show", Raw(body=json.dumps(other).encode()))
@@ -160,8 +195,8 @@ def test_429_says_how_long_to_wait(oms: OmsStandIn) -> None:
 
 
 def test_after_a_5xx_or_a_broken_connection_nobody_knows(oms: OmsStandIn) -> None:
-    oms.fault("start", Answer(503, "APIG.0601"), Drop(done=False), Drop(done=True))
-    for _ in range(3):
+    oms.fault("start", Answer(500, "APIG.0601"), Answer(503, "APIG.0601"), Drop(done=False), Drop(done=True))
+    for _ in range(4):
         with pytest.raises(Unanswered):
             client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
     assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
@@ -239,6 +274,7 @@ def test_netrc_and_proxies_have_no_say(
         ({"code": "X.1", "message": "m"}, "X.1", "m"),
         ({"something": "else"}, "HTTP 400", ""),
         ([1, 2], "HTTP 400", ""),
+        (json.loads('{"in":' * 900 + '{"code":"X.1"}' + "}" * 900), "HTTP 400", ""),
     ],
 )
 def test_every_shape_of_error_body_is_read(body: object, code: str, message: str) -> None:
@@ -276,6 +312,12 @@ def test_a_key_of_the_wrong_length_is_named_and_not_sent(field: Field) -> None:
         with pytest.raises(ValueError, match=field.name) as wrong:
             start_body(KEYS | {field: Secret(value)})
         assert "xxx" not in str(wrong.value)
+
+
+def test_a_key_of_just_the_greatest_length_is_sent() -> None:
+    longest = {field: Secret("x" * field.max_characters) for field in (*KEYS, CONNECTION_STRING, CDN_KEY)}
+    sent = json.loads(start_body(longest))
+    assert {name: len(value) for name, value in sent.items()} == {one.name: one.max_characters for one in longest}
 
 
 def test_an_access_key_with_blanks_is_named_and_not_sent() -> None:

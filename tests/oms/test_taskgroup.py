@@ -46,3 +46,11 @@ def test_words_that_no_database_takes_are_no_fault() -> None:
     assert described.startswith("a b c d")
     assert len(described) == MAX_TEXT_CHARACTERS
     described.encode()
+
+
+def test_kinds_are_read_in_either_case_and_a_cdn_without_a_domain_is_none() -> None:
+    shown = SHOWN | {"task_type": "url_list", "src_node": {"cloud_type": "Aws"}}
+    group = read_group(shown | {"source_cdn": {"domain": "cdn.example", "authentication_type": "QINIU"}})
+    assert (group.task_type, group.source.cloud_type, group.cdn_authentication) == ("URL_LIST", "AWS", "QINIU")
+    for none in (None, {}, {"domain": "", "authentication_type": "QINIU"}, {"domain": "cdn.example"}):
+        assert read_group(shown | {"source_cdn": none}).cdn_authentication is None

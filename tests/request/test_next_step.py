@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from bot.request.model import Attempt, State
+from bot.request.model import Attempt, Pause, Sight, State
 from bot.request.next_step import Step, due_at, next_step, reminders_at
-from tests.support.values import NOON, request
+from tests.support.values import HALF, NOON, request
 
 LATER = NOON + timedelta(hours=1)
 TOO_LATE = NOON + timedelta(hours=9)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,14 @@ def test_what_waits_for_people_ends_when_its_time_is_over() -> None:
     assert next_step(request(State.PENDING), TOO_LATE) is Step.EXPIRE
     assert next_step(request(State.NOT_STARTED), TOO_LATE) is Step.LAPSE
     assert next_step(request(State.APPROVED), TOO_LATE) is Step.LAPSE
+    reminded = request(State.PENDING, reminders=2)
+    for state, ends, before in (
+        (reminded, Step.EXPIRE, None),
+        (request(State.NOT_STARTED), Step.LAPSE, None),
+        (request(State.APPROVED), Step.LAPSE, Step.RELEASE),
+    ):
+        assert next_step(state, state.expires_at) is ends, "at that very moment"
+        assert next_step(state, state.expires_at - SECOND) is before
 
 
 def test_what_has_ended_is_never_due() -> None:
@@ -55,6 +64,26 @@ def test_an_approved_request_waits_for_its_own_time_and_for_its_back_off() -> No
 def test_a_moving_group_is_looked_at_every_ten_seconds_and_an_accepted_one_every_three() -> None:
     assert due_at(request(State.MOVING)) == NOON + timedelta(seconds=10)
     assert due_at(request(State.ACCEPTED)) == NOON + timedelta(seconds=3)
+    seen_at = NOON + timedelta(minutes=1)
+    still = request(State.ACCEPTED, sight=Sight(seen_at, HALF))
+    assert due_at(still) == seen_at + timedelta(seconds=10), "a minute later it is as any other"
+    looked_at_before = request(State.MOVING, sight=Sight(NOON - timedelta(minutes=1), HALF))
+    assert due_at(looked_at_before) == NOON + timedelta(seconds=10)
+
+
+def test_what_a_call_did_is_looked_at_at_once_and_then_every_three_seconds() -> None:
+    for state in (State.SENDING, State.UNKNOWN):
+        assert due_at(request(state, sight=None)) == NOON
+        assert due_at(request(state, sight=Sight(LATER, HALF))) == LATER + timedelta(seconds=3)
+
+
+def test_a_pause_is_sent_at_once_and_looked_at_from_then_on() -> None:
+    wanted = Pause("UCAROL00", LATER, State.MOVING)
+    assert next_step(request(State.PAUSING, pause=wanted), LATER - SECOND) is None
+    assert next_step(request(State.PAUSING, pause=wanted), LATER) is Step.PAUSE
+    sent = request(State.PAUSING, pause=replace(wanted, sent_at=LATER))
+    assert next_step(sent, LATER + 2 * SECOND) is None
+    assert next_step(sent, LATER + 3 * SECOND) is Step.FOLLOW
 
 
 def test_people_are_reminded_at_half_time_and_shortly_before_the_end_and_no_more() -> None:

@@ -92,6 +92,15 @@ def test_guests_strangers_bots_and_deactivated_accounts_may_do_nothing() -> None
         assert why_not_reader(policy, erin) is not None
 
 
+def test_who_is_named_in_neither_way_sees_nothing_and_who_is_in_either_sees() -> None:
+    policy = Policy(("UALICE00",), (("UCAROL00",), ("SONE0000",)), False)
+    for reader in (person("UALICE00"), person("UCAROL00"), person("UBOB0000", "SONE0000")):
+        assert why_not_reader(policy, reader) is None
+    assert why_not_reader(policy, person("UBOB0000", "STWO0000")) is Refusal.NOT_A_READER
+    assert why_not_requester(policy, person("UCAROL00")) is Refusal.NOT_A_REQUESTER
+    assert why_not_approver(policy, person("UALICE00"), "UBOB0000") is Refusal.NOT_AN_APPROVER
+
+
 def test_who_cannot_be_checked_is_not_listed() -> None:
     policy = Policy(("SONE0000",), (("SONE0000",),), False)
     unknown = person("UBOB0000", groups_known=False)
@@ -131,6 +140,12 @@ def test_approvers_who_left_or_became_guests_make_no_quorum() -> None:
     gone = {"UCAROL00": Standing.DEACTIVATED, "UDAVE000": Standing.GUEST}
     assert missing(policy, Directory({"SONE0000": {"UDAVE000"}}, gone)) == policy.places
     assert missing(policy, Directory({"SONE0000": {"UDAVE000", "UERIN000"}}, gone)) == ()
+
+
+def test_where_slack_does_not_tell_who_is_in_a_group_a_quorum_counts_as_possible() -> None:
+    policy = Policy(("*",), (("SONE0000",),), False)
+    unknown = person("UBOB0000", groups_known=False)
+    assert unfillable_places(policy, "UALICE00", {"SONE0000": frozenset({"UBOB0000"})}, lambda _: unknown) == ()
 
 
 @given(places, st.dictionaries(st.sampled_from(GROUPS), st.sets(st.sampled_from(USERS))), st.booleans())

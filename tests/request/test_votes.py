@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.request.group import GroupStatus, Scope
-from bot.request.model import Pause, Policy, Request, State, Tally, Verb, Vote
+from bot.request.model import Attempt, Decision, Pause, Policy, Request, State, Tally, Verb, Vote
 from bot.request.policy import Person, Refusal, Standing
 from bot.request.votes import (
     Act,
@@ -130,6 +130,7 @@ class Voting(RuleBasedStateMachine):
             assert turned.decision is not None
             assert all(self.may_approve(one) for one in turned.decision.people)
             assert self.plan == PLAN, "what would be called is what was asked for"
+            assert turned.tally is None, "nobody is missing any more"
             assert is_break_glass(turned) == (self.request.requester in turned.decision.people)
             self.votes.append(vote)
         self.request = turned
@@ -184,6 +185,32 @@ def test_the_requester_does_not_approve_unless_the_settings_say_so_and_there_is_
     assert not is_break_glass(request(State.DONE))
 
 
+def test_an_approval_of_the_requesters_own_is_said_while_others_are_still_missing() -> None:
+    both = Policy(("*",), (("UALICE00",), ("UCAROL00",)), self_approval=True)
+    for user, is_own in (("UALICE00", True), ("UCAROL00", False)):
+        verdict = press(Act.APPROVE, person(user), request(policy=both))
+        assert isinstance(verdict, Counted)
+        assert is_break_glass(verdict.request) == is_own
+    assert not is_break_glass(request(policy=both))
+
+
+def test_who_voted_and_was_not_looked_up_for_the_decision_does_not_count() -> None:
+    both = Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, self_approval=False)
+    verdict = press(Act.APPROVE, CAROL, request(policy=both), (vote_of("UDAVE000"),))
+    assert isinstance(verdict, Counted)
+    assert verdict.request.tally == Tally(("UCAROL00",), (("UDAVE000",),))
+
+
+def test_only_who_could_approve_can_deny_and_what_they_say_is_kept_to_its_length() -> None:
+    policy = Policy(("*",), (("UALICE00", "UCAROL00"),), self_approval=False)
+    assert press(Act.DENY, person("UALICE00"), request(policy=policy)) == Refused(Refusal.OWN_REQUEST)
+    assert press(Act.DENY, person("UBOB0000"), request(policy=policy)) == Refused(Refusal.NOT_AN_APPROVER)
+    verdict = decide(request(policy=policy), [], {}, Click(Act.DENY, CAROL, NOON, "x" * 501), PLAN)
+    assert isinstance(verdict, Turned)
+    assert verdict.request.state is State.DENIED
+    assert verdict.request.decision == Decision(("UCAROL00",), NOON, "x" * 500)
+
+
 def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:
     policy = Policy(("UALICE00",), (("UCAROL00",),), False)
     for act in Act:
@@ -199,6 +226,8 @@ def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:
             assert verdict == answers[standing, State.PENDING], (act, standing, state)
             assert isinstance(verdict, Refused)
             assert (verdict.why is Refusal.NOT_A_READER) == (standing is Standing.FULL)
+            who = person("UEVE0000", standing=standing)
+            assert press(act, who, request(state, policy=policy)) == verdict, "nor whether the settings name them"
 
 
 def test_an_expired_request_is_neither_approved_nor_denied_nor_withdrawn_from() -> None:
@@ -243,14 +272,16 @@ def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_appro
         assert choose(who, current, None) == Refused(Refusal.NOTHING_TO_CHOOSE)
         assert choose(who, request(), Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
     assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) == Refused(Refusal.NOT_AN_APPROVER)
-    unrecorded = replace(current, group=replace(current.group, records_failed_objects=False))
-    assert choose(CAROL, unrecorded, Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
+    for change in ({"records_failed_objects": False}, {"status": GroupStatus.CREATION_FAILED}):
+        unrecorded = replace(current, group=replace(current.group, **change))
+        assert choose(CAROL, unrecorded, Scope.FAILED_OBJECTS) == Refused(Refusal.NOTHING_TO_CHOOSE)
 
 
 def test_an_approval_of_another_choice_than_the_card_showed_does_not_count() -> None:
     seen = Click(Act.APPROVE, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
     assert decide(retried(), [], {}, seen, PLAN) == Refused(Refusal.CHOSEN_OTHERWISE)
-    assert isinstance(decide(retried(), [], {}, replace(seen, scope=Scope.ALL_OBJECTS), PLAN), Turned)
+    for as_it_is in (Scope.ALL_OBJECTS, None):  # None: the card showed no choice
+        assert isinstance(decide(retried(), [], {}, replace(seen, scope=as_it_is), PLAN), Turned)
 
 
 def test_whoever_may_ask_or_approve_may_pause_what_runs_and_nothing_else() -> None:
@@ -300,9 +331,12 @@ def test_a_vote_for_what_would_now_be_something_else_makes_the_request_void() ->
 def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_approval_holds() -> None:
     verdict = press(Act.RETRY, person("UALICE00"), request(State.NOT_STARTED))
     assert isinstance(verdict, Turned)
-    assert verdict.request.attempt is not None
-    assert verdict.request.attempt.number == 2
+    assert verdict.request.attempt == Attempt(2, "UALICE00", NOON)
     assert verdict.request.state is State.APPROVED
+    failed_again = replace(verdict.request, state=State.NOT_STARTED)
+    verdict = press(Act.RETRY, CAROL, failed_again)
+    assert isinstance(verdict, Turned)
+    assert verdict.request.attempt == Attempt(3, "UCAROL00", NOON)
     for state in set(State) - {State.NOT_STARTED}:
         assert press(Act.RETRY, person("UALICE00"), request(state)) == Refused(Refusal.NOT_RETRYABLE)
     late = decide(request(State.NOT_STARTED), [], {}, Click(Act.RETRY, person("UALICE00"), LATE), PLAN)

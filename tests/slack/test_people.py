@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from slack_sdk import WebClient
 
 from bot.redaction import Secret
+from bot.request.policy import Person, Standing
 from bot.sandbox.slack import world as w
 from bot.slack.people import FAILURES_KEPT_SECONDS, GROUPS_KEPT_SECONDS, People, SlackCannotBeAsked
 from bot.slack.transport import new_client
-from tests.support.wire import BROKEN_ANSWERS, answering
+from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
 
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
@@ -24,6 +27,65 @@ def test_half_an_answer_tells_nobody_who_somebody_is(what: str) -> None:
             people.look_up("UALICE00")
         with pytest.raises(SlackCannotBeAsked):
             people.members(["S0GROUP001"])
+
+
+USER = {"id": "UALICE00", "team_id": w.TEAM_ID, "tz": "Asia/Singapore"}
+
+
+@contextmanager
+def told(**answer: object) -> Iterator[People]:
+    """People, where Slack answers whatever it is asked with this."""
+    with answering(ok(json.dumps(answer).encode())) as url:
+        yield People(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"), w.TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "standing"),
+    [
+        ({}, Standing.FULL),
+        ({"is_restricted": True}, Standing.GUEST),
+        ({"is_ultra_restricted": True}, Standing.GUEST),
+        ({"is_bot": True}, Standing.BOT),
+        ({"id": "USLACKBOT"}, Standing.BOT),
+        ({"deleted": True}, Standing.DEACTIVATED),
+        ({"is_stranger": True}, Standing.STRANGER),
+        ({"team_id": "T0OTHER001"}, Standing.STRANGER),
+        ({"team_id": None}, Standing.STRANGER),
+    ],
+)
+def test_an_account_is_what_slack_says_that_it_is(changes: dict[str, object], standing: Standing) -> None:
+    with told(ok=True, user=USER | changes, users=["UALICE00"]) as people:
+        person = people.look_up("UALICE00")
+    assert (person.standing, person.groups, person.groups_known) == (standing, frozenset({"S0GROUP001"}), True)
+
+
+@pytest.mark.parametrize("error", ["user_not_found", "user_not_visible"])
+def test_who_is_not_there_is_a_stranger_in_no_group(error: str) -> None:
+    with told(ok=False, error=error) as people:
+        assert people.look_up("UALICE00") == Person("UALICE00", "", Standing.STRANGER)
+        assert people.zone("UALICE00").key == "UTC"
+
+
+def test_who_could_be_in_a_group_that_slack_does_not_tell_of_is_in_none() -> None:
+    with told(ok=True, user=USER) as people:
+        person = people.look_up("UALICE00")
+    assert (person.standing, person.groups, person.groups_known) == (Standing.FULL, frozenset(), False)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"ok": False, "error": "ratelimited"}, {"ok": True}, {"ok": True, "user": "UALICE00"}]
+)
+def test_any_other_answer_tells_nobody_who_somebody_is(answer: dict[str, object]) -> None:
+    with told(**answer) as people, pytest.raises(SlackCannotBeAsked):
+        people.look_up("UALICE00")
+
+
+@pytest.mark.parametrize(
+    ("tz", "zone"), [("Asia/Singapore", "Asia/Singapore"), ("Mars/Base", "UTC"), ("../x", "UTC"), (None, "UTC")]
+)
+def test_a_zone_that_is_none_is_utc(tz: str | None, zone: str) -> None:
+    with told(ok=True, user=USER | {"tz": tz}) as people:
+        assert people.zone("UALICE00").key == zone
 
 
 MEMBERS = frozenset({"US1"})

@@ -1,8 +1,11 @@
-"""Half an answer of Slack is no answer: a fault that is tried again, never a traceback."""
+"""What Slack does not take has a reason that says what to do, and half an answer is none: never a traceback."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.redaction import Secret
 from bot.sandbox.slack import world as w
@@ -31,3 +34,79 @@ def test_half_an_answer_to_an_answer_is_none(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url, pytest.raises(PostingFault) as fault:
         Posting(new_client(Secret(w.BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
     assert fault.value.hindrance is Hindrance.UNREACHABLE
+
+
+def refusal(status: int, error: str, headers: str = "") -> bytes:
+    body = json.dumps({"ok": False, "error": error})
+    head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return (head + body).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "hindrance", "code", "seconds"),
+    [
+        (refusal(200, "not_in_channel"), Hindrance.NOT_IN_CHANNEL, "not_in_channel", None),
+        (refusal(200, "is_archived"), Hindrance.ARCHIVED, "is_archived", None),
+        (refusal(200, "message_not_found"), Hindrance.GONE, "message_not_found", None),
+        (refusal(200, "invalid_blocks"), Hindrance.REFUSED, "invalid_blocks", None),
+        (refusal(200, "internal_error"), Hindrance.UNREACHABLE, "internal_error", None),
+        (refusal(503, "odd_error"), Hindrance.UNREACHABLE, "odd_error", None),
+        (refusal(429, "odd_error", "retry-after: 7\r\n"), Hindrance.SLOW_DOWN, "odd_error", 7),
+        (refusal(429, "ratelimited", "Retry-After: 9999\r\n"), Hindrance.SLOW_DOWN, "ratelimited", 600),
+        (refusal(200, "<p>no</p>"), Hindrance.UNREACHABLE, "HTTP 200", None),
+    ],
+)
+def test_each_refusal_of_slack_says_what_to_do(
+    answer: bytes, hindrance: Hindrance, code: str, seconds: int | None
+) -> None:
+    with answering(answer) as url:
+        posting = Posting(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"))
+        with pytest.raises(PostingFault) as fault:
+            posting.reply(w.MIGRATIONS, "1.2", "words")
+        assert posting.permalink(w.MIGRATIONS, "1.2") is None, "a link is never worth a failure"
+    assert (fault.value.hindrance, fault.value.code, fault.value.retry_after_seconds) == (hindrance, code, seconds)
+
+
+@pytest.mark.parametrize(
+    ("status", "hindrance"),
+    [(429, Hindrance.SLOW_DOWN), (500, Hindrance.UNREACHABLE), (404, Hindrance.GONE), (302, Hindrance.GONE)],
+)
+def test_an_answer_that_nobody_saw_is_told_apart(status: int, hindrance: Hindrance) -> None:
+    with answering(refusal(status, "x", "Retry-After: 3\r\n")) as url, pytest.raises(PostingFault) as fault:
+        Posting(new_client(Secret(w.BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
+    assert fault.value.hindrance is hindrance
+    assert fault.value.retry_after_seconds == (3 if status == 429 else None)
+
+
+@pytest.mark.parametrize(
+    ("api", "address", "is_slacks"),
+    [
+        ("https://slack.com/api/", "https://hooks.slack.com/actions/T0/1/abc", True),
+        ("https://slack.com/api/", "https://hooks.slack.com.evil.example/", False),
+        ("https://slack.com/api/", "http://hooks.slack.com/actions/T0/1/abc", False),
+        ("https://slack.com/api/", "https://slack.com/elsewhere", False),
+        ("https://slack.com/api/", "", False),
+        ("http://127.0.0.1:8080/api/", "http://127.0.0.1:8080/answer", True),
+        ("http://127.0.0.1:8080/api/", "http://127.0.0.1:8081/answer", False),
+        ("http://127.0.0.1:8080/api/", "https://127.0.0.1:8080/answer", False),
+    ],
+)
+def test_only_an_address_of_slack_is_called_and_leaves_the_card_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, api: str, address: str, is_slacks: bool
+) -> None:
+    sent: list[tuple[str, dict[str, object]]] = []
+
+    def send(client: WebhookClient, **what: object) -> WebhookResponse:
+        sent.append((client.url, what))
+        return WebhookResponse(url=client.url, status_code=200, body="ok", headers={})
+
+    monkeypatch.setattr(WebhookClient, "send", send)
+    posting = Posting(new_client(Secret(w.BOT_TOKEN), api))
+    if is_slacks:
+        posting.answer(address, "words")
+        assert sent == [(address, {"text": "words", "response_type": "ephemeral", "replace_original": False})]
+    else:
+        with pytest.raises(PostingFault, match="not an address of Slack") as fault:
+            posting.answer(address, "words")
+        assert fault.value.hindrance is Hindrance.GONE
+        assert sent == []

@@ -281,6 +281,14 @@ def test_the_newest_row_written_anew_is_found(owned: Store) -> None:
     assert first_bad(owned) == ROWS
 
 
+def test_a_row_written_anew_with_its_hash_is_found_at_the_next(owned: Store) -> None:
+    with owned.read() as connection:
+        third = list(links(connection))[2]
+    digest = link_hash(3, third.at, third.request_id, "UEVE0000", third.event, third.detail, third.previous)
+    tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = 3")
+    assert first_bad(owned) == 4
+
+
 @pytest.mark.parametrize(("one", "other"), [(1, 2), (2, 4), (4, ROWS)])
 def test_swapped_rows_are_found_at_the_first(owned: Store, one: int, other: int) -> None:
     tamper(
@@ -454,6 +462,6 @@ def test_the_readme_tells_of_every_event() -> None:
     root = Path(__file__).parents[2]
     code = "\n".join(path.read_text(encoding="utf-8") for path in (root / "bot").rglob("*.py"))
     section = (root / "README.md").read_text(encoding="utf-8").partition("\n## Audit\n")[2].partition("\n## ")[0]
-    events = set(re.findall(r'\bEvent\(\s*"([^"]+)"', code)) | {audit.ANCHORED}
+    events = set(re.findall(r'\b(?:Event\(\s*|Turned\([^"]*)"([^"]+)"', code)) | {audit.ANCHORED}
     assert len(events) > 10
     assert sorted(event for event in events if f"`{event}`" not in section) == []

@@ -8,14 +8,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from bot.request.model import State
+from bot.request.model import Attempt, AttemptState, State, Vote
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
+from bot.store.requests import AttemptTurn
 from tests.support.values import NOON, request
 
 ASKED = Event("asked", "UALICE00", "R-00000001")
@@ -46,6 +47,49 @@ def test_a_group_has_one_open_request(store: Store) -> None:
         assert old is not None
         requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
     add(store, 2)
+    elsewhere = replace(request(number=3), plan=replace(request().plan, project_id="1" * 32))
+    with store.write() as connection:
+        requests.add(connection, elsewhere, ASKED, NOON)
+        assert requests.find_open(connection, elsewhere.group_key) == elsewhere
+
+
+def test_only_what_is_open_is_listed_as_open_and_the_newest_of_a_group_comes_first(store: Store) -> None:
+    states = (State.CANCELLED, State.DONE, State.PENDING)
+    made = [request(state, number, asked_at=NOON + timedelta(minutes=number)) for number, state in enumerate(states)]
+    other = request(number=9, asked_at=NOON - timedelta(minutes=1), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        for one in (*made, other):
+            requests.add(connection, one, ASKED, NOON)
+    with store.read() as connection:
+        assert requests.open_requests(connection, ["media"]) == [other, made[2]]
+        assert requests.open_requests(connection, ["elsewhere"]) == []
+        assert requests.of_group(connection, made[0].group.group_id) == made[::-1]
+
+
+def test_a_change_makes_its_card_due_and_no_other(store: Store) -> None:
+    add(store)
+    other = replace(request(number=2), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        requests.add(connection, other, ASKED, NOON)
+        connection.execute(tables.cards.update().values(due_at=None))
+        saved = requests.save(connection, other, other.turned(State.CANCELLED, at=NOON), NOON)
+    assert saved.version == other.version + 1
+    with store.read() as connection:
+        assert claims.next_due(connection)["cards"] == NOON
+        due = connection.execute(select(tables.cards.c.request_id).where(tables.cards.c.due_at.is_not(None)))
+        assert due.scalars().all() == [other.id]
+
+
+def test_one_vote_is_taken_out_and_all_others_stay(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        elsewhere = replace(request(number=2), plan=replace(request().plan, project_id="1" * 32))
+        requests.add(connection, elsewhere, ASKED, NOON)
+        for of, person in (("R-00000001", "UA"), ("R-00000001", "UB"), ("R-00000002", "UA")):
+            requests.add_vote(connection, of, Vote(person, "T", NOON))
+        requests.remove_vote(connection, "R-00000001", "UA")
+        left = [[vote.person for vote in requests.votes_of(connection, of)] for of in ("R-00000001", "R-00000002")]
+    assert left == [["UB"], ["UA"]]
 
 
 def test_a_request_comes_back_as_it_was_written(store: Store) -> None:
@@ -78,7 +122,9 @@ def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
     def turn() -> None:
         barrier.wait()
         with store.write() as connection:
-            won.append(requests.turn_attempt(connection, "R-00000001", 1, "ready", "sending", NOON))
+            won.append(
+                requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SENDING, NOON)
+            )
 
     threads = [threading.Thread(target=turn) for _ in range(8)]
     for thread in threads:
@@ -86,6 +132,45 @@ def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert sorted(won) == [False] * 7 + [True]
+
+
+def test_a_change_and_its_attempt_wait_for_each_other_in_one_order(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        requests.open_attempt(connection, "R-00000001", 1, NOON)
+        asked = requests.lock(connection, "R-00000001")
+        assert asked is not None
+        approved = requests.save(connection, asked, replace(asked, attempt=Attempt(1, "UCAROL00", NOON)), NOON)
+    ends: list[str] = []
+
+    def send() -> None:
+        turn = AttemptTurn(AttemptState.READY, AttemptState.SENDING)
+        try:
+            with store.write() as connection:
+                requests.save(connection, approved, approved.turned(State.SENDING, at=NOON), NOON, attempt=turn)
+            ends.append("sent")
+        except requests.Stale:
+            ends.append("stale")
+
+    sender = threading.Thread(target=send)
+    with store.write() as connection:
+        current = requests.lock(connection, "R-00000001")
+        assert current is not None
+        sender.start()
+        while not store.is_sqlite and not _somebody_waits(store):
+            pass
+        assert requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SETTLED, NOON), (
+            "whoever waits for the request has not locked its attempt"
+        )
+        requests.save(connection, current, current.turned(State.CANCELLED, at=NOON), NOON)
+    sender.join()
+    assert ends == ["stale"]
+
+
+def _somebody_waits(store: Store) -> bool:
+    with store.read() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        return bool(connection.execute(text(query)).scalar())
 
 
 def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: Store) -> None:
@@ -107,6 +192,22 @@ def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: 
     assert again.tries == 1
 
 
+def test_what_is_due_longest_is_claimed_first_and_its_tries_end_with_its_work(store: Store) -> None:
+    with store.write() as connection:
+        for minutes in (2, 1, 3):
+            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
+    late = NOON + timedelta(hours=1)
+    with store.write() as connection:
+        [claim] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        assert outbox.get_notice(connection, int(claim.key))[0].text == "1"
+        claims.postpone(connection, claim, "one", NOON)
+        [again] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        assert again == replace(claim, tries=1)
+        claims.finish(connection, again, "one", NOON)
+    with store.write() as connection:
+        assert [claim.tries for claim in claims.claim_due(connection, tables.notices, "one", late, 9)] == [0, 0, 0]
+
+
 def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
     add(store)
     add_other = replace(request(number=2), group=replace(request().group, group_id="other"))
@@ -121,8 +222,11 @@ def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
         assert claims.claim_one(connection, tables.cards, dropped.key, "two")
         claims.renew(connection, tables.cards, "one", [held, dropped])
     with store.write() as connection:
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        claims.renew(connection, tables.cards, "one", [dropped])
+        assert claims.claim_one(connection, tables.cards, dropped.key, "three"), "what was lost stays lost"
         claims.finish(connection, dropped, "one")
-        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "two has it still"
+        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "three has it still"
 
 
 def test_a_claim_holds_against_other_workers_of_the_same_process(store: Store) -> None:
@@ -174,3 +278,21 @@ def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
         inbox.forget_address(connection, int(claim.key))
     with store.read() as connection:
         assert inbox.get(connection, int(claim.key))[0].response_url == ""
+
+
+def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: Store) -> None:
+    message = Message(Kind.ASK, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
+    with store.write() as connection:
+        claim = inbox.put(connection, message, "me", NOON)
+        assert claim is not None
+        assert not inbox.write_off(connection, message, "somebody else"), "who works on it decides"
+        assert inbox.mark_decided(connection, "t")
+        assert not inbox.mark_decided(connection, "t")
+        assert not inbox.write_off(connection, message, "me")
+        inbox.unmark_decided(connection, "t")
+        assert inbox.write_off(connection, message, "me")
+        inbox.unmark_decided(connection, "t")
+        assert not inbox.mark_decided(connection, "t")
+        assert inbox.mark_of(connection, "t") == inbox.NOT_TAKEN
+        assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
+        assert claims.claim_due(connection, tables.inbox, "me", NOON, 1) == []

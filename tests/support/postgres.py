@@ -6,6 +6,7 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -79,7 +80,8 @@ class Postgres:
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.terminate()
+            # At once: SIGTERM would wait until every client has gone.
+            self._server.send_signal(signal.SIGQUIT)
             self._server.wait(timeout=20)
         shutil.rmtree(self._directory, ignore_errors=True)
 

@@ -67,7 +67,7 @@ def request(state: State = State.PENDING, number: int = 1, **changes: object) ->
         pending,
         decision=Decision(("UCAROL00",), NOON),
         attempt=Attempt(1, "UCAROL00", NOON, sent_at=NOON, answered_at=NOON, before=HALF),
-        sight=Sight(NOON, HALF, NOON),
+        sight=Sight(NOON, HALF),
     )
     trouble = None
     if state in (State.NOT_STARTED, State.FAILED, State.PAUSED_AGAIN):

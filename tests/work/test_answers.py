@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete
 
 from bot.oms.catalogue import ALREADY_RUNNING, CATALOGUE, WRONG_STATE, Side, explain
 from bot.request.model import Request, State
@@ -21,9 +22,8 @@ from bot.sandbox.oms_server import Answer, Drop, Late, Raw
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from bot.store import rests
 from bot.store.inbox import Kind
-from bot.work.caller import _Lane
+from bot.store.tables import rests
 from bot.work.tools import Tools
 from tests.support.inside import asked, at, follow_once, press, shown, stored, tools_of
 from tests.support.story import buttons, starts
@@ -85,8 +85,7 @@ def card(place: tuple[Town, Tools]) -> Iterator[Card]:
     yield Card(town, tools)
     town.oms.calm()
     with tools.store.write() as connection:
-        rests.end(connection, "secret/oms/media/caller")
-    tools.callers._lanes["media"] = _Lane()
+        connection.execute(delete(rests))
 
 
 def codes(prefix: str) -> list[str]:

@@ -1,72 +1,22 @@
-"""As whom the bot calls: every kind of identity, tokens kept and renewed, and the rest after a refusal."""
+"""As whom the bot calls: every kind of identity, and tokens kept and renewed."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from bot.config import Project
-from bot.identity import VaultAppRole
 from bot.oms.errors import NotSent, Refused, Service
-from bot.redaction import Secret
 from bot.sandbox import oms_world as ow
-from bot.sandbox.journal import Call, Journal
-from bot.sandbox.oms_server import Answer, OmsStandIn
-from bot.sandbox.oms_world import NIGHTLY_IMAGES, demo_world
+from bot.sandbox.journal import Journal
+from bot.sandbox.oms_server import Answer, Raw
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.vault import SandboxVault
-from bot.store.engine import Store, open_store
-from bot.vault import Vault
 from bot.vault_faults import VaultFault
-from bot.work.caller import Callers, KeyRests
-
-PATH = "oms/media/caller"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-class Place:
-    """OMS, IAM and Vault, and a bot that calls."""
-
-    def __init__(self, vault: SandboxVault, store: Store, oms: OmsStandIn, journal: Journal, clock: Clock) -> None:
-        self.vault, self.store, self.oms, self.journal, self.clock = vault, store, oms, journal, clock
-
-    def callers(self, **settings: object) -> Callers:
-        """As after a start: nothing is held in memory."""
-        login = self.vault.login("bot")
-        project = Project.model_validate(
-            {
-                "region": ow.REGION,
-                "project_id": ow.PROJECT_ID,
-                "channel": "C0123456789",
-                "approvers": ["U0123456789"],
-                "oms_url": self.oms.server.url,
-                "iam_url": self.oms.server.url,
-                "vault": {"caller": PATH, "source": "oms/media/source", "destination": "oms/media/destination"},
-            }
-            | settings
-        )
-        vault = Vault(self.vault.url, VaultAppRole(login.role_id, Secret(login.secret_id)))
-        return Callers(vault, {"media": project}, self.store, self.clock)
-
-    def comes_as(self, kind: str, **more: str) -> None:
-        self.vault.write(PATH, ow.CALLERS[kind] | more)
-
-    def calls(self, service: str) -> list[Call]:
-        return [call for call in self.journal.since() if call.service == service]
-
-
-def show(callers: Callers) -> str:
-    return callers.call("media", lambda oms: oms.show(NIGHTLY_IMAGES)).group_id
+from bot.work.caller import KeyRests
+from tests.support.calling import PATH, Place, open_place, show
 
 
 @pytest.fixture(scope="module")
@@ -78,13 +28,8 @@ def server() -> Iterator[SandboxVault]:
 
 @pytest.fixture
 def place(server: SandboxVault, tmp_path: Path) -> Iterator[Place]:
-    clock, journal = Clock(), Journal()
-    oms = OmsStandIn(demo_world(clock), journal)
-    oms.server.start()
-    store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
-    yield Place(server, store, oms, journal, clock)
-    store.close()
-    oms.server.stop()
+    with open_place(server, f"sqlite:///{tmp_path / 'bot.sqlite'}") as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("kind", ["access key", "temporary key", "password", "token"])
@@ -125,6 +70,37 @@ def test_a_token_is_renewed_before_it_ends(place: Place) -> None:
     assert len(place.calls("iam")) == 2
 
 
+def test_a_short_token_is_kept_for_most_of_its_life(place: Place) -> None:
+    place.comes_as("password")
+    place.oms.set_token_lifetime(timedelta(minutes=20))
+    callers = place.callers()
+    show(callers)
+    place.clock.now += timedelta(minutes=14)
+    show(callers)
+    assert len(place.calls("iam")) == 1
+    place.clock.now += timedelta(minutes=2)
+    show(callers)
+    assert len(place.calls("iam")) == 2
+
+
+def test_a_ready_token_that_is_over_rests_for_nothing_renews_it(place: Place) -> None:
+    place.comes_as("token")
+    callers = place.callers()
+    place.oms.fault("show", Answer(401, "APIGW.0307"))
+    with pytest.raises(KeyRests):
+        show(callers)
+    assert len(place.calls("oms")) == 1
+
+
+def test_a_refusal_that_says_nothing_of_the_identity_lets_it_go_on(place: Place) -> None:
+    place.comes_as("access key")
+    callers = place.callers()
+    place.oms.fault("show", Answer(403, "OMS.0072"))
+    with pytest.raises(Refused):
+        show(callers)
+    assert show(callers) == NIGHTLY_IMAGES
+
+
 def test_a_token_that_is_over_is_renewed_once_and_what_was_read_is_read_again(place: Place) -> None:
     place.comes_as("password")
     callers = place.callers()
@@ -148,64 +124,16 @@ def test_what_changes_something_is_never_sent_twice(place: Place) -> None:
     assert [call.method for call in place.calls("oms")] == ["GET", "PUT"]
 
 
-def test_after_a_refused_signature_nothing_is_signed_until_vault_has_another_version(place: Place) -> None:
-    place.comes_as("access key", sk="wrong")
-    callers = place.callers()
-    with pytest.raises(Refused):
-        show(callers)
-    for again in (callers, place.callers()):  # in this process, and after a restart
-        with pytest.raises(KeyRests):
-            show(again)
-    assert len(place.calls("oms")) == 1
-    place.comes_as("access key")
-    assert show(callers) == NIGHTLY_IMAGES
-    assert show(place.callers()) == NIGHTLY_IMAGES
-
-
-def test_many_at_once_try_a_key_that_was_never_accepted_once(place: Place) -> None:
-    place.comes_as("access key", sk="wrong")
-    callers = place.callers()
-    ends: list[type[Exception]] = []
-
-    def one() -> None:
-        try:
-            show(callers)
-        except (Refused, KeyRests) as error:
-            ends.append(type(error))
-
-    threads = [threading.Thread(target=one) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(ends, key=lambda end: end.__name__) == [KeyRests] * 7 + [Refused]
-    assert len(place.calls("oms")) == 1
-
-
-def test_people_who_ask_never_bring_the_refusal_that_locks_the_key(place: Place) -> None:
-    place.comes_as("access key", sk="wrong")
-    callers = place.callers()
-    for _ in range(10):
-        callers.a_person_asks("media")
-        with pytest.raises((Refused, KeyRests)):
-            show(callers)
-    assert len(place.calls("oms")) == 4
-    with pytest.raises(KeyRests) as rests:
-        show(callers)
-    assert rests.value.is_close_to_lock
-    place.clock.now += timedelta(minutes=6)
-    callers.a_person_asks("media")
-    with pytest.raises(Refused):
-        show(callers)
-
-
-def test_a_wrong_password_rests_too(place: Place) -> None:
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_password_rests_too(place: Place, status: int) -> None:
     place.comes_as("password", password="wrong")
+    if status == 403:
+        place.oms.fault("token", Raw(403, b"{}"))
     callers = place.callers()
     with pytest.raises(Refused) as refused:
         show(callers)
     assert refused.value.service is Service.IAM
-    assert refused.value.answer.code == "HTTP 401"
+    assert refused.value.answer.code == f"HTTP {status}"
     with pytest.raises(KeyRests):
         show(callers)
     assert len(place.calls("iam")) == 1

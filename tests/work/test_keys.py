@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bot.identity import VaultToken
+from bot.redaction import Secret
 from bot.request.model import Request
+from bot.sandbox import oms_world as ow
 from bot.sandbox.town import Town
 from bot.store.audit import links
-from bot.vault import ReleaseSession
+from bot.vault import ReleaseSession, Vault
 from bot.vault_faults import VaultFault
 from bot.work.keys import KeysUnfit, read_body
 from bot.work.tools import Tools
@@ -47,6 +51,42 @@ def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Town, 
         read_body(tools, request)
     [(_, opened), (last, closed)] = told(tools)
     assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"ak": "", "sk": "S"}, "has no key ak"),
+        ({"ak": "A", "sk": "S", "security_token": "T"}, "temporary access key"),
+        ({"ak": "two words", "sk": "S"}, "src_ak holds blanks"),
+    ],
+)
+def test_keys_that_oms_would_refuse_are_named_and_not_sent(
+    inside: tuple[Town, Tools, Request], values: dict[str, str], words: str
+) -> None:
+    town, tools, request = inside
+    town.vault.write("oms/media/source", values)
+    with pytest.raises(KeysUnfit) as unfit:
+        read_body(tools, request)
+    trouble = unfit.value.trouble
+    assert words in trouble.meaning
+    assert "Nothing was started." in trouble.meaning
+    assert trouble.next_step.endswith("Then press Retry.")
+
+
+def test_a_source_that_needs_no_key_has_none_read(inside: tuple[Town, Tools, Request]) -> None:
+    _, tools, request = inside
+    body = read_body(tools, replace(request, plan=replace(request.plan, source_path=None)))
+    assert body.versions == {DESTINATION: 1, "token given back": True}
+    assert json.loads(body.content.reveal()) == {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
+
+
+def test_a_standing_token_is_no_login_that_was_given_back(inside: tuple[Town, Tools, Request]) -> None:
+    town, tools, request = inside
+    standing = town.vault.as_root().auth.token.create(policies=["bot"], ttl="10m")["auth"]
+    tools = replace(tools, vault=Vault(town.vault.url, VaultToken(Secret(standing["client_token"]))))
+    assert read_body(tools, request).versions["token given back"] is False
+    assert [detail for _, detail in told(tools)] == [{"accessor": standing["accessor"], "token": "standing token"}]
 
 
 def test_a_read_that_fails_is_told_as_far_as_it_came(inside: tuple[Town, Tools, Request]) -> None:

@@ -19,7 +19,7 @@ from bot.store.engine import Store
 from bot.store.outbox import Notice, Way
 from bot.work.announce import CARDS_WAIT_AT_MOST
 from bot.work.held import Held
-from bot.work.loop import Finished, Loop, Result, Step, backoff
+from bot.work.loop import Finished, Kept, Loop, Result, Step, backoff
 from tests.support.values import request
 
 WAIT_SECONDS = 20.0
@@ -115,6 +115,62 @@ def test_what_is_in_hand_is_not_claimed_again_when_its_lease_is_over(store: Stor
         wait_until(lambda: _is_done(store))
         assert len(started) == 1
         go_on.set()
+
+
+def test_what_is_due_again_by_its_own_row_stays_so(store: Store) -> None:
+    add_notices(store, 1)
+    later = utc_now().replace(microsecond=0) + timedelta(hours=1)
+
+    def work(claim: Claim) -> Result:
+        with store.write() as connection:
+            connection.execute(tables.notices.update().values(due_at=later))
+        return Kept()
+
+    with running(store, {"notices": work}) as (_, held):
+        wait_until(lambda: not held.all() and _due_at(store) == later)
+    assert _due_at(store) == later
+
+
+def test_a_lease_is_renewed_while_the_work_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.work.loop.RENEW_EVERY_SECONDS", 0.05)
+    add_requests(store, 1)
+    go_on = threading.Event()
+
+    def work(claim: Claim) -> Result:
+        with store.write() as connection:
+            connection.execute(text("UPDATE requests SET claimed_until = '2020-01-01 00:00:00'"))
+        wait_until(lambda: _claimed_until(store) > utc_now())
+        go_on.set()
+        return Finished()
+
+    with running(store, {"requests": work}):
+        assert go_on.wait(WAIT_SECONDS)
+
+
+def test_who_stops_takes_nothing_more_in_hand(store: Store) -> None:
+    worked: list[Claim] = []
+
+    def work(claim: Claim) -> Result:
+        worked.append(claim)
+        return Finished()
+
+    with running(store, {"notices": work}) as (loop, held):
+        assert loop.stop(WAIT_SECONDS)
+        loop.hand_over(Claim("notices", 1, 0))
+        assert held.all() == []
+    assert worked == []
+
+
+def _due_at(store: Store) -> datetime | None:
+    with store.read() as connection:
+        found: datetime | None = connection.execute(select(tables.notices.c.due_at)).scalar_one()
+        return found
+
+
+def _claimed_until(store: Store) -> datetime:
+    with store.read() as connection:
+        found: datetime = connection.execute(select(tables.requests.c.claimed_until)).scalar_one()
+        return found
 
 
 def _is_done(store: Store) -> bool:

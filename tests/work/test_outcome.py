@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.request.group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
-from bot.request.model import Pause, State, Verb
-from bot.work.outcome import followed, settled
+from bot.request.model import Pause, Sight, State, Trouble, Verb
+from bot.work.outcome import accepted, followed, not_paused, settled
 from tests.support.values import GROUP, HALF, NOON, request
 
 SOON, MINUTE = NOON + timedelta(seconds=3), NOON + timedelta(seconds=60)
@@ -43,6 +43,24 @@ def test_a_group_that_ran_and_is_paused_was_paused_again() -> None:
     assert followed(ran, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
     assert followed(request(State.MOVING), group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
 
+    stopping = followed(request(State.ACCEPTED), group(GroupStatus.PAUSING), SOON)
+    assert followed(stopping, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
+    moved = followed(request(State.ACCEPTED), group(GroupStatus.PAUSED, success_objects=401), SOON)
+    assert moved.state is State.PAUSED_AGAIN, "what has moved ran, whoever saw it"
+
+
+def test_what_moved_once_is_moving_though_it_counts_anew() -> None:
+    anew = followed(request(State.MOVING), group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert anew.state is State.MOVING
+    assert anew.sight == Sight(SOON, anew.group.progress)
+
+
+def test_what_was_seen_before_a_call_is_not_shown_as_seen_after_it() -> None:
+    answered = accepted(request(State.SENDING), "abc123", SOON)
+    assert answered.sight is None
+    assert answered.attempt is not None
+    assert (answered.attempt.answered_at, answered.attempt.huawei_request_id) == (SOON, "abc123")
+
 
 def test_a_failed_group_says_why_and_where_to_look() -> None:
     failed = replace(group(GroupStatus.MIGRATION_FAILED), error=ErrorReason("TRF.0151", "Invalid AK/SK"))
@@ -68,6 +86,27 @@ def test_an_unanswered_call_is_settled_by_the_group() -> None:
         new = settled(unknown, group(status), MINUTE)
         assert new is not None
         assert new.state is state
+
+
+def test_what_is_settled_still_says_what_the_answer_was() -> None:
+    said = Trouble("OMS", "OMS.0065", "words", "It runs.", "", "abc123", side="the task group")
+    unknown = request(State.UNKNOWN, trouble=said, is_elsewhere=True)
+    nothing = settled(unknown, group(GroupStatus.PAUSED), MINUTE)
+    assert nothing is not None
+    assert nothing.trouble is not None
+    assert "Nothing was started." in nothing.trouble.meaning
+    assert replace(nothing.trouble, meaning=said.meaning, next_step="") == said
+    assert not nothing.is_elsewhere, "nobody has started it"
+    assert unknown.attempt is not None
+    answered = replace(unknown, attempt=replace(unknown.attempt, huawei_request_id="abc123"))
+    began = settled(answered, group(GroupStatus.EXECUTING), SOON)
+    assert began is not None
+    assert began.attempt is not None
+    assert began.attempt.huawei_request_id == "abc123"
+    assert began.is_elsewhere
+    late = followed(replace(answered, state=State.ACCEPTED), group(GroupStatus.PAUSED), MINUTE)
+    assert late.trouble is not None
+    assert late.trouble.huawei_request_id == "abc123"
 
 
 def test_a_retry_is_measured_by_what_the_group_counts_from_then_on() -> None:
@@ -97,6 +136,8 @@ def test_a_pause_is_over_when_the_group_is_paused_and_comes_to_nothing_after_a_m
     assert nothing.state is State.MOVING
     assert nothing.pause is not None
     assert nothing.pause.failure is not None
+    waiting = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.ACCEPTED))
+    assert not_paused(waiting, nothing.pause.failure, SOON).state is State.ACCEPTED, "as it was before"
 
 
 def test_a_done_group_is_done_whatever_it_was() -> None:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.redaction import Secret
-from bot.request.model import Request, State
+from bot.request.model import Policy, Request, State
 from bot.request.next_step import reminders_at
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
@@ -19,8 +19,9 @@ from bot.slack.people import People
 from bot.slack.transport import new_client
 from bot.store import claims, outbox, requests, tables
 from bot.store.outbox import Notice, Way
-from bot.work import announce, follow
+from bot.work import announce, follow, remind
 from bot.work.loop import Failed, Kept, Result
+from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
 from tests.support.inside import asked, at, tools_of
 
@@ -85,6 +86,39 @@ def test_who_slept_through_half_time_is_reminded_once(inside: tuple[Town, Tools]
     work(late, request)
     assert len(notices(tools)) == 1
     assert stored(tools, request).reminders == 2
+
+
+def test_a_reminder_that_comes_too_late_is_none(inside: tuple[Town, Tools]) -> None:
+    _, tools = inside
+    request, _ = asked(*inside)
+    claim = claims.Claim(tables.requests.name, request.id, 0)
+    half = at(tools, reminders_at(request)[0])
+    for _ in range(2):  # as two replicas may, of which one has lost its lease
+        assert remind.work(half, request, claim) == Kept()
+    assert len(notices(tools)) == 1
+
+
+def test_where_there_is_no_card_no_thread_is_reminded_and_the_requester_is_told_all_the_same(
+    inside: tuple[Town, Tools],
+) -> None:
+    town, tools = inside
+    request, card = asked(*inside)
+    with tools.store.write() as connection:
+        outbox.card_shown(connection, outbox.Card(request.id, card.channel, None, None, 0), None)
+    half, last = reminders_at(request)
+    work(at(tools, half), request)
+    assert notices(tools) == []
+    town.workspace.users[w.DAVE]["deleted"] = True
+    work(at(tools, last), request)
+    [notice] = notices(tools)
+    assert (notice.way, notice.address) == (Way.DIRECT, w.ALICE)
+
+
+def test_who_must_approve_alone_and_gave_no_reason_is_no_quorum(inside: tuple[Town, Tools]) -> None:
+    _, tools = inside
+    alone = Policy(("*",), ((w.ALICE,),), self_approval=True)
+    assert out_of_reach(tools, alone, w.ALICE, "network is back") == ()
+    assert out_of_reach(tools, alone, w.ALICE, "  ") == alone.places
 
 
 def test_when_too_few_approvers_are_left_the_requester_is_told_instead(inside: tuple[Town, Tools]) -> None:

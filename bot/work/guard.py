@@ -1,0 +1,176 @@
+"""Guards the bot's identity at one path in Vault, for every project, thread and process that comes with it.
+
+Once refused it is not used again until Vault has another version of it, or a person asks; what counts is left to
+`bot.work.tries`. Who is in use comes a few at once and writes nothing; any other tries are made one after the other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.oms.auth import Credential
+from bot.store import rests
+from bot.store.engine import Store
+from bot.store.rests import Rest
+from bot.store.seats import seat
+from bot.vault import Vault
+from bot.work import tries
+from bot.work.credential import digest, read_credential
+
+FIRST, ANY = (0,), tuple(reversed(range(tries.CALLS_AT_ONCE)))
+
+
+class KeyRests(Exception):
+    """Nothing was sent: this identity was refused with `code`. `path` is where it is in Vault.
+
+    Without a code it was tried as often as it may be, and no answer is known.
+    """
+
+    def __init__(self, path: str, code: str, *, is_close_to_lock: bool) -> None:
+        super().__init__(f"the identity at {path} was refused")
+        self.path = path
+        self.code = code
+        self.is_close_to_lock = is_close_to_lock
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What Vault holds: who the bot is to Huawei Cloud, and a digest that tells it from others."""
+
+    version: int | None
+    credential: Credential
+    who: str
+
+
+@dataclass
+class Entry:
+    """Whoever has it may come with this identity. Where that is a try, it `is_counted` until an answer is known."""
+
+    identity: Identity
+    is_counted: bool = False
+
+
+class Guard:
+    """The one way to an identity. Threads share it."""
+
+    def __init__(self, vault: Vault, mount: str, path: str, store: Store, now: Callable[[], datetime]) -> None:
+        self._vault = vault
+        self._mount = mount
+        self._path = path
+        self._store = store
+        self._now = now
+        self._identity: Identity | None = None
+        self._proven: Identity | None = None
+        self._first = threading.Lock()
+        self._seats = threading.Semaphore(tries.CALLS_AT_ONCE)
+
+    @property
+    def path(self) -> str:
+        return f"{self._mount}/{self._path}"
+
+    @contextmanager
+    def enter(self) -> Iterator[Entry]:
+        """Waits for a seat, and holds it while the block runs.
+
+        Raises:
+            KeyRests, VaultFault: there is no identity to come with.
+        """
+        with ExitStack() as held:
+            self._sit(held, ANY)
+            identity = self._in_use()
+            if identity is None:
+                held.close()
+                held.enter_context(self._first)
+                self._sit(held, FIRST)
+                identity = self._in_use()
+            entry = Entry(identity) if identity is not None else self._try()
+            held.callback(self._end, entry)
+            yield entry
+
+    def accepted(self, entry: Entry) -> None:
+        """An answer came that only somebody who was let in is given."""
+        if not entry.is_counted:
+            return
+        identity = entry.identity
+        with self._row(identity) as (connection, rest):
+            rests.put(connection, tries.accepted(rest, identity.version))
+            rests.forget_others(connection, self.path, identity.who, self._now() - tries.LOCKED_FOR)
+        entry.is_counted = False
+        self._proven = identity
+
+    def refused(self, entry: Entry, code: str) -> None:
+        """The identity itself was refused."""
+        if self._proven is entry.identity:
+            self._proven = None
+        with self._row(entry.identity) as (connection, rest):
+            rests.put(connection, tries.refused(rest, code, self._now(), was_counted=entry.is_counted))
+        entry.is_counted = False
+
+    def unanswered(self, entry: Entry) -> None:
+        """It was sent, and no answer came."""
+        if entry.is_counted:
+            with self._row(entry.identity) as (connection, rest):
+                rests.put(connection, tries.unanswered(rest))
+            entry.is_counted = False
+
+    def a_person_asks(self) -> None:
+        """Lets it be tried once more where it rests, unless that could lock it. Vault is read anew in any case."""
+        self._proven = None
+        with self._store.read() as connection:
+            has_refused = rests.has_refused(connection, self.path)
+        if has_refused:
+            with self._store.write() as connection:
+                self.wake(connection)
+
+    def wake(self, connection: Connection) -> None:
+        """As `a_person_asks`, with the change that goes on with it."""
+        self._proven = None
+        rests.wake(connection, self.path, tries.LOCKS_AFTER - 2, self._now() - tries.LOCKED_FOR)
+
+    def _sit(self, held: ExitStack, numbers: tuple[int, ...]) -> None:
+        held.enter_context(self._seats)
+        held.enter_context(seat(self._store, self.path, numbers))
+
+    def _in_use(self) -> Identity | None:
+        """The identity that this process saw accepted, unless it was refused since: to any process."""
+        identity = self._proven
+        if identity is None:
+            return None
+        with self._store.read() as connection:
+            rest = rests.get(connection, self.path, identity.who)
+        return identity if rest is not None and rest.is_in_use else None
+
+    def _try(self) -> Entry:
+        """Reads Vault anew, and counts the try before anything is sent."""
+        version, credential = read_credential(self._vault, self._mount, self._path)
+        before, identity = self._identity, Identity(version, credential, digest(credential))
+        self._proven = None
+        with self._row(identity) as (connection, rest):
+            if version is None:
+                is_changed = before is not None and before.credential != credential
+            else:
+                is_changed = version != rest.version
+            now = self._now()
+            if not tries.may_be_tried(rest, now, is_changed=is_changed):
+                raise KeyRests(self.path, rest.code, is_close_to_lock=tries.is_close_to_lock(rest, now))
+            rests.put(connection, tries.tried(rest, version, now))
+        self._identity = identity
+        return Entry(identity, is_counted=True)
+
+    def _end(self, entry: Entry) -> None:
+        if entry.is_counted:
+            with self._row(entry.identity) as (connection, rest):
+                rests.put(connection, tries.given_back(rest))
+            entry.is_counted = False
+
+    @contextmanager
+    def _row(self, identity: Identity) -> Iterator[tuple[Connection, Rest]]:
+        with self._store.write() as connection:
+            new = tries.untried(self.path, identity.who, identity.version, self._now())
+            yield connection, rests.lock(connection, new)

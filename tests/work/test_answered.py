@@ -1,0 +1,89 @@
+"""What OMS's answer to a call makes of its request, in time and when others were quicker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.oms.client import Accepted
+from bot.oms.errors import Answer, NotSent, OmsError, Refused, Throttled, TooLate, Unanswered
+from bot.request.model import Attempt, AttemptState, Request, State
+from bot.work.answered import MAX_TRIES, Reply, late_by, turned_by
+from tests.support.values import NOON, request
+
+SOON = NOON + timedelta(seconds=1)
+DENIED = Refused(Answer(403, "OMS.0072", "No permission", "", "abc"))
+TOKEN_OVER = Refused(Answer(401, "APIG.0307", "The token must be updated.", "", "abc"))
+RUNNING = Refused(Answer(400, "OMS.0065", "Already started", "", "abc"))
+COMPLETE = Refused(Answer(400, "OMS.0070", "Already complete", "", "abc"))
+
+
+def sent(state: State = State.SENDING, tries: int = 0) -> tuple[Request, Attempt]:
+    attempt = Attempt(1, "UCAROL00", NOON, tries=tries, sent_at=NOON)
+    return request(state, attempt=attempt, sight=None), attempt
+
+
+@pytest.mark.parametrize(
+    ("reply", "state", "attempt_state"),
+    [
+        (Accepted("7f3c"), State.ACCEPTED, AttemptState.ANSWERED),
+        (Throttled(1), State.APPROVED, AttemptState.READY),
+        (NotSent("no address"), State.APPROVED, AttemptState.READY),
+        (TooLate("held up"), State.APPROVED, AttemptState.READY),
+        (TOKEN_OVER, State.APPROVED, AttemptState.READY),
+        (RUNNING, State.UNKNOWN, AttemptState.UNKNOWN),
+        (COMPLETE, State.UNKNOWN, AttemptState.UNKNOWN),
+        (Unanswered("the connection broke"), State.UNKNOWN, AttemptState.UNKNOWN),
+        (DENIED, State.NOT_STARTED, AttemptState.ANSWERED),
+    ],
+)
+def test_every_answer_has_its_turn(reply: Reply, state: State, attempt_state: AttemptState) -> None:
+    turned = turned_by(*sent(), reply, SOON)
+    assert (turned.request.state, turned.attempt_state) == (state, attempt_state)
+
+
+@pytest.mark.parametrize("reply", [Throttled(1), NotSent("no address"), TooLate("held up"), TOKEN_OVER])
+def test_what_was_not_sent_is_sent_again_three_times_and_no_more(reply: OmsError) -> None:
+    for tries in range(MAX_TRIES):
+        turned = turned_by(*sent(tries=tries), reply, SOON)
+        assert (turned.attempt_state is AttemptState.READY) is (tries < MAX_TRIES - 1)
+    assert turned.request.state is State.NOT_STARTED
+
+
+def test_it_is_sent_again_when_oms_allows_it_and_not_before() -> None:
+    for reply, wait_seconds in ((Throttled(40), 40), (Throttled(None), 5), (NotSent("no address"), 5), (TOKEN_OVER, 0)):
+        attempt = turned_by(*sent(), reply, SOON).request.attempt
+        assert attempt is not None
+        assert attempt.not_before == SOON + timedelta(seconds=wait_seconds)
+        assert (attempt.tries, attempt.sent_at) == (1, None)
+
+
+@pytest.mark.parametrize("reply", [Accepted("7f3c"), DENIED, TooLate("held up"), RUNNING])
+def test_a_late_answer_counts_while_nobody_knows_better(reply: Reply) -> None:
+    unknown, attempt = sent(State.UNKNOWN)
+    assert late_by(unknown, attempt, reply, SOON) == turned_by(unknown, attempt, reply, SOON)
+
+
+def test_a_late_answer_corrects_not_started_and_starts_nothing_by_itself() -> None:
+    not_started, attempt = sent(State.NOT_STARTED)
+    accepted = late_by(not_started, attempt, Accepted("7f3c"), SOON)
+    assert accepted is not None
+    assert accepted.request.state is State.ACCEPTED
+    refused = late_by(not_started, attempt, DENIED, SOON)
+    assert refused is not None
+    assert refused.request.trouble is not None
+    assert refused.request.trouble.code == "OMS.0072"
+    for reply in (TooLate("held up"), Throttled(1), RUNNING):
+        assert late_by(not_started, attempt, reply, SOON) is None
+
+
+def test_a_late_answer_changes_nothing_that_was_built_on_what_the_group_showed() -> None:
+    for state in set(State) - {State.UNKNOWN, State.NOT_STARTED}:
+        assert late_by(*sent(state), Accepted("7f3c"), SOON) is None
+    for state in State:
+        assert late_by(*sent(state), Unanswered("the connection broke"), SOON) is None
+        made, attempt = sent(state)
+        later = replace(made, attempt=replace(attempt, number=2))
+        assert late_by(later, attempt, Accepted("7f3c"), SOON) is None

@@ -1,0 +1,231 @@
+"""From the approval to the PUT: sent once, only while everything still is as it was approved, and written down first.
+
+One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bot.oms.client import Accepted, Oms
+from bot.request.group import GroupStatus, Scope
+from bot.request.model import Request, State, Verb
+from bot.sandbox import oms_world as ow
+from bot.sandbox.oms_server import Answer
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from bot.store import requests, tables
+from bot.store.inbox import Kind
+from bot.work import release
+from bot.work.caller import _Lane
+from bot.work.tools import Tools
+from tests.support.inside import asked, at, press, stored, tools_of
+from tests.support.story import key_reads, starts
+
+NUMBERS = itertools.count(1)
+KEYS = (ow.SOURCE_AK, ow.SOURCE_SK, ow.DESTINATION_AK, ow.DESTINATION_SK)
+
+
+class Approved:
+    """A request that carol has approved, to be sent in an hour, and that hour has come."""
+
+    def __init__(self, town: Town, tools: Tools, **changes: object) -> None:
+        self.town = town
+        start_at = tools.now() + timedelta(hours=1)
+        made, posted = asked(town, tools, next(NUMBERS), start_at=start_at, **changes)
+        self.request = press(tools, Kind.APPROVE, w.CAROL, made, posted)
+        assert self.request.state is State.APPROVED
+        self.tools = at(tools, start_at)
+        self.group = town.world.groups[made.group.group_id]
+        self.reads_before = len(key_reads(town))
+
+    def advance(self, after: timedelta = timedelta()) -> Request:
+        """One step so much later; the request as it then is."""
+        self.tools = at(self.tools, self.tools.now() + after)
+        release.advance(self.tools, stored(self.tools, self.request.id))
+        return stored(self.tools, self.request.id)
+
+    def puts(self) -> list[int]:
+        return [call.status for call in starts(self.town) if self.group.id in call.path]
+
+    def key_reads(self) -> int:
+        return len(key_reads(self.town)) - self.reads_before
+
+    def attempt(self) -> str:
+        """How the attempt stands in its own row, which decides whether it may be sent."""
+        query = select(tables.attempts.c.state).where(tables.attempts.c.request_id == self.request.id)
+        with self.tools.store.read() as connection:
+            found: str = connection.execute(query).scalar_one()
+        return found
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Town, Tools]]:
+    town = Town()
+    try:
+        town.open()
+        with tools_of(town) as tools:
+            yield town, tools
+    finally:
+        town.close()
+
+
+@pytest.fixture
+def approve(place: tuple[Town, Tools]) -> Iterator[Callable[..., Approved]]:
+    town, tools = place
+    town.slack.api._buckets.clear()
+    yield lambda **changes: Approved(town, tools, **changes)
+    town.oms.calm()
+    tools.callers._lanes["media"] = _Lane(tools.callers._lanes["media"].guard)
+
+
+@pytest.fixture
+def approved(approve: Callable[..., Approved]) -> Approved:
+    return approve()
+
+
+def test_before_its_time_and_after_the_approval_ran_out_nothing_is_read_or_sent(approved: Approved) -> None:
+    for moment in (timedelta(seconds=-1), timedelta(hours=8)):
+        assert approved.advance(moment).state is State.APPROVED
+    assert (approved.puts(), approved.key_reads()) == ([], 0)
+
+
+def test_what_would_now_be_something_else_is_void_and_nothing_is_read_or_sent(approved: Approved) -> None:
+    approved.tools = replace(approved.tools, projects={})
+    assert approved.advance().state is State.VOID
+    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
+
+
+def test_the_row_says_sending_before_anything_is_sent(approved: Approved, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Request, str]] = []
+
+    def start(oms: Oms, group_id: str, body: bytes) -> Accepted:
+        seen.append((stored(approved.tools, approved.request.id), approved.attempt()))
+        return Accepted("request id of Huawei")
+
+    monkeypatch.setattr(Oms, "start", start)
+    approved.group.complete_bytes += 1
+    accepted = approved.advance()
+    [(sending, attempt)] = seen
+    assert (sending.state, attempt) == (State.SENDING, "sending")
+    assert sending.attempt is not None
+    assert sending.attempt.sent_at == approved.tools.now()
+    assert sending.attempt.before == sending.group.progress != approved.request.group.progress
+    assert (accepted.state, approved.attempt()) == (State.ACCEPTED, "answered")
+    assert accepted.attempt is not None
+    assert accepted.attempt.huawei_request_id == "request id of Huawei"
+
+
+def test_who_still_holds_the_request_as_it_was_sends_nothing(approved: Approved) -> None:
+    before = stored(approved.tools, approved.request.id)
+    release.advance(approved.tools, before)
+    with pytest.raises(requests.Stale):
+        release.advance(approved.tools, before)
+    assert approved.puts() == [200]
+    assert stored(approved.tools, approved.request.id).state is State.ACCEPTED
+
+
+def test_a_group_that_is_still_pausing_is_waited_for(approved: Approved) -> None:
+    approved.group.status = ow.PAUSING
+    waiting = approved.advance()
+    assert (waiting.state, waiting.group.status, approved.attempt()) == (State.APPROVED, GroupStatus.PAUSING, "ready")
+    assert approved.advance(timedelta(seconds=9)).version == waiting.version
+    assert approved.puts() == []
+    approved.group.status = ow.PAUSED
+    assert approved.advance(timedelta(seconds=1)).state is State.ACCEPTED
+    assert approved.puts() == [200]
+
+
+def test_a_retry_of_a_group_that_is_pausing_by_now_is_void(approve: Callable[..., Approved]) -> None:
+    approved = approve(verb=Verb.RETRY, scope=Scope.ALL_OBJECTS)
+    approved.group.status = ow.PAUSING
+    assert approved.advance().state is State.VOID
+    assert (approved.puts(), approved.attempt()) == ([], "settled")
+
+
+@pytest.mark.parametrize("status", [ow.COMPLETED, ow.MONITORING])
+def test_what_somebody_else_has_started_is_told_as_theirs(approved: Approved, status: int) -> None:
+    approved.group.status = status
+    told = approved.advance()
+    assert told.state is (State.DONE if status == ow.COMPLETED else State.ACCEPTED)
+    assert told.is_elsewhere
+    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_a_retry_migrates_what_was_chosen(approve: Callable[..., Approved], scope: Scope) -> None:
+    approved = approve(verb=Verb.RETRY, scope=scope)
+    approved.group.status, approved.group.failed_objects = ow.MIGRATION_FAILED, 3
+    approved.group.records_failed_objects = True
+    assert approved.advance().state is State.ACCEPTED
+    assert approved.group.last_scope == (ow.FAILED_OBJECTS if scope is Scope.FAILED_OBJECTS else ow.ALL_OBJECTS)
+    assert (approved.group.starts, approved.group.retries) == (0, 1)
+
+
+@pytest.mark.parametrize(("retry_after", "seconds"), [(None, 5), (2, 5), (30, 30)])
+def test_what_was_throttled_waits_and_is_sent_three_times_at_the_most(
+    approved: Approved, retry_after: int | None, seconds: int
+) -> None:
+    approved.town.oms.fault("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 3)
+    for tries in (1, 2):
+        waiting = approved.advance()
+        assert waiting.attempt is not None
+        assert (waiting.state, waiting.attempt.tries, approved.attempt()) == (State.APPROVED, tries, "ready")
+        assert (waiting.attempt.sent_at, waiting.attempt.before) == (None, None)
+        approved.advance(timedelta(seconds=seconds - 1))
+        assert len(approved.puts()) == tries
+        approved.tools = at(approved.tools, approved.tools.now() + timedelta(seconds=1))
+    assert approved.advance().state is State.NOT_STARTED
+    assert approved.puts() == [429] * 3
+    assert approved.attempt() == "answered"
+
+
+def test_a_token_that_is_over_is_renewed_at_once_and_three_times_at_the_most(approved: Approved) -> None:
+    vault = approved.town.vault
+    vault.write("oms/media/caller", ow.CALLERS["password"])
+    try:
+        approved.town.oms.fault("start", *[Answer(401, "APIGW.0307")] * 3)
+        states = [approved.advance().state for _ in range(3)]
+    finally:
+        vault.write("oms/media/caller", ow.CALLERS["access key"])
+    assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
+    assert approved.puts() == [401] * 3
+
+
+def test_a_fault_in_the_call_is_not_known_to_have_started_nothing_and_gives_no_key_away(
+    approved: Approved, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(oms: Oms, group_id: str, body: bytes) -> Accepted:
+        raise RuntimeError(body.decode())
+
+    monkeypatch.setattr(Oms, "start", fail)
+    with caplog.at_level(logging.ERROR):
+        unknown = approved.advance()
+    assert (unknown.state, approved.attempt()) == (State.UNKNOWN, "unknown")
+    assert unknown.trouble is not None
+    [record] = [record for record in caplog.records if "in the PUT" in record.getMessage()]
+    assert "RuntimeError" in record.getMessage()
+    assert record.getMessage().split()[1] in unknown.trouble.meaning, "the reference leads from the card to the log"
+    assert not [key for key in KEYS if key in caplog.text + repr(unknown)]
+
+
+def test_keys_that_a_5xx_echoes_are_kept_by_nobody(approved: Approved) -> None:
+    words = f"failed with {ow.SOURCE_SK}"
+    approved.town.oms.fault("start", Answer(503, "APIG.0601", words, detail=words))
+    unknown = approved.advance()
+    assert unknown.state is State.UNKNOWN
+    assert "failed with [hidden]" in repr(unknown)
+    assert ow.SOURCE_SK not in repr(unknown)
+
+
+def test_what_is_refused_before_the_call_settles_the_attempt(approved: Approved) -> None:
+    approved.town.oms.fault("show", Answer(403, "OMS.0072"))
+    assert approved.advance().state is State.NOT_STARTED
+    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
