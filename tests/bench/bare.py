@@ -23,7 +23,7 @@ from bot.sandbox.slack import world as w
 def main() -> None:
     slack_url, oms_url, vault_url, role_id, secret_id, *groups = sys.argv[1:]
     slack = WebClient(token=w.BOT_TOKEN, base_url=slack_url)
-    session = requests.Session()
+    session, vault_session = requests.Session(), requests.Session()
     key = AccessKey(Secret(ow.ACCESS_KEY), Secret(ow.SECRET_KEY))
     auth = AccessKeyAuth(key, ow.PROJECT_ID, lambda: datetime.now(UTC))
     base = f"{oms_url}/v2/{ow.PROJECT_ID}/taskgroups"
@@ -32,7 +32,7 @@ def main() -> None:
         print(datetime.now(UTC).isoformat())
         slack.users_info(user=w.CAROL)
         session.get(f"{base}/{group_id}", auth=auth, timeout=5).json()
-        vault = hvac.Client(url=vault_url)
+        vault = hvac.Client(url=vault_url, session=vault_session)
         vault.auth.approle.login(role_id, secret_id)
         source = vault.adapter.get("/v1/secret/data/oms/media/source")["data"]["data"]
         destination = vault.adapter.get("/v1/secret/data/oms/media/destination")["data"]["data"]

@@ -153,10 +153,11 @@ def measure_clicks() -> bool:
     for delay in (0.0, DELAY_SECONDS):
         town = Town().open()
         try:
-            town.start_bot()
+            bot = town.start_bot()
             town.oms.delay_seconds = town.vault.delay_seconds = town.slack.delay_seconds = delay
             theirs = statistics.median(bare_script(town, 1000))
             ours = statistics.median(clicks_to_puts(town, 0))
+            size = psutil.Process(bot.pid).memory_info().rss
         finally:
             town.close()
         print(f"deciding click to PUT, median of {CLICKS}, {milliseconds(delay)} in each outside call:  ", end="")
@@ -167,6 +168,8 @@ def measure_clicks() -> bool:
         else:
             print(f"{milliseconds(ours - theirs)} more (limit 10 ms)")
             well = well and ours - theirs <= 0.010
+        print(f"serve, after these:  {size / 1e6:.0f} MB (limit 100 MB)")
+        well = well and size < 100_000_000
     return well
 
 
