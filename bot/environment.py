@@ -64,7 +64,6 @@ class Environment:
     vault_identity: VaultIdentity
     vault_release_identity: VaultAppRole | None
     database_url: Secret
-    bot_config: Path
     port: int
     ops_port: int
     log_level: str
@@ -99,7 +98,6 @@ def read_environment(environ: Mapping[str, str], faults: list[Fault]) -> Environ
         vault_identity=_identity(environ, secrets, faults),
         vault_release_identity=_release_identity(environ, secrets, faults),
         database_url=_database(secrets["DATABASE_URL"], faults),
-        bot_config=Path(environ.get("BOT_CONFIG") or "bot.toml"),
         port=_port(environ, "PORT", 3000, faults),
         ops_port=_port(environ, "OPS_PORT", 3001, faults),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),

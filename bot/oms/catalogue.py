@@ -18,6 +18,7 @@ class Side(StrEnum):
     RIGHTS = "the bot's own rights"
     CLOUD = "Huawei Cloud"
     BOT = "the bot"
+    VAULT = "the bot's Vault"
     GROUP = "the task group"
 
 

@@ -1,6 +1,6 @@
 """Small words that every message is made of: mentions, times, sizes, bars, and text that nobody obeys.
 
-Pure. What is said when is left to `cards`, `answers` and `bot.work.notices`.
+Pure. What is said when is left to `cards`, `headlines` and `answers`.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ BOT = "bot"
 ANCHORED = "anchored"
 _READ_AT_ONCE = 5000
 
-Detail = Mapping[str, str | int | bool | list[str] | None]
+Fact = str | int | bool | list[str] | None
+Detail = Mapping[str, Fact]
 
 
 @dataclass(frozen=True)

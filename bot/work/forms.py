@@ -21,7 +21,7 @@ from bot.slack.posting import Hindrance, PostingFault
 from bot.slack.views import Choice
 from bot.slack.words import status_name
 from bot.store import inbox, outbox, requests
-from bot.store.audit import Event, append
+from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
@@ -61,7 +61,7 @@ def fill(tools: Tools, message: Message) -> bool:
 
 
 def _write_down(tools: Tools, message: Message, filling: _Filling) -> None:
-    detail: dict[str, str | int | bool | list[str] | None] = {"kind": message.kind.value, "team": message.team_id}
+    detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if filling.why is not None:
         detail["why"] = filling.why
     what = "form opened" if filling.why is None else "refused"

@@ -8,27 +8,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bot.oms.catalogue import Side
 from bot.oms.needs import DESTINATION_NEEDS, SECURITY_TOKEN, Field, Needs, fields_to_send, missing_keys, source_needs
 from bot.oms.taskgroup import retry_body, start_body
 from bot.redaction import Secret
 from bot.request.group import Scope
 from bot.request.model import Request, Trouble, Verb
-from bot.store.audit import BOT, Event, append
+from bot.store.audit import BOT, Detail, Event, Fact, append
 from bot.vault import KvSecret, TokenKind
 from bot.work.tools import Tools
 from bot.work.trouble import NOTHING_STARTED, Then
 
-Fact = str | int | bool | list[str] | None
-
 
 @dataclass(frozen=True)
 class CallBody:
-    """The body of the PUT, the keys that it holds, the login that read them, and the versions of their secrets."""
+    """The body of the PUT, the keys that it holds, and what the audit says of the login that read them.
+
+    `opened` is how it began, `closed` what was read, in which versions, and whether the login was given back.
+    """
 
     content: Secret
     keys: tuple[Secret, ...]
-    login: dict[str, Fact]
-    versions: dict[str, Fact]
+    opened: Detail
+    closed: Detail
 
 
 class KeysUnfit(Exception):
@@ -76,7 +78,7 @@ def read_body(tools: Tools, request: Request) -> CallBody:
 
 def tell_closed(tools: Tools, request: Request, body: CallBody) -> None:
     """Tells the audit that nothing was sent of what was read."""
-    _tell(tools, Event("vault closed", BOT, request.id, {**body.login, **body.versions}))
+    _tell(tools, Event("vault closed", BOT, request.id, {**body.opened, **body.closed}))
 
 
 def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[Field, Secret]:
@@ -121,5 +123,5 @@ def _body(request: Request, fields: dict[Field, Secret]) -> Secret:
 
 def _unfit(meaning: str, remedy: str) -> KeysUnfit:
     return KeysUnfit(
-        Trouble("Vault", "", "", f"{meaning} {NOTHING_STARTED}", f"{remedy} {Then.RETRY}", side="the bot's Vault")
+        Trouble("Vault", "", "", f"{meaning} {NOTHING_STARTED}", f"{remedy} {Then.RETRY}", side=Side.VAULT)
     )

@@ -1,6 +1,6 @@
 """Looks before asking anybody: may this person ask, which project, how the group stands, would the keys be there.
 
-Everything here is refused with one sentence to whoever asked; asking itself is left to `intake`.
+Everything here is refused with one sentence to whoever asked; asking itself is left to `ask`.
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ from bot.request.model import Attempt, AttemptState, Request, State, Trouble, Ve
 from bot.request.next_step import Step, next_step
 from bot.slack.words import status_name
 from bot.store import requests
-from bot.store.audit import BOT, Event, append
+from bot.store.audit import BOT, Event, Fact, append
 from bot.store.requests import AttemptTurn
 from bot.vault_faults import VaultFault
 from bot.work.answered import Reply, detail_of, late_by, not_now, turned_by
 from bot.work.caller import KeyRests, Turn
-from bot.work.keys import CallBody, Fact, KeysUnfit, read_body, tell_closed
+from bot.work.keys import CallBody, KeysUnfit, read_body, tell_closed
 from bot.work.settings import plan_now
 from bot.work.tools import Tools, save_turn
 from bot.work.trouble import NOTHING_STARTED, Then, trouble_of
@@ -86,7 +86,7 @@ def _send(tools: Tools, request: Request, attempt: Attempt, group: TaskGroup, bo
                 raise requests.Stale(request.id)
             sent = replace(attempt, sent_at=now, before=group.progress)
             sending = replace(request, group=group, attempt=sent, sight=None).turned(State.SENDING, at=now)
-            detail: dict[str, Fact] = {"verb": request.verb.value, "number": attempt.number, **body.versions}
+            detail: dict[str, Fact] = {"verb": request.verb.value, "number": attempt.number, **body.closed}
             if request.scope is not None:
                 detail["scope"] = request.scope.value
             event = Event("sending", BOT, request.id, detail)

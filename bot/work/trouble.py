@@ -34,7 +34,7 @@ def trouble_of(
     """
     match fault:
         case VaultFault():
-            return _trouble(fault.sentence, started, fault.next_step, then, where="Vault", side="the bot's Vault")
+            return _trouble(fault.sentence, started, fault.next_step, then, where="Vault", side=Side.VAULT)
         case KeyRests(code=""):
             return _trouble(
                 "The bot's own identity was tried several times and no answer is known, so it is not used for now: if "

@@ -17,7 +17,7 @@ from bot.request.policy import Person, approver_names, why_not_member, why_not_r
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
 from bot.store import claims, inbox, outbox, requests, tables
-from bot.store.audit import Event, append
+from bot.store.audit import Event, Fact, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
@@ -223,7 +223,7 @@ def _tell(connection: Connection, tools: Tools, message: Message, text: str, req
 
 
 def _event(message: Message, what: str, why: str | None = None) -> Event:
-    detail: dict[str, str | int | bool | list[str] | None] = {"kind": message.kind.value, "team": message.team_id}
+    detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
     if message.text:

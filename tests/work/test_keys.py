@@ -41,7 +41,7 @@ def test_the_end_of_a_login_is_left_to_the_row_of_the_call_that_follows(inside: 
     body = read_body(tools, request)
     [(first, _)] = told(tools)
     assert first == "vault opened"
-    assert body.versions == {SOURCE: 1, DESTINATION: 1, "token given back": True}
+    assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
 
 
 def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Town, Tools, Request]) -> None:
@@ -77,7 +77,7 @@ def test_keys_that_oms_would_refuse_are_named_and_not_sent(
 def test_a_source_that_needs_no_key_has_none_read(inside: tuple[Town, Tools, Request]) -> None:
     _, tools, request = inside
     body = read_body(tools, replace(request, plan=replace(request.plan, source_path=None)))
-    assert body.versions == {DESTINATION: 1, "token given back": True}
+    assert body.closed == {DESTINATION: 1, "token given back": True}
     assert json.loads(body.content.reveal()) == {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
 
 
@@ -85,7 +85,7 @@ def test_a_standing_token_is_no_login_that_was_given_back(inside: tuple[Town, To
     town, tools, request = inside
     standing = town.vault.as_root().auth.token.create(policies=["bot"], ttl="10m")["auth"]
     tools = replace(tools, vault=Vault(town.vault.url, VaultToken(Secret(standing["client_token"]))))
-    assert read_body(tools, request).versions["token given back"] is False
+    assert read_body(tools, request).closed["token given back"] is False
     assert [detail for _, detail in told(tools)] == [{"accessor": standing["accessor"], "token": "standing token"}]
 
 
@@ -111,7 +111,7 @@ def test_a_login_that_was_not_given_back_is_told_as_such(
         return found
 
     monkeypatch.setattr(ReleaseSession, "read", read_and_seal)
-    assert read_body(tools, request).versions["token given back"] is False
+    assert read_body(tools, request).closed["token given back"] is False
 
 
 def test_the_end_of_a_line_in_vault_is_no_part_of_a_key(inside: tuple[Town, Tools, Request]) -> None:

@@ -109,7 +109,7 @@ class SlackStandIn:
             self._waiting.pop(envelope_id, None)
 
     async def drop_connections(self) -> None:
-        """Cuts every socket, without a word."""
+        """Closes every socket, as Slack does when it refreshes a connection without a warning."""
         for socket in list(self._sockets):
             await socket.close(code=1001)
 
