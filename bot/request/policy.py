@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from bot.request.model import Policy
 
@@ -50,6 +51,7 @@ class Refusal(StrEnum):
     NOT_A_READER = "not a reader"
     NOT_A_REQUESTER = "not a requester"
     NOT_AN_APPROVER = "not an approver"
+    NO_LONGER_NAMED = "no longer named"
     OWN_REQUEST = "own request"
     OWN_REQUEST_NEEDS_REASON = "own request needs a reason"
     GROUPS_UNKNOWN = "groups unknown"
@@ -96,6 +98,22 @@ def why_not_approver(policy: Policy, person: Person, requester: str) -> Refusal 
     if refusal is None and person.id == requester and not policy.self_approval:
         return Refusal.OWN_REQUEST
     return refusal
+
+
+def of_both(
+    asked_under: Policy, in_force: Policy | None, why_not: Callable[[Policy], Refusal | None]
+) -> Refusal | None:
+    """Why somebody may not do what they tried, by the policy that it was asked under or by the one in force.
+
+    Arguments:
+        in_force: None where the settings no longer have the project. Nothing is approved there any more, and the
+            first policy alone says who may end it.
+    """
+    refusal = why_not(asked_under)
+    if refusal is not None or in_force is None:
+        return refusal
+    refusal = why_not(in_force)
+    return Refusal.NO_LONGER_NAMED if refusal in (Refusal.NOT_A_REQUESTER, Refusal.NOT_AN_APPROVER) else refusal
 
 
 def why_not_reader(policy: Policy, person: Person) -> Refusal | None:
@@ -169,7 +187,11 @@ def _seating(policy: Policy, people: Mapping[str, Person]) -> Mapping[int, str]:
 
 
 def unfillable_places(
-    policy: Policy, requester: str, members: Mapping[str, frozenset[str]], look_up: Callable[[str], Person]
+    policy: Policy,
+    in_force: Policy | None,
+    requester: str,
+    members: Mapping[str, frozenset[str]],
+    look_up: Callable[[str], Person],
 ) -> tuple[tuple[str, ...], ...]:
     """The places that stay free were everybody to approve who may; none when a quorum is possible.
 
@@ -177,6 +199,7 @@ def unfillable_places(
     tell who is in the groups, a quorum counts as possible: every vote is checked again, whatever is said here.
 
     Arguments:
+        in_force: the policy that must name them as well: see `of_both`.
         members: the user ids of each user group that the places name.
         look_up: the person behind a user id.
     """
@@ -191,7 +214,7 @@ def unfillable_places(
             return missing
         seen.add(candidate)
         person = look_up(candidate)
-        match why_not_approver(policy, person, requester):
+        match of_both(policy, in_force, partial(why_not_approver, person=person, requester=requester)):
             case None:
                 eligible.append(person)
             case Refusal.GROUPS_UNKNOWN:

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 
 from bot.request.group import GroupStatus, Scope
-from bot.request.model import Attempt, Decision, Pause, Plan, Request, State, Tally, Vote
+from bot.request.model import Attempt, Decision, Pause, Plan, Policy, Request, State, Tally, Vote
 from bot.request.policy import (
     Person,
     Refusal,
+    of_both,
     unfilled_places,
     who_is_missing,
     why_not_approver,
@@ -50,6 +52,19 @@ class Click:
     at: datetime
     reason: str = ""
     scope: Scope | None = None
+
+
+@dataclass(frozen=True)
+class InForce:
+    """What the settings say by now: what would be called for this group, and who counts.
+
+    Another plan than was asked for makes the request void, before anything is approved that nobody will do. Whoever
+    the policy no longer names does not count, though the request was asked while it did; how many must approve stays
+    as it was. None where the settings no longer have the project, or the bucket's path.
+    """
+
+    plan: Plan | None
+    policy: Policy | None
 
 
 @dataclass(frozen=True)
@@ -92,20 +107,34 @@ class Turned:
 Verdict = Refused | Counted | Withdrawn | Chosen | Turned
 
 
-def why_not(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | None:
+def why_not(request: Request, votes: Sequence[Vote], click: Click, policy: Policy | None) -> Refusal | None:
     """Why this person may not do this now, or None.
 
     Who may not even see the project learns nothing of the request: that comes first. Then how the request stands,
     then what this person is to it.
+
+    Arguments:
+        policy: the one in force.
     """
-    person = click.person
     return (
-        why_not_reader(request.policy, person) or _why_not_now(request, click) or _why_not_theirs(request, votes, click)
+        why_not_seen(request, click.person, policy)
+        or _why_not_now(request, click)
+        or _why_not_theirs(request, votes, click, policy)
     )
 
 
+def why_not_seen(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+    """Why this person may not even see the request, or None."""
+    return of_both(request.policy, policy, partial(why_not_reader, person=person))
+
+
+def why_not_counted(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+    """Why this person's approval would not count, or None."""
+    return of_both(request.policy, policy, partial(why_not_approver, person=person, requester=request.requester))
+
+
 def decide(
-    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], click: Click, plan: Plan | None
+    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], click: Click, settings: InForce
 ) -> Verdict:
     """What this click does.
 
@@ -113,21 +142,20 @@ def decide(
         votes: those stored so far.
         people: everybody who voted so far, as looked up for this very decision. Whoever is missing here,
             or is no longer eligible, does not count.
-        plan: what the settings in force would call for this group. Another than was asked for makes the request
-            void, before anything is approved that nobody will do.
     """
-    refusal = why_not(request, votes, click)
+    refusal = why_not(request, votes, click, settings.policy)
     if refusal is not None:
         return Refused(refusal)
     now, person = click.at, click.person
     match click.act:
-        case Act.APPROVE | Act.RETRY if plan != request.plan:
+        case Act.APPROVE | Act.RETRY if settings.plan != request.plan:
             return Turned(request.turned(State.VOID, at=now))
         case Act.APPROVE:
-            return _approved(request, _counting(request, votes, people), person, now)
+            return _approved(request, _counting(request, votes, people, settings.policy), person, now)
         case Act.WITHDRAW:
             left = [vote for vote in votes if vote.person != person.id]
-            return Withdrawn(replace(request, tally=_tally(request, _counting(request, left, people))))
+            counting = _counting(request, left, people, settings.policy)
+            return Withdrawn(replace(request, tally=_tally(request, counting)))
         case Act.RETRY:
             number = request.attempt.number + 1 if request.attempt else 1
             again = replace(request, attempt=Attempt(number, person.id, now))
@@ -181,9 +209,11 @@ def _approved(request: Request, counting: Sequence[Person], person: Person, now:
     return Turned(approved.turned(State.APPROVED, at=now), vote)
 
 
-def _counting(request: Request, votes: Sequence[Vote], people: Mapping[str, Person]) -> list[Person]:
+def _counting(
+    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], policy: Policy | None
+) -> list[Person]:
     voters = [people[vote.person] for vote in votes if vote.person in people]
-    return [voter for voter in voters if why_not_approver(request.policy, voter, request.requester) is None]
+    return [voter for voter in voters if why_not_counted(request, voter, policy) is None]
 
 
 def _tally(request: Request, approving: Sequence[Person]) -> Tally | None:
@@ -210,12 +240,12 @@ def _why_not_now(request: Request, click: Click) -> Refusal | None:
     return Refusal.EXPIRED if click.at >= request.expires_at else None
 
 
-def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Click) -> Refusal | None:
+def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Click, policy: Policy | None) -> Refusal | None:
     person = click.person
     has_voted = any(vote.person == person.id for vote in votes)
     match click.act:
         case Act.APPROVE:
-            refusal = why_not_approver(request.policy, person, request.requester)
+            refusal = why_not_counted(request, person, policy)
             if refusal is None and person.id == request.requester and not request.reason.strip():
                 return Refusal.OWN_REQUEST_NEEDS_REASON
             if refusal is None and click.scope not in (None, request.scope):
@@ -223,23 +253,23 @@ def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Click) -> Re
             return refusal or (Refusal.ALREADY_APPROVED_BY_YOU if has_voted else None)
         case Act.DENY:
             # One is enough, from anybody whose approval would count.
-            return why_not_approver(request.policy, person, request.requester)
+            return why_not_counted(request, person, policy)
         case Act.WITHDRAW:
             return None if has_voted else Refusal.NOTHING_TO_WITHDRAW
         case Act.CHOOSE:
-            refusal = _why_not_involved(request, person)
+            refusal = _why_not_involved(request, person, policy)
             if refusal is None and (not may_choose(request) or click.scope is None):
                 return Refusal.NOTHING_TO_CHOOSE
             return refusal or (Refusal.CHOSEN_ALREADY if click.scope is request.scope else None)
         case Act.CANCEL | Act.RETRY:
-            return _why_not_involved(request, person)
+            return _why_not_involved(request, person, policy)
         case Act.PAUSE:
             # Whoever may ask or approve may pause: it is the way back, and undoes nothing.
             return None
 
 
-def _why_not_involved(request: Request, person: Person) -> Refusal | None:
+def _why_not_involved(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
     """The requester, who is still a reader, or anybody named as an approver."""
     if person.id == request.requester:
         return None
-    return why_not_approver(request.policy, person, request.requester)
+    return why_not_counted(request, person, policy)

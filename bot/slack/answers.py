@@ -110,6 +110,8 @@ def why_not(refusal: Refusal, request: Request) -> str:
             Refusal.NOT_A_REQUESTER: "You are not among the requesters of this project. Nothing was changed.",
             Refusal.NOT_AN_APPROVER: f"You are not among those who decide: {approvers(request.policy)}. "
             "Nothing was changed.",
+            Refusal.NO_LONGER_NAMED: "The settings have changed since this was asked, and no longer name you among "
+            "those who may do this. Nothing was changed.",
             Refusal.OWN_REQUEST: "You asked for this, so somebody else must decide: "
             f"{approvers(request.policy)}. Nothing was changed.",
             Refusal.OWN_REQUEST_NEEDS_REASON: "Approving what you asked for yourself needs a reason, and this has "

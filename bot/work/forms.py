@@ -11,9 +11,9 @@ from slack_sdk.models.views import View
 
 from bot.oms.errors import OmsError
 from bot.request.group import TaskGroup
-from bot.request.policy import Person, why_not_member, why_not_reader
+from bot.request.policy import Person, why_not_member
 from bot.request.progress import percent
-from bot.request.votes import Act, Click, why_not
+from bot.request.votes import Act, Click, why_not, why_not_seen
 from bot.slack import answers, views
 from bot.slack.headlines import group_name
 from bot.slack.people import SlackCannotBeAsked
@@ -28,6 +28,7 @@ from bot.vault_faults import VaultFault
 from bot.work import preflight, tell
 from bot.work.caller import KeyRests
 from bot.work.preflight import CannotAsk
+from bot.work.settings import policy_now
 from bot.work.tools import Tools
 from bot.work.vote import copy_notice, is_copy
 
@@ -82,11 +83,12 @@ def _for_denial(tools: Tools, message: Message, person: Person) -> _Filling:
         already = requests.votes_of(connection, message.request_id)
     if request is None or card is None:
         return _no(answers.NO_SUCH_REQUEST, "no such request")
-    may_read = why_not_reader(request.policy, person) is None
+    policy = policy_now(tools, request)
+    may_read = why_not_seen(request, person, policy) is None
     permalink = card.permalink if may_read else None
     if may_read and is_copy(message, card):
         return _no(answers.with_link(answers.THAT_WAS_A_COPY, permalink), "copy", copy_notice(message, request, card))
-    refusal = why_not(request, already, Click(Act.DENY, person, tools.now()))
+    refusal = why_not(request, already, Click(Act.DENY, person, tools.now()), policy)
     if refusal is not None:
         return _no(answers.with_link(answers.why_not(refusal, request), permalink), refusal.value)
     return _Filling(views.deny_form(request.id, message.channel, message.message_ts))
@@ -104,7 +106,7 @@ def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
         return _Filling(views.note(views.REQUEST_TITLE, str(refusal)), "may not ask")
     with tools.store.read() as connection:
         ended = requests.get(connection, message.request_id) if message.request_id else None
-    if ended is not None and why_not_reader(ended.policy, person) is None:
+    if ended is not None and why_not_seen(ended, person, policy_now(tools, ended)) is None:
         return _Filling(views.request_form((), "", ended.group.group_id, ended.reason))
     choices: list[Choice] = []
     remarks: list[str] = []

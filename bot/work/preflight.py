@@ -182,7 +182,7 @@ def refuse_without_quorum(tools: Tools, found: Found, requester: str, reason: st
     """
     policy = tools.projects[found.project].policy
     try:
-        missing = out_of_reach(tools, policy, requester, reason)
+        missing = out_of_reach(tools, policy, policy, requester, reason)
     except SlackCannotBeAsked:
         raise CannotAsk(
             "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."

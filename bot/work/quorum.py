@@ -9,10 +9,16 @@ from bot.request.policy import approver_names, unfillable_places
 from bot.work.tools import Tools
 
 
-def out_of_reach(tools: Tools, policy: Policy, requester: str, reason: str) -> tuple[tuple[str, ...], ...]:
+def out_of_reach(
+    tools: Tools, policy: Policy, in_force: Policy | None, requester: str, reason: str
+) -> tuple[tuple[str, ...], ...]:
     """The places that nobody is left for; none when a quorum is possible.
 
     Without a reason nobody approves what they asked for themselves, whatever the settings allow.
+
+    Arguments:
+        policy: the one that it was, or would be, asked under.
+        in_force: the one that must name people as well; None where the settings no longer have the project.
 
     Raises:
         SlackCannotBeAsked: Slack does not tell who somebody is, or who is in a group.
@@ -20,4 +26,4 @@ def out_of_reach(tools: Tools, policy: Policy, requester: str, reason: str) -> t
     if not reason.strip():
         policy = replace(policy, self_approval=False)
     members = tools.people.members(approver_names(policy))
-    return unfillable_places(policy, requester, members, tools.people.look_up)
+    return unfillable_places(policy, in_force, requester, members, tools.people.look_up)

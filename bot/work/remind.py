@@ -20,14 +20,14 @@ from bot.store.claims import Claim
 from bot.store.outbox import Notice, Way
 from bot.work.loop import Failed, Kept, Result, backoff
 from bot.work.quorum import out_of_reach
-from bot.work.settings import plan_now
+from bot.work.settings import plan_now, policy_now
 from bot.work.tools import Tools, save_turn
 
 
 def work(tools: Tools, request: Request, claim: Claim) -> Result:
     """One reminder that is due."""
     try:
-        gone = out_of_reach(tools, request.policy, request.requester, request.reason)
+        gone = out_of_reach(tools, request.policy, policy_now(tools, request), request.requester, request.reason)
     except SlackCannotBeAsked:
         return Failed(tools.now() + backoff(claim.tries))
     with tools.store.write() as connection:

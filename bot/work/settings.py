@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bot.request.model import Plan, Request
+from bot.request.model import Plan, Policy, Request
+from bot.request.votes import InForce
 from bot.work.tools import Tools
 
 
@@ -15,6 +16,17 @@ def plan_now(tools: Tools, request: Request) -> Plan | None:
     source_path = project.source_path(request.group.source.bucket) if plan.source_path is not None else None
     # Where the settings leave the project's id to IAM, the one that it told then still holds.
     return project.plan(plan.project, project.project_id or plan.project_id, source_path)
+
+
+def policy_now(tools: Tools, request: Request) -> Policy | None:
+    """Who may ask and who must approve by now; None when the settings no longer have the project."""
+    project = tools.projects.get(request.plan.project)
+    return None if project is None else project.policy
+
+
+def in_force(tools: Tools, request: Request) -> InForce:
+    """What the settings say by now of a request, for the decision on it."""
+    return InForce(plan_now(tools, request), policy_now(tools, request))
 
 
 def can_be_followed(tools: Tools, request: Request) -> bool:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from bot.request import votes
 from bot.request.group import Scope
-from bot.request.model import AttemptState, Request, State, Vote
-from bot.request.policy import Person, approver_names, why_not_member, why_not_reader
+from bot.request.model import AttemptState, Policy, Request, State, Vote
+from bot.request.policy import Person, approver_names, why_not_member
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
 from bot.store import claims, inbox, outbox, requests, tables
@@ -22,7 +22,7 @@ from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, release
-from bot.work.settings import plan_now
+from bot.work.settings import in_force
 from bot.work.tools import Tools, save_turn, to_whom
 
 
@@ -94,7 +94,9 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
         if request is None or card is None:
             _refuse(connection, tools, message, answers.NO_SUCH_REQUEST, "no such request")
             return None
-        if why_not_reader(request.policy, seen.person) is None and is_copy(message, card):
+        settings = in_force(tools, request)
+        may_see = votes.why_not_seen(request, seen.person, settings.policy) is None
+        if may_see and is_copy(message, card):
             _refuse(connection, tools, message, answers.THAT_WAS_A_COPY, "copy", request)
             mark = copy_notice(message, request, card)
             if mark is not None:
@@ -103,13 +105,13 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
         scope = Scope(message.scope) if message.scope in set(Scope) else None
         click = Click(Act(message.kind.value), seen.person, tools.now(), message.text, scope)
         already = requests.votes_of(connection, request.id)
-        wanted = _wanted(request, click, already, seen)
+        wanted = _wanted(request, click, already, seen, settings.policy)
         if wanted is not None:
             inbox.unmark_decided(connection, message.key)
             return wanted
-        match votes.decide(request, already, seen.voters, click, plan_now(tools, request)):
+        match votes.decide(request, already, seen.voters, click, settings):
             case Refused(why):
-                visible = request if why_not_reader(request.policy, seen.person) is None else None
+                visible = request if may_see else None
                 _refuse(connection, tools, message, answers.why_not(why, request), why.value, visible)
             case Counted(vote, counted):
                 requests.add_vote(connection, request.id, vote)
@@ -142,9 +144,9 @@ def _choose(
     requests.save(connection, request, chosen, click.at, replace(event, detail=detail))
 
 
-def _wanted(request: Request, click: Click, already: list[Vote], seen: _Seen) -> _LookUp | None:
+def _wanted(request: Request, click: Click, already: list[Vote], seen: _Seen, policy: Policy | None) -> _LookUp | None:
     """Who must be known for this decision and is not yet; None where nobody, or where it is refused anyway."""
-    if click.act not in (Act.APPROVE, Act.WITHDRAW) or votes.why_not(request, already, click) is not None:
+    if click.act not in (Act.APPROVE, Act.WITHDRAW) or votes.why_not(request, already, click, policy) is not None:
         return None
     voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
     alone = click.act is Act.APPROVE and click.person.id == request.requester and seen.approvers is None

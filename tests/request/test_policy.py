@@ -124,7 +124,7 @@ class Directory:
 
 
 def missing(policy: Policy, directory: Directory, requester: str = "UALICE00") -> tuple[tuple[str, ...], ...]:
-    return unfillable_places(policy, requester, directory.members, directory.look_up)
+    return unfillable_places(policy, policy, requester, directory.members, directory.look_up)
 
 
 def test_a_quorum_that_only_the_requester_could_fill_is_no_quorum() -> None:
@@ -145,7 +145,7 @@ def test_approvers_who_left_or_became_guests_make_no_quorum() -> None:
 def test_where_slack_does_not_tell_who_is_in_a_group_a_quorum_counts_as_possible() -> None:
     policy = Policy(("*",), (("SONE0000",),), False)
     unknown = person("UBOB0000", groups_known=False)
-    assert unfillable_places(policy, "UALICE00", {"SONE0000": frozenset({"UBOB0000"})}, lambda _: unknown) == ()
+    assert unfillable_places(policy, policy, "UALICE00", {"SONE0000": frozenset({"UBOB0000"})}, lambda _: unknown) == ()
 
 
 @given(places, st.dictionaries(st.sampled_from(GROUPS), st.sets(st.sampled_from(USERS))), st.booleans())
@@ -158,6 +158,13 @@ def test_whether_a_quorum_is_possible_is_what_trying_everybody_says(
     everybody = [directory.look_up(user) for user in USERS]
     eligible = [one for one in everybody if why_not_approver(policy, one, "UALICE00") is None]
     assert (not missing(policy, directory)) == seats(policy, eligible)
+
+
+def test_approvers_whom_the_settings_no_longer_name_make_no_quorum() -> None:
+    policy, directory = Policy(("*",), (("UCAROL00",),), False), Directory({})
+    for by_now, left in ((("UDAVE000",), policy.places), (("UDAVE000", "UCAROL00"), ())):
+        in_force = Policy(("*",), (by_now,), False)
+        assert unfillable_places(policy, in_force, "UALICE00", directory.members, directory.look_up) == left
 
 
 def test_no_more_people_are_looked_up_than_it_takes_and_never_very_many() -> None:

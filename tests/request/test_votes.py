@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bot.request.group import GroupStatus, Scope
-from bot.request.model import Attempt, Decision, Pause, Policy, Request, State, Tally, Verb, Vote
+from bot.request.model import Attempt, Decision, Pause, Plan, Policy, Request, State, Tally, Verb, Vote
 from bot.request.policy import Person, Refusal, Standing
 from bot.request.votes import (
     Act,
     Chosen,
     Click,
     Counted,
+    InForce,
     Refused,
     Turned,
     Verdict,
@@ -28,7 +29,7 @@ from bot.request.votes import (
     still_missing,
 )
 from tests.request.test_policy import GROUPS, USERS, places, seats
-from tests.support.values import GROUP, NOON, PLAN, person, request
+from tests.support.values import GROUP, NOON, PLAN, POLICY, person, request
 
 CAROL = person("UCAROL00")
 LATE = NOON + timedelta(hours=8)
@@ -39,7 +40,13 @@ def press(
 ) -> Verdict:
     """One click at noon, with the settings as they were."""
     people = {one.id: one for one in others}
-    return decide(current or request(), votes, people, Click(act, who, NOON), PLAN)
+    current = current or request()
+    return decide(current, votes, people, Click(act, who, NOON), as_asked(current))
+
+
+def as_asked(current: Request) -> InForce:
+    """Settings that nobody has changed since."""
+    return InForce(current.plan, current.policy)
 
 
 def vote_of(user: str) -> Vote:
@@ -63,7 +70,8 @@ class Voting(RuleBasedStateMachine):
         self.members = members
         self.standings = dict.fromkeys(USERS, Standing.FULL)
         self.groups_known = True
-        self.plan = PLAN
+        self.plan: Plan | None = PLAN
+        self.in_force: Policy | None = self.request.policy
         self.now = NOON
         self.decisions = 0
 
@@ -73,14 +81,11 @@ class Voting(RuleBasedStateMachine):
 
     def may_approve(self, user: str) -> bool:
         """Said again in other words than the code's."""
-        one, policy = self.look_up(user), self.request.policy
-        named = any(user in place or one.groups & set(place) for place in policy.places)
-        own = user == self.request.requester
-        return (
-            one.standing is Standing.FULL
-            and named
-            and (not own or (policy.self_approval and self.request.reason != ""))
-        )
+        one, own = self.look_up(user), user == self.request.requester
+        policies = [self.request.policy, *([self.in_force] if self.in_force else [])]
+        named = all(any(user in place or one.groups & set(place) for place in policy.places) for policy in policies)
+        alone = all(policy.self_approval for policy in policies) and self.request.reason != ""
+        return one.standing is Standing.FULL and named and (not own or alone)
 
     @rule(user=st.sampled_from(USERS))
     def approve(self, user: str) -> None:
@@ -98,7 +103,7 @@ class Voting(RuleBasedStateMachine):
         people = {vote.person: self.look_up(vote.person) for vote in self.votes}
         click = Click(act, self.look_up(user), self.now, "no")
         before = [vote.person for vote in self.votes]
-        verdict = decide(self.request, self.votes, people, click, self.plan)
+        verdict = decide(self.request, self.votes, people, click, InForce(self.plan, self.in_force))
         match verdict:
             case Counted(vote, counted):
                 assert self.may_approve(user)
@@ -146,13 +151,24 @@ class Voting(RuleBasedStateMachine):
     def join_or_leave(self, user: str, group: str) -> None:
         self.members[group] ^= {user}
 
+    @rule(names=st.none() | places, self_approval=st.booleans())
+    def change_who_counts(self, names: tuple[tuple[str, ...], ...] | None, self_approval: bool) -> None:
+        """Also back to how it was; and a project that is gone from the settings has no plan either."""
+        self.in_force = None if names is None else Policy(("*",), names, self_approval)
+        self.plan = None if names is None else self.plan or PLAN
+
+    @rule()
+    def change_nothing_after_all(self) -> None:
+        self.plan, self.in_force = PLAN, self.request.policy
+
     @rule(what=st.sampled_from(["groups", "groups", "settings", "time"]))
     def change_the_world(self, what: str) -> None:
         match what:
             case "groups":
                 self.groups_known = not self.groups_known
             case "settings":
-                self.plan = replace(PLAN, oms_url="https://elsewhere.example") if self.plan == PLAN else PLAN
+                elsewhere = replace(PLAN, oms_url="https://elsewhere.example")
+                self.plan = None if self.in_force is None else elsewhere if self.plan == PLAN else PLAN
             case _:
                 self.now += timedelta(hours=3)
 
@@ -205,7 +221,7 @@ def test_only_who_could_approve_can_deny_and_what_they_say_is_kept_to_its_length
     policy = Policy(("*",), (("UALICE00", "UCAROL00"),), self_approval=False)
     assert press(Act.DENY, person("UALICE00"), request(policy=policy)) == Refused(Refusal.OWN_REQUEST)
     assert press(Act.DENY, person("UBOB0000"), request(policy=policy)) == Refused(Refusal.NOT_AN_APPROVER)
-    verdict = decide(request(policy=policy), [], {}, Click(Act.DENY, CAROL, NOON, "x" * 501), PLAN)
+    verdict = decide(request(policy=policy), [], {}, Click(Act.DENY, CAROL, NOON, "x" * 501), InForce(PLAN, policy))
     assert isinstance(verdict, Turned)
     assert verdict.request.state is State.DENIED
     assert verdict.request.decision == Decision(("UCAROL00",), NOON, "x" * 500)
@@ -232,7 +248,7 @@ def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:
 
 def test_an_expired_request_is_neither_approved_nor_denied_nor_withdrawn_from() -> None:
     for act in (Act.APPROVE, Act.DENY, Act.CANCEL, Act.WITHDRAW):
-        verdict = decide(request(), [vote_of("UCAROL00")], {}, Click(act, CAROL, LATE), PLAN)
+        verdict = decide(request(), [vote_of("UCAROL00")], {}, Click(act, CAROL, LATE), as_asked(request()))
         assert verdict == Refused(Refusal.EXPIRED), act
 
 
@@ -259,7 +275,7 @@ def retried(**changes: Any) -> Request:
 
 
 def choose(who: Person, current: Request, scope: Scope | None) -> Verdict:
-    return decide(current, [], {}, Click(Act.CHOOSE, who, NOON, scope=scope), PLAN)
+    return decide(current, [], {}, Click(Act.CHOOSE, who, NOON, scope=scope), as_asked(current))
 
 
 def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_approved_before() -> None:
@@ -279,9 +295,9 @@ def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_appro
 
 def test_an_approval_of_another_choice_than_the_card_showed_does_not_count() -> None:
     seen = Click(Act.APPROVE, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
-    assert decide(retried(), [], {}, seen, PLAN) == Refused(Refusal.CHOSEN_OTHERWISE)
+    assert decide(retried(), [], {}, seen, as_asked(retried())) == Refused(Refusal.CHOSEN_OTHERWISE)
     for as_it_is in (Scope.ALL_OBJECTS, None):  # None: the card showed no choice
-        assert isinstance(decide(retried(), [], {}, replace(seen, scope=as_it_is), PLAN), Turned)
+        assert isinstance(decide(retried(), [], {}, replace(seen, scope=as_it_is), as_asked(retried())), Turned)
 
 
 def test_whoever_may_ask_or_approve_may_pause_what_runs_and_nothing_else() -> None:
@@ -318,14 +334,30 @@ def test_what_is_missing_leaves_out_a_requester_whose_approval_does_not_count() 
 
 
 def test_a_vote_for_what_would_now_be_something_else_makes_the_request_void() -> None:
-    for plan in (None, replace(PLAN, source_path="elsewhere")):
+    for by_now in (InForce(None, None), InForce(replace(PLAN, source_path="elsewhere"), POLICY)):
         for act, current in ((Act.APPROVE, request()), (Act.RETRY, request(State.NOT_STARTED))):
-            verdict = decide(current, [], {}, Click(act, CAROL, NOON), plan)
+            verdict = decide(current, [], {}, Click(act, CAROL, NOON), by_now)
             assert isinstance(verdict, Turned)
             assert verdict.request.state is State.VOID
             assert verdict.vote is None
-            stranger = decide(current, [], {}, Click(act, person("UBOB0000"), NOON), plan)
+            stranger = decide(current, [], {}, Click(act, person("UBOB0000"), NOON), by_now)
             assert stranger == Refused(Refusal.NOT_AN_APPROVER), "only who may decide can end it so"
+
+
+def test_whom_the_settings_no_longer_name_does_not_count_though_the_request_was_asked_while_they_did() -> None:
+    asked_under = Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, False)
+    current = request(policy=asked_under)
+    by_now = InForce(PLAN, Policy(("*",), (("UDAVE000", "UERIN000"),), False))
+    for act in (Act.APPROVE, Act.DENY, Act.CANCEL):
+        for user, why in (("UCAROL00", Refusal.NO_LONGER_NAMED), ("UERIN000", Refusal.NOT_AN_APPROVER)):
+            assert decide(current, [], {}, Click(act, person(user), NOON), by_now) == Refused(why)
+    dave = Click(Act.APPROVE, person("UDAVE000"), NOON)
+    verdict = decide(current, [vote_of("UCAROL00")], {"UCAROL00": CAROL}, dave, by_now)
+    assert isinstance(verdict, Counted), "two must approve, as when it was asked, and carol's vote is none any more"
+    assert verdict.request.tally == Tally(("UDAVE000",), (("UCAROL00",),))
+    nobody_else = InForce(PLAN, Policy(("UZOE0000",), (("UDAVE000",),), False))
+    retry = Click(Act.RETRY, person("UALICE00"), NOON)
+    assert decide(request(State.NOT_STARTED), [], {}, retry, nobody_else) == Refused(Refusal.NOT_A_READER)
 
 
 def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_approval_holds() -> None:
@@ -339,6 +371,6 @@ def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_appr
     assert verdict.request.attempt == Attempt(3, "UCAROL00", NOON)
     for state in set(State) - {State.NOT_STARTED}:
         assert press(Act.RETRY, person("UALICE00"), request(state)) == Refused(Refusal.NOT_RETRYABLE)
-    late = decide(request(State.NOT_STARTED), [], {}, Click(Act.RETRY, person("UALICE00"), LATE), PLAN)
+    late = decide(request(State.NOT_STARTED), [], {}, Click(Act.RETRY, person("UALICE00"), LATE), as_asked(request()))
     assert late == Refused(Refusal.EXPIRED)
     assert press(Act.RETRY, person("UBOB0000"), request(State.NOT_STARTED)) == Refused(Refusal.NOT_AN_APPROVER)

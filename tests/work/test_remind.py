@@ -117,8 +117,8 @@ def test_where_there_is_no_card_no_thread_is_reminded_and_the_requester_is_told_
 def test_who_must_approve_alone_and_gave_no_reason_is_no_quorum(inside: tuple[Town, Tools]) -> None:
     _, tools = inside
     alone = Policy(("*",), ((w.ALICE,),), self_approval=True)
-    assert out_of_reach(tools, alone, w.ALICE, "network is back") == ()
-    assert out_of_reach(tools, alone, w.ALICE, "  ") == alone.places
+    assert out_of_reach(tools, alone, alone, w.ALICE, "network is back") == ()
+    assert out_of_reach(tools, alone, alone, w.ALICE, "  ") == alone.places
 
 
 def test_when_too_few_approvers_are_left_the_requester_is_told_instead(inside: tuple[Town, Tools]) -> None:

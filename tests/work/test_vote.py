@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from bot.config import Project
 from bot.request.group import GroupStatus, Scope
 from bot.request.model import Policy, Request, State, Verb
 from bot.sandbox.oms_server import Answer
@@ -39,6 +40,13 @@ def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
     town = new_town()
     with tools_of(town) as tools:
         yield town, tools
+
+
+def with_settings(tools: Tools, **changes: object) -> Tools:
+    """The bot, started again with another bot.toml."""
+    project = tools.projects["media"]
+    changed = Project.model_validate(project.model_dump() | {"requesters": list(project.requesters)} | changes)
+    return replace(tools, projects={"media": changed})
 
 
 def approval(request_id: str, card: Posted) -> Message:
@@ -178,12 +186,25 @@ def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tu
     assert (actor, detail["reason"]) == (w.CAROL, "not <!channel> today")
 
 
+def test_an_approver_who_was_taken_out_of_the_settings_meanwhile_approves_nothing(
+    inside: tuple[Town, Tools],
+) -> None:
+    town, tools = inside
+    request, card = asked(*inside)
+    later = with_settings(tools, approvers=[w.DAVE, w.BOB])
+    assert press(later, Kind.APPROVE, w.CAROL, request, card) == request
+    assert "no longer name you" in notices(tools)[-1].text
+    assert starts(town) == []
+    assert press(later, Kind.APPROVE, w.DAVE, request, card).decision is not None
+    assert len(starts(town)) == 1
+
+
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_every_other_approver_is_told_when_the_requester_approves(inside: tuple[Town, Tools], is_alone: bool) -> None:
-    _, tools = inside
-    place = (w.ALICE, w.CAROL, w.APPROVERS_GROUP)
-    policy = Policy(("*",), (place,) if is_alone else (place, place), self_approval=True)
-    request, card = asked(*inside, policy=policy)
+    town, tools = inside
+    place = [w.ALICE, w.CAROL, w.APPROVERS_GROUP]
+    tools = with_settings(tools, approvers=place, approvals=1 if is_alone else 2, self_approval=True)
+    request, card = asked(town, tools)
     own = press(tools, Kind.APPROVE, w.ALICE, request, card)
     assert own.state is (State.ACCEPTED if is_alone else State.PENDING)
     everybody = sorted({w.CAROL, *tools.people.members([w.APPROVERS_GROUP])[w.APPROVERS_GROUP]} - {w.ALICE})
