@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
-NEWEST_SCHEMA = "0003"
+NEWEST_SCHEMA = "0004"
 BUSY_TIMEOUT_SECONDS = 2.0
 # Whoever serves holds rows for milliseconds. What takes this long hangs, or its client is gone, and holds up others.
 STATEMENT_SECONDS = 10

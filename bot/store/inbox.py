@@ -56,6 +56,11 @@ class Message:
     view_id: str = ""
     scope: str = ""
 
+    @property
+    def sent_as(self) -> str:
+        """Slack's key of what somebody sent: that of the message itself, or of the one that it was written for."""
+        return self.key.partition("/")[0]
+
 
 DECIDED, NOT_TAKEN = "decided", "not taken"
 # With one of these marks a row only waits to be finished.
@@ -87,7 +92,13 @@ def put_for_later(connection: Connection, message: Message, now: datetime, due_a
 
 
 def _row(message: Message, now: datetime) -> dict[str, object]:
-    return {"key": message.key, "kind": message.kind.value, "body": _body(message), "received_at": now}
+    return {
+        "key": message.key,
+        "kind": message.kind.value,
+        "body": _body(message),
+        "person": message.person,
+        "received_at": now,
+    }
 
 
 def get(connection: Connection, number: int) -> tuple[Message, datetime]:

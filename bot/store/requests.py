@@ -33,8 +33,8 @@ class AttemptTurn:
     after: AttemptState
 
 
-class AlreadyOpen(Exception):
-    """The group has an open request, or the id is taken."""
+class AlreadyAsked(Exception):
+    """The group has an open request, or has one of this very message, or the id is taken."""
 
 
 def _row(request: Request) -> dict[str, object]:
@@ -51,7 +51,7 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
     """Stores a new request, its card still to be posted.
 
     Raises:
-        AlreadyOpen: see there. The transaction is spent.
+        AlreadyAsked: see there. The transaction is spent.
     """
     try:
         connection.execute(
@@ -61,11 +61,12 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
                 group_id=request.group.group_id,
                 requester=request.requester,
                 asked_at=request.asked_at,
+                asked_with=request.asked_with or None,
                 **_row(request),
             )
         )
     except IntegrityError as error:
-        raise AlreadyOpen(request.group_key) from error
+        raise AlreadyAsked(request.group_key) from error
     connection.execute(insert(cards).values(request_id=request.id, channel=request.channel, due_at=now))
     append(connection, event, now)
 
@@ -84,6 +85,12 @@ def lock(connection: Connection, request_id: str) -> Request | None:
 def find_open(connection: Connection, group_key: str) -> Request | None:
     """The open request for a group (`Request.group_key`), if there is one."""
     return _one(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
+
+
+def find_asked_with(connection: Connection, asked_with: str, group_id: str) -> Request | None:
+    """The request that this message (`Request.asked_with`) made for a group, however it stands by now."""
+    made = (requests.c.asked_with == asked_with, requests.c.group_id == group_id)
+    return _one(connection.execute(select(requests.c.body).where(*made)).scalar())
 
 
 def of_group(connection: Connection, group_id: str) -> list[Request]:

@@ -68,6 +68,7 @@ inbox = Table(
     Column("key", String(255), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
     Column("body", JSON, nullable=False),
+    Column("person", String(32), nullable=False, server_default=""),
     Column("received_at", UtcDateTime, nullable=False),
     Column("mark", String(64)),
     *_due_columns(),
@@ -86,10 +87,13 @@ requests = Table(
     Column("asked_at", UtcDateTime, nullable=False),
     # The group while the request is open, NULL afterwards: so two open requests for one group cannot be.
     Column("open_key", String(255), unique=True),
+    # The message that asked: it asks once for each group, also when that request has ended before it was answered.
+    Column("asked_with", String(255)),
     Column("body", JSON, nullable=False),
     *_due_columns(),
     Index("requests_due", "due_at"),
     Index("requests_group", "group_id", "asked_at"),
+    Index("requests_asked_with", "asked_with", "group_id", unique=True),
 )
 
 votes = Table(

@@ -119,6 +119,9 @@ def _ask_for(
     Raises:
         CannotAsk: nobody is asked, and why.
     """
+    mine = _asked_before(tools, message, group_id)
+    if mine is not None:
+        return mine
     found = preflight.find_group(tools, projects, group_id)
     project = tools.projects[found.project]
     already = _open_request(tools, f"{found.project_id}/{found.group.group_id}")
@@ -148,7 +151,7 @@ def _ask_for(
         expires_at=expires_at,
         state=State.PENDING,
         start_at=preflight.start_at(tools, person.id, asked.at, expires_at),
-        asked_with=message.key,
+        asked_with=message.sent_as,
     )
     detail = {
         "group": group_id,
@@ -162,12 +165,28 @@ def _ask_for(
             requests.add(connection, request, Event("asked", person.id, request.id, detail), now)
             # Nobody but this worker posts the card: two who did would be two cards.
             claims.claim_one(connection, tables.cards, request.id, tools.owner)
-    except requests.AlreadyOpen:
+    except requests.AlreadyAsked:
+        mine = _asked_before(tools, message, group_id)
+        if mine is not None:
+            return mine
         already = _open_request(tools, request.group_key)
         if already is None:
             raise
         return _about_open(tools, already, message)
     return _after_posting(tools, request)
+
+
+def _asked_before(tools: Tools, message: Message, group_id: str) -> str | None:
+    """The answer when this very message has asked already, and the bot was stopped before it could say so."""
+    with tools.store.read() as connection:
+        request = requests.find_asked_with(connection, message.sent_as, group_id)
+        card = outbox.get_card(connection, request.id) if request else None
+    if request is None:
+        return None
+    permalink = card.permalink if card else None
+    if request.state is State.PENDING:
+        return answers.asked(request, permalink)
+    return answers.with_link(answers.stands(request), permalink)
 
 
 def _open_request(tools: Tools, group_key: str) -> Request | None:
@@ -179,9 +198,6 @@ def _about_open(tools: Tools, request: Request, message: Message) -> str:
     with tools.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     permalink = card.permalink if card else None
-    if request.asked_with == message.key:
-        # This very message asked, and the bot was stopped before it could say so.
-        return answers.asked(request, permalink)
     if request.requester == message.person:
         return answers.already_open_by_you(request, permalink)
     return answers.already_open(request, permalink)

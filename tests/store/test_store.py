@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine, insert, select, text
 
 from bot.request.model import Attempt, AttemptState, State, Vote
 from bot.store import claims, inbox, outbox, requests, tables
@@ -40,7 +43,7 @@ def test_a_redelivery_is_the_same_row(store: Store) -> None:
 
 def test_a_group_has_one_open_request(store: Store) -> None:
     add(store)
-    with pytest.raises(requests.AlreadyOpen), store.write() as connection:
+    with pytest.raises(requests.AlreadyAsked), store.write() as connection:
         requests.add(connection, request(number=2), ASKED, NOON)
     with store.write() as connection:
         old = requests.lock(connection, "R-00000001")
@@ -296,3 +299,48 @@ def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: St
         assert inbox.mark_of(connection, "t") == inbox.NOT_TAKEN
         assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
         assert claims.claim_due(connection, tables.inbox, "me", NOON, 1) == []
+
+
+def test_a_message_has_one_request_for_a_group_also_when_that_has_ended(store: Store) -> None:
+    first, second = (request(number=number, asked_with="trigger-1") for number in (1, 2))
+    with store.write() as connection:
+        requests.add(connection, first, ASKED, NOON)
+        requests.save(connection, first, first.turned(State.DENIED, at=NOON), NOON)
+    with pytest.raises(requests.AlreadyAsked), store.write() as connection:
+        requests.add(connection, second, ASKED, NOON)
+    with store.read() as connection:
+        found = requests.find_asked_with(connection, "trigger-1", second.group.group_id)
+    assert found is not None
+    assert (found.id, found.state) == (first.id, State.DENIED)
+
+
+def test_what_the_schema_before_had_not_written_apart_is_found_all_the_same(database_url: str) -> None:
+    engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    config = Config()
+    config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        message = "INSERT INTO inbox (key, kind, body, received_at, due_at) VALUES ('t', 'ask', :body, :now, :now)"
+        connection.execute(text(message), {"body": '{"person": "UALICE00", "team_id": "T"}', "now": NOON})
+        for number, hours in ((1, 0), (2, 1), (3, 2)):
+            made = request(State.DENIED, number, asked_with="trigger-1" if number < 3 else "")
+            row = insert(tables.requests).values(
+                **{column: value for column, value in requests._row(made).items() if column != "open_key"},
+                id=made.id,
+                project="media",
+                group_id=made.group.group_id,
+                requester=made.requester,
+                asked_at=NOON + timedelta(hours=hours),
+            )
+            connection.execute(row)
+    engine.dispose()
+    store = open_store(database_url)
+    try:
+        with store.write() as connection:
+            found = requests.find_asked_with(connection, "trigger-1", request().group.group_id)
+            assert found is not None
+            assert found.id == "R-00000002", "the newer of two that one message had made"
+            assert connection.execute(text("SELECT person FROM inbox")).scalar() == "UALICE00"
+    finally:
+        store.close()
