@@ -136,7 +136,7 @@ def is_void(request: Request) -> str:
 
 
 def self_approval(request: Request) -> str:
-    """To every approver, when a requester approves on their own."""
+    """To everybody else who could approve, when a requester approves on their own."""
     return (
         f"Break-glass: {people([request.requester])} approved their own request {request.id}, to resume "
         f"{plain(group_name(request.group), 80)} in project {plain(request.plan.project)}. "

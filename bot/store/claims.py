@@ -42,7 +42,7 @@ def claim_due(
     found = connection.execute(
         select(key, queue.c.tries)
         .where(queue.c.due_at <= now, *_free(queue, lease_clock, in_hand))
-        .order_by(queue.c.due_at)
+        .order_by(queue.c.due_at, key)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()

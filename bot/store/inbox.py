@@ -33,6 +33,9 @@ class Kind(StrEnum):
     LIST = "list"
     STATUS = "status"
     REPORT_FORGERY = "forgery"
+    # Not from Slack: left by the bot for itself.
+    TELL_APPROVERS = "tell approvers"
+    TELL_APPROVER = "tell approver"
 
 
 @dataclass(frozen=True)

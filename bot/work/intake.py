@@ -16,7 +16,7 @@ from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
-from bot.work import ask, forms, home, tell, vote
+from bot.work import ask, break_glass, forms, home, tell, vote
 from bot.work.loop import Finished, Result
 from bot.work.tools import Tools, reply, to_whom
 
@@ -53,6 +53,8 @@ def work(tools: Tools, claim: Claim) -> Result:
                     return Finished(tools.now() + TRY_FORM_AGAIN_AFTER)
             case Kind.HOME:
                 home.show(tools, message)
+            case Kind.TELL_APPROVERS | Kind.TELL_APPROVER:
+                return break_glass.work(tools, message, received_at, claim.tries)
             case Kind.REPORT_FORGERY:
                 reply(tools, message, answers.NOT_OURS, Event("refused", message.person, None, {"why": "not ours"}))
             case _:
@@ -87,5 +89,6 @@ def confess(tools: Tools, claim: Claim, reference: str) -> None:
     text = f"The bot failed while working on this, and tries again. Reference {reference}."
     now = tools.now()
     with tools.store.write() as connection:
-        outbox.add_notice(connection, Notice(*to_whom(message), text), now)
+        if message.kind not in break_glass.KINDS:
+            outbox.add_notice(connection, Notice(*to_whom(message), text), now)
         append(connection, Event("fault", "bot", message.request_id or None, {"reference": reference}), now)

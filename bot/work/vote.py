@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from bot.request import votes
 from bot.request.group import Scope
 from bot.request.model import AttemptState, Policy, Request, State, Vote
-from bot.request.policy import Person, approver_names, why_not_member
+from bot.request.policy import Person, why_not_member
 from bot.request.votes import Act, Chosen, Click, Counted, Refused, Turned, Withdrawn
 from bot.slack import answers
 from bot.store import claims, inbox, outbox, requests, tables
@@ -21,7 +21,7 @@ from bot.store.audit import Event, Fact, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
-from bot.work import announce, release
+from bot.work import announce, break_glass, release
 from bot.work.settings import in_force
 from bot.work.tools import Tools, save_turn, to_whom
 
@@ -35,7 +35,8 @@ def work(tools: Tools, message: Message) -> None:
     seen = _Seen(tools.people.look_up(message.person))
     decided = _decide(tools, message, seen)
     while isinstance(decided, _LookUp):
-        seen = _look_up(tools, seen, decided)
+        found = {user_id: tools.people.look_up(user_id) for user_id in decided.voters}
+        seen = replace(seen, voters={**seen.voters, **found})
         decided = _decide(tools, message, seen)
     if decided is None:
         return
@@ -52,28 +53,17 @@ def work(tools: Tools, message: Message) -> None:
 
 @dataclass(frozen=True)
 class _Seen:
-    """Who was looked up for this click: whoever pressed, those who voted before, everybody who may approve."""
+    """Who was looked up for this click: whoever pressed, and those who voted before."""
 
     person: Person
     voters: Mapping[str, Person] = field(default_factory=dict)
-    approvers: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class _LookUp:
-    """These are to be looked up before anything is decided: voters, and the names of approvers."""
+    """These are to be looked up before anything is decided."""
 
     voters: tuple[str, ...]
-    approvers: tuple[str, ...]
-
-
-def _look_up(tools: Tools, seen: _Seen, wanted: _LookUp) -> _Seen:
-    found = {user_id: tools.people.look_up(user_id) for user_id in wanted.voters}
-    seen = replace(seen, voters={**seen.voters, **found})
-    if not wanted.approvers:
-        return seen
-    groups = tools.people.members(wanted.approvers)
-    return replace(seen, approvers=frozenset().union(*(groups.get(name, {name}) for name in wanted.approvers)))
 
 
 def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | None:
@@ -115,7 +105,7 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
                 _refuse(connection, tools, message, answers.why_not(why, request), why.value, visible)
             case Counted(vote, counted):
                 requests.add_vote(connection, request.id, vote)
-                events = [_event(message, "approve"), *_break_glass(connection, request, click, seen)]
+                events = [_event(message, "approve"), *_break_glass(connection, message, request, click)]
                 requests.save(connection, request, counted, click.at, *events)
             case Withdrawn(without):
                 requests.remove_vote(connection, request.id, click.person.id)
@@ -126,7 +116,7 @@ def _decide(tools: Tools, message: Message, seen: _Seen) -> Request | _LookUp | 
                 _tell(connection, tools, message, answers.is_void(request), request)
                 save_turn(connection, request, turned, click.at, _event(message, "void"))
             case Turned(turned, vote):
-                events = _break_glass(connection, request, click, seen) if vote is not None else []
+                events = _break_glass(connection, message, request, click) if vote is not None else []
                 return _write_down(connection, tools, message, request, turned, vote, events)
         return None
 
@@ -149,19 +139,14 @@ def _wanted(request: Request, click: Click, already: list[Vote], seen: _Seen, po
     if click.act not in (Act.APPROVE, Act.WITHDRAW) or votes.why_not(request, already, click, policy) is not None:
         return None
     voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
-    alone = click.act is Act.APPROVE and click.person.id == request.requester and seen.approvers is None
-    approvers = approver_names(request.policy) if alone else ()
-    return _LookUp(voters, approvers) if voters or approvers else None
+    return _LookUp(voters) if voters else None
 
 
-def _break_glass(connection: Connection, request: Request, click: Click, seen: _Seen) -> list[Event]:
-    """A requester approves alone: every approver is told, and the audit says so."""
+def _break_glass(connection: Connection, message: Message, request: Request, click: Click) -> list[Event]:
+    """A requester approves alone: everybody else who could is told, and the audit says so."""
     if click.person.id != request.requester:
         return []
-    told = sorted((seen.approvers or frozenset()) - {click.person.id})
-    for user_id in told:
-        outbox.add_notice(connection, Notice(Way.DIRECT, user_id, answers.self_approval(request), request.id), click.at)
-    return [Event("self approval", click.person.id, request.id, {"reason": request.reason, "told": told})]
+    return [break_glass.leave(connection, message, request, click.at)]
 
 
 def _write_down(
