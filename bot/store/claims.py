@@ -5,7 +5,8 @@ A claim lasts 20 s on the database's clock and is renewed while the work goes on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,6 +21,15 @@ QUEUES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in QUEUES}
 
 
+# What a row is, and whose: of the person who sent it, of the project that it is for.
+_NOBODY = literal("")
+_KINDS: Mapping[str, ColumnElement[str]] = {tables.inbox.name: tables.inbox.c.kind}
+_WHOSE: Mapping[str, ColumnElement[str]] = {
+    tables.inbox.name: tables.inbox.c.person,
+    tables.requests.name: tables.requests.c.project,
+}
+
+
 @dataclass(frozen=True)
 class Claim:
     """A row that is this worker's for now. `tries` counts the failed ones before."""
@@ -27,32 +37,74 @@ class Claim:
     queue: str
     key: str | int
     tries: int
+    kind: str = ""
+    whose: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Rows of a queue that are claimed alike.
+
+    Arguments:
+        kinds: of the inbox, only these; None for every row.
+        each: so many of one person, or of one project, are in one process's hand at once; None for any number.
+    """
+
+    queue: Table
+    kinds: frozenset[str] | None = None
+    each: int | None = None
+
+    def holds(self, claim: Claim) -> bool:
+        return claim.queue == self.queue.name and (self.kinds is None or claim.kind in self.kinds)
+
+    def has_enough(self, in_hand: Iterable[Claim]) -> list[str]:
+        """Of whom no more is taken while this is in hand."""
+        if self.each is None:
+            return []
+        held = Counter(claim.whose for claim in in_hand if self.holds(claim))
+        return [whose for whose, count in held.items() if count >= self.each]
+
+
+EVERYTHING = tuple(Share(queue) for queue in QUEUES)
 
 
 def claim_due(
-    connection: Connection, queue: Table, owner: str, now: datetime, limit: int, in_hand: Collection[Claim] = ()
+    connection: Connection, share: Share, owner: str, now: datetime, limit: int, in_hand: Collection[Claim] = ()
 ) -> list[Claim]:
     """Claims up to `limit` rows that are due and free, the longest due first.
 
     Arguments:
         now: the time that due times are measured by. Leases are measured by the database's own clock.
-        in_hand: what this process is working on: not claimed again, though a stall may have cost it the lease.
+        in_hand: what this process is working on: not claimed again, though a stall may have cost it the lease; and
+            counted for `Share.each`.
     """
-    key, lease_clock = _KEYS[queue.name], clock(connection)
-    found = connection.execute(
-        select(key, queue.c.tries)
-        .where(queue.c.due_at <= now, *_free(queue, lease_clock, in_hand))
-        .order_by(queue.c.due_at, key)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    if found:
+    queue, lease_clock = share.queue, clock(connection)
+    key, name = _KEYS[queue.name], queue.name
+    columns = (key, queue.c.tries, _KINDS.get(name, _NOBODY), _WHOSE.get(name, _NOBODY))
+    taken: list[Claim] = []
+    while len(taken) < limit:
+        found = connection.execute(
+            select(*columns)
+            .where(queue.c.due_at <= now, *_free(share, lease_clock, [*in_hand, *taken]))
+            .order_by(queue.c.due_at, key)
+            .limit(limit - len(taken))
+            .with_for_update(skip_locked=True)
+        ).all()
+        passed_over = False
+        for claim in (Claim(name, *row) for row in found):
+            if claim.whose in share.has_enough([*in_hand, *taken]):
+                passed_over = True
+            else:
+                taken.append(claim)
+        if not passed_over:
+            break
+    if taken:
         connection.execute(
             update(queue)
-            .where(key.in_([row[0] for row in found]))
+            .where(key.in_([claim.key for claim in taken]))
             .values(claimed_by=owner, claimed_until=lease_clock + LEASE)
         )
-    return [Claim(queue.name, row[0], row[1]) for row in found]
+    return taken
 
 
 def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
@@ -78,6 +130,11 @@ def postpone(connection: Connection, claim: Claim, owner: str, due_at: datetime)
 def release(connection: Connection, claim: Claim, owner: str) -> None:
     """The work is done; when the row is due again was said where it was changed."""
     _let_go(connection, claim, owner, tries=0)
+
+
+def give_back(connection: Connection, claim: Claim, owner: str) -> None:
+    """There was no time for the row: it is due as it was."""
+    _let_go(connection, claim, owner)
 
 
 def _let_go(connection: Connection, claim: Claim, owner: str, **values: object) -> None:
@@ -108,23 +165,28 @@ def free_all(connection: Connection) -> None:
 
 
 def next_due(
-    connection: Connection, queues: Iterable[Table] = QUEUES, in_hand: Collection[Claim] = ()
-) -> Mapping[str, datetime]:
-    """When the next row of each of these queues is due, by its name; claimed ones and those in hand are left out."""
+    connection: Connection, shares: Sequence[Share] = EVERYTHING, in_hand: Collection[Claim] = ()
+) -> Mapping[Share, datetime]:
+    """When the next row of each of these is due that could be claimed; without claimed ones and those in hand."""
     lease_clock = clock(connection)
     looks = [
-        select(literal(queue.name), func.min(queue.c.due_at)).where(*_free(queue, lease_clock, in_hand))
-        for queue in queues
+        select(literal(at), func.min(share.queue.c.due_at)).where(*_free(share, lease_clock, in_hand))
+        for at, share in enumerate(shares)
     ]
     if not looks:
         return {}
-    return {name: due_at for name, due_at in connection.execute(union_all(*looks)) if due_at is not None}
+    return {shares[at]: due_at for at, due_at in connection.execute(union_all(*looks)) if due_at is not None}
 
 
-def _free(queue: Table, lease_clock: datetime, in_hand: Collection[Claim]) -> tuple[ColumnElement[bool], ...]:
-    free = or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
-    keys = _keys(queue, in_hand)
-    return (free, _KEYS[queue.name].not_in(keys)) if keys else (free,)
+def _free(share: Share, lease_clock: datetime, in_hand: Collection[Claim]) -> Iterator[ColumnElement[bool]]:
+    queue = share.queue
+    yield or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
+    if keys := _keys(queue, in_hand):
+        yield _KEYS[queue.name].not_in(keys)
+    if share.kinds is not None:
+        yield _KINDS[queue.name].in_(sorted(share.kinds))
+    if enough := share.has_enough(in_hand):
+        yield _WHOSE[queue.name].not_in(enough)
 
 
 def _keys(queue: Table, found: Iterable[Claim]) -> list[str | int]:

@@ -38,6 +38,22 @@ class Kind(StrEnum):
     TELL_APPROVER = "tell approver"
 
 
+# What may take long, for it looks at groups or people one after the other, and no decision waits for it.
+ASKED = frozenset(
+    {
+        Kind.ASK,
+        Kind.ASK_ONCE_PAUSED,
+        Kind.OPEN_REQUEST,
+        Kind.HOME,
+        Kind.LIST,
+        Kind.STATUS,
+        Kind.TELL_APPROVERS,
+        Kind.TELL_APPROVER,
+    }
+)
+PRESSED = frozenset(Kind) - ASKED
+
+
 @dataclass(frozen=True)
 class Message:
     """One thing that somebody typed, pressed or sent in.
@@ -85,7 +101,7 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
     """
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
     added = connection.execute(_PUT[connection.dialect.name], _row(message, now) | claimed).scalar_one_or_none()
-    return None if added is None else Claim(inbox.name, added, 0)
+    return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
 
 
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bot.store.claims import Claim
+from bot.store.claims import Claim, Share
 
 
 class Held:
@@ -24,6 +24,14 @@ class Held:
     def take(self, claim: Claim) -> None:
         with self._lock:
             self._claims[claim] += 1
+
+    def take_within(self, claim: Claim, share: Share) -> bool:
+        """Takes it, unless enough of the same person or project is in hand (`Share.each`)."""
+        with self._lock:
+            if claim.whose in share.has_enough(self._claims.elements()):
+                return False
+            self._claims[claim] += 1
+            return True
 
     def let_go(self, claim: Claim) -> None:
         with self._lock:
@@ -39,6 +47,16 @@ class Held:
             yield
         finally:
             self.let_go(claim)
+
+    @contextmanager
+    def holding_within(self, claim: Claim, share: Share) -> Iterator[bool]:
+        """Holds a claim while the block runs, if there is room for it: see `take_within`."""
+        has_room = self.take_within(claim, share)
+        try:
+            yield has_room
+        finally:
+            if has_room:
+                self.let_go(claim)
 
     def all(self) -> list[Claim]:
         with self._lock:

@@ -13,20 +13,26 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.metrics import FAULTS, STEPS
 from bot.store import claims, tables
-from bot.store.claims import Claim
+from bot.store.claims import Claim, Share
 from bot.store.engine import Store
+from bot.store.inbox import ASKED, PRESSED
 from bot.work.held import Held
 
 log = logging.getLogger(__name__)
 
 # Whoever shows people what is has threads apart: while Slack hangs, what is under way at OMS goes on. Notices are sent
-# one after the other, so that a thread reads in the order in which things happened.
-WORKERS, PAINTERS, TELLERS = 8, 4, 1
+# one after the other, so that a thread reads in the order in which things happened. What people ask has threads apart
+# as well: however much it is, clicks and requests go on.
+WORKERS, ASKERS, PAINTERS, TELLERS = 12, 4, 4, 1
+# Nobody keeps the others waiting: neither somebody who types and presses a lot, nor a project whose OMS hangs. A click
+# goes on to the call that it decides: whoever pressed for such a project alone can still press for another.
+ASKS = Share(tables.inbox, ASKED, each=2)
+CLICKS = Share(tables.inbox, PRESSED, each=6)
+REQUESTS = Share(tables.requests, each=4)
 LOOK_EVERY_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 0.05
 RENEW_EVERY_SECONDS = 5.0
@@ -64,9 +70,10 @@ def backoff(tries: int, most: timedelta = MAX_BACKOFF) -> timedelta:
 
 
 class _Lane:
-    """Threads for some of the queues, and what is in their hands: no more than they will soon get to."""
+    """Threads for some of the rows, and what is in their hands: no more than they will soon get to."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, *shares: Share) -> None:
+        self.shares = shares
         self.pool = ThreadPoolExecutor(threads, name)
         self.running: set[Future[None]] = set()
         self._most = threads * 2
@@ -102,9 +109,13 @@ class Loop:
         self._held = held
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        work = _Lane("work", WORKERS)
-        show = {tables.cards.name: _Lane("show", PAINTERS), tables.notices.name: _Lane("tell", TELLERS)}
-        self._lanes = {queue.name: show.get(queue.name, work) for queue in claims.QUEUES}
+        self._lanes = (
+            _Lane("work", WORKERS, CLICKS, REQUESTS, Share(tables.chores)),
+            _Lane("ask", ASKERS, ASKS),
+            _Lane("show", PAINTERS, Share(tables.cards)),
+            _Lane("tell", TELLERS, Share(tables.notices)),
+        )
+        self._turned_away: list[Claim] = []
         self._lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, name="loop", daemon=True),
@@ -124,12 +135,16 @@ class Loop:
         self._wake.set()
 
     def hand_over(self, claim: Claim) -> None:
-        """Works on a row that the caller has claimed for this process."""
+        """Works on a row that the caller has claimed for this process; where there is no room, it stays due."""
         if self._stopping.is_set():
             return  # The row stays; whoever starts next finds it.
-        lane = self._lanes[claim.queue]
-        self._held.take(claim)
+        lane, share = self._place_of(claim)
         with self._lock:
+            if lane.room <= 0 or not self._held.take_within(claim, share):
+                # Given back by the loop: whoever hands over acknowledges, and writes nothing more.
+                self._turned_away.append(claim)
+                self._wake.set()
+                return
             try:
                 future = lane.pool.submit(self._work, claim)
             except RuntimeError:
@@ -138,14 +153,17 @@ class Loop:
             lane.running.add(future)
         future.add_done_callback(lambda done: self._forget(lane, done))
 
+    def _place_of(self, claim: Claim) -> tuple[_Lane, Share]:
+        return next((lane, share) for lane in self._lanes for share in lane.shares if share.holds(claim))
+
     def stop(self, grace_seconds: float) -> bool:
         """Takes nothing new and gives what is in hand this long; True when all of it ended."""
         self._stopping.set()
         self._wake.set()
         with self._lock:
-            running = {future for lane in self._lanes.values() for future in lane.running}
+            running = {future for lane in self._lanes for future in lane.running}
         _, left = wait(running, timeout=grace_seconds)
-        for lane in self._lanes.values():
+        for lane in self._lanes:
             lane.pool.shutdown(wait=False, cancel_futures=True)
         return not left
 
@@ -158,9 +176,10 @@ class Loop:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
+                self._give_back()
                 due = self._next_due()
                 now = self._now()
-                ready = [queue for queue in claims.QUEUES if queue.name in due and due[queue.name] <= now]
+                ready = sorted((share for share in due if due[share] <= now), key=lambda share: due[share])
                 if ready:
                     # Only now a write, which keeps others waiting. What was due another replica may have taken.
                     pause = 0.0 if self._claim_due(ready) else LOOK_AGAIN_SECONDS
@@ -173,29 +192,37 @@ class Loop:
             if pause:
                 self._wake.wait(pause)
 
-    def _claim_due(self, ready: Sequence[Table]) -> int:
-        rooms = self._queues_with_room()
+    def _give_back(self) -> None:
+        """What there was no room for is due again at once; where that cannot be written down, after its lease."""
+        with self._lock:
+            turned_away, self._turned_away = self._turned_away, []
+        if turned_away:
+            with self._store.write() as connection:
+                for claim in turned_away:
+                    claims.give_back(connection, claim, self._owner)
+
+    def _claim_due(self, ready: Sequence[Share]) -> int:
+        with self._lock:
+            rooms = {lane: lane.room for lane in self._lanes}
         taken: list[Claim] = []
         with self._store.write() as connection:
             in_hand = self._held.all()
-            for queue, room in ((queue, rooms[queue]) for queue in ready if queue in rooms):
-                lane = self._lanes[queue.name]
-                # One of each at least: a flood of what people type must not keep requests waiting.
-                most = max(1, room - sum(self._lanes[claim.queue] is lane for claim in taken))
-                taken += claims.claim_due(connection, queue, self._owner, self._now(), most, in_hand)
+            # The longest due first, also among what shares threads: so a flood of clicks keeps no request waiting.
+            for share in ready:
+                lane = next(lane for lane in self._lanes if share in lane.shares)
+                found = claims.claim_due(connection, share, self._owner, self._now(), rooms[lane], in_hand)
+                rooms[lane] -= len(found)
+                taken += found
         for claim in taken:
             self.hand_over(claim)
         return len(taken)
 
-    def _queues_with_room(self) -> dict[Table, int]:
+    def _next_due(self) -> Mapping[Share, datetime]:
+        # What has no room is looked at when something has ended, which wakes the loop.
         with self._lock:
-            rooms = {queue: self._lanes[queue.name].room for queue in claims.QUEUES}
-        return {queue: room for queue, room in rooms.items() if room > 0}
-
-    def _next_due(self) -> Mapping[str, datetime]:
-        # A queue without room is looked at when something of it has ended, which wakes the loop.
+            shares = [share for lane in self._lanes if lane.room > 0 for share in lane.shares]
         with self._store.read() as connection:
-            return claims.next_due(connection, self._queues_with_room(), self._held.all())
+            return claims.next_due(connection, shares, self._held.all())
 
     def _work(self, claim: Claim) -> None:
         try:

@@ -22,6 +22,7 @@ from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card, Notice, Way
 from bot.work import announce, break_glass, release
+from bot.work.loop import REQUESTS
 from bot.work.settings import in_force
 from bot.work.tools import Tools, save_turn, to_whom
 
@@ -40,10 +41,12 @@ def work(tools: Tools, message: Message) -> None:
         decided = _decide(tools, message, seen)
     if decided is None:
         return
-    claim = Claim(tables.requests.name, decided.id, 0)
-    with tools.held.holding(claim):
+    claim = Claim(tables.requests.name, decided.id, 0, whose=decided.plan.project)
+    with tools.held.holding_within(claim, REQUESTS) as has_room:
         try:
-            release.advance(tools, decided)
+            # Else it is due, and the loop takes it in its turn: where OMS hangs, not every thread is to hang.
+            if has_room:
+                release.advance(tools, decided)
         except requests.Stale:
             pass  # Somebody else was quicker; the row itself says how it goes on.
         finally:

@@ -13,7 +13,7 @@ from bot.handlers import door as door_module
 from bot.handlers.door import Door, Home
 from bot.store import claims, tables
 from bot.store.audit import Verified, links, verify
-from bot.store.claims import Claim
+from bot.store.claims import Claim, Share
 from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from tests.support.values import NOON
@@ -38,7 +38,7 @@ class Taken:
         """What any process could claim, once the lease of this one is over."""
         with self.store.write() as connection:
             connection.execute(tables.inbox.update().values(claimed_until=None))
-            return claims.claim_due(connection, tables.inbox, "another", NOON, 10)
+            return claims.claim_due(connection, Share(tables.inbox), "another", NOON, 10)
 
     def events(self) -> list[tuple[str, str]]:
         with self.store.read() as connection:

@@ -16,6 +16,7 @@ from sqlalchemy import create_engine, insert, select, text
 from bot.request.model import Attempt, AttemptState, State, Vote
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
+from bot.store.claims import Share
 from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
@@ -78,7 +79,7 @@ def test_a_change_makes_its_card_due_and_no_other(store: Store) -> None:
         saved = requests.save(connection, other, other.turned(State.CANCELLED, at=NOON), NOON)
     assert saved.version == other.version + 1
     with store.read() as connection:
-        assert claims.next_due(connection)["cards"] == NOON
+        assert claims.next_due(connection)[Share(tables.cards)] == NOON
         due = connection.execute(select(tables.cards.c.request_id).where(tables.cards.c.due_at.is_not(None)))
         assert due.scalars().all() == [other.id]
 
@@ -179,19 +180,21 @@ def _somebody_waits(store: Store) -> bool:
 def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: Store) -> None:
     add(store)
     with store.write() as connection:
-        assert len(claims.claim_due(connection, tables.cards, "one", NOON, 10)) == 1
+        assert len(claims.claim_due(connection, Share(tables.cards), "one", NOON, 10)) == 1
     with store.write() as connection:
-        assert claims.claim_due(connection, tables.cards, "two", NOON, 10) == []
+        assert claims.claim_due(connection, Share(tables.cards), "two", NOON, 10) == []
         # The lease is on the database's clock: it is turned back instead of waited for.
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
     with store.write() as connection:
-        [claim] = claims.claim_due(connection, tables.cards, "two", NOON, 10)
+        [claim] = claims.claim_due(connection, Share(tables.cards), "two", NOON, 10)
         claims.finish(connection, replace(claim), "one", NOON)
     with store.write() as connection:
-        assert claims.claim_due(connection, tables.cards, "three", NOON, 10) == [], "who lost a claim cannot free it"
+        assert claims.claim_due(connection, Share(tables.cards), "three", NOON, 10) == [], (
+            "who lost a claim cannot free it"
+        )
         claims.postpone(connection, claim, "two", NOON + timedelta(seconds=5))
     with store.write() as connection:
-        [again] = claims.claim_due(connection, tables.cards, "three", NOON + timedelta(seconds=5), 10)
+        [again] = claims.claim_due(connection, Share(tables.cards), "three", NOON + timedelta(seconds=5), 10)
     assert again.tries == 1
 
 
@@ -201,14 +204,18 @@ def test_what_is_due_longest_is_claimed_first_and_its_tries_end_with_its_work(st
             outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
     late = NOON + timedelta(hours=1)
     with store.write() as connection:
-        [claim] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        [claim] = claims.claim_due(connection, Share(tables.notices), "one", late, 1)
         assert outbox.get_notice(connection, int(claim.key))[0].text == "1"
         claims.postpone(connection, claim, "one", NOON)
-        [again] = claims.claim_due(connection, tables.notices, "one", late, 1)
+        [again] = claims.claim_due(connection, Share(tables.notices), "one", late, 1)
         assert again == replace(claim, tries=1)
         claims.finish(connection, again, "one", NOON)
     with store.write() as connection:
-        assert [claim.tries for claim in claims.claim_due(connection, tables.notices, "one", late, 9)] == [0, 0, 0]
+        assert [claim.tries for claim in claims.claim_due(connection, Share(tables.notices), "one", late, 9)] == [
+            0,
+            0,
+            0,
+        ]
 
 
 def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
@@ -217,7 +224,7 @@ def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
     with store.write() as connection:
         requests.add(connection, add_other, ASKED, NOON)
     with store.write() as connection:
-        held, dropped = claims.claim_due(connection, tables.cards, "one", NOON, 10)
+        held, dropped = claims.claim_due(connection, Share(tables.cards), "one", NOON, 10)
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
         claims.renew(connection, tables.cards, "one", [held])
     with store.write() as connection:
@@ -250,7 +257,7 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
         barrier.wait()
         while True:
             with store.write() as connection:
-                found = claims.claim_due(connection, tables.notices, owner, NOON, 3)
+                found = claims.claim_due(connection, Share(tables.notices), owner, NOON, 3)
             if not found:
                 return
             taken.extend(claim.key for claim in found)
@@ -262,6 +269,25 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
         thread.join()
     assert sorted(taken) == sorted(set(taken))
     assert len(taken) == 40
+
+
+def test_of_one_person_no_more_is_claimed_than_may_be_in_hand_and_the_others_are_not_kept_waiting(
+    store: Store,
+) -> None:
+    share = Share(tables.inbox, frozenset({Kind.ASK}), each=2)
+    sent = [("UBOB0000", Kind.ASK)] * 30 + [("UCAROL00", Kind.APPROVE), ("UCAROL00", Kind.ASK), ("UDAVE000", Kind.ASK)]
+    for number, (person, kind) in enumerate(sent):
+        with store.write() as connection:
+            inbox.put_for_later(connection, Message(kind, str(number), person, "T"), NOON, NOON)
+    with store.write() as connection:
+        first = claims.claim_due(connection, share, "me", NOON, 10)
+        assert [claim.whose for claim in first] == ["UBOB0000", "UBOB0000", "UCAROL00", "UDAVE000"]
+        assert [claim.key for claim in first[:2]] == [1, 2], "the longest due first"
+        assert claims.next_due(connection, [share], first) == {}, "what cannot be claimed wakes nobody"
+        assert claims.claim_due(connection, share, "me", NOON, 10, first) == []
+        assert [one.whose for one in claims.claim_due(connection, share, "me", NOON, 10, first[1:])] == ["UBOB0000"]
+        claims.give_back(connection, first[0], "me")
+        assert [one.key for one in claims.claim_due(connection, share, "me", NOON, 1)] == [1]
 
 
 def test_sqlite_serves_one_process(tmp_path: Path) -> None:
@@ -298,7 +324,7 @@ def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: St
         assert not inbox.mark_decided(connection, "t")
         assert inbox.mark_of(connection, "t") == inbox.NOT_TAKEN
         assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
-        assert claims.claim_due(connection, tables.inbox, "me", NOON, 1) == []
+        assert claims.claim_due(connection, Share(tables.inbox), "me", NOON, 1) == []
 
 
 def test_a_message_has_one_request_for_a_group_also_when_that_has_ended(store: Store) -> None:

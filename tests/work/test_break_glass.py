@@ -13,7 +13,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
 from bot.store import claims, outbox, tables
 from bot.store.audit import links
-from bot.store.claims import Claim
+from bot.store.claims import Claim, Share
 from bot.store.inbox import Kind
 from bot.store.outbox import Way
 from bot.work import break_glass, intake
@@ -36,7 +36,7 @@ def work_off(tools: Tools) -> list[Claim]:
     failed: list[Claim] = []
     while True:
         with tools.store.write() as connection:
-            due = claims.claim_due(connection, tables.inbox, tools.owner, tools.now(), 10)
+            due = claims.claim_due(connection, Share(tables.inbox), tools.owner, tools.now(), 10)
         if not due:
             return failed
         for claim in due:

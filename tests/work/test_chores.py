@@ -26,7 +26,7 @@ from bot.slack.transport import new_client
 from bot.store import audit, claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, Verified, append, links, verify
 from bot.store.chores import Chore
-from bot.store.claims import Claim
+from bot.store.claims import Claim, Share
 from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
@@ -82,7 +82,7 @@ def tools(store: Store, slack: SlackStandIn, clock: Clock) -> Tools:
 def do_due(tools: Tools) -> list[str]:
     """Does the chores that are due, as the loop would; their names."""
     with tools.store.write() as connection:
-        due = claims.claim_due(connection, tables.chores, tools.owner, tools.now(), 10)
+        due = claims.claim_due(connection, Share(tables.chores), tools.owner, tools.now(), 10)
     for claim in due:
         assert chores.work(tools, claim) == Kept()
         with tools.store.write() as connection:
@@ -235,7 +235,7 @@ def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
 
 def send(tools: Tools) -> Finished | Failed | Kept:
     with tools.store.write() as connection:
-        [claim] = claims.claim_due(connection, tables.notices, tools.owner, tools.now(), 10)
+        [claim] = claims.claim_due(connection, Share(tables.notices), tools.owner, tools.now(), 10)
     result = announce.work_on_notice(tools, claim)
     assert isinstance(result, Finished | Failed)
     with tools.store.write() as connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,17 +14,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
-from bot.store import claims, outbox, requests, tables
+from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.claims import Claim
 from bot.store.engine import Store
+from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
 from bot.work.announce import CARDS_WAIT_AT_MOST
 from bot.work.held import Held
-from bot.work.loop import Finished, Kept, Loop, Result, Step, backoff
-from tests.support.values import request
+from bot.work.loop import ASKS, CLICKS, REQUESTS, Finished, Kept, Loop, Result, Step, backoff
+from tests.support.values import PLAN, request
 
 WAIT_SECONDS = 20.0
+TRIGGERS = itertools.count()
 
 
 def utc_now() -> datetime:
@@ -203,6 +207,75 @@ def test_a_slack_that_hangs_keeps_no_request_waiting(store: Store) -> None:
         wait_until(lambda: len(worked) == 40)
         assert not slack_answers.is_set()
         slack_answers.set()
+
+
+def hand_in(store: Store, loop: Loop, kind: Kind, person: str, count: int = 1) -> None:
+    """As the door does: written down claimed, and handed over."""
+    for _ in range(count):
+        message = Message(kind, f"trigger-{next(TRIGGERS)}", person, "T0TEST0001")
+        with store.write() as connection:
+            claim = inbox.put(connection, message, "me", utc_now())
+        assert claim is not None
+        loop.hand_over(claim)
+
+
+def test_what_one_person_asks_keeps_neither_a_click_nor_what_others_ask_waiting(store: Store) -> None:
+    oms_answers = threading.Event()
+    in_hand: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    worked: list[Claim] = []
+    lock = threading.Lock()
+
+    def work(claim: Claim) -> Result:
+        with lock:
+            in_hand[claim.whose] += 1
+            most[claim.whose] = max(most[claim.whose], in_hand[claim.whose])
+        if claim.whose == "UBOB0000":
+            oms_answers.wait(WAIT_SECONDS)
+        with lock:
+            in_hand[claim.whose] -= 1
+            worked.append(claim)
+        return Finished()
+
+    with running(store, {"inbox": work}) as (loop, held):
+        hand_in(store, loop, Kind.ASK, "UBOB0000", 40)
+        wait_until(lambda: in_hand["UBOB0000"] == ASKS.each)
+        hand_in(store, loop, Kind.APPROVE, "UCAROL00")
+        hand_in(store, loop, Kind.APPROVE, "UBOB0000", 20)
+        hand_in(store, loop, Kind.APPROVE, "UDAVE000")
+        hand_in(store, loop, Kind.LIST, "UDAVE000", 20)
+        wait_until(lambda: len(worked) == 22)
+        assert {claim.whose for claim in worked} == {"UCAROL00", "UDAVE000"}
+        assert sum(claim.whose == "UBOB0000" for claim in held.all()) <= (ASKS.each or 0) + (CLICKS.each or 0)
+        oms_answers.set()
+        wait_until(lambda: len(worked) == 82)
+    assert len({claim.key for claim in worked}) == 82, "nothing is lost, and nothing done twice"
+    assert most["UBOB0000"] <= (ASKS.each or 0) + (CLICKS.each or 0)
+
+
+def test_a_project_whose_oms_hangs_keeps_no_other_project_waiting(store: Store) -> None:
+    oms_answers = threading.Event()
+    worked: list[Claim] = []
+
+    def work(claim: Claim) -> Result:
+        if claim.whose == "hangs":
+            oms_answers.wait(WAIT_SECONDS)
+        worked.append(claim)
+        return Finished()
+
+    for number in range(60):
+        project = "media" if number >= 50 else "hangs"
+        made = replace(request(number=number), plan=replace(PLAN, project=project, project_id=str(number)))
+        with store.write() as connection:
+            requests.add(connection, made, Event("asked", "UALICE00", made.id), utc_now())
+    with store.write() as connection:
+        connection.execute(tables.requests.update().values(due_at=utc_now()))
+    with running(store, {"requests": work}) as (_, held):
+        wait_until(lambda: len(worked) == 10)
+        assert {claim.whose for claim in worked} == {"media"}
+        assert sum(claim.whose == "hangs" for claim in held.all()) == REQUESTS.each
+        oms_answers.set()
+        wait_until(lambda: len(worked) == 60)
 
 
 def test_a_claim_taken_anew_is_held_though_the_last_hand_lets_go_of_it() -> None:
