@@ -89,7 +89,8 @@ class Door:
     def take(self, message: Message) -> bool:
         """Writes a message down; False when that was not done within 2 s. A redelivery is taken, once.
 
-        What is written later than that is written off by whoever wrote it, and never worked on.
+        What is written later than that is written off by whoever wrote it, and never worked on. A form that was not
+        taken is taken when it is pressed again.
         """
         verdict = _Verdict()
         writing = self._writers.submit(self._write, message, verdict)
@@ -113,6 +114,8 @@ class Door:
         try:
             with self._store.write() as connection:
                 claim = inbox.put(connection, message, self._owner, self._now())
+                if claim is None:
+                    claim = inbox.put_again(connection, message, self._owner, self._now())
                 if claim is None:
                     verdict.say(inbox.mark_of(connection, message.key) != inbox.NOT_TAKEN)
                     return None

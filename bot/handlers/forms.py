@@ -106,6 +106,7 @@ def _message(body: Mapping[str, Any], kind: Kind, **more: str) -> Message:
     return Message(
         kind=kind,
         key=str(body["view"]["id"]),
+        press=str(body.get("trigger_id") or ""),
         person=str(body["user"]["id"]),
         team_id=str(body["team"]["id"]),
         **more,

@@ -60,7 +60,8 @@ class Message:
 
     `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
     `request_id`, `channel` and `message_ts` say which button of which message it was, `scope` what that message
-    showed as chosen, `view_id` which view waits to be filled.
+    showed as chosen, `view_id` which view waits to be filled. `press` is Slack's key of the press where that of the row
+    is the form's, which may be pressed again.
     """
 
     kind: Kind
@@ -74,6 +75,7 @@ class Message:
     response_url: str = ""
     view_id: str = ""
     scope: str = ""
+    press: str = ""
 
     @property
     def sent_as(self) -> str:
@@ -102,6 +104,28 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
     added = connection.execute(_PUT[connection.dialect.name], _row(message, now) | claimed).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
+
+
+def put_again(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
+    """Writes a row anew that was not taken, if somebody pressed once more since; claimed by this process.
+
+    A row that is taken stays as it is, but whoever wrote it for an earlier press can no longer write it off.
+
+    Returns:
+        The claim, or None when this process has nothing to do: a redelivery, or what is taken.
+    """
+    found = connection.execute(
+        select(inbox.c.id, inbox.c.mark, inbox.c.body).where(inbox.c.key == message.key).with_for_update()
+    ).one()
+    if found.body.get("press", "") == message.press:
+        return None
+    mine = update(inbox).where(inbox.c.id == found.id)
+    if found.mark != NOT_TAKEN:
+        connection.execute(mine.values(body=found.body | {"press": message.press}))
+        return None
+    claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
+    connection.execute(mine.values(**_row(message, now), **claimed, mark=None))
+    return Claim(inbox.name, found.id, 0, message.kind, message.person)
 
 
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
@@ -164,8 +188,12 @@ def write_off(connection: Connection, message: Message, owner: str) -> bool:
     """Whoever sent it was told "not taken": nobody works on it, and a redelivery is not taken either.
 
     Returns:
-        False when somebody works on it already, or has decided by it.
+        False when somebody works on it already, has decided by it, or has pressed again since.
     """
+    query = select(inbox.c.body).where(inbox.c.key == message.key).with_for_update()
+    body = connection.execute(query).scalar_one_or_none()
+    if body is None or body.get("press", "") != message.press:
+        return False
     mine = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
     values = {"mark": NOT_TAKEN, "due_at": None, "claimed_by": None, "claimed_until": None}
     off = connection.execute(update(inbox).where(*mine).values(body=_body(replace(message, response_url="")), **values))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
 
 from bot.handlers import door as door_module
 from bot.handlers.door import Door, Home
-from bot.store import claims, tables
+from bot.store import claims, inbox, tables
 from bot.store.audit import Verified, links, verify
 from bot.store.claims import Claim, Share
 from bot.store.engine import Store
@@ -82,6 +83,43 @@ def test_what_is_written_too_late_does_not_count(store: Store, moment: str) -> N
     assert not again.door.take(CLICK), "the same press, delivered once more"
     again.settle()
     assert again.handed_over == []
+
+
+FORM = Message(Kind.DENY, "V0TEST0001", "UCAROL00", "T0TEST0001", request_id="R-00000001", press="trigger-1")
+PRESSED_AGAIN = replace(FORM, press="trigger-2", text="with another reason")
+
+
+@pytest.mark.parametrize("moment", ["before_cursor_execute", "commit"])
+def test_a_form_that_was_not_taken_is_taken_once_when_it_is_pressed_again(store: Store, moment: str) -> None:
+    taken = Taken(store, 0.1)
+    with held(store, moment):
+        assert not taken.door.take(FORM)
+    taken.settle()
+    again = Taken(store, 2.0)
+    assert not again.door.take(FORM), "Slack delivers the first press once more"
+    assert again.door.take(PRESSED_AGAIN)
+    assert again.door.take(PRESSED_AGAIN), "a redelivery"
+    assert again.door.take(FORM), "what is taken is taken, whichever press comes late"
+    again.settle()
+    [claim] = again.handed_over
+    with store.read() as connection:
+        assert inbox.get(connection, int(claim.key))[0].text == "with another reason"
+        assert inbox.mark_of(connection, FORM.key) is None
+    assert len(again.due()) == 1
+    assert again.events() == [("UCAROL00", "not taken")]
+
+
+def test_a_form_pressed_again_before_it_was_written_off_is_lost_to_nobody(store: Store) -> None:
+    with store.write() as connection:
+        first = inbox.put(connection, FORM, "me", NOON)
+    assert first is not None
+    again = Taken(store, 2.0)
+    assert again.door.take(PRESSED_AGAIN)
+    again.settle()
+    with store.write() as connection:
+        assert not inbox.write_off(connection, FORM, "me"), "whoever was too slow with the first press"
+    assert again.handed_over == []
+    assert [claim.key for claim in again.due()] == [first.key], "worked on once its lease is over"
 
 
 def test_what_still_waits_for_a_writer_is_never_written(store: Store) -> None:

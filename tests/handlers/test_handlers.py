@@ -192,8 +192,9 @@ def test_what_was_not_written_down_is_said_at_once(place: Place) -> None:
     assert place.type(f"{GROUP} why") == answers.NOT_TAKEN
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):
         with place.store.write() as connection:
-            connection.execute(tables.inbox.update().values(key="V1"))
+            connection.execute(tables.inbox.update().values(key="V1", body={"press": "1"}, mark=inbox.NOT_TAKEN))
         assert "Not taken, please press again." in place.submit(callback, values, "R-00000001 C1 1.2")
+        assert place.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "pressed again"
 
 
 @pytest.mark.parametrize(("error", "is_told"), [("exchanged_trigger_id", False), ("expired_trigger_id", True)])
