@@ -162,9 +162,14 @@ class Project(_Table):
 
     @property
     def identity(self) -> tuple[str, ...]:
-        """What tells this Huawei Cloud project from another, as far as the settings do."""
-        told_by = (self.project_id,) if self.project_id else (self.region, self.vault.mount, self.vault.caller)
-        return (self.oms_address, *told_by)
+        """What tells this Huawei Cloud project from another, as far as the settings do.
+
+        An id is of one project, whichever address leads there. Where it is left out, it is compared once IAM has told
+        it (`bot.work.preflight`).
+        """
+        if self.project_id:
+            return (self.project_id,)
+        return (self.oms_address, self.region, self.vault.mount, self.vault.caller)
 
     def source_path(self, bucket: str) -> str | None:
         """The Vault path of the source keys for this bucket; None when the table names neither it nor `*`."""

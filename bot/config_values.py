@@ -14,6 +14,7 @@ from bot.request.policy import Person, Standing, unfilled_places
 
 _EXPIRY = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_PORTS = {"https": 443, "http": 80}
 MAX_EXPIRY = timedelta(days=7)
 _PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 USER_OR_GROUP = re.compile(r"[UWS][A-Z0-9]{4,20}")
@@ -62,12 +63,15 @@ def can_be_filled(places: Places) -> bool:
 
 
 def checked_address(url: str, key: str) -> str:
-    """An https address of a host, without a slash at its end."""
+    """An https address of a host, in one way of writing it: lower case, without a port that goes without saying."""
     if not is_safe_address(url):
         raise wrong("is not an https address; http is for this very machine alone", FIXES[key])
-    if urlsplit(url).path not in ("", "/"):
+    parts = urlsplit(url)
+    if parts.path not in ("", "/"):
         raise wrong("has a path behind its host", "Leave the path out")
-    return url.rstrip("/")
+    host = (parts.hostname or "").rstrip(".")
+    named = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{named}" + (f":{parts.port}" if parts.port not in (None, _PORTS[parts.scheme]) else "")
 
 
 def expiry_of(text: str) -> timedelta:

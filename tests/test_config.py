@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import Project, example, load
+from bot.config_values import checked_address
 from bot.environment import is_safe_address
 from bot.identity import VaultAppRole, VaultKubernetes, VaultToken
 from tests.support.settings import GOOD, faults
@@ -263,16 +264,42 @@ def test_a_huawei_cloud_project_stands_in_one_table(bot_toml: Path) -> None:
     assert "projects: media and archive are the same Huawei Cloud project" in said
 
 
+@pytest.mark.parametrize("host", ["OMS.ap-southeast-3.myhuaweicloud.com", "oms.example"])
+def test_another_address_of_a_huawei_cloud_project_makes_no_other_project(bot_toml: Path, host: str) -> None:
+    for url in (f"https://{host}", f"https://{host}:443", f"https://{host}./"):
+        (said,) = said_of(bot_toml, second("# oms_url =", f'oms_url = "{url}" #'))
+        assert "projects: media and archive are the same Huawei Cloud project" in said
+        without_ids = second("# oms_url =", f'oms_url = "{url}" #').replace("project_id =", "# project_id =")
+        bot_toml.write_text(without_ids, encoding="utf-8")
+        if host == "oms.example":
+            load(GOOD | {"BOT_CONFIG": str(bot_toml)})
+        else:
+            assert "are the same Huawei Cloud project" in faults(GOOD | {"BOT_CONFIG": str(bot_toml)})
+
+
 @pytest.mark.parametrize(
-    ("change", "to"),
+    ("url", "kept"),
     [
-        ("0123456789abcdef0123456789abcdef", "f" * 32),
-        ('region = "ap-southeast-3"', 'region = "ap-southeast-1"'),
-        ("# oms_url =", 'oms_url = "https://oms.example" #'),
+        ("https://OMS.Example:443/", "https://oms.example"),
+        ("HTTPS://oms.example.", "https://oms.example"),
+        ("https://oms.example:8443", "https://oms.example:8443"),
+        ("http://[::1]:80", "http://[::1]"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
     ],
 )
-def test_projects_of_their_own_may_share_a_channel(bot_toml: Path, change: str, to: str) -> None:
-    bot_toml.write_text(second(change, to), encoding="utf-8")
+def test_an_address_is_kept_in_one_way_of_writing_it(url: str, kept: str) -> None:
+    assert checked_address(url, "oms_url") == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        second("0123456789abcdef0123456789abcdef", "f" * 32),
+        second('region = "ap-southeast-3"', 'region = "ap-southeast-1"').replace("project_id =", "# project_id ="),
+    ],
+)
+def test_projects_of_their_own_may_share_a_channel(bot_toml: Path, text: str) -> None:
+    bot_toml.write_text(text, encoding="utf-8")
     projects = load(GOOD | {"BOT_CONFIG": str(bot_toml)}).projects
     assert {project.channel for project in projects.values()} == {"C0123456789"}
     assert len(projects) == 2

@@ -5,6 +5,7 @@ Everything here is refused with one sentence to whoever asked; asking itself is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from bot.work.caller import KeyRests
 from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
 from bot.work.trouble import Then, trouble_of
+
+log = logging.getLogger(__name__)
 
 PROJECTS_AT_ONCE = 8
 
@@ -66,7 +69,7 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
     """The group as it is now, and in which of the projects it is: all are asked at once.
 
     Raises:
-        CannotAsk: none has it, several have it, or one could not be asked.
+        CannotAsk: none has it, several have it, one could not be asked, or its project is in the settings twice.
     """
     if len(projects) == 1:
         looks = [_look(tools, projects[0], group_id)]
@@ -75,6 +78,8 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
             looks = list(pool.map(lambda name: _look(tools, name, group_id), projects))
     found = [look for look in looks if isinstance(look, Found)]
     failures = [look for look in looks if isinstance(look, str)]
+    for one in found:
+        _refuse_second_table(tools, one)
     if len(found) > 1:
         names = list_of(one.project for one in found)
         raise CannotAsk(f"Group `{group_id}` is in {names}. Type it again with `project=NAME`. Nothing was asked.")
@@ -89,6 +94,32 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
         raise CannotAsk(f"Group `{group_id}`: {' '.join(failures)} Nothing was asked.")
     where = list_of(f"{name} ({tools.projects[name].region})" for name in projects)
     raise CannotAsk(f"There is no task group `{group_id}` in {where}. Check the id and the region. Nothing was asked.")
+
+
+def _refuse_second_table(tools: Tools, found: Found) -> None:
+    """Of two tables of one project, whoever asks would choose who approves. Neither is named to who may not see it.
+
+    Raises:
+        CannotAsk: another table is of the same Huawei Cloud project, or might be and cannot tell.
+    """
+    for name, project in tools.projects.items():
+        # An id is of one region: where it is left out, only a table of the same region can come to the same.
+        if name == found.project or not (project.project_id or project.region == tools.projects[found.project].region):
+            continue
+        try:
+            is_same = tools.callers.project_id(name) == found.project_id
+        except (OmsError, VaultFault, KeyRests) as fault:
+            log.warning("whether %s and %s are one project cannot be told: %s", name, found.project, fault)
+            raise CannotAsk(
+                f"Whether project {found.project} is in bot.toml a second time, with other approvers, cannot be told "
+                f"just now. Set project_id in every table of {project.region}, or try again later. Nothing was asked."
+            ) from None
+        if is_same:
+            log.error("%s and %s are the same Huawei Cloud project: keep one table for it", name, found.project)
+            raise CannotAsk(
+                f"Project {found.project} is in bot.toml a second time, under another name, so its groups would have "
+                "two sets of approvers. Keep one table for it. Nothing was asked."
+            )
 
 
 def _look(tools: Tools, name: str, group_id: str) -> Found | str | None:
