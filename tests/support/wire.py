@@ -1,4 +1,4 @@
-"""Servers that answer whatever they are asked with exactly these bytes: half answers, endless ones, none at all."""
+"""What goes over a socket byte for byte: half requests, half answers, endless ones, none at all."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ ENDLESS_ANSWERS = {
     "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
     "until it closes": b"HTTP/1.1 200 OK\r\n\r\n",
 }
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """All that is answered to exactly these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request)
+        answer = b""
+        while more := connection.recv(65536):
+            answer += more
+        return answer
 
 
 @contextmanager
