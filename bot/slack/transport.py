@@ -24,6 +24,7 @@ from slack_sdk.signature import SignatureVerifier
 
 from bot.listener import Listener, WsgiApp
 from bot.redaction import Secret
+from bot.slack.client import StraightClient
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +64,7 @@ def code_of(error: Exception) -> str:
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
     """A client that repeats nothing by itself: a post that was repeated is a post too many."""
-    return WebClient(
+    return StraightClient(
         token=token.reveal(),
         base_url=api_url,
         timeout=timeout_seconds,
@@ -111,6 +112,8 @@ class SocketTransport:
             web_client=new_client(app_token, app.client.base_url),
             ping_interval=ping_seconds,
         )
+        # It would ask the environment for one.
+        self._handler.client.proxy = None
 
     def start(self, stopping: threading.Event) -> None:
         """Connects. A socket that does not open is tried again, by slack_sdk, until `stop`.
@@ -129,7 +132,7 @@ class SocketTransport:
                 # slack_sdk would sleep here, and nothing could wake it.
                 if error.response.get("error") != "ratelimited":
                     raise
-                stopping.wait(float(error.response.headers.get("Retry-After", "30")))
+                stopping.wait(float(error.response.headers.get("retry-after", "30")))
             else:
                 self._handler.connect()  # type: ignore[no-untyped-call]
                 return
