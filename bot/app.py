@@ -162,7 +162,7 @@ class Service:
             self._transport: Transport = (
                 SocketTransport(app, environment.slack_app_token)
                 if environment.slack_app_token
-                else HttpTransport(app, environment.port)
+                else HttpTransport(app, environment.slack_signing_secret, environment.port)
             )
         with _listening("OPS_PORT", environment.ops_port):
             self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)

@@ -9,7 +9,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from prometheus_client import make_wsgi_app
-from waitress.server import create_server
+
+from bot.listener import Listener
 
 Check = Callable[[], str | None]
 
@@ -77,6 +78,9 @@ class OpsServer:
         metrics = make_wsgi_app()
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            if environ.get("REQUEST_METHOD") != "GET":
+                start_response("405 Method Not Allowed", [("Content-Type", "text/plain"), ("Allow", "GET")])
+                return [b"only GET\n"]
             match environ.get("PATH_INFO"):
                 case "/livez":
                     return _say(live(), start_response)
@@ -89,14 +93,17 @@ class OpsServer:
                     start_response("404 Not Found", [("Content-Type", "text/plain")])
                     return [b"not found\n"]
 
-        self._server = create_server(application, host=host, port=port, threads=2)
-        self._thread = threading.Thread(target=self._server.run, name="ops", daemon=True)
+        self._listener = Listener(application, host, port, threads=2, max_body_bytes=0)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     def start(self) -> None:
-        self._thread.start()
+        self._listener.start()
 
     def stop(self) -> None:
-        self._server.close()
+        self._listener.stop()
 
 
 def _say(problem: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -15,11 +15,12 @@ from typing import Any, TypeVar
 import hvac
 import hvac.exceptions
 import requests
-from requests.adapters import HTTPAdapter
+import urllib3
 
 from bot.identity import Terms, VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 from bot.redaction import Secret
 from bot.request.model import KeyCheck
+from bot.session import new_session
 from bot.vault_faults import FaultKind, VaultFault, fault_of, forbidden, login_fault, missing, telling
 
 TIMEOUT_SECONDS = 5.0
@@ -67,12 +68,8 @@ class Vault:
         self._namespace = namespace
         self._ca = ca
         # One session keeps the connections open; tokens are in the headers of single requests, never in it.
-        # Neither the environment nor ~/.netrc has a say in whom we trust or as whom we come.
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = new_session()
         self._session.verify = ca or True
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=0, pool_maxsize=16))
         self._lock = threading.Lock()
         self._standing: Any = None
         self._kv_versions: dict[str, int] = {}
@@ -138,7 +135,7 @@ class Vault:
             url=self._address,
             token="",
             namespace=self._namespace,
-            timeout=TIMEOUT_SECONDS,
+            timeout=urllib3.Timeout(TIMEOUT_SECONDS),
             allow_redirects=False,
             session=self._session,
             verify=self._ca or True,

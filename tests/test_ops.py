@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
 
-from bot.ops import Patience, Ping
+import pytest
+
+from bot.listener import MOST_WAITING
+from bot.ops import OpsServer, Patience, Ping
+from tests.support.wire import ask
 
 
 def test_patience_is_over_after_its_time_and_begins_anew_with_each_return() -> None:
@@ -53,3 +59,42 @@ def test_what_hangs_is_waited_for_once_and_is_well_again_when_it_answers() -> No
     going_on.set()
     ping._asked.result(5)  # type: ignore[union-attr]
     assert ping.problem() is None
+
+
+@pytest.fixture
+def ops() -> Iterator[OpsServer]:
+    server = OpsServer(0, lambda: None, lambda: "not yet", "127.0.0.1")
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_each_probe_says_what_is_so(ops: OpsServer) -> None:
+    assert ask(ops.port, b"GET /livez HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+    assert b"not yet" in ask(ops.port, b"GET /readyz HTTP/1.0\r\n\r\n")
+    assert b"python_info" in ask(ops.port, b"GET /metrics HTTP/1.0\r\n\r\n")
+    assert ask(ops.port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 404 ")
+
+
+def test_however_many_keep_a_request_half_said_a_probe_is_answered(ops: OpsServer) -> None:
+    half = [socket.create_connection(("127.0.0.1", ops.port), timeout=5) for _ in range(3 * MOST_WAITING)]
+    for connection in half[::2]:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nX: ")
+    assert b"200 OK" in ask(ops.port, b"GET /livez HTTP/1.0\r\n\r\n")
+    half[0].settimeout(5)
+    assert half[0].recv(1) == b"", "the oldest gives way"
+    for connection in half:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"POST /livez HTTP/1.0\r\nContent-Length: 900000000", b"413"),
+        (b"POST /livez HTTP/1.0\r\nContent-Length: 1", b"413"),
+        (b"POST /livez HTTP/1.0", b"405"),
+        (b"DELETE /metrics HTTP/1.0", b"405"),
+    ],
+)
+def test_nothing_but_to_look_is_taken_and_no_body_is_read(ops: OpsServer, request_line: bytes, status: bytes) -> None:
+    assert ask(ops.port, request_line + b"\r\n\r\n").split(b" ")[1] == status

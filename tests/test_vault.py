@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
 import traceback
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hvac.exceptions
 import pytest
 
+from bot import vault
 from bot.identity import Terms, VaultAppRole, VaultToken
 from bot.redaction import Secret
 from bot.sandbox.journal import Journal
 from bot.sandbox.vault import SandboxVault
 from bot.vault import TokenKind, Vault
 from bot.vault_faults import FaultKind, VaultFault, login_fault, telling
-from tests.support.wire import BROKEN_ANSWERS, answering, ok
+from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, answering, dripping, ok
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +294,33 @@ def test_a_load_balancer_without_a_vault_is_not_told_as_sealed() -> None:
     with answering(unavailable) as url, pytest.raises(VaultFault, match="503") as down:
         Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
     assert down.value.kind is FaultKind.DOWN
+
+
+@pytest.mark.parametrize("part", ENDLESS_ANSWERS)
+def test_a_vault_that_drips_is_not_waited_for(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vault, "TIMEOUT_SECONDS", 0.3)
+    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(VaultFault, match="does not answer") as down:
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert down.value.kind is FaultKind.DOWN
+
+
+@pytest.mark.parametrize("encoding", ["", "Content-Encoding: gzip\r\n"])
+def test_an_answer_larger_than_any_can_be_is_not_read_to_its_end(encoding: str) -> None:
+    body = b'{"auth": {"client_token": "t", "accessor": "a"}, "more": "' + b"0" * 50_000_000 + b'"}'
+    sent = gzip.compress(body, 1) if encoding else body
+    answer = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{encoding}Content-Length: {len(sent)}\r\n\r\n"
+    with answering(answer.encode() + sent) as url:
+        tracemalloc.start()
+        with pytest.raises(VaultFault, match="not understood"):
+            Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 30_000_000
+
+
+def test_a_vault_that_points_elsewhere_is_not_followed(server: SandboxVault) -> None:
+    calls = len(server._journal.since())
+    elsewhere = f"HTTP/1.1 307 Go\r\nLocation: {server.url}/v1/auth/approle/login\r\nContent-Length: 0\r\n\r\n"
+    with answering(elsewhere.encode()) as url, pytest.raises(VaultFault):
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert len(server._journal.since()) == calls

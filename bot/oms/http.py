@@ -8,28 +8,33 @@ from __future__ import annotations
 import json
 import re
 import ssl
-import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
+import urllib3
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
 from bot.oms.errors import NotSent, Refused, Service, Throttled, Unanswered, Unreadable, read_answer
+from bot.session import MAX_BODY_BYTES
 
-MAX_BODY_BYTES = 4_000_000
 NO_ADDRESS = "that is no address"
 _SENDABLE = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long to wait for a connection, and for an answer: each part of it and as a whole."""
+    """How long to wait for a connection, at each address and for TLS, and then for the whole answer."""
 
     connect_seconds: float = 5.0
     read_seconds: float = 20.0
+
+    @property
+    def whole(self) -> urllib3.Timeout:
+        """Each by itself and both together, with what it takes to send."""
+        return urllib3.Timeout(self.connect_seconds + self.read_seconds, self.connect_seconds, self.read_seconds)
 
 
 @dataclass(frozen=True)
@@ -66,18 +71,11 @@ def _no_number(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
-def new_session() -> requests.Session:
-    """A session that neither the environment nor ~/.netrc can lead astray, and that repeats nothing by itself."""
-    session = requests.Session()
-    session.trust_env = False
-    adapter = HTTPAdapter(max_retries=0, pool_maxsize=16)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
 def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts: Timeouts) -> Success:
     """The answer, when it is one of 2xx.
+
+    Arguments:
+        session: of `bot.session`.
 
     Raises:
         NotSent, Throttled, Refused: nothing was done.
@@ -86,15 +84,14 @@ def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts:
     """
     prepared = _prepared(session, call, auth)
     try:
-        waits = (timeouts.connect_seconds, timeouts.read_seconds)
-        with session.send(prepared, timeout=waits, allow_redirects=False, stream=True) as response:
-            return _read(call, response, timeouts)
+        response = session.send(prepared, timeout=timeouts.whole)  # type: ignore[arg-type]
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
         raise NotSent(NO_ADDRESS, call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
             raise NotSent(_why(error), call.service) from None
         raise Unanswered(_why(error), service=call.service) from None
+    return _read(call, response)
 
 
 def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
@@ -111,9 +108,8 @@ def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> r
     return prepared
 
 
-def _read(call: Call, response: requests.Response, timeouts: Timeouts) -> Success:
-    status, headers = response.status_code, response.headers
-    content = _content(response, timeouts)
+def _read(call: Call, response: requests.Response) -> Success:
+    status, headers, content = response.status_code, response.headers, response.content
     if 200 <= status < 300:
         if len(content) > MAX_BODY_BYTES:
             raise Unreadable(f"{call.service} answered with more than {MAX_BODY_BYTES:,} bytes", call.service)
@@ -126,40 +122,32 @@ def _read(call: Call, response: requests.Response, timeouts: Timeouts) -> Succes
     raise Refused(answer, call.service)
 
 
-def _content(response: requests.Response, timeouts: Timeouts) -> bytes:
-    """The body, or as much of it as anybody could want."""
-    deadline = time.monotonic() + timeouts.read_seconds
-    content = bytearray()
-    for part in response.iter_content(65_536):
-        content += part
-        if len(content) > MAX_BODY_BYTES:
-            break
-        if time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout("the answer did not end in time")
-    return bytes(content)
-
-
 def _never_connected(error: requests.exceptions.RequestException) -> bool:
     """Whether the failure came before one byte of the request had left.
 
     A TLS failure counts only where it is about the certificate, which is looked at before anything is sent.
     """
-    inner: object = error
-    for _ in range(6):
-        if isinstance(
-            inner,
-            urllib3.exceptions.NewConnectionError
-            | urllib3.exceptions.ConnectTimeoutError
-            | ssl.SSLCertVerificationError,
-        ):
-            return True
-        if isinstance(inner, urllib3.exceptions.MaxRetryError):
-            inner = inner.reason
-        elif isinstance(inner, BaseException) and inner.args and isinstance(inner.args[0], BaseException):
-            inner = inner.args[0]
+    return _holds(
+        error,
+        urllib3.exceptions.NewConnectionError,
+        urllib3.exceptions.NameResolutionError,
+        urllib3.exceptions.ConnectTimeoutError,
+        ssl.SSLCertVerificationError,
+    )
+
+
+def _holds(error: BaseException, *kinds: type[BaseException]) -> bool:
+    return any(isinstance(inner, kinds) for inner in _inside(error))
+
+
+def _inside(error: BaseException | None) -> Iterator[BaseException]:
+    """A failure and those that it was made of, and none that was only under way when it came."""
+    while error is not None:
+        yield error
+        if isinstance(error, urllib3.exceptions.MaxRetryError):
+            error = error.reason
         else:
-            return False
-    return False
+            error = next((part for part in error.args if isinstance(part, BaseException)), None)
 
 
 def _why(error: requests.exceptions.RequestException) -> str:
@@ -167,7 +155,9 @@ def _why(error: requests.exceptions.RequestException) -> str:
     match error:
         case requests.exceptions.ConnectTimeout():
             return "no connection in time"
-        case requests.exceptions.Timeout():
+        case _ if any(
+            isinstance(inner, TimeoutError | urllib3.exceptions.ReadTimeoutError) for inner in _inside(error)
+        ):
             return "no answer in time"
         case requests.exceptions.SSLError():
             return "the TLS certificate is not trusted" if _never_connected(error) else "the TLS connection failed"

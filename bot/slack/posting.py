@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.models.views import View
-from slack_sdk.webhook import WebhookClient
 
+from bot.slack.client import StraightWebhook
 from bot.slack.message import Message
 
 # What comes up where no answer does, or half of one.
@@ -152,7 +152,7 @@ class Posting:
         if not self._is_slacks(response_url):
             raise PostingFault(Hindrance.GONE, "not an address of Slack")
         try:
-            sent = WebhookClient(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
+            sent = StraightWebhook(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
                 text=text, response_type="ephemeral", replace_original=False
             )
         except NO_ANSWER as error:

@@ -5,6 +5,7 @@ Both give what comes to the same Bolt app. What listens in it is left to `bot.ha
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import threading
@@ -16,11 +17,16 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.internals import parse_body
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
-from waitress.server import create_server
+from slack_sdk.signature import SignatureVerifier
 
+from bot.listener import Listener, WsgiApp
 from bot.redaction import Secret
+from bot.slack.client import StraightClient
+
+log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 API_SECONDS = 10
@@ -31,8 +37,6 @@ PING_SECONDS = 10.0
 
 # What slack_sdk raises when Slack cannot be asked, and, as SlackApiError, when it refuses.
 SlackErrors = (SlackClientError, OSError, HTTPException)
-
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Transport(Protocol):
@@ -60,7 +64,7 @@ def code_of(error: Exception) -> str:
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
     """A client that repeats nothing by itself: a post that was repeated is a post too many."""
-    return WebClient(
+    return StraightClient(
         token=token.reveal(),
         base_url=api_url,
         timeout=timeout_seconds,
@@ -108,6 +112,8 @@ class SocketTransport:
             web_client=new_client(app_token, app.client.base_url),
             ping_interval=ping_seconds,
         )
+        # It would ask the environment for one.
+        self._handler.client.proxy = None
 
     def start(self, stopping: threading.Event) -> None:
         """Connects. A socket that does not open is tried again, by slack_sdk, until `stop`.
@@ -126,7 +132,7 @@ class SocketTransport:
                 # slack_sdk would sleep here, and nothing could wake it.
                 if error.response.get("error") != "ratelimited":
                     raise
-                stopping.wait(float(error.response.headers.get("Retry-After", "30")))
+                stopping.wait(float(error.response.headers.get("retry-after", "30")))
             else:
                 self._handler.connect()  # type: ignore[no-untyped-call]
                 return
@@ -143,38 +149,65 @@ class SocketTransport:
 
 
 class HttpTransport:
-    """HTTP on a port of our own."""
+    """HTTP on a port of our own, on all addresses unless told otherwise: Slack comes from outside."""
 
-    def __init__(self, app: App, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 (Slack comes from outside)
-        self._server = create_server(
-            _guard(SlackRequestHandler(app)), host=host, port=port, threads=16, max_request_body_size=MAX_BODY_BYTES
-        )
-        self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
+    def __init__(self, app: App, signing_secret: Secret | None, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104
+        verifier = SignatureVerifier(signing_secret.reveal() if signing_secret else "")
+        guarded = _guard(SlackRequestHandler(app), verifier)
+        self._listener = Listener(guarded, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
+
+    @property
+    def port(self) -> int:
+        return self._listener.port
 
     def start(self, stopping: threading.Event) -> None:
-        self._thread.start()
+        self._listener.start()
 
     def stop(self) -> None:
-        self._server.close()
+        self._listener.stop()
 
     @property
     def is_connected(self) -> bool:
-        return self._thread.is_alive()
+        return self._listener.is_alive
 
 
-def _guard(inner: Any) -> WsgiApp:
-    """Refuses what cannot be from Slack before Bolt looks at it: it would answer 500 to a timestamp in words."""
+def _guard(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
+    """Refuses what is not from Slack before anybody reads it: Bolt reads first, and asks for the signature then."""
 
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        timestamp = str(environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", ""))
-        signature = str(environ.get("HTTP_X_SLACK_SIGNATURE", ""))
+        def refuse(status: str, why: str) -> Iterable[bytes]:
+            start_response(status, [("Content-Type", "text/plain")])
+            return [f"{why}\n".encode()]
+
         if environ.get("PATH_INFO") != "/slack/events" or environ.get("REQUEST_METHOD") != "POST":
-            start_response("404 Not Found", [("Content-Type", "text/plain")])
-            return [b"not found\n"]
-        if not re.fullmatch(r"[0-9]{1,12}", timestamp) or not re.fullmatch(r"v0=[0-9a-f]{64}", signature):
-            start_response("401 Unauthorized", [("Content-Type", "text/plain")])
-            return [b"not signed by Slack\n"]
-        answer: Iterable[bytes] = inner(environ, start_response)
+            return refuse("404 Not Found", "not found")
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        if not _is_signed(verifier, environ, body):
+            return refuse("401 Unauthorized", "not signed by Slack")
+        if not _is_payload(body, environ.get("CONTENT_TYPE")):
+            log.warning("a request that is signed holds no payload")
+            return refuse("400 Bad Request", "no payload")
+        answer: Iterable[bytes] = inner(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
         return answer
 
     return guarded
+
+
+def _is_signed(verifier: SignatureVerifier, environ: dict[str, Any], body: bytes) -> bool:
+    timestamp = str(environ.get("HTTP_X_SLACK_REQUEST_TIMESTAMP", ""))
+    signature = str(environ.get("HTTP_X_SLACK_SIGNATURE", ""))
+    if not re.fullmatch(r"[0-9]{1,12}", timestamp) or not re.fullmatch(r"v0=[0-9a-f]{64}", signature):
+        return False
+    try:
+        return verifier.is_valid(body, timestamp, signature)
+    except UnicodeDecodeError:
+        # Slack signs text.
+        return False
+
+
+def _is_payload(body: bytes, content_type: str | None) -> bool:
+    """Whether Bolt can read it: it raises where it cannot."""
+    try:
+        return isinstance(parse_body(body.decode(), (content_type or "").partition(";")[0]), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -22,8 +22,8 @@ from bot.oms.auth import AccessKey, AccessKeyAuth, PasswordUser, TokenAuth
 from bot.oms.catalogue import is_identity_refused, is_token_over
 from bot.oms.client import Oms
 from bot.oms.errors import Refused, Service, Unanswered
-from bot.oms.http import new_session
 from bot.oms.iam import Iam, Token
+from bot.session import new_session
 from bot.store.engine import Store
 from bot.vault import Vault
 from bot.vault_faults import FaultKind, VaultFault

@@ -15,7 +15,7 @@ from bot.oms.auth import AccessKey, AccessKeyAuth, TokenAuth
 from bot.oms.catalogue import CATALOGUE, explain
 from bot.oms.client import Oms
 from bot.oms.errors import NotSent, Refused, Throttled, Unanswered, Unreadable, read_answer
-from bot.oms.http import Timeouts, new_session
+from bot.oms.http import Timeouts
 from bot.oms.needs import CDN_KEY, CONNECTION_STRING, DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, Field
 from bot.oms.taskgroup import retry_body, start_body
 from bot.redaction import Secret
@@ -24,6 +24,7 @@ from bot.sandbox import oms_world as ow
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import Answer, Drop, OmsStandIn, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, Group, demo_world
+from bot.session import new_session
 from tests.support.wire import read_request
 
 KEYS = {

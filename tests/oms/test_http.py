@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-import threading
+import time
 
 import pytest
 
 from bot.oms.errors import NotSent, Service, Throttled, Unanswered
-from bot.oms.http import Call, Success, Timeouts, new_session, send
-from tests.support.wire import answering, read_request
+from bot.oms.http import Call, Success, Timeouts, send
+from bot.session import new_session
+from tests.support.wire import ENDLESS_ANSWERS, answering, dripping
 
 
 def call(address: str, read_seconds: float = 5) -> Success:
@@ -29,25 +30,24 @@ def test_no_connection_in_time_sent_nothing() -> None:
             one.close()
 
 
-def test_an_answer_that_trickles_is_not_waited_for() -> None:
-    hung_up = threading.Event()
+@pytest.mark.parametrize("part", ENDLESS_ANSWERS)
+def test_an_answer_that_drips_is_not_waited_for_whichever_part_of_it(part: str) -> None:
+    begun = time.monotonic()
+    with dripping(ENDLESS_ANSWERS[part]) as address, pytest.raises(Unanswered, match="no answer in time"):
+        call(address, read_seconds=0.3)
+    assert time.monotonic() - begun < 2
 
-    def trickle() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            read_request(connection)
-            try:
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-                while not hung_up.wait(0.05):
-                    connection.sendall(b" " * 65536)
-            except OSError:
-                return
 
+def test_a_large_part_now_and_then_is_not_waited_for_either() -> None:
+    with dripping(ENDLESS_ANSWERS["body"], b" " * 65536) as address, pytest.raises(Unanswered, match="in time"):
+        call(address, read_seconds=0.2)
+
+
+def test_what_nobody_takes_to_its_end_may_have_been_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=trickle, daemon=True).start()
-        with pytest.raises(Unanswered, match="in time"):
-            call(f"http://127.0.0.1:{listener.getsockname()[1]}", read_seconds=0.2)
-        hung_up.set()
+        put = Call(Service.OMS, "PUT", f"http://127.0.0.1:{listener.getsockname()[1]}", bytes(20_000_000))
+        with pytest.raises(Unanswered, match="no answer in time"):
+            send(new_session(), put, None, Timeouts(0.2, 0.2))
 
 
 @pytest.mark.parametrize(("sent", "seconds"), [("99999", 3600), ("1234567890", None), ("soon", None), ("-1", None)])

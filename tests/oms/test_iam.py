@@ -9,9 +9,9 @@ import pytest
 
 from bot.oms.auth import PasswordUser, TokenAuth
 from bot.oms.errors import Service, Unreadable
-from bot.oms.http import new_session
 from bot.oms.iam import MAX_TOKEN_CHARACTERS, Iam, login_body, read_token
 from bot.redaction import Secret
+from bot.session import new_session
 from tests.support.wire import answering, ok
 
 BODY = {"token": {"expires_at": "2026-03-02T12:00:00.000000Z", "project": {"id": "abc"}}}

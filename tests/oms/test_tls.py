@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bot.oms.errors import NotSent, Service, Unanswered
-from bot.oms.http import Call, Timeouts, new_session, send
-from tests.support.wire import read_request
+from bot.oms.http import Call, Timeouts, send
+from bot.session import new_session
+from tests.support.wire import ENDLESS_ANSWERS, dripping, read_request
 
 # Made for these tests, for 127.0.0.1, until 2126: no secret.
 PAIR = """-----BEGIN PRIVATE KEY-----
@@ -111,3 +112,24 @@ def test_what_speaks_no_tls_is_not_trusted_with_anything() -> None:
             put(f"https://127.0.0.1:{listener.getsockname()[1]}/v2")
         thread.join()
     assert b"the keys" not in b"".join(heard)
+
+
+def test_a_handshake_that_drips_is_not_waited_for_and_sent_nothing() -> None:
+    record = b"\x16\x03\x03\x40\x00"
+    with dripping(record, b"\x02") as url, pytest.raises(NotSent, match="no connection in time"):
+        send(new_session(), Call(Service.OMS, "PUT", url.replace("http", "https"), b"keys"), None, Timeouts(0.3, 20))
+
+
+@pytest.mark.parametrize("part", ENDLESS_ANSWERS)
+def test_an_answer_that_drips_is_not_waited_for_over_tls_either(part: str, tmp_path: Path) -> None:
+    pair = tmp_path / "pair.pem"
+    pair.write_text(PAIR, encoding="ascii")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    session = new_session()
+    session.verify = str(pair)
+    with (
+        dripping(ENDLESS_ANSWERS[part], context=context) as url,
+        pytest.raises(Unanswered, match="no answer in time"),
+    ):
+        send(session, Call(Service.OMS, "PUT", url, b"keys"), None, Timeouts(2, 0.3))

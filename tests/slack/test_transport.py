@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,9 +14,11 @@ from aiohttp import web
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
+from bot.listener import MOST_WAITING
 from bot.redaction import Secret
 from bot.sandbox.serving import ServerThread
-from bot.slack.transport import SocketTransport, new_app
+from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
+from tests.support.wire import ask
 
 
 class Line:
@@ -102,3 +107,72 @@ def test_whoever_stops_does_not_wait_until_slack_may_be_asked_again(line: Line) 
     assert not starting.is_alive()
     socket.stop()
     assert not socket.is_connected
+
+
+SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+
+
+@pytest.fixture
+def http() -> Iterator[HttpTransport]:
+    who = AuthorizeResult(enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1")
+    secret = Secret(SIGNING_SECRET)
+    built = HttpTransport(new_app(Secret("xoxb-1"), "http://127.0.0.1:9/", secret, who), secret, 0, "127.0.0.1")
+    built.start(threading.Event())
+    yield built
+    built.stop()
+
+
+def post(http: HttpTransport, body: bytes, content_type: str, secret: str = SIGNING_SECRET) -> tuple[int, bytes]:
+    timestamp = str(int(time.time()))
+    digest = hmac.new(secret.encode(), f"v0:{timestamp}:".encode() + body, hashlib.sha256).hexdigest()
+    head = (
+        f"POST /slack/events HTTP/1.0\r\nContent-Length: {len(body)}\r\nContent-Type: {content_type}\r\n"
+        f"X-Slack-Request-Timestamp: {timestamp}\r\nX-Slack-Signature: v0={digest}\r\n\r\n"
+    )
+    answer = ask(http.port, head.encode() + body)
+    return int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2]
+
+
+NO_PAYLOADS = [b"{", b"[" * 100_000, b"[1]", b"7", b"payload=%7B", b"payload=[1]", b"payload=null"]
+
+
+@pytest.mark.parametrize("body", [*NO_PAYLOADS, b"\xff\xfe", b"", b"ssl_check=1", b'{"type": "url_verification"}'])
+def test_what_slack_did_not_sign_is_refused_unread(
+    http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    for content_type in ("application/json", "application/x-www-form-urlencoded", "application/json; charset=x"):
+        assert post(http, body, content_type, "another secret") == (401, b"not signed by Slack\n")
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("body", NO_PAYLOADS)
+def test_what_is_signed_and_no_payload_is_one_line_in_the_log(
+    http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    content_type = "application/x-www-form-urlencoded" if body.startswith(b"payload") else "application/json; charset=x"
+    assert post(http, body, content_type) == (400, b"no payload\n")
+    assert [record.getMessage() for record in caplog.records] == ["a request that is signed holds no payload"]
+
+
+def test_text_that_is_none_is_not_signed_by_slack(http: HttpTransport) -> None:
+    assert post(http, b"\xff\xfe", "application/json")[0] == 401
+
+
+def test_what_is_signed_reaches_the_app(http: HttpTransport) -> None:
+    body = b'{"type": "url_verification", "challenge": "words"}'
+    status, answer = post(http, body, "application/json")
+    assert (status, b"words" in answer) == (200, True)
+
+
+def test_a_body_larger_than_any_payload_is_not_taken(http: HttpTransport) -> None:
+    head = f"POST /slack/events HTTP/1.0\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n"
+    assert b" 413 " in ask(http.port, head.encode())
+
+
+def test_however_many_keep_a_request_half_sent_slack_is_answered(http: HttpTransport) -> None:
+    half = [socket.create_connection(("127.0.0.1", http.port), timeout=5) for _ in range(2 * MOST_WAITING)]
+    for connection in half:
+        connection.sendall(b"POST /slack/events HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")
+    assert post(http, b'{"type": "url_verification", "challenge": "words"}', "application/json")[0] == 200
+    for connection in half:
+        connection.close()

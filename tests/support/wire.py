@@ -1,12 +1,13 @@
-"""A server that answers whatever it is asked with exactly these bytes, and closes: half answers, and none at all."""
+"""What goes over a socket byte for byte: half requests, half answers, endless ones, none at all."""
 
 from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 BROKEN_ANSWERS = {
     "half a body": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
@@ -33,10 +34,38 @@ def read_request(connection: socket.socket) -> bytes:
     return received
 
 
+# Beginnings, after which a drop now and then goes on with the same part for ever.
+ENDLESS_ANSWERS = {
+    "status": b"HTTP/1.1 2",
+    "headers": b"HTTP/1.1 200 OK\r\nX-Drops: ",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
+    "until it closes": b"HTTP/1.1 200 OK\r\n\r\n",
+}
+
+
+def ask(port: int, request: bytes) -> bytes:
+    """All that is answered to exactly these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        connection.sendall(request)
+        answer = b""
+        while more := connection.recv(65536):
+            answer += more
+        return answer
+
+
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
     """The address of the server, while the block runs."""
+    with recording(answer) as (address, _):
+        yield address
+
+
+@contextmanager
+def recording(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """The same, and the requests that it was sent."""
     listener = socket.create_server(("127.0.0.1", 0))
+    requests: list[bytes] = []
 
     def run() -> None:
         while True:
@@ -44,16 +73,41 @@ def answering(answer: bytes) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            with connection:
-                read_request(connection)
+            with connection, suppress(ConnectionError):
+                requests.append(read_request(connection))
                 connection.sendall(answer)
 
     threading.Thread(target=run, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", requests
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+
+
+@contextmanager
+def dripping(beginning: bytes, drop: bytes = b" ", context: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The address of a server that answers so, and then with a drop every 20 ms, until whoever asked has gone.
+
+    With a context it does so over TLS; without, it answers to the first bytes, whatever they are.
+    """
+    hung_up = threading.Event()
+
+    def drip(plain: socket.socket) -> None:
+        with plain, suppress(OSError):
+            connection = context.wrap_socket(plain, server_side=True) if context else plain
+            with connection:
+                connection.recv(65536)
+                connection.sendall(beginning)
+                while not hung_up.wait(0.02):
+                    connection.sendall(drop)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: drip(listener.accept()[0]), daemon=True).start()
+        try:
+            yield f"{'https' if context else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            hung_up.set()
 
 
 def ok(body: bytes, content_type: str = "application/json") -> bytes:
