@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
 from bot.handlers import buttons, command, forms, home, rest
-from bot.handlers.door import Door, Home
+from bot.handlers.door import Door, OurApp
 from bot.metrics import CONNECTED
 from bot.ops import OpsServer, Patience, Ping
 from bot.redaction import LogFilter
@@ -87,7 +87,7 @@ def group_names(config: Config) -> list[str]:
     return sorted(set(names))
 
 
-def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
+def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
     """The workspace, the app and the bot that the token belongs to.
 
     Raises:
@@ -105,7 +105,7 @@ def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
         bot_id=me["bot_id"],
         bot_user_id=me["user_id"],
     )
-    return Home(me["team_id"], bot["app_id"]), who
+    return OurApp(me["team_id"], bot["app_id"]), who
 
 
 class Service:

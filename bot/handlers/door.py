@@ -29,7 +29,7 @@ WRITERS = 8
 
 
 @dataclass(frozen=True)
-class Home:
+class OurApp:
     """The workspace and the app that this bot serves."""
 
     team_id: str
@@ -66,14 +66,14 @@ class Door:
     def __init__(
         self,
         store: Store,
-        home: Home,
+        ours: OurApp,
         owner: str,
         now: Callable[[], datetime],
         hand_over: Callable[[Claim], None],
         within_seconds: float = WITHIN_SECONDS,
     ) -> None:
         self._store = store
-        self._home = home
+        self._ours = ours
         self._owner = owner
         self._now = now
         self._hand_over = hand_over
@@ -84,7 +84,7 @@ class Door:
     def is_ours(self, body: Mapping[str, Any]) -> bool:
         """Whether a payload is of this workspace and app."""
         team = body.get("team_id") or (body.get("team") or {}).get("id")
-        return team == self._home.team_id and body.get("api_app_id") == self._home.app_id
+        return team == self._ours.team_id and body.get("api_app_id") == self._ours.app_id
 
     def take(self, message: Message) -> bool:
         """Writes a message down; False when that was not done within 2 s. A redelivery is taken, once.

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from bot.handlers import door as door_module
-from bot.handlers.door import Door, Home
+from bot.handlers.door import Door, OurApp
 from bot.store import claims, inbox, tables
 from bot.store.audit import Verified, links, verify
 from bot.store.claims import Claim, Share
@@ -28,7 +28,7 @@ class Taken:
     def __init__(self, store: Store, within_seconds: float) -> None:
         self.store = store
         self.handed_over: list[Claim] = []
-        home = Home("T0TEST0001", "A0TEST0001")
+        home = OurApp("T0TEST0001", "A0TEST0001")
         self.door = Door(store, home, "me", lambda: NOON, self.handed_over.append, within_seconds)
 
     def settle(self) -> None:
