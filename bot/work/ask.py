@@ -24,7 +24,7 @@ from bot.slack.posting import PostingFault
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.inbox import Kind, Message
-from bot.work import announce, preflight
+from bot.work import cards, preflight
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools, reply
 
@@ -206,13 +206,13 @@ def _about_open(tools: Tools, request: Request, message: Message) -> str:
 def _after_posting(tools: Tools, request: Request) -> str:
     """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
     try:
-        announce.show_now(tools, request.id)
+        cards.show_now(tools, request.id)
     except (PostingFault, SQLAlchemyError) as fault:
         log.warning("the card of %s was not shown at once: %s", request.id, fault)
         with tools.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:
-            return announce.not_posted_yet(request)
+            return cards.not_posted_yet(request)
     with tools.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     return answers.asked(request, card.permalink if card else None)

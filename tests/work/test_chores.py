@@ -31,10 +31,11 @@ from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
 from bot.vault import Vault
-from bot.work import announce, chores
+from bot.work import chores
 from bot.work.caller import Callers
 from bot.work.held import Held
 from bot.work.loop import Failed, Finished, Kept
+from bot.work.notices import work_on_notice
 from bot.work.tools import Tools
 from tests.support.values import NOON, request
 
@@ -236,7 +237,7 @@ def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
 def send(tools: Tools) -> Finished | Failed | Kept:
     with tools.store.write() as connection:
         [claim] = claims.claim_due(connection, Share(tables.notices), tools.owner, tools.now(), 10)
-    result = announce.work_on_notice(tools, claim)
+    result = work_on_notice(tools, claim)
     assert isinstance(result, Finished | Failed)
     with tools.store.write() as connection:
         claims.finish(connection, claim, tools.owner, result.due_at)

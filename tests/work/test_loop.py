@@ -20,7 +20,7 @@ from bot.store.claims import Claim
 from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
-from bot.work.announce import CARDS_WAIT_AT_MOST
+from bot.work.cards import CARDS_WAIT_AT_MOST
 from bot.work.held import Held
 from bot.work.loop import ASKS, CLICKS, REQUESTS, Finished, Kept, Loop, Result, Step, backoff
 from tests.support.values import PLAN, request
