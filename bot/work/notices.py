@@ -11,12 +11,12 @@ from datetime import timedelta
 from bot.slack import answers
 from bot.slack.message import context, message
 from bot.slack.posting import Hindrance, PostingFault
-from bot.store import outbox
-from bot.store.audit import Event, append
+from bot.store import claims, outbox
+from bot.store.audit import BOT, Event, append_all
 from bot.store.claims import Claim
 from bot.store.outbox import Card, Notice, Way
 from bot.work import copies
-from bot.work.loop import Failed, Finished, Result, backoff
+from bot.work.loop import Failed, Kept, Result, backoff
 from bot.work.tools import Tools
 
 log = logging.getLogger(__name__)
@@ -27,19 +27,16 @@ LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
 
 def work_on_notice(tools: Tools, claim: Claim) -> Result:
     """One notice that was not sent yet."""
-    number = int(claim.key)
     with tools.store.read() as connection:
-        notice, made_at = outbox.get_notice(connection, number)
+        notice, made_at = outbox.get_notice(connection, int(claim.key))
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
     text = _with_link(notice, card)
     if tools.now() - made_at > NOTICES_WAIT_FOR:
-        return _not_sent(tools, notice, "too late")
+        return _not_sent(tools, claim, notice, "too late")
     try:
         match notice.way:
             case Way.ANSWER:
                 _answer(tools, notice.address, text)
-                with tools.store.write() as connection:
-                    outbox.forget_address(connection, number)
             case Way.DIRECT:
                 tools.posting.direct(notice.address, text)
             case Way.CHANNEL:
@@ -57,20 +54,30 @@ def work_on_notice(tools: Tools, claim: Claim) -> Result:
             return Failed(tools.now() + backoff(claim.tries))
         if fault.hindrance in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED) and notice.way is Way.THREAD:
             return Failed(tools.now() + LOOK_AT_CHANNEL_EVERY)
-        return _not_sent(tools, notice, fault.code)
-    return Finished()
+        return _not_sent(tools, claim, notice, fault.code)
+    return _end(tools, claim)
 
 
-def _not_sent(tools: Tools, notice: Notice, code: str) -> Result:
+def _not_sent(tools: Tools, claim: Claim, notice: Notice, code: str) -> Result:
     log.warning("a notice was not sent: %s, %s", notice.way.value, code)
+    detail = {"way": notice.way.value, "code": code}
+    return _end(tools, claim, Event("notice not sent", BOT, notice.request_id, detail))
+
+
+def _end(tools: Tools, claim: Claim, *events: Event) -> Result:
+    """Nothing more is to be done, and the address is forgotten, in one transaction: no kill comes between the two."""
     with tools.store.write() as connection:
-        detail = {"way": notice.way.value, "code": code}
-        append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
-    return Finished()
+        outbox.forget_address(connection, int(claim.key))
+        claims.finish(connection, claim, tools.owner)
+        if events:
+            append_all(connection, events, tools.now())
+    return Kept()
 
 
 def _answer(tools: Tools, address: str, text: str) -> None:
     """Answers where somebody typed or pressed, or directly once that address no longer serves."""
+    if not address:
+        return  # Forgotten by whoever had this row before, and was done with it.
     response_url, person = address.split(" ")
     try:
         tools.posting.answer(response_url, text)
