@@ -238,8 +238,7 @@ def turn_of_events(request: Request) -> str | None:
             by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
             return f"{requester}: paused{by}. To go on, press Ask again."
         case State.NOT_STARTED | State.FAILED if request.trouble is not None:
-            next_step = f" Next: {request.trouble.next_step}" if request.trouble.next_step else ""
-            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{next_step}"
+            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{_and_then(request.trouble)}"
         case State.MOVING | State.DONE | State.FAILED:
             took = ""
             if request.state is State.DONE and attempt and attempt.answered_at and request.ended_at:
@@ -253,8 +252,27 @@ def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
     code = f"{failure.code}, " if failure and failure.code else ""
-    said = f"{failure.meaning} Next: {failure.next_step}" if failure else ""
+    said = f"{failure.meaning}{_and_then(failure)}" if failure else ""
     return f"Not paused: {code}{said}"
+
+
+def said_by(trouble: Trouble) -> str:
+    """Somebody else's own words for it, where they say more than the meaning does."""
+    words = trouble.message.rstrip(".")
+    if not words or trouble.meaning.lower().startswith(words.lower()):
+        return ""
+    return f"{plain(trouble.where)} said: {plain(trouble.message, 300)}"
+
+
+def _and_then(trouble: Trouble) -> str:
+    """What the thread says after the meaning: whose words, what to do, and what Huawei Cloud finds it by."""
+    said = said_by(trouble).rstrip(".")
+    parts = [
+        f"{said}." if said else "",
+        f"Next: {trouble.next_step}" if trouble.next_step else "",
+        f"Huawei request id `{plain(trouble.huawei_request_id, 80)}`." if trouble.huawei_request_id else "",
+    ]
+    return "".join(f" {part}" for part in parts if part)
 
 
 def _rest(trouble: Trouble) -> str:

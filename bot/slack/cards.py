@@ -11,7 +11,7 @@ from bot.request.group import Progress, TaskGroup
 from bot.request.model import Request, State, Trouble
 from bot.request.progress import percent
 from bot.request.votes import is_break_glass, still_missing
-from bot.slack.answers import BREAK_GLASS
+from bot.slack.answers import BREAK_GLASS, said_by
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
 from bot.slack.message import Message, context, fields, header, message, section
@@ -143,7 +143,7 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     # The headline of what was not started, and of what failed, has the code already.
     code = f"{plain(trouble.code)}: " if trouble.code and not is_of_trouble(request) else ""
     lead = f":warning: *Not paused:* {code}" if is_failed_pause else code
-    blocks: list[Block] = [section(f"{lead}{trouble.meaning}{_said(trouble)}")]
+    blocks: list[Block] = [section(f"{lead}{trouble.meaning}\n{said_by(trouble)}".rstrip())]
     if trouble.next_step:
         holds = f" The approval holds until {clock(request.expires_at)}." if request.state is State.NOT_STARTED else ""
         blocks.append(section(f"*Next:* {trouble.next_step}{holds}"))
@@ -157,14 +157,6 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     if references:
         blocks.append(context(" · ".join(references)))
     return blocks
-
-
-def _said(trouble: Trouble) -> str:
-    """Its own words, where they say more than the meaning does."""
-    words = trouble.message.rstrip(".")
-    if not words or trouble.meaning.lower().startswith(words.lower()):
-        return ""
-    return f"\n{plain(trouble.where)} said: {plain(trouble.message, 300)}"
 
 
 def history(request: Request) -> str:

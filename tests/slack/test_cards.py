@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import slackblocks
 
-from bot.request.model import Decision, Policy, State, Tally
+from bot.request.model import Decision, Pause, Policy, State, Tally, Trouble
 from bot.request.policy import Refusal
 from bot.sandbox.slack.checks import problems_of_blocks
-from bot.slack.answers import turn_of_events, why_not
+from bot.slack.answers import pause_failed, turn_of_events, why_not
 from bot.slack.cards import card
 from bot.slack.words import bar, duration, plain, rate, size_of
 from tests.support.story import _texts
@@ -107,6 +107,28 @@ def test_every_refusal_has_its_words(refusal: Refusal) -> None:
 def test_every_ended_state_is_told_in_the_thread() -> None:
     for state in (State.DENIED, State.CANCELLED, State.EXPIRED, State.LAPSED, State.VOID, State.DONE, State.FAILED):
         assert turn_of_events(request(state))
+
+
+def test_the_thread_tells_of_an_error_in_the_words_of_oms_and_with_its_request_id() -> None:
+    trouble = Trouble(
+        "OMS", "OMS.0072", "No <!channel> for you.", "It may not. Nothing was started.", "Grant it.", "abc123"
+    )
+    told = "It may not. Nothing was started. OMS said: No &lt;!channel&gt; for you. Next: Grant it."
+    for state, begins in ((State.NOT_STARTED, "Not resumed"), (State.FAILED, "Migration failed")):
+        assert turn_of_events(request(state, trouble=trouble)) == (
+            f"<@UALICE00>: {begins}: OMS.0072, {told.replace('It', 'it', 1)} Huawei request id `abc123`."
+        )
+    failed_pause = Pause("UCAROL00", NOON, State.MOVING, NOON, trouble)
+    assert pause_failed(request(State.MOVING, pause=failed_pause)) == (
+        f"Not paused: OMS.0072, {told} Huawei request id `abc123`."
+    )
+
+
+def test_the_words_of_oms_are_left_out_where_the_meaning_says_them() -> None:
+    trouble = Trouble("OMS", "OMS.0072", "It may not", "It may not. Nothing was started.", "", None)
+    assert turn_of_events(request(State.NOT_STARTED, trouble=trouble)) == (
+        "<@UALICE00>: Not resumed: OMS.0072, it may not. Nothing was started."
+    )
 
 
 def test_words() -> None:
