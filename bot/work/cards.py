@@ -105,14 +105,19 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
                 text = not_shown(request, fault)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
                 append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
-    return _again(request, now)
+    return _again(request, now, fault.hindrance, claim.tries)
 
 
-def _again(request: Request, now: datetime) -> Result:
-    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day."""
+def _again(request: Request, now: datetime, hindrance: Hindrance, tries: int) -> Result:
+    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day.
+
+    Where people can mend it, the card follows soon; what Slack refuses for good it refuses until the card says else.
+    """
     ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
     if ended_for > SHOW_THE_END_FOR:
         return Finished()
+    if hindrance not in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED):
+        return Failed(now + backoff(tries, LOOK_SLOWLY_EVERY))
     return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 

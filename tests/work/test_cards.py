@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bot.request.model import Request, State
 from bot.sandbox.slack import world as w
-from bot.sandbox.slack.world import Posted
+from bot.sandbox.slack.world import SCOPES, Posted
 from bot.sandbox.town import Town
 from bot.slack.posting import Hindrance, PostingFault
 from bot.store import outbox, requests, tables
@@ -95,4 +95,23 @@ def test_the_card_of_what_has_ended_follows_once_its_channel_takes_it_again(new_
         assert cards.work_on_card(at(tools, ended_at + timedelta(hours=25)), claim) == Finished()
         town.workspace.channels[w.MIGRATIONS].archived = False
         assert cards.work_on_card(tools, claim) == Kept()
+        says(town, card, "Cancelled")
+
+
+def test_a_card_that_slack_refuses_for_good_is_tried_ever_more_seldom(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    with tools_of(town) as tools:
+        request, card = asked(town, tools)
+        now = tools.now()
+        with tools.store.write() as connection:
+            requests.save(connection, request, request.turned(State.CANCELLED, at=now), now)
+        town.workspace.scopes = town.workspace.scopes - {"chat:write"}
+        waits = []
+        for tries in range(16):
+            result = cards.work_on_card(at(tools, now), Claim(tables.cards.name, request.id, tries))
+            assert isinstance(result, Failed)
+            waits.append((result.due_at - now).seconds)
+        assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[600] * 6]
+        town.workspace.scopes = SCOPES
+        assert cards.work_on_card(tools, Claim(tables.cards.name, request.id, 16)) == Kept()
         says(town, card, "Cancelled")
