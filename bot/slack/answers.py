@@ -19,7 +19,6 @@ NO_SUCH_REQUEST = "There is no such request that you may see. Nothing was change
 THAT_WAS_A_COPY = "That was a copy of the card. Nothing was changed."
 FORM_DID_NOT_OPEN = "Slack did not open the form. Nothing was changed. Please try again."
 FORM_NOT_TAKEN = "The bot could not write it down. Please close this and try again."
-BREAK_GLASS = "Break-glass: approved by whoever asked."
 NOTHING_TO_SEE = "There is no project here that you may see."
 MAY_NOT_ASK = "You are not among those who may ask here. Nothing was asked."
 SLACK_CANNOT_BE_ASKED = (
@@ -144,11 +143,18 @@ def self_approval(request: Request) -> str:
     )
 
 
+def break_glass(request: Request) -> str:
+    """That whoever asked has approved it themselves, too."""
+    if request.state is State.PENDING:
+        return "Break-glass: the approval of whoever asked counts, too."
+    return "Break-glass: approved by whoever asked."
+
+
 def denied(request: Request) -> str:
     """To whoever asked: who said no, and why."""
-    decision = request.decision
-    by = people(decision.people, "and") if decision else ""
-    why = f" Reason: {plain(decision.reason)}" if decision and decision.reason else " No reason was given."
+    ending = request.ending
+    by = people(ending.people, "and") if ending else ""
+    why = f" Reason: {plain(ending.reason)}" if ending and ending.reason else " No reason was given."
     return f"{request.id}, {plain(group_name(request.group), 80)}: denied by {by}.{why}"
 
 
@@ -185,19 +191,17 @@ def approvers(policy: Policy) -> str:
 def stands(request: Request) -> str:
     """How it stands, in a sentence or two."""
     text = f"{request.id}: {plain(headline(request), 200)}."
-    decision = request.decision
-    if decision is not None and request.state is not State.DENIED:
-        word = "Cancelled" if request.state is State.CANCELLED else "Approved"
-        text += f" {word} by {people(decision.people, 'and')} {clock(decision.at)}."
-    elif decision is not None:
-        text += f" {people(decision.people, 'and')} denied it {clock(decision.at)}."
+    for done, what in ((request.decision, "Approved"), (request.ending, str(request.state).capitalize())):
+        if done is not None:
+            text += f" {what} by {people(done.people, 'and')} {clock(done.at)}."
     return text
 
 
 def turn_of_events(request: Request) -> str | None:
     """The line in the thread when a request has come to this state; None for states that pass by."""
     requester = people([request.requester])
-    decided_by = people(request.decision.people, "and") if request.decision else ""
+    approved_by = people(request.decision.people, "and") if request.decision else ""
+    ended_by = people(request.ending.people, "and") if request.ending else ""
     attempt = request.attempt
     match request.state:
         case State.APPROVED if request.trouble is not None:
@@ -206,13 +210,13 @@ def turn_of_events(request: Request) -> str | None:
             return f"Retry by {people([attempt.opened_by])}."
         case State.APPROVED if attempt is not None and attempt.tries == 0:
             when = f" It starts {clock(request.start_at)}." if request.start_at else ""
-            alone = f" {BREAK_GLASS}" if is_break_glass(request) else ""
-            return f"Approved by {decided_by}.{alone}{when}"
+            alone = f" {break_glass(request)}" if is_break_glass(request) else ""
+            return f"Approved by {approved_by}.{alone}{when}"
         case State.DENIED:
-            reason = request.decision.reason if request.decision else ""
-            return f"Denied by {decided_by}.{f' Reason: {plain(reason)}' if reason else ''}"
+            reason = request.ending.reason if request.ending else ""
+            return f"Denied by {ended_by}.{f' Reason: {plain(reason)}' if reason else ''}"
         case State.CANCELLED:
-            return f"Cancelled by {decided_by}."
+            return f"Cancelled by {ended_by}."
         case State.EXPIRED:
             return f"{requester}: nobody decided in time. It can be asked again."
         case State.LAPSED:

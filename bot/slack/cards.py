@@ -11,7 +11,7 @@ from bot.request.group import Progress, TaskGroup
 from bot.request.model import Request, State, Trouble
 from bot.request.progress import percent
 from bot.request.votes import is_break_glass, still_missing
-from bot.slack.answers import BREAK_GLASS, said_by
+from bot.slack.answers import break_glass, said_by
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
 from bot.slack.message import Message, context, fields, header, message, section
@@ -40,7 +40,7 @@ def card(request: Request) -> Message:
     if request.state in _STATES_WITH_PROGRESS:
         blocks.append(section(progress_line(request)))
     if is_break_glass(request):
-        blocks.append(section(f":warning: *{BREAK_GLASS}*"))
+        blocks.append(section(f":warning: *{break_glass(request)}*"))
     if request.state is State.PENDING:
         blocks.append(fields(*_question(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
@@ -163,11 +163,12 @@ def history(request: Request) -> str:
     """Who asked and who decided, when, and as of when the card speaks."""
     because = f", because: {plain(request.reason, 500)}" if request.reason else ""
     parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}{because}"]
-    decision = request.decision
-    if decision is not None:
-        word = {State.DENIED: "denied", State.CANCELLED: "cancelled"}.get(request.state, "approved")
-        why = f", because: {plain(decision.reason, 500)}" if decision.reason else ""
-        parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}{why}")
+    for done, what in ((request.decision, "approved"), (request.ending, request.state)):
+        if done is not None:
+            why = f", because: {plain(done.reason, 500)}" if done.reason else ""
+            parts.append(f"{what} by {people(done.people, 'and')} {clock(done.at)}{why}")
+    if request.state is State.EXPIRED:
+        parts.append(f"expired {clock(request.expires_at)}")
     if request.scope is not None:
         parts.append(f"retries {request.scope}")
     if request.start_at is not None and request.state is State.APPROVED:
@@ -195,4 +196,4 @@ def _sentence(request: Request, title: str) -> str:
         text += "".join(f" Warning: {warning}." for warning in warnings(request))
     elif trouble is not None:
         text += f" {trouble.meaning} {trouble.next_step}"
-    return f"{text} {BREAK_GLASS}" if is_break_glass(request) else text
+    return f"{text} {break_glass(request)}" if is_break_glass(request) else text

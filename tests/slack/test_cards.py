@@ -95,8 +95,20 @@ def test_break_glass_is_said_on_every_card_that_follows_and_on_no_other(state: S
     for said in (card(alone).text, json.dumps(card(alone).blocks)):
         assert "Break-glass: approved by whoever asked." in said
     assert "Break-glass" not in json.dumps(card(request(state)).blocks)
-    cancelled = replace(alone, attempt=None).turned(State.CANCELLED, at=NOON)
-    assert "Break-glass" not in card(cancelled).text, "who cancels their own request breaks nothing"
+
+
+def test_who_cancels_their_own_request_breaks_no_glass_and_its_approval_stays_on_the_card() -> None:
+    waiting = request(State.APPROVED)
+    cancelled = replace(waiting, ending=Decision(("UALICE00",), NOON)).turned(State.CANCELLED, at=NOON)
+    assert "Break-glass" not in card(cancelled).text
+    assert "approved by <@UCAROL00>" in json.dumps(card(cancelled).blocks)
+    assert "cancelled by <@UALICE00>" in json.dumps(card(cancelled).blocks)
+
+
+def test_break_glass_is_not_called_an_approval_while_others_are_missing() -> None:
+    waiting = request(tally=Tally(("UALICE00",), (("UCAROL00",),)))
+    assert "Break-glass: the approval of whoever asked counts, too." in card(waiting).text
+    assert "approved by whoever asked" not in card(waiting).text
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
