@@ -40,6 +40,7 @@ def test_only_what_can_be_done_has_a_button(state: State) -> None:
         State.NOT_STARTED: ["retry", "cancel"],
         **{key: ["pause"] for key in (State.ACCEPTED, State.MOVING)},
         **{key: ["request"] for key in (State.FAILED, State.PAUSED_AGAIN, State.LAPSED, State.EXPIRED, State.VOID)},
+        State.CANCELLED: ["request"],
     }
     assert found == expected.get(state, [])
     assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
@@ -150,3 +151,10 @@ def test_words() -> None:
     assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
     assert bar(46).count("█") == 9
     assert len(bar(100)) == len(bar(0)) == 20
+
+
+def test_what_waits_or_is_tried_again_can_be_cancelled() -> None:
+    trouble = Trouble("OMS", "HTTP 429", "", "OMS asks to slow down. Nothing was started.", "Wait a minute.")
+    for approved in (request(State.APPROVED, start_at=NOON), request(State.APPROVED, trouble=trouble)):
+        assert '"action_id": "cancel"' in json.dumps(card(approved).blocks)
+    assert '"action_id": "cancel"' not in json.dumps(card(request(State.APPROVED)).blocks)
