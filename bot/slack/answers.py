@@ -201,7 +201,7 @@ def turn_of_events(request: Request) -> str | None:
     attempt = request.attempt
     match request.state:
         case State.APPROVED if request.trouble is not None:
-            return f"Not sent yet: {request.trouble.meaning} The bot tries again by itself."
+            return f"Not sent yet: {plain(request.trouble.meaning)} The bot tries again by itself."
         case State.APPROVED if attempt is not None and attempt.number > 1:
             return f"Retry by {people([attempt.opened_by])}."
         case State.APPROVED if attempt is not None and attempt.tries == 0:
@@ -218,7 +218,9 @@ def turn_of_events(request: Request) -> str | None:
         case State.LAPSED:
             return "The approval ran out before anything was started. It can be asked again."
         case State.VOID:
-            why = request.trouble.meaning if request.trouble else "the settings have changed since this was asked."
+            why = (
+                plain(request.trouble.meaning) if request.trouble else "the settings have changed since this was asked."
+            )
             return f"{requester}: {why} It can be asked again."
         case State.ACCEPTED if request.is_elsewhere:
             return f"{plain(headline(request))}. This bot started nothing."
@@ -238,7 +240,7 @@ def turn_of_events(request: Request) -> str | None:
             by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
             return f"{requester}: paused{by}. To go on, press Ask again."
         case State.NOT_STARTED | State.FAILED if request.trouble is not None:
-            next_step = f" Next: {request.trouble.next_step}" if request.trouble.next_step else ""
+            next_step = f" Next: {plain(request.trouble.next_step)}" if request.trouble.next_step else ""
             return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{next_step}"
         case State.MOVING | State.DONE | State.FAILED:
             took = ""
@@ -252,12 +254,12 @@ def turn_of_events(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
-    code = f"{failure.code}, " if failure and failure.code else ""
-    said = f"{failure.meaning} Next: {failure.next_step}" if failure else ""
+    code = f"{plain(failure.code)}, " if failure and failure.code else ""
+    said = f"{plain(failure.meaning)} Next: {plain(failure.next_step)}" if failure else ""
     return f"Not paused: {code}{said}"
 
 
 def _rest(trouble: Trouble) -> str:
     """What the meaning says after the sentence that the headline has."""
     _, dot, rest = trouble.meaning.partition(". ")
-    return f" {rest}" if dot else ""
+    return f" {plain(rest)}" if dot else ""
