@@ -107,13 +107,17 @@ def read_answer(http_status: int, headers: Mapping[str, str], body: bytes, secre
         error_code(scrub(_beginning(code), secrets)) or f"HTTP {http_status}",
         error_words(message, secrets),
         error_words(detail, secrets),
-        request_id_of(headers, secrets) or _request_id(in_body, secrets),
+        _request_id(_id_in(headers) or in_body, secrets),
     )
 
 
 def request_id_of(headers: Mapping[str, str], secrets: Iterable[Secret]) -> str | None:
     """Huawei's id of a request, from the headers of its answer; None where there is none, or it holds a secret."""
-    return _request_id(headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id"), secrets)
+    return _request_id(_id_in(headers), secrets)
+
+
+def _id_in(headers: Mapping[str, str]) -> str | None:
+    return headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id")
 
 
 def _request_id(text: str | None, secrets: Iterable[Secret]) -> str | None:
