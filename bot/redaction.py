@@ -1,12 +1,13 @@
 """Keeps secret values out of everything that is written down or shown.
 
-`Secret` holds one value and gives it only to whoever asks by name; `scrub` and `LogFilter` are the
+`Secret` holds one value and gives it only to whoever asks by name; `scrub`, `visible` and `LogFilter` are the
 second line, for text that came from elsewhere.
 """
 
 from __future__ import annotations
 
 import hmac
+import html
 import json
 import logging
 import re
@@ -23,15 +24,39 @@ SHORTEST = 4
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 
 # The gateway echoes the access key inside .0301 messages: "Get secretKey failed,ak:HST3…,err:ak not exist". Others
-# quote it, as JSON does, or only put it behind the word.
-_ECHOED_ACCESS_KEY = re.compile(
-    r"(?i:\b(?P<name>access(?:[_ ]?key(?:[_ ]?id)?)?|ak))"
-    r"(?P<between>[\s\"'\\]*[:=][\s\"'\\]*(?=[A-Za-z0-9]{8})|\s+(?=[A-Z0-9]{16}))[A-Za-z0-9]+"
+# echo a field of what they were sent, or name it as another cloud does: "dst_sk":"…", srcAk=…, <AWSAccessKeyId>…,
+# InvalidAccessKeyId: …. A short name counts alone, behind an underscore or as a hump; not inside a task or an oak.
+_KEY_NAME = (
+    r"(?:(?i:access[ _-]?key(?:[ _-]?id)?|(?:secret|account|private|authentication)(?:[ _-]?access)?[ _-]?key"
+    r"|secret[ _-]?id|(?:security|session|auth)[ _-]?token|(?:(?<![a-z])|(?<=src)|(?<=dst))(?:ak(?:[ _-]?id)?|sk))"
+    r"|(?<=[a-z0-9])(?:A[Kk](?:Id|ID)?|S[Kk]))(?![A-Za-z])"
+)
+# Blanks, quotes, colons, brackets, and how JSON, a URL or HTML writes them. Not what joins the words of a bucket's
+# name.
+_BETWEEN = (
+    r"(?![+./_~-]+[A-Za-z0-9])(?:\s++|[^A-Za-z0-9\s&%]|%[0-9A-Fa-f]{2}|&(?:quot|[lg]t|amp|#\w{1,4});){1,16}"
+    r"(?:(?i:is|was|id|value)\b[\s:='\"]{1,4})?"
+)
+_NAMED = re.compile(
+    rf"{_KEY_NAME}(?P<between>{_BETWEEN})(?P<value>(?:[A-Za-z0-9+/_~-]|%[0-9A-Fa-f]{{2}}|\\/){{8,}}={{0,2}})"
+)
+_ASSIGNS = re.compile(r"[:=>]|%3[ADEade]|&gt;")
+# Behind a key's name alone, as in "access key authentication failed", only what is so long may be a key.
+_SHORTEST_UNASSIGNED = 16
+# Words of people and of error codes: `authentication`, `SignatureDoesNotMatch`, `not-found`, `UNKNOWN`, a time.
+_WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+(?:[A-Z][a-z]+)*|[A-Z]{1,19}|\d{1,15})(?:[+/_~-]+|$))+")
+_LONGEST_WORDS = 31
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+# An access key by its looks alone: of Huawei Cloud and AWS, of Alibaba Cloud, of Tencent Cloud.
+_ACCESS_KEY = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{20}|LTAI[A-Za-z0-9]{12,20}|AKID[A-Za-z0-9]{28,36})"
+    r"(?![A-Za-z0-9])"
 )
 _TOKENS = re.compile(
     r"\b(?:xox[a-z]-|xapp-|hvs\.|hvb\.|hvr\.|s\.|b\.)[A-Za-z0-9_\-]{12,}"
     r"|(?<=hooks\.slack\.com/)[A-Za-z0-9/]+"
     r"|(?i:(?<=Signature=)[0-9a-f]{16,})"
+    r"|-----BEGIN [A-Z ]+-----(?s:.*?)(?:-----END [A-Z ]+-----|$)"
 )
 
 
@@ -91,26 +116,52 @@ class Secret:
 
 
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """`text` without the given values, without access keys that a gateway echoed, without anybody's tokens.
+    """`text` without the given values, without access keys and secret keys that somebody echoed, without tokens.
 
-    A value is found as it is, as JSON or a URL would write it, and by each long piece of it: half a connection string
-    gives away as much as the whole.
+    A value is found as it is, as JSON, a URL or HTML would write it, and by each long piece of it: half a connection
+    string gives away as much as the whole. Of keys that are not given, those are found that a field name stands before,
+    and those that look like nothing else.
     """
     values = [secret.reveal() for secret in secrets]
     for shape in sorted({shape for value in values for shape in _shapes(value)}, key=len, reverse=True):
         text = text.replace(shape, MASK)
     text = _LONG_WORD.sub(lambda found: MASK if any(found[0] in value for value in values) else found[0], text)
-    text = _ECHOED_ACCESS_KEY.sub(lambda found: f"{found['name']}{found['between']}{MASK}", text)
-    return _TOKENS.sub(MASK, text)
+    return _TOKENS.sub(MASK, _ACCESS_KEY.sub(MASK, _without_named(text)))
+
+
+def visible(text: str) -> str:
+    """Without what nobody can see, and no database takes: control characters, and half a surrogate pair."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _without_named(text: str) -> str:
+    """The text without keys that a name stands before."""
+    kept: list[str] = []
+    begin = position = 0
+    while found := _NAMED.search(text, position):
+        # What is no key may be the name of one.
+        position = found.start("value")
+        if _is_key(found["between"], found["value"]):
+            kept += text[begin:position], MASK
+            begin = position = found.end()
+    return "".join((*kept, text[begin:]))
+
+
+def _is_key(between: str, value: str) -> bool:
+    if _UUID.fullmatch(value) or (len(value) <= _LONGEST_WORDS and _WORDS.fullmatch(value)):
+        return False
+    is_alone = len(value) >= _SHORTEST_UNASSIGNED and not re.search(r"[.,;]", between)
+    return is_alone or _ASSIGNS.search(between) is not None
 
 
 def _shapes(value: str) -> Iterator[str]:
     """How a value may stand in a text."""
     for piece in (value, *_pieces(value)):
         if len(piece) >= SHORTEST:
+            written = json.dumps(piece)[1:-1]
             encoded = quote(piece, safe="")
-            yield from (piece, json.dumps(piece)[1:-1], json.dumps(piece, ensure_ascii=False)[1:-1])
-            yield from (encoded, re.sub("%..", lambda found: found[0].lower(), encoded))
+            yield from (piece, written, json.dumps(piece, ensure_ascii=False)[1:-1], written.replace("/", "\\/"))
+            yield from (encoded, re.sub("%..", lambda found: found[0].lower(), encoded), html.escape(piece))
 
 
 def _pieces(value: str) -> Iterator[str]:

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import copy
+import html
 import io
 import json
 import logging
 import pickle
+import time
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from bot.redaction import LogFilter, Secret, scrub
+from bot.oms.catalogue import CATALOGUE, Meaning
+from bot.redaction import LogFilter, Secret, scrub, visible
 
 VALUE = "correct-horse-battery"
+# The fields of the API, as Huawei Cloud and others write them, and what people call them.
+KEY_NAMES = """
+    ak, sk, AK, SK, src_ak, src_sk, dst_ak, dst_sk, srcAk, srcSk, dstAK, dstSK, SrcAk, SRC_AK, SRCAK, srcak, akId,
+    access_key, secret_key, access-key, accessKey, accessKeyId, AccessKeyId, AWSAccessKeyId, OSSAccessKeyId,
+    InvalidAccessKeyId, aws_access_key_id, aws_secret_access_key, SecretAccessKey, secretKey, SecretKey, secretId,
+    AccountKey, security_token, SecurityToken, access key, Access Key ID, the secret key, Secret Access Key,
+    security token
+    """
+PLACES = (
+    "{name}={key}",
+    "{name}: {key} is not valid",
+    "invalid {name} '{key}'",
+    "{name} is {key}.",
+    '{{"{name}":"{key}"}}',
+    '{{\\"{name}\\": \\"{key}\\"}}',
+    '{{"{name}":\n                                "{key}"}}',
+    "<{name}>{key}</{name}>",
+    "&lt;{name}&gt;{key}&lt;/{name}&gt;",
+    "%22{name}%22%3A%22{key}%22",
+    "{name},{name}={key}",
+)
+ACCESS_KEYS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", min_size=20, max_size=20)
+SECRET_KEYS = st.text(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", min_size=40, max_size=40
+).filter(lambda key: key[0].isalnum())
 
 
 def test_no_way_of_writing_a_secret_down_gives_it_away() -> None:
@@ -67,10 +97,70 @@ def test_an_echoed_access_key_is_hidden_however_it_is_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["the ak does not exist", "access key authentication failed", "AK UNKNOWN", "oak tree"]
+    "text",
+    [
+        "the ak does not exist",
+        "access key authentication failed",
+        "AK UNKNOWN",
+        "oak tree",
+        "Invalid AK/SK: SignatureDoesNotMatch",
+        "AK: InvalidAccessKeyId",
+        "Access Key: does-not-exist",
+        "verify aksk signature fail",
+        "calc aksk signature fail:signature expired, signature time:20261125T013833Z",
+        "AK access failed to reach the limit,forbidden",
+        "Check the ak, sk. 00878453-3402-4a86-9e2a-5d5217cd35b2 failed",
+        "task: 0087845334024a869e2a5d5217cd35b2",
+        "risk=0123456789abcdef, mask=0123456789ABCDEF",
+        "bucket my-ak-bucket-production-2024 in photos/sk/2024-01-01-images",
+        "request id 7f3c9a8b0123456789abcdef01234567",
+        "secret/oms/media/source v7 (ak, sk), secret/oms/media/destination v3 (ak, sk)",
+    ],
 )
 def test_words_about_keys_stay(text: str) -> None:
     assert scrub(text) == text
+
+
+@pytest.mark.parametrize("meaning", CATALOGUE.values(), ids=lambda meaning: meaning.code)
+def test_what_the_bot_itself_says_of_errors_stays(meaning: Meaning) -> None:
+    for text in (meaning.code, meaning.sentence, meaning.remedy):
+        assert scrub(f"{text} {text}") == f"{text} {text}"
+
+
+@given(
+    st.sampled_from(KEY_NAMES.strip().replace("\n   ", "").split(", ")),
+    st.sampled_from(PLACES),
+    ACCESS_KEYS | SECRET_KEYS,
+)
+def test_a_key_that_nobody_knows_is_hidden_behind_its_name(name: str, place: str, key: str) -> None:
+    cleaned = scrub(place.format(name=name, key=key))
+    assert key not in cleaned
+    assert key[:8] not in cleaned.replace(name, "")
+    assert "[hidden]" in cleaned
+
+
+@given(st.uuids().map(str), st.sampled_from(["{}", "group {}", "task: {}", "request_id={}", "AK/SK of {}"]))
+def test_an_id_stays(uuid: str, place: str) -> None:
+    text = place.format(uuid)
+    assert scrub(text) == text
+
+
+@pytest.mark.parametrize(
+    "key", ["HPUA4QWERTYUIOPASDFG", "LTAI5tExampleKey0123", "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE"]
+)
+def test_an_access_key_that_nobody_names_is_hidden_by_its_looks(key: str) -> None:
+    assert scrub(f"user {key} not found") == "user [hidden] not found"
+
+
+@pytest.mark.parametrize("evil", ["ak ", "ak%20", "ak&", "access key ", "sk:a-", "-----BEGIN A-----", 'ak(" '])
+def test_no_text_takes_long(evil: str) -> None:
+    began = time.process_time()
+    scrub(evil * (8_192 // len(evil)))
+    assert time.process_time() - began < 1
+
+
+def test_what_no_database_takes_is_not_visible() -> None:
+    assert visible("a\x00b \ud800 c\nd é键🙂") == "a b   c d é键🙂"
 
 
 def test_a_given_secret_is_hidden_however_it_is_written() -> None:
@@ -82,6 +172,8 @@ def test_a_given_secret_is_hidden_however_it_is_written() -> None:
         json.dumps(value, ensure_ascii=False),
         quote(value, safe=""),
         quote(value, safe="").lower(),
+        json.dumps(value).replace("/", "\\/"),
+        html.escape(value),
     ]
     for shape in shapes:
         assert scrub(f"begin {shape} end", [secret]).replace('"', "") == "begin [hidden] end"

@@ -34,8 +34,9 @@ def register(app: App, door: Door, posting: Posting) -> None:
         action = body["actions"][0]
         kind = KINDS.get(str(action.get("action_id")))
         if not door.is_ours(body):
-            kind = Kind.REPORT_FORGERY
-        if kind is None:
+            door.turn_away(body)
+            _say(posting, body, answers.NOT_OURS)
+        elif kind is None:
             _say(posting, body, answers.NOT_UNDERSTOOD)
         elif not door.take(_message(body, kind, _request_id(action))):
             _say(posting, body, answers.NOT_TAKEN_CLICK)

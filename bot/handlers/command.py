@@ -21,6 +21,7 @@ def register(app: App, door: Door, posting: Posting, command: str) -> None:
 
     def handle(ack: Ack, body: Mapping[str, Any]) -> None:
         if not door.is_ours(body):
+            door.turn_away(body)
             ack(answers.NOT_OURS)
             return
         match parse(str(body.get("text") or ""), command):

@@ -6,21 +6,23 @@ It checks that a payload is of this workspace and app. What is in it is left to 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from bot.metrics import NOT_TAKEN, TAKEN
+from bot.redaction import visible
 from bot.store import inbox
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
 from bot.store.engine import Store
-from bot.store.inbox import Message
+from bot.store.inbox import Kind, Message
 
 log = logging.getLogger(__name__)
 
@@ -83,8 +85,18 @@ class Door:
 
     def is_ours(self, body: Mapping[str, Any]) -> bool:
         """Whether a payload is of this workspace and app."""
-        team = body.get("team_id") or (body.get("team") or {}).get("id")
-        return team == self._ours.team_id and body.get("api_app_id") == self._ours.app_id
+        return _id(body, "team") == self._ours.team_id and _id(body, "api_app") == self._ours.app_id
+
+    def turn_away(self, body: Mapping[str, Any]) -> None:
+        """Has the audit told that a payload was refused because it is not of this workspace and app, or not as made.
+
+        Only ids are kept of it. One row, with the first who sent, tells of all that came from one workspace and app in
+        one minute: for the inbox they are the same message again. There are as many of these as have this app, since
+        Slack signs what it sends.
+        """
+        team, app = _id(body, "team"), _id(body, "api_app")
+        key = f"not ours {team} {app} {self._now():%Y-%m-%dT%H:%M}"
+        self.take(Message(Kind.REPORT_FORGERY, key, _id(body, "user"), team, app_id=app))
 
     def take(self, message: Message) -> bool:
         """Writes a message down; False when that was not done within 2 s. A redelivery is taken, once.
@@ -92,6 +104,7 @@ class Door:
         What is written later than that is written off by whoever wrote it, and never worked on. A form that was not
         taken is taken when it is pressed again.
         """
+        message = _storable(message)
         verdict = _Verdict()
         writing = self._writers.submit(self._write, message, verdict)
         try:
@@ -135,3 +148,17 @@ class Door:
         if inbox.write_off(connection, message, self._owner):
             event = Event("not taken", message.person, message.request_id or None, {"kind": message.kind.value})
             append(connection, event, self._now())
+
+
+def _id(body: Mapping[str, Any], what: str) -> str:
+    """The id of a team, user or app, wherever this kind of payload has it; `unknown` where it has none."""
+    part = body.get(what)
+    found = body.get(f"{what}_id") or (part.get("id") if isinstance(part, Mapping) else part)
+    return found if isinstance(found, str) and re.fullmatch(r"[A-Z0-9]{1,20}", found) else "unknown"
+
+
+def _storable(message: Message) -> Message:
+    """The same without what no database takes: a row that cannot be worked on would be tried again and again."""
+    texts = asdict(message)
+    del texts["kind"]
+    return Message(message.kind, **{name: visible(text) for name, text in texts.items()})

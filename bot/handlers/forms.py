@@ -49,6 +49,7 @@ def register(app: App, door: Door, command: str) -> None:
 
     def asked(ack: Ack, body: Mapping[str, Any]) -> None:
         if not door.is_ours(body):
+            door.turn_away(body)
             ack(response_action="errors", errors={"group": answers.NOT_OURS})
             return
         typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
@@ -71,6 +72,7 @@ def register(app: App, door: Door, command: str) -> None:
     def denied(ack: Ack, body: Mapping[str, Any]) -> None:
         words = str(body["view"].get("private_metadata") or "").split(" ")
         if not door.is_ours(body) or len(words) != 3 or not is_request_id(words[0]):
+            door.turn_away(body)
             ack(response_action="errors", errors={"reason": answers.NOT_OURS})
             return
         request_id, channel, message_ts = words

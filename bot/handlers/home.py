@@ -16,7 +16,9 @@ def register(app: App, door: Door) -> None:
 
     def opened(ack: Ack, body: Mapping[str, Any]) -> None:
         event = body["event"]
-        if event.get("tab") == "home" and door.is_ours(body):
+        if not door.is_ours(body):
+            door.turn_away({**body, "user": event.get("user")})
+        elif event.get("tab") == "home":
             # Not taken is not answered: whoever opens it again sees it then.
             door.take(Message(Kind.HOME, str(body["event_id"]), str(event["user"]), str(body["team_id"])))
         ack()

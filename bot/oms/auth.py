@@ -90,6 +90,12 @@ class AccessKeyAuth(AuthBase):
         self._project_id = project_id
         self._now = now
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What no answer may give back."""
+        key = self._key
+        return (key.ak, key.sk) if key.security_token is None else (key.ak, key.sk, key.security_token)
+
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         body = request.body or b""
         if not isinstance(body, bytes):
@@ -121,6 +127,14 @@ class TokenAuth(AuthBase):
     def __init__(self, token: Secret) -> None:
         self._token = token
 
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What no answer may give back."""
+        return (self._token,)
+
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers["X-Auth-Token"] = self._token.reveal()
         return request
+
+
+Auth = AccessKeyAuth | TokenAuth

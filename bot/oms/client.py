@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 import requests
-from requests.auth import AuthBase
 
+from bot.oms.auth import Auth
 from bot.oms.errors import Service, Unanswered, Unreadable
 from bot.oms.http import Call, Success, Timeouts, send
-from bot.oms.taskgroup import read_group
+from bot.oms.taskgroup import keys_in, read_group
 from bot.request.group import GroupStatus, TaskGroup
 from bot.request.ids import as_group_id
 
@@ -40,7 +40,7 @@ class Oms:
         self,
         base_url: str,
         project_id: str,
-        auth: AuthBase,
+        auth: Auth,
         session: requests.Session,
         timeouts: Timeouts | None = None,
     ) -> None:
@@ -116,10 +116,11 @@ class Oms:
             answer = self._send("PUT", f"/{quote(group_id, safe='')}/{verb}", body)
         except Unreadable as error:
             raise Unanswered(str(error)) from None
-        return Accepted(answer.headers.get("X-Request-Id"))
+        return Accepted(answer.huawei_request_id)
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Success:
-        return send(self._session, Call(Service.OMS, method, self._base + path, body), self._auth, self._timeouts)
+        call = Call(Service.OMS, method, self._base + path, body, keys_in(body) if body else ())
+        return send(self._session, call, self._auth, self._timeouts)
 
 
 def _name(item: object) -> str | None:

@@ -1,19 +1,26 @@
 """What can come back from OMS instead of an answer: not sent, unanswered, throttled, refused, unreadable.
 
-Pure parsing of every shape of error body. What a code means is left to `catalogue`.
+Pure parsing of every shape of error body; no key that was sent comes out of it. What a code means is left to
+`catalogue`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.redaction import scrub
+from bot.redaction import Secret, scrub, visible
 
 MESSAGE_CHARACTERS = 600
+REQUEST_ID_CHARACTERS = 64
+# So much of a text is looked at. It is cut to what is shown only when no key is left in it: of half a key nothing tells
+# that it is one.
+READ_CHARACTERS = 8_192
+_IN_KEYS = string.ascii_letters + string.digits + "+/=_-%\\"
 
 
 class Service(StrEnum):
@@ -78,29 +85,46 @@ class Unreadable(OmsError):
     """A success whose body is not what the API describes."""
 
 
-def read_answer(http_status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+def read_answer(http_status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[Secret]) -> Answer:
     """An error answer of any shape: OMS, gateway, IAM v3, camelCase, or no JSON at all. Never raises.
 
     Arguments:
         headers: looked up without regard to case.
+        secrets: all that was sent and nobody may read: an answer may echo it, in any of its fields.
     """
     code = message = detail = ""
-    request_id = headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id")
+    in_body: str | None = None
     try:
         parsed = json.loads(body)
     except (ValueError, RecursionError):
-        message = _visible_text(body)
+        message = _text_of_page(body, secrets)
     else:
         found = _find(parsed)
         code, message, detail = found.get("code", ""), found.get("message", ""), found.get("detail", "")
-        request_id = request_id or found.get("request_id")
+        in_body = found.get("request_id")
     return Answer(
         http_status,
-        error_code(code) or f"HTTP {http_status}",
-        error_words(message),
-        error_words(detail),
-        re.sub(r"[^A-Za-z0-9_.\-]", "", request_id)[:64] or None if request_id else None,
+        error_code(scrub(_beginning(code), secrets)) or f"HTTP {http_status}",
+        error_words(message, secrets),
+        error_words(detail, secrets),
+        _request_id(_id_in(headers) or in_body, secrets),
     )
+
+
+def request_id_of(headers: Mapping[str, str], secrets: Iterable[Secret]) -> str | None:
+    """Huawei's id of a request, from the headers of its answer; None where there is none, or it holds a secret."""
+    return _request_id(_id_in(headers), secrets)
+
+
+def _id_in(headers: Mapping[str, str]) -> str | None:
+    return headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id")
+
+
+def _request_id(text: str | None, secrets: Iterable[Secret]) -> str | None:
+    read = _beginning(text or "")
+    if scrub(read, secrets) != read:
+        return None
+    return re.sub(r"[^A-Za-z0-9_.\-]", "", read)[:REQUEST_ID_CHARACTERS] or None
 
 
 def _find(parsed: object, depth: int = 0) -> dict[str, str]:
@@ -123,14 +147,9 @@ def _text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
-def error_words(text: str) -> str:
+def error_words(text: str, secrets: Sequence[Secret] = ()) -> str:
     """What Huawei Cloud says of an error, for people: one line, without keys that it echoes, and not too long."""
-    return visible(scrub(text))[:MESSAGE_CHARACTERS]
-
-
-def visible(text: str) -> str:
-    """Without what nobody can see, and no database takes: control characters, and half a surrogate pair."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return visible(scrub(_beginning(text), secrets))[:MESSAGE_CHARACTERS]
 
 
 def error_code(code: str) -> str:
@@ -140,6 +159,11 @@ def error_code(code: str) -> str:
     return re.sub(r"^APIGW?\.", "APIG.", code)
 
 
-def _visible_text(body: bytes) -> str:
-    text = re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>", " ", body[:4096].decode("utf-8", "replace"))
-    return " ".join(text.split())
+def _text_of_page(body: bytes, secrets: Sequence[Secret]) -> str:
+    # First the keys: without its tags nothing would tell that one is one.
+    page = scrub(_beginning(body.decode("utf-8", "replace")), secrets)
+    return " ".join(re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>", " ", page).split())
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= READ_CHARACTERS else text[:READ_CHARACTERS].rstrip(_IN_KEYS)

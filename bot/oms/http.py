@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import requests
 import urllib3
 import urllib3.exceptions
-from requests.auth import AuthBase
 from requests.structures import CaseInsensitiveDict
 
-from bot.oms.errors import NotSent, Refused, Service, Throttled, Unanswered, Unreadable, read_answer
+from bot.oms.auth import Auth
+from bot.oms.errors import NotSent, Refused, Service, Throttled, Unanswered, Unreadable, read_answer, request_id_of
+from bot.redaction import Secret
 from bot.session import MAX_BODY_BYTES
 
 NO_ADDRESS = "that is no address"
@@ -39,12 +40,13 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, and whom it is sent to."""
+    """One request, whom it is sent to, and the secrets in its body, which no answer may give back."""
 
     service: Service
     method: str
     url: str
     body: bytes | None = None
+    secrets: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Success:
     status: int
     headers: CaseInsensitiveDict[str]
     content: bytes
+    huawei_request_id: str | None
 
     def parsed(self, service: Service) -> object:
         """Its JSON.
@@ -71,7 +74,7 @@ def _no_number(name: str) -> object:
     raise ValueError(f"{name} is no JSON")
 
 
-def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts: Timeouts) -> Success:
+def send(session: requests.Session, call: Call, auth: Auth | None, timeouts: Timeouts) -> Success:
     """The answer, when it is one of 2xx.
 
     Arguments:
@@ -91,10 +94,10 @@ def send(session: requests.Session, call: Call, auth: AuthBase | None, timeouts:
         if _never_connected(error):
             raise NotSent(_why(error), call.service) from None
         raise Unanswered(_why(error), service=call.service) from None
-    return _read(call, response)
+    return _read(call, response, (*call.secrets, *(auth.secrets if auth else ())))
 
 
-def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> requests.PreparedRequest:
+def _prepared(session: requests.Session, call: Call, auth: Auth | None) -> requests.PreparedRequest:
     headers = {"Accept": "application/json"}
     if call.body is not None:
         headers["Content-Type"] = "application/json;charset=UTF-8"
@@ -108,15 +111,15 @@ def _prepared(session: requests.Session, call: Call, auth: AuthBase | None) -> r
     return prepared
 
 
-def _read(call: Call, response: requests.Response) -> Success:
+def _read(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) -> Success:
     status, headers, content = response.status_code, response.headers, response.content
     if 200 <= status < 300:
         if len(content) > MAX_BODY_BYTES:
             raise Unreadable(f"{call.service} answered with more than {MAX_BODY_BYTES:,} bytes", call.service)
-        return Success(status, headers, content)
+        return Success(status, headers, content, request_id_of(headers, secrets))
     if status == 429:
         raise Throttled(_retry_after(headers.get("Retry-After")), call.service)
-    answer = read_answer(status, headers, content)
+    answer = read_answer(status, headers, content, secrets)
     if status >= 500:
         raise Unanswered(f"{call.service} answered with {answer.code}", answer, call.service)
     raise Refused(answer, call.service)

@@ -12,9 +12,8 @@ from urllib.parse import urlencode
 
 import requests
 from pydantic import BaseModel, ConfigDict, ValidationError
-from requests.auth import AuthBase
 
-from bot.oms.auth import PasswordUser
+from bot.oms.auth import Auth, PasswordUser
 from bot.oms.errors import Service, Unreadable
 from bot.oms.http import Call, Timeouts, send
 from bot.redaction import Secret
@@ -67,11 +66,11 @@ class Iam:
             OmsError: any of its kinds, of the service IAM.
         """
         body = login_body(user, region, project_id)
-        call = Call(Service.IAM, "POST", f"{self._base}/v3/auth/tokens?nocatalog=true", body)
+        call = Call(Service.IAM, "POST", f"{self._base}/v3/auth/tokens?nocatalog=true", body, (user.password,))
         answer = send(self._session, call, None, self._timeouts)
         return read_token(answer.headers.get("X-Subject-Token", ""), answer.parsed(Service.IAM))
 
-    def project_id(self, region: str, auth: AuthBase) -> str:
+    def project_id(self, region: str, auth: Auth) -> str:
         """The id of the region's own project (GET /v3/projects).
 
         Raises:

@@ -11,10 +11,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
-from bot.oms.errors import Unreadable, error_code, error_words, visible
+from bot.oms.errors import Unreadable, error_code, error_words
 from bot.oms.needs import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK
 from bot.oms.needs import Field as Key
-from bot.redaction import Secret
+from bot.redaction import Secret, visible
 from bot.request.group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
 from bot.request.ids import as_group_id
 
@@ -140,6 +140,11 @@ def retry_body(keys: Mapping[Key, Secret], scope: Scope) -> bytes:
         ValueError: as `start_body`.
     """
     return _body({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked(keys)))
+
+
+def keys_in(body: bytes) -> tuple[Secret, ...]:
+    """The keys in a body that `start_body` or `retry_body` made: every text in it is one."""
+    return tuple(Secret(value) for value in json.loads(body).values() if isinstance(value, str))
 
 
 def _checked(keys: Mapping[Key, Secret]) -> Iterator[tuple[str, str]]:

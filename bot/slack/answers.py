@@ -9,7 +9,7 @@ from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
-from bot.slack.words import clock, duration, needed, people, plain
+from bot.slack.words import clock, code, duration, needed, people, plain
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
 NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
@@ -205,7 +205,7 @@ def turn_of_events(request: Request) -> str | None:
     attempt = request.attempt
     match request.state:
         case State.APPROVED if request.trouble is not None:
-            return f"Not sent yet: {request.trouble.meaning} The bot tries again by itself."
+            return f"Not sent yet: {plain(request.trouble.meaning)} The bot tries again by itself."
         case State.APPROVED if attempt is not None and attempt.number > 1:
             return f"Retry by {people([attempt.opened_by])}."
         case State.APPROVED if attempt is not None and attempt.tries == 0:
@@ -222,7 +222,9 @@ def turn_of_events(request: Request) -> str | None:
         case State.LAPSED:
             return "The approval ran out before anything was started. It can be asked again."
         case State.VOID:
-            why = request.trouble.meaning if request.trouble else "the settings have changed since this was asked."
+            why = (
+                plain(request.trouble.meaning) if request.trouble else "the settings have changed since this was asked."
+            )
             return f"{requester}: {why} It can be asked again."
         case State.ACCEPTED if request.is_elsewhere:
             return f"{plain(headline(request))}. This bot started nothing."
@@ -242,7 +244,8 @@ def turn_of_events(request: Request) -> str | None:
             by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
             return f"{requester}: paused{by}. To go on, press Ask again."
         case State.NOT_STARTED | State.FAILED if request.trouble is not None:
-            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{_and_then(request.trouble)}"
+            rest = _after(rest_of(request.trouble))
+            return f"{requester}: {plain(headline(request))}.{rest}{_and_then(request.trouble)}"
         case State.MOVING | State.DONE | State.FAILED:
             took = ""
             if request.state is State.DONE and attempt and attempt.answered_at and request.ended_at:
@@ -255,8 +258,8 @@ def turn_of_events(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
-    code = f"{failure.code}, " if failure and failure.code else ""
-    said = f"{failure.meaning}{_and_then(failure)}" if failure else ""
+    code = f"{plain(failure.code)}, " if failure and failure.code else ""
+    said = f"{plain(failure.meaning)}{_and_then(failure)}" if failure else ""
     return f"Not paused: {code}{said}"
 
 
@@ -268,18 +271,21 @@ def said_by(trouble: Trouble) -> str:
     return f"{plain(trouble.where)} said: {plain(trouble.message, 300)}"
 
 
+def _after(text: str) -> str:
+    return f" {text}" if text else ""
+
+
 def _and_then(trouble: Trouble) -> str:
     """What the thread says after the meaning: whose words, what to do, and what Huawei Cloud finds it by."""
     said = said_by(trouble).rstrip(".")
     parts = [
         f"{said}." if said else "",
-        f"Next: {trouble.next_step}" if trouble.next_step else "",
-        f"Huawei request id `{plain(trouble.huawei_request_id, 80)}`." if trouble.huawei_request_id else "",
+        f"Next: {plain(trouble.next_step)}" if trouble.next_step else "",
+        f"Huawei request id {code(trouble.huawei_request_id, 80)}." if trouble.huawei_request_id else "",
     ]
     return "".join(f" {part}" for part in parts if part)
 
 
-def _rest(trouble: Trouble) -> str:
+def rest_of(trouble: Trouble) -> str:
     """What the meaning says after the sentence that the headline has."""
-    _, dot, rest = trouble.meaning.partition(". ")
-    return f" {rest}" if dot else ""
+    return plain(trouble.meaning.partition(". ")[2])

@@ -11,13 +11,14 @@ from bot.request.group import Progress, TaskGroup
 from bot.request.model import Request, State, Trouble
 from bot.request.progress import percent
 from bot.request.votes import is_break_glass, still_missing
-from bot.slack.answers import break_glass, said_by
+from bot.slack.answers import break_glass, rest_of, said_by
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
 from bot.slack.message import Message, context, fields, header, message, section
 from bot.slack.words import (
     bar,
     clock,
+    code,
     duration,
     needed,
     people,
@@ -121,7 +122,7 @@ def needs(request: Request) -> str:
 def keys_line(request: Request) -> str:
     """Which keys would be read: their paths and versions, never more."""
     checked = ", ".join(
-        f"`{plain(request.plan.vault_mount)}/{plain(key.path)}`"
+        code(f"{request.plan.vault_mount}/{key.path}")
         + (f" v{key.version}" if key.version is not None else "")
         + (f" ({', '.join(plain(name) for name in key.keys)})" if key.keys is not None else " (keys not checked)")
         for key in request.keys
@@ -140,20 +141,24 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     if trouble is None:
         return []
     is_failed_pause = request.pause is not None and trouble is request.pause.failure
-    # The headline of what was not started, and of what failed, has the code already.
-    code = f"{plain(trouble.code)}: " if trouble.code and not is_of_trouble(request) else ""
-    lead = f":warning: *Not paused:* {code}" if is_failed_pause else code
-    blocks: list[Block] = [section(f"{lead}{trouble.meaning}\n{said_by(trouble)}".rstrip())]
+    # The headline of what was not started, and of what failed, has the code and the first sentence already.
+    if is_of_trouble(request) and not is_failed_pause:
+        lead, meaning = "", rest_of(trouble)
+    else:
+        lead, meaning = f"{plain(trouble.code)}: " if trouble.code else "", plain(trouble.meaning)
+    lead = f":warning: *Not paused:* {lead}" if is_failed_pause else lead
+    text = f"{lead}{meaning}\n{said_by(trouble)}".strip()
+    blocks: list[Block] = [section(text)] if text else []
     if trouble.next_step:
         holds = f" The approval holds until {clock(request.expires_at)}." if request.state is State.NOT_STARTED else ""
-        blocks.append(section(f"*Next:* {trouble.next_step}{holds}"))
+        blocks.append(section(f"*Next:* {plain(trouble.next_step)}{holds}"))
     references = []
     if trouble.side:
-        references.append(f"Where it lies: {trouble.side}")
+        references.append(f"Where it lies: {plain(trouble.side)}")
     if trouble.huawei_request_id:
-        references.append(f"Huawei request id `{plain(trouble.huawei_request_id, 80)}`")
+        references.append(f"Huawei request id {code(trouble.huawei_request_id, 80)}")
     if trouble.reference:
-        references.append(f"reference `{trouble.reference}`")
+        references.append(f"reference {code(trouble.reference)}")
     if references:
         blocks.append(context(" · ".join(references)))
     return blocks
@@ -195,5 +200,5 @@ def _sentence(request: Request, title: str) -> str:
         text += f" {people([request.requester])} asks, reason: {reason}. Needs: {needs(request)}."
         text += "".join(f" Warning: {warning}." for warning in warnings(request))
     elif trouble is not None:
-        text += f" {trouble.meaning} {trouble.next_step}"
+        text += f" {plain(trouble.meaning)} {plain(trouble.next_step)}"
     return f"{text} {break_glass(request)}" if is_break_glass(request) else text

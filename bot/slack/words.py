@@ -6,24 +6,33 @@ Pure. What is said when is left to `cards`, `headlines` and `answers`.
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from bot.request.group import GroupStatus
+
+_FORMATS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def plain(text: str, characters: int = 600) -> str:
     """Somebody else's text for an mrkdwn field: shown, never obeyed; cut to a length, its lines joined.
 
     Escaping `&`, `<` and `>` is what keeps `<!channel>` from ringing everybody; a zero-width space keeps
-    formatting characters from pairing up.
+    formatting characters from pairing up. Inside a word such as `oms_url` they do not, and it can be copied as it is.
     """
+    return _FORMATS.sub("\\g<0>\u200b", _escaped(text, characters))
+
+
+def code(text: str, characters: int = 600) -> str:
+    """The same between backticks: what is shown there can be copied as it is."""
+    shown = _escaped(text.replace("`", "'"), characters)
+    return f"`{shown}`"
+
+
+def _escaped(text: str, characters: int) -> str:
     joined = " ".join(text.split())
-    cut = joined if len(joined) <= characters else joined[: characters - 1] + "…"
-    escaped = html.escape(cut, quote=False)
-    for mark in "*_~`":
-        escaped = escaped.replace(mark, f"{mark}​")
-    return escaped
+    return html.escape(joined if len(joined) <= characters else joined[: characters - 1] + "…", quote=False)
 
 
 def mention(user_or_group: str) -> str:

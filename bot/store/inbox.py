@@ -61,7 +61,7 @@ class Message:
     `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
     `request_id`, `channel` and `message_ts` say which button of which message it was, `scope` what that message
     showed as chosen, `view_id` which view waits to be filled. `press` is Slack's key of the press where that of the row
-    is the form's, which may be pressed again.
+    is the form's, which may be pressed again. `app_id` says of what was refused for it whose it was.
     """
 
     kind: Kind
@@ -76,6 +76,7 @@ class Message:
     view_id: str = ""
     scope: str = ""
     press: str = ""
+    app_id: str = ""
 
     @property
     def sent_as(self) -> str:

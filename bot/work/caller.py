@@ -14,11 +14,10 @@ from functools import partial
 from typing import TypeVar
 
 import requests
-from requests.auth import AuthBase
 from sqlalchemy import Connection
 
 from bot.config import Project
-from bot.oms.auth import AccessKey, AccessKeyAuth, PasswordUser, TokenAuth
+from bot.oms.auth import AccessKey, AccessKeyAuth, Auth, PasswordUser, TokenAuth
 from bot.oms.catalogue import is_identity_refused, is_token_over
 from bot.oms.client import Oms
 from bot.oms.errors import Refused, Service, Unanswered
@@ -150,7 +149,7 @@ class Callers:
         """As `a_person_asks`, in the transaction of what goes on with it."""
         self._lanes[project].guard.wake(connection)
 
-    def _authenticated(self, project: str, entry: Entry) -> tuple[_Held, AuthBase]:
+    def _authenticated(self, project: str, entry: Entry) -> tuple[_Held, Auth]:
         """Who we are and how to say so; the project's id is known from here on."""
         lane, settings = self._lanes[project], self._projects[project]
         with lane.login:
@@ -161,7 +160,7 @@ class Callers:
             lane.held = ready
             return ready, auth
 
-    def _ready(self, settings: Project, lane: _Lane, held: _Held, entry: Entry) -> tuple[AuthBase, _Held]:
+    def _ready(self, settings: Project, lane: _Lane, held: _Held, entry: Entry) -> tuple[Auth, _Held]:
         iam = Iam(settings.iam_address, lane.session)
         credential = held.identity.credential
         known = held.project_id

@@ -56,7 +56,7 @@ def work(tools: Tools, claim: Claim) -> Result:
             case Kind.TELL_APPROVERS | Kind.TELL_APPROVER:
                 return break_glass.work(tools, message, received_at, claim.tries)
             case Kind.REPORT_FORGERY:
-                reply(tools, message, answers.NOT_OURS, Event("refused", message.person, None, {"why": "not ours"}))
+                _write_down_refusal(tools, message)
             case _:
                 vote.work(tools, message)
     except SlackCannotBeAsked:
@@ -67,6 +67,14 @@ def work(tools: Tools, claim: Claim) -> Result:
     with tools.store.write() as connection:
         inbox.forget_address(connection, number)
     return Finished()
+
+
+def _write_down_refusal(tools: Tools, message: Message) -> None:
+    """Whoever sent what is not ours was answered at the door."""
+    detail = {"why": "not ours", "team": message.team_id, "app": message.app_id}
+    with tools.store.write() as connection:
+        if inbox.mark_decided(connection, message.key):
+            append(connection, Event("refused", message.person, None, detail), tools.now())
 
 
 def _is_before_its_card(connection: Connection, message: Message) -> bool:

@@ -103,10 +103,10 @@ def _chosen(secret: KvSecret, needs: Needs, where: str) -> dict[Field, Secret]:
     fields = fields_to_send(needs, present)
     if fields is None:
         missing = missing_keys(needs, present)
-        raise _unfit(f"`{where}` in Vault has no key {missing}.", "Write it there.")
+        raise _unfit(f"{where} in Vault has no key {missing}.", "Write it there.")
     if values.get(SECURITY_TOKEN):
         raise _unfit(
-            f"`{where}` holds a temporary access key, and OMS takes no security token for source and destination.",
+            f"{where} holds a temporary access key, and OMS takes no security token for source and destination.",
             "Write a permanent access key there.",
         )
     return {field: values[field.key] for field in fields}

@@ -101,13 +101,12 @@ def _not_yet(request: Request, seen: Request, group: TaskGroup, attempt: Attempt
     """The status may lag behind the answer for some seconds; not for longer."""
     if attempt is None or attempt.answered_at is None or now - attempt.answered_at < STILL_THE_SAME_FOR:
         return seen
-    reason = f" Its reason: {group.error.code}, {group.error.message}" if group.error else ""
     trouble = Trouble(
         "OMS",
         group.error.code if group.error else "",
-        "",
+        group.error.message if group.error else "",
         f"OMS accepted the call, and a minute later the group is still {status_name(group.status)}: not started, as "
-        f"far as OMS shows.{reason}",
+        "far as OMS shows.",
         "Press Retry, or look at it in the console.",
         attempt.huawei_request_id,
     )

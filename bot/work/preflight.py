@@ -140,7 +140,7 @@ def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -
     code = f"{trouble.code}: " if trouble.code else ""
     said = f" ({plain(trouble.message, 200)})" if trouble.message else ""
     reference = f" Huawei request id {trouble.huawei_request_id}." if trouble.huawei_request_id else ""
-    return f"project {name}: {code}{trouble.meaning}{said}{reference} Next: {trouble.next_step}"
+    return f"project {name}: {code}{plain(trouble.meaning)}{said}{reference} Next: {plain(trouble.next_step)}"
 
 
 def verb_for(group: TaskGroup) -> Verb:
@@ -191,7 +191,9 @@ def _check(tools: Tools, plan: Plan, path: str, needs: Sequence[Needs]) -> KeyCh
     try:
         check = tools.vault.check(plan.vault_mount, path)
     except VaultFault as fault:
-        raise CannotAsk(f"{fault.sentence} Next: {fault.next_step} Then ask again. Nothing was asked.") from None
+        raise CannotAsk(
+            f"{plain(fault.sentence)} Next: {plain(fault.next_step)} Then ask again. Nothing was asked."
+        ) from None
     if check.keys is None:
         return check
     where = f"`{plan.vault_mount}/{path}` in Vault"

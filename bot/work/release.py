@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.oms.client import Accepted, Oms
-from bot.oms.errors import Answer, NotSent, OmsError, Refused, Throttled, TooLate, Unanswered
-from bot.redaction import Secret, scrub
+from bot.oms.errors import NotSent, OmsError, Throttled, TooLate, Unanswered
+from bot.redaction import scrub
 from bot.request.group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.request.model import Attempt, AttemptState, Request, State, Trouble, Verb
 from bot.request.next_step import Step, next_step
@@ -114,23 +113,15 @@ def _put(tools: Tools, turn: Turn, request: Request, body: CallBody, sent_at: da
 
     try:
         return turn.send(put)
-    except Refused as refused:
-        return Refused(_stripped(refused.answer, body.keys), refused.service)
-    except Unanswered as unanswered:
-        answer = _stripped(unanswered.answer, body.keys) if unanswered.answer else None
-        return Unanswered(str(unanswered), answer, unanswered.service)
     except OmsError as error:
-        return error
+        # What led to it holds the request, and with it the keys.
+        error.__context__ = None
+        return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001
         # Whatever it was, it may have come after the bytes left. The traceback could lead to the keys: not logged.
         reference = f"F-{secrets.token_hex(4).upper()}"
         log.error("fault %s in the PUT: %s: %s", reference, type(error).__name__, scrub(str(error), body.keys))
         return Unanswered(f"the bot failed, reference {reference}")
-
-
-def _stripped(answer: Answer, keys: Sequence[Secret]) -> Answer:
-    """OMS may echo what it was sent."""
-    return replace(answer, message=scrub(answer.message, keys), detail=scrub(answer.detail, keys))
 
 
 def _answered(tools: Tools, sending: Request, reply: Reply) -> None:

@@ -93,7 +93,7 @@ def _askable(tools: Tools, name: str) -> list[str]:
         found = askable(tools, name)
     except (OmsError, VaultFault, KeyRests) as fault:
         trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
-        return [f"They cannot be listed just now. {trouble.meaning} Next: {trouble.next_step}"]
+        return [f"They cannot be listed just now. {plain(trouble.meaning)} Next: {plain(trouble.next_step)}"]
     with tools.store.read() as connection:
         asked = {request.group.group_id for request in requests.open_requests(connection, [name])}
     lines = [

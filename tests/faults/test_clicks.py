@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, is_told, says, starts, the_card
+from tests.support.story import ask, audit, buttons, is_told, new_view, says, starts, the_card
 
 
 def at_once(*doing: Callable[[], object]) -> None:
@@ -98,6 +98,24 @@ def test_a_payload_of_another_team_or_app_changes_nothing(town: Town) -> None:
     is_told(town, w.BOB, "does not come from the workspace")
     assert buttons(card) == ["approve", "deny", "cancel"]
     assert not starts(town)
+
+
+def test_what_is_refused_as_not_ours_is_in_the_audit(town: Town) -> None:
+    card = ask(town)
+    town.people.press(w.DAVE, card, "deny")
+    form = new_view(town, w.DAVE)
+    town.workspace.views[form].view["private_metadata"] = "R-00000000"
+    town.people.submit(w.DAVE, form, {"reason": "no"})
+    town.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    town.people.type(w.BOB, "help", team_id="T0ELSEWHER")
+    town.people.type(w.BOB, NIGHTLY_IMAGES, team_id="T0ELSEWHER")
+    refused = {(w.DAVE, w.TEAM_ID, w.APP_ID), (w.CAROL, w.TEAM_ID, "A0ELSEWHER"), (w.BOB, "T0ELSEWHER", w.APP_ID)}
+
+    def told() -> set[tuple[str, str, str]]:
+        rows = audit(town, "refused")
+        return {(row["actor"], row["detail"]["team"], row["detail"]["app"]) for row in rows}
+
+    town.wait_until(lambda: told() == refused, what="what was refused in the audit")
 
 
 def test_an_answer_address_that_is_not_slacks_is_never_called(town: Town) -> None:

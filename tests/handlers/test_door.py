@@ -6,14 +6,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from bot.handlers import door as door_module
 from bot.handlers.door import Door, OurApp
 from bot.store import claims, inbox, tables
-from bot.store.audit import Verified, links, verify
+from bot.store.audit import Event, Verified, append, links, verify
 from bot.store.claims import Claim, Share
 from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
@@ -27,13 +28,20 @@ class Taken:
 
     def __init__(self, store: Store, within_seconds: float) -> None:
         self.store = store
+        self.now = NOON
         self.handed_over: list[Claim] = []
-        home = OurApp("T0TEST0001", "A0TEST0001")
-        self.door = Door(store, home, "me", lambda: NOON, self.handed_over.append, within_seconds)
+        ours = OurApp("T0TEST0001", "A0TEST0001")
+        self.door = Door(store, ours, "me", lambda: self.now, self.handed_over.append, within_seconds)
 
     def settle(self) -> None:
         """Returns when every writer has ended."""
         self.door._writers.shutdown(wait=True)
+
+    def written(self) -> Message:
+        """The message of the newest row."""
+        with self.store.read() as connection:
+            number = connection.execute(select(func.max(tables.inbox.c.id))).scalar_one()
+            return inbox.get(connection, number)[0]
 
     def due(self) -> list[Claim]:
         """What any process could claim, once the lease of this one is over."""
@@ -136,3 +144,45 @@ def test_what_still_waits_for_a_writer_is_never_written(store: Store) -> None:
     assert taken.handed_over == []
     assert ("UCAROL00", "not taken") not in taken.events()
     assert Taken(store, 2.0).door.take(CLICK)
+
+
+COMMAND = {"team_id": "T0ELSEWHER", "api_app_id": "A0TEST0001", "user_id": "UEVE0000", "text": "x" * 9_000}
+PRESS = {"team": {"id": "T0TEST0001"}, "api_app_id": "A0ELSEWHER", "user": {"id": "UEVE0000"}}
+
+
+def test_whatever_comes_from_one_sender_in_one_minute_is_one_row(store: Store) -> None:
+    taken = Taken(store, 2.0)
+    for seconds in (0, 1, 59):
+        taken.now = NOON + timedelta(seconds=seconds)
+        for body in (COMMAND, COMMAND | {"user_id": "UMALLORY"}, PRESS):
+            assert not taken.door.is_ours(body)
+            taken.door.turn_away(body)
+    assert len(taken.handed_over) == 2
+    taken.now = NOON + timedelta(seconds=60)
+    taken.door.turn_away(COMMAND)
+    assert len(taken.handed_over) == 3
+    said = taken.written()
+    assert (said.kind, said.person) == (Kind.REPORT_FORGERY, "UEVE0000")
+    assert (said.team_id, said.app_id, said.text) == ("T0ELSEWHER", "A0TEST0001", "")
+
+
+@pytest.mark.parametrize("odd", [None, 7, [], "x" * 9_000, "T0 or *", {"id": {"id": "T"}}, {}, "\ud800"])
+def test_a_sender_that_is_no_id_is_not_known(store: Store, odd: object) -> None:
+    taken = Taken(store, 2.0)
+    body = {"team": odd, "api_app_id": odd, "user": odd}
+    assert not taken.door.is_ours(body)
+    taken.door.turn_away(body)
+    said = taken.written()
+    assert (said.person, said.team_id, said.app_id) == ("unknown", "unknown", "unknown")
+
+
+def test_what_no_database_takes_is_left_at_the_door(store: Store) -> None:
+    taken = Taken(store, 2.0)
+    odd = "no\x00 \ud83d\x07\ny\udc00es"
+    assert taken.door.take(Message(Kind.DENY, f"V0{odd}", f"U{odd}", f"T{odd}", odd, odd, odd, odd, odd, odd, odd))
+    assert len(taken.handed_over) == 1
+    said = taken.written()
+    assert (said.kind, said.text) == (Kind.DENY, "no     y es")
+    with store.write() as connection:
+        append(connection, Event("deny", said.person, None, {"reason": said.text}), NOON)
+    assert taken.events() == [(said.person, "deny")]

@@ -8,9 +8,11 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
 
+from bot.oms import errors
 from bot.oms.auth import AccessKey, AccessKeyAuth, TokenAuth
 from bot.oms.catalogue import CATALOGUE, explain
 from bot.oms.client import Oms
@@ -279,12 +281,32 @@ def test_netrc_and_proxies_have_no_say(
     ],
 )
 def test_every_shape_of_error_body_is_read(body: object, code: str, message: str) -> None:
-    answer = read_answer(400, {}, json.dumps(body).encode())
+    answer = read_answer(400, {}, json.dumps(body).encode(), ())
     assert (answer.code, answer.message) == (code, message)
 
 
 def test_an_html_error_is_its_visible_words() -> None:
-    assert read_answer(502, {}, b"<html><style>x{}</style><b>Bad</b> gateway</html>").message == "Bad gateway"
+    assert read_answer(502, {}, b"<html><style>x{}</style><b>Bad</b> gateway</html>", ()).message == "Bad gateway"
+
+
+@pytest.mark.parametrize("secret", [ow.SOURCE_SK, ow.DESTINATION_AK, ow.ACCESS_KEY, ow.SECRET_KEY])
+def test_no_key_that_a_call_holds_comes_back_from_it(raw: Callable[[bytes], str], secret: str) -> None:
+    body = json.dumps({"error_code": "OMS.0061", "error_msg": f"not {secret} {quote(secret, safe='')}"}).encode()
+    head = b"HTTP/1.1 %s\r\nX-Request-Id: " + secret.encode() + b"\r\nContent-Length: %d\r\n\r\n"
+    with pytest.raises(Refused) as refused:
+        client(raw(head % (b"400 Bad Request", len(body)) + body)).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert refused.value.answer == errors.Answer(400, "OMS.0061", "not [hidden] [hidden]", "", None)
+    with pytest.raises(Unanswered) as unanswered:
+        client(raw(head % (b"502 Bad Gateway", len(body)) + body)).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert unanswered.value.answer == errors.Answer(502, "OMS.0061", "not [hidden] [hidden]", "", None)
+    accepted = client(raw(head % (b"200 OK", 0))).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert accepted.huawei_request_id is None
+
+
+def test_the_id_of_an_acceptance_is_short_and_plain(raw: Callable[[bytes], str]) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-Request-Id: <!channel> 7f3c" + b"0" * 500 + b"\r\nContent-Length: 0\r\n\r\n"
+    accepted = client(raw(head)).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert accepted.huawei_request_id == f"channel7f3c{'0' * 53}"
 
 
 @pytest.mark.parametrize("code", sorted(CATALOGUE))

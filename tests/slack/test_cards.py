@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 import slackblocks
 
-from bot.request.model import Decision, Pause, Policy, State, Tally, Trouble
+from bot.request.group import Destination, ErrorReason, Scope, Source
+from bot.request.model import Decision, KeyCheck, Pause, Plan, Policy, Request, State, Tally, Trouble, Verb
 from bot.request.policy import Refusal
 from bot.sandbox.slack.checks import problems_of_blocks
+from bot.slack import answers, views
 from bot.slack.answers import pause_failed, turn_of_events, why_not
 from bot.slack.cards import card
-from bot.slack.words import bar, duration, plain, rate, size_of
+from bot.slack.headlines import group_name
+from bot.slack.words import bar, code, duration, plain, rate, size_of
 from tests.support.story import _texts
 from tests.support.values import GROUP, GROUP_ID, NOON, request
 
-NASTY = "<!channel> *bold* `code` <@U1|x> & _it_ ~no~ " + "x" * 3000
+NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ ~s~ `c`"
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -46,17 +51,101 @@ def test_only_what_can_be_done_has_a_button(state: State) -> None:
     assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
 
 
+def _nasty(state: State, **changes: object) -> Request:
+    """A request in this state with somebody else's text in every field that can hold it."""
+    group = replace(
+        GROUP,
+        description=NASTY,
+        source=Source(NASTY, NASTY, NASTY),
+        destination=Destination(NASTY, NASTY, NASTY),
+        error=ErrorReason(NASTY, NASTY),
+        restores_archives=True,
+        overwrite_mode=NASTY,
+    )
+    plan = Plan(NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY)
+    trouble = Trouble(NASTY, NASTY, NASTY, f"It may not. {NASTY}", NASTY, NASTY, NASTY, NASTY)
+    said: dict[str, object] = {
+        "group": group,
+        "plan": plan,
+        "keys": (KeyCheck(NASTY, 7, (NASTY, NASTY)), KeyCheck(NASTY, None, None)),
+        "reason": NASTY,
+    }
+    if state is not State.PENDING:
+        said |= {"decision": Decision(("UCAROL00",), NOON, NASTY), "trouble": trouble}
+    if state is State.PAUSING:
+        said["pause"] = Pause("UCAROL00", NOON, State.MOVING, failure=trouble)
+    return replace(request(state), **(said | changes))  # type: ignore[arg-type]
+
+
+def _obeyed(value: object) -> Iterator[str]:
+    """The texts in blocks that Slack reads as mrkdwn."""
+    if isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            yield value["text"]
+        for item in value.values():
+            yield from _obeyed(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _obeyed(item)
+
+
+def _obeys_nobody(text: str) -> None:
+    """What is in angle brackets is of the bot's own making, and nothing of the nasty text formats anything."""
+    for found in re.findall(r"<[^>]*>?", text):
+        assert re.fullmatch(
+            r"<@U(ALICE|CAROL)00>|<!date\^\d+\^[^|]*\|[^>]*>|<https://slack\.example/p1\|See the card>", found
+        ), text
+    assert not re.search(r"&(?!(amp|lt|gt);)", text), text
+    outside_code = re.sub(r"`(?!\u200b)[^`]*`", "", text)
+    assert not re.search(r"\*b\*|_i_|~s~|`(?!\u200b)", outside_code), text
+
+
+@pytest.mark.parametrize("retried", [False, True], ids=["resumed", "retried"])
 @pytest.mark.parametrize("state", list(State))
-def test_nobodys_text_is_obeyed_or_breaks_the_card(state: State) -> None:
-    nasty = replace(GROUP, description=NASTY[:255], source=replace(GROUP.source, bucket=NASTY[:60]))
-    said = card(request(state, reason=NASTY[:500], group=nasty))
-    assert problems_of_blocks(list(said.blocks)) == []
-    for block in said.blocks:
-        if block["type"] == "header":
-            continue  # plain text there
-        for text in _texts(block):
-            assert "<!channel>" not in text or "confirm" in str(block)
-    assert "<!channel>" not in said.text
+def test_nobodys_text_is_obeyed_or_breaks_a_card(state: State, *, retried: bool) -> None:
+    changes: dict[str, object] = {"verb": Verb.RETRY, "scope": Scope.ALL_OBJECTS} if retried else {}
+    nasty = _nasty(state, **changes)
+    for one in (nasty, replace(nasty, reason=NASTY * 10), replace(nasty, trouble=None, is_elsewhere=True)):
+        said = card(one)
+        assert problems_of_blocks(list(said.blocks)) == []
+        for text in (said.text, *_obeyed(said.blocks)):
+            _obeys_nobody(text)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_nobodys_text_is_obeyed_in_a_thread_or_an_answer(state: State) -> None:
+    nasty = _nasty(state)
+    failed = replace(nasty, pause=Pause("UCAROL00", NOON, State.MOVING, failure=nasty.trouble))
+    link = "https://slack.example/p1"
+    for text in (
+        turn_of_events(nasty) or "",
+        turn_of_events(replace(nasty, is_elsewhere=True)) or "",
+        answers.pause_failed(failed),
+        answers.stands(nasty),
+        answers.with_link(answers.stands(nasty), link),
+        answers.asked(nasty, link),
+        answers.already_open(nasty, link),
+        answers.already_open_by_you(nasty, link),
+        answers.denied(nasty),
+        answers.self_approval(nasty),
+        answers.nobody_left(nasty, (("UCAROL00",),)),
+        answers.is_void(nasty),
+        *(why_not(refusal, nasty) for refusal in Refusal),
+    ):
+        _obeys_nobody(text)
+
+
+def test_nobodys_text_is_obeyed_in_a_form_or_at_home() -> None:
+    nasty = _nasty(State.FAILED)
+    choice = views.Choice(nasty.plan.project, nasty.group.group_id, group_name(nasty.group))
+    for view in (
+        views.request_form([choice], "Type an id."),
+        views.request_form((), "", GROUP_ID, nasty.reason),
+        views.home([answers.stands(nasty)], answers.help_text("/resume-taskgroup")),
+        views.note(views.DENY_TITLE, answers.why_not(Refusal.NOT_PENDING, nasty)),
+    ):
+        for text in _obeyed(view.to_dict()):
+            _obeys_nobody(text)
 
 
 def test_a_second_opinion_takes_the_texts_of_the_card() -> None:
@@ -146,6 +235,8 @@ def test_the_words_of_oms_are_left_out_where_the_meaning_says_them() -> None:
 
 def test_words() -> None:
     assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; *​c*​"
+    assert plain("set oms_url, _not_ this_ `x`") == "set oms_url, _\u200bnot_\u200b this_\u200b `\u200bx`\u200b"
+    assert code("oms/my_path` <!here>") == "`oms/my_path' &lt;!here&gt;`"
     assert size_of(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
     assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]

@@ -117,7 +117,8 @@ def test_a_retry_is_measured_by_what_the_group_counts_from_then_on() -> None:
     late = followed(seen, failed, MINUTE)
     assert late.state is State.NOT_STARTED
     assert late.trouble is not None
-    assert late.trouble.code == "TRF.0151"
+    assert (late.trouble.code, late.trouble.message) == ("TRF.0151", "Invalid AK/SK")
+    assert "AK/SK" not in late.trouble.meaning, "the words of others stand apart from the bot's own"
     anew = followed(seen, group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
     assert anew.state is State.ACCEPTED
     assert (
