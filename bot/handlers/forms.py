@@ -14,7 +14,7 @@ from slack_bolt import Ack, App
 
 from bot.handlers.door import Door
 from bot.request.command import NotUnderstood, parse
-from bot.request.ids import as_group_id, group_id_in_url, is_request_id
+from bot.request.ids import as_group_id, is_request_id, typed_group_id
 from bot.slack import answers, views
 from bot.slack.posting import Posting, PostingFault
 from bot.slack.views import DENY_FORM, REQUEST_FORM
@@ -53,7 +53,7 @@ def register(app: App, door: Door, command: str) -> None:
             return
         typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
         project, _, picked = _picked(body).partition(" ")
-        group_id = as_group_id(typed) or group_id_in_url(typed) if typed else as_group_id(picked)
+        group_id = typed_group_id(typed) if typed else as_group_id(picked)
         if group_id is None:
             ack(response_action="errors", errors={"group": NOT_A_GROUP_ID if typed else NO_GROUP})
             return

@@ -260,7 +260,7 @@ def test_only_who_may_ask_somewhere_gets_the_form_to_ask(town: Town) -> None:
     for _ in range(2):
         send_in(town, w.ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})
     is_told(town, w.ERIN, "not among those who may ask")
-    ack = town.people.submit(w.ALICE, form, {"group": "../../etc/passwd", "reason": ""})
+    ack = town.people.submit(w.ALICE, form, {"group": f"../../{NIGHTLY_IMAGES}/start", "reason": ""})
     assert "errors" in (ack.payload or {})
     for _ in range(2):
         send_in(town, w.ALICE, opened, form, {"group": NIGHTLY_IMAGES, "reason": "network is back"})
