@@ -301,6 +301,7 @@ def test_while_slack_cannot_be_asked_nobody_is_anybody(town: Town) -> None:
             town.start_bot()  # what was known of the groups is forgotten
         refusals = Refusals(town, {})
         refusals.hear(w.DAVE, words, press(town, w.DAVE, card, "approve"))
+        town.workspace.views.clear()
         town.people.press(w.DAVE, card, "deny")
         assert words in said_in(town, new_view(town, w.DAVE))
         refusals.check()
