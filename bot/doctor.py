@@ -14,7 +14,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,7 +30,8 @@ from bot.oms.needs import (
     fields_to_send,
     missing_keys,
 )
-from bot.slack.transport import SlackErrors, code_of, new_client
+from bot.slack.errors import SlackErrors, code_of, silence_of
+from bot.slack.transport import new_client
 from bot.store.engine import Found, NothingToRead, open_store, open_to_read
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
@@ -149,16 +149,17 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
         try:
             users = client.usergroups_users_list(usergroup=group)["users"]
         except SlackErrors as error:
-            yield Finding(f"user group {group}", f"cannot be read ({code_of(error)})", "correct its id in bot.toml")
+            yield _slack_fault(f"user group {group}", error, "correct its id in bot.toml", "cannot be read")
         else:
             fix = "" if users else "add people to it"
             yield Finding(f"user group {group}", f"{len(users)} people", fix)
 
 
-def _slack_fault(what: str, error: Exception, fix: str) -> Finding:
-    if not isinstance(error, SlackApiError):
-        return Finding(what, f"cannot be reached ({code_of(error)})", "check the network and SLACK_API_URL")
-    return Finding(what, f"refuses ({code_of(error)})", fix)
+def _slack_fault(what: str, error: Exception, fix: str, said: str = "refuses") -> Finding:
+    silence = silence_of(error)
+    if silence is not None:
+        said, fix = silence.said, silence.fix
+    return Finding(what, f"{said} ({code_of(error)})", fix)
 
 
 def _channel(client: WebClient, name: str, project: Project) -> Finding:
@@ -171,13 +172,12 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
             channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
         )
     except SlackErrors as error:
-        code = code_of(error)
         fix = {
             "is_archived": "unarchive it, or name another in bot.toml",
             "not_in_channel": "type /invite with the bot's name there",
             "channel_not_found": "type /invite with the bot's name there, or correct the id",
-        }.get(code, "check the channel's id and its posting rules")
-        return Finding(what, f"the bot cannot write there ({code})", fix)
+        }.get(code_of(error), "check the channel's id and its posting rules")
+        return _slack_fault(what, error, fix, "the bot cannot write there")
     return Finding(what, "the bot may write there")
 
 

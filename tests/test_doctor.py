@@ -12,6 +12,7 @@ from bot.config import example, load
 from bot.doctor import examine
 from bot.store.engine import Store
 from tests.support.settings import GOOD
+from tests.support.wire import BROKEN_ANSWERS, answering
 
 
 def about_database(directory: Path, database_url: str) -> str:
@@ -76,3 +77,14 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_database_that_does_not_answer_is_told_in_a_line_without_its_password(tmp_path: Path) -> None:
     said = about_database(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
     assert said == "FAIL  database: does not answer as it should (OperationalError). Fix: check DATABASE_URL"
+
+
+@pytest.mark.parametrize("what", BROKEN_ANSWERS)
+def test_what_is_no_answer_of_slack_is_a_finding(tmp_path: Path, what: str) -> None:
+    (tmp_path / "bot.toml").write_text(example(), encoding="utf-8")
+    own = {"BOT_CONFIG": str(tmp_path / "bot.toml"), "DATABASE_URL": f"sqlite:///{tmp_path}/bot.sqlite"}
+    with answering(BROKEN_ANSWERS[what]) as url:
+        config = load(GOOD | own | {"SLACK_API_URL": f"{url}/api/"})
+        found = next(finding for finding in examine(config) if finding.what == "Slack")
+    assert "SLACK_API_URL" in found.fix
+    assert "<html>" not in str(found)

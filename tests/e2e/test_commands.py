@@ -165,7 +165,7 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callabl
     town.slack.outage.answers["auth.test"] = [503]
     found = run(town, "serve")
     assert found.returncode == 1
-    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Start again later.\n"
+    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
 
 
 def test_audit_verify_tells_whole_from_broken(town: Town) -> None:
