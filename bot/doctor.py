@@ -6,10 +6,12 @@ It asks and changes nothing: no message is posted, no key is read but the bot's 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,7 +32,9 @@ from bot.oms.needs import (
     fields_to_send,
     missing_keys,
 )
+from bot.request.policy import EVERY_FULL_MEMBER, Person, Standing, approver_names, unfillable_places
 from bot.slack.errors import SlackErrors, code_of, silence_of
+from bot.slack.people import People, SlackCannotBeAsked
 from bot.slack.transport import new_client
 from bot.store.engine import Found, NothingToRead, open_store, open_to_read
 from bot.vault import Vault
@@ -153,6 +157,38 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
         else:
             fix = "" if users else "add people to it"
             yield Finding(f"user group {group}", f"{len(users)} people", fix)
+    people = People(client, me["team_id"], group_names(config), time.monotonic)
+    try:
+        yield from _people(config, people, cache(people.look_up))
+    except SlackCannotBeAsked as fault:
+        yield Finding("people", f"cannot be looked up ({fault})", "mend what is told above, or try again later")
+
+
+def _people(config: Config, people: People, look_up: Callable[[str], Person]) -> Iterator[Finding]:
+    """Whether whoever the settings name by themselves counts, and whether those who do could ever approve.
+
+    Raises:
+        SlackCannotBeAsked: Slack does not tell who somebody is, or who is in a group.
+    """
+    named = {
+        name
+        for project in config.projects.values()
+        for name in (*project.policy.requesters, *approver_names(project.policy))
+        if name != EVERY_FULL_MEMBER and not name.startswith("S")
+    }
+    for user_id in sorted(named):
+        person = look_up(user_id)
+        fix = "" if person.standing is Standing.FULL else "correct or remove it in bot.toml: only full members count"
+        yield Finding(f"user {user_id}", person.standing.value if person.team_id else "is nobody here", fix)
+    for name, project in config.projects.items():
+        what = f"project {name}, approvers"
+        policy = project.policy
+        missing = unfillable_places(policy, policy, "", people.members(approver_names(policy)), look_up)
+        if missing:
+            left = " and for one of ".join(", ".join(place) for place in missing)
+            yield Finding(what, f"no full member is left for one of {left}", "name others, or add people to the groups")
+        else:
+            yield Finding(what, "enough people could approve")
 
 
 def _slack_fault(what: str, error: Exception, fix: str, said: str = "refuses") -> Finding:

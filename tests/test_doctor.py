@@ -1,7 +1,9 @@
-"""What `check` says of the database, and that it leaves it as it was."""
+"""What `check` says of the database, and that it leaves it as it was; and what it says of Slack and of people."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from sqlalchemy.engine import create_engine, make_url
 
 from bot.config import example, load
 from bot.doctor import examine
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
 from bot.store.engine import Store
 from tests.support.settings import GOOD
 from tests.support.wire import BROKEN_ANSWERS, answering
@@ -88,3 +92,34 @@ def test_what_is_no_answer_of_slack_is_a_finding(tmp_path: Path, what: str) -> N
         found = next(finding for finding in examine(config) if finding.what == "Slack")
     assert "SLACK_API_URL" in found.fix
     assert "<html>" not in str(found)
+
+
+def about_people(town: Town) -> list[str]:
+    findings = map(str, examine(load(town.environment())))
+    return [line for line in findings if re.match(r"(ok|FAIL) +(user U|people|project media, approvers)", line)]
+
+
+def test_people_who_do_not_count_are_named_and_that_nobody_else_could_approve(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    assert about_people(town) == [
+        f"ok    user {w.CAROL}: full member",
+        "ok    project media, approvers: enough people could approve",
+    ]
+    fix = "Fix: correct or remove it in bot.toml: only full members count"
+    town.workspace.users[w.CAROL]["deleted"] = True
+    town.workspace.groups[w.APPROVERS_GROUP] = [w.ERIN]
+    assert about_people(town) == [
+        f"FAIL  user {w.CAROL}: deactivated. {fix}",
+        f"FAIL  project media, approvers: no full member is left for one of {w.CAROL}, {w.APPROVERS_GROUP}. "
+        "Fix: name others, or add people to the groups",
+    ]
+    toml = town.directory / "bot.toml"
+    toml.write_text(toml.read_text(encoding="utf-8").replace('["*"]', '["U0NOBODY01"]'), encoding="utf-8")
+    assert f"FAIL  user U0NOBODY01: is nobody here. {fix}" in about_people(town)
+
+
+def test_that_nobody_can_be_looked_up_is_told_once(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.slack.outage.answers["users.info"] = [500] * 10
+    (line,) = about_people(town)
+    assert line.startswith("FAIL  people: cannot be looked up (users.info: internal_error). Fix: ")

@@ -34,7 +34,16 @@ def test_check_finds_everything_well(new_town: Callable[..., Town]) -> None:
         found = run(town, "check")
         assert found.returncode == 0, found.stdout + found.stderr
         assert "FAIL" not in found.stdout
-        for words in ("Slack scopes", "Socket Mode", "user group", "may write there", "Vault", "OMS"):
+        for words in (
+            "Slack scopes",
+            "Socket Mode",
+            "user group",
+            "full member",
+            "enough people could approve",
+            "may write there",
+            "Vault",
+            "OMS",
+        ):
             assert words in found.stdout
         assert town.workspace.messages == []
 
