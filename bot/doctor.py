@@ -42,6 +42,12 @@ from bot.vault_faults import VaultFault
 from bot.work.caller import Callers, KeyRests
 from bot.work.trouble import Then, trouble_of
 
+# It is never posted, unless `check` is killed before it has withdrawn it.
+LEFT_BEHIND = (
+    "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
+    "Nothing is wrong, and there is nothing to do."
+)
+
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
 
@@ -203,7 +209,7 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
     try:
         # A message planned far ahead and withdrawn at once tells whether the bot may write, and nobody sees it.
         post_at = int(datetime.now(UTC).timestamp()) + 3600 * 24
-        planned = client.chat_scheduleMessage(channel=project.channel, text="check", post_at=post_at)
+        planned = client.chat_scheduleMessage(channel=project.channel, text=LEFT_BEHIND, post_at=post_at)
         client.chat_deleteScheduledMessage(
             channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
         )

@@ -123,3 +123,11 @@ def test_that_nobody_can_be_looked_up_is_told_once(new_town: Callable[..., Town]
     town.slack.outage.answers["users.info"] = [500] * 10
     (line,) = about_people(town)
     assert line.startswith("FAIL  people: cannot be looked up (users.info: internal_error). Fix: ")
+
+
+def test_a_message_that_check_may_leave_behind_says_what_it_is(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    list(examine(load(town.environment())))
+    calls = [call for call in town.journal.since() if "cheduled" in call.path or "schedule" in call.path]
+    assert [call.path for call in calls] == ["chat.scheduleMessage", "chat.deleteScheduledMessage"]
+    assert calls[0].note.startswith("`taskgroup-bot check` looked whether the bot may write here")
