@@ -163,6 +163,7 @@ class Service:
                 if environment.slack_app_token
                 else HttpTransport(app, environment.slack_signing_secret, environment.port)
             )
+        CONNECTED.set_function(lambda: self._transport.is_connected)
         with _listening("OPS_PORT", environment.ops_port):
             self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
         self._patience = Patience(AWAY_SECONDS, time.monotonic)
@@ -205,9 +206,7 @@ class Service:
     def _why_not_live(self) -> str | None:
         if not self._loop.is_alive:
             return "the loop has ended"
-        is_connected = self._transport.is_connected
-        CONNECTED.set(is_connected)
-        if self._patience.is_over(is_connected):
+        if self._patience.is_over(self._transport.is_connected):
             return "Slack has not been connected for two minutes"
         return None
 
