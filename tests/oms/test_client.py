@@ -325,6 +325,10 @@ def test_every_code_has_a_sentence_a_side_and_a_remedy(code: str) -> None:
     assert "{" not in meaning.remedy.format(**paths)
 
 
+def test_codes_that_the_source_explains_together_are_explained_alike() -> None:
+    assert len({explain(f"TRF.00{number}", 200).sentence for number in (12, 13, 14, 16, 17, 18, 19)}) == 1
+
+
 def test_an_unknown_code_is_explained_by_its_status() -> None:
     for status, words in (
         (404, "does not find"),
