@@ -113,6 +113,21 @@ def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> No
             assert name in functions | assigned, f"{path}::{name}"
 
 
+def test_the_image_that_runs_has_no_installer() -> None:
+    last = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[-1]
+    removed = re.search(r"rm -rf (.*)", last)
+    assert removed
+    assert {"/usr/local/bin/pip*", "/usr/local/lib/python3.11/ensurepip"} <= set(removed[1].split())
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    source = (ROOT / "bot/environment.py").read_text(encoding="utf-8") + (ROOT / "bot/config.py").read_text("utf-8")
+    names = set(re.findall(r'"([A-Z]+_[A-Z0-9_]+|PORT)"', source))
+    assert {"SLACK_API_URL", "PORT", "BOT_CONFIG"} <= names
+    assert {name for name in names if f"`{name}`" not in readme} == set()
+
+
 def test_the_image_is_built_from_pinned_versions_alone() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&") if "pip" in step]
