@@ -11,12 +11,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import NoReturn
 
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
 from bot.handlers import buttons, command, forms, home, rest
@@ -25,9 +23,10 @@ from bot.metrics import CONNECTED
 from bot.ops import OpsServer, Patience, Ping
 from bot.redaction import LogFilter
 from bot.request.policy import approver_names
+from bot.slack.errors import SlackErrors, code_of, silence_of
 from bot.slack.people import People
 from bot.slack.posting import Posting
-from bot.slack.transport import HttpTransport, SlackErrors, SocketTransport, Transport, code_of, new_app, new_client
+from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
 from bot.stopping import Stopping
 from bot.store import claims, tables
 from bot.store.claims import Claim
@@ -164,6 +163,7 @@ class Service:
                 if environment.slack_app_token
                 else HttpTransport(app, environment.slack_signing_secret, environment.port)
             )
+        CONNECTED.set_function(lambda: self._transport.is_connected)
         with _listening("OPS_PORT", environment.ops_port):
             self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
         self._patience = Patience(AWAY_SECONDS, time.monotonic)
@@ -206,9 +206,7 @@ class Service:
     def _why_not_live(self) -> str | None:
         if not self._loop.is_alive:
             return "the loop has ended"
-        is_connected = self._transport.is_connected
-        CONNECTED.set(is_connected)
-        if self._patience.is_over(is_connected):
+        if self._patience.is_over(self._transport.is_connected):
             return "Slack has not been connected for two minutes"
         return None
 
@@ -228,12 +226,10 @@ def _listening(name: str, port: int) -> Iterator[None]:
 
 
 def _no_slack(error: Exception, token: str, fix: str) -> CannotStart:
-    code = code_of(error)
-    if not isinstance(error, SlackApiError):
-        return CannotStart(f"Slack cannot be reached ({code}). Check the network and SLACK_API_URL.")
-    if error.response.status_code >= HTTPStatus.TOO_MANY_REQUESTS:
-        return CannotStart(f"Slack cannot answer now ({code}). Start again later.")
-    return CannotStart(f"Slack does not accept {token} ({code}). {fix}.")
+    silence = silence_of(error)
+    if silence is not None:
+        return CannotStart(f"Slack {silence.said} ({code_of(error)}). {silence.fix[0].upper()}{silence.fix[1:]}.")
+    return CannotStart(f"Slack does not accept {token} ({code_of(error)}). {fix}.")
 
 
 def serve(config: Config, stopping: Stopping) -> NoReturn:

@@ -6,15 +6,16 @@ It asks and changes nothing: no message is posted, no key is read but the bot's 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,12 +32,21 @@ from bot.oms.needs import (
     fields_to_send,
     missing_keys,
 )
-from bot.slack.transport import SlackErrors, code_of, new_client
+from bot.request.policy import EVERY_FULL_MEMBER, Person, Standing, approver_names, unfillable_places
+from bot.slack.errors import SlackErrors, code_of, silence_of
+from bot.slack.people import People, SlackCannotBeAsked
+from bot.slack.transport import new_client
 from bot.store.engine import Found, NothingToRead, open_store, open_to_read
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
 from bot.work.caller import Callers, KeyRests
 from bot.work.trouble import Then, trouble_of
+
+# It is never posted, unless `check` is killed before it has withdrawn it.
+LEFT_BEHIND = (
+    "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
+    "Nothing is wrong, and there is nothing to do."
+)
 
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
@@ -149,16 +159,49 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
         try:
             users = client.usergroups_users_list(usergroup=group)["users"]
         except SlackErrors as error:
-            yield Finding(f"user group {group}", f"cannot be read ({code_of(error)})", "correct its id in bot.toml")
+            yield _slack_fault(f"user group {group}", error, "correct its id in bot.toml", "cannot be read")
         else:
             fix = "" if users else "add people to it"
             yield Finding(f"user group {group}", f"{len(users)} people", fix)
+    people = People(client, me["team_id"], group_names(config), time.monotonic)
+    try:
+        yield from _people(config, people, cache(people.look_up))
+    except SlackCannotBeAsked as fault:
+        yield Finding("people", f"cannot be looked up ({fault})", "mend what is told above, or try again later")
 
 
-def _slack_fault(what: str, error: Exception, fix: str) -> Finding:
-    if not isinstance(error, SlackApiError):
-        return Finding(what, f"cannot be reached ({code_of(error)})", "check the network and SLACK_API_URL")
-    return Finding(what, f"refuses ({code_of(error)})", fix)
+def _people(config: Config, people: People, look_up: Callable[[str], Person]) -> Iterator[Finding]:
+    """Whether whoever the settings name by themselves counts, and whether those who do could ever approve.
+
+    Raises:
+        SlackCannotBeAsked: Slack does not tell who somebody is, or who is in a group.
+    """
+    named = {
+        name
+        for project in config.projects.values()
+        for name in (*project.policy.requesters, *approver_names(project.policy))
+        if name != EVERY_FULL_MEMBER and not name.startswith("S")
+    }
+    for user_id in sorted(named):
+        person = look_up(user_id)
+        fix = "" if person.standing is Standing.FULL else "correct or remove it in bot.toml: only full members count"
+        yield Finding(f"user {user_id}", person.standing.value if person.team_id else "is nobody here", fix)
+    for name, project in config.projects.items():
+        what = f"project {name}, approvers"
+        policy = project.policy
+        missing = unfillable_places(policy, policy, "", people.members(approver_names(policy)), look_up)
+        if missing:
+            left = " and for one of ".join(", ".join(place) for place in missing)
+            yield Finding(what, f"no full member is left for one of {left}", "name others, or add people to the groups")
+        else:
+            yield Finding(what, "enough people could approve")
+
+
+def _slack_fault(what: str, error: Exception, fix: str, said: str = "refuses") -> Finding:
+    silence = silence_of(error)
+    if silence is not None:
+        said, fix = silence.said, silence.fix
+    return Finding(what, f"{said} ({code_of(error)})", fix)
 
 
 def _channel(client: WebClient, name: str, project: Project) -> Finding:
@@ -166,18 +209,17 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
     try:
         # A message planned far ahead and withdrawn at once tells whether the bot may write, and nobody sees it.
         post_at = int(datetime.now(UTC).timestamp()) + 3600 * 24
-        planned = client.chat_scheduleMessage(channel=project.channel, text="check", post_at=post_at)
+        planned = client.chat_scheduleMessage(channel=project.channel, text=LEFT_BEHIND, post_at=post_at)
         client.chat_deleteScheduledMessage(
             channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
         )
     except SlackErrors as error:
-        code = code_of(error)
         fix = {
             "is_archived": "unarchive it, or name another in bot.toml",
             "not_in_channel": "type /invite with the bot's name there",
             "channel_not_found": "type /invite with the bot's name there, or correct the id",
-        }.get(code, "check the channel's id and its posting rules")
-        return Finding(what, f"the bot cannot write there ({code})", fix)
+        }.get(code_of(error), "check the channel's id and its posting rules")
+        return _slack_fault(what, error, fix, "the bot cannot write there")
     return Finding(what, "the bot may write there")
 
 

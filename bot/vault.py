@@ -201,7 +201,7 @@ class Vault:
         real_path = f"{mount}/data/{path}" if version == 2 else f"{mount}/{path}"
         answer = client.adapter.post("/v1/sys/capabilities-self", json={"paths": [real_path]})
         capabilities = set(_data(answer).get(real_path) or ())
-        if not capabilities & {"read", "root", "sudo"}:
+        if not capabilities & {"read", "root"}:
             raise forbidden(f"{mount}/{path}")
         if version == 1:
             return KeyCheck(path, None, None)

@@ -1,7 +1,9 @@
-"""What `check` says of the database, and that it leaves it as it was."""
+"""What `check` says of the database, and that it leaves it as it was; and what it says of Slack and of people."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,11 @@ from sqlalchemy.engine import create_engine, make_url
 
 from bot.config import example, load
 from bot.doctor import examine
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
 from bot.store.engine import Store
 from tests.support.settings import GOOD
+from tests.support.wire import BROKEN_ANSWERS, answering
 
 
 def about_database(directory: Path, database_url: str) -> str:
@@ -76,3 +81,53 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_database_that_does_not_answer_is_told_in_a_line_without_its_password(tmp_path: Path) -> None:
     said = about_database(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
     assert said == "FAIL  database: does not answer as it should (OperationalError). Fix: check DATABASE_URL"
+
+
+@pytest.mark.parametrize("what", BROKEN_ANSWERS)
+def test_what_is_no_answer_of_slack_is_a_finding(tmp_path: Path, what: str) -> None:
+    (tmp_path / "bot.toml").write_text(example(), encoding="utf-8")
+    own = {"BOT_CONFIG": str(tmp_path / "bot.toml"), "DATABASE_URL": f"sqlite:///{tmp_path}/bot.sqlite"}
+    with answering(BROKEN_ANSWERS[what]) as url:
+        config = load(GOOD | own | {"SLACK_API_URL": f"{url}/api/"})
+        found = next(finding for finding in examine(config) if finding.what == "Slack")
+    assert "SLACK_API_URL" in found.fix
+    assert "<html>" not in str(found)
+
+
+def about_people(town: Town) -> list[str]:
+    findings = map(str, examine(load(town.environment())))
+    return [line for line in findings if re.match(r"(ok|FAIL) +(user U|people|project media, approvers)", line)]
+
+
+def test_people_who_do_not_count_are_named_and_that_nobody_else_could_approve(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    assert about_people(town) == [
+        f"ok    user {w.CAROL}: full member",
+        "ok    project media, approvers: enough people could approve",
+    ]
+    fix = "Fix: correct or remove it in bot.toml: only full members count"
+    town.workspace.users[w.CAROL]["deleted"] = True
+    town.workspace.groups[w.APPROVERS_GROUP] = [w.ERIN]
+    assert about_people(town) == [
+        f"FAIL  user {w.CAROL}: deactivated. {fix}",
+        f"FAIL  project media, approvers: no full member is left for one of {w.CAROL}, {w.APPROVERS_GROUP}. "
+        "Fix: name others, or add people to the groups",
+    ]
+    toml = town.directory / "bot.toml"
+    toml.write_text(toml.read_text(encoding="utf-8").replace('["*"]', '["U0NOBODY01"]'), encoding="utf-8")
+    assert f"FAIL  user U0NOBODY01: is nobody here. {fix}" in about_people(town)
+
+
+def test_that_nobody_can_be_looked_up_is_told_once(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    town.slack.outage.answers["users.info"] = [500] * 10
+    (line,) = about_people(town)
+    assert line.startswith("FAIL  people: cannot be looked up (users.info: internal_error). Fix: ")
+
+
+def test_a_message_that_check_may_leave_behind_says_what_it_is(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    list(examine(load(town.environment())))
+    calls = [call for call in town.journal.since() if "cheduled" in call.path or "schedule" in call.path]
+    assert [call.path for call in calls] == ["chat.scheduleMessage", "chat.deleteScheduledMessage"]
+    assert calls[0].note.startswith("`taskgroup-bot check` looked whether the bot may write here")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "bot").rglob("*.py"))
 MOST_LINES = 310
+OURS = {"bot", "tests"}
+DISTRIBUTIONS = packages_distributions()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -53,6 +58,37 @@ def test_every_dependency_says_what_it_is_for() -> None:
     assert all(re.search(r"# \w", line) for line in listed), listed
 
 
+def test_whatever_is_imported_is_declared_where_it_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    places = {
+        "bot": set(project["dependencies"]),
+        "bot/sandbox": {*project["dependencies"], *extras["sandbox"]},
+        "tests": {*project["dependencies"], *extras["sandbox"], *extras["test"]},
+    }
+    # It is of the sandbox alone, and not in the image.
+    sandbox = ROOT / "bot/sandbox"
+    for place, declared in places.items():
+        names = {re.split(r"[^a-z0-9-]", one.lower())[0] for one in declared}
+        files = [path for path in (ROOT / place).rglob("*.py") if place != "bot" or sandbox not in path.parents]
+        modules = {module for path in files for module in imported(path)} - set(sys.stdlib_module_names) - OURS
+        missing = {module for module in modules if not names & distributions(module)}
+        assert not missing, place
+
+
+def imported(path: Path) -> set[str]:
+    """The first words of every module that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in named}
+
+
+def distributions(module: str) -> set[str]:
+    """The packages that a module may come from, spelt as in pyproject.toml."""
+    return {name.lower().replace("_", "-") for name in DISTRIBUTIONS.get(module, ())}
+
+
 def test_the_lock_names_no_index() -> None:
     assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
 
@@ -75,6 +111,21 @@ def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> No
                 if isinstance(target, ast.Name)
             }
             assert name in functions | assigned, f"{path}::{name}"
+
+
+def test_the_image_that_runs_has_no_installer() -> None:
+    last = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[-1]
+    removed = re.search(r"rm -rf (.*)", last)
+    assert removed
+    assert {"/usr/local/bin/pip*", "/usr/local/lib/python3.11/ensurepip"} <= set(removed[1].split())
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    source = (ROOT / "bot/environment.py").read_text(encoding="utf-8") + (ROOT / "bot/config.py").read_text("utf-8")
+    names = set(re.findall(r'"([A-Z]+_[A-Z0-9_]+|PORT)"', source))
+    assert {"SLACK_API_URL", "PORT", "BOT_CONFIG"} <= names
+    assert {name for name in names if f"`{name}`" not in readme} == set()
 
 
 def test_the_image_is_built_from_pinned_versions_alone() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +78,16 @@ def test_each_probe_says_what_is_so(ops: OpsServer) -> None:
     assert b"not yet" in ask(ops.port, b"GET /readyz HTTP/1.0\r\n\r\n")
     assert b"python_info" in ask(ops.port, b"GET /metrics HTTP/1.0\r\n\r\n")
     assert ask(ops.port, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 404 ")
+
+
+def test_the_healthcheck_of_the_image_asks_the_bot_itself_whatever_proxies_there_are(ops: OpsServer) -> None:
+    dockerfile = (Path(__file__).parent.parent / "Dockerfile").read_text(encoding="utf-8")
+    _, _, command = dockerfile.partition("HEALTHCHECK ")[2].partition("CMD ")
+    program, *arguments = json.loads(command.splitlines()[0])
+    assert program == "python"
+    proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
+    assert subprocess.run([sys.executable, *arguments], env=proxies | {"OPS_PORT": str(ops.port)}).returncode == 0
+    assert subprocess.run([sys.executable, *arguments], env={"OPS_PORT": "9"}, capture_output=True).returncode == 1
 
 
 def test_however_many_keep_a_request_half_said_a_probe_is_answered(ops: OpsServer) -> None:

@@ -28,7 +28,8 @@ def server() -> Iterator[SandboxVault]:
     root.secrets.kv.v1.create_or_update_secret("oms/media/source", {"ak": "a", "sk": "s"}, mount_point="kv1")
     root.sys.create_or_update_policy("kv1", 'path "kv1/oms/media/*" {\n  capabilities = ["read"]\n}')
     root.sys.create_or_update_policy("data-only", 'path "secret/data/oms/media/*" {\n  capabilities = ["read"]\n}')
-    for name in ("kv1", "data-only"):
+    root.sys.create_or_update_policy("sudo-only", 'path "secret/data/oms/media/*" {\n  capabilities = ["sudo"]\n}')
+    for name in ("kv1", "data-only", "sudo-only"):
         root.auth.approle.create_or_update_approle(name, token_policies=[name], token_ttl="20m", token_type="service")
     yield vault
     vault.stop()
@@ -54,6 +55,11 @@ def test_a_check_tells_version_and_keys_and_reads_nothing(server: SandboxVault) 
 def test_without_metadata_rights_the_keys_are_not_checked(server: SandboxVault) -> None:
     check = as_role(server, "data-only").check("secret", "oms/media/source")
     assert (check.version, check.keys) == (None, None)
+
+
+def test_sudo_alone_reads_nothing(server: SandboxVault) -> None:
+    with pytest.raises(VaultFault, match="does not let the bot read secret/oms/media/source"):
+        as_role(server, "sudo-only").check("secret", "oms/media/source")
 
 
 def test_kv_version_1_is_found_out_and_read(server: SandboxVault) -> None:

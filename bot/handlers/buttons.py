@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from slack_bolt import Ack, App
 
+from bot.handlers.beside import open_form, say
 from bot.handlers.door import Door
-from bot.handlers.forms import open_form
 from bot.request.ids import is_request_id
 from bot.slack import answers, views
-from bot.slack.posting import Posting, PostingFault
+from bot.slack.posting import Posting
 from bot.store.inbox import Kind, Message
 
 MAX_SCOPE_CHARACTERS = 150
@@ -35,11 +34,11 @@ def register(app: App, door: Door, posting: Posting) -> None:
         kind = KINDS.get(str(action.get("action_id")))
         if not door.is_ours(body):
             door.turn_away(body)
-            _say(posting, body, answers.NOT_OURS)
+            say(posting, _response_url(body), answers.NOT_OURS)
         elif kind is None:
-            _say(posting, body, answers.NOT_UNDERSTOOD)
+            say(posting, _response_url(body), answers.NOT_UNDERSTOOD)
         elif not door.take(_message(body, kind, _request_id(action))):
-            _say(posting, body, answers.NOT_TAKEN_CLICK)
+            say(posting, _response_url(body), answers.NOT_TAKEN_CLICK)
         ack()
 
     def opens(kind: Kind, title: str) -> Callable[[Ack, Mapping[str, Any]], None]:
@@ -47,11 +46,8 @@ def register(app: App, door: Door, posting: Posting) -> None:
             if not door.is_ours(body):
                 pressed(ack, body)
                 return
+            open_form(posting, door, title, _message(body, kind, _request_id(body["actions"][0])))
             ack()
-            message = _message(body, kind, _request_id(body["actions"][0]))
-            failure = open_form(posting, door, message.key, title, message)
-            if failure is not None:
-                _say(posting, body, failure)
 
         return open_one
 
@@ -85,18 +81,10 @@ def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
         channel=str(container.get("channel_id") or ""),
         request_id=request_id,
         message_ts=str(container.get("message_ts") or ""),
-        response_url=str(body.get("response_url") or ""),
+        response_url=_response_url(body),
         scope=_scope(body),
     )
 
 
-def _say(posting: Posting, body: Mapping[str, Any], text: str) -> None:
-    # The ack does not wait for it: when a message could not be taken, most of the 3 s for it are over.
-    threading.Thread(target=_answer, args=(posting, body, text), daemon=True).start()
-
-
-def _answer(posting: Posting, body: Mapping[str, Any], text: str) -> None:
-    try:
-        posting.answer(str(body.get("response_url") or ""), text)
-    except PostingFault:
-        return  # Nothing was changed, and there is no other way to say so to this one person.
+def _response_url(body: Mapping[str, Any]) -> str:
+    return str(body.get("response_url") or "")

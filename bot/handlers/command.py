@@ -8,8 +8,8 @@ from typing import Any
 
 from slack_bolt import Ack, App
 
+from bot.handlers.beside import open_form
 from bot.handlers.door import Door
-from bot.handlers.forms import open_form
 from bot.request.command import Ask, Help, ListOpen, NotUnderstood, OpenForm, ShowStatus, parse
 from bot.slack import answers, views
 from bot.slack.posting import Posting
@@ -30,9 +30,8 @@ def register(app: App, door: Door, posting: Posting, command: str) -> None:
             case Help():
                 ack(answers.help_text(command))
             case OpenForm():
-                message = _message(body, Kind.OPEN_REQUEST)
-                failure = open_form(posting, door, message.key, views.REQUEST_TITLE, message)
-                ack(failure) if failure else ack()
+                open_form(posting, door, views.REQUEST_TITLE, _message(body, Kind.OPEN_REQUEST))
+                ack()
             case Ask():
                 _take(ack, door, body, Kind.ASK)
             case ListOpen():

@@ -1,47 +1,25 @@
-"""The two forms: asking without typing, and denying with a reason. Opening one changes nothing.
+"""The two forms as they are sent in: asking without typing, and denying with a reason.
 
-What they look like is in `bot.slack.views`; who gets one is looked at later, as for any click.
+What they look like is in `bot.slack.views`; that one opens is left to `beside`.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from slack_bolt import Ack, App
 
 from bot.handlers.door import Door
 from bot.request.command import NotUnderstood, parse
-from bot.request.ids import as_group_id, group_id_in_url, is_request_id
-from bot.slack import answers, views
-from bot.slack.posting import Posting, PostingFault
+from bot.request.ids import as_group_id, is_request_id, typed_group_id
+from bot.slack import answers
 from bot.slack.views import DENY_FORM, REQUEST_FORM
 from bot.store.inbox import Kind, Message
 
 NO_GROUP = "Pick a task group, or type its id."
 NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
-
-
-def open_form(posting: Posting, door: Door, trigger_id: str, title: str, message: Message) -> str | None:
-    """Opens a view at once and has it filled by those who know whether this person gets the form.
-
-    Returns:
-        What to tell the person, where no view opened.
-    """
-    try:
-        view_id = posting.open_view(trigger_id, views.loading(title))
-    except PostingFault as fault:
-        # The same press delivered twice has its view already.
-        return None if fault.code == "exchanged_trigger_id" else answers.FORM_DID_NOT_OPEN
-    if door.take(replace(message, view_id=view_id)):
-        return None
-    try:
-        posting.update_view(view_id, views.note(title, answers.FORM_NOT_TAKEN))
-    except PostingFault:
-        return answers.FORM_DID_NOT_OPEN
-    return None
 
 
 def register(app: App, door: Door, command: str) -> None:
@@ -54,7 +32,7 @@ def register(app: App, door: Door, command: str) -> None:
             return
         typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
         project, _, picked = _picked(body).partition(" ")
-        group_id = as_group_id(typed) or group_id_in_url(typed) if typed else as_group_id(picked)
+        group_id = typed_group_id(typed) if typed else as_group_id(picked)
         if group_id is None:
             ack(response_action="errors", errors={"group": NOT_A_GROUP_ID if typed else NO_GROUP})
             return

@@ -51,7 +51,12 @@ _TICKET = "Wait some minutes. If it stays, open a ticket with Huawei Cloud and g
 _REPORT = "This looks like a fault of the bot. Give this card to whoever runs it."
 _ACCOUNT = "Whoever owns the account has to put it in order at Huawei Cloud."
 _NOTHING = "Nothing is to be done."
-_LIST_FILE = "Correct the list file in the destination bucket."
+_LIST_FILE = "Correct the list file in the destination bucket, or the choice of objects."
+# The source gives these seven codes and their seven causes together, and does not say which is whose.
+_LIST_NOT_USABLE = (
+    "The list of objects or URLs, or the choice of them, cannot be used: it is missing, empty, larger than 100 MB, no "
+    ".txt file, of the wrong content type or format, or a line of it has more than 65,535 characters."
+)
 _THAW = "Thaw the archived objects at the source."
 
 S, D, R, C, B, G = Side.SOURCE, Side.DESTINATION, Side.RIGHTS, Side.CLOUD, Side.BOT, Side.GROUP
@@ -139,14 +144,14 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.1041", "The bucket belongs to another tenant.", D, _FIX_DESTINATION),
     ("TRF.0001", "OMS failed inside while migrating.", C, _TICKET),
     ("TRF.0003", "OMS waited too long while migrating.", C, _TICKET),
-    ("TRF.0012", "The list of objects is not usable.", G, _LIST_FILE),
-    ("TRF.0013", "The list of objects is missing.", G, _LIST_FILE),
-    ("TRF.0014", "The list of objects is larger than 100 MB.", G, _LIST_FILE),
+    ("TRF.0012", _LIST_NOT_USABLE, G, _LIST_FILE),
+    ("TRF.0013", _LIST_NOT_USABLE, G, _LIST_FILE),
+    ("TRF.0014", _LIST_NOT_USABLE, G, _LIST_FILE),
     ("TRF.0015", "The source account has no Blob service.", S, _FIX_SOURCE),
-    ("TRF.0016", "The list of objects is not a text file.", G, _LIST_FILE),
-    ("TRF.0017", "The list of objects has the wrong format.", G, _LIST_FILE),
-    ("TRF.0018", "The list of objects is empty.", G, _LIST_FILE),
-    ("TRF.0019", "A line in the list of objects is too long.", G, _LIST_FILE),
+    ("TRF.0016", _LIST_NOT_USABLE, G, _LIST_FILE),
+    ("TRF.0017", _LIST_NOT_USABLE, G, _LIST_FILE),
+    ("TRF.0018", _LIST_NOT_USABLE, G, _LIST_FILE),
+    ("TRF.0019", _LIST_NOT_USABLE, G, _LIST_FILE),
     ("TRF.0051", "The destination's access key lacks a permission.", D, _FIX_DESTINATION),
     ("TRF.0052", "The destination's access key lacks a permission.", D, _FIX_DESTINATION),
     ("TRF.0053", "The destination account is expired, frozen or in arrears.", D, _ACCOUNT),

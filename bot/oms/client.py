@@ -78,7 +78,8 @@ class Oms:
             seen.update(fresh)
             yield from map(_read, fresh.values())
             offset += len(items)
-            if not items or (len(items) < PAGE_SIZE if total is None else offset >= total):
+            # Whatever OMS says that there are: a full page is never the last, and a short one only where they agree.
+            if not items or (len(items) < PAGE_SIZE and (total is None or offset >= total)):
                 return
             if not fresh:
                 raise Unreadable(f"OMS repeated a page of its list: after {len(seen):,} task groups the bot gave up")

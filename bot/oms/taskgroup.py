@@ -99,7 +99,7 @@ def read_group(parsed: object) -> TaskGroup:
     if group_id is None:
         raise Unreadable("OMS answered with a task group whose group_id is not as documented")
     cdn, reason = wire.source_cdn, wire.error_reason
-    code = error_code(reason.error_code) if reason else ""
+    code, words = (error_code(reason.error_code), error_words(reason.error_msg)) if reason else ("", "")
     return TaskGroup(
         group_id=group_id,
         status=status,
@@ -120,7 +120,7 @@ def read_group(parsed: object) -> TaskGroup:
         overwrite_mode=wire.object_overwrite_mode,
         records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
-        error=ErrorReason(code, error_words(reason.error_msg)) if reason and code else None,
+        error=ErrorReason(code, words) if code or words.strip() else None,
     )
 
 

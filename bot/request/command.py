@@ -9,13 +9,12 @@ import html
 import re
 from dataclasses import dataclass
 
-from bot.request.ids import as_group_id, as_request_id, group_id_in_url
+from bot.request.ids import as_group_id, as_request_id, is_link, typed_group_id
 
 MAX_CHARACTERS = 2_000
 MAX_GROUPS = 10
 MAX_REASON_CHARACTERS = 500
 
-_LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
 _KEY_VALUE = re.compile(r"(project|at)=(\S*)", re.IGNORECASE)
 _HOUR_MINUTE = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}|.*[/\\].*|.*\.\..*", re.ASCII)
@@ -101,7 +100,7 @@ def typed(asked: Ask) -> str:
 
 def _status(words: list[str], command: str) -> Command:
     if len(words) == 1:
-        request_id, group_id = as_request_id(words[0]), _group_id(words[0])
+        request_id, group_id = as_request_id(words[0]), typed_group_id(words[0])
         if request_id or group_id:
             return ShowStatus(request_id, group_id)
     return NotUnderstood(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
@@ -151,7 +150,7 @@ def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
         if _KEY_VALUE.fullmatch(word):
             rest.append(word)
             continue
-        group_id = _group_id(word)
+        group_id = typed_group_id(word)
         if group_id is None:
             rest.extend(words[index:])
             break
@@ -159,16 +158,9 @@ def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(ids), rest
 
 
-def _group_id(word: str) -> str | None:
-    link = _LINK.fullmatch(word)
-    if link is not None:
-        return group_id_in_url(link[1] or link[2])
-    return as_group_id(word.strip("`,"))
-
-
 def _no_id(word: str, command: str) -> str:
-    if _LINK.fullmatch(word):
-        return "That link holds no single task group id. Copy the id (a UUID) from the console. Nothing was asked."
+    if is_link(word):
+        return "That is no link to one task group in the console. Copy its id (a UUID) there. Nothing was asked."
     if _LOOKS_LIKE_AN_ID.fullmatch(word):
         return (
             f"`{shown(word)}` is not a task group id: one looks like `00878453-3402-4a86-9e2a-5d5217cd35b2`. "

@@ -72,7 +72,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class ErrorReason:
-    """Why OMS says that a group failed: a `TRF.` or `OMS.` code and OMS's own words."""
+    """Why OMS says that a group failed: a `TRF.` or `OMS.` code, where it gives one, and OMS's own words."""
 
     code: str
     message: str

@@ -1,4 +1,4 @@
-"""The ids that people read out to each other: a request's own, and what a task group's may look like.
+"""The ids that people read out to each other: a request's own, and what a task group's may look like when typed.
 
 Making one takes randomness from the caller, so that nothing here is hidden.
 """
@@ -6,11 +6,15 @@ Making one takes randomness from the caller, so that nothing here is hidden.
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 # Crockford's base 32: no I, L, O or U, so that nobody misreads one over the telephone.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+# As somebody typed it, and as Slack passes it on.
+_LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
+_CONSOLE_DOMAIN = "huaweicloud.com"
 
 
 def request_id(random_bytes: bytes) -> str:
@@ -35,7 +39,23 @@ def as_group_id(text: str) -> str | None:
     return lower if _GROUP_ID.fullmatch(lower) else None
 
 
-def group_id_in_url(url: str) -> str | None:
-    """The one task group id in a link to the console, or None."""
+def is_link(word: str) -> bool:
+    return _LINK.fullmatch(word) is not None
+
+
+def typed_group_id(word: str) -> str | None:
+    """The task group id in one word that somebody typed: a UUID, or a link to the console that holds one; or None."""
+    link = _LINK.fullmatch(word)
+    if link is None:
+        return as_group_id(word.strip("`,"))
+    return _group_id_in_url(link[1] or link[2])
+
+
+def _group_id_in_url(url: str) -> str | None:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
     found = set(_GROUP_ID.findall(url.lower()))
-    return found.pop() if len(found) == 1 else None
+    # Links to tickets and chats hold UUIDs as well, and theirs are no groups.
+    return found.pop() if len(found) == 1 and f".{host}".endswith(f".{_CONSOLE_DOMAIN}") else None

@@ -108,7 +108,9 @@ def _question(request: Request) -> list[tuple[str, str]]:
     if request.scope is not None:
         asked.append(("Retries", request.scope.value))
         error = request.group.error
-        asked.append(("Failed with", f"{plain(error.code)} {plain(error.message, 300)}" if error else "no reason told"))
+        asked.append(
+            ("Failed with", f"{plain(error.code)} {plain(error.message, 300)}".strip() if error else "no reason told")
+        )
     return asked
 
 

@@ -68,13 +68,19 @@ def actions(block_id: str, *elements: InteractiveElement) -> ActionsBlock:
 
 
 def button(
-    label: str, action_id: str, value: str, *, says: str, style: str | None = None, confirm: ConfirmObject | None = None
+    label: str,
+    action_id: str,
+    request_id: str | None,
+    *,
+    says: str,
+    style: str | None = None,
+    confirm: ConfirmObject | None = None,
 ) -> ButtonElement:
-    """A button. `says` is what a screen reader says in place of the label."""
+    """A button of a request, or of none. `says` is what a screen reader says in place of the label."""
     return ButtonElement(
         text=PlainTextObject(text=label, emoji=False),
         action_id=action_id,
-        value=value,
+        value=request_id,
         style=style,
         confirm=confirm,
         accessibility_label=cut(says, 75),

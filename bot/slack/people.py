@@ -9,19 +9,16 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackClientError
 
 from bot.request.policy import Person, Standing
+from bot.slack.errors import SlackErrors, code_of
 
 GROUPS_KEPT_SECONDS = 60.0
 # While Slack hangs, not everybody who waits is to wait for a time-out of their own.
 FAILURES_KEPT_SECONDS = 5.0
-# What comes up where no answer does, or half of one.
-BROKEN = (OSError, HTTPException, UnicodeError)
 
 
 class SlackCannotBeAsked(Exception):
@@ -99,12 +96,10 @@ class People:
     def _user(self, user_id: str) -> Mapping[str, object] | None:
         try:
             user = self._client.users_info(user=user_id)["user"]
-        except SlackClientError as error:
-            if _code(error) in ("user_not_found", "user_not_visible"):
+        except (*SlackErrors, KeyError) as error:
+            if code_of(error) in ("user_not_found", "user_not_visible"):
                 return None
-            raise SlackCannotBeAsked(f"users.info: {_code(error)}") from error
-        except (*BROKEN, KeyError) as error:
-            raise SlackCannotBeAsked(f"users.info: {type(error).__name__}") from error
+            raise SlackCannotBeAsked(f"users.info: {code_of(error)}") from error
         if not isinstance(user, Mapping):
             raise SlackCannotBeAsked("users.info: no user")
         return user
@@ -137,15 +132,8 @@ class People:
     def _ask_for_members(self, name: str) -> frozenset[str]:
         try:
             found = self._client.usergroups_users_list(usergroup=name)["users"]
-        except SlackClientError as error:
-            raise SlackCannotBeAsked(f"usergroups.users.list: {_code(error)}") from error
-        except (*BROKEN, KeyError) as error:
-            raise SlackCannotBeAsked(f"usergroups.users.list: {type(error).__name__}") from error
+        except (*SlackErrors, KeyError) as error:
+            raise SlackCannotBeAsked(f"usergroups.users.list: {code_of(error)}") from error
         if not isinstance(found, list):
             raise SlackCannotBeAsked("usergroups.users.list: no users")
         return frozenset(str(user) for user in found)
-
-
-def _code(error: SlackClientError) -> str:
-    response = getattr(error, "response", None)
-    return str(response.get("error", "unknown")) if response is not None else type(error).__name__

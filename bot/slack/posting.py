@@ -5,22 +5,18 @@ Slack knows no idempotency key: a second try at a post is a second post, so whoe
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import StrEnum
-from http.client import HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.models.views import View
 
 from bot.slack.client import StraightWebhook
+from bot.slack.errors import SlackErrors, code_of, slacks_code
 from bot.slack.message import Message
-
-# What comes up where no answer does, or half of one.
-NO_ANSWER = (SlackClientError, OSError, HTTPException, UnicodeError)
 
 
 class Hindrance(StrEnum):
@@ -155,8 +151,8 @@ class Posting:
             sent = StraightWebhook(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
                 text=text, response_type="ephemeral", replace_original=False
             )
-        except NO_ANSWER as error:
-            raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
+        except SlackErrors as error:
+            raise PostingFault(Hindrance.UNREACHABLE, code_of(error)) from None
         if sent.status_code == 429:
             raise PostingFault(Hindrance.SLOW_DOWN, "ratelimited", _retry_after(sent.headers))
         if sent.status_code >= 500:
@@ -176,18 +172,15 @@ class Posting:
             return self._client.api_call(method, json={k: _plain(v) for k, v in arguments.items()})
         except SlackApiError as error:
             status, headers = error.response.status_code, error.response.headers
-            code = str(error.response.get("error") or "")
-            # Where there is no JSON, slack_sdk puts the whole page in place of Slack's error name.
-            is_slacks = re.fullmatch(r"[a-z0-9_]{1,80}", code) is not None
-            hindrance = _HINDRANCES.get(code)
-            if hindrance is None and (status >= 500 or not is_slacks):
+            code = slacks_code(error)
+            hindrance = _HINDRANCES.get(code or "")
+            if hindrance is None and (status >= 500 or code is None):
                 hindrance = Hindrance.UNREACHABLE
             if status == 429:
                 hindrance = Hindrance.SLOW_DOWN
-            code = code if is_slacks else f"HTTP {status}"
-            raise PostingFault(hindrance or Hindrance.REFUSED, code, _retry_after(headers)) from None
-        except NO_ANSWER as error:
-            raise PostingFault(Hindrance.UNREACHABLE, type(error).__name__) from None
+            raise PostingFault(hindrance or Hindrance.REFUSED, code_of(error), _retry_after(headers)) from None
+        except SlackErrors as error:
+            raise PostingFault(Hindrance.UNREACHABLE, code_of(error)) from None
 
 
 def _plain(value: object) -> object:

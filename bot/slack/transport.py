@@ -10,7 +10,6 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
-from http.client import HTTPException
 from typing import Any, Protocol
 
 from slack_bolt import App
@@ -19,7 +18,7 @@ from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.internals import parse_body
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
 from bot.listener import Listener, WsgiApp
@@ -35,9 +34,6 @@ CLOSE_SECONDS = 1.0
 # A ping each so often, and no pong for four times as long: then the socket is dead.
 PING_SECONDS = 10.0
 
-# What slack_sdk raises when Slack cannot be asked, and, as SlackApiError, when it refuses.
-SlackErrors = (SlackClientError, OSError, HTTPException)
-
 
 class Transport(Protocol):
     """A way in."""
@@ -48,18 +44,6 @@ class Transport(Protocol):
 
     @property
     def is_connected(self) -> bool: ...
-
-
-def code_of(error: Exception) -> str:
-    """Slack's own word for its refusal, or the kind of error where Slack itself said nothing."""
-    if not isinstance(error, SlackApiError):
-        return type(error).__name__
-    code = str(error.response.get("error"))
-    return (
-        code
-        if re.fullmatch(r"[a-z_]+", code)
-        else f"an answer that is not Slack's, status {error.response.status_code}"
-    )
 
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:

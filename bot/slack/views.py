@@ -26,8 +26,6 @@ REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
 REQUEST_TITLE, DENY_TITLE = "Ask for a migration", "Deny this request"
 # Slack's limits of a select and of a view, the second less what else stands there.
 MOST_CHOICES, MOST_LINES = 100, 50
-# Slack takes no empty value.
-HOME_VALUE = "home"
 
 
 def loading(title: str) -> View:
@@ -106,9 +104,7 @@ def home(lines: Sequence[str], help_text: str) -> View:
         blocks=[
             header("Open requests"),
             *(section(line) for line in lines[:MOST_LINES]),
-            actions(
-                "home", button("Ask for a group", "request", HOME_VALUE, says="Ask to resume or retry a task group")
-            ),
+            actions("home", button("Ask for a group", "request", None, says="Ask to resume or retry a task group")),
             section(help_text),
         ],
     )

@@ -114,6 +114,8 @@ def open_store(url: str) -> Store:
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))
+        # It holds addresses by which anybody could answer in Slack. What SQLite puts beside it takes its mode.
+        os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = _engine(parsed)
     try:
         _upgrade(engine)

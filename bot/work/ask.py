@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,13 +25,26 @@ from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
 from bot.work import cards, preflight
-from bot.work.preflight import CannotAsk, Found
+from bot.work.preflight import CannotAsk, CannotAskNow, Found
 from bot.work.tools import Tools, reply
 
 log = logging.getLogger(__name__)
 
 LOOK_AGAIN_AFTER = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What came of asking for one group.
+
+    `line` is for whoever asked, and None when the group is still pausing. `events` are what the audit is told where
+    nobody was asked; `may_pass` says whether what was in the way may pass by itself.
+    """
+
+    line: str | None
+    events: tuple[Event, ...] = ()
+    may_pass: bool = False
 
 
 def ask(tools: Tools, message: Message) -> None:
@@ -55,19 +68,18 @@ def ask(tools: Tools, message: Message) -> None:
         # Once for all groups: each try with a refused identity counts towards its lock.
         tools.callers.a_person_asks(project)
     lines = []
-    events = []
+    events: list[Event] = []
     for group_id in asked.group_ids:
-        line, refused = _ask_for(tools, message, asked, group_id, person, projects)
-        events.extend(refused)
-        if line is None:
+        answer = _ask_for(tools, message, asked, group_id, person, projects)
+        events.extend(answer.events)
+        if answer.line is None:
             _wait_until_paused(tools, message, asked, group_id)
-            line = answers.waits_until_paused(group_id)
-        lines.append(line)
+        lines.append(answer.line or answers.waits_until_paused(group_id))
     reply(tools, message, "\n".join(lines), *events)
 
 
 def ask_once_paused(tools: Tools, message: Message, received_at: datetime) -> bool:
-    """Whether the wait has come to an end, and the person was told which.
+    """Whether the wait has come to an end, and the person was told which. What may pass is waited for as well.
 
     Raises:
         SlackCannotBeAsked: who asks is not known.
@@ -76,18 +88,19 @@ def ask_once_paused(tools: Tools, message: Message, received_at: datetime) -> bo
     if not isinstance(asked, Ask):
         raise TypeError("a message that waits asks for a group")
     [group_id] = asked.group_ids
+    may_wait = tools.now() - received_at < WAIT_FOR_PAUSE
     person = tools.people.look_up(message.person)
     try:
         projects = preflight.projects_of(tools, person, asked.project)
     except CannotAsk as refusal:
+        if may_wait and isinstance(refusal, CannotAskNow):
+            return False
         reply(tools, message, str(refusal), _not_asked(tools, message, [group_id], refusal, asked.project))
         return True
-    line, refused = _ask_for(tools, message, asked, group_id, person, projects)
-    if line is None:
-        if tools.now() - received_at < WAIT_FOR_PAUSE:
-            return False
-        line = answers.still_pausing(group_id)
-    reply(tools, message, line, *refused)
+    answer = _ask_for(tools, message, asked, group_id, person, projects)
+    if may_wait and (answer.line is None or answer.may_pass):
+        return False
+    reply(tools, message, answer.line or answers.still_pausing(group_id), *answer.events)
     return True
 
 
@@ -114,18 +127,18 @@ def _wait_until_paused(tools: Tools, message: Message, asked: Ask, group_id: str
 
 def _ask_for(
     tools: Tools, message: Message, asked: Ask, group_id: str, person: Person, projects: Sequence[str]
-) -> tuple[str | None, list[Event]]:
-    """The answer to the person, or None when the group is still pausing; and what the audit is told of a refusal."""
+) -> _Answer:
     mine = _asked_before(tools, message, group_id)
     if mine is not None:
-        return mine, []
+        return _Answer(mine)
     project = projects[0] if len(projects) == 1 else None
     try:
         found = preflight.find_group(tools, projects, group_id)
         project = found.project
-        return _ask_for_found(tools, message, asked, found, person), []
+        return _Answer(_ask_for_found(tools, message, asked, found, person))
     except CannotAsk as refusal:
-        return str(refusal), [_not_asked(tools, message, [group_id], refusal, project)]
+        event = _not_asked(tools, message, [group_id], refusal, project)
+        return _Answer(str(refusal), (event,), isinstance(refusal, CannotAskNow))
 
 
 def _ask_for_found(tools: Tools, message: Message, asked: Ask, found: Found, person: Person) -> str | None:

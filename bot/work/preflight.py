@@ -21,7 +21,7 @@ from bot.request.policy import Person, Refusal, why_not_requester
 from bot.slack.answers import MAY_NOT_ASK, nothing_to_ask
 from bot.slack.people import SlackCannotBeAsked
 from bot.slack.words import list_of, needed, plain
-from bot.vault_faults import VaultFault
+from bot.vault_faults import FaultKind, VaultFault
 from bot.work.caller import KeyRests
 from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
@@ -36,6 +36,10 @@ class CannotAsk(Exception):
     """Why nobody is asked, in a sentence for the person who typed."""
 
 
+class CannotAskNow(CannotAsk):
+    """The same, where what is in the way may pass by itself."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A group, and the project that it is in: its name in the settings and its id at Huawei Cloud."""
@@ -45,11 +49,19 @@ class Found:
     group: TaskGroup
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """Why a project could not be asked for a group."""
+
+    said: str
+    may_pass: bool
+
+
 def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str]:
     """The projects in which this person may ask; the named one alone, if one was named.
 
     Raises:
-        CannotAsk: none.
+        CannotAsk: none. CannotAskNow: so long as Slack does not tell who is in the user groups.
     """
     refusals = {name: why_not_requester(project.policy, person) for name, project in tools.projects.items()}
     mine = [name for name, refusal in refusals.items() if refusal is None]
@@ -61,7 +73,7 @@ def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str
     if mine:
         return mine
     if Refusal.GROUPS_UNKNOWN in refusals.values():
-        raise CannotAsk("Slack does not tell just now who is in the user groups. Please try again in a minute.")
+        raise CannotAskNow("Slack does not tell just now who is in the user groups. Please try again in a minute.")
     raise CannotAsk(MAY_NOT_ASK)
 
 
@@ -70,6 +82,7 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
 
     Raises:
         CannotAsk: none has it, several have it, one could not be asked, or its project is in the settings twice.
+        CannotAskNow: one could not be asked, and that may pass.
     """
     if len(projects) == 1:
         looks = [_look(tools, projects[0], group_id)]
@@ -77,7 +90,9 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
         with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "look") as pool:
             looks = list(pool.map(lambda name: _look(tools, name, group_id), projects))
     found = [look for look in looks if isinstance(look, Found)]
-    failures = [look for look in looks if isinstance(look, str)]
+    failures = [look for look in looks if isinstance(look, _Failure)]
+    said = " ".join(failure.said for failure in failures)
+    could_not = CannotAskNow if all(failure.may_pass for failure in failures) else CannotAsk
     for one in found:
         _refuse_second_table(tools, one)
     if len(found) > 1:
@@ -86,12 +101,12 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
     if found and not failures:
         return found[0]
     if found:
-        raise CannotAsk(
-            f"Group `{group_id}` is in {found[0].project}, but not every project could be asked. {' '.join(failures)} "
+        raise could_not(
+            f"Group `{group_id}` is in {found[0].project}, but not every project could be asked. {said} "
             f"Type it again with `project={found[0].project}` if that is the one. Nothing was asked."
         )
     if failures:
-        raise CannotAsk(f"Group `{group_id}`: {' '.join(failures)} Nothing was asked.")
+        raise could_not(f"Group `{group_id}`: {said} Nothing was asked.")
     looked_in = ", ".join(f"{name} ({tools.projects[name].region})" for name in projects)
     raise CannotAsk(f"No task group `{group_id}` in: {looked_in}. Check the id and the region. Nothing was asked.")
 
@@ -101,6 +116,7 @@ def _refuse_second_table(tools: Tools, found: Found) -> None:
 
     Raises:
         CannotAsk: another table is of the same Huawei Cloud project, or might be and cannot tell.
+        CannotAskNow: it cannot tell, and what is in the way may pass.
     """
     for name, project in tools.projects.items():
         # An id is of one region: where it is left out, only a table of the same region can come to the same.
@@ -110,7 +126,8 @@ def _refuse_second_table(tools: Tools, found: Found) -> None:
             is_same = tools.callers.project_id(name) == found.project_id
         except (OmsError, VaultFault, KeyRests) as fault:
             log.warning("whether %s and %s are one project cannot be told: %s", name, found.project, fault)
-            raise CannotAsk(
+            could_not = CannotAskNow if _may_pass(fault) else CannotAsk
+            raise could_not(
                 f"Whether project {found.project} is in bot.toml a second time, with other approvers, cannot be told "
                 f"just now. Set project_id in every table of {project.region}, or try again later. Nothing was asked."
             ) from None
@@ -122,7 +139,7 @@ def _refuse_second_table(tools: Tools, found: Found) -> None:
             )
 
 
-def _look(tools: Tools, name: str, group_id: str) -> Found | str | None:
+def _look(tools: Tools, name: str, group_id: str) -> Found | _Failure | None:
     """The group, or None when this project does not have it, or why it could not be asked."""
     try:
         project_id = tools.callers.project_id(name)
@@ -135,12 +152,20 @@ def _look(tools: Tools, name: str, group_id: str) -> Found | str | None:
         return _failure(tools, name, fault)
 
 
-def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -> str:
+def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -> _Failure:
     trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.ASK, "")
     code = f"{trouble.code}: " if trouble.code else ""
     said = f" ({plain(trouble.message, 200)})" if trouble.message else ""
     reference = f" Huawei request id {trouble.huawei_request_id}." if trouble.huawei_request_id else ""
-    return f"project {name}: {code}{plain(trouble.meaning)}{said}{reference} Next: {plain(trouble.next_step)}"
+    sentence = f"project {name}: {code}{plain(trouble.meaning)}{said}{reference} Next: {plain(trouble.next_step)}"
+    return _Failure(sentence, _may_pass(fault))
+
+
+def _may_pass(fault: VaultFault | OmsError | KeyRests) -> bool:
+    """Whether another try may well succeed though nobody corrects anything, and does no harm."""
+    if isinstance(fault, VaultFault):
+        return fault.kind not in (FaultKind.LOGIN, FaultKind.FORBIDDEN, FaultKind.MISSING)
+    return isinstance(fault, OmsError) and not isinstance(fault, Refused)
 
 
 def verb_for(group: TaskGroup) -> Verb:
@@ -178,7 +203,7 @@ def check_keys(tools: Tools, plan: Plan, group: TaskGroup) -> tuple[KeyCheck, ..
     """Which keys are at the paths that would be read.
 
     Raises:
-        CannotAsk: the bot may not read one, or it lacks a key.
+        CannotAsk: the bot may not read one, or it lacks a key. CannotAskNow: Vault cannot be asked.
     """
     wanted: dict[str, list[Needs]] = {}
     if plan.source_path is not None:
@@ -191,7 +216,8 @@ def _check(tools: Tools, plan: Plan, path: str, needs: Sequence[Needs]) -> KeyCh
     try:
         check = tools.vault.check(plan.vault_mount, path)
     except VaultFault as fault:
-        raise CannotAsk(
+        could_not = CannotAskNow if _may_pass(fault) else CannotAsk
+        raise could_not(
             f"{plain(fault.sentence)} Next: {plain(fault.next_step)} Then ask again. Nothing was asked."
         ) from None
     if check.keys is None:
@@ -211,13 +237,13 @@ def _check(tools: Tools, plan: Plan, path: str, needs: Sequence[Needs]) -> KeyCh
 def refuse_without_quorum(tools: Tools, found: Found, requester: str, reason: str) -> None:
     """
     Raises:
-        CannotAsk: too few others could ever approve, or Slack does not tell who could.
+        CannotAsk: too few others could ever approve. CannotAskNow: Slack does not tell who could.
     """
     policy = tools.projects[found.project].policy
     try:
         missing = out_of_reach(tools, policy, policy, requester, reason)
     except SlackCannotBeAsked:
-        raise CannotAsk(
+        raise CannotAskNow(
             "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
         ) from None
     if not missing:
@@ -237,14 +263,14 @@ def start_at(tools: Tools, person: str, at: tuple[int, int] | None, expires_at: 
     """The next time that the person's own clock shows `at`.
 
     Raises:
-        CannotAsk: the request would have expired by then.
+        CannotAsk: the request would have expired by then. CannotAskNow: Slack does not tell what it shows.
     """
     if at is None:
         return None
     try:
         zone = tools.people.zone(person)
     except SlackCannotBeAsked:
-        raise CannotAsk("Slack does not tell your time zone just now. Please try again in a minute.") from None
+        raise CannotAskNow("Slack does not tell your time zone just now. Please try again in a minute.") from None
     now = tools.now()
     local = now.astimezone(zone)
     wanted = local.replace(hour=at[0], minute=at[1], second=0, microsecond=0)

@@ -92,6 +92,9 @@ def trouble_of_reason(reason: ErrorReason | None, plan: Plan, then: Then) -> Tro
     if reason is None:
         sentence = "OMS says that the migration failed, and gives no reason."
         return _trouble(sentence, "", "Look at it in the console.", then, where="OMS", side=Side.CLOUD)
+    if not reason.code:
+        sentence = "OMS says that the migration failed, and gives no code."
+        return Trouble("OMS", "", reason.message, sentence, "Look at it in the console.", side=Side.CLOUD)
     meaning = explain(reason.code, 200, reason.message)
     remedy = _remedy(meaning, plan, then)
     return Trouble("OMS", reason.code, reason.message, meaning.sentence, remedy, side=meaning.side)

@@ -34,7 +34,16 @@ def test_check_finds_everything_well(new_town: Callable[..., Town]) -> None:
         found = run(town, "check")
         assert found.returncode == 0, found.stdout + found.stderr
         assert "FAIL" not in found.stdout
-        for words in ("Slack scopes", "Socket Mode", "user group", "may write there", "Vault", "OMS"):
+        for words in (
+            "Slack scopes",
+            "Socket Mode",
+            "user group",
+            "full member",
+            "enough people could approve",
+            "may write there",
+            "Vault",
+            "OMS",
+        ):
             assert words in found.stdout
         assert town.workspace.messages == []
 
@@ -165,7 +174,7 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callabl
     town.slack.outage.answers["auth.test"] = [503]
     found = run(town, "serve")
     assert found.returncode == 1
-    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Start again later.\n"
+    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
 
 
 def test_audit_verify_tells_whole_from_broken(town: Town) -> None:

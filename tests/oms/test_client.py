@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import pairwise
 from urllib.parse import quote
 
 import pytest
@@ -89,15 +90,43 @@ def test_a_start_is_accepted_though_its_answer_is_empty(oms: OmsStandIn) -> None
     assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
 
 
-def test_all_groups_are_listed_page_by_page_each_once(oms: OmsStandIn) -> None:
-    for number in range(250):
+def fill(oms: OmsStandIn, number_of_groups: int) -> None:
+    for number in range(number_of_groups):
         group_id = f"2b2b2b2b-0000-4000-8000-{number:012d}"
         oms.world.groups[group_id] = Group(group_id, f"group {number}", ow.PAUSED)
+
+
+def test_all_groups_are_listed_page_by_page_each_once(oms: OmsStandIn) -> None:
+    fill(oms, 250)
     listed = [group.group_id for group in client(oms.server.url).groups() if isinstance(group, TaskGroup)]
     assert sorted(listed) == sorted(oms.world.groups)
     paused = list(client(oms.server.url).groups(GroupStatus.PAUSED))
     assert paused
     assert all(isinstance(group, TaskGroup) and group.status is GroupStatus.PAUSED for group in paused)
+
+
+def page_of(oms: OmsStandIn, first: int, end: int, count: int | None) -> Raw:
+    groups = [oms.world.show(f"2b2b2b2b-0000-4000-8000-{number:012d}") for number in range(first, end)]
+    return Raw(body=json.dumps({"taskgroups": groups} | ({} if count is None else {"count": count})).encode())
+
+
+@pytest.mark.parametrize(
+    ("ends", "count", "calls"),
+    [
+        ((100, 200, 250), 100, 3),
+        ((100, 200, 250), None, 3),
+        ((100, 200, 200), 200, 3),
+        ((50, 150, 250, 250), 300, 4),
+        ((50,), 0, 1),
+    ],
+)
+def test_a_list_ends_where_its_pages_end_whatever_its_count_says(
+    oms: OmsStandIn, ends: tuple[int, ...], count: int | None, calls: int
+) -> None:
+    fill(oms, 250)
+    oms.fault("list", *[page_of(oms, first, end, count) for first, end in pairwise((0, *ends))])
+    assert len(list(client(oms.server.url).groups())) == ends[-1]
+    assert len(oms._journal.since()) == calls
 
 
 def test_a_group_that_cannot_be_read_hides_none_of_the_others(oms: OmsStandIn) -> None:
@@ -316,6 +345,10 @@ def test_every_code_has_a_sentence_a_side_and_a_remedy(code: str) -> None:
     assert meaning.remedy.endswith((".", "?"))
     paths = {"caller": "secret/c", "source": "secret/s", "destination": "secret/d"}
     assert "{" not in meaning.remedy.format(**paths)
+
+
+def test_codes_that_the_source_explains_together_are_explained_alike() -> None:
+    assert len({explain(f"TRF.00{number}", 200).sentence for number in (12, 13, 14, 16, 17, 18, 19)}) == 1
 
 
 def test_an_unknown_code_is_explained_by_its_status() -> None:

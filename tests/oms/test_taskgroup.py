@@ -6,6 +6,7 @@ import pytest
 
 from bot.oms.errors import Unreadable
 from bot.oms.taskgroup import MAX_COUNT, MAX_TEXT_CHARACTERS, read_group
+from bot.request.group import ErrorReason
 from tests.support.values import GROUP_ID
 
 SHOWN = {"group_id": GROUP_ID, "status": 5, "total_size": 10}
@@ -37,8 +38,13 @@ def test_a_reason_is_a_code_and_words_without_keys() -> None:
 
 
 @pytest.mark.parametrize("code", ["<!channel>", "OMS.1014 <@U1>", "", "x" * 41, "a\nb"])
-def test_a_reason_without_a_code_is_none(code: str) -> None:
-    assert read_group(SHOWN | {"error_reason": {"error_code": code, "error_msg": "words"}}).error is None
+def test_a_reason_without_a_code_keeps_its_words(code: str) -> None:
+    error = read_group(SHOWN | {"error_reason": {"error_code": code, "error_msg": "words"}}).error
+    assert error == ErrorReason("", "words")
+
+
+def test_a_reason_that_says_nothing_is_none() -> None:
+    assert read_group(SHOWN | {"error_reason": {"error_code": "", "error_msg": " "}}).error is None
 
 
 def test_words_that_no_database_takes_are_no_fault() -> None:

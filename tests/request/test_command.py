@@ -37,6 +37,12 @@ def test_a_console_link_is_an_id(link: str) -> None:
     assert parse(f"{link} go", COMMAND) == Ask((GROUP,), "go")
 
 
+def test_a_link_to_elsewhere_is_part_of_the_reason_whatever_id_it_holds() -> None:
+    link = f"<https://jira.example.com/browse/{OTHER}>"
+    assert parse(f"{GROUP} {link} says go", COMMAND) == Ask((GROUP,), f"{link} says go")
+    assert isinstance(parse(f"{link} says go", COMMAND), NotUnderstood)
+
+
 def test_known_keys_are_taken_out_of_the_reason_and_others_are_part_of_it() -> None:
     asked = parse(f"{GROUP} project=media retry=3 at=22:05 works now", COMMAND)
     assert asked == Ask((GROUP,), "retry=3 works now", "media", (22, 5))

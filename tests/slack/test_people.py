@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -86,6 +88,17 @@ def test_any_other_answer_tells_nobody_who_somebody_is(answer: dict[str, object]
 def test_a_zone_that_is_none_is_utc(tz: str | None, zone: str) -> None:
     with told(ok=True, user=USER | {"tz": tz}) as people:
         assert people.zone("UALICE00").key == zone
+
+
+def test_a_zone_is_known_on_a_machine_that_has_none() -> None:
+    try:
+        zoneinfo.reset_tzpath([])
+        zoneinfo.ZoneInfo.clear_cache()
+        with told(ok=True, user=USER) as people:
+            noon = datetime(2026, 3, 2, 12, tzinfo=people.zone("UALICE00"))
+    finally:
+        zoneinfo.reset_tzpath()
+    assert noon.utcoffset() == timedelta(hours=8)
 
 
 MEMBERS = frozenset({"US1"})

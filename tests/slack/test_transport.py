@@ -142,7 +142,8 @@ def test_what_slack_did_not_sign_is_refused_unread(
 ) -> None:
     for content_type in ("application/json", "application/x-www-form-urlencoded", "application/json; charset=x"):
         assert post(http, body, content_type, "another secret") == (401, b"not signed by Slack\n")
-    assert caplog.text == ""
+    # waitress may say that it is busy.
+    assert [record for record in caplog.records if not record.name.startswith("waitress")] == []
 
 
 @pytest.mark.parametrize("body", NO_PAYLOADS)

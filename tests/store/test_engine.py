@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,17 @@ def test_a_database_that_a_later_version_served_from_is_left_alone(store: Store,
     store.close()
     with pytest.raises(DatabaseNewer, match="has schema 9999, and this version knows"):
         open_store(database_url)
+
+
+def test_a_file_that_is_made_is_for_nobody_else(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with closing(open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")):
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    names = ("bot.sqlite", "bot.sqlite-wal", "bot.sqlite-shm", "bot.sqlite.lock")
+    assert modes == dict.fromkeys(names, 0o600)
 
 
 @pytest.mark.parametrize(("schema", "found"), [("0001", Found.OLDER), ("9999", Found.NEWER)])

@@ -171,6 +171,20 @@ def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str)
         assert "press Ask again" in text
 
 
+def test_a_late_failure_without_a_code_is_told_in_the_words_of_oms(card: Card) -> None:
+    card.approve()
+    group = card.town.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status = ow.MONITORING
+    card.after(3)
+    group.status, group.error = ow.MIGRATION_FAILED, ("", "words of <!channel> OMS")
+    text = card.after(6)
+    assert card.stands() is State.FAILED
+    assert "the migration failed, and gives no code" in text
+    assert "OMS said: words of" in text
+    assert "<!channel>" not in text
+
+
 SHAPES = [
     pytest.param(Raw(400, b'{"errorCode":"OMS.0057","errorMsg":"camel"}'), "OMS.0057", id="camelCase"),
     pytest.param(

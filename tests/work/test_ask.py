@@ -1,18 +1,21 @@
 """One message asks once for each group, whatever kills the bot and whatever becomes of the request meanwhile.
 
-Where nobody is asked, the audit says of which project: so it counts as activity there.
+One that waits for a group to pause bears what may pass by itself, and ends with what nobody corrects. Where nobody is
+asked, the audit says of which project: so it counts as activity there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
 from bot.request.model import Request, State
+from bot.sandbox.faults import Answer
 from bot.sandbox.oms_demo import LEDGERS, NIGHTLY_IMAGES, an
 from bot.sandbox.oms_world import PAUSED
 from bot.sandbox.slack import world as w
@@ -21,7 +24,7 @@ from bot.store import audit, outbox, requests, tables
 from bot.store.inbox import Kind, Message
 from bot.work import ask, preflight
 from bot.work.tools import Tools
-from tests.support.inside import press, taken, tools_of
+from tests.support.inside import at, press, taken, tools_of
 
 PAUSING = 7
 UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", an(3)
@@ -180,3 +183,59 @@ def test_who_names_a_project_and_may_not_ask_there_counts_there(of_one: Tools) -
 
 def test_a_name_that_is_no_project_is_not_taken_for_one(of_one: Tools) -> None:
     assert "project" not in not_asked(of_one, f"{LEDGERS} project=nowhere")
+
+
+def waiting(town: Town, tools: Tools) -> Message:
+    town.world.groups[NIGHTLY_IMAGES].status = PAUSING
+    url = town.slack.answer_url(w.ALICE, w.MIGRATIONS)
+    message = Message(
+        Kind.ASK_ONCE_PAUSED,
+        "1",
+        w.ALICE,
+        w.TEAM_ID,
+        w.MIGRATIONS,
+        f"{NIGHTLY_IMAGES} network is back",
+        response_url=url,
+    )
+    taken(tools, message)
+    return message
+
+
+def vault_is_sealed(town: Town) -> None:
+    town.world.groups[NIGHTLY_IMAGES].status = PAUSED
+    town.vault.seal()
+
+
+HINDRANCES: dict[str, Callable[[Town], None]] = {
+    "OMS fails": lambda town: town.oms.fault("show", Answer(503, "APIG.0601")),
+    "OMS asks to slow down": lambda town: town.oms.fault("show", Answer(429, "APIG.0308", retry_after=1)),
+    "Vault is sealed": vault_is_sealed,
+}
+
+
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+def test_what_may_pass_is_waited_for_half_an_hour_and_then_told(inside: tuple[Town, Tools], hindrance: str) -> None:
+    town, tools = inside
+    message, received_at = waiting(town, tools), tools.now()
+    HINDRANCES[hindrance](town)
+    assert not ask.ask_once_paused(tools, message, received_at)
+    assert town.workspace.told(w.ALICE) == []
+    HINDRANCES[hindrance](town)
+    assert ask.ask_once_paused(at(tools, received_at + timedelta(minutes=30)), message, received_at)
+
+
+def test_what_has_passed_does_no_harm(inside: tuple[Town, Tools]) -> None:
+    town, tools = inside
+    message = waiting(town, tools)
+    town.oms.fault("show", Answer(503, "APIG.0601"))
+    assert not ask.ask_once_paused(tools, message, tools.now())
+    town.world.groups[NIGHTLY_IMAGES].status = PAUSED
+    assert ask.ask_once_paused(tools, message, tools.now())
+    assert len(town.workspace.of(w.MIGRATIONS)) == 1, "the card"
+
+
+def test_a_refusal_ends_the_wait_at_once(inside: tuple[Town, Tools]) -> None:
+    town, tools = inside
+    message = waiting(town, tools)
+    town.oms.fault("show", Answer(403, "OMS.0072"))
+    assert ask.ask_once_paused(tools, message, tools.now())
