@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.request.group import GroupStatus
+from bot.request.group import GroupStatus, TaskGroup
 from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
-from bot.request.votes import is_break_glass
-from bot.slack.headlines import group_name, headline
+from bot.request.votes import is_break_glass, still_missing
+from bot.slack.headlines import group_name, headline, is_of_trouble
 from bot.slack.words import clock, duration, needed, people, plain
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
@@ -44,20 +44,34 @@ def with_link(text: str, permalink: str | None) -> str:
     return f"{text} <{permalink}|See the card>" if permalink else text
 
 
+def which(group: TaskGroup) -> str:
+    """A group by its name, where it has one, and its whole id."""
+    name = plain(group.description, 80)
+    return f"{name}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
+
+
+def of_group(group_id: str, said: str) -> str:
+    """What is said of one group among several: it names which."""
+    return said if group_id in said else f"Group `{group_id}`: {said}"
+
+
 def asked(request: Request, permalink: str | None) -> str:
     """To whoever asked, once the card is there."""
-    return with_link(f"Asked. {people(approver_names(request.policy))} may approve. Request {request.id}.", permalink)
+    starts = f" It starts {clock(request.start_at)}, not at once." if request.start_at else ""
+    may = f"{people(approver_names(request.policy))} may approve."
+    return with_link(f"Asked. {may}{starts} Request {request.id}: {which(request.group)}.", permalink)
 
 
 def already_open(request: Request, permalink: str | None) -> str:
     """To whoever asks for a group that has an open request."""
-    by = people([request.requester])
-    return with_link(f"{by} has already asked for this group: {request.id}. Nothing was asked twice.", permalink)
+    text = f"{people([request.requester])} has already asked for this group: {request.id}, {which(request.group)}."
+    return with_link(f"{text} Nothing was asked twice.", permalink)
 
 
 def already_open_by_you(request: Request, permalink: str | None) -> str:
     """To whoever asks a second time for a group."""
-    text = f"You have asked for this group already: {request.id}. What you typed now was not taken."
+    text = f"You have asked for this group already: {request.id}, {which(request.group)}. "
+    text += "What you typed now was not taken."
     if request.state is State.PENDING:
         text += " To change the reason or the time, cancel that request first."
     return with_link(text, permalink)
@@ -189,12 +203,31 @@ def approvers(policy: Policy) -> str:
 
 
 def stands(request: Request) -> str:
-    """How it stands, in a sentence or two."""
-    text = f"{request.id}: {plain(headline(request), 200)}."
+    """How it stands, in some short sentences: what is so, of which group, who decided, what it waits for."""
+    name = f", {plain(group_name(request.group), 80)}," if is_of_trouble(request) else ""
+    said = [
+        f"{request.id}: {plain(headline(request), 200)}.",
+        f"Group `{request.group.group_id}`{name} in project {plain(request.plan.project)}.",
+    ]
     for done, what in ((request.decision, "Approved"), (request.ending, str(request.state).capitalize())):
         if done is not None:
-            text += f" {what} by {people(done.people, 'and')} {clock(done.at)}."
-    return text
+            said.append(f"{what} by {people(done.people, 'and')} {clock(done.at)}.")
+    return " ".join([*said, *_waits_for(request)])
+
+
+def _waits_for(request: Request) -> list[str]:
+    """For whom, and until when; until its time, where it has one."""
+    starts = [f"It starts {clock(request.start_at)}."] if request.start_at is not None else []
+    match request.state:
+        case State.PENDING:
+            so_far = f", approved so far by {people(request.tally.people, 'and')}" if request.tally else ""
+            return [f"Needs {needed(still_missing(request))} until {clock(request.expires_at)}{so_far}.", *starts]
+        case State.APPROVED if request.trouble is None:
+            return starts
+        case State.NOT_STARTED:
+            return [f"The approval holds until {clock(request.expires_at)}."]
+        case _:
+            return []
 
 
 def turn_of_events(request: Request) -> str | None:

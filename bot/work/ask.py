@@ -74,7 +74,8 @@ def ask(tools: Tools, message: Message) -> None:
         events.extend(answer.events)
         if answer.line is None:
             _wait_until_paused(tools, message, asked, group_id)
-        lines.append(answer.line or answers.waits_until_paused(group_id))
+        line = answer.line or answers.waits_until_paused(group_id)
+        lines.append(answers.of_group(group_id, line) if len(asked.group_ids) > 1 else line)
     reply(tools, message, "\n".join(lines), *events)
 
 

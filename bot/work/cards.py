@@ -124,8 +124,8 @@ def _again(request: Request, now: datetime, hindrance: Hindrance, tries: int) ->
 def not_posted_yet(request: Request) -> str:
     """To whoever asked, when the card could not be posted at once."""
     return (
-        f"Asked, as {request.id}, but the card is not in <#{request.channel}> yet. The bot goes on trying; if it may "
-        "not write there, it tells you what to do."
+        f"Asked, as {request.id}, for {answers.which(request.group)}, but the card is not in <#{request.channel}> yet. "
+        "The bot goes on trying; if it may not write there, it tells you what to do."
     )
 
 
