@@ -205,6 +205,21 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callabl
     assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for the release")]
+)
+def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_same(
+    new_town: Callable[..., Town], wrong: str, what: str
+) -> None:
+    town = new_town(two_identities=True)
+    town.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
+    town.start_bot()
+    town.wait_until(lambda: "refuses the bot's login" in town.log(), what="a warning")
+    [line] = [line for line in town.log().splitlines() if "WARNING" in line]
+    assert f"WARNING bot.app {what}" in line
+    assert "Check the role id and secret id" in line
+
+
 def test_audit_verify_tells_whole_from_broken(town: Town) -> None:
     ask(town)
     is_told(town, w.ALICE, "Asked.")
