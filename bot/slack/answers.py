@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.request.group import GroupStatus, TaskGroup
+from bot.request.group import GroupStatus
 from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
-from bot.request.votes import is_break_glass, still_missing
-from bot.slack.headlines import group_name, headline, is_of_trouble
+from bot.request.votes import is_break_glass
+from bot.slack.headlines import group_name, headline
+from bot.slack.standing import stands, which
 from bot.slack.words import clock, duration, needed, people, plain
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
@@ -42,12 +43,6 @@ def help_text(command: str) -> str:
 def with_link(text: str, permalink: str | None) -> str:
     """A sentence and where to look."""
     return f"{text} <{permalink}|See the card>" if permalink else text
-
-
-def which(group: TaskGroup) -> str:
-    """A group by its name, where it has one, and its whole id."""
-    name = plain(group.description, 80)
-    return f"{name}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
 
 
 def of_group(group_id: str, said: str) -> str:
@@ -200,34 +195,6 @@ def reminder_before_the_end(request: Request) -> str:
 
 def approvers(policy: Policy) -> str:
     return people(approver_names(policy))
-
-
-def stands(request: Request) -> str:
-    """How it stands, in some short sentences: what is so, of which group, who decided, what it waits for."""
-    name = f", {plain(group_name(request.group), 80)}," if is_of_trouble(request) else ""
-    said = [
-        f"{request.id}: {plain(headline(request), 200)}.",
-        f"Group `{request.group.group_id}`{name} in project {plain(request.plan.project)}.",
-    ]
-    for done, what in ((request.decision, "Approved"), (request.ending, str(request.state).capitalize())):
-        if done is not None:
-            said.append(f"{what} by {people(done.people, 'and')} {clock(done.at)}.")
-    return " ".join([*said, *_waits_for(request)])
-
-
-def _waits_for(request: Request) -> list[str]:
-    """For whom, and until when; until its time, where it has one."""
-    starts = [f"It starts {clock(request.start_at)}."] if request.start_at is not None else []
-    match request.state:
-        case State.PENDING:
-            so_far = f", approved so far by {people(request.tally.people, 'and')}" if request.tally else ""
-            return [f"Needs {needed(still_missing(request))} until {clock(request.expires_at)}{so_far}.", *starts]
-        case State.APPROVED if request.trouble is None:
-            return starts
-        case State.NOT_STARTED:
-            return [f"The approval holds until {clock(request.expires_at)}."]
-        case _:
-            return []
 
 
 def turn_of_events(request: Request) -> str | None:

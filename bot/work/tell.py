@@ -9,8 +9,9 @@ from bot.request.command import ShowStatus
 from bot.request.model import Request
 from bot.request.policy import Person, why_not_reader
 from bot.request.progress import percent
-from bot.slack.answers import NO_SUCH_REQUEST, NOTHING_TO_SEE, stands, with_link
+from bot.slack.answers import NO_SUCH_REQUEST, NOTHING_TO_SEE, with_link
 from bot.slack.headlines import group_name
+from bot.slack.standing import stands
 from bot.slack.words import plain, status_name
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bot.request.group import GroupStatus, Progress, Scope
-from bot.request.model import Attempt, Decision, Pause, Request, Sight, State, Tally, Trouble, Verb
-from bot.slack.answers import already_open_by_you, asked, stands, turn_of_events
+from bot.request.model import Attempt, Decision, Pause, Request, Sight, State, Trouble, Verb
+from bot.slack.answers import already_open_by_you, asked, turn_of_events
 from bot.slack.cards import card
 from bot.slack.headlines import headline
 from bot.slack.words import clock, needed, plain, status_name
@@ -28,7 +28,6 @@ def whole(made: Request) -> str:
     return "\n".join(_texts(list(card(made).blocks)))
 
 
-ASKS = f"R-00000001: Resume migration: nightly images. Group `{GROUP.group_id}` in project media."
 COSTLY = request(group=replace(GROUP, restores_archives=True))
 TRIED = request(State.NOT_STARTED, attempt=replace(FIRST, number=2))
 NOT_SENT = request(State.APPROVED, attempt=Attempt(1, "UCAROL00", NOON, tries=1), trouble=ODD)
@@ -143,39 +142,6 @@ def test_the_headline_says_no_more_than_is_known(made: Request, line: str) -> No
 )
 def test_the_thread_says_how_things_turned(made: Request, line: str | None) -> None:
     assert turn_of_events(made) == line
-
-
-def test_what_stands_says_who_decided_and_how() -> None:
-    assert "Approved by <@UCAROL00>" in stands(request(State.DONE))
-    assert "Cancelled by <@UCAROL00>" in stands(request(State.CANCELLED))
-    denied = stands(request(State.DENIED))
-    assert "Denied by <@UCAROL00>" in denied
-    assert "Approved" not in denied
-
-
-@pytest.mark.parametrize(
-    ("made", "said"),
-    [
-        (request(), f"{ASKS} Needs 1 of <@UCAROL00> until {clock(request().expires_at)}."),
-        (
-            request(start_at=LATER, tally=Tally(("UDAVE000",), (("UCAROL00",),))),
-            f"{ASKS} Needs 1 of <@UCAROL00> until {clock(request().expires_at)}, approved so far by <@UDAVE000>. "
-            f"It starts {clock(LATER)}.",
-        ),
-        (
-            request(State.APPROVED, start_at=LATER),
-            f"R-00000001: Approved, waits for its time: nightly images. Group `{GROUP.group_id}` in project media. "
-            f"Approved by <@UCAROL00> {clock(NOON)}. It starts {clock(LATER)}.",
-        ),
-        (
-            request(State.NOT_STARTED),
-            f"R-00000001: Not resumed: OMS.0072, it may not. Group `{GROUP.group_id}`, nightly images, in project "
-            f"media. Approved by <@UCAROL00> {clock(NOON)}. The approval holds until {clock(request().expires_at)}.",
-        ),
-    ],
-)
-def test_what_stands_says_of_which_group_and_what_it_waits_for(made: Request, said: str) -> None:
-    assert stands(made) == said
 
 
 def test_what_was_asked_says_of_which_group_and_when_it_starts() -> None:

@@ -13,7 +13,8 @@ from bot.sandbox import oms_world as ow
 from bot.sandbox.oms_server import Answer, Late
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.slack.answers import NO_SUCH_REQUEST, stands
+from bot.slack.answers import NO_SUCH_REQUEST
+from bot.slack.standing import stands
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
 from bot.work import ask, tell
