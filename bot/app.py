@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store, open_store
 from bot.vault import Vault
+from bot.vault_faults import VaultFault
 from bot.work import cards, chores, follow, intake, notices
 from bot.work.caller import Callers
 from bot.work.held import Held
@@ -166,6 +168,9 @@ class Service:
         CONNECTED.set_function(lambda: self._transport.is_connected)
         with _listening("OPS_PORT", environment.ops_port):
             self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
+        self._logins = {"Vault login": environment.vault_identity}
+        if environment.vault_release_identity is not None:
+            self._logins["Vault login for the release of keys"] = environment.vault_release_identity
         self._patience = Patience(AWAY_SECONDS, time.monotonic)
         self._ping = Ping(self.store.ping, PING_SECONDS)
 
@@ -184,6 +189,8 @@ class Service:
             fix = "Make one with the scope connections:write, under Basic Information of your app"
             raise _no_slack(error, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
+        # Beside it: while Vault is away people can be told so, and requests wait for approval as ever.
+        threading.Thread(target=self._tell_of_logins, name="vault", daemon=True).start()
 
     def stop(self) -> None:
         """Takes nothing new, gives what is in hand its grace; what is left is in the database."""
@@ -191,6 +198,13 @@ class Service:
         if not self._loop.stop(GRACE_SECONDS):
             log.warning("stopped with work in hand; it goes on at the next start")
         self._ops.stop()
+
+    def _tell_of_logins(self) -> None:
+        for what, identity in self._logins.items():
+            try:
+                self._tools.vault.terms(identity)
+            except VaultFault as fault:
+                log.warning("%s: %s %s", what, fault.sentence, fault.next_step)
 
     def _confess(self, claim: Claim, reference: str) -> None:
         match claim.queue:

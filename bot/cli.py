@@ -54,22 +54,24 @@ def serve() -> None:
 
     stopping = hear()
 
+    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.app import CannotStart, set_up_logging
     from bot.app import serve as run
     from bot.config import load
-    from bot.store.engine import DatabaseInUse, DatabaseNewer
+    from bot.store.engine import DatabaseInUse, DatabaseNewer, DatabaseNotWritable
+    from bot.store.reach import why_not
 
     config = _load(load)
     set_up_logging(config.environment.log_level)
     try:
         run(config, stopping)
-    except (CannotStart, DatabaseInUse, DatabaseNewer, OSError) as error:
+    except (CannotStart, DatabaseInUse, DatabaseNewer, DatabaseNotWritable, OSError) as error:
         _end_badly(f"Cannot start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
-        kind = type(error).__name__
-        _end_badly(f"Cannot start: the database does not answer as it should ({kind}). Check DATABASE_URL.")
+        why = why_not(error, make_url(config.environment.database_url.reveal()))
+        _end_badly(f"Cannot start: the database does not answer as it should ({why}). Check DATABASE_URL.")
 
 
 def _end_badly(line: str) -> NoReturn:
@@ -203,10 +205,12 @@ def _exported(link: Link) -> dict[str, object]:
 @contextmanager
 def _reading() -> Iterator[Connection]:
     """The database as it is at this moment. What keeps it from being read ends the command with a line."""
+    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.config import load_database
     from bot.store.engine import NothingToRead, open_to_read
+    from bot.store.reach import why_not
 
     url = _load(load_database)
     try:
@@ -217,5 +221,6 @@ def _reading() -> Iterator[Connection]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except SQLAlchemyError as error:
-        click.echo(f"The database cannot be read ({type(error).__name__}). Check DATABASE_URL.", err=True)
+        why = why_not(error, make_url(url.reveal()))
+        click.echo(f"The database cannot be read ({why}). Check DATABASE_URL.", err=True)
         sys.exit(1)

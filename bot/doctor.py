@@ -5,14 +5,12 @@ It asks and changes nothing: no message is posted, no key is read but the bot's 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from slack_sdk import WebClient
@@ -37,9 +35,11 @@ from bot.slack.errors import SlackErrors, code_of, silence_of
 from bot.slack.people import People, SlackCannotBeAsked
 from bot.slack.transport import new_client
 from bot.store.engine import Found, NothingToRead, open_store, open_to_read
+from bot.store.reach import unwritable_place, why_not
 from bot.vault import Vault
 from bot.vault_faults import VaultFault
 from bot.work.caller import Callers, KeyRests
+from bot.work.credential import KINDS, read_credential
 from bot.work.trouble import Then, trouble_of
 
 # It is never posted, unless `check` is killed before it has withdrawn it.
@@ -47,7 +47,6 @@ LEFT_BEHIND = (
     "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
     "Nothing is wrong, and there is nothing to do."
 )
-
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
 
@@ -94,7 +93,10 @@ def examine(config: Config) -> Iterator[Finding]:
             if reads_keys.is_well:
                 yield from _vault(vault, name, project)
             if standing.is_well:
-                yield from _huawei_cloud(callers, name, project, known)
+                about_caller = _caller(vault, name, project)
+                yield about_caller
+                if about_caller.is_well:
+                    yield from _huawei_cloud(callers, name, project, known)
 
 
 def _database(config: Config) -> Finding:
@@ -105,7 +107,9 @@ def _database(config: Config) -> Finding:
     except NothingToRead as nothing:
         return _no_database(nothing, make_url(url))
     except SQLAlchemyError as error:
-        return Finding("database", f"does not answer as it should ({type(error).__name__})", "check DATABASE_URL")
+        return Finding(
+            "database", f"does not answer as it should ({why_not(error, make_url(url))})", "check DATABASE_URL"
+        )
     return _writable(make_url(url), "is there, and its schema is up to date")
 
 
@@ -124,14 +128,11 @@ def _no_database(nothing: NothingToRead, url: URL) -> Finding:
 
 def _writable(url: URL, said: str) -> Finding:
     """The finding, unless it is a file that the bot may not write, or not beside it, as SQLite does."""
-    if url.get_backend_name() == "sqlite":
-        file = Path(url.database or "").absolute()
-        places = (file.parent, file) if file.exists() else (file.parent,)
-        for place in places:
-            if not os.access(place, os.W_OK):
-                problem = f"{place} is not there, or may not be written"
-                return Finding("database", problem, "correct DATABASE_URL, or the rights there")
-    return Finding("database", said)
+    place = unwritable_place(url)
+    if place is None:
+        return Finding("database", said)
+    problem = f"{place} is not there, or may not be written"
+    return Finding("database", problem, "correct DATABASE_URL, or the rights there")
 
 
 def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
@@ -162,7 +163,7 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
             yield _slack_fault(f"user group {group}", error, "correct its id in bot.toml", "cannot be read")
         else:
             fix = "" if users else "add people to it"
-            yield Finding(f"user group {group}", f"{len(users)} people", fix)
+            yield Finding(f"user group {group}", "1 person" if len(users) == 1 else f"{len(users)} people", fix)
     people = People(client, me["team_id"], group_names(config), time.monotonic)
     try:
         yield from _people(config, people, cache(people.look_up))
@@ -262,7 +263,21 @@ def _keys(vault: Vault, what: str, mount: str, path: str, needs: Sequence[Needs]
     if all(fields_to_send(one, keys) is None for one in needs):
         begun = [one for one in needs if any(field.key in keys for fields in one.either for field in fields)]
         return Finding(what, said, f"write {', or '.join(missing_keys(one, keys) for one in begun or needs)} there")
-    return Finding(what, f"may be read, version {check.version}, keys {', '.join(keys)}")
+    return Finding(what, f"may be read{_version(check.version)}, keys {', '.join(keys)}")
+
+
+def _caller(vault: Vault, name: str, project: Project) -> Finding:
+    what = f"project {name}, Vault {project.vault.mount}/{project.vault.caller}"
+    try:
+        version, credential = read_credential(vault, project.vault.mount, project.vault.caller)
+    except VaultFault as fault:
+        return Finding(what, fault.sentence.rstrip("."), fault.next_step.rstrip("."))
+    return Finding(what, f"may be read{_version(version)}, holds {KINDS[type(credential)]}")
+
+
+def _version(version: int | None) -> str:
+    """Version 1 of the KV engine has none."""
+    return f", version {version}" if version is not None else ""
 
 
 def _huawei_cloud(

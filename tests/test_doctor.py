@@ -80,7 +80,8 @@ def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_a_database_that_does_not_answer_is_told_in_a_line_without_its_password(tmp_path: Path) -> None:
     said = about_database(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
-    assert said == "FAIL  database: does not answer as it should (OperationalError). Fix: check DATABASE_URL"
+    why = "PostgreSQL at 127.0.0.1, port 1: Connection refused"
+    assert said == f"FAIL  database: does not answer as it should ({why}). Fix: check DATABASE_URL"
 
 
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)

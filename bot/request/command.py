@@ -9,7 +9,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from bot.request.ids import as_group_id, as_request_id, is_link, typed_group_id
+from bot.request.ids import as_request_id, is_link, typed_group_id, typed_group_ids
 
 MAX_CHARACTERS = 2_000
 MAX_GROUPS = 10
@@ -17,7 +17,7 @@ MAX_REASON_CHARACTERS = 500
 
 _KEY_VALUE = re.compile(r"(project|at)=(\S*)", re.IGNORECASE)
 _HOUR_MINUTE = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
-_LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}|.*[/\\].*|.*\.\..*", re.ASCII)
+_LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}.*|.*[/\\].*|.*\.\..*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,11 @@ def _ask(words: list[str], command: str) -> Command:
         key_value = _KEY_VALUE.fullmatch(word)
         if key_value is None:
             reason_words.append(word)
-        elif key_value[1].lower() == "project":
+            continue
+        key = key_value[1].lower()
+        if (project if key == "project" else at) is not None:
+            return NotUnderstood(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
+        if key == "project":
             project = key_value[2]
         else:
             clock = _HOUR_MINUTE.fullmatch(key_value[2])
@@ -130,7 +134,7 @@ def _ask(words: list[str], command: str) -> Command:
             at = int(clock[1]), int(clock[2])
     if project == "":
         return NotUnderstood("After `project=` comes the name of a project. Nothing was asked.")
-    stray = next((word for word in reason_words if as_group_id(word.strip("`,.;"))), None)
+    stray = next((word for word in reason_words if not is_link(word) and typed_group_ids(word)), None)
     if stray is not None:
         return NotUnderstood(
             f"Put all task group ids first, before the reason: `{shown(stray)}` comes after it. Nothing was asked."
@@ -150,11 +154,11 @@ def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
         if _KEY_VALUE.fullmatch(word):
             rest.append(word)
             continue
-        group_id = typed_group_id(word)
-        if group_id is None:
+        found = typed_group_ids(word)
+        if not found:
             rest.extend(words[index:])
             break
-        ids[group_id] = None
+        ids.update(dict.fromkeys(found))
     return tuple(ids), rest
 
 

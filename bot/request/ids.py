@@ -5,6 +5,7 @@ Making one takes randomness from the caller, so that nothing here is hidden.
 
 from __future__ import annotations
 
+import html
 import re
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 # As somebody typed it, and as Slack passes it on.
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
+# What people put around an id: it is none of it.
+_AROUND = "`,;:.<>"
 _CONSOLE_DOMAIN = "huaweicloud.com"
 
 
@@ -47,8 +50,16 @@ def typed_group_id(word: str) -> str | None:
     """The task group id in one word that somebody typed: a UUID, or a link to the console that holds one; or None."""
     link = _LINK.fullmatch(word)
     if link is None:
-        return as_group_id(word.strip("`,"))
+        return as_group_id(html.unescape(word).strip(_AROUND))
     return _group_id_in_url(link[1] or link[2])
+
+
+def typed_group_ids(word: str) -> tuple[str, ...]:
+    """As `typed_group_id`, of a word that may be several joined by commas; none where anything else is among them."""
+    one = typed_group_id(word)
+    parts = [one] if one or is_link(word) else [typed_group_id(part) for part in word.split(",") if part]
+    ids = tuple(part for part in parts if part is not None)
+    return ids if len(ids) == len(parts) else ()
 
 
 def _group_id_in_url(url: str) -> str | None:

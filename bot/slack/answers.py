@@ -9,6 +9,7 @@ from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
+from bot.slack.standing import stands, which
 from bot.slack.words import clock, code, duration, needed, people, plain
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
@@ -44,20 +45,28 @@ def with_link(text: str, permalink: str | None) -> str:
     return f"{text} <{permalink}|See the card>" if permalink else text
 
 
+def of_group(group_id: str, said: str) -> str:
+    """What is said of one group among several: it names which."""
+    return said if group_id in said else f"Group `{group_id}`: {said}"
+
+
 def asked(request: Request, permalink: str | None) -> str:
     """To whoever asked, once the card is there."""
-    return with_link(f"Asked. {people(approver_names(request.policy))} may approve. Request {request.id}.", permalink)
+    starts = f" It starts {clock(request.start_at)}, not at once." if request.start_at else ""
+    may = f"{people(approver_names(request.policy))} may approve."
+    return with_link(f"Asked. {may}{starts} Request {request.id}: {which(request.group)}.", permalink)
 
 
 def already_open(request: Request, permalink: str | None) -> str:
     """To whoever asks for a group that has an open request."""
-    by = people([request.requester])
-    return with_link(f"{by} has already asked for this group: {request.id}. Nothing was asked twice.", permalink)
+    text = f"{people([request.requester])} has already asked for this group: {request.id}, {which(request.group)}."
+    return with_link(f"{text} Nothing was asked twice.", permalink)
 
 
 def already_open_by_you(request: Request, permalink: str | None) -> str:
     """To whoever asks a second time for a group."""
-    text = f"You have asked for this group already: {request.id}. What you typed now was not taken."
+    text = f"You have asked for this group already: {request.id}, {which(request.group)}. "
+    text += "What you typed now was not taken."
     if request.state is State.PENDING:
         text += " To change the reason or the time, cancel that request first."
     return with_link(text, permalink)
@@ -186,15 +195,6 @@ def reminder_before_the_end(request: Request) -> str:
 
 def approvers(policy: Policy) -> str:
     return people(approver_names(policy))
-
-
-def stands(request: Request) -> str:
-    """How it stands, in a sentence or two."""
-    text = f"{request.id}: {plain(headline(request), 200)}."
-    for done, what in ((request.decision, "Approved"), (request.ending, str(request.state).capitalize())):
-        if done is not None:
-            text += f" {what} by {people(done.people, 'and')} {clock(done.at)}."
-    return text
 
 
 def turn_of_events(request: Request) -> str | None:

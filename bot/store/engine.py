@@ -19,6 +19,8 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 
+from bot.store.reach import unwritable_place
+
 NEWEST_SCHEMA = "0004"
 BUSY_TIMEOUT_SECONDS = 2.0
 # Whoever serves holds rows for milliseconds. What takes this long hangs, or its client is gone, and holds up others.
@@ -36,6 +38,10 @@ class DatabaseInUse(Exception):
 
 class DatabaseNewer(Exception):
     """A later version of the bot has served from it. Its message says which schema it has, and what to do."""
+
+
+class DatabaseNotWritable(Exception):
+    """The bot may not write where this SQLite file is to be. Its message says where, and what to do."""
 
 
 class Found(StrEnum):
@@ -107,10 +113,16 @@ def open_store(url: str) -> Store:
 
     Raises:
         DatabaseInUse: another process serves from this file.
-        DatabaseNewer: see there.
+        DatabaseNewer, DatabaseNotWritable: see there.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached or is not one of ours.
     """
     parsed = make_url(url)
+    place = unwritable_place(parsed)
+    if place is not None:
+        raise DatabaseNotWritable(
+            f"{place}, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or the "
+            "rights there"
+        )
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))

@@ -21,6 +21,7 @@ from bot.request.model import Request, State, Verb
 from bot.request.policy import Person
 from bot.slack import answers
 from bot.slack.posting import PostingFault
+from bot.slack.standing import stands
 from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
@@ -74,7 +75,8 @@ def ask(tools: Tools, message: Message) -> None:
         events.extend(answer.events)
         if answer.line is None:
             _wait_until_paused(tools, message, asked, group_id)
-        lines.append(answer.line or answers.waits_until_paused(group_id))
+        line = answer.line or answers.waits_until_paused(group_id)
+        lines.append(answers.of_group(group_id, line) if len(asked.group_ids) > 1 else line)
     reply(tools, message, "\n".join(lines), *events)
 
 
@@ -210,7 +212,7 @@ def _asked_before(tools: Tools, message: Message, group_id: str) -> str | None:
     permalink = card.permalink if card else None
     if request.state is State.PENDING:
         return answers.asked(request, permalink)
-    return answers.with_link(answers.stands(request), permalink)
+    return answers.with_link(stands(request), permalink)
 
 
 def _open_request(tools: Tools, group_key: str) -> Request | None:

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.request.model import Request
-from bot.slack import answers
 from bot.slack.cards import card as card_message
 from bot.slack.posting import Hindrance, PostingFault
+from bot.slack.standing import stands, which
 from bot.slack.words import people
 from bot.store import claims, outbox, requests, tables
 from bot.store.audit import Event, append
@@ -96,7 +96,7 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
             case Hindrance.UNREACHABLE:
                 return Failed(now + backoff(claim.tries, CARDS_WAIT_AT_MOST))
             case Hindrance.GONE if card.ts is not None:
-                text = f"The card of {request_id} was deleted. {answers.stands(request)}"
+                text = f"The card of {request_id} was deleted. {stands(request)}"
                 outbox.card_shown(connection, Card(request_id, card.channel, None, None, 0), None)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
                 append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
@@ -124,8 +124,8 @@ def _again(request: Request, now: datetime, hindrance: Hindrance, tries: int) ->
 def not_posted_yet(request: Request) -> str:
     """To whoever asked, when the card could not be posted at once."""
     return (
-        f"Asked, as {request.id}, but the card is not in <#{request.channel}> yet. The bot goes on trying; if it may "
-        "not write there, it tells you what to do."
+        f"Asked, as {request.id}, for {which(request.group)}, but the card is not in <#{request.channel}> yet. "
+        "The bot goes on trying; if it may not write there, it tells you what to do."
     )
 
 
@@ -137,7 +137,7 @@ def not_shown(request: Request, fault: PostingFault) -> str:
         "then follows by itself.",
         Hindrance.ARCHIVED: f"{channel} is archived. Unarchive it, or set another channel in bot.toml and ask again.",
     }.get(fault.hindrance, f"Slack refuses the card in {channel} ({fault.code}). Tell whoever runs the bot.")
-    return f"{answers.stands(request)} {way_out}"
+    return f"{stands(request)} {way_out}"
 
 
 def confess(tools: Tools, claim: Claim, reference: str) -> None:

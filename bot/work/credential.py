@@ -12,6 +12,7 @@ from bot.vault_faults import FaultKind, VaultFault
 
 # A signature made with anything else is refused, and some refusals lock the key for everybody.
 ONE_WORD = ("ak", "sk", "security_token", "token")
+KINDS = {AccessKey: "an access key", PasswordUser: "a user name and a password", ReadyToken: "a ready token"}
 
 
 def read_credential(vault: Vault, mount: str, path: str) -> tuple[int | None, Credential]:

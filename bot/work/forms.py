@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
-from bot.oms.errors import OmsError
 from bot.request.group import TaskGroup
 from bot.request.policy import Person, why_not_member
 from bot.request.progress import percent
@@ -19,14 +18,13 @@ from bot.slack.headlines import group_name
 from bot.slack.people import SlackCannotBeAsked
 from bot.slack.posting import Hindrance, PostingFault
 from bot.slack.views import Choice
-from bot.slack.words import status_name
+from bot.slack.words import plain, status_name
 from bot.store import inbox, outbox, requests
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
-from bot.vault_faults import VaultFault
-from bot.work import preflight, tell
-from bot.work.caller import KeyRests
+from bot.work import preflight
+from bot.work.askable import NotListed, askable
 from bot.work.copies import copy_notice, is_copy
 from bot.work.preflight import CannotAsk
 from bot.work.settings import policy_now
@@ -110,11 +108,11 @@ def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
         return _Filling(views.request_form((), "", ended.group.group_id, ended.reason))
     choices: list[Choice] = []
     remarks: list[str] = []
-    for name in projects:
-        try:
-            choices += [_choice(name, group) for group in tell.askable(tools, name).groups]
-        except (OmsError, VaultFault, KeyRests):
-            remarks.append(f"The groups of {name} cannot be listed just now; type an id.")
+    for name, found in askable(tools, projects).items():
+        if isinstance(found, NotListed):
+            remarks.append(f"The groups of {name} cannot be listed just now; type an id. {plain(found.why)}")
+        else:
+            choices += [_choice(name, group) for group in found.groups]
     return _Filling(views.request_form(choices, " ".join(remarks)))
 
 

@@ -82,14 +82,7 @@ class Guard:
             KeyRests, VaultFault: there is no identity to come with.
         """
         with ExitStack() as held:
-            self._sit(held, ANY)
-            identity = self._in_use()
-            if identity is None:
-                held.close()
-                held.enter_context(self._first)
-                self._sit(held, FIRST)
-                identity = self._in_use()
-            entry = Entry(identity) if identity is not None else self._try()
+            entry = self._come(held)
             held.callback(self._end, entry)
             yield entry
 
@@ -132,6 +125,20 @@ class Guard:
         """As `a_person_asks`, with the change that goes on with it."""
         self._proven = None
         rests.wake(connection, self.path, tries.LOCKS_AFTER - 2, self._now() - tries.LOCKED_FOR)
+
+    def _come(self, held: ExitStack) -> Entry:
+        while True:
+            self._sit(held, ANY)
+            identity = self._in_use()
+            if identity is not None:
+                return Entry(identity)
+            held.close()
+            held.enter_context(self._first)
+            self._sit(held, FIRST)
+            if self._in_use() is None:
+                return self._try()
+            # Whoever tried it meanwhile was let in: whoever waits comes a few at once, no longer one after the other.
+            held.close()
 
     def _sit(self, held: ExitStack, numbers: tuple[int, ...]) -> None:
         held.enter_context(self._seats)

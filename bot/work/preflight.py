@@ -50,7 +50,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Failure:
+class Failure:
     """Why a project could not be asked for a group."""
 
     said: str
@@ -77,20 +77,24 @@ def projects_of(tools: Tools, person: Person, named: str | None) -> Sequence[str
     raise CannotAsk(MAY_NOT_ASK)
 
 
-def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
-    """The group as it is now, and in which of the projects it is: all are asked at once.
-
-    Raises:
-        CannotAsk: none has it, several have it, one could not be asked, or its project is in the settings twice.
-        CannotAskNow: one could not be asked, and that may pass.
-    """
+def look_everywhere(tools: Tools, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
+    """The group as it is now, wherever it is, and why which projects could not be asked: all are asked at once."""
     if len(projects) == 1:
         looks = [_look(tools, projects[0], group_id)]
     else:
         with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "look") as pool:
             looks = list(pool.map(lambda name: _look(tools, name, group_id), projects))
-    found = [look for look in looks if isinstance(look, Found)]
-    failures = [look for look in looks if isinstance(look, _Failure)]
+    return [look for look in looks if isinstance(look, Found)], [look for look in looks if isinstance(look, Failure)]
+
+
+def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
+    """The group as it is now, and in which of the projects it is.
+
+    Raises:
+        CannotAsk: none has it, several have it, one could not be asked, or its project is in the settings twice.
+        CannotAskNow: one could not be asked, and that may pass.
+    """
+    found, failures = look_everywhere(tools, projects, group_id)
     said = " ".join(failure.said for failure in failures)
     could_not = CannotAskNow if all(failure.may_pass for failure in failures) else CannotAsk
     for one in found:
@@ -107,8 +111,13 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
         )
     if failures:
         raise could_not(f"Group `{group_id}`: {said} Nothing was asked.")
+    raise CannotAsk(f"{nowhere(tools, projects, group_id)} Nothing was asked.")
+
+
+def nowhere(tools: Tools, projects: Sequence[str], group_id: str) -> str:
+    """That none of the projects has the group."""
     looked_in = ", ".join(f"{name} ({tools.projects[name].region})" for name in projects)
-    raise CannotAsk(f"No task group `{group_id}` in: {looked_in}. Check the id and the region. Nothing was asked.")
+    return f"No task group `{group_id}` in: {looked_in}. Check the id and the region."
 
 
 def _refuse_second_table(tools: Tools, found: Found) -> None:
@@ -139,7 +148,7 @@ def _refuse_second_table(tools: Tools, found: Found) -> None:
             )
 
 
-def _look(tools: Tools, name: str, group_id: str) -> Found | _Failure | None:
+def _look(tools: Tools, name: str, group_id: str) -> Found | Failure | None:
     """The group, or None when this project does not have it, or why it could not be asked."""
     try:
         project_id = tools.callers.project_id(name)
@@ -152,13 +161,13 @@ def _look(tools: Tools, name: str, group_id: str) -> Found | _Failure | None:
         return _failure(tools, name, fault)
 
 
-def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -> _Failure:
+def _failure(tools: Tools, name: str, fault: VaultFault | OmsError | KeyRests) -> Failure:
     trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.ASK, "")
     code = f"{trouble.code}: " if trouble.code else ""
     said = f" ({plain(trouble.message, 200)})" if trouble.message else ""
     reference = f" Huawei request id {trouble.huawei_request_id}." if trouble.huawei_request_id else ""
     sentence = f"project {name}: {code}{plain(trouble.meaning)}{said}{reference} Next: {plain(trouble.next_step)}"
-    return _Failure(sentence, _may_pass(fault))
+    return Failure(sentence, _may_pass(fault))
 
 
 def _may_pass(fault: VaultFault | OmsError | KeyRests) -> bool:
@@ -274,8 +283,15 @@ def start_at(tools: Tools, person: str, at: tuple[int, int] | None, expires_at: 
     now = tools.now()
     local = now.astimezone(zone)
     wanted = local.replace(hour=at[0], minute=at[1], second=0, microsecond=0)
-    if wanted <= local:
+    has_passed = wanted <= local
+    if has_passed:
         wanted += timedelta(days=1)
     if wanted >= expires_at:
-        raise CannotAsk(f"{at[0]:02}:{at[1]:02} ({zone.key}) comes after the request expires. Nothing was asked.")
+        latest = (expires_at - timedelta(microseconds=1)).astimezone(zone)
+        day = "today" if latest.date() == local.date() else "tomorrow"
+        passed = "has passed today, and tomorrow it " if has_passed else ""
+        raise CannotAsk(
+            f"{at[0]:02}:{at[1]:02} ({zone.key}) {passed}comes after the request expires. The latest is "
+            f"{latest:%H:%M} {day}. Nothing was asked."
+        )
     return wanted.astimezone(now.tzinfo)

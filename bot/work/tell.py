@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 
-from bot.oms.client import Oms
-from bot.oms.errors import OmsError, Unreadable
 from bot.request import command
 from bot.request.command import ShowStatus
-from bot.request.group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.request.model import Request
 from bot.request.policy import Person, why_not_reader
 from bot.request.progress import percent
-from bot.slack.answers import NO_SUCH_REQUEST, NOTHING_TO_SEE, stands, with_link
+from bot.slack.answers import NO_SUCH_REQUEST, NOTHING_TO_SEE, with_link
 from bot.slack.headlines import group_name
+from bot.slack.standing import stands
 from bot.slack.words import plain, status_name
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
-from bot.vault_faults import VaultFault
 from bot.work import preflight
-from bot.work.caller import KeyRests
-from bot.work.preflight import CannotAsk
+from bot.work.askable import MOST_SHOWN, Askable, NotListed, askable
+from bot.work.preflight import Found
 from bot.work.tools import Tools, reply
-from bot.work.trouble import Then, trouble_of
-
-MOST_SHOWN = 20
 
 
 def answer_question(tools: Tools, message: Message) -> None:
@@ -57,43 +48,15 @@ def _list(tools: Tools, mine: Sequence[str]) -> str:
     if not mine:
         return NOTHING_TO_SEE
     lines = ["*Open requests*", *open_lines(tools, mine)]
-    for name in mine:
+    for name, found in askable(tools, mine).items():
         lines.append(f"*Groups of {name} that can be asked for*")
-        lines.extend(_askable(tools, name))
+        lines.extend(_groups(tools, name, found))
     return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Askable:
-    """The groups of a project that are paused or failed, and how many more there are that OMS describes oddly."""
-
-    groups: tuple[TaskGroup, ...]
-    unreadable: int
-
-
-def askable(tools: Tools, name: str) -> Askable:
-    """What can be asked for in a project: the first of each status.
-
-    Raises:
-        OmsError, VaultFault, KeyRests: they cannot be listed.
-    """
-    found: list[TaskGroup | Unreadable] = []
-    for status in (GroupStatus.PAUSED, *sorted(FAILED_STATUSES)):
-        found += tools.callers.call(name, partial(_first_groups, status))
-    groups = tuple(group for group in found if isinstance(group, TaskGroup))
-    return Askable(groups, len(found) - len(groups))
-
-
-def _first_groups(status: GroupStatus, oms: Oms) -> list[TaskGroup | Unreadable]:
-    return list(islice(oms.groups(status), MOST_SHOWN + 1))
-
-
-def _askable(tools: Tools, name: str) -> list[str]:
-    try:
-        found = askable(tools, name)
-    except (OmsError, VaultFault, KeyRests) as fault:
-        trouble = trouble_of(fault, tools.projects[name].plan(name, "", None), Then.NOTHING, "")
-        return [f"They cannot be listed just now. {plain(trouble.meaning)} Next: {plain(trouble.next_step)}"]
+def _groups(tools: Tools, name: str, found: Askable | NotListed) -> list[str]:
+    if isinstance(found, NotListed):
+        return [f"They cannot be listed just now. {plain(found.why)} Next: {plain(found.next_step)}"]
     with tools.store.read() as connection:
         asked = {request.group.group_id for request in requests.open_requests(connection, [name])}
     lines = [
@@ -119,22 +82,26 @@ def _status(tools: Tools, message: Message, mine: Sequence[str]) -> str:
             found = [one] if one else []
         elif asked.group_id:
             found = requests.of_group(connection, asked.group_id)
-    seen = [request for request in found if request.plan.project in mine]
-    if seen:
-        return "\n".join(_line(tools, request) for request in seen)
-    return _group(tools, mine, asked.group_id) if mine and asked.group_id else NO_SUCH_REQUEST
+    lines = [_line(tools, request) for request in found if request.plan.project in mine]
+    if not asked.group_id or not mine:
+        return "\n".join(lines) or NO_SUCH_REQUEST
+    return "\n".join(_of_group(tools, mine, asked.group_id, lines))
 
 
-def _group(tools: Tools, mine: Sequence[str], group_id: str) -> str:
-    """How a group stands that nobody has asked for."""
-    try:
-        found = preflight.find_group(tools, mine, group_id)
-    except CannotAsk as refusal:
-        return str(refusal)
-    share = percent(found.group.progress)
+def _of_group(tools: Tools, mine: Sequence[str], group_id: str, lines: Sequence[str]) -> list[str]:
+    """How a group stands now, whatever was asked for it, and then that; and which projects could not be asked."""
+    found, failures = preflight.look_everywhere(tools, mine, group_id)
+    said = [*map(_now, found), *(f"Group `{group_id}`: {failure.said}" for failure in failures)]
+    if found and not lines:
+        return [*said, "Nobody has asked for it."]
+    return [*(said or [preflight.nowhere(tools, mine, group_id)]), *lines]
+
+
+def _now(found: Found) -> str:
+    group, share = found.group, percent(found.group.progress)
     done = f", {share} % done" if share is not None else ""
-    what = f"`{group_id}` {plain(group_name(found.group), 80)} in project {found.project}"
-    return f"{what} is {status_name(found.group.status)}{done}. Nobody has asked for it."
+    what = f"`{group.group_id}` {plain(group_name(group), 80)} in project {found.project}"
+    return f"{what} is {status_name(group.status)} now{done}."
 
 
 def _line(tools: Tools, request: Request) -> str:

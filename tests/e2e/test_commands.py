@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
+from bot.sandbox.oms_world import CALLERS
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
@@ -41,7 +42,7 @@ def test_check_finds_everything_well(new_town: Callable[..., Town]) -> None:
             "full member",
             "enough people could approve",
             "may write there",
-            "Vault",
+            "Vault secret/oms/media/caller: may be read, version 1, holds an access key",
             "OMS",
         ):
             assert words in found.stdout
@@ -84,6 +85,26 @@ def test_check_tells_once_that_vault_refuses_the_login(new_town: Callable[..., T
     found = run(town, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
+
+
+def test_check_tells_of_the_bots_own_identity_apart_from_what_huawei_cloud_says_of_it(
+    new_town: Callable[..., Town],
+) -> None:
+    town = new_town()
+    town.vault.write("oms/media/caller", {"ak": "x"})
+    found = run(town, "check")
+    assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  project media, Vault secret/oms/media/caller"]
+    assert "IAM" not in found.stdout
+    town.vault.write("oms/media/caller", CALLERS["password"])
+    assert "version 3, holds a user name and a password" in run(town, "check").stdout
+
+
+def test_check_counts_the_people_of_a_group(new_town: Callable[..., Town]) -> None:
+    town = new_town()
+    [group] = town.workspace.groups
+    assert f"user group {group}: 1 person\n" in run(town, "check").stdout
+    town.workspace.groups[group].append(w.CAROL)
+    assert f"user group {group}: 2 people\n" in run(town, "check").stdout
 
 
 def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(new_town: Callable[..., Town]) -> None:
@@ -140,7 +161,14 @@ def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_town
         ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack does not accept SLACK_BOT_TOKEN (invalid_auth). Copy it again"),
         ({"SLACK_API_URL": "http://127.0.0.1:1/api/"}, "Slack cannot be reached (URLError). Check the network"),
         ({"OPS_PORT": "TAKEN"}, "nothing can listen on port"),
-        ({"DATABASE_URL": "postgresql://bot:leak@127.0.0.1:1/bot"}, "the database does not answer as it should"),
+        (
+            {"DATABASE_URL": "postgresql://bot:leak@127.0.0.1:1/bot"},
+            "the database does not answer as it should (PostgreSQL at 127.0.0.1, port 1: Connection refused). Check",
+        ),
+        (
+            {"DATABASE_URL": "sqlite:////nope/bot.sqlite"},
+            "/nope, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or",
+        ),
     ],
 )
 def test_serve_says_in_a_line_why_it_cannot_start(
@@ -175,6 +203,21 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callabl
     found = run(town, "serve")
     assert found.returncode == 1
     assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for the release")]
+)
+def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_same(
+    new_town: Callable[..., Town], wrong: str, what: str
+) -> None:
+    town = new_town(two_identities=True)
+    town.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
+    town.start_bot()
+    town.wait_until(lambda: "refuses the bot's login" in town.log(), what="a warning")
+    [line] = [line for line in town.log().splitlines() if "WARNING" in line]
+    assert f"WARNING bot.app {what}" in line
+    assert "Check the role id and secret id" in line
 
 
 def test_audit_verify_tells_whole_from_broken(town: Town) -> None:

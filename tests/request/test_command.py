@@ -21,6 +21,26 @@ def test_several_ids_ask_for_each_once_in_their_order() -> None:
     assert parse(f"{OTHER} {GROUP} {OTHER} go", COMMAND) == Ask((OTHER, GROUP), "go")
 
 
+def test_ids_may_be_joined_by_commas() -> None:
+    assert parse(f"{OTHER},{GROUP} go", COMMAND) == Ask((OTHER, GROUP), "go")
+    assert parse(f"{OTHER}, {GROUP} go", COMMAND) == Ask((OTHER, GROUP), "go")
+    stray = parse(f"{GROUP} and also {OTHER},{GROUP}", COMMAND)
+    assert isinstance(stray, NotUnderstood)
+    assert "Put all task group ids first" in stray.sentence
+
+
+def test_what_begins_like_an_id_is_not_told_to_begin_with_one() -> None:
+    refused = parse(f"{GROUP},nonsense go", COMMAND)
+    assert isinstance(refused, NotUnderstood)
+    assert refused.sentence.startswith(f"`{GROUP},nonsense` is not a task group id")
+
+
+@pytest.mark.parametrize(("key", "first", "second"), [("project", "media", "archive"), ("at", "22:00", "23:00")])
+def test_what_can_only_be_once_is_refused_twice(key: str, first: str, second: str) -> None:
+    refused = parse(f"{GROUP} {key}={first} go {key}={second}", COMMAND)
+    assert refused == NotUnderstood(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
+
+
 def test_upper_case_backticks_and_commas_around_an_id_do_not_matter() -> None:
     assert parse(f"`{GROUP.upper()}`, go", COMMAND) == Ask((GROUP,), "go")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.request.ids import typed_group_id
+from bot.request.ids import typed_group_id, typed_group_ids
 
 GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
 OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
@@ -15,6 +15,9 @@ OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
     [
         GROUP,
         f"`{GROUP.upper()}`,",
+        f"<{GROUP}>",
+        f"&lt;{GROUP}&gt;:",
+        f"{GROUP};",
         f"https://console-intl.huaweicloud.com/oms/?id={GROUP}",
         f"https://HuaweiCloud.com/{GROUP}",
         f"<https://console.eu.huaweicloud.com/oms/#/{GROUP}?again={GROUP}|the-group>",
@@ -41,3 +44,12 @@ def test_a_uuid_or_a_link_to_one_in_the_console_is_an_id(word: str) -> None:
 )
 def test_whatever_else_holds_a_uuid_is_no_id(word: str) -> None:
     assert typed_group_id(word) is None
+
+
+def test_ids_that_are_joined_by_commas_are_all_taken_or_none() -> None:
+    link = f"<https://console.huaweicloud.com/{OTHER}>"
+    for word in (f"{GROUP},{OTHER}", f"&lt;{GROUP}&gt;,`{OTHER}`,", f"{GROUP},{link}"):
+        assert typed_group_ids(word) == (GROUP, OTHER)
+    assert typed_group_ids(GROUP) == (GROUP,)
+    for word in (f"{GROUP},nonsense", ",", "", f"https://console.huaweicloud.com/{GROUP},{OTHER}"):
+        assert typed_group_ids(word) == ()

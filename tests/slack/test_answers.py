@@ -9,10 +9,10 @@ import pytest
 
 from bot.request.group import GroupStatus, Progress, Scope
 from bot.request.model import Attempt, Decision, Pause, Request, Sight, State, Trouble, Verb
-from bot.slack.answers import already_open_by_you, stands, turn_of_events
+from bot.slack.answers import already_open_by_you, asked, turn_of_events
 from bot.slack.cards import card
 from bot.slack.headlines import headline
-from bot.slack.words import needed, plain, status_name
+from bot.slack.words import clock, needed, plain, status_name
 from tests.support.story import _texts
 from tests.support.values import GROUP, HALF, NOON, request
 
@@ -144,12 +144,12 @@ def test_the_thread_says_how_things_turned(made: Request, line: str | None) -> N
     assert turn_of_events(made) == line
 
 
-def test_what_stands_says_who_decided_and_how() -> None:
-    assert "Approved by <@UCAROL00>" in stands(request(State.DONE))
-    assert "Cancelled by <@UCAROL00>" in stands(request(State.CANCELLED))
-    denied = stands(request(State.DENIED))
-    assert "Denied by <@UCAROL00>" in denied
-    assert "Approved" not in denied
+def test_what_was_asked_says_of_which_group_and_when_it_starts() -> None:
+    text = "Asked. <@UCAROL00> may approve. Request R-00000001: nightly images, group `"
+    assert asked(request(), None) == f"{text}{GROUP.group_id}`."
+    assert f"It starts {clock(LATER)}, not at once. Request " in asked(request(start_at=LATER), None)
+    unnamed = request(group=replace(GROUP, description=" "))
+    assert asked(unnamed, None).endswith(f"Request R-00000001: group `{GROUP.group_id}`.")
 
 
 def test_only_what_is_not_decided_can_be_asked_for_otherwise() -> None:

@@ -18,6 +18,7 @@ from bot.slack import answers, views
 from bot.slack.answers import pause_failed, turn_of_events, why_not
 from bot.slack.cards import card
 from bot.slack.headlines import group_name
+from bot.slack.standing import stands
 from bot.slack.words import bar, code, duration, plain, rate, size_of
 from tests.support.story import _texts
 from tests.support.values import GROUP, GROUP_ID, NOON, request
@@ -121,8 +122,8 @@ def test_nobodys_text_is_obeyed_in_a_thread_or_an_answer(state: State) -> None:
         turn_of_events(nasty) or "",
         turn_of_events(replace(nasty, is_elsewhere=True)) or "",
         answers.pause_failed(failed),
-        answers.stands(nasty),
-        answers.with_link(answers.stands(nasty), link),
+        stands(nasty),
+        answers.with_link(stands(nasty), link),
         answers.asked(nasty, link),
         answers.already_open(nasty, link),
         answers.already_open_by_you(nasty, link),
@@ -141,7 +142,7 @@ def test_nobodys_text_is_obeyed_in_a_form_or_at_home() -> None:
     for view in (
         views.request_form([choice], "Type an id."),
         views.request_form((), "", GROUP_ID, nasty.reason),
-        views.home([answers.stands(nasty)], answers.help_text("/resume-taskgroup")),
+        views.home([stands(nasty)], answers.help_text("/resume-taskgroup")),
         views.note(views.DENY_TITLE, answers.why_not(Refusal.NOT_PENDING, nasty)),
     ):
         for text in _obeyed(view.to_dict()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import timedelta
 from functools import partial
@@ -13,11 +15,12 @@ from sqlalchemy import event
 from bot.oms.errors import Refused, Throttled, Unanswered
 from bot.sandbox.faults import Drop
 from bot.sandbox.journal import Journal
-from bot.sandbox.oms_server import Answer
+from bot.sandbox.oms_server import Answer, Hold
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.vault import SandboxVault
 from bot.store.engine import open_store
 from bot.work.caller import Callers, KeyRests
+from bot.work.tries import CALLS_AT_ONCE
 from bot.work.trouble import Then, trouble_of
 from tests.support.calling import Place, all_at_once, dies_of_the_answer, open_place, show
 from tests.support.postgres import Postgres
@@ -85,6 +88,23 @@ def test_many_at_once_try_a_key_that_was_never_accepted_once(place: Place) -> No
     place.comes_as("access key", sk="wrong")
     assert all_at_once([partial(show, place.callers())] * 8) == ["KeyRests"] * 7 + ["Refused"]
     assert place.refusals() == 1
+
+
+def test_whoever_waited_for_a_first_try_comes_a_few_at_once_when_it_was_let_in(place: Place) -> None:
+    place.comes_as("access key")
+    callers = place.callers()
+    first, *others = holds = [Hold(threading.Event(), threading.Event()) for _ in range(1 + CALLS_AT_ONCE)]
+    place.oms.fault("show", *holds)
+    with ThreadPoolExecutor(len(holds)) as pool:
+        looks = [pool.submit(show, callers) for _ in holds]
+        try:
+            assert first.reached.wait(10)
+            first.released.set()
+            assert all(one.reached.wait(10) for one in others)
+        finally:
+            for one in holds:
+                one.released.set()
+        assert {look.result() for look in looks} == {NIGHTLY_IMAGES}
 
 
 def test_projects_that_share_a_key_try_it_once_between_them(place: Place) -> None:

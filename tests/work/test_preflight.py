@@ -1,19 +1,21 @@
-"""A group has one set of approvers, whichever table of the settings somebody asks by."""
+"""A group has one set of approvers, whichever table of the settings somebody asks by; and when it may be started."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.sandbox import oms_world as ow
 from bot.sandbox.oms_server import Answer
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.work.preflight import CannotAsk, find_group
+from bot.work.preflight import CannotAsk, find_group, start_at
 from bot.work.tools import Tools
-from tests.support.inside import tools_of
+from tests.support.inside import at, tools_of
 
 
 @contextmanager
@@ -59,3 +61,35 @@ def test_another_project_of_the_same_region_is_no_second_table(new_town: Callabl
     town = new_town()
     with with_second_table(town, (ow.PROJECT_ID, "f" * 32)) as tools:
         assert find_group(tools, ["media"], NIGHTLY_IMAGES).project == "media"
+
+
+MORNING = datetime(2026, 3, 2, 0, 44, 30, tzinfo=UTC)  # 08:44 for alice
+LATEST_TODAY = "comes after the request expires. The latest is 16:44 today. Nothing was asked."
+
+
+@pytest.fixture
+def tools(new_town: Callable[..., Town]) -> Iterator[Tools]:
+    with tools_of(new_town()) as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ((23, 50), f"23:50 (Asia/Singapore) {LATEST_TODAY}"),
+        ((16, 45), f"16:45 (Asia/Singapore) {LATEST_TODAY}"),
+        ((8, 40), f"08:40 (Asia/Singapore) has passed today, and tomorrow it {LATEST_TODAY}"),
+    ],
+)
+def test_a_time_that_is_too_late_is_told_with_the_latest(tools: Tools, typed: tuple[int, int], said: str) -> None:
+    with pytest.raises(CannotAsk) as refusal:
+        start_at(at(tools, MORNING), w.ALICE, typed, MORNING + timedelta(hours=8))
+    assert str(refusal.value) == said
+
+
+def test_the_latest_time_may_be_tomorrow_and_is_taken_itself(tools: Tools) -> None:
+    evening = MORNING + timedelta(hours=12)
+    tools, expires_at = at(tools, evening), evening + timedelta(hours=8)
+    with pytest.raises(CannotAsk, match="The latest is 04:44 tomorrow"):
+        start_at(tools, w.ALICE, (4, 45), expires_at)
+    assert start_at(tools, w.ALICE, (4, 44), expires_at) == expires_at - timedelta(seconds=30)
