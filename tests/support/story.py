@@ -29,6 +29,21 @@ def ask(town: Town, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} networ
     return card
 
 
+def ask_for(town: Town, group_id: str, more: str = "", person: str = w.ALICE) -> Posted:
+    """The card of a new request for this group."""
+    town.slack.api._buckets.clear()
+    told = len(town.workspace.told(person))
+    assert town.people.type(person, f"{group_id} {more}").failure is None
+
+    def found() -> list[Posted]:
+        return [one for one in town.workspace.of(w.MIGRATIONS) if group_id in one.text and "approve" in buttons(one)]
+
+    town.wait_until(lambda: bool(found()), what=f"the card of {group_id}, but told {town.workspace.told(person)[-2:]}")
+    # Only then does the bot know where the card is.
+    town.wait_until(lambda: any("Asked." in text for text in town.workspace.told(person)[told:]), what="the answer")
+    return found()[0]
+
+
 def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) -> None:
     """Waits until a message says these words, in its text or its blocks."""
     town.wait_until(lambda: words in whole(posted), timeout_seconds, f"{words!r} on the card")
