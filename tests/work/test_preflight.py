@@ -1,4 +1,4 @@
-"""A group has one set of approvers, whichever table of the settings somebody asks by."""
+"""A group has one set of approvers, whichever table of the settings somebody asks by; and keys that can work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bot.sandbox import oms_world as ow
 from bot.sandbox.oms_server import Answer
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.town import Town
-from bot.work.preflight import CannotAsk, find_group
+from bot.work.preflight import CannotAsk, check_keys, find_group, plan_for
 from bot.work.tools import Tools
 from tests.support.inside import tools_of
 
@@ -59,3 +59,14 @@ def test_another_project_of_the_same_region_is_no_second_table(new_town: Callabl
     town = new_town()
     with with_second_table(town, (ow.PROJECT_ID, "f" * 32)) as tools:
         assert find_group(tools, ["media"], NIGHTLY_IMAGES).project == "media"
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_temporary_access_key_is_refused_before_anybody_is_asked(new_town: Callable[..., Town], side: str) -> None:
+    town = new_town()
+    with tools_of(town) as tools:
+        found = find_group(tools, ["media"], NIGHTLY_IMAGES)
+        plan = plan_for(tools, found)
+        town.vault.write(f"oms/media/{side}", {"ak": "A", "sk": "S", "security_token": "T"})
+        with pytest.raises(CannotAsk, match=f"`secret/oms/media/{side}` in Vault holds a temporary access key"):
+            check_keys(tools, plan, found.group)
