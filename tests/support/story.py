@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 from bot.sandbox.journal import Call
@@ -12,6 +13,8 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
+from bot.store import tables
+from bot.store.engine import open_store
 
 
 def the_card(town: Town) -> Posted:
@@ -143,3 +146,19 @@ def audit(town: Town, *events: str) -> list[dict[str, Any]]:
     ).stdout
     rows = [json.loads(line) for line in written.splitlines()]
     return [row for row in rows if row["event"] in events]
+
+
+def all_seen(town: Town) -> str:
+    """All that anybody in Slack was ever left with: messages and forms, private ones too."""
+    seen = town.workspace
+    places = [one.view for one in (*seen.views.values(), *seen.homes.values())]
+    messages = [(one.text, one.blocks) for one in seen.messages]
+    return json.dumps([messages, places, [one.text for one in seen.privates]])
+
+
+def all_kept(town: Town) -> str:
+    """All that a bot that has ended left behind: every row of its database, the files of it, its log."""
+    with closing(open_store(town.database_url)) as store, store.read() as connection:
+        rows = [repr(connection.execute(table.select()).all()) for table in tables.metadata.sorted_tables]
+    files = [path.read_bytes().decode("latin-1") for path in sorted(town.directory.glob("bot.*"))]
+    return "\n".join([*rows, *files])
