@@ -55,7 +55,7 @@ class SlackStandIn:
         self.delay_seconds = 0.0
         self.request_url: str | None = None
         self._journal = journal
-        self._sockets: list[web.WebSocketResponse] = []
+        self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._turn = itertools.count()
         self._tickets: set[str] = set()
         self._waiting: dict[str, asyncio.Future[Json | None]] = {}
@@ -124,9 +124,15 @@ class SlackStandIn:
             self._waiting.pop(envelope_id, None)
 
     async def drop_connections(self) -> None:
-        """Closes every socket, as Slack does when it refreshes a connection without a warning."""
+        """Closes every socket with a close frame, as Slack does when it refreshes a connection unannounced."""
         for socket in list(self._sockets):
             await socket.close(code=1001)
+
+    async def cut_connections(self) -> None:
+        """Breaks every socket without a word, as a network does."""
+        for transport in list(self._sockets.values()):
+            if transport is not None:
+                transport.abort()
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -174,7 +180,7 @@ class SlackStandIn:
         self._tickets.remove(ticket)
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)
-        self._sockets.append(socket)
+        self._sockets[socket] = request.transport
         hello = {"type": "hello", "num_connections": self.connections, "connection_info": {"app_id": w.APP_ID}}
         await socket.send_str(json.dumps(hello))
         self._journal.write("slack", "WS", "connected", 101)
@@ -183,7 +189,7 @@ class SlackStandIn:
                 if message.type == WSMsgType.TEXT:
                     self._acknowledged(message.data)
         finally:
-            self._sockets.remove(socket)
+            self._sockets.pop(socket)
         return socket
 
     def _acknowledged(self, text: str) -> None:
