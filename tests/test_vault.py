@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import json
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hvac
 import hvac.exceptions
 import pytest
 
 from bot import vault
-from bot.identity import Terms, VaultAppRole, VaultToken
+from bot.identity import Terms, VaultAppRole, VaultKubernetes, VaultToken
 from bot.redaction import Secret
 from bot.sandbox.journal import Journal
 from bot.sandbox.vault import SandboxVault
 from bot.vault import TokenKind, Vault
 from bot.vault_faults import FaultKind, VaultFault, login_fault, telling
-from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, answering, dripping, ok
+from tests.support.tls import PAIR, serving_tls
+from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok
 
 
 @pytest.fixture(scope="module")
@@ -237,6 +241,89 @@ def test_neither_the_environment_nor_netrc_says_who_the_bot_is(
     with pytest.raises(VaultFault, match="does not let the bot read"):
         standing.read("secret", "oms/media/source")
     assert standing.read("secret", "oms/media/caller").values["ak"]
+
+
+def test_a_namespace_is_where_everything_is_asked(server: SandboxVault) -> None:
+    root = server.as_root()
+    root.adapter.post("/v1/sys/namespaces/team")
+    within = hvac.Client(url=root.url, token=server.root_token, namespace="team")
+    within.sys.enable_auth_method("approle")
+    within.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+    within.secrets.kv.v2.create_or_update_secret("oms/media/source", {"ak": "of the team"}, mount_point="secret")
+    within.sys.create_or_update_policy("bot", 'path "secret/*" {\n  capabilities = ["read"]\n}')
+    within.auth.approle.create_or_update_approle("bot", token_policies=["bot"])
+    role_id = within.auth.approle.read_role_id("bot")["data"]["role_id"]
+    secret_id = within.auth.approle.generate_secret_id("bot")["data"]["secret_id"]
+    identity = VaultAppRole(role_id, Secret(secret_id))
+    vault = Vault(server.url, identity, namespace="team")
+    assert vault.check("secret", "oms/media/source").keys == ("ak",)
+    session = vault.open_release()
+    assert session.read("secret", "oms/media/source").values["ak"].reveal() == "of the team"
+    assert session.close()
+    with pytest.raises(VaultFault, match="refuses the bot's login"):
+        Vault(server.url, identity).open_release()
+
+
+def test_a_pod_logs_in_as_its_service_account(server: SandboxVault, tmp_path: Path) -> None:
+    def part(value: dict[str, str]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    claims = {
+        "iss": "kubernetes/serviceaccount",
+        "kubernetes.io/serviceaccount/namespace": "migrations",
+        "kubernetes.io/serviceaccount/service-account.name": "taskgroup-bot",
+        "kubernetes.io/serviceaccount/service-account.uid": "u-1",
+        "kubernetes.io/serviceaccount/secret.name": "taskgroup-bot-token",
+        "sub": "system:serviceaccount:migrations:taskgroup-bot",
+    }
+    jwt = tmp_path / "token"
+    jwt.write_text(f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{part(claims)}.c2lnbmF0dXJl\n", encoding="ascii")
+    user = {"username": claims["sub"], "uid": "u-1", "groups": ["system:serviceaccounts"]}
+    review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1"}
+    review["status"] = {"authenticated": True, "user": user}  # type: ignore[assignment]
+    root = server.as_root()
+    root.sys.enable_auth_method("kubernetes")
+    with serving_tls(tmp_path, ok(json.dumps(review).encode())) as cluster:
+        ca = PAIR[PAIR.index("-----BEGIN CERTIFICATE") :]
+        root.auth.kubernetes.configure(cluster.url, kubernetes_ca_cert=ca, disable_local_ca_jwt=True)
+        root.auth.kubernetes.create_role(
+            "bot", ["taskgroup-bot"], ["migrations"], policies=["bot"], ttl="20m", token_type="service"
+        )
+        vault = Vault(server.url, VaultKubernetes("bot", str(jwt)))
+        session = vault.open_release()
+        assert session.kind is TokenKind.LOGIN
+        assert session.read("secret", "oms/media/source").version == 1
+        assert session.close()
+        with pytest.raises(VaultFault, match="refuses the bot's login"):
+            Vault(server.url, VaultKubernetes("another", str(jwt))).open_release()
+    with pytest.raises(VaultFault, match="service account token cannot be read"):
+        Vault(server.url, VaultKubernetes("bot", str(tmp_path / "nothing"))).open_release()
+
+
+def test_a_vault_whose_certificate_is_not_trusted_is_sent_nothing(tmp_path: Path) -> None:
+    identity = VaultAppRole("role", Secret("secret"))
+    with serving_tls(tmp_path, ok(b"{}")) as served:
+        with pytest.raises(VaultFault, match="TLS certificate of Vault is not trusted") as untrusted:
+            Vault(served.url, identity).open_release()
+        assert untrusted.value.next_step == "Set VAULT_CACERT to its CA."
+        assert served.received == []
+        with pytest.raises(VaultFault, match="not understood"):
+            Vault(served.url, identity, ca=str(served.ca)).open_release()
+        assert b"".join(served.received).startswith(b"POST /v1/auth/approle/login")
+
+
+@pytest.mark.parametrize("status", [b"307 Temporary Redirect", b"302 Found"])
+def test_a_redirect_is_not_followed(server: SandboxVault, status: bytes) -> None:
+    elsewhere = Wire(server.url)
+    answer = b"HTTP/1.1 %b\r\nLocation: %b/v1/auth/approle/login\r\nContent-Length: 0\r\n\r\n"
+    with answering(answer % (status, elsewhere.url.encode())) as url:
+        login = server.login("bot")
+        identities = (VaultAppRole(login.role_id, Secret(login.secret_id)), VaultToken(Secret(server.root_token)))
+        for identity in identities:
+            with pytest.raises(VaultFault):
+                Vault(url, identity).open_release()
+    assert elsewhere.carried == 0
+    elsewhere.cut()
 
 
 def test_sealed_is_told_as_sealed(server: SandboxVault) -> None:

@@ -46,14 +46,6 @@ class TooLate(NotSent):
     """Nothing left the bot: it came to it when others may have taken it for dead."""
 
 
-class Throttled(OmsError):
-    """429: nothing was done, and it asks to wait."""
-
-    def __init__(self, retry_after_seconds: int | None, service: Service = Service.OMS) -> None:
-        super().__init__(f"{service} asks to slow down (429)", service)
-        self.retry_after_seconds = retry_after_seconds
-
-
 @dataclass(frozen=True)
 class Answer:
     """An answer that is not a success. `code` is the error code, or the HTTP status where there is none."""
@@ -70,6 +62,15 @@ class Refused(OmsError):
 
     def __init__(self, answer: Answer, service: Service = Service.OMS) -> None:
         super().__init__(f"refused with {answer.code}", service)
+        self.answer = answer
+
+
+class Throttled(OmsError):
+    """429: nothing was done, and it asks to wait."""
+
+    def __init__(self, retry_after_seconds: int | None, answer: Answer, service: Service = Service.OMS) -> None:
+        super().__init__(f"{service} asks to slow down (429)", service)
+        self.retry_after_seconds = retry_after_seconds
         self.answer = answer
 
 

@@ -117,9 +117,9 @@ def _read(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) 
         if len(content) > MAX_BODY_BYTES:
             raise Unreadable(f"{call.service} answered with more than {MAX_BODY_BYTES:,} bytes", call.service)
         return Success(status, headers, content, request_id_of(headers, secrets))
-    if status == 429:
-        raise Throttled(_retry_after(headers.get("Retry-After")), call.service)
     answer = read_answer(status, headers, content, secrets)
+    if status == 429:
+        raise Throttled(_retry_after(headers.get("Retry-After")), answer, call.service)
     if status >= 500:
         raise Unanswered(f"{call.service} answered with {answer.code}", answer, call.service)
     raise Refused(answer, call.service)

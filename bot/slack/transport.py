@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import logging
 import re
+import select
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -33,6 +35,7 @@ ACK_SECONDS = 2
 CLOSE_SECONDS = 1.0
 # A ping each so often, and no pong for four times as long: then the socket is dead.
 PING_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 
 
 class Transport(Protocol):
@@ -83,11 +86,13 @@ class SocketTransport:
     """Socket Mode.
 
     A socket that is open but dead counts as not connected: slack_sdk pings, drops it when no pong comes for four
-    times `ping_seconds`, and opens another (`Connection.check_state`, slack_sdk 3.48).
+    times `ping_seconds`, and opens another (`Connection.check_state`, slack_sdk 3.48). One that the other side has
+    ended without a close frame it takes for silent, and reads its end over and over: that is dropped here.
     """
 
     def __init__(self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS) -> None:
         self._app_token = app_token
+        self._stopped = threading.Event()
         self._handler = SocketModeHandler(
             app,
             app_token.reveal(),
@@ -119,10 +124,25 @@ class SocketTransport:
                 stopping.wait(float(error.response.headers.get("retry-after", "30")))
             else:
                 self._handler.connect()  # type: ignore[no-untyped-call]
+                threading.Thread(target=self._drop_ended, name="ended", daemon=True).start()
                 return
+
+    def _drop_ended(self) -> None:
+        """Looks each second, so that whoever reads has read what came before the end. slack_sdk connects anew."""
+        ended = None
+        while not self._stopped.wait(LOOK_SECONDS):
+            session = self._handler.client.current_session
+            sock = session.sock if session is not None else None
+            if session is None or sock is None or not _has_ended(sock):
+                ended = None
+            elif ended is sock:
+                session.disconnect()
+            else:
+                ended = sock
 
     def stop(self) -> None:
         """Takes nothing more at once. The socket is closed behind it: that may wait for a thread that sleeps."""
+        self._stopped.set()
         closing = threading.Thread(target=self._handler.close, name="close", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
@@ -130,6 +150,15 @@ class SocketTransport:
     @property
     def is_connected(self) -> bool:
         return bool(self._handler.client.is_connected())
+
+
+def _has_ended(sock: socket.socket) -> bool:
+    """Whether the other side sends nothing more, as the kernel knows; nothing is read."""
+    if sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock, getattr(select, "POLLRDHUP", 0))
+    return bool(poll.poll(0))
 
 
 class HttpTransport:

@@ -85,7 +85,7 @@ def detail_of(attempt: Attempt, reply: Reply) -> Detail:
     """The answer as the audit keeps it."""
     if isinstance(reply, Accepted):
         return {"number": attempt.number, "code": None, "huawei_request_id": reply.huawei_request_id}
-    answer = reply.answer if isinstance(reply, Refused | Unanswered) else None
+    answer = reply.answer if isinstance(reply, Refused | Throttled | Unanswered) else None
     return {
         "number": attempt.number,
         "code": answer.code if answer else type(reply).__name__,

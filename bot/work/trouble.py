@@ -54,11 +54,8 @@ def trouble_of(
                 code=fault.code,
                 side=Side.RIGHTS,
             )
-        case Refused():
+        case Refused() | Throttled():
             return trouble_of_answer(fault.answer, plan, then, started)
-        case Throttled():
-            sentence = f"{fault.service} asks to slow down."
-            return _trouble(sentence, started, "Wait a minute.", then, code="HTTP 429", side=Side.CLOUD)
         case TooLate():
             return _trouble("The bot was held up before it could call OMS.", started, "", then, side=Side.BOT)
         case NotSent():

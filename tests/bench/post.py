@@ -10,7 +10,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from tests.e2e.test_http import signed
+from bot.sandbox.slack.signed import signed
 
 
 def main() -> None:

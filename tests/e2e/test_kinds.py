@@ -11,7 +11,7 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES, an
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from tests.support.story import buttons, is_told, says, starts, thread_says, whole
+from tests.support.story import ask_for, buttons, is_told, says, starts, thread_says, whole
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +23,6 @@ def shared() -> object:
         yield town
     finally:
         town.close()
-
-
-def ask_for(town: Town, group_id: str, more: str = "", person: str = w.ALICE) -> Posted:
-    """The card of a new request for this group."""
-    town.slack.api._buckets.clear()
-    told = len(town.workspace.told(person))
-    assert town.people.type(person, f"{group_id} {more}").failure is None
-
-    def found() -> list[Posted]:
-        return [one for one in town.workspace.of(w.MIGRATIONS) if group_id in one.text and "approve" in buttons(one)]
-
-    town.wait_until(lambda: bool(found()), what=f"the card of {group_id}, but told {town.workspace.told(person)[-2:]}")
-    # Only then does the bot know where the card is.
-    town.wait_until(lambda: any("Asked." in text for text in town.workspace.told(person)[told:]), what="the answer")
-    return found()[0]
 
 
 KINDS = [

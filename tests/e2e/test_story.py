@@ -8,14 +8,31 @@ import sys
 from collections.abc import Callable
 
 import pytest
+import requests
 
 from bot.sandbox import oms_world
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, deny, is_told, key_reads, says, starts, the_card, thread_says, whole
+from tests.support.story import (
+    all_kept,
+    all_seen,
+    ask,
+    buttons,
+    deny,
+    is_told,
+    key_reads,
+    says,
+    starts,
+    the_card,
+    thread_says,
+    whole,
+)
 
 SECRETS = (
+    w.BOT_TOKEN,
+    w.APP_TOKEN,
+    oms_world.ACCESS_KEY,
     oms_world.SECRET_KEY,
     oms_world.SOURCE_AK,
     oms_world.SOURCE_SK,
@@ -30,6 +47,8 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
 ) -> None:
     town = new_town(database_url=database_url, two_identities=two_identities)
     town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
+    logins = {name: value for name, value in town.environment().items() if name.endswith("SECRET_ID")}
+    town.more_environment = logins
     town.start_bot()
 
     card = ask(town)
@@ -48,19 +67,25 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     assert len(starts(town)) == 1
     assert [call.path.rsplit("/", 1)[1] for call in key_reads(town)] == ["source", "destination"]
     assert any(call.path.endswith("revoke-self") for call in town.journal.since())
+    metrics = requests.get(f"http://127.0.0.1:{town.ops_port}/metrics", timeout=5).text
     assert town.stop_bot() == 0
 
-    written = town.log() + json.dumps([one.blocks for one in town.workspace.messages]) + "\n"
-    written += subprocess.run(
+    exported = subprocess.run(
         [sys.executable, "-m", "bot", "audit", "export"],
         env=town.environment(),
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    for secret in SECRETS:
-        assert secret not in written
-    events = [json.loads(line)["event"] for line in written.splitlines() if line.startswith('{"seq"')]
+    for where, text in {
+        "metrics": metrics,
+        "Slack": all_seen(town),
+        "the database and the log": all_kept(town),
+        "the audit": exported,
+    }.items():
+        assert NIGHTLY_IMAGES in text or where == "metrics", f"{where} is the right one"
+        assert not [secret for secret in (*SECRETS, *logins.values()) if secret in text], where
+    events = [json.loads(line)["event"] for line in exported.splitlines()]
     assert [
         event for event in events if event in ("asked", "approve", "vault opened", "sending", "accepted", "done")
     ] == [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from copy import copy
 
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
@@ -48,7 +49,9 @@ def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(town: Tow
     assert len(starts(town)) == 1
 
 
-def test_two_processes_on_postgresql_send_one_put(new_town: Callable[..., Town], postgres: object) -> None:
+def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one_put(
+    new_town: Callable[..., Town], postgres: object
+) -> None:
     from bot.sandbox.vault import free_port
     from tests.support.postgres import Postgres
 
@@ -58,15 +61,24 @@ def test_two_processes_on_postgresql_send_one_put(new_town: Callable[..., Town],
     town.start_bot(ops_port=free_port())
     town.wait_until(lambda: town.slack.connections == 2, what="two connections")
     card = ask(town)
-    at_once(
-        lambda: town.people.press(w.CAROL, card, "approve"),
-        lambda: town.people.press(w.DAVE, card, "approve"),
-        lambda: town.people.press(w.CAROL, card, "approve"),
-        lambda: town.people.press(w.DAVE, card, "approve"),
-    )
+    # The stand-in hands each to the other process than the one before.
+    seen = copy(card)
+    bobs, carols = town.workspace.new_trigger(w.BOB), town.workspace.new_trigger(w.CAROL)
+    at_once(*[lambda: town.people.press(w.BOB, seen, "approve", trigger_id=bobs)] * 2)
+    is_told(town, w.BOB, "not among those who decide")
+    at_once(*[lambda: town.people.press(w.CAROL, seen, "approve", trigger_id=carols)] * 2)
     says(town, card, "Resumed, moving")
+    # Another click of each, and what is heard of it comes after whatever the first ones made.
+    town.people.press(w.CAROL, seen, "approve")
+    town.people.press(w.BOB, seen, "approve")
+    is_told(town, w.CAROL, "decided already")
+    is_told(town, w.BOB, "decided already")
     assert len(starts(town)) == 1
     assert len(town.workspace.of(w.MIGRATIONS)) == 1
+    rows = [(row["event"], row["actor"]) for row in audit(town, "approve", "refused")]
+    assert sorted(rows) == sorted([("approve", w.CAROL), ("refused", w.CAROL)] + [("refused", w.BOB)] * 2)
+    for person, most in ((w.CAROL, 1), (w.BOB, 2)):
+        assert len(town.workspace.told(person)) == most
 
 
 def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(town: Town) -> None:

@@ -91,9 +91,28 @@ def test_from_two_processes_on_postgresql(
             bot.terminate()
             assert bot.wait(15) == 0
         is_one_of_each(town, tools)
-        with tools.store.read() as connection:
-            voters = set(connection.execute(select(tables.votes.c.person)).scalars())
-    assert voters == set(APPROVERS), "each was the quicker one at times"
+        winners = {who_won(town, tools, number) for number in range(1, ROUNDS + 1)}
+    assert winners == set(APPROVERS), "each was the quicker one at times"
+
+
+def who_won(town: Town, tools: Tools, number: int) -> str:
+    """Who decided; the thread names them, and the other, and nobody else, was told that it was they."""
+    request_id = f"R-{number:08d}"
+    threads = select(tables.notices.c.text).where(
+        tables.notices.c.request_id == request_id, tables.notices.c.way == "thread"
+    )
+    with tools.store.read() as connection:
+        decided = requests.get(connection, request_id)
+        in_thread = connection.execute(threads).scalars().all()
+    assert decided is not None
+    assert decided.decision is not None
+    [winner] = decided.decision.people
+    assert [text for text in in_thread if text.startswith("Approved by")] == [f"Approved by <@{winner}>."]
+    [told] = [one for one in town.workspace.privates if request_id in one.text]
+    assert {winner, told.person} == set(APPROVERS)
+    assert DECIDED in told.text
+    assert f"Approved by <@{winner}>" in told.text
+    return winner
 
 
 def are_decided(town: Town, heard: int, called: int) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 import requests
 
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
+from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
@@ -17,10 +18,18 @@ from tests.support.postgres import Postgres
 from tests.support.story import ask, buttons, says, starts, thread_of, thread_says
 
 
-def test_after_a_cut_connection_the_next_click_is_taken_and_readiness_told_the_truth(town: Town) -> None:
+def connected(town: Town) -> int:
+    """How often the bot has connected."""
+    return [call.path for call in town.journal.since()].count("connected")
+
+
+@pytest.mark.parametrize("how", [SlackStandIn.drop_connections, SlackStandIn.cut_connections], ids=["closed", "cut"])
+def test_after_a_lost_connection_the_next_click_is_taken_and_readiness_told_the_truth(
+    town: Town, how: Callable[[SlackStandIn], Coroutine[None, None, None]]
+) -> None:
     card = ask(town)
-    asyncio.run_coroutine_threadsafe(town.slack.drop_connections(), town.slack.server.loop).result(timeout=10)
-    town.wait_until(lambda: town.slack.connections == 1, 30, "a new connection")
+    asyncio.run_coroutine_threadsafe(how(town.slack), town.slack.server.loop).result(timeout=10)
+    town.wait_until(lambda: connected(town) == 2 and town.slack.connections == 1, 30, "a new connection")
     ready = f"http://127.0.0.1:{town.ops_port}/readyz"
     town.wait_until(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
     town.people.press(w.CAROL, card, "approve")

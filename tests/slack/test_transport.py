@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
@@ -20,13 +21,19 @@ from bot.sandbox.serving import ServerThread
 from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
 from tests.support.wire import ask
 
+# After so many slack_sdk takes a socket for dead.
+MISSED_PONGS = 4
+
 
 class Line:
-    """The far end of a socket that takes whatever comes and never says a word, pongs included."""
+    """The far end of sockets that take whatever comes and never say a word, pongs included, until it wakes up."""
 
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.opened = 0
+        self.is_awake = False
+        self.far_ends: list[asyncio.Transport | None] = []
+        self.pongs = 0
         app = web.Application()
         app.router.add_post("/api/apps.connections.open", self._open)
         app.router.add_get("/link", self._link)
@@ -39,10 +46,13 @@ class Line:
         return web.json_response({"ok": False, "error": "invalid_auth"})
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
+        self.far_ends.append(request.transport)
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
-        async for _ in socket:
-            pass
+        async for message in socket:
+            if self.is_awake and message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+                self.pongs += 1
         return socket
 
     def one_socket(self) -> None:
@@ -64,11 +74,15 @@ def transport(line: Line, ping_seconds: float = 10.0) -> SocketTransport:
     return SocketTransport(app, Secret("xapp-1"), ping_seconds)
 
 
-def wait_until_gone(socket: SocketTransport) -> None:
+def wait_until(holds: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + 20
-    while socket.is_connected:
-        assert time.monotonic() < deadline, "a dead socket still counts as connected"
+    while not holds():
+        assert time.monotonic() < deadline, what
         time.sleep(0.01)
+
+
+def wait_until_gone(socket: SocketTransport) -> None:
+    wait_until(lambda: not socket.is_connected, "a dead socket still counts as connected")
 
 
 def test_a_socket_that_is_open_but_dead_is_not_connected(line: Line) -> None:
@@ -76,6 +90,30 @@ def test_a_socket_that_is_open_but_dead_is_not_connected(line: Line) -> None:
     socket = transport(line, ping_seconds=0.05)
     socket.start(threading.Event())
     assert socket.is_connected
+    wait_until_gone(socket)
+    socket.stop()
+
+
+def test_a_socket_that_is_dead_is_made_anew_and_the_next_one_stays(line: Line) -> None:
+    line.one_socket()
+    socket = transport(line, ping_seconds=0.05)
+    socket.start(threading.Event())
+    wait_until_gone(socket)
+    line.is_awake = True
+    line.one_socket()
+    wait_until(lambda: line.pongs > MISSED_PONGS, "a socket that answers")
+    assert socket.is_connected
+    assert line.opened >= 2
+    socket.stop()
+
+
+def test_a_socket_that_ends_without_a_word_is_dropped_long_before_a_pong_is_missed(line: Line) -> None:
+    line.one_socket()
+    socket = transport(line)
+    socket.start(threading.Event())
+    [far_end] = line.far_ends
+    assert far_end is not None
+    line.server.loop.call_soon_threadsafe(far_end.abort)
     wait_until_gone(socket)
     socket.stop()
 

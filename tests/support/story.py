@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from typing import Any
 
 from bot.sandbox.journal import Call
@@ -12,6 +13,8 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
+from bot.store import tables
+from bot.store.engine import open_store
 
 
 def the_card(town: Town) -> Posted:
@@ -27,6 +30,21 @@ def ask(town: Town, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} networ
     card = the_card(town)
     is_told(town, person, "Asked.")
     return card
+
+
+def ask_for(town: Town, group_id: str, more: str = "", person: str = w.ALICE) -> Posted:
+    """The card of a new request for this group."""
+    town.slack.api._buckets.clear()
+    told = len(town.workspace.told(person))
+    assert town.people.type(person, f"{group_id} {more}").failure is None
+
+    def found() -> list[Posted]:
+        return [one for one in town.workspace.of(w.MIGRATIONS) if group_id in one.text and "approve" in buttons(one)]
+
+    town.wait_until(lambda: bool(found()), what=f"the card of {group_id}, but told {town.workspace.told(person)[-2:]}")
+    # Only then does the bot know where the card is.
+    town.wait_until(lambda: any("Asked." in text for text in town.workspace.told(person)[told:]), what="the answer")
+    return found()[0]
 
 
 def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) -> None:
@@ -128,3 +146,19 @@ def audit(town: Town, *events: str) -> list[dict[str, Any]]:
     ).stdout
     rows = [json.loads(line) for line in written.splitlines()]
     return [row for row in rows if row["event"] in events]
+
+
+def all_seen(town: Town) -> str:
+    """All that anybody in Slack was ever left with: messages and forms, private ones too."""
+    seen = town.workspace
+    places = [one.view for one in (*seen.views.values(), *seen.homes.values())]
+    messages = [(one.text, one.blocks) for one in seen.messages]
+    return json.dumps([messages, places, [one.text for one in seen.privates]])
+
+
+def all_kept(town: Town) -> str:
+    """All that a bot that has ended left behind: every row of its database, the files of it, its log."""
+    with closing(open_store(town.database_url)) as store, store.read() as connection:
+        rows = [repr(connection.execute(table.select()).all()) for table in tables.metadata.sorted_tables]
+    files = [path.read_bytes().decode("latin-1") for path in sorted(town.directory.glob("bot.*"))]
+    return "\n".join([*rows, *files])

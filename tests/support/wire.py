@@ -1,4 +1,4 @@
-"""What goes over a socket byte for byte: half requests, half answers, endless ones, none at all."""
+"""What goes over a socket byte for byte: half requests, half answers, endless ones; and wires that can be cut."""
 
 from __future__ import annotations
 
@@ -117,3 +117,53 @@ def ok(body: bytes, content_type: str = "application/json") -> bytes:
         len(body),
         body,
     )
+
+
+class Wire:
+    """Leads to a server until it is cut. Each connection carries one request, so that the next must be made anew."""
+
+    def __init__(self, to: str) -> None:
+        self._to = ("127.0.0.1", int(to.rpartition(":")[2]))
+        self._listener: socket.socket | None = None
+        self._port = 0
+        self.carried = 0
+        # How many requests it still carries; None is any number.
+        self.left: int | None = None
+        self.mend()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def cut(self) -> None:
+        """From now on a connection is refused."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+
+    def mend(self) -> None:
+        """On the port that it had."""
+        self._listener, self.left = socket.create_server(("127.0.0.1", self._port)), None
+        self._port = self._listener.getsockname()[1]
+        threading.Thread(target=self._carry, args=(self._listener,), daemon=True).start()
+
+    def _carry(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            self.carried += 1
+            if self.left is not None:
+                self.left -= 1
+            if self.left == 0:
+                self.cut()
+            threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
+
+    def _relay(self, connection: socket.socket) -> None:
+        with connection, socket.create_connection(self._to) as server:
+            request = read_request(connection)
+            server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+            while part := server.recv(65536):
+                connection.sendall(part)

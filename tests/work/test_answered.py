@@ -17,6 +17,7 @@ SOON = NOON + timedelta(seconds=1)
 DENIED = Refused(Answer(403, "OMS.0072", "No permission", "", "abc"))
 TOKEN_OVER = Refused(Answer(401, "APIG.0307", "The token must be updated.", "", "abc"))
 RUNNING = Refused(Answer(400, "OMS.0065", "Already started", "", "abc"))
+SLOW_DOWN = Answer(429, "APIG.0308", "The throttling threshold has been reached", "", "abc")
 COMPLETE = Refused(Answer(400, "OMS.0070", "Already complete", "", "abc"))
 
 
@@ -29,7 +30,7 @@ def sent(state: State = State.SENDING, tries: int = 0) -> tuple[Request, Attempt
     ("reply", "state", "attempt_state"),
     [
         (Accepted("7f3c"), State.ACCEPTED, AttemptState.ANSWERED),
-        (Throttled(1), State.APPROVED, AttemptState.READY),
+        (Throttled(1, SLOW_DOWN), State.APPROVED, AttemptState.READY),
         (NotSent("no address"), State.APPROVED, AttemptState.READY),
         (TooLate("held up"), State.APPROVED, AttemptState.READY),
         (TOKEN_OVER, State.APPROVED, AttemptState.READY),
@@ -44,7 +45,7 @@ def test_every_answer_has_its_turn(reply: Reply, state: State, attempt_state: At
     assert (turned.request.state, turned.attempt_state) == (state, attempt_state)
 
 
-@pytest.mark.parametrize("reply", [Throttled(1), NotSent("no address"), TooLate("held up"), TOKEN_OVER])
+@pytest.mark.parametrize("reply", [Throttled(1, SLOW_DOWN), NotSent("no address"), TooLate("held up"), TOKEN_OVER])
 def test_what_was_not_sent_is_sent_again_three_times_and_no_more(reply: OmsError) -> None:
     for tries in range(MAX_TRIES):
         turned = turned_by(*sent(tries=tries), reply, SOON)
@@ -53,7 +54,12 @@ def test_what_was_not_sent_is_sent_again_three_times_and_no_more(reply: OmsError
 
 
 def test_it_is_sent_again_when_oms_allows_it_and_not_before() -> None:
-    for reply, wait_seconds in ((Throttled(40), 40), (Throttled(None), 5), (NotSent("no address"), 5), (TOKEN_OVER, 0)):
+    for reply, wait_seconds in (
+        (Throttled(40, SLOW_DOWN), 40),
+        (Throttled(None, SLOW_DOWN), 5),
+        (NotSent("no address"), 5),
+        (TOKEN_OVER, 0),
+    ):
         attempt = turned_by(*sent(), reply, SOON).request.attempt
         assert attempt is not None
         assert attempt.not_before == SOON + timedelta(seconds=wait_seconds)
@@ -75,7 +81,7 @@ def test_a_late_answer_corrects_not_started_and_starts_nothing_by_itself() -> No
     assert refused is not None
     assert refused.request.trouble is not None
     assert refused.request.trouble.code == "OMS.0072"
-    for reply in (TooLate("held up"), Throttled(1), RUNNING):
+    for reply in (TooLate("held up"), Throttled(1, SLOW_DOWN), RUNNING):
         assert late_by(not_started, attempt, reply, SOON) is None
 
 

@@ -53,19 +53,20 @@ def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Town, 
     assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
 
 
+@pytest.mark.parametrize("side", ["source", "destination"])
 @pytest.mark.parametrize(
     ("values", "words"),
     [
         ({"ak": "", "sk": "S"}, "has no key ak"),
         ({"ak": "A", "sk": "S", "security_token": "T"}, "temporary access key"),
-        ({"ak": "two words", "sk": "S"}, "src_ak holds blanks"),
+        ({"ak": "two words", "sk": "S"}, "_ak holds blanks"),
     ],
 )
 def test_keys_that_oms_would_refuse_are_named_and_not_sent(
-    inside: tuple[Town, Tools, Request], values: dict[str, str], words: str
+    inside: tuple[Town, Tools, Request], values: dict[str, str], words: str, side: str
 ) -> None:
     town, tools, request = inside
-    town.vault.write("oms/media/source", values)
+    town.vault.write(f"oms/media/{side}", values)
     with pytest.raises(KeysUnfit) as unfit:
         read_body(tools, request)
     trouble = unfit.value.trouble

@@ -1,4 +1,4 @@
-"""A group has one set of approvers, whichever table of the settings somebody asks by; and when it may be started."""
+"""One set of approvers for a group, whichever table it is asked by; when it may be started; keys that can work."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.sandbox.oms_server import Answer
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.work.preflight import CannotAsk, find_group, start_at
+from bot.work.preflight import CannotAsk, check_keys, find_group, plan_for, start_at
 from bot.work.tools import Tools
 from tests.support.inside import at, tools_of
 
@@ -93,3 +93,14 @@ def test_the_latest_time_may_be_tomorrow_and_is_taken_itself(tools: Tools) -> No
     with pytest.raises(CannotAsk, match="The latest is 04:44 tomorrow"):
         start_at(tools, w.ALICE, (4, 45), expires_at)
     assert start_at(tools, w.ALICE, (4, 44), expires_at) == expires_at - timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_temporary_access_key_is_refused_before_anybody_is_asked(new_town: Callable[..., Town], side: str) -> None:
+    town = new_town()
+    with tools_of(town) as tools:
+        found = find_group(tools, ["media"], NIGHTLY_IMAGES)
+        plan = plan_for(tools, found)
+        town.vault.write(f"oms/media/{side}", {"ak": "A", "sk": "S", "security_token": "T"})
+        with pytest.raises(CannotAsk, match=f"`secret/oms/media/{side}` in Vault holds a temporary access key"):
+            check_keys(tools, plan, found.group)

@@ -182,7 +182,11 @@ def test_what_was_throttled_waits_and_is_sent_three_times_at_the_most(
         approved.advance(timedelta(seconds=seconds - 1))
         assert len(approved.puts()) == tries
         approved.tools = at(approved.tools, approved.tools.now() + timedelta(seconds=1))
-    assert approved.advance().state is State.NOT_STARTED
+    told = approved.advance()
+    assert told.state is State.NOT_STARTED
+    assert told.trouble is not None
+    assert told.trouble.code == "APIG.0308"
+    assert told.trouble.huawei_request_id
     assert approved.puts() == [429] * 3
     assert approved.attempt() == "answered"
 
@@ -216,13 +220,16 @@ def test_a_fault_in_the_call_is_not_known_to_have_started_nothing_and_gives_no_k
     assert not [key for key in KEYS if key in caplog.text + repr(unknown)]
 
 
-def test_keys_that_a_5xx_echoes_are_kept_by_nobody(approved: Approved) -> None:
+@pytest.mark.parametrize(
+    ("status", "code", "state"), [(503, "APIG.0601", State.UNKNOWN), (429, "APIG.0308", State.APPROVED)]
+)
+def test_keys_that_are_echoed_are_kept_by_nobody(approved: Approved, status: int, code: str, state: State) -> None:
     words = f"failed with {ow.SOURCE_SK}"
-    approved.town.oms.fault("start", Answer(503, "APIG.0601", words, detail=words))
-    unknown = approved.advance()
-    assert unknown.state is State.UNKNOWN
-    assert "failed with [hidden]" in repr(unknown)
-    assert ow.SOURCE_SK not in repr(unknown)
+    approved.town.oms.fault("start", Answer(status, code, words, detail=words))
+    told = approved.advance()
+    assert told.state is state
+    assert "failed with [hidden]" in repr(told)
+    assert ow.SOURCE_SK not in repr(told)
 
 
 def test_what_is_refused_before_the_call_settles_the_attempt(approved: Approved) -> None:

@@ -130,7 +130,7 @@ class Acting:
 
     def _answered(self, opened: OpenView, ack: Ack) -> Ack:
         """What the answer to a form does to it: it closes, unless the bot says otherwise."""
-        said = ack.payload or {}
+        said = ack.payload if isinstance(ack.payload, dict) else {}
         match said.get("response_action"):
             case "errors":
                 pass
@@ -152,7 +152,7 @@ class Acting:
         return asyncio.run_coroutine_threadsafe(doing, self.slack.server.loop).result(timeout=10)
 
 
-def _text_of(payload: Json | None) -> str:
+def _text_of(payload: Json | str | None) -> str:
     if isinstance(payload, str):
         return payload
     return str((payload or {}).get("text") or "")

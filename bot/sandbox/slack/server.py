@@ -1,6 +1,7 @@
 """Serves the workspace: the Web API, response_urls and Socket Mode; and delivers what people do to the bot.
 
-Each payload goes to one connection, once; an ack that takes longer than 3 s is none.
+Each payload goes to one connection, or by signed HTTP to the request URL, once; an ack that takes longer than 3 s is
+none.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientError, WSMsgType, web
 
 from bot.sandbox.journal import Journal
 from bot.sandbox.serving import ServerThread
+from bot.sandbox.slack import signed
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.web_api import WebApi
 from bot.sandbox.slack.world import ApiError, Json, Private, Workspace
@@ -28,7 +30,7 @@ MAX_CONNECTIONS = 10
 class Ack:
     """What the bot answered in time, or Slack's own word for why nothing came."""
 
-    payload: Json | None
+    payload: Json | str | None
     failure: str | None = None
 
 
@@ -41,15 +43,19 @@ class _Outage:
 
 
 class SlackStandIn:
-    """Slack on a loopback port. What people do in it is in `acting`."""
+    """Slack on a loopback port. What people do in it is in `acting`.
+
+    `request_url` is where payloads are posted to, signed; None where the app comes by Socket Mode.
+    """
 
     def __init__(self, workspace: Workspace, journal: Journal, port: int = 0) -> None:
         self.workspace = workspace
         self.api = WebApi(workspace)
         self.outage = _Outage()
         self.delay_seconds = 0.0
+        self.request_url: str | None = None
         self._journal = journal
-        self._sockets: list[web.WebSocketResponse] = []
+        self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._turn = itertools.count()
         self._tickets: set[str] = set()
         self._waiting: dict[str, asyncio.Future[Json | None]] = {}
@@ -71,7 +77,7 @@ class SlackStandIn:
         return f"{self.server.url}/answer/{self.workspace.new_answer_url(person, channel)}"
 
     async def deliver(self, kind: str, payload: Json, person: str, channel: str) -> Ack:
-        """Sends a payload to one connection and waits for its ack; the person sees when none comes.
+        """Sends a payload and waits for its ack; the person sees when none comes.
 
         Arguments:
             kind: the envelope's type: "slash_commands" or "interactive".
@@ -83,10 +89,21 @@ class SlackStandIn:
         return ack
 
     async def deliver_event(self, payload: Json) -> Ack:
-        """Sends an event to one connection and waits for its ack; when none comes, nobody sees it."""
+        """Sends an event and waits for its ack; when none comes, nobody sees it."""
         return await self._send("events_api", payload)
 
     async def _send(self, kind: str, payload: Json) -> Ack:
+        try:
+            async with asyncio.timeout(ACK_SECONDS):
+                if self.request_url is not None:
+                    return Ack(await signed.post(self.request_url, kind, payload))
+                return await self._send_by_socket(kind, payload)
+        except TimeoutError:
+            return Ack(None, "operation_timeout")
+        except ClientError:
+            return Ack(None, "dispatch_failed")
+
+    async def _send_by_socket(self, kind: str, payload: Json) -> Ack:
         open_sockets = [one for one in self._sockets if not one.closed]
         if not open_sockets:
             return Ack(None, "dispatch_failed")
@@ -102,16 +119,20 @@ class SlackStandIn:
         }
         await socket.send_str(json.dumps(envelope))
         try:
-            return Ack(await asyncio.wait_for(waiting, ACK_SECONDS))
-        except TimeoutError:
-            return Ack(None, "operation_timeout")
+            return Ack(await waiting)
         finally:
             self._waiting.pop(envelope_id, None)
 
     async def drop_connections(self) -> None:
-        """Closes every socket, as Slack does when it refreshes a connection without a warning."""
+        """Closes every socket with a close frame, as Slack does when it refreshes a connection unannounced."""
         for socket in list(self._sockets):
             await socket.close(code=1001)
+
+    async def cut_connections(self) -> None:
+        """Breaks every socket without a word, as a network does."""
+        for transport in list(self._sockets.values()):
+            if transport is not None:
+                transport.abort()
 
     async def _api(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -159,7 +180,7 @@ class SlackStandIn:
         self._tickets.remove(ticket)
         socket = web.WebSocketResponse(heartbeat=None)
         await socket.prepare(request)
-        self._sockets.append(socket)
+        self._sockets[socket] = request.transport
         hello = {"type": "hello", "num_connections": self.connections, "connection_info": {"app_id": w.APP_ID}}
         await socket.send_str(json.dumps(hello))
         self._journal.write("slack", "WS", "connected", 101)
@@ -168,7 +189,7 @@ class SlackStandIn:
                 if message.type == WSMsgType.TEXT:
                     self._acknowledged(message.data)
         finally:
-            self._sockets.remove(socket)
+            self._sockets.pop(socket)
         return socket
 
     def _acknowledged(self, text: str) -> None:

@@ -1,0 +1,285 @@
+"""Every way in but the votes refuses as well: once for what lands twice, once more for another, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot.sandbox.oms_world import NIGHTLY_IMAGES, an
+from bot.sandbox.slack import payloads
+from bot.sandbox.slack import world as w
+from bot.sandbox.town import Town
+from tests.faults.test_clicks import at_once
+from tests.faults.test_refused_clicks import OUTSIDERS, Act, Refusals, press, send_in, with_button
+from tests.support.story import (
+    ask_for,
+    audit,
+    buttons,
+    is_told,
+    new_view,
+    said_in,
+    says,
+    starts,
+    whole,
+)
+
+NOBODY, OTHER_BOT = "U0NOBODY01", "U0OTHERBOT"
+ONLY_FAILED = "only the failed objects"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Town]:
+    """One town for all: each test has a group of its own, and leaves the people as they are."""
+    town = Town()
+    town.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
+    town.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody"}
+    bot = town.workspace.users[w.BOT_USER_ID]
+    town.workspace.users[OTHER_BOT] = bot | {"id": OTHER_BOT, "name": "other-bot"}
+    try:
+        town.open()
+        town.start_bot()
+        yield town
+    finally:
+        town.close()
+
+
+@pytest.fixture
+def refusals(shared: Town) -> Refusals:
+    shared.slack.api._buckets.clear()
+    shared.workspace.privates.clear()
+    shared.workspace.messages[:] = [one for one in shared.workspace.messages if one.channel == w.MIGRATIONS]
+    return Refusals(shared, {})
+
+
+def refused(town: Town, request_id: str | None = None) -> list[tuple[str, str]]:
+    """Who was refused what, as the audit has it."""
+    rows = [row for row in audit(town, "refused") if request_id in (None, row["request_id"])]
+    return [(row["actor"], row["detail"].get("kind", "")) for row in rows]
+
+
+def id_in(text: str) -> str:
+    return next(word for word in text.split() if word.startswith("R-")).strip(".`")
+
+
+def is_a_form_to_nobody(town: Town, person: str, words: str, open_it: Act) -> None:
+    """The same press twice is one view that only says why not; another is another."""
+    town.slack.api._buckets.clear()
+    before = {view.id for view in town.workspace.views.values() if view.person == person}
+    trigger = town.workspace.new_trigger(person)
+    at_once(lambda: open_it(trigger), lambda: open_it(trigger))
+    first = new_view(town, person)
+    assert words in said_in(town, first)
+    assert "submit" not in town.workspace.views[first].view
+    assert {view.id for view in town.workspace.views.values() if view.person == person} == before | {first}
+    open_it(town.workspace.new_trigger(person))
+    town.wait_until(lambda: new_view(town, person) != first, what="another view")
+    assert words in said_in(town, new_view(town, person))
+
+
+def test_a_choice_of_what_is_retried(shared: Town, refusals: Refusals) -> None:
+    card = ask_for(shared, an(13))
+    before = whole(card)
+
+    def choose(person: str, value: str = ONLY_FAILED) -> Act:
+        return lambda trigger: shared.people.choose(person, card, "scope", value, trigger_id=trigger)
+
+    for person, words in (*OUTSIDERS, (w.BOB, "not among those who decide")):
+        refusals.hear(person, words, choose(person))
+    refusals.hear(w.ALICE, "chosen already", choose(w.ALICE, "all objects"))
+    refusals.check()
+    assert whole(card) == before
+    people = [person for person, _ in OUTSIDERS] + [w.BOB, w.ALICE]
+    assert refused(shared, id_in(before)) == [(person, "choose") for person in people for _ in range(2)]
+
+
+def test_a_pause(shared: Town, refusals: Refusals) -> None:
+    card = ask_for(shared, an(6))
+    refusals.hear(w.BOB, "nothing to pause", press(shared, w.BOB, with_button(card, "pause"), "pause"))
+    shared.world.groups[an(6)].bytes_per_second = 1_000_000
+    shared.people.press(w.CAROL, card, "approve")
+    says(shared, card, "Resumed, moving")
+    for person, words in OUTSIDERS:
+        refusals.hear(person, words, press(shared, person, card, "pause"))
+    refusals.check()
+    assert buttons(card) == ["pause"]
+    assert [call.path.rsplit("/", 1)[1] for call in starts(shared) if an(6) in call.path] == ["start"]
+    assert len(refused(shared, id_in(whole(card)))) == 2 * (1 + len(OUTSIDERS))
+
+
+def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: Town) -> None:
+    card = ask_for(shared, an(1))
+    shared.people.press(w.ALICE, card, "cancel")
+    says(shared, card, "Cancelled")
+    again = with_button(card, "request")
+    for person, _ in OUTSIDERS:
+        ways: tuple[Act, ...] = (
+            press(shared, person, again, "request"),
+            lambda trigger, one=person: shared.people.type(one, "", trigger_id=trigger),  # type: ignore[misc]
+        )
+        for way in ways:
+            is_a_form_to_nobody(shared, person, "not among those who may ask", way)
+    people = [person for person, _ in OUTSIDERS]
+    of_the_card = [person for person, kind in refused(shared, id_in(whole(card))) if kind == "open request form"]
+    assert of_the_card == [person for person in people for _ in range(2)]
+
+
+def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Town, refusals: Refusals) -> None:
+    card = ask_for(shared, an(8))
+    before = whole(card)
+    shared.people.press(w.DAVE, card, "deny")
+    deny_form = shared.workspace.views[new_view(shared, w.DAVE)]
+    shared.people.type(w.ALICE, "")
+    request_form = shared.workspace.views[new_view(shared, w.ALICE)]
+    for person, words in OUTSIDERS:
+        for name, form, values, said in (
+            ("DENY", deny_form, {"reason": "no"}, words),
+            ("ASK", request_form, {"group": an(9), "reason": "please"}, "not among those who may ask"),
+        ):
+            for number, times in ((1, 2), (2, 1)):
+                for _ in range(times):
+                    send_in(shared, person, form, f"V0{name}{number}{person}", values)
+            refusals.expected[person, said] = 2
+    shared.wait_until(lambda: all(refusals.count(*key) >= 2 for key in refusals.expected), what="everybody told twice")
+    refusals.check()
+    assert whole(card) == before
+    assert not [one for one in shared.workspace.of(w.MIGRATIONS) if an(9) in one.text]
+
+
+def test_the_form_to_deny(shared: Town) -> None:
+    card = ask_for(shared, an(9))
+    for person, words in OUTSIDERS:
+        is_a_form_to_nobody(shared, person, words, press(shared, person, card, "deny"))
+    assert buttons(card) == ["approve", "deny", "cancel"]
+
+
+def test_the_command(shared: Town, refusals: Refusals) -> None:
+    for person, _ in OUTSIDERS:
+        for text, words in (
+            (NIGHTLY_IMAGES, "not among those who may ask"),
+            ("list", "no project here that you may see"),
+            (f"status {NIGHTLY_IMAGES}", "no such request that you may see"),
+        ):
+            refusals.hear(
+                person,
+                words,
+                lambda trigger, p=person, t=text: shared.people.type(p, t, trigger_id=trigger),  # type: ignore[misc]
+            )
+    refusals.check()
+    assert not [one for one in shared.workspace.of(w.MIGRATIONS) if NIGHTLY_IMAGES in one.text]
+
+
+def published(town: Town) -> int:
+    return [call.path for call in town.journal.since()].count("views.publish")
+
+
+def test_app_home(shared: Town) -> None:
+    loop = shared.slack.server.loop
+
+    def deliver(payload: dict[str, Any]) -> None:
+        ack = asyncio.run_coroutine_threadsafe(shared.slack.deliver_event(payload), loop).result(10)
+        assert ack.failure is None
+
+    shown = published(shared)
+    # Of its own bot Slack's library takes no event at all.
+    outsiders = [(OTHER_BOT if person == w.BOT_USER_ID else person, words) for person, words in OUTSIDERS]
+    for person, words in outsiders:
+        shared.slack.api._buckets.clear()
+        same = payloads.home_opened(shared.workspace, person)
+        at_once(lambda opened=same: deliver(opened), lambda opened=same: deliver(opened))  # type: ignore[misc]
+        shared.people.open_home(person)
+        shown += 2
+        shared.wait_until(lambda most=shown: published(shared) == most, what="both shown")  # type: ignore[misc]
+        home = shared.people.home_of(person)
+        assert home is not None
+        text = str(home.view["blocks"])
+        assert words in text
+        assert "R-" not in text
+        assert "Ask for a group" not in text
+    assert sorted(one for one in refused(shared) if one[1] == "home") == sorted(
+        (person, "home") for person, _ in outsiders for _ in range(2)
+    )
+
+
+def test_a_copy_of_a_card(shared: Town, refusals: Refusals) -> None:
+    card = ask_for(shared, an(10))
+    before = whole(card)
+    for action in ("approve", "cancel", "withdraw", "retry", "pause"):
+        copy = shared.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
+        forged = with_button(copy, action)
+        refusals.hear(w.CAROL, "a copy of the card", press(shared, w.CAROL, forged, action))
+        says(shared, copy, "A copy of the card")
+        assert buttons(copy) == []
+    refusals.check()
+    assert whole(card) == before
+    assert [kind for _, kind in refused(shared, id_in(before))] == [
+        action for action in ("approve", "cancel", "withdraw", "retry", "pause") for _ in range(2)
+    ]
+
+
+@pytest.mark.parametrize("value", ["R-00000000", "../../x", "R-" + "A" * 5000, "home"])
+def test_a_forged_value(shared: Town, refusals: Refusals, value: str) -> None:
+    card = ask_for(shared, an(11)) if value == "home" else shared.workspace.of(w.MIGRATIONS)[0]
+    before = whole(card)
+    for action in ("approve", "cancel", "withdraw", "retry", "pause"):
+        forged = with_button(card, action)
+        forged.blocks[0]["elements"][0]["value"] = value
+        refusals.hear(w.CAROL, "no such request that you may see", press(shared, w.CAROL, forged, action))
+    choice = {"type": "radio_buttons", "action_id": "scope", "block_id": value[:255]}
+    shared_press = with_button(card, "approve")
+    refusals.hear(
+        w.CAROL,
+        "no such request that you may see",
+        lambda trigger: shared.people.press(w.CAROL, shared_press, "approve", actions=[choice], trigger_id=trigger),
+    )
+    refusals.check()
+    assert whole(card) == before
+
+
+@pytest.mark.parametrize("foreign", [{"team": {"id": "T0ELSEWHER"}}, {"api_app_id": "A0ELSEWHER"}], ids=["team", "app"])
+def test_what_comes_from_another_workspace_or_app(shared: Town, refusals: Refusals, foreign: dict[str, Any]) -> None:
+    card = ask_for(shared, an(12)) if "team" in foreign else shared.workspace.of(w.MIGRATIONS)[-1]
+    before, rows = whole(card), len(refused(shared))
+    actions = ("approve", "deny", "cancel", "withdraw", "retry", "pause", "request", "home")
+    for action in actions:
+        forged = with_button(card, action)
+        refusals.hear(
+            w.CAROL,
+            "does not come from the workspace",
+            lambda trigger, one=forged, name=action: shared.people.press(  # type: ignore[misc]
+                w.CAROL, one, name, trigger_id=trigger, **foreign
+            ),
+        )
+    refusals.check()
+    assert len(refused(shared)) == rows + 2 * len(actions)
+    assert whole(card) == before
+    # What is refused in the ack itself is refused with each ack.
+    for _ in range(2):
+        ack = shared.people.type(w.BOB, an(12), **({"team_id": "T0ELSEWHER"} if "team" in foreign else foreign))
+        assert "does not come from the workspace" in str(ack.payload)
+    assert [one for one in shared.workspace.of(w.MIGRATIONS) if an(12) in one.text] == [card]
+
+
+def test_what_has_expired_and_was_not_ended_yet(shared: Town, refusals: Refusals) -> None:
+    card = ask_for(shared, an(5))
+    request_id = id_in(whole(card))
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    database = sqlite3.connect(shared.directory / "bot.sqlite", isolation_level=None)
+    database.execute(
+        "UPDATE requests SET body = json_set(body, '$.expires_at', ?) WHERE id = ?", (past.isoformat(), request_id)
+    )
+    database.close()
+    for person, action in ((w.CAROL, "approve"), (w.ALICE, "cancel"), (w.DAVE, "withdraw")):
+        refusals.hear(person, "This has expired", press(shared, person, with_button(card, action), action))
+    is_a_form_to_nobody(shared, w.DAVE, "This has expired", press(shared, w.DAVE, card, "deny"))
+    refusals.check()
+    assert [kind for _, kind in refused(shared, request_id)] == [
+        kind for kind in ("approve", "cancel", "withdraw", "open deny form") for _ in range(2)
+    ]
+    assert buttons(card) == ["approve", "deny", "cancel"]
+    assert not [call for call in starts(shared) if an(5) in call.path]
+    is_told(shared, w.CAROL, "It can be asked again.")

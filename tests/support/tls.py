@@ -1,0 +1,75 @@
+"""A TLS server on loopback, with a certificate that nobody trusts who was not given it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.wire import read_request
+
+# Made for these tests, for 127.0.0.1, until 2126: no secret.
+PAIR = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsIwkxcU0i0f1GOIV
+OG5LOsaFUoAJkiZgzZiLpY9JBbShRANCAASbY02uC17rhAOtfX+jz6wCuJl4Lxgi
+Ybp/DuAVcNUxHreygG6/e1Tn9Mju0E93AWWkhMPJR1utatl0ek1vI2kj
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBjzCCATagAwIBAgIUGgyAcRWPN4W+KHJ6bTnGX1XGTEowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDIyNTcyN1oYDzIxMjYxMDMx
+MjI1NzI3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASbY02uC17rhAOtfX+jz6wCuJl4LxgiYbp/DuAVcNUxHreygG6/e1Tn
+9Mju0E93AWWkhMPJR1utatl0ek1vI2kjo2QwYjAdBgNVHQ4EFgQUBzK1626EezEv
+Jtnzuu5NoLVLXWowHwYDVR0jBBgwFoAUBzK1626EezEvJtnzuu5NoLVLXWowDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0cAMEQC
+IHK4U+F6R9C4lgAciGP0jw8dB52VBinKx69Kkzs6487UAiB7nsqGcxmCRDxnjQwn
+h/jQkng95QjOD8g1DKU6ufmfpw==
+-----END CERTIFICATE-----
+"""
+
+
+@dataclass(frozen=True)
+class Served:
+    """Its address, the requests that got through the handshake, and the PEM file to trust it by."""
+
+    url: str
+    received: list[bytes]
+    ca: Path
+
+
+def trusted_by(directory: Path) -> tuple[ssl.SSLContext, Path]:
+    """What a server shows, and the PEM file to trust it by."""
+    pair = directory / "pair.pem"
+    pair.write_text(PAIR, encoding="ascii")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    return context, pair
+
+
+@contextmanager
+def serving_tls(directory: Path, answer: bytes = b"") -> Iterator[Served]:
+    """The server, while the block runs. Whatever it is asked, it answers with these bytes and closes."""
+    context, pair = trusted_by(directory)
+    listener = socket.create_server(("127.0.0.1", 0))
+    served = Served(f"https://127.0.0.1:{listener.getsockname()[1]}", [], pair)
+
+    def run() -> None:
+        while True:
+            try:
+                plain, _ = listener.accept()
+            except OSError:
+                return
+            with suppress(OSError), plain, context.wrap_socket(plain, server_side=True) as connection:
+                served.received.append(read_request(connection))
+                connection.sendall(answer)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        yield served
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
