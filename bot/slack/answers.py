@@ -9,7 +9,7 @@ from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
-from bot.slack.words import clock, duration, needed, people, plain
+from bot.slack.words import clock, duration, needed, people, plain, quoted
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
 NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
@@ -140,7 +140,7 @@ def self_approval(request: Request) -> str:
     return (
         f"Break-glass: {people([request.requester])} approved their own request {request.id}, to resume "
         f"{plain(group_name(request.group), 80)} in project {plain(request.plan.project)}. "
-        f"Reason: {plain(request.reason, 500)}"
+        f"Reason: {quoted(request.reason)}"
     )
 
 
@@ -148,7 +148,7 @@ def denied(request: Request) -> str:
     """To whoever asked: who said no, and why."""
     decision = request.decision
     by = people(decision.people, "and") if decision else ""
-    why = f" Reason: {plain(decision.reason)}" if decision and decision.reason else " No reason was given."
+    why = f" Reason: {quoted(decision.reason)}" if decision and decision.reason else " No reason was given."
     return f"{request.id}, {plain(group_name(request.group), 80)}: denied by {by}.{why}"
 
 
@@ -210,7 +210,7 @@ def turn_of_events(request: Request) -> str | None:
             return f"Approved by {decided_by}.{alone}{when}"
         case State.DENIED:
             reason = request.decision.reason if request.decision else ""
-            return f"Denied by {decided_by}.{f' Reason: {plain(reason)}' if reason else ''}"
+            return f"Denied by {decided_by}.{f' Reason: {quoted(reason)}' if reason else ''}"
         case State.CANCELLED:
             return f"Cancelled by {decided_by}."
         case State.EXPIRED:

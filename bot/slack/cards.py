@@ -14,7 +14,7 @@ from bot.request.votes import is_break_glass, still_missing
 from bot.slack.answers import BREAK_GLASS
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
-from bot.slack.message import Message, context, fields, header, message, section
+from bot.slack.message import Message, as_typed, context, fields, header, message, section
 from bot.slack.words import (
     bar,
     clock,
@@ -23,6 +23,7 @@ from bot.slack.words import (
     needed,
     people,
     plain,
+    quoted,
     size,
     size_of,
     status_name,
@@ -43,6 +44,7 @@ def card(request: Request) -> Message:
     if is_break_glass(request):
         blocks.append(section(f":warning: *{BREAK_GLASS}*"))
     if request.state is State.PENDING:
+        blocks.append(as_typed(f"Reason: {request.reason or 'none given'}"))
         blocks.append(fields(*_question(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
         blocks.extend(buttons(request))
@@ -98,7 +100,6 @@ def _objects(progress: Progress) -> str:
 
 def _question(request: Request) -> list[tuple[str, str]]:
     asked = [
-        ("Reason", plain(request.reason, 500) or "none given"),
         ("Asked by", people([request.requester])),
         ("Needs", needs(request)),
         ("Until", clock(request.expires_at)),
@@ -170,12 +171,12 @@ def _said(trouble: Trouble) -> str:
 
 def history(request: Request) -> str:
     """Who asked and who decided, when, and as of when the card speaks."""
-    because = f", because: {plain(request.reason, 500)}" if request.reason else ""
+    because = f", because: {quoted(request.reason)}" if request.reason else ""
     parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}{because}"]
     decision = request.decision
     if decision is not None:
         word = {State.DENIED: "denied", State.CANCELLED: "cancelled"}.get(request.state, "approved")
-        why = f", because: {plain(decision.reason, 500)}" if decision.reason else ""
+        why = f", because: {quoted(decision.reason)}" if decision.reason else ""
         parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}{why}")
     if request.scope is not None:
         parts.append(f"retries {request.scope}")

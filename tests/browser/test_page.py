@@ -51,10 +51,16 @@ def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Town, Page, list[str]])
     page.select_option("#person", label="dave (approver, by group)")
     page.get_by_role("button", name="Deny resuming").click()
     form = page.get_by_role("dialog")
-    form.locator("textarea").fill("not tonight <b>bold</b>")
+    form.locator("textarea").fill("not tonight <b>bold</b> *see* :x:")
     form.get_by_role("button", name="Deny").click()
     expect(page.locator("article .block-header")).to_have_text("Denied: nightly images", timeout=10 * SECONDS)
-    expect(page.locator("article")).to_contain_text("because: not tonight <b>bold</b>")
+    card = page.locator("article", has_text="#migrations")
+    expect(card.locator(".block-context").last).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    expect(card.locator(".thread")).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    page.select_option("#person", label="alice (full member)")
+    direct = page.locator("article", has_text="direct message to you")
+    expect(direct).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    expect(direct.locator("strong")).to_have_count(0)
     assert errors == []
 
 

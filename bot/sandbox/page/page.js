@@ -30,6 +30,8 @@ function areaOf(key, at, makes, blocks, values, more) {
   return {key, value: null, make, fill};
 }
 
+const blocksOf = ({blocks, text}) => (blocks.length ? blocks : [{type: "section", text: {type: "mrkdwn", text}}]);
+
 function messageArea(message, replies) {
   const where = message.channel.startsWith("D") ? "direct message to you" : `#${names[message.channel]}`;
   const makes = () => {
@@ -38,9 +40,11 @@ function messageArea(message, replies) {
     node.id = `m${message.ts.replace(".", "")}`;
     return node;
   };
-  const blocks = message.blocks.length ? message.blocks : [{type: "section", text: {type: "mrkdwn", text: message.text}}];
-  return areaOf(message.ts, {channel: message.channel, ts: message.ts}, makes, blocks, message.values, (node) => {
-    keep(node.querySelector(".thread"), replies.map((one) => ({key: one.ts, value: one.text, make: () => element("p", "", mrkdwn(one.text))})));
+  return areaOf(message.ts, {channel: message.channel, ts: message.ts}, makes, blocksOf(message), message.values, (node) => {
+    keep(node.querySelector(".thread"), replies.map((one) => {
+      const blocks = blocksOf(one);
+      return {key: one.ts, value: blocks, make: () => element("div", "", ...blocks.map((block) => blockOf(block, {})))};
+    }));
   });
 }
 
