@@ -13,7 +13,7 @@ import slackblocks
 from bot.request.group import Destination, ErrorReason, Scope, Source
 from bot.request.model import Decision, KeyCheck, Pause, Plan, Policy, Request, State, Tally, Trouble, Verb
 from bot.request.policy import Refusal
-from bot.sandbox.slack.checks import problems_of_blocks
+from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.slack import answers, views
 from bot.slack.answers import turn_of_events, why_not
 from bot.slack.cards import card, keys_line
@@ -172,13 +172,25 @@ def test_nobodys_text_is_obeyed_in_a_form_or_at_home() -> None:
     nasty = _nasty(State.FAILED)
     choice = views.Choice(nasty.plan.project, nasty.group.group_id, group_name(nasty.group))
     for view in (
-        views.request_form([choice], "Type an id."),
-        views.request_form((), "", GROUP_ID, nasty.reason),
+        views.request_form((NASTY, "media"), [choice], "Type an id."),
+        views.request_form((NASTY, "media"), (), "", GROUP_ID, NASTY, nasty.reason),
         views.home([answers.stands(nasty)], answers.help_text("/resume-taskgroup")),
         views.note(views.DENY_TITLE, answers.why_not(Refusal.NOT_PENDING, nasty)),
     ):
+        assert problems_of_view(view.to_dict()) == []
         for text in _obeyed(view.to_dict()):
             _obeys_nobody(text)
+
+
+def test_the_form_asks_for_a_project_only_where_there_are_several() -> None:
+    one, several = (views.request_form(names, (), "", GROUP_ID, "media") for names in (["media"], ["archive", "media"]))
+    assert [block.block_id for block in one.blocks] == ["group", "reason", "at"]
+    assert [block.block_id for block in several.blocks] == ["group", "project", "reason", "at"]
+    project = several.to_dict()["blocks"][1]["element"]
+    assert [option["value"] for option in project["options"]] == ["archive", "media"]
+    assert project["initial_option"]["value"] == "media", "what ended there is asked for there again"
+    many = views.request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
+    assert problems_of_view(many.to_dict()) == []
 
 
 def test_a_second_opinion_takes_the_texts_of_the_card() -> None:

@@ -157,6 +157,12 @@ function inputOf(block, place) {
     place.inputs[block.block_id] = {read: () => input.value, error};
     return element("div", "input", element("label", "", title, input), hint, error);
   }
+  if (one.type === "timepicker") {
+    const input = Object.assign(element("input", ""), {type: "time", required: !block.optional});
+    input.value = (place.typed || {})[block.block_id] ?? one.initial_time ?? "";
+    place.inputs[block.block_id] = {read: () => input.value, error};
+    return element("div", "input", element("label", "", title, input), hint, error);
+  }
   let value = (place.typed || {})[block.block_id] ?? chosen(one, block, place);
   const tell = (picked) => {
     value = picked;
