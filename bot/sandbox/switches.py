@@ -72,7 +72,7 @@ def _rule(line: str) -> Switch:
     )
 
 
-TWO_APPROVALS, SELF_APPROVAL = "Two people must approve", "Whoever asks may approve too, with a reason (break-glass)"
+TWO_APPROVALS, SELF_APPROVAL = "Two people must approve", "Whoever asks may approve too (break-glass)"
 
 RULES: Mapping[str, Switch] = {
     TWO_APPROVALS: _rule("approvals = 2"),
