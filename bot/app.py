@@ -20,7 +20,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.config import Config
 from bot.handlers import buttons, command, forms, home, rest
-from bot.handlers.door import Door, Home
+from bot.handlers.door import Door, OurApp
 from bot.metrics import CONNECTED
 from bot.ops import OpsServer, Patience, Ping
 from bot.redaction import LogFilter
@@ -33,7 +33,7 @@ from bot.store import claims, tables
 from bot.store.claims import Claim
 from bot.store.engine import Store, open_store
 from bot.vault import Vault
-from bot.work import announce, chores, follow, intake
+from bot.work import cards, chores, follow, intake, notices
 from bot.work.caller import Callers
 from bot.work.held import Held
 from bot.work.loop import Loop
@@ -87,7 +87,7 @@ def group_names(config: Config) -> list[str]:
     return sorted(set(names))
 
 
-def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
+def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
     """The workspace, the app and the bot that the token belongs to.
 
     Raises:
@@ -105,7 +105,7 @@ def who_we_are(client: WebClient) -> tuple[Home, AuthorizeResult]:
         bot_id=me["bot_id"],
         bot_user_id=me["user_id"],
     )
-    return Home(me["team_id"], bot["app_id"]), who
+    return OurApp(me["team_id"], bot["app_id"]), who
 
 
 class Service:
@@ -142,8 +142,8 @@ class Service:
             {
                 tables.inbox.name: lambda claim: intake.work(self._tools, claim),
                 tables.requests.name: lambda claim: follow.work(self._tools, claim),
-                tables.cards.name: lambda claim: announce.work_on_card(self._tools, claim),
-                tables.notices.name: lambda claim: announce.work_on_notice(self._tools, claim),
+                tables.cards.name: lambda claim: cards.work_on_card(self._tools, claim),
+                tables.notices.name: lambda claim: notices.work_on_notice(self._tools, claim),
                 tables.chores.name: lambda claim: chores.work(self._tools, claim),
             },
             self._confess,
@@ -198,8 +198,10 @@ class Service:
                 intake.confess(self._tools, claim, reference)
             case tables.requests.name:
                 follow.confess(self._tools, claim, reference)
+            case tables.cards.name:
+                cards.confess(self._tools, claim, reference)
             case _:
-                announce.confess(self._tools, claim, reference)
+                pass  # Of a notice or a chore nobody could be told but by another; the log has it.
 
     def _why_not_live(self) -> str | None:
         if not self._loop.is_alive:

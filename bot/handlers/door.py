@@ -31,7 +31,7 @@ WRITERS = 8
 
 
 @dataclass(frozen=True)
-class Home:
+class OurApp:
     """The workspace and the app that this bot serves."""
 
     team_id: str
@@ -68,14 +68,14 @@ class Door:
     def __init__(
         self,
         store: Store,
-        home: Home,
+        ours: OurApp,
         owner: str,
         now: Callable[[], datetime],
         hand_over: Callable[[Claim], None],
         within_seconds: float = WITHIN_SECONDS,
     ) -> None:
         self._store = store
-        self._home = home
+        self._ours = ours
         self._owner = owner
         self._now = now
         self._hand_over = hand_over
@@ -85,7 +85,7 @@ class Door:
 
     def is_ours(self, body: Mapping[str, Any]) -> bool:
         """Whether a payload is of this workspace and app."""
-        return _id(body, "team") == self._home.team_id and _id(body, "api_app") == self._home.app_id
+        return _id(body, "team") == self._ours.team_id and _id(body, "api_app") == self._ours.app_id
 
     def turn_away(self, body: Mapping[str, Any]) -> None:
         """Has the audit told that a payload was refused because it is not of this workspace and app, or not as made.

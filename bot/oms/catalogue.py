@@ -42,8 +42,9 @@ NOT_FOUND = frozenset({"OMS.1009", "HTTP 404"})
 
 _FIX_SOURCE = "Look at {source} in Vault: does it hold the access key of the source account?"
 _FIX_DESTINATION = "Look at {destination} in Vault: does its access key reach the bucket?"
+_GRANT_SOURCE = "Let the user of the access key at {source} list the source bucket and read its objects."
 _FIX_CALLER = "Look at {caller} in Vault and at that IAM user."
-_GRANT = "Grant oms:taskgroup:get and oms:taskgroup:update to the IAM user behind {caller}."
+_GRANT = "Grant oms:taskgroup:get, :list and :update to the IAM user behind {caller}."
 _ASK_AGAIN = "Look at the group in the console."
 _WAIT = "Wait some minutes."
 _TICKET = "Wait some minutes. If it stays, open a ticket with Huawei Cloud and give its request id."
@@ -74,7 +75,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0067", "OMS found no JSON in the request body.", B, _REPORT),
     ("OMS.0068", "OMS could not authenticate: the bot's identity, or one of the keys.", R, _FIX_CALLER),
     ("OMS.0070", "The group is already complete.", G, _NOTHING),
-    ("OMS.0072", "Insufficient permission. The bot may not resume task groups in this project.", R, _GRANT),
+    ("OMS.0072", "Insufficient permission. The bot may not do this to task groups in this project.", R, _GRANT),
     ("OMS.0073", "OMS could not delete the group.", C, _TICKET),
     ("OMS.0074", "OMS expects other parameters than the bot sent.", B, _REPORT),
     ("OMS.0075", "The account has created as many tasks as it may in 24 hours.", C, _WAIT),
@@ -160,9 +161,9 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("TRF.0062", "Parts of an object could not be uploaded.", D, _WAIT),
     ("TRF.0063", "The destination account is expired, frozen or in arrears.", D, _ACCOUNT),
     ("TRF.0151", "The source's access key is not valid.", S, _FIX_SOURCE),
-    ("TRF.0152", "The source's access key lacks a permission.", S, _FIX_SOURCE),
-    ("TRF.0153", "The source's access key lacks a permission.", S, _FIX_SOURCE),
-    ("TRF.0154", "The source's access key lacks a permission.", S, _FIX_SOURCE),
+    ("TRF.0152", "The source's access key lacks a permission.", S, _GRANT_SOURCE),
+    ("TRF.0153", "The source's access key lacks a permission.", S, _GRANT_SOURCE),
+    ("TRF.0154", "The source's access key lacks a permission.", S, _GRANT_SOURCE),
     ("TRF.0155", "The source bucket is not there.", S, "Check the source bucket."),
     ("TRF.0156", "An object at the source is not there.", S, "Check the source bucket."),
     ("TRF.0157", "The source's storage service failed.", S, _WAIT),

@@ -114,7 +114,7 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Decision:
-    """How the vote ended: who decided and, for a denial, why."""
+    """Who decided, when and, for a denial, why."""
 
     people: tuple[str, ...]
     at: datetime
@@ -189,6 +189,7 @@ class Request:
 
     `asked_with` is the key of the message that asked. `scope` is what a retry migrates again, None for other verbs.
     `is_elsewhere` says that the group runs, or ran, because somebody outside this bot started it.
+    `decision` is the approval, `ending` who denied or cancelled it, approved or not.
     `tally` is None until somebody votes; `reminders` counts those whose time has passed.
     """
 
@@ -213,6 +214,7 @@ class Request:
     tally: Tally | None = None
     reminders: int = 0
     decision: Decision | None = None
+    ending: Decision | None = None
     attempt: Attempt | None = None
     sight: Sight | None = None
     pause: Pause | None = None

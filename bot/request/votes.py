@@ -161,10 +161,10 @@ def decide(
             again = replace(request, attempt=Attempt(number, person.id, now))
             return Turned(again.turned(State.APPROVED, at=now))
         case Act.DENY:
-            denied = replace(request, decision=Decision((person.id,), now, click.reason[:DENY_REASON_CHARACTERS]))
+            denied = replace(request, ending=Decision((person.id,), now, click.reason[:DENY_REASON_CHARACTERS]))
             return Turned(denied.turned(State.DENIED, at=now))
         case Act.CANCEL:
-            cancelled = replace(request, decision=Decision((person.id,), now))
+            cancelled = replace(request, ending=Decision((person.id,), now))
             return Turned(cancelled.turned(State.CANCELLED, at=now))
         case Act.CHOOSE:
             return Chosen(replace(request, scope=click.scope, tally=None))
@@ -194,9 +194,7 @@ def is_break_glass(request: Request) -> bool:
     """Whether the requester's own approval counts, or has counted."""
     if request.state is State.PENDING:
         return request.tally is not None and request.requester in request.tally.people
-    # A request that was cancelled or denied has a decision too, and no attempt.
-    approved = request.decision if request.attempt is not None else None
-    return approved is not None and request.requester in approved.people
+    return request.decision is not None and request.requester in request.decision.people
 
 
 def _approved(request: Request, counting: Sequence[Person], person: Person, now: datetime) -> Counted | Turned:

@@ -9,7 +9,7 @@ from bot.request.model import Policy, Request, State, Trouble
 from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
-from bot.slack.words import clock, duration, needed, people, plain, quoted
+from bot.slack.words import clock, code, duration, needed, people, plain, quoted
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
 NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
@@ -19,7 +19,6 @@ NO_SUCH_REQUEST = "There is no such request that you may see. Nothing was change
 THAT_WAS_A_COPY = "That was a copy of the card. Nothing was changed."
 FORM_DID_NOT_OPEN = "Slack did not open the form. Nothing was changed. Please try again."
 FORM_NOT_TAKEN = "The bot could not write it down. Please close this and try again."
-BREAK_GLASS = "Break-glass: approved by whoever asked."
 NOTHING_TO_SEE = "There is no project here that you may see."
 MAY_NOT_ASK = "You are not among those who may ask here. Nothing was asked."
 SLACK_CANNOT_BE_ASKED = (
@@ -144,11 +143,18 @@ def self_approval(request: Request) -> str:
     )
 
 
+def break_glass(request: Request) -> str:
+    """That whoever asked has approved it themselves, too."""
+    if request.state is State.PENDING:
+        return "Break-glass: the approval of whoever asked counts, too."
+    return "Break-glass: approved by whoever asked."
+
+
 def denied(request: Request) -> str:
     """To whoever asked: who said no, and why."""
-    decision = request.decision
-    by = people(decision.people, "and") if decision else ""
-    why = f" Reason: {quoted(decision.reason)}" if decision and decision.reason else " No reason was given."
+    ending = request.ending
+    by = people(ending.people, "and") if ending else ""
+    why = f" Reason: {quoted(ending.reason)}" if ending and ending.reason else " No reason was given."
     return f"{request.id}, {plain(group_name(request.group), 80)}: denied by {by}.{why}"
 
 
@@ -185,19 +191,17 @@ def approvers(policy: Policy) -> str:
 def stands(request: Request) -> str:
     """How it stands, in a sentence or two."""
     text = f"{request.id}: {plain(headline(request), 200)}."
-    decision = request.decision
-    if decision is not None and request.state is not State.DENIED:
-        word = "Cancelled" if request.state is State.CANCELLED else "Approved"
-        text += f" {word} by {people(decision.people, 'and')} {clock(decision.at)}."
-    elif decision is not None:
-        text += f" {people(decision.people, 'and')} denied it {clock(decision.at)}."
+    for done, what in ((request.decision, "Approved"), (request.ending, str(request.state).capitalize())):
+        if done is not None:
+            text += f" {what} by {people(done.people, 'and')} {clock(done.at)}."
     return text
 
 
 def turn_of_events(request: Request) -> str | None:
     """The line in the thread when a request has come to this state; None for states that pass by."""
     requester = people([request.requester])
-    decided_by = people(request.decision.people, "and") if request.decision else ""
+    approved_by = people(request.decision.people, "and") if request.decision else ""
+    ended_by = people(request.ending.people, "and") if request.ending else ""
     attempt = request.attempt
     match request.state:
         case State.APPROVED if request.trouble is not None:
@@ -206,13 +210,13 @@ def turn_of_events(request: Request) -> str | None:
             return f"Retry by {people([attempt.opened_by])}."
         case State.APPROVED if attempt is not None and attempt.tries == 0:
             when = f" It starts {clock(request.start_at)}." if request.start_at else ""
-            alone = f" {BREAK_GLASS}" if is_break_glass(request) else ""
-            return f"Approved by {decided_by}.{alone}{when}"
+            alone = f" {break_glass(request)}" if is_break_glass(request) else ""
+            return f"Approved by {approved_by}.{alone}{when}"
         case State.DENIED:
-            reason = request.decision.reason if request.decision else ""
-            return f"Denied by {decided_by}.{f' Reason: {quoted(reason)}' if reason else ''}"
+            reason = request.ending.reason if request.ending else ""
+            return f"Denied by {ended_by}.{f' Reason: {quoted(reason)}' if reason else ''}"
         case State.CANCELLED:
-            return f"Cancelled by {decided_by}."
+            return f"Cancelled by {ended_by}."
         case State.EXPIRED:
             return f"{requester}: nobody decided in time. It can be asked again."
         case State.LAPSED:
@@ -240,8 +244,7 @@ def turn_of_events(request: Request) -> str | None:
             by = f" by {people([request.pause.person])}" if request.pause is not None else ", not by this bot"
             return f"{requester}: paused{by}. To go on, press Ask again."
         case State.NOT_STARTED | State.FAILED if request.trouble is not None:
-            next_step = f" Next: {plain(request.trouble.next_step)}" if request.trouble.next_step else ""
-            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{next_step}"
+            return f"{requester}: {plain(headline(request))}.{_rest(request.trouble)}{_and_then(request.trouble)}"
         case State.MOVING | State.DONE | State.FAILED:
             took = ""
             if request.state is State.DONE and attempt and attempt.answered_at and request.ended_at:
@@ -254,9 +257,28 @@ def turn_of_events(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
-    code = f"{plain(failure.code)}, " if failure and failure.code else ""
-    said = f"{plain(failure.meaning)} Next: {plain(failure.next_step)}" if failure else ""
-    return f"Not paused: {code}{said}"
+    which = f"{plain(failure.code)}, " if failure and failure.code else ""
+    said = f"{plain(failure.meaning)}{_and_then(failure)}" if failure else ""
+    return f"Not paused: {which}{said}"
+
+
+def said_by(trouble: Trouble) -> str:
+    """Somebody else's own words for it, where they say more than the meaning does."""
+    words = trouble.message.rstrip(".")
+    if not words or trouble.meaning.lower().startswith(words.lower()):
+        return ""
+    return f"{plain(trouble.where)} said: {plain(trouble.message, 300)}"
+
+
+def _and_then(trouble: Trouble) -> str:
+    """What the thread says after the meaning: whose words, what to do, and what Huawei Cloud finds it by."""
+    said = said_by(trouble).rstrip(".")
+    parts = [
+        f"{said}." if said else "",
+        f"Next: {plain(trouble.next_step)}" if trouble.next_step else "",
+        f"Huawei request id {code(trouble.huawei_request_id, 80)}." if trouble.huawei_request_id else "",
+    ]
+    return "".join(f" {part}" for part in parts if part)
 
 
 def _rest(trouble: Trouble) -> str:

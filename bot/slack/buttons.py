@@ -13,7 +13,9 @@ from bot.request.votes import may_choose
 from bot.slack.headlines import RESUMING, group_name
 from bot.slack.message import actions, button, confirm
 
-_ASK_AGAIN_STATES = frozenset({State.FAILED, State.PAUSED_AGAIN, State.EXPIRED, State.LAPSED, State.VOID})
+_ASK_AGAIN_STATES = frozenset(
+    {State.FAILED, State.PAUSED_AGAIN, State.CANCELLED, State.EXPIRED, State.LAPSED, State.VOID}
+)
 _SCOPES = {
     Scope.ALL_OBJECTS: "Objects that are at the destination already are skipped",
     Scope.FAILED_OBJECTS: "Those that OMS has on its list of failed objects",
@@ -26,7 +28,7 @@ def buttons(request: Request) -> list[Block]:
         case State.PENDING:
             choice = [_choice(request)] if may_choose(request) else []
             return [*choice, actions("decide", *_decisions(request))]
-        case State.APPROVED if request.start_at is not None:
+        case State.APPROVED if request.start_at is not None or request.trouble is not None:
             return [actions("waits", _cancel(request))]
         case State.NOT_STARTED:
             return [actions("again", _retry(request), _cancel(request))]
@@ -92,14 +94,16 @@ def _before(request: Request) -> str:
     if request.scope is not None:
         text += f"Retries {request.scope}. "
     when = "At the time on the card, the bot" if request.start_at is not None else "The bot"
-    which = f"{group_name(request.group)}, project {request.plan.project}"
-    return f"{text}{which}. {when} reads the keys and asks OMS to {request.verb}."
+    if request.policy.self_approval and request.reason:
+        text += "If you asked for it yourself, this is break-glass, and every approver is told. "
+    which = f"Group: {group_name(request.group)}. Project: {request.plan.project}."
+    return f"{text}{which} {when} reads the keys and asks OMS to {request.verb}."
 
 
 def _cancel(request: Request) -> ButtonElement:
     dialog = confirm(
         "Cancel this request?",
-        f"{group_name(request.group)}. Nothing is started. It can be asked again.",
+        f"Group: {group_name(request.group)}. Nothing is started. It can be asked again.",
         "Cancel it",
         "Keep it",
         style="danger",

@@ -11,7 +11,7 @@ from bot.request.group import Progress, TaskGroup
 from bot.request.model import Request, State, Trouble
 from bot.request.progress import percent
 from bot.request.votes import is_break_glass, still_missing
-from bot.slack.answers import BREAK_GLASS
+from bot.slack.answers import break_glass, said_by
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
 from bot.slack.message import Message, as_typed, context, fields, header, message, section
@@ -42,7 +42,7 @@ def card(request: Request) -> Message:
     if request.state in _STATES_WITH_PROGRESS:
         blocks.append(section(progress_line(request)))
     if is_break_glass(request):
-        blocks.append(section(f":warning: *{BREAK_GLASS}*"))
+        blocks.append(section(f":warning: *{break_glass(request)}*"))
     if request.state is State.PENDING:
         blocks.append(as_typed(f"Reason: {request.reason or 'none given'}"))
         blocks.append(fields(*_question(request)))
@@ -145,7 +145,7 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     # The headline of what was not started, and of what failed, has the code already.
     lead = f"{plain(trouble.code)}: " if trouble.code and not is_of_trouble(request) else ""
     lead = f":warning: *Not paused:* {lead}" if is_failed_pause else lead
-    blocks: list[Block] = [section(f"{lead}{plain(trouble.meaning)}{_said(trouble)}")]
+    blocks: list[Block] = [section(f"{lead}{plain(trouble.meaning)}\n{said_by(trouble)}".rstrip())]
     if trouble.next_step:
         holds = f" The approval holds until {clock(request.expires_at)}." if request.state is State.NOT_STARTED else ""
         blocks.append(section(f"*Next:* {plain(trouble.next_step)}{holds}"))
@@ -161,23 +161,16 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
     return blocks
 
 
-def _said(trouble: Trouble) -> str:
-    """Its own words, where they say more than the meaning does."""
-    words = trouble.message.rstrip(".")
-    if not words or trouble.meaning.lower().startswith(words.lower()):
-        return ""
-    return f"\n{plain(trouble.where)} said: {plain(trouble.message, 300)}"
-
-
 def history(request: Request) -> str:
     """Who asked and who decided, when, and as of when the card speaks."""
     because = f", because: {quoted(request.reason)}" if request.reason else ""
     parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}{because}"]
-    decision = request.decision
-    if decision is not None:
-        word = {State.DENIED: "denied", State.CANCELLED: "cancelled"}.get(request.state, "approved")
-        why = f", because: {quoted(decision.reason)}" if decision.reason else ""
-        parts.append(f"{word} by {people(decision.people, 'and')} {clock(decision.at)}{why}")
+    for done, what in ((request.decision, "approved"), (request.ending, request.state)):
+        if done is not None:
+            why = f", because: {quoted(done.reason)}" if done.reason else ""
+            parts.append(f"{what} by {people(done.people, 'and')} {clock(done.at)}{why}")
+    if request.state is State.EXPIRED:
+        parts.append(f"expired {clock(request.expires_at)}")
     if request.scope is not None:
         parts.append(f"retries {request.scope}")
     if request.start_at is not None and request.state is State.APPROVED:
@@ -205,4 +198,4 @@ def _sentence(request: Request, title: str) -> str:
         text += "".join(f" Warning: {warning}." for warning in warnings(request))
     elif trouble is not None:
         text += f" {plain(trouble.meaning)} {plain(trouble.next_step)}"
-    return f"{text} {BREAK_GLASS}" if is_break_glass(request) else text
+    return f"{text} {break_glass(request)}" if is_break_glass(request) else text

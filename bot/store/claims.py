@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, union_all, update
 
-from bot.store import tables
+from bot.store import outbox, tables
 from bot.store.engine import clock
 
 LEASE = timedelta(seconds=20)
@@ -187,6 +187,8 @@ def _free(share: Share, lease_clock: datetime, in_hand: Collection[Claim]) -> It
         yield _KINDS[queue.name].in_(sorted(share.kinds))
     if enough := share.has_enough(in_hand):
         yield _WHOSE[queue.name].not_in(enough)
+    if queue is tables.notices:
+        yield outbox.is_its_turn()
 
 
 def _keys(queue: Table, found: Iterable[Claim]) -> list[str | int]:

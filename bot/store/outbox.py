@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
 from bot.store.tables import cards, notices
+
+# As a bound of what is due at all: SQLite finds no row by an index because its column is not NULL.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Way(StrEnum):
@@ -56,6 +59,20 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
     )
 
 
+def is_its_turn() -> ColumnElement[bool]:
+    """What holds of a notice that may be sent: of the lines of one thread, only the oldest that is not done with.
+
+    Their numbers are in the order of what happened: whoever adds a line has locked the row of its request.
+    """
+    line = notices.alias("line")
+    oldest = (
+        select(func.min(line.c.id))
+        .where(line.c.way == Way.THREAD.value, line.c.due_at > _LONG_AGO)
+        .group_by(line.c.request_id)
+    )
+    return or_(notices.c.way != Way.THREAD.value, notices.c.id.in_(oldest))
+
+
 def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
     """A notice, and when it was made."""
     row = connection.execute(select(notices).where(notices.c.id == number)).one()
@@ -63,8 +80,9 @@ def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
 
 
 def forget_address(connection: Connection, number: int) -> None:
-    """A sent answer's response_url is of no more use to us, and still of some to a thief."""
-    connection.execute(update(notices).where(notices.c.id == number).values(address=""))
+    """The response_url of an answer that is done with is of no more use to us, and still of some to a thief."""
+    is_answer = notices.c.way == Way.ANSWER.value
+    connection.execute(update(notices).where(notices.c.id == number, is_answer).values(address=""))
 
 
 def get_card(connection: Connection, request_id: str) -> Card | None:

@@ -22,10 +22,10 @@ from bot.request.policy import Person
 from bot.slack import answers
 from bot.slack.posting import PostingFault
 from bot.store import claims, inbox, outbox, requests, tables
-from bot.store.audit import Event, append
+from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
-from bot.work import announce, preflight
-from bot.work.preflight import CannotAsk
+from bot.work import cards, preflight
+from bot.work.preflight import CannotAsk, Found
 from bot.work.tools import Tools, reply
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def ask(tools: Tools, message: Message) -> None:
     try:
         projects = preflight.projects_of(tools, person, asked.project)
     except CannotAsk as refusal:
-        reply(tools, message, str(refusal), _not_asked(message, asked.group_ids, refusal))
+        reply(tools, message, str(refusal), _not_asked(tools, message, asked.group_ids, refusal, asked.project))
         return
     for project in projects:
         # Once for all groups: each try with a refused identity counts towards its lock.
@@ -57,11 +57,8 @@ def ask(tools: Tools, message: Message) -> None:
     lines = []
     events = []
     for group_id in asked.group_ids:
-        try:
-            line = _ask_for(tools, message, asked, group_id, person, projects)
-        except CannotAsk as refusal:
-            line = str(refusal)
-            events.append(_not_asked(message, [group_id], refusal))
+        line, refused = _ask_for(tools, message, asked, group_id, person, projects)
+        events.extend(refused)
         if line is None:
             _wait_until_paused(tools, message, asked, group_id)
             line = answers.waits_until_paused(group_id)
@@ -82,20 +79,24 @@ def ask_once_paused(tools: Tools, message: Message, received_at: datetime) -> bo
     person = tools.people.look_up(message.person)
     try:
         projects = preflight.projects_of(tools, person, asked.project)
-        line = _ask_for(tools, message, asked, group_id, person, projects)
     except CannotAsk as refusal:
-        reply(tools, message, str(refusal), _not_asked(message, [group_id], refusal))
+        reply(tools, message, str(refusal), _not_asked(tools, message, [group_id], refusal, asked.project))
         return True
+    line, refused = _ask_for(tools, message, asked, group_id, person, projects)
     if line is None:
         if tools.now() - received_at < WAIT_FOR_PAUSE:
             return False
         line = answers.still_pausing(group_id)
-    reply(tools, message, line)
+    reply(tools, message, line, *refused)
     return True
 
 
-def _not_asked(message: Message, group_ids: Sequence[str], refusal: CannotAsk) -> Event:
-    return Event("not asked", message.person, None, {"groups": list(group_ids), "why": str(refusal)[:500]})
+def _not_asked(
+    tools: Tools, message: Message, group_ids: Sequence[str], refusal: CannotAsk, project: str | None
+) -> Event:
+    """Nobody was asked. Where it is known which project it is about, it counts as activity there."""
+    about: Detail = {"project": project} if project in tools.projects else {}
+    return Event("not asked", message.person, None, {"groups": list(group_ids), "why": str(refusal)[:500], **about})
 
 
 def _wait_until_paused(tools: Tools, message: Message, asked: Ask, group_id: str) -> None:
@@ -113,17 +114,27 @@ def _wait_until_paused(tools: Tools, message: Message, asked: Ask, group_id: str
 
 def _ask_for(
     tools: Tools, message: Message, asked: Ask, group_id: str, person: Person, projects: Sequence[str]
-) -> str | None:
+) -> tuple[str | None, list[Event]]:
+    """The answer to the person, or None when the group is still pausing; and what the audit is told of a refusal."""
+    mine = _asked_before(tools, message, group_id)
+    if mine is not None:
+        return mine, []
+    project = projects[0] if len(projects) == 1 else None
+    try:
+        found = preflight.find_group(tools, projects, group_id)
+        project = found.project
+        return _ask_for_found(tools, message, asked, found, person), []
+    except CannotAsk as refusal:
+        return str(refusal), [_not_asked(tools, message, [group_id], refusal, project)]
+
+
+def _ask_for_found(tools: Tools, message: Message, asked: Ask, found: Found, person: Person) -> str | None:
     """The answer to the person, or None when the group is still pausing.
 
     Raises:
         CannotAsk: nobody is asked, and why.
     """
-    mine = _asked_before(tools, message, group_id)
-    if mine is not None:
-        return mine
-    found = preflight.find_group(tools, projects, group_id)
-    project = tools.projects[found.project]
+    group_id, project = found.group.group_id, tools.projects[found.project]
     already = _open_request(tools, f"{found.project_id}/{found.group.group_id}")
     if already is not None:
         return _about_open(tools, already, message)
@@ -206,13 +217,13 @@ def _about_open(tools: Tools, request: Request, message: Message) -> str:
 def _after_posting(tools: Tools, request: Request) -> str:
     """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
     try:
-        announce.show_now(tools, request.id)
+        cards.show_now(tools, request.id)
     except (PostingFault, SQLAlchemyError) as fault:
         log.warning("the card of %s was not shown at once: %s", request.id, fault)
         with tools.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:
-            return announce.not_posted_yet(request)
+            return cards.not_posted_yet(request)
     with tools.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     return answers.asked(request, card.permalink if card else None)

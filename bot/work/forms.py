@@ -27,10 +27,10 @@ from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
 from bot.work import preflight, tell
 from bot.work.caller import KeyRests
+from bot.work.copies import copy_notice, is_copy
 from bot.work.preflight import CannotAsk
 from bot.work.settings import policy_now
 from bot.work.tools import Tools
-from bot.work.vote import copy_notice, is_copy
 
 
 @dataclass(frozen=True)

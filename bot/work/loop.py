@@ -24,10 +24,10 @@ from bot.work.held import Held
 
 log = logging.getLogger(__name__)
 
-# Whoever shows people what is has threads apart: while Slack hangs, what is under way at OMS goes on. Notices are sent
-# one after the other, so that a thread reads in the order in which things happened. What people ask has threads apart
-# as well: however much it is, clicks and requests go on.
-WORKERS, ASKERS, PAINTERS, TELLERS = 12, 4, 4, 1
+# Whoever shows people what is has threads apart: while Slack hangs, what is under way at OMS goes on; and a notice that
+# hangs keeps no other waiting. That a thread reads in the order in which things happened is seen to by the claims. What
+# people ask has threads apart as well: however much it is, clicks and requests go on.
+WORKERS, ASKERS, PAINTERS, TELLERS = 12, 4, 4, 4
 # Nobody keeps the others waiting: neither somebody who types and presses a lot, nor a project whose OMS hangs. A click
 # goes on to the call that it decides: whoever pressed for such a project alone can still press for another.
 ASKS = Share(tables.inbox, ASKED, each=2)

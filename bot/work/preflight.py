@@ -92,8 +92,8 @@ def find_group(tools: Tools, projects: Sequence[str], group_id: str) -> Found:
         )
     if failures:
         raise CannotAsk(f"Group `{group_id}`: {' '.join(failures)} Nothing was asked.")
-    where = list_of(f"{name} ({tools.projects[name].region})" for name in projects)
-    raise CannotAsk(f"There is no task group `{group_id}` in {where}. Check the id and the region. Nothing was asked.")
+    looked_in = ", ".join(f"{name} ({tools.projects[name].region})" for name in projects)
+    raise CannotAsk(f"No task group `{group_id}` in: {looked_in}. Check the id and the region. Nothing was asked.")
 
 
 def _refuse_second_table(tools: Tools, found: Found) -> None:

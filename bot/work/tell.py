@@ -20,12 +20,11 @@ from bot.slack.headlines import group_name
 from bot.slack.words import plain, status_name
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Notice
 from bot.vault_faults import VaultFault
 from bot.work import preflight
 from bot.work.caller import KeyRests
 from bot.work.preflight import CannotAsk
-from bot.work.tools import Tools, to_whom
+from bot.work.tools import Tools, reply
 from bot.work.trouble import Then, trouble_of
 
 MOST_SHOWN = 20
@@ -39,8 +38,7 @@ def answer_question(tools: Tools, message: Message) -> None:
     """
     mine = projects_to_see(tools, tools.people.look_up(message.person))
     text = _list(tools, mine) if message.kind is Kind.LIST else _status(tools, message, mine)
-    with tools.store.write() as connection:
-        outbox.add_notice(connection, Notice(*to_whom(message), text), tools.now())
+    reply(tools, message, text)
 
 
 def projects_to_see(tools: Tools, person: Person) -> list[str]:

@@ -20,8 +20,9 @@ from bot.store import claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Card, Notice, Way
-from bot.work import announce, break_glass, release
+from bot.store.outbox import Notice, Way
+from bot.work import break_glass, release
+from bot.work.copies import copy_notice, is_copy
 from bot.work.loop import REQUESTS
 from bot.work.settings import in_force
 from bot.work.tools import Tools, save_turn, to_whom
@@ -185,19 +186,6 @@ def _write_down(
     if turned.state is not State.APPROVED or (turned.start_at is not None and turned.start_at > now):
         return None
     return saved if claims.claim_one(connection, tables.requests, request.id, tools.owner) else None
-
-
-def is_copy(message: Message, card: Card) -> bool:
-    """Whether what was pressed is another message than the card."""
-    return (message.channel, message.message_ts) != (card.channel, card.ts)
-
-
-def copy_notice(message: Message, request: Request, card: Card) -> Notice | None:
-    """What makes the message that was pressed say that it is a copy."""
-    if not message.channel or not message.message_ts:
-        return None
-    address = f"{message.channel} {message.message_ts}"
-    return Notice(Way.COPY, address, announce.copy_text(request, card.permalink), request.id)
 
 
 def _refuse(

@@ -146,7 +146,7 @@ def test_a_group_is_looked_for_in_all_projects_at_once(shared: Town) -> None:
     card = ask_for(shared, ow.LEDGERS)
     assert "project archive" in whole(card)
     shared.people.type(w.ALICE, f"{ow.LEDGERS} project=media")
-    is_told(shared, w.ALICE, "There is no task group")
+    is_told(shared, w.ALICE, "No task group")
     twin = NIGHTLY_IMAGES
     shared.worlds["archive"].groups[twin] = ow.Group(twin, "a twin", ow.PAUSED)
     shared.people.type(w.ALICE, twin)
@@ -154,7 +154,7 @@ def test_a_group_is_looked_for_in_all_projects_at_once(shared: Town) -> None:
     assert "project=NAME" in told
     nowhere = "99999999-0000-4000-8000-000000000000"
     shared.people.type(w.ALICE, nowhere)
-    assert "archive (" in is_told(shared, w.ALICE, f"There is no task group `{nowhere}` in media (")
+    assert "archive (" in is_told(shared, w.ALICE, f"No task group `{nowhere}` in: media (")
     shared.people.type(w.ALICE, f"{twin} project=nope")
     is_told(shared, w.ALICE, "no project `nope`")
 

@@ -130,7 +130,7 @@ def test_what_cannot_be_resumed_is_told_only_to_whoever_typed(town: Town) -> Non
         town.people.type(w.BOB, f"1a2b3c4d-0000-4000-8000-{number:012d}")
         is_told(town, w.BOB, words)
     town.people.type(w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
-    is_told(town, w.BOB, "There is no task group")
+    is_told(town, w.BOB, "No task group")
     town.people.type(w.BOB, "../../etc/passwd now")
     is_told(town, w.BOB, "is not a task group id")
     town.people.type(w.ERIN, NIGHTLY_IMAGES)

@@ -11,7 +11,7 @@ from bot.sandbox.oms_server import Hold
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, audit, buttons, is_told, says, starts, the_card
+from tests.support.story import ask, audit, buttons, is_told, says, starts, the_card, thread_of, thread_says
 
 
 def test_killed_right_after_the_ack_the_request_is_asked_all_the_same(town: Town) -> None:
@@ -133,6 +133,49 @@ def test_killed_after_its_decision_an_approval_is_not_told_that_it_came_too_late
     assert town.workspace.told(w.CAROL) == []
     assert audit(town, "refused") == []
     assert len(starts(town)) == 1
+
+
+def test_killed_after_its_answer_a_question_is_not_answered_again(town: Town) -> None:
+    with no_click_ends(town):
+        town.people.type(w.ALICE, "list")
+        is_told(town, w.ALICE, "*Open requests*")
+    assert len(town.workspace.told(w.ALICE)) == 1
+
+
+def test_killed_before_a_sent_answer_is_done_with_it_is_done_with_after_the_restart(town: Town) -> None:
+    database = sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)
+    database.execute(
+        "CREATE TRIGGER no_end BEFORE UPDATE OF due_at ON notices WHEN new.due_at IS NULL "
+        "BEGIN SELECT RAISE(ABORT, 'killed before that'); END"
+    )
+    town.people.type(w.ALICE, f"status {NIGHTLY_IMAGES}")
+    is_told(town, w.ALICE, "Nobody has asked for it.")
+    town.wait_until(lambda: "killed before that" in town.log(), what="the end that is not written down")
+    town.kill_bot()
+    [address] = database.execute("SELECT address FROM notices").fetchone()
+    assert address.startswith("http"), "it is forgotten with the end, and not before"
+    database.execute("DROP TRIGGER no_end")
+    town.log_path.unlink()
+    town.start_bot()
+    town.wait_until(
+        lambda: database.execute("SELECT due_at, address FROM notices").fetchall() == [(None, "")],
+        what="the answer done with",
+    )
+    database.close()
+    assert "fault" not in town.log()
+
+
+def test_killed_with_lines_of_a_thread_to_be_sent_they_come_in_their_order(town: Town) -> None:
+    card = ask(town)
+    town.slack.outage.answers["chat.postMessage"] = [500] * 500
+    town.people.press(w.CAROL, card, "approve")
+    says(town, card, "Resumed, moving")
+    assert thread_of(town, card) == []
+    town.kill_bot()
+    town.slack.outage.answers.clear()
+    town.start_bot()
+    thread_says(town, card, "Resumed, moving")
+    assert [line.split(" ")[0] for line in thread_of(town, card)] == ["Approved", "Accepted", "Resumed,"]
 
 
 def test_sigterm_ends_it_in_time_even_when_oms_hangs(town: Town) -> None:

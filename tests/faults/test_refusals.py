@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from bot.sandbox import oms_world
 from bot.sandbox.oms_server import Answer, Drop, Raw
@@ -41,7 +42,10 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town)
     text = whole(card)
     for words in ("Insufficient permission.", "Nothing was started.", "oms:taskgroup:update", "Huawei request id"):
         assert words in text
-    thread_says(town, card, "OMS.0072")
+    line = thread_says(town, card, "OMS.0072")
+    [huawei_request_id] = re.findall(r"Huawei request id `([^`]+)`", text)
+    for words in ("insufficient permission.", "Nothing was started.", "oms:taskgroup:update", huawei_request_id):
+        assert words in line
     town.world.may_start = True
     town.people.press(w.CAROL, card, "retry")
     says(town, card, "Accepted by OMS")

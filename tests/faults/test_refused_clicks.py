@@ -277,7 +277,7 @@ def test_what_is_typed_is_refused_once_for_each_time_that_it_is_typed(town: Town
         (w.ERIN, "list", "no project here that you may see"),
         (w.ERIN, "status R-00000000", "no such request that you may see"),
         (w.BOB, NIGHTLY_IMAGES, "has already asked"),
-        (w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "There is no task group"),
+        (w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No task group"),
         (w.BOB, "1a2b3c4d-0000-4000-8000-000000000002", "running already"),
         (w.BOB, "1a2b3c4d-0000-4000-8000-000000000001 project=other", "no project `other`"),
         (w.BOB, "status R-00000000", "no such request that you may see"),

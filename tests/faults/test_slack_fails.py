@@ -1,14 +1,20 @@
-"""Slack cuts the connection, or asks to slow down: decisions are not held back, and what people see follows."""
+"""Slack cuts the connection, or slows down: decisions are not held back, and what people see follows, in order."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+import pytest
 import requests
 
+from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
+from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, says, starts, thread_says
+from bot.sandbox.vault import free_port
+from tests.support.postgres import Postgres
+from tests.support.story import ask, buttons, says, starts, thread_of, thread_says
 
 
 def test_after_a_cut_connection_the_next_click_is_taken_and_readiness_told_the_truth(town: Town) -> None:
@@ -39,3 +45,39 @@ def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(town: Town)
     says(town, card, "Accepted by OMS")
     assert "approve" not in buttons(card)
     thread_says(town, card, "Approved by")
+
+
+def reads_in_order(town: Town, card: Posted) -> None:
+    """The whole thread of a request that was approved and ran to its end."""
+    thread_says(town, card, "Done: nightly images", 60)
+    begins = ["Approved by", "Accepted by OMS", "Resumed, moving", "Done: nightly images"]
+    assert [text[: len(begin)] for text, begin in zip(thread_of(town, card), begins, strict=True)] == begins
+
+
+@pytest.mark.parametrize("answers", [[429], [429, 500, 429], [500] * 4])
+def test_the_thread_reads_in_order_whatever_slack_answers_meanwhile(
+    new_town: Callable[..., Town], answers: list[int]
+) -> None:
+    town = new_town()
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 800_000_000
+    town.start_bot()
+    card = ask(town)
+    town.slack.outage.answers["chat.postMessage"] = answers
+    town.people.press(w.CAROL, card, "approve")
+    reads_in_order(town, card)
+
+
+def test_the_thread_reads_in_order_of_two_replicas_one_of_which_is_killed(
+    new_town: Callable[..., Town], postgres: Postgres
+) -> None:
+    town = new_town(database_url=postgres.new_database())
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 800_000_000
+    town.start_bot()
+    town.start_bot(ops_port=free_port())
+    card = ask(town)
+    town.slack.outage.answers["chat.postMessage"] = [429, 500, 429, 500]
+    town.people.press(w.CAROL, card, "approve")
+    town.journal.wait_for(lambda call: call.path == "chat.postMessage" and call.status == 500)
+    town.kill_bot()
+    # What the dead one had in hand is free after 20 s.
+    reads_in_order(town, card)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, func, select
 
 from bot.handlers import door as door_module
-from bot.handlers.door import Door, Home
+from bot.handlers.door import Door, OurApp
 from bot.store import claims, inbox, tables
 from bot.store.audit import Event, Verified, append, links, verify
 from bot.store.claims import Claim, Share
@@ -30,8 +30,8 @@ class Taken:
         self.store = store
         self.now = NOON
         self.handed_over: list[Claim] = []
-        home = Home("T0TEST0001", "A0TEST0001")
-        self.door = Door(store, home, "me", lambda: self.now, self.handed_over.append, within_seconds)
+        ours = OurApp("T0TEST0001", "A0TEST0001")
+        self.door = Door(store, ours, "me", lambda: self.now, self.handed_over.append, within_seconds)
 
     def settle(self) -> None:
         """Returns when every writer has ended."""

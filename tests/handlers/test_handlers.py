@@ -13,7 +13,7 @@ from slack_bolt.authorization import AuthorizeResult
 from sqlalchemy import select
 
 from bot.handlers import buttons, command, forms, home, rest
-from bot.handlers.door import Door, Home
+from bot.handlers.door import Door, OurApp
 from bot.redaction import Secret
 from bot.slack import answers
 from bot.slack.posting import Posting
@@ -39,7 +39,7 @@ class Place:
         token, who = Secret("xoxb-1"), AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_id="B1", bot_user_id="U1")
         self.app: App = new_app(token, f"{slack}/api/", None, who)
         posting = Posting(new_client(token, f"{slack}/api/"))
-        door = Door(store, Home(TEAM, APP), "me", lambda: NOON, lambda claim: None)
+        door = Door(store, OurApp(TEAM, APP), "me", lambda: NOON, lambda claim: None)
         command.register(self.app, door, posting, "/resume-taskgroup")
         forms.register(self.app, door, "/resume-taskgroup")
         buttons.register(self.app, door, posting)

@@ -224,7 +224,7 @@ def test_only_who_could_approve_can_deny_and_what_they_say_is_kept_to_its_length
     verdict = decide(request(policy=policy), [], {}, Click(Act.DENY, CAROL, NOON, "x" * 501), InForce(PLAN, policy))
     assert isinstance(verdict, Turned)
     assert verdict.request.state is State.DENIED
-    assert verdict.request.decision == Decision(("UCAROL00",), NOON, "x" * 500)
+    assert verdict.request.ending == Decision(("UCAROL00",), NOON, "x" * 500)
 
 
 def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:

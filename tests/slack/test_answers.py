@@ -148,7 +148,7 @@ def test_what_stands_says_who_decided_and_how() -> None:
     assert "Approved by <@UCAROL00>" in stands(request(State.DONE))
     assert "Cancelled by <@UCAROL00>" in stands(request(State.CANCELLED))
     denied = stands(request(State.DENIED))
-    assert "<@UCAROL00> denied it" in denied
+    assert "Denied by <@UCAROL00>" in denied
     assert "Approved" not in denied
 
 

@@ -15,7 +15,7 @@ from bot.request.model import Decision, KeyCheck, Pause, Plan, Policy, Request, 
 from bot.request.policy import Refusal
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.slack import answers, views
-from bot.slack.answers import turn_of_events, why_not
+from bot.slack.answers import pause_failed, turn_of_events, why_not
 from bot.slack.cards import card, keys_line
 from bot.slack.headlines import group_name
 from bot.slack.message import Message, line
@@ -46,6 +46,7 @@ def test_only_what_can_be_done_has_a_button(state: State) -> None:
         State.NOT_STARTED: ["retry", "cancel"],
         **{key: ["pause"] for key in (State.ACCEPTED, State.MOVING)},
         **{key: ["request"] for key in (State.FAILED, State.PAUSED_AGAIN, State.LAPSED, State.EXPIRED, State.VOID)},
+        State.CANCELLED: ["request"],
     }
     assert found == expected.get(state, [])
     assert all(e["value"] == "R-00000001" for b in said.blocks if b["type"] == "actions" for e in b["elements"])
@@ -71,7 +72,8 @@ def _nasty(state: State, **changes: object) -> Request:
         "reason": NASTY,
     }
     if state is not State.PENDING:
-        said |= {"decision": Decision(("UCAROL00",), NOON, NASTY), "trouble": trouble}
+        decided = Decision(("UCAROL00",), NOON, NASTY)
+        said |= {"decision": decided, "ending": decided, "trouble": trouble}
     if state is State.PAUSING:
         said["pause"] = Pause("UCAROL00", NOON, State.MOVING, failure=trouble)
     return replace(request(state), **(said | changes))  # type: ignore[arg-type]
@@ -148,7 +150,7 @@ def _plain_texts(said: Message) -> list[str]:
 def test_a_reason_is_shown_to_the_letter() -> None:
     reason, why = "*bold* _it_ `code` :x: <!channel> & so on", "see *this* :x:"
     assert f"Reason: {reason}" in _plain_texts(card(request(reason=reason)))
-    denied = replace(request(State.DENIED, reason=reason), decision=Decision(("UCAROL00",), NOON, why))
+    denied = replace(request(State.DENIED, reason=reason), ending=Decision(("UCAROL00",), NOON, why))
     assert {reason, why} <= set(_plain_texts(card(denied)))
     for text in (turn_of_events(denied) or "", answers.denied(denied)):
         assert _plain_texts(line(text)) == [why]
@@ -230,8 +232,20 @@ def test_break_glass_is_said_on_every_card_that_follows_and_on_no_other(state: S
     for said in (card(alone).text, json.dumps(card(alone).blocks)):
         assert "Break-glass: approved by whoever asked." in said
     assert "Break-glass" not in json.dumps(card(request(state)).blocks)
-    cancelled = replace(alone, attempt=None).turned(State.CANCELLED, at=NOON)
-    assert "Break-glass" not in card(cancelled).text, "who cancels their own request breaks nothing"
+
+
+def test_who_cancels_their_own_request_breaks_no_glass_and_its_approval_stays_on_the_card() -> None:
+    waiting = request(State.APPROVED)
+    cancelled = replace(waiting, ending=Decision(("UALICE00",), NOON)).turned(State.CANCELLED, at=NOON)
+    assert "Break-glass" not in card(cancelled).text
+    assert "approved by <@UCAROL00>" in json.dumps(card(cancelled).blocks)
+    assert "cancelled by <@UALICE00>" in json.dumps(card(cancelled).blocks)
+
+
+def test_break_glass_is_not_called_an_approval_while_others_are_missing() -> None:
+    waiting = request(tally=Tally(("UALICE00",), (("UCAROL00",),)))
+    assert "Break-glass: the approval of whoever asked counts, too." in card(waiting).text
+    assert "approved by whoever asked" not in card(waiting).text
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -244,6 +258,28 @@ def test_every_ended_state_is_told_in_the_thread() -> None:
         assert turn_of_events(request(state))
 
 
+def test_the_thread_tells_of_an_error_in_the_words_of_oms_and_with_its_request_id() -> None:
+    trouble = Trouble(
+        "OMS", "OMS.0072", "No <!channel> for you.", "It may not. Nothing was started.", "Grant it.", "abc123"
+    )
+    told = "It may not. Nothing was started. OMS said: No &lt;!channel&gt; for you. Next: Grant it."
+    for state, begins in ((State.NOT_STARTED, "Not resumed"), (State.FAILED, "Migration failed")):
+        assert turn_of_events(request(state, trouble=trouble)) == (
+            f"<@UALICE00>: {begins}: OMS.0072, {told.replace('It', 'it', 1)} Huawei request id `abc123`."
+        )
+    failed_pause = Pause("UCAROL00", NOON, State.MOVING, NOON, trouble)
+    assert pause_failed(request(State.MOVING, pause=failed_pause)) == (
+        f"Not paused: OMS.0072, {told} Huawei request id `abc123`."
+    )
+
+
+def test_the_words_of_oms_are_left_out_where_the_meaning_says_them() -> None:
+    trouble = Trouble("OMS", "OMS.0072", "It may not", "It may not. Nothing was started.", "", None)
+    assert turn_of_events(request(State.NOT_STARTED, trouble=trouble)) == (
+        "<@UALICE00>: Not resumed: OMS.0072, it may not. Nothing was started."
+    )
+
+
 def test_words() -> None:
     assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; \u2217c\u2217"
     assert plain("set oms_url, _not_ this_ `x`") == "set oms_url, \u02cdnot\u02cd this\u02cd \u02cbx\u02cb"
@@ -254,3 +290,10 @@ def test_words() -> None:
     assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
     assert bar(46).count("█") == 9
     assert len(bar(100)) == len(bar(0)) == 20
+
+
+def test_what_waits_or_is_tried_again_can_be_cancelled() -> None:
+    trouble = Trouble("OMS", "HTTP 429", "", "OMS asks to slow down. Nothing was started.", "Wait a minute.")
+    for approved in (request(State.APPROVED, start_at=NOON), request(State.APPROVED, trouble=trouble)):
+        assert '"action_id": "cancel"' in json.dumps(card(approved).blocks)
+    assert '"action_id": "cancel"' not in json.dumps(card(request(State.APPROVED)).blocks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from bot.store.engine import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
 from bot.store.requests import AttemptTurn
+from tests.support.postgres import Postgres
 from tests.support.values import NOON, request
 
 ASKED = Event("asked", "UALICE00", "R-00000001")
@@ -288,6 +289,80 @@ def test_of_one_person_no_more_is_claimed_than_may_be_in_hand_and_the_others_are
         assert [one.whose for one in claims.claim_due(connection, share, "me", NOON, 10, first[1:])] == ["UBOB0000"]
         claims.give_back(connection, first[0], "me")
         assert [one.key for one in claims.claim_due(connection, share, "me", NOON, 1)] == [1]
+
+
+def line(request_id: str, text: str) -> Notice:
+    return Notice(Way.THREAD, "", text, request_id)
+
+
+def leave(store: Store, *notices: Notice) -> None:
+    with store.write() as connection:
+        for notice in notices:
+            outbox.add_notice(connection, notice, NOON)
+
+
+def claim_notices(store: Store, owner: str, now: datetime = NOON) -> dict[str, claims.Claim]:
+    """What somebody then has, by its text."""
+    with store.write() as connection:
+        found = claims.claim_due(connection, Share(tables.notices), owner, now, 10)
+        return {outbox.get_notice(connection, int(claim.key))[0].text: claim for claim in found}
+
+
+def test_a_line_of_a_thread_waits_until_the_older_ones_are_done_with(store: Store) -> None:
+    leave(store, line("R-1", "approved"), line("R-1", "accepted"), line("R-2", "denied"))
+    leave(store, Notice(Way.DIRECT, "U", "to one", "R-1"), Notice(Way.DIRECT, "U", "to another", "R-1"))
+    first = claim_notices(store, "one")
+    assert sorted(first) == ["approved", "denied", "to another", "to one"]
+    assert claim_notices(store, "two") == {}, "the older one is in hand"
+    with store.write() as connection:
+        claims.postpone(connection, first["approved"], "one", NOON + timedelta(minutes=2))
+    assert claim_notices(store, "two", NOON + timedelta(minutes=1)) == {}, "the older one waits"
+    with store.read() as connection:
+        # Nobody looks in vain before that.
+        assert claims.next_due(connection, [Share(tables.notices)]) == {
+            Share(tables.notices): NOON + timedelta(minutes=2)
+        }
+    again = claim_notices(store, "two", NOON + timedelta(minutes=2))
+    assert list(again) == ["approved"]
+    with store.write() as connection:
+        claims.finish(connection, again["approved"], "two")
+    assert list(claim_notices(store, "one")) == ["accepted"]
+
+
+def test_a_line_that_a_dead_replica_had_in_hand_comes_before_the_later_ones(store: Store) -> None:
+    leave(store, line("R-1", "approved"), line("R-1", "accepted"))
+    assert list(claim_notices(store, "dead")) == ["approved"]
+    with store.write() as connection:
+        connection.execute(text("UPDATE notices SET claimed_until = '2020-01-01 00:00:00' WHERE claimed_by = 'dead'"))
+    assert list(claim_notices(store, "one")) == ["approved"]
+
+
+def test_of_many_claimants_whose_sending_fails_at_times_each_thread_reads_in_order(postgres: Postgres) -> None:
+    store = open_store(postgres.new_database())
+    for number in range(12):
+        leave(store, *(line(f"R-{thread}", f"{thread} {number}") for thread in range(4)))
+    sent: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def send(owner: str) -> None:
+        barrier.wait()
+        while len(sent) < 48:
+            for words, claim in claim_notices(store, owner).items():
+                with store.write() as connection:
+                    if claim.tries < int(words[-1]) % 3:
+                        claims.postpone(connection, claim, owner, NOON)
+                    else:
+                        sent.append(words)
+                        claims.finish(connection, claim, owner)
+
+    threads = [threading.Thread(target=send, args=(f"o{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+    for number in range(4):
+        assert [words for words in sent if words[0] == str(number)] == [f"{number} {line}" for line in range(12)]
 
 
 def test_sqlite_serves_one_process(tmp_path: Path) -> None:

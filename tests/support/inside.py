@@ -22,7 +22,7 @@ from bot.store.audit import Event
 from bot.store.claims import Claim
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
-from bot.work import announce, follow, vote
+from bot.work import cards, follow, vote
 from bot.work.settings import plan_now
 from bot.work.tools import Tools
 from tests.support.story import whole
@@ -105,5 +105,5 @@ def stored(tools: Tools, request_id: str) -> Request:
 
 def shown(tools: Tools, posted: Posted, request_id: str) -> str:
     """All that the card says in Slack, once it was brought up to date."""
-    announce.work_on_card(tools, Claim(tables.cards.name, request_id, 0))
+    cards.work_on_card(tools, Claim(tables.cards.name, request_id, 0))
     return whole(posted)

@@ -59,12 +59,19 @@ def is_told(town: Town, person: str, words: str, timeout_seconds: float = 15) ->
     return found[0]
 
 
-def thread_says(town: Town, posted: Posted, words: str) -> None:
-    """Waits for a reply in the thread of a message."""
-    town.wait_until(
-        lambda: any(words in one.text for one in town.workspace.of(posted.channel, posted.ts)),
-        what=f"{words!r} in the thread",
-    )
+def thread_of(town: Town, posted: Posted) -> list[str]:
+    """The replies in the thread of a message, in order."""
+    return [one.text for one in town.workspace.of(posted.channel, posted.ts)]
+
+
+def thread_says(town: Town, posted: Posted, words: str, timeout_seconds: float = 15) -> str:
+    """Waits for a reply in the thread of a message; the whole of it."""
+
+    def found() -> list[str]:
+        return [text for text in thread_of(town, posted) if words in text]
+
+    town.wait_until(lambda: bool(found()), timeout_seconds, f"{words!r} in the thread")
+    return found()[0]
 
 
 def starts(town: Town) -> list[Call]:

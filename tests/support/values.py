@@ -63,6 +63,9 @@ def request(state: State = State.PENDING, number: int = 1, **changes: object) ->
     )
     if state is State.PENDING:
         return replace(pending, **changes)  # type: ignore[arg-type]
+    if state in (State.DENIED, State.CANCELLED):
+        ended = replace(pending, ending=Decision(("UCAROL00",), NOON)).turned(state, at=NOON)
+        return replace(ended, **changes)  # type: ignore[arg-type]
     decided = replace(
         pending,
         decision=Decision(("UCAROL00",), NOON),

@@ -1,7 +1,11 @@
-"""One message asks once for each group, whatever kills the bot and whatever becomes of the request meanwhile."""
+"""One message asks once for each group, whatever kills the bot and whatever becomes of the request meanwhile.
+
+Where nobody is asked, the audit says of which project: so it counts as activity there.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,16 +13,18 @@ import pytest
 from sqlalchemy import select
 
 from bot.request.model import Request, State
-from bot.sandbox.oms_world import NIGHTLY_IMAGES, PAUSED
+from bot.sandbox.oms_demo import LEDGERS, NIGHTLY_IMAGES, an
+from bot.sandbox.oms_world import PAUSED
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.store import outbox, requests, tables
+from bot.store import audit, outbox, requests, tables
 from bot.store.inbox import Kind, Message
 from bot.work import ask, preflight
 from bot.work.tools import Tools
 from tests.support.inside import press, taken, tools_of
 
 PAUSING = 7
+UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", an(3)
 
 
 @pytest.fixture
@@ -120,3 +126,57 @@ def test_of_two_who_work_on_one_message_at_once_one_asks(
     ask.ask(tools, message)
     assert [one.state for one in all_requests(tools)] == [State.DENIED]
     assert "Denied" in answers(tools)[-1]
+
+
+@pytest.fixture
+def of_two(new_town: Callable[..., Town]) -> Iterator[Tools]:
+    with tools_of(new_town(projects=2)) as tools:
+        yield tools
+
+
+@pytest.fixture
+def of_one(new_town: Callable[..., Town]) -> Iterator[Tools]:
+    with tools_of(new_town()) as tools:
+        yield tools
+
+
+def not_asked(tools: Tools, text: str, person: str = w.ALICE) -> dict[str, object]:
+    """What the audit says of a message by which nobody is asked."""
+    message = Message(Kind.ASK, text, person, w.TEAM_ID, w.MIGRATIONS, text=text)
+    taken(tools, message)
+    ask.ask(tools, message)
+    with tools.store.read() as connection:
+        [row] = connection.execute(select(tables.audit.c.event, tables.audit.c.detail)).all()
+    assert row.event == "not asked"
+    detail: dict[str, object] = json.loads(row.detail)
+    return detail
+
+
+def activity(tools: Tools) -> dict[str, int]:
+    with tools.store.read() as connection:
+        return {name: audit.count_of_project(connection, name, 0, 9) for name in tools.projects}
+
+
+def test_a_group_that_cannot_be_asked_for_counts_in_the_project_that_it_is_in(of_two: Tools) -> None:
+    detail = not_asked(of_two, f"{DONE} why not")
+    assert (detail["groups"], detail["project"]) == ([DONE], "media")
+    assert activity(of_two) == {"media": 1, "archive": 0}
+
+
+def test_a_group_that_is_nowhere_counts_in_the_one_project_where_it_was_looked_for(of_two: Tools) -> None:
+    assert not_asked(of_two, f"{NIGHTLY_IMAGES} project=archive")["project"] == "archive"
+    assert activity(of_two) == {"media": 0, "archive": 1}
+
+
+def test_a_group_that_is_in_none_of_several_projects_counts_in_none(of_two: Tools) -> None:
+    assert "project" not in not_asked(of_two, UNKNOWN)
+    assert activity(of_two) == {"media": 0, "archive": 0}
+
+
+def test_who_names_a_project_and_may_not_ask_there_counts_there(of_one: Tools) -> None:
+    assert not_asked(of_one, f"{NIGHTLY_IMAGES} project=media", w.ERIN)["project"] == "media"
+    assert activity(of_one) == {"media": 1}
+
+
+def test_a_name_that_is_no_project_is_not_taken_for_one(of_one: Tools) -> None:
+    assert "project" not in not_asked(of_one, f"{LEDGERS} project=nowhere")

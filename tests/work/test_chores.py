@@ -31,10 +31,11 @@ from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
 from bot.vault import Vault
-from bot.work import announce, chores
+from bot.work import chores
 from bot.work.caller import Callers
 from bot.work.held import Held
-from bot.work.loop import Failed, Finished, Kept
+from bot.work.loop import Failed, Kept, Result
+from bot.work.notices import work_on_notice
 from bot.work.tools import Tools
 from tests.support.values import NOON, request
 
@@ -233,20 +234,20 @@ def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
     assert len(notices(tools.store)) == 1
 
 
-def send(tools: Tools) -> Finished | Failed | Kept:
+def send(tools: Tools) -> Result:
     with tools.store.write() as connection:
         [claim] = claims.claim_due(connection, Share(tables.notices), tools.owner, tools.now(), 10)
-    result = announce.work_on_notice(tools, claim)
-    assert isinstance(result, Finished | Failed)
-    with tools.store.write() as connection:
-        claims.finish(connection, claim, tools.owner, result.due_at)
+    result = work_on_notice(tools, claim)
+    if isinstance(result, Failed):
+        with tools.store.write() as connection:
+            claims.postpone(connection, claim, tools.owner, result.due_at)
     return result
 
 
 def test_the_message_is_posted_to_the_channel(tools: Tools, slack: SlackStandIn) -> None:
     ask(tools)
     do_due(tools)
-    assert send(tools) == Finished()
+    assert send(tools) == Kept()
     [posted] = slack.workspace.of(w.MIGRATIONS)
     assert posted.text.startswith("Audit of media: 1 new row, 1 in the whole chain.")
     assert posted.thread_ts is None
@@ -270,7 +271,7 @@ def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_
     ask(tools)
     do_due(tools)
     hinder(slack)
-    assert send(tools) == Finished()
+    assert send(tools) == Kept()
     assert slack.workspace.of(w.MIGRATIONS) == []
     assert events(tools.store) == ["asked", "anchored", "notice not sent"]
     assert f"a notice was not sent: channel, {code}" in caplog.messages
@@ -287,7 +288,7 @@ def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
     slack.outage.status = 503
     assert isinstance(send(tools), Failed)
     clock.now += DAY + timedelta(minutes=1)
-    assert send(tools) == Finished()
+    assert send(tools) == Kept()
     assert events(tools.store)[-1] == "notice not sent"
 
 

@@ -20,7 +20,7 @@ from bot.store.claims import Claim
 from bot.store.engine import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
-from bot.work.announce import CARDS_WAIT_AT_MOST
+from bot.work.cards import CARDS_WAIT_AT_MOST
 from bot.work.held import Held
 from bot.work.loop import ASKS, CLICKS, REQUESTS, Finished, Kept, Loop, Result, Step, backoff
 from tests.support.values import PLAN, request
@@ -276,6 +276,28 @@ def test_a_project_whose_oms_hangs_keeps_no_other_project_waiting(store: Store) 
         assert sum(claim.whose == "hangs" for claim in held.all()) == REQUESTS.each
         oms_answers.set()
         wait_until(lambda: len(worked) == 60)
+
+
+def test_a_notice_that_hangs_keeps_none_of_another_thread_waiting(store: Store) -> None:
+    slack_answers = threading.Event()
+    sent: list[int | str] = []
+
+    def send(claim: Claim) -> Result:
+        if claim.key == 1:
+            slack_answers.wait(WAIT_SECONDS)
+        sent.append(claim.key)
+        return Finished()
+
+    with store.write() as connection:
+        for number in range(30):
+            outbox.add_notice(connection, Notice(Way.THREAD, "", "x", f"R-{number % 10}"), utc_now())
+    with running(store, {"notices": send}):
+        wait_until(lambda: len(sent) == 27)
+        assert not slack_answers.is_set()
+        assert not {1, 11, 21} & set(sent), "its own thread waits for it"
+        slack_answers.set()
+        wait_until(lambda: len(sent) == 30)
+    assert [key for key in sent if key in (1, 11, 21)] == [1, 11, 21]
 
 
 def test_a_claim_taken_anew_is_held_though_the_last_hand_lets_go_of_it() -> None:

@@ -18,9 +18,11 @@ from bot.sandbox.town import Town
 from bot.slack.people import People
 from bot.slack.transport import new_client
 from bot.store import claims, outbox, requests, tables
+from bot.store.claims import Share
 from bot.store.outbox import Notice, Way
-from bot.work import announce, follow, remind
+from bot.work import follow, remind
 from bot.work.loop import Failed, Kept, Result
+from bot.work.notices import work_on_notice
 from bot.work.quorum import out_of_reach
 from bot.work.tools import Tools
 from tests.support.inside import asked, at, tools_of
@@ -130,7 +132,7 @@ def test_when_too_few_approvers_are_left_the_requester_is_told_instead(inside: t
     assert (notice.way, notice.address) == (Way.DIRECT, w.ALICE)
     assert "nobody is left" in notice.text
     assert "bot.toml" in notice.text
-    announce.work_on_notice(tools, claims.Claim(tables.notices.name, 1, 0))
+    work_on_notice(tools, claims.Claim(tables.notices.name, 1, 0))
     [told] = town.workspace.told(w.ALICE)
     assert card.ts.replace(".", "") in told
 
@@ -165,8 +167,11 @@ def test_what_cannot_be_told_to_a_requester_who_left_is_dropped_and_in_the_audit
     del town.workspace.users[w.ALICE]
     with tools.store.write() as connection:
         outbox.add_notice(connection, Notice(Way.DIRECT, w.ALICE, "hello", request.id), tools.now())
-    result = announce.work_on_notice(tools, claims.Claim(tables.notices.name, 1, 0))
-    assert result.due_at is None  # type: ignore[union-attr]
+    with tools.store.write() as connection:
+        [claim] = claims.claim_due(connection, Share(tables.notices), tools.owner, tools.now(), 1)
+    assert work_on_notice(tools, claim) == Kept()
+    with tools.store.read() as connection:
+        assert claims.next_due(connection, [Share(tables.notices)]) == {}
     with tools.store.read() as connection:
         events = connection.execute(select(tables.audit.c.event)).scalars().all()
     assert "notice not sent" in events

@@ -1,11 +1,10 @@
-"""Shows people what is: brings cards up to the version of their request, and sends notices.
+"""Brings cards up to the version of their request, and says so where Slack does not take one.
 
 A card is a view of rows: whatever was missed, in a Slack outage or a kill, is repaired from them.
 """
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,10 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.request.model import Request
 from bot.slack import answers
 from bot.slack.cards import card as card_message
-from bot.slack.headlines import headline
-from bot.slack.message import Message, context, message
 from bot.slack.posting import Hindrance, PostingFault
-from bot.slack.words import people, plain
+from bot.slack.words import people
 from bot.store import claims, outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.claims import Claim
@@ -25,9 +22,6 @@ from bot.store.outbox import Card, Notice, Way
 from bot.work.loop import Failed, Finished, Kept, Result, backoff
 from bot.work.tools import Tools
 
-log = logging.getLogger(__name__)
-
-NOTICES_WAIT_FOR = timedelta(days=1)
 # After an outage of Slack, however long, every card says within 60 s what is.
 CARDS_WAIT_AT_MOST = timedelta(seconds=30)
 LOOK_AT_CHANNEL_EVERY, LOOK_SLOWLY_EVERY = timedelta(seconds=10), timedelta(minutes=10)
@@ -111,14 +105,19 @@ def _hindered(tools: Tools, claim: Claim, request_id: str, fault: PostingFault) 
                 text = not_shown(request, fault)
                 outbox.add_notice(connection, Notice(Way.DIRECT, request.requester, text, request_id), now)
                 append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
-    return _again(request, now)
+    return _again(request, now, fault.hindrance, claim.tries)
 
 
-def _again(request: Request, now: datetime) -> Result:
-    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day."""
+def _again(request: Request, now: datetime, hindrance: Hindrance, tries: int) -> Result:
+    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day.
+
+    Where people can mend it, the card follows soon; what Slack refuses for good it refuses until the card says else.
+    """
     ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
     if ended_for > SHOW_THE_END_FOR:
         return Finished()
+    if hindrance not in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED):
+        return Failed(now + backoff(tries, LOOK_SLOWLY_EVERY))
     return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 
@@ -141,80 +140,9 @@ def not_shown(request: Request, fault: PostingFault) -> str:
     return f"{answers.stands(request)} {way_out}"
 
 
-def work_on_notice(tools: Tools, claim: Claim) -> Result:
-    """One notice that was not sent yet."""
-    number = int(claim.key)
-    with tools.store.read() as connection:
-        notice, made_at = outbox.get_notice(connection, number)
-        card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
-    text = _with_link(notice, card)
-    if tools.now() - made_at > NOTICES_WAIT_FOR:
-        return _not_sent(tools, notice, "too late")
-    try:
-        match notice.way:
-            case Way.ANSWER:
-                _answer(tools, notice.address, text)
-                with tools.store.write() as connection:
-                    outbox.forget_address(connection, number)
-            case Way.DIRECT:
-                tools.posting.direct(notice.address, text)
-            case Way.CHANNEL:
-                tools.posting.post(notice.address, message(notice.text, [context(notice.text)]))
-            case Way.COPY:
-                channel, ts = notice.address.split(" ")
-                tools.posting.update(channel, ts, _copy(notice.text))
-            case Way.THREAD if card is not None and card.ts is not None:
-                tools.posting.reply(card.channel, card.ts, notice.text)
-            case Way.THREAD:
-                return Failed(tools.now() + backoff(claim.tries))
-    except PostingFault as fault:
-        if fault.hindrance is Hindrance.SLOW_DOWN:
-            return Failed(tools.now() + timedelta(seconds=fault.retry_after_seconds or 5))
-        if fault.hindrance is Hindrance.UNREACHABLE:
-            return Failed(tools.now() + backoff(claim.tries))
-        if fault.hindrance in (Hindrance.NOT_IN_CHANNEL, Hindrance.ARCHIVED) and notice.way is Way.THREAD:
-            return Failed(tools.now() + LOOK_AT_CHANNEL_EVERY)
-        return _not_sent(tools, notice, fault.code)
-    return Finished()
-
-
-def _not_sent(tools: Tools, notice: Notice, code: str) -> Result:
-    log.warning("a notice was not sent: %s, %s", notice.way.value, code)
-    with tools.store.write() as connection:
-        detail = {"way": notice.way.value, "code": code}
-        append(connection, Event("notice not sent", "bot", notice.request_id, detail), tools.now())
-    return Finished()
-
-
-def _answer(tools: Tools, address: str, text: str) -> None:
-    """Answers where somebody typed or pressed, or directly once that address no longer serves."""
-    response_url, person = address.split(" ")
-    try:
-        tools.posting.answer(response_url, text)
-    except PostingFault as fault:
-        if fault.hindrance is not Hindrance.GONE:
-            raise
-        tools.posting.direct(person, text)
-
-
-def _with_link(notice: Notice, card: Card | None) -> str:
-    """What one person alone is told about a request leads to its card, if that is there by now."""
-    permalink = card.permalink if card is not None and notice.way in (Way.ANSWER, Way.DIRECT) else None
-    return notice.text if permalink is None or permalink in notice.text else answers.with_link(notice.text, permalink)
-
-
-def _copy(text: str) -> Message:
-    return message(text, [context(text)])
-
-
-def copy_text(request: Request, permalink: str | None) -> str:
-    """What a message becomes that looks like the card and is not."""
-    return answers.with_link(f"A copy of the card of {request.id}. {plain(headline(request), 200)}.", permalink)
-
-
 def confess(tools: Tools, claim: Claim, reference: str) -> None:
-    """A card or notice that the bot itself fails at: its requester is told, once."""
-    if claim.tries > 0 or claim.queue != tables.cards.name:
+    """A card that the bot itself fails at: its requester is told, once."""
+    if claim.tries > 0:
         return
     now = tools.now()
     with tools.store.write() as connection:
