@@ -48,7 +48,8 @@ def message(text: str, blocks: Sequence[Block]) -> Message:
 def line(text: str) -> Message:
     """A line of a thread, or a direct message; in blocks only where it tells what somebody typed."""
     texts = _texts(text)
-    return message(text, [SectionBlock(text=one) for one in texts] if len(texts) > 1 else [])
+    blocks = tuple(SectionBlock(text=one).to_dict() for one in texts) if len(texts) > 1 else ()
+    return Message(in_one(text), blocks)
 
 
 def header(text: str) -> HeaderBlock:

@@ -156,6 +156,7 @@ def test_a_reason_is_shown_to_the_letter() -> None:
         assert _plain_texts(line(text)) == [why]
     assert _plain_texts(line(answers.self_approval(denied))) == [reason]
     assert line(answers.stands(denied)).blocks == (), "a line of the bot's own words alone needs none"
+    assert len(line("a list of groups " * 1_000).text) == 17_000, "and is not cut: Slack takes 40,000 characters"
 
 
 def test_names_that_people_copy_hold_no_invisible_characters() -> None:
