@@ -31,13 +31,19 @@ def register(app: App, door: Door, command: str) -> None:
             ack(response_action="errors", errors={"group": answers.NOT_OURS})
             return
         typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
-        project, _, picked = _picked(body).partition(" ")
+        project, _, picked = _selected(body, "pick").partition(" ")
+        chosen, at = _selected(body, "project"), _selected(body, "at")
         group_id = typed_group_id(typed) if typed else as_group_id(picked)
         if group_id is None:
             ack(response_action="errors", errors={"group": NOT_A_GROUP_ID if typed else NO_GROUP})
             return
-        where = f" project={project}" if picked and not typed else ""
-        text = f"{group_id}{where} {html.escape(reason, quote=False)}".strip()
+        if typed:
+            project = chosen
+        elif chosen not in ("", project):
+            ack(response_action="errors", errors={"project": f"The group that is picked is in {project}."})
+            return
+        where, when = f" project={project}" if project else "", f" at={at}" if at else ""
+        text = f"{group_id}{where}{when} {html.escape(reason, quote=False)}".strip()
         understood = parse(text, command)
         if isinstance(understood, NotUnderstood):
             ack(response_action="errors", errors={"reason": understood.sentence.replace("`", "")})
@@ -76,10 +82,11 @@ def _typed(body: Mapping[str, Any], block_id: str) -> str:
     return str(((state.get("values") or {}).get(block_id) or {}).get("text", {}).get("value") or "")
 
 
-def _picked(body: Mapping[str, Any]) -> str:
+def _selected(body: Mapping[str, Any], name: str) -> str:
+    """What was picked of a list or a clock."""
     state = body["view"].get("state") or {}
-    picked = ((state.get("values") or {}).get("pick") or {}).get("pick") or {}
-    return str((picked.get("selected_option") or {}).get("value") or "")
+    picked = ((state.get("values") or {}).get(name) or {}).get(name) or {}
+    return str(picked.get("selected_time") or (picked.get("selected_option") or {}).get("value") or "")
 
 
 def _message(body: Mapping[str, Any], kind: Kind, **more: str) -> Message:

@@ -28,8 +28,9 @@ Json = dict[str, Any]
 def add_desk(town: Town) -> None:
     """Adds the page and what it asks for to the server of the Slack stand-in."""
     routes = town.slack.application.router
-    # The bot is started and ended by one hand at a time.
+    # The bot is started and ended by one hand at a time, and nothing is sent to it meanwhile.
     turning = asyncio.Lock()
+    busy_with = ""
 
     def file(name: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(_: web.Request) -> web.Response:
@@ -52,16 +53,30 @@ def add_desk(town: Town) -> None:
 
         return answer
 
-    async def turn(do: Callable[[], None]) -> Json:
+    def act_in_slack(do: Callable[[Json], Awaitable[Json]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def wait_and_do(body: Json) -> Json:
+            async with turning:
+                pass
+            return await do(body)
+
+        return act(wait_and_do)
+
+    async def turn(do: Callable[[], None], words: str) -> Json:
+        nonlocal busy_with
         async with turning:
-            await asyncio.get_running_loop().run_in_executor(None, do)
+            busy_with = words
+            try:
+                await asyncio.get_running_loop().run_in_executor(None, do)
+            finally:
+                busy_with = ""
         return {}
 
     for path, name in FILES.items():
         routes.add_get(f"/{path}", file(name))
 
     async def state(request: web.Request) -> web.Response:
-        return web.json_response(state_of(town, request.query.get("person", w.ALICE)))
+        seen = state_of(town, request.query.get("person", w.ALICE))
+        return web.json_response(seen | {"busy_with": busy_with})
 
     async def plans(_: web.Request) -> web.Response:
         return web.json_response([{"verb": verb, "words": VERBS[verb], "choices": choices(verb)} for verb in VERBS])
@@ -102,30 +117,34 @@ def add_desk(town: Town) -> None:
 
     async def switch(body: Json) -> Json:
         chosen = SWITCHES[body["switch"]]
-        return await turn(lambda: chosen.turn(town, bool(body["on"])))
+        return await turn(lambda: chosen.turn(town, bool(body["on"])), body["switch"])
 
     async def plan_(body: Json) -> Json:
         plan(town, body["verb"], body["what"])
         return {}
 
     async def start_over(_: Json) -> Json:
-        return await turn(town.start_over)
+        return await turn(town.start_over, "Start over")
 
     routes.add_get("/desk/state", state)
     routes.add_get("/desk/plans", plans)
-    doing: dict[str, Callable[[Json], Awaitable[Json]]] = {
+    in_slack: dict[str, Callable[[Json], Awaitable[Json]]] = {
         "type": type_,
         "press": press,
         "choose": choose,
         "submit": submit,
-        "close": close,
         "home": home,
+    }
+    elsewhere: dict[str, Callable[[Json], Awaitable[Json]]] = {
+        "close": close,
         "pause": pause,
         "switch": switch,
         "plan": plan_,
         "start-over": start_over,
     }
-    for name, do in doing.items():
+    for name, do in in_slack.items():
+        routes.add_post(f"/desk/{name}", act_in_slack(do))
+    for name, do in elsewhere.items():
         routes.add_post(f"/desk/{name}", act(do))
 
 

@@ -8,7 +8,7 @@ from bot.sandbox.journal import Call
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.world import OpenView, Posted
-from bot.sandbox.switches import SWITCHES, planned
+from bot.sandbox.switches import FAULTS, RULES, planned
 from bot.sandbox.town import Town
 
 CALLS_SHOWN = 400
@@ -55,7 +55,8 @@ def state_of(town: Town, person: str) -> Json:
             ],
             "vault": _reads(town),
             "calls": [_call(town, call) for call in town.journal.since()[-CALLS_SHOWN:]],
-            "switches": {name: switch.is_on(town) for name, switch in SWITCHES.items()},
+            "rules": {name: rule.is_on(town) for name, rule in RULES.items()},
+            "faults": {name: fault.is_on(town) for name, fault in FAULTS.items()},
             "planned": planned(town),
         }
 

@@ -1,4 +1,4 @@
-"""What can be made to go wrong from the page: switches that stay on, and a plan for the next call of each kind."""
+"""What can be switched on the page: rules of the bot, faults that stay, and a plan for the next call of each kind."""
 
 from __future__ import annotations
 
@@ -64,7 +64,22 @@ def _slack_answers(status: int) -> Switch:
     return Switch(turn, lambda town: town.slack.outage.status == status)
 
 
-SWITCHES: Mapping[str, Switch] = {
+def _rule(line: str) -> Switch:
+    """A line in every project's table of bot.toml."""
+    return Switch(
+        lambda town, on: town.keep_to(town.rules | {line} if on else town.rules - {line}),
+        lambda town: line in town.rules,
+    )
+
+
+TWO_APPROVALS, SELF_APPROVAL = "Two people must approve", "Whoever asks may approve too (break-glass)"
+
+RULES: Mapping[str, Switch] = {
+    TWO_APPROVALS: _rule("approvals = 2"),
+    SELF_APPROVAL: _rule("self_approval = true"),
+}
+
+FAULTS: Mapping[str, Switch] = {
     KILLED: Switch(_kill, lambda town: town.bot_exit is not None),
     "Vault is sealed": Switch(_seal, lambda town: town.vault.is_sealed),
     "OMS refuses to change groups (OMS.0072)": Switch(_forbid, lambda town: not town.world.may_start),
@@ -75,6 +90,8 @@ SWITCHES: Mapping[str, Switch] = {
     "Slack gets too many requests (429)": _slack_answers(429),
     "Slack is broken (500)": _slack_answers(500),
 }
+
+SWITCHES: Mapping[str, Switch] = {**RULES, **FAULTS}
 
 WAYS: Mapping[str, Fault] = {
     "too many requests, again in 2 s (429)": Answer(429, "APIG.0308", retry_after=2),

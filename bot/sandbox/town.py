@@ -74,6 +74,7 @@ class Town:
         self.database_url = database_url or f"sqlite:///{self.directory / 'bot.sqlite'}"
         self.ops_port = free_port()
         self.more_environment: dict[str, str] = {}
+        self.rules: frozenset[str] = frozenset()
         self._two_identities = two_identities
         self._settings = settings
         self._bots: list[Child] = []
@@ -95,7 +96,7 @@ class Town:
         for cloud in self.clouds.values():
             cloud.server.start()
         self.vault.start()
-        (self.directory / "bot.toml").write_text(self._bot_toml(), encoding="utf-8")
+        self._write_toml()
         return self
 
     def close(self) -> None:
@@ -114,6 +115,8 @@ class Town:
             RuntimeError: the bot did not become ready.
         """
         self._end_bots()
+        self.rules = frozenset()
+        self._write_toml()
         for path in self.directory.glob("bot.sqlite*"):
             path.unlink()
         for name, world in self.worlds.items():
@@ -128,6 +131,18 @@ class Town:
         self.workspace.start_over()
         self.journal.start_over()
         self.start_bot()
+
+    def keep_to(self, rules: frozenset[str]) -> None:
+        """Other rules in every project: these lines besides the usual ones. A bot that runs is started again with them.
+
+        Raises:
+            RuntimeError: the bot did not become ready.
+        """
+        self.rules = rules
+        self._write_toml()
+        if self._bots and self.bot_exit is None:
+            self._end_bots()
+            self.start_bot()
 
     def environment(self) -> dict[str, str]:
         """What the bot is started with."""
@@ -196,9 +211,10 @@ class Town:
         self._bots[-1].end()
 
     def _end_bots(self) -> None:
-        for bot in self._bots:
+        # First: a bot that is ended on purpose is not one that ended.
+        ending, self._bots = self._bots, []
+        for bot in ending:
             bot.end()
-        self._bots.clear()
 
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8") if self.log_path.exists() else ""
@@ -219,12 +235,14 @@ class Town:
                 raise TimeoutError(f"{what} did not come about in {timeout_seconds:.0f} s\n{self.end_of_log()}")
             time.sleep(0.01)
 
-    def _bot_toml(self) -> str:
+    def _write_toml(self) -> None:
         projects = [self._project_toml(cloud) for cloud in self.clouds.values()]
-        return "\n".join(('command = "/resume-taskgroup"', *projects))
+        toml = "\n".join(('command = "/resume-taskgroup"', *projects))
+        (self.directory / "bot.toml").write_text(toml, encoding="utf-8")
 
     def _project_toml(self, cloud: OmsStandIn) -> str:
         place = cloud.world.place
+        rules = "\n".join(sorted(self.rules))
         sources = ", ".join(f'"{bucket}" = "{path}"' for bucket, path in source_paths(place).items())
         return f"""
 [projects.{place.name}]
@@ -236,6 +254,7 @@ approvers = ["{w.CAROL}", "{w.APPROVERS_GROUP}"]
 oms_url = "{cloud.server.url}"
 iam_url = "{cloud.server.url}"
 {self._settings if place is MEDIA else ""}
+{rules}
 [projects.{place.name}.vault]
 mount = "secret"
 caller = "{caller_path(place)}"

@@ -10,7 +10,7 @@ from bot.request.policy import Refusal, approver_names
 from bot.request.votes import is_break_glass
 from bot.slack.headlines import group_name, headline
 from bot.slack.standing import stands, which
-from bot.slack.words import clock, code, duration, needed, people, plain
+from bot.slack.words import clock, code, duration, needed, people, plain, quoted
 
 NOT_TAKEN = "Not taken, please type it again. The bot could not write it down."
 NOT_TAKEN_CLICK = "Not taken, please press it again. The bot could not write it down."
@@ -148,7 +148,7 @@ def self_approval(request: Request) -> str:
     return (
         f"Break-glass: {people([request.requester])} approved their own request {request.id}, to resume "
         f"{plain(group_name(request.group), 80)} in project {plain(request.plan.project)}. "
-        f"Reason: {plain(request.reason, 500)}"
+        f"Reason: {quoted(request.reason)}"
     )
 
 
@@ -163,7 +163,7 @@ def denied(request: Request) -> str:
     """To whoever asked: who said no, and why."""
     ending = request.ending
     by = people(ending.people, "and") if ending else ""
-    why = f" Reason: {plain(ending.reason)}" if ending and ending.reason else " No reason was given."
+    why = f" Reason: {quoted(ending.reason)}" if ending and ending.reason else " No reason was given."
     return f"{request.id}, {plain(group_name(request.group), 80)}: denied by {by}.{why}"
 
 
@@ -214,7 +214,7 @@ def turn_of_events(request: Request) -> str | None:
             return f"Approved by {approved_by}.{alone}{when}"
         case State.DENIED:
             reason = request.ending.reason if request.ending else ""
-            return f"Denied by {ended_by}.{f' Reason: {plain(reason)}' if reason else ''}"
+            return f"Denied by {ended_by}.{f' Reason: {quoted(reason)}' if reason else ''}"
         case State.CANCELLED:
             return f"Cancelled by {ended_by}."
         case State.EXPIRED:
@@ -258,9 +258,9 @@ def turn_of_events(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
-    code = f"{plain(failure.code)}, " if failure and failure.code else ""
+    which = f"{plain(failure.code)}, " if failure and failure.code else ""
     said = f"{plain(failure.meaning)}{_and_then(failure)}" if failure else ""
-    return f"Not paused: {code}{said}"
+    return f"Not paused: {which}{said}"
 
 
 def said_by(trouble: Trouble) -> str:

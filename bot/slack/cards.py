@@ -14,7 +14,7 @@ from bot.request.votes import is_break_glass, still_missing
 from bot.slack.answers import break_glass, rest_of, said_by
 from bot.slack.buttons import buttons, warnings
 from bot.slack.headlines import group_name, headline, is_of_trouble
-from bot.slack.message import Message, context, fields, header, message, section
+from bot.slack.message import Message, as_typed, context, fields, header, message, section
 from bot.slack.words import (
     bar,
     clock,
@@ -23,6 +23,7 @@ from bot.slack.words import (
     needed,
     people,
     plain,
+    quoted,
     size,
     size_of,
     status_name,
@@ -43,6 +44,7 @@ def card(request: Request) -> Message:
     if is_break_glass(request):
         blocks.append(section(f":warning: *{break_glass(request)}*"))
     if request.state is State.PENDING:
+        blocks.append(as_typed(f"Reason: {request.reason or 'none given'}"))
         blocks.append(fields(*_question(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
         blocks.extend(buttons(request))
@@ -98,7 +100,6 @@ def _objects(progress: Progress) -> str:
 
 def _question(request: Request) -> list[tuple[str, str]]:
     asked = [
-        ("Reason", plain(request.reason, 500) or "none given"),
         ("Asked by", people([request.requester])),
         ("Needs", needs(request)),
         ("Until", clock(request.expires_at)),
@@ -168,11 +169,11 @@ def _trouble(request: Request, trouble: Trouble | None) -> list[Block]:
 
 def history(request: Request) -> str:
     """Who asked and who decided, when, and as of when the card speaks."""
-    because = f", because: {plain(request.reason, 500)}" if request.reason else ""
+    because = f", because: {quoted(request.reason)}" if request.reason else ""
     parts = [f"Asked by {people([request.requester])} {clock(request.asked_at)}{because}"]
     for done, what in ((request.decision, "approved"), (request.ending, request.state)):
         if done is not None:
-            why = f", because: {plain(done.reason, 500)}" if done.reason else ""
+            why = f", because: {quoted(done.reason)}" if done.reason else ""
             parts.append(f"{what} by {people(done.people, 'and')} {clock(done.at)}{why}")
     if request.state is State.EXPIRED:
         parts.append(f"expired {clock(request.expires_at)}")

@@ -21,6 +21,9 @@ from slack_sdk.models.blocks import (
     PlainTextObject,
     SectionBlock,
 )
+from slack_sdk.models.blocks.basic_components import TextObject
+
+from bot.slack.words import in_one, parts
 
 # Limits of Block Kit (Slack's block reference).
 HEADER_CHARACTERS = 150
@@ -39,7 +42,14 @@ class Message:
 
 def message(text: str, blocks: Sequence[Block]) -> Message:
     """Puts a message together; each block checks its own limits as it is written out."""
-    return Message(cut(text, TEXT_CHARACTERS), tuple(block.to_dict() for block in blocks))
+    return Message(cut(in_one(text), TEXT_CHARACTERS), tuple(block.to_dict() for block in blocks))
+
+
+def line(text: str) -> Message:
+    """A line of a thread, or a direct message; in blocks only where it tells what somebody typed."""
+    texts = _texts(text)
+    blocks = tuple(SectionBlock(text=one).to_dict() for one in texts) if len(texts) > 1 else ()
+    return Message(in_one(text), blocks)
 
 
 def header(text: str) -> HeaderBlock:
@@ -48,6 +58,11 @@ def header(text: str) -> HeaderBlock:
 
 def section(text: str) -> SectionBlock:
     return SectionBlock(text=MarkdownTextObject(text=cut(text, SECTION_CHARACTERS), verbatim=True))
+
+
+def as_typed(text: str) -> SectionBlock:
+    """What somebody typed: plain text, which obeys nobody."""
+    return SectionBlock(text=PlainTextObject(text=cut(text, SECTION_CHARACTERS), emoji=False))
 
 
 def fields(*pairs: tuple[str, str]) -> SectionBlock:
@@ -60,7 +75,19 @@ def fields(*pairs: tuple[str, str]) -> SectionBlock:
 
 
 def context(text: str) -> ContextBlock:
-    return ContextBlock(elements=[MarkdownTextObject(text=cut(text, FIELD_CHARACTERS), verbatim=True)])
+    return ContextBlock(elements=_texts(text))
+
+
+def _texts(text: str) -> list[TextObject]:
+    """The parts of a line, each obeyed or not as whose words they are."""
+    found: list[TextObject] = []
+    for number, part in enumerate(parts(text)):
+        said = cut(part.strip(), FIELD_CHARACTERS)
+        if said and number % 2:
+            found.append(PlainTextObject(text=said, emoji=False))
+        elif said:
+            found.append(MarkdownTextObject(text=said, verbatim=True))
+    return found
 
 
 def actions(block_id: str, *elements: InteractiveElement) -> ActionsBlock:
@@ -90,10 +117,10 @@ def button(
 def confirm(title: str, text: str, yes: str, no: str, *, style: str = "primary") -> ConfirmObject:
     """The dialog before a button counts; its style is that of its own button."""
     return ConfirmObject(
-        title=PlainTextObject(text=cut(title, 100)),
-        text=PlainTextObject(text=cut(text, 300)),
-        confirm=PlainTextObject(text=cut(yes, 30)),
-        deny=PlainTextObject(text=cut(no, 30)),
+        title=PlainTextObject(text=cut(title, 100), emoji=False),
+        text=PlainTextObject(text=cut(text, 300), emoji=False),
+        confirm=PlainTextObject(text=cut(yes, 30), emoji=False),
+        deny=PlainTextObject(text=cut(no, 30), emoji=False),
         style=style,
     )
 

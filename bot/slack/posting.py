@@ -16,7 +16,7 @@ from slack_sdk.models.views import View
 
 from bot.slack.client import StraightWebhook
 from bot.slack.errors import SlackErrors, code_of, slacks_code
-from bot.slack.message import Message
+from bot.slack.message import Message, line
 
 
 class Hindrance(StrEnum):
@@ -95,10 +95,7 @@ class Posting:
         Raises:
             PostingFault: it is not there.
         """
-        self._call(
-            "chat.postMessage",
-            {"channel": channel, "thread_ts": thread_ts, "text": text, "unfurl_links": False, "unfurl_media": False},
-        )
+        self._say(text, {"channel": channel, "thread_ts": thread_ts, "unfurl_media": False})
 
     def direct(self, user_id: str, text: str) -> None:
         """Writes to one person alone.
@@ -106,7 +103,11 @@ class Posting:
         Raises:
             PostingFault: it is not there.
         """
-        self._call("chat.postMessage", {"channel": user_id, "text": text, "unfurl_links": False})
+        self._say(text, {"channel": user_id})
+
+    def _say(self, text: str, where: dict[str, Any]) -> None:
+        said = line(text)
+        self._call("chat.postMessage", {**where, "text": said.text, "blocks": said.blocks, "unfurl_links": False})
 
     def open_view(self, trigger_id: str, view: View) -> str:
         """Opens a view before whoever pressed, within 3 s of that, and gives its id.
@@ -149,7 +150,7 @@ class Posting:
             raise PostingFault(Hindrance.GONE, "not an address of Slack")
         try:
             sent = StraightWebhook(response_url, timeout=self._client.timeout, retry_handlers=[]).send(
-                text=text, response_type="ephemeral", replace_original=False
+                text=line(text).text, response_type="ephemeral", replace_original=False
             )
         except SlackErrors as error:
             raise PostingFault(Hindrance.UNREACHABLE, code_of(error)) from None

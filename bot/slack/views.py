@@ -15,6 +15,7 @@ from slack_sdk.models.blocks import (
     PlainTextInputElement,
     PlainTextObject,
     StaticSelectElement,
+    TimePickerElement,
 )
 from slack_sdk.models.views import View
 
@@ -49,13 +50,21 @@ class Choice:
     label: str
 
 
-def request_form(choices: Sequence[Choice], remark: str, group_id: str = "", reason: str = "") -> View:
-    """Asks for a group and a reason.
+def request_form(
+    projects: Sequence[str],
+    choices: Sequence[Choice],
+    remark: str,
+    group_id: str = "",
+    project: str = "",
+    reason: str = "",
+) -> View:
+    """Asks for a group, a reason, a time and, where there are several, a project.
 
     Arguments:
+        projects: where this person may ask.
         choices: the groups to pick from.
         remark: what else there is to say of them, such as a project that could not be asked.
-        group_id, reason: what stands there already.
+        group_id, project, reason: what stands there already.
     """
     picker: list[Block] = []
     if choices and not group_id:
@@ -69,6 +78,13 @@ def request_form(choices: Sequence[Choice], remark: str, group_id: str = "", rea
         label = PlainTextObject(text="Task group")
         picker.append(InputBlock(block_id="pick", label=label, element=element, optional=True))
     typed = PlainTextInputElement(action_id="text", max_length=200, initial_value=group_id or None)
+    at = InputBlock(
+        block_id="at",
+        label=PlainTextObject(text="Start at"),
+        element=TimePickerElement(action_id="at"),
+        hint=PlainTextObject(text="In your own time zone. Without it, as soon as it is approved"),
+        optional=True,
+    )
     return View(
         type="modal",
         callback_id=REQUEST_FORM,
@@ -84,6 +100,7 @@ def request_form(choices: Sequence[Choice], remark: str, group_id: str = "", rea
                 hint=PlainTextObject(text="The UUID of a paused or failed group, or a link to it in the console"),
                 optional=bool(picker),
             ),
+            *_project_select(projects, project),
             InputBlock(
                 block_id="reason",
                 label=PlainTextObject(text="Reason"),
@@ -92,9 +109,26 @@ def request_form(choices: Sequence[Choice], remark: str, group_id: str = "", rea
                 ),
                 optional=True,
             ),
+            at,
             *([context(remark)] if remark else []),
         ],
     )
+
+
+def _project_select(projects: Sequence[str], chosen: str) -> list[Block]:
+    """Which project an id is in; nothing where there is one alone."""
+    options = {
+        name: Option(text=PlainTextObject(text=name, emoji=False), value=name) for name in projects[:MOST_CHOICES]
+    }
+    if len(options) < 2:
+        return []
+    element = StaticSelectElement(
+        action_id="project",
+        options=list(options.values()),
+        initial_option=options.get(chosen),
+        placeholder=PlainTextObject(text="Wherever the group is"),
+    )
+    return [InputBlock(block_id="project", label=PlainTextObject(text="Project"), element=element, optional=True)]
 
 
 def home(lines: Sequence[str], help_text: str) -> View:

@@ -12,16 +12,38 @@ from datetime import UTC, datetime
 
 from bot.request.group import GroupStatus
 
+# mrkdwn has no escape for its marks, and beside a zero-width space they still pair up. What looks like them does not.
 _FORMATS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+_LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
+_EMOJI = re.compile(r":(?=[^\s:]+:)")
+# White space to `str.split`, so that no text that came through here holds one.
+_OPEN, _CLOSE = "\x1e", "\x1f"
+_QUOTED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
 
 
 def plain(text: str, characters: int = 600) -> str:
     """Somebody else's text for an mrkdwn field: shown, never obeyed; cut to a length, its lines joined.
 
-    Escaping `&`, `<` and `>` is what keeps `<!channel>` from ringing everybody; a zero-width space keeps
-    formatting characters from pairing up. Inside a word such as `oms_url` they do not, and it can be copied as it is.
+    Escaping `&`, `<` and `>` is what keeps `<!channel>` from ringing everybody; a zero-width space breaks the name of
+    an emoji. Inside a word such as `oms_url` a mark formats nothing, and it can be copied as it is.
     """
-    return _FORMATS.sub("\\g<0>\u200b", _escaped(text, characters))
+    looks_alike = _FORMATS.sub(lambda mark: _LOOK_ALIKES[mark[0]], _escaped(text, characters))
+    return _EMOJI.sub(":\u200b", looks_alike)
+
+
+def quoted(text: str, characters: int = 600) -> str:
+    """What somebody typed, in a line that is for `bot.slack.message` to lay out: there it becomes plain text."""
+    return f"{_OPEN}{_cut(text, characters)}{_CLOSE}"
+
+
+def parts(text: str) -> list[str]:
+    """A line taken apart: the bot's own words in mrkdwn, what somebody typed, and so on by turns."""
+    return _QUOTED.split(text)
+
+
+def in_one(text: str) -> str:
+    """A line in mrkdwn alone, for where there are no blocks."""
+    return _QUOTED.sub(lambda found: plain(found[1], len(found[1])), text)
 
 
 def code(text: str, characters: int = 600) -> str:
@@ -31,8 +53,12 @@ def code(text: str, characters: int = 600) -> str:
 
 
 def _escaped(text: str, characters: int) -> str:
+    return html.escape(_cut(text, characters), quote=False)
+
+
+def _cut(text: str, characters: int) -> str:
     joined = " ".join(text.split())
-    return html.escape(joined if len(joined) <= characters else joined[: characters - 1] + "…", quote=False)
+    return joined if len(joined) <= characters else joined[: characters - 1] + "…"
 
 
 def mention(user_or_group: str) -> str:

@@ -73,7 +73,8 @@ def _tidy(tools: Tools, now: datetime) -> None:
         if not chores.take(connection, Chore.TIDY, now, _next_midnight(now)):
             return
         removed = chores.remove_finished(connection, now - KEEP_FINISHED_FOR)
-    log.info("removed %d messages and notices that were done with for %d days", removed, KEEP_FINISHED_FOR.days)
+    if removed:
+        log.info("removed %d messages and notices that were done with for %d days", removed, KEEP_FINISHED_FOR.days)
 
 
 def _next_midnight(now: datetime) -> datetime:

@@ -105,7 +105,8 @@ def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
     with tools.store.read() as connection:
         ended = requests.get(connection, message.request_id) if message.request_id else None
     if ended is not None and why_not_seen(ended, person, policy_now(tools, ended)) is None:
-        return _Filling(views.request_form((), "", ended.group.group_id, ended.reason))
+        form = views.request_form(projects, (), "", ended.group.group_id, ended.plan.project, ended.reason)
+        return _Filling(form)
     choices: list[Choice] = []
     remarks: list[str] = []
     for name, found in askable(tools, projects).items():
@@ -113,7 +114,7 @@ def _for_asking(tools: Tools, message: Message, person: Person) -> _Filling:
             remarks.append(f"The groups of {name} cannot be listed just now; type an id. {plain(found.why)}")
         else:
             choices += [_choice(name, group) for group in found.groups]
-    return _Filling(views.request_form(choices, " ".join(remarks)))
+    return _Filling(views.request_form(projects, choices, " ".join(remarks)))
 
 
 def _choice(project: str, group: TaskGroup) -> Choice:

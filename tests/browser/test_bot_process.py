@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from bot.sandbox.oms_world import LEDGERS, MONITORING, NIGHTLY_IMAGES, PAUSED, an
 from bot.sandbox.slack import world as w
-from bot.sandbox.switches import KILLED, SWITCHES
+from bot.sandbox.switches import KILLED, SELF_APPROVAL, SWITCHES, TWO_APPROVALS
 from bot.sandbox.town import Town
 
 SECONDS = 1000.0
@@ -72,15 +72,72 @@ def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Town, Page
     page.get_by_role("button", name="Start over").click()
     question = page.get_by_role("dialog", name="Start over?")
     question.get_by_role("button", name="Start over").click()
+    expect(page.locator("#busy")).to_contain_text("Start over: one moment.")
     expect(page.locator("article")).to_have_count(0, timeout=10 * SECONDS)
     for name in SWITCHES:
         expect(page.get_by_label(name)).not_to_be_checked(timeout=10 * SECONDS)
     expect(page.get_by_label("The next resume")).to_have_value("")
     assert town.world.groups[NIGHTLY_IMAGES].status == PAUSED
     expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {NIGHTLY_IMAGES} network is back")
+    expect(page.locator("#busy")).to_be_hidden()
     # The bot has no open request for this group any more: the same words make a card again.
-    town.wait_until(lambda: town.slack.connections == 1)
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=10 * SECONDS)
     assert len(town.workspace.of(w.MIGRATIONS)) == 1
     assert errors == []
+
+
+def test_what_is_sent_while_it_starts_over_waits_for_the_bot(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, errors = seen
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start over").click()
+    expect(page.locator("#busy")).to_be_visible()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=20 * SECONDS)
+    expect(page.locator("#failure")).to_have_text("")
+    assert not any("did not answer" in text for text in town.workspace.told(w.ALICE))
+    assert errors == []
+
+
+def approve(page: Page) -> None:
+    page.get_by_role("button", name="Approve resuming").click()
+    page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+
+
+def test_two_approvals_a_vote_taken_back_and_break_glass_can_be_rehearsed(seen: tuple[Town, Page, list[str]]) -> None:
+    _, page, errors = seen
+    for name in (TWO_APPROVALS, SELF_APPROVAL):
+        page.get_by_label(name).check()
+        expect(page.locator("#busy")).to_be_visible()
+        expect(page.locator("#busy")).to_be_hidden(timeout=20 * SECONDS)
+        expect(page.get_by_label(name)).to_be_checked()
+    expect(page.locator("#down")).to_be_hidden()
+    page.select_option("#person", label="carol (approver)")
+    page.get_by_role("button", name="Send").click()
+    card = page.locator("article", has_text="#migrations")
+    expect(card).to_contain_text("2 of @carol, @migration-leads", timeout=10 * SECONDS)
+    approve(page)
+    expect(card).to_contain_text("approved by @carol", timeout=10 * SECONDS)
+    card.get_by_role("button", name="Withdraw my approval").click()
+    expect(card).not_to_contain_text("approved by @carol", timeout=10 * SECONDS)
+    approve(page)
+    expect(card).to_contain_text("approved by @carol", timeout=10 * SECONDS)
+    page.select_option("#person", label="dave (approver, by group)")
+    expect(page.locator("article", has_text="direct message to you").first).to_contain_text("Break-glass")
+    approve(page)
+    expect(card).to_contain_text("Break-glass", timeout=20 * SECONDS)
+    expect(card.locator(".thread")).to_contain_text("Approved by @carol and @dave.", timeout=20 * SECONDS)
+    assert errors == []
+
+
+def test_rules_that_change_while_the_bot_is_killed_hold_once_it_starts(seen: tuple[Town, Page, list[str]]) -> None:
+    town, page, _ = seen
+    page.get_by_label(KILLED).check()
+    expect(page.locator("#down")).to_be_visible()
+    page.get_by_label(TWO_APPROVALS).check()
+    town.wait_until(lambda: bool(town.rules))
+    expect(page.locator("#down")).to_be_visible()
+    page.get_by_label(KILLED).uncheck()
+    expect(page.locator("#down")).to_be_hidden()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator("article").first).to_contain_text("2 of @carol", timeout=20 * SECONDS)

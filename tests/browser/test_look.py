@@ -63,3 +63,22 @@ def test_days_near_by_are_said_as_slack_says_them(alone: tuple[Town, Page, App])
     text = " ".join(f"<!date^{now + day * DAY_SECONDS}^{{date_short_pretty}}|?>" for day in (-1, 0, 1))
     app.web.chat_postMessage(channel=w.MIGRATIONS, text=f"{text} <!date^1780272000^{{date_short_pretty}} {{time}}|?>")
     expect(page.locator("article .block-section")).to_have_text(f"{' '.join(words)} Jun 1, 2026 00:00")
+
+
+def test_text_is_obeyed_as_slack_obeys_it_and_no_further(alone: tuple[Town, Page, App]) -> None:
+    _, page, app = alone
+    said = "*bold* _it_ ~gone~ `*code* :x:` :tada: :no_such: (*b*) 2*3*4 oms_url_x * not * &lt;b&gt; <https://x.example/_a_|_a_>"
+    app.web.chat_postMessage(channel=w.MIGRATIONS, text=said)
+    shown = page.locator("article .block-section")
+    expect(shown).to_have_text("bold it gone *code* :x: 🎉 :no_such: (b) 2*3*4 oms_url_x * not * <b> _a_")
+    for tag, words in (("strong", ["bold", "b"]), ("em", ["it"]), ("s", ["gone"]), ("code", ["*code* :x:"])):
+        expect(shown.locator(tag)).to_have_text(words)
+
+
+def test_plain_text_is_shown_as_it_is_but_for_emoji_that_are_not_switched_off(alone: tuple[Town, Page, App]) -> None:
+    _, page, app = alone
+    texts = [{"type": "plain_text", "text": "*b* <@U1> &amp; :x:"} | more for more in ({}, {"emoji": False})]
+    app.web.chat_postMessage(
+        channel=w.MIGRATIONS, text="card", blocks=[{"type": "section", "text": text} for text in texts]
+    )
+    expect(page.locator("article .block-section")).to_have_text(["*b* <@U1> &amp; ❌", "*b* <@U1> &amp; :x:"])

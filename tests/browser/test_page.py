@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
@@ -12,7 +14,7 @@ from bot.sandbox.desk import add_desk
 from bot.sandbox.faults import FailsLater, Late
 from bot.sandbox.slack import world as w
 from bot.sandbox.switches import KILLED, SWITCHES
-from bot.sandbox.town import Town
+from bot.sandbox.town import Town, utc_now
 from tests.sandbox.app import CARD, FORM, HOME, App, option, text
 from tests.support.story import starts
 
@@ -51,10 +53,16 @@ def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Town, Page, list[str]])
     page.select_option("#person", label="dave (approver, by group)")
     page.get_by_role("button", name="Deny resuming").click()
     form = page.get_by_role("dialog")
-    form.locator("textarea").fill("not tonight <b>bold</b>")
+    form.locator("textarea").fill("not tonight <b>bold</b> *see* :x:")
     form.get_by_role("button", name="Deny").click()
     expect(page.locator("article .block-header")).to_have_text("Denied: nightly images", timeout=10 * SECONDS)
-    expect(page.locator("article")).to_contain_text("because: not tonight <b>bold</b>")
+    card = page.locator("article", has_text="#migrations")
+    expect(card.locator(".block-context").last).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    expect(card.locator(".thread")).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    page.select_option("#person", label="alice (full member)")
+    direct = page.locator("article", has_text="direct message to you")
+    expect(direct).to_contain_text("not tonight <b>bold</b> *see* :x:")
+    expect(direct.locator("strong")).to_have_count(0)
     assert errors == []
 
 
@@ -63,14 +71,24 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     page.fill("#text", "/resume-taskgroup")
     page.get_by_role("button", name="Send").click()
     form = page.get_by_role("dialog")
-    form.locator("input").fill("not-an-id-0000000")
+    form.get_by_label("Or its id").fill("not-an-id-0000000")
     form.get_by_role("button", name="Ask").click()
     expect(form.locator(".error", has_text="This is not a task group id")).to_be_visible()
-    form.locator("input").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
+    form.get_by_label("Or its id").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
     form.locator("textarea").fill("asked in the form")
+    form.get_by_label("Project").select_option("archive")
+    in_an_hour = (utc_now() + timedelta(hours=1)).astimezone(ZoneInfo("Asia/Singapore"))
+    form.get_by_label("Start at").fill(f"{in_an_hour:%H:%M}")
+    form.get_by_role("button", name="Ask").click()
+    expect(page.locator("article", has_text="in archive (")).to_have_count(1, timeout=10 * SECONDS)
+    page.get_by_role("button", name="Send").click()
+    form.get_by_label("Or its id").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
+    form.locator("textarea").fill("asked in the form")
+    form.get_by_label("Start at").fill(f"{in_an_hour:%H:%M}")
     form.get_by_role("button", name="Ask").click()
     card = page.locator("article", has_text="Resume migration")
     expect(card).to_contain_text("asked in the form", timeout=10 * SECONDS)
+    expect(card).to_contain_text("not at once")
 
 
 def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alone: tuple[Town, Page, App]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -151,8 +154,12 @@ def test_the_form_offers_what_can_be_asked_for(shared: Town) -> None:
     pick = next(option["value"] for option in options if "click logs" in option["text"]["text"])
     ack = shared.people.submit(w.CAROL, form, {"group": "", "reason": ""})
     assert "Pick a task group" in str(ack.payload)
-    shared.people.submit(w.CAROL, form, {"pick": pick, "group": "", "reason": "picked"})
+    in_an_hour = datetime.now(ZoneInfo("Asia/Singapore")) + timedelta(hours=1)
+    time = f"{in_an_hour:%H:%M}"
+    shared.people.submit(w.CAROL, form, {"pick": pick, "group": "", "project": "media", "at": time, "reason": "picked"})
     is_told(shared, w.CAROL, "Asked.")
+    card = next(one for one in shared.workspace.of(w.MIGRATIONS) if "click logs" in one.text and "picked" in one.text)
+    assert f"<!date^{int(in_an_hour.replace(second=0, microsecond=0).timestamp())}^" in json.dumps(card.blocks)
 
 
 def test_app_home_shows_open_requests_to_whom_they_belong_and_nothing_to_anybody_else(shared: Town) -> None:

@@ -95,8 +95,12 @@ def typed(**texts: str) -> dict[str, Any]:
     return {block: {"text": {"type": "plain_text_input", "value": text}} for block, text in texts.items()}
 
 
-def picked(value: str) -> dict[str, Any]:
-    return {"pick": {"pick": {"type": "static_select", "selected_option": {"value": value}}}}
+def picked(value: str, name: str = "pick") -> dict[str, Any]:
+    return {name: {name: {"type": "static_select", "selected_option": {"value": value} if value else None}}}
+
+
+def at(time: str | None) -> dict[str, Any]:
+    return {"at": {"at": {"type": "timepicker", "selected_time": time}}}
 
 
 EVERYTHING: list[Callable[..., str]] = [
@@ -173,6 +177,13 @@ def test_a_deny_form_that_leads_to_no_request_denies_nothing(place: Place, metad
         (picked(f"media {GROUP}") | typed(reason="a <b> & c"), f"{GROUP} project=media a &lt;b&gt; &amp; c"),
         (picked(f"media {GROUP}") | typed(group=OTHER), OTHER),
         (typed(group=f" https://console.huaweicloud.com/{OTHER} ", reason=" why\nnot "), f"{OTHER} why not"),
+        (
+            typed(group=OTHER, reason="why") | picked("archive", "project") | at("22:30"),
+            f"{OTHER} project=archive at=22:30 why",
+        ),
+        (picked(f"media {GROUP}") | picked("media", "project") | at("07:05"), f"{GROUP} project=media at=07:05"),
+        (typed(group=OTHER) | picked(f"media {GROUP}") | picked("archive", "project"), f"{OTHER} project=archive"),
+        (typed(group=OTHER) | picked("", "project") | at(None), OTHER),
     ],
 )
 def test_what_is_typed_in_the_form_goes_before_what_is_picked(place: Place, values: dict[str, Any], text: str) -> None:
@@ -183,7 +194,12 @@ def test_what_is_typed_in_the_form_goes_before_what_is_picked(place: Place, valu
 
 @pytest.mark.parametrize(
     ("values", "block"),
-    [({}, "group"), (typed(group="nonsense"), "group"), (typed(group=GROUP, reason=f"also {OTHER}"), "reason")],
+    [
+        ({}, "group"),
+        (typed(group="nonsense"), "group"),
+        (typed(group=GROUP, reason=f"also {OTHER}"), "reason"),
+        (picked(f"media {GROUP}") | picked("archive", "project"), "project"),
+    ],
 )
 def test_what_cannot_be_right_in_the_form_is_said_where_it_is(place: Place, values: dict[str, Any], block: str) -> None:
     said = json.loads(place.submit("request_form", values))

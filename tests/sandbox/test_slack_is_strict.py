@@ -131,6 +131,7 @@ LONG_OPTION = OPTION | {"text": {"type": "plain_text", "text": "x" * 76}}
         },
         RADIO | {"options": [OPTION] * 11},
         RADIO | {"placeholder": {"type": "plain_text", "text": "x"}},
+        {"type": "timepicker", "action_id": "which", "initial_time": "24:00"},
         {"type": "users_select", "action_id": "which"},
     ],
 )

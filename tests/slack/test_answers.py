@@ -158,7 +158,7 @@ def test_only_what_is_not_decided_can_be_asked_for_otherwise() -> None:
 
 
 def test_small_words() -> None:
-    assert plain("`a` " + "x" * 10, 8) == "`\u200ba`\u200b xxx…"
+    assert plain("`a` " + "x" * 10, 8) == "\u02cba\u02cb xxx…"
     assert plain("x" * 8, 8) == "x" * 8
     assert needed((("UA",), ("SB",))) == "1 of <@UA>; and 1 of <!subteam^SB>"
     assert needed((("UA", "UB"),) * 2) == "2 of <@UA>, <@UB>"

@@ -13,17 +13,18 @@ import slackblocks
 from bot.request.group import Destination, ErrorReason, Scope, Source
 from bot.request.model import Decision, KeyCheck, Pause, Plan, Policy, Request, State, Tally, Trouble, Verb
 from bot.request.policy import Refusal
-from bot.sandbox.slack.checks import problems_of_blocks
+from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.slack import answers, views
 from bot.slack.answers import pause_failed, turn_of_events, why_not
-from bot.slack.cards import card
+from bot.slack.cards import card, keys_line
 from bot.slack.headlines import group_name
+from bot.slack.message import Message, line
 from bot.slack.standing import stands
 from bot.slack.words import bar, code, duration, plain, rate, size_of
 from tests.support.story import _texts
 from tests.support.values import GROUP, GROUP_ID, NOON, request
 
-NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ ~s~ `c`"
+NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ ~s~ `c` :x: \x1e\x1f"
 
 
 @pytest.mark.parametrize("state", list(State))
@@ -72,7 +73,8 @@ def _nasty(state: State, **changes: object) -> Request:
         "reason": NASTY,
     }
     if state is not State.PENDING:
-        said |= {"decision": Decision(("UCAROL00",), NOON, NASTY), "trouble": trouble}
+        decided = Decision(("UCAROL00",), NOON, NASTY)
+        said |= {"decision": decided, "ending": decided, "trouble": trouble}
     if state is State.PAUSING:
         said["pause"] = Pause("UCAROL00", NOON, State.MOVING, failure=trouble)
     return replace(request(state), **(said | changes))  # type: ignore[arg-type]
@@ -97,8 +99,8 @@ def _obeys_nobody(text: str) -> None:
             r"<@U(ALICE|CAROL)00>|<!date\^\d+\^[^|]*\|[^>]*>|<https://slack\.example/p1\|See the card>", found
         ), text
     assert not re.search(r"&(?!(amp|lt|gt);)", text), text
-    outside_code = re.sub(r"`(?!\u200b)[^`]*`", "", text)
-    assert not re.search(r"\*b\*|_i_|~s~|`(?!\u200b)", outside_code), text
+    outside_code = re.sub(r"`[^`]*`", "", text)
+    assert not re.search(r"\*b\*|_i_|~s~|`|:x:|[\x1e\x1f]", outside_code), text
 
 
 @pytest.mark.parametrize("retried", [False, True], ids=["resumed", "retried"])
@@ -133,20 +135,66 @@ def test_nobodys_text_is_obeyed_in_a_thread_or_an_answer(state: State) -> None:
         answers.is_void(nasty),
         *(why_not(refusal, nasty) for refusal in Refusal),
     ):
-        _obeys_nobody(text)
+        said = line(text)
+        assert problems_of_blocks(list(said.blocks)) == []
+        for one in (said.text, *_obeyed(said.blocks)):
+            _obeys_nobody(one)
+
+
+def _plain_texts(said: Message) -> list[str]:
+    """What is plain text outside buttons, shown with no emoji made of it."""
+    texts = [block.get("text") or block.get("elements") for block in said.blocks if block["type"] != "actions"]
+    found = [text for one in texts for text in (one if isinstance(one, list) else [one]) if text]
+    return [text["text"] for text in found if text["type"] == "plain_text" and text["emoji"] is False]
+
+
+def test_a_reason_is_shown_to_the_letter() -> None:
+    reason, why = "*bold* _it_ `code` :x: <!channel> & so on", "see *this* :x:"
+    assert f"Reason: {reason}" in _plain_texts(card(request(reason=reason)))
+    denied = replace(request(State.DENIED, reason=reason), ending=Decision(("UCAROL00",), NOON, why))
+    assert {reason, why} <= set(_plain_texts(card(denied)))
+    for text in (turn_of_events(denied) or "", answers.denied(denied)):
+        assert _plain_texts(line(text)) == [why]
+    assert _plain_texts(line(answers.self_approval(denied))) == [reason]
+    assert line(stands(denied)).blocks == (), "a line of the bot's own words alone needs none"
+    assert len(line("a list of groups " * 1_000).text) == 17_000, "and is not cut: Slack takes 40,000 characters"
+
+
+def test_names_that_people_copy_hold_no_invisible_characters() -> None:
+    keys = (KeyCheck("oms_prod/media_1", 7, ("json_auth_file", "source_cdn_authentication_key")),)
+    text = keys_line(request(keys=keys))
+    assert text.endswith(
+        "/oms_prod/media_1` v7 (json_auth_file, source_cdn_authentication_key). Read only after approval."
+    )
+    assert text.isprintable()
+    trouble = Trouble("OMS", "", "", "No.", "", huawei_request_id="7f_3c*9a~", reference="E_1")
+    shown = [text for text in _obeyed(card(request(State.FAILED, trouble=trouble)).blocks) if "7f_" in text]
+    assert shown == ["Huawei request id `7f_3c*9a~` · reference `E_1`"]
 
 
 def test_nobodys_text_is_obeyed_in_a_form_or_at_home() -> None:
     nasty = _nasty(State.FAILED)
     choice = views.Choice(nasty.plan.project, nasty.group.group_id, group_name(nasty.group))
     for view in (
-        views.request_form([choice], "Type an id."),
-        views.request_form((), "", GROUP_ID, nasty.reason),
+        views.request_form((NASTY, "media"), [choice], "Type an id."),
+        views.request_form((NASTY, "media"), (), "", GROUP_ID, NASTY, nasty.reason),
         views.home([stands(nasty)], answers.help_text("/resume-taskgroup")),
         views.note(views.DENY_TITLE, answers.why_not(Refusal.NOT_PENDING, nasty)),
     ):
+        assert problems_of_view(view.to_dict()) == []
         for text in _obeyed(view.to_dict()):
             _obeys_nobody(text)
+
+
+def test_the_form_asks_for_a_project_only_where_there_are_several() -> None:
+    one, several = (views.request_form(names, (), "", GROUP_ID, "media") for names in (["media"], ["archive", "media"]))
+    assert [block.block_id for block in one.blocks] == ["group", "reason", "at"]
+    assert [block.block_id for block in several.blocks] == ["group", "project", "reason", "at"]
+    project = several.to_dict()["blocks"][1]["element"]
+    assert [option["value"] for option in project["options"]] == ["archive", "media"]
+    assert project["initial_option"]["value"] == "media", "what ended there is asked for there again"
+    many = views.request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
+    assert problems_of_view(many.to_dict()) == []
 
 
 def test_a_second_opinion_takes_the_texts_of_the_card() -> None:
@@ -235,8 +283,9 @@ def test_the_words_of_oms_are_left_out_where_the_meaning_says_them() -> None:
 
 
 def test_words() -> None:
-    assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; *​c*​"
-    assert plain("set oms_url, _not_ this_ `x`") == "set oms_url, _\u200bnot_\u200b this_\u200b `\u200bx`\u200b"
+    assert plain("a <b> & *c*") == "a &lt;b&gt; &amp; \u2217c\u2217"
+    assert plain("set oms_url, _not_ this_ `x`") == "set oms_url, \u02cdnot\u02cd this\u02cd \u02cbx\u02cb"
+    assert plain("at 10:30, :x: and :+1:") == "at 10:30, :\u200bx: and :\u200b+1:"
     assert code("oms/my_path` <!here>") == "`oms/my_path' &lt;!here&gt;`"
     assert size_of(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]

@@ -295,7 +295,10 @@ def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
 # Tidying up
 
 
-def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(tools: Tools, clock: Clock) -> None:
+def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(
+    tools: Tools, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     ask(tools)
     with tools.store.write() as connection:
         old = requests.lock(connection, "R-00000001")
@@ -320,6 +323,8 @@ def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(tools: Tools,
         assert found == left
         assert counts == kept
     assert events(tools.store)[:2] == ["asked", "cancel"]
+    told = [line for line in caplog.messages if line.startswith("removed")]
+    assert told == ["removed 2 messages and notices that were done with for 30 days"], "and of nothing, nothing"
 
 
 def test_a_message_in_hand_stays(tools: Tools, clock: Clock) -> None:

@@ -27,7 +27,7 @@ from tests.support.inside import asked, taken, tools_of
 NUMBERS = itertools.count(1)
 NOWHERE = "1a2b3c4d-0000-4000-8000-00000000ffff"
 NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b*"
-SHOWN = "&lt;!channel&gt; &lt;@U0ADMIN00&gt; &lt;https://evil.example|x&gt; &amp; *\u200bb*\u200b"
+SHOWN = "&lt;!channel&gt; &lt;@U0ADMIN00&gt; &lt;https://evil.example|x&gt; &amp; \u2217b\u2217"
 NASTY_GROUP = "4d4d4d4d-0000-4000-8000-000000000001"
 
 

@@ -19,6 +19,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.slack import answers
+from bot.slack.message import line
 from bot.store import claims, outbox, requests, rests, tables
 from bot.store.audit import links
 from bot.store.claims import Claim
@@ -183,7 +184,7 @@ def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tu
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(tools) if notice.way is Way.DIRECT]
     assert direct.address == w.ALICE
-    assert direct.text.endswith(f"denied by <@{w.CAROL}>. Reason: not &lt;!channel&gt; today")
+    assert line(direct.text).text.endswith(f"denied by <@{w.CAROL}>. Reason: not &lt;!channel&gt; today")
     [(actor, detail)] = told(tools, "deny")
     assert (actor, detail["reason"]) == (w.CAROL, "not <!channel> today")
 

@@ -1,22 +1,36 @@
 // Lays out blocks as Slack would: text, buttons, selects, radio buttons, inputs. Text is only ever set as text.
 "use strict";
-const EMOJI = {":warning:": "⚠️", ":white_check_mark:": "✅", ":x:": "❌"};
+// Some of the names that everybody has; Slack leaves a name that it does not know as it is.
+const EMOJI = {
+  "+1": "👍", "-1": "👎", "100": "💯", bell: "🔔", bomb: "💣", boom: "💥", eyes: "👀", fire: "🔥", heart: "❤️", key: "🔑",
+  lock: "🔒", moneybag: "💰", no_entry: "⛔", ok_hand: "👌", pray: "🙏", rocket: "🚀", rotating_light: "🚨", skull: "💀",
+  smile: "😄", tada: "🎉", thumbsup: "👍", warning: "⚠️", wave: "👋", white_check_mark: "✅", x: "❌",
+};
+// A mark counts at the edge of a word, with no space on its inside: 2*3*4 and oms_url are left alone.
+const marked = (mark) => String.raw`(?<![\p{L}\p{N}])${mark}(?!\s)([^${mark}\n]+)(?<!\s)${mark}(?![\p{L}\p{N}])`;
+const MRKDWN = new RegExp([
+  String.raw`<([^<>]+)>`, "`([^`\\n]+)`", marked("\\*"), marked("_"), marked("~"), String.raw`:([a-z0-9_+'-]+):`,
+].join("|"), "gu");
 let names = {};
 
 const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
+const emoji = (text) => text.replace(/:([a-z0-9_+'-]+):/g, (whole, name) => EMOJI[name] || whole);
 
 function mrkdwn(text) {
-  // Mentions, dates, links, code, bold; everything else is text.
+  // Mentions, dates, links, code, bold, italic, struck out, emoji; everything else is text.
   const made = document.createDocumentFragment();
-  const pattern = /<([^<>]+)>|`([^`\n]+)`|\*([^*\n]+)\*|(:[a-z_]+:)/g;
+  const within = (tag, inside) => { const node = element(tag, ""); node.append(mrkdwn(inside)); return node; };
   let end = 0;
-  for (const found of text.matchAll(pattern)) {
+  for (const found of text.matchAll(MRKDWN)) {
+    const [whole, angled, code, bold, italic, struck, name] = found;
     made.append(unescape(text.slice(end, found.index)));
-    end = found.index + found[0].length;
-    if (found[1]) made.append(special(found[1]));
-    else if (found[2]) made.append(element("code", "", unescape(found[2])));
-    else if (found[3]) { const bold = element("strong", ""); bold.append(mrkdwn(found[3])); made.append(bold); }
-    else made.append(EMOJI[found[4]] || found[4]);
+    end = found.index + whole.length;
+    if (angled) made.append(special(angled));
+    else if (code) made.append(element("code", "", unescape(code)));
+    else if (bold) made.append(within("strong", bold));
+    else if (italic) made.append(within("em", italic));
+    else if (struck) made.append(within("s", struck));
+    else made.append(EMOJI[name] || whole);
   }
   made.append(unescape(text.slice(end)));
   return made;
@@ -47,7 +61,9 @@ function dateWords(format, at) {
   return format.replace(/\{(\w+?)(_pretty)?\}/g, (whole, name, pretty) => (pretty && near) || words[name] || whole);
 }
 
-const textOf = (text) => (text.type === "mrkdwn" ? mrkdwn(text.text) : document.createTextNode(text.text));
+// Plain text is shown as it is, but for emoji where they are not switched off.
+const plainOf = (text) => (text.emoji === false ? text.text : emoji(text.text));
+const textOf = (text) => (text.type === "mrkdwn" ? mrkdwn(text.text) : document.createTextNode(plainOf(text)));
 
 // Blocks one below the other; those that stayed as they were are left alone.
 function layOut(parent, blocks, place) {
@@ -66,7 +82,7 @@ function blockOf(block, place) {
   switch (block.type) {
     case "header": return element("div", "block-header", textOf(block.text));
     case "divider": return element("hr", "");
-    case "context": return element("div", "block-context", ...block.elements.map(textOf));
+    case "context": return element("div", "block-context", ...block.elements.map((one) => element("span", "", textOf(one))));
     case "section": {
       const made = element("div", "block-section", block.text ? textOf(block.text) : null);
       if (block.fields) made.append(element("div", "fields", ...block.fields.map((field) => element("div", "", textOf(field)))));
@@ -85,7 +101,7 @@ function usable(one, block, place) {
 }
 
 function buttonOf(button, place) {
-  const made = element("button", button.style || "", button.text.text);
+  const made = element("button", button.style || "", plainOf(button.text));
   made.type = "button";
   made.setAttribute("aria-label", button.accessibility_label || button.text.text);
   made.onclick = () => asked(button, () => place.act("press", {action_id: button.action_id, value: button.value ?? null}));
@@ -138,6 +154,12 @@ function inputOf(block, place) {
     input.maxLength = one.max_length || 3000;
     input.required = !block.optional;
     input.value = (place.typed || {})[block.block_id] ?? one.initial_value ?? "";
+    place.inputs[block.block_id] = {read: () => input.value, error};
+    return element("div", "input", element("label", "", title, input), hint, error);
+  }
+  if (one.type === "timepicker") {
+    const input = Object.assign(element("input", ""), {type: "time", required: !block.optional});
+    input.value = (place.typed || {})[block.block_id] ?? one.initial_time ?? "";
     place.inputs[block.block_id] = {read: () => input.value, error};
     return element("div", "input", element("label", "", title, input), hint, error);
   }

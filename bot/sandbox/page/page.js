@@ -30,6 +30,8 @@ function areaOf(key, at, makes, blocks, values, more) {
   return {key, value: null, make, fill};
 }
 
+const blocksOf = ({blocks, text}) => (blocks.length ? blocks : [{type: "section", text: {type: "mrkdwn", text}}]);
+
 function messageArea(message, replies) {
   const where = message.channel.startsWith("D") ? "direct message to you" : `#${names[message.channel]}`;
   const makes = () => {
@@ -38,9 +40,11 @@ function messageArea(message, replies) {
     node.id = `m${message.ts.replace(".", "")}`;
     return node;
   };
-  const blocks = message.blocks.length ? message.blocks : [{type: "section", text: {type: "mrkdwn", text: message.text}}];
-  return areaOf(message.ts, {channel: message.channel, ts: message.ts}, makes, blocks, message.values, (node) => {
-    keep(node.querySelector(".thread"), replies.map((one) => ({key: one.ts, value: one.text, make: () => element("p", "", mrkdwn(one.text))})));
+  return areaOf(message.ts, {channel: message.channel, ts: message.ts}, makes, blocksOf(message), message.values, (node) => {
+    keep(node.querySelector(".thread"), replies.map((one) => {
+      const blocks = blocksOf(one);
+      return {key: one.ts, value: blocks, make: () => element("div", "", ...blocks.map((block) => blockOf(block, {})))};
+    }));
   });
 }
 
@@ -123,8 +127,16 @@ function noteOf({note}) {
 }
 
 // A box is ticked, and a plan is chosen, as long as the sandbox says so; not while it is being told.
-function drawFaults({switches, planned}) {
-  keep($("faults"), Object.keys(switches).map((name) => ({
+function drawSwitches({rules, faults, planned}) {
+  drawBoxes($("rules"), rules);
+  drawBoxes($("faults"), faults);
+  for (const select of document.querySelectorAll("#plans select")) {
+    if (!select.isTold) set(select, "value", planned[select.name]);
+  }
+}
+
+function drawBoxes(parent, switches) {
+  keep(parent, Object.keys(switches).map((name) => ({
     key: name, value: null,
     make: () => {
       const box = element("input", "");
@@ -134,9 +146,6 @@ function drawFaults({switches, planned}) {
     },
     fill: (label) => { const box = label.firstChild; if (!box.isTold) set(box, "checked", switches[name]); },
   })));
-  for (const select of document.querySelectorAll("#plans select")) {
-    if (!select.isTold) set(select, "value", planned[select.name]);
-  }
 }
 
 function whileTold(control, path, body) {
@@ -159,6 +168,11 @@ async function drawPlans() {
   }));
 }
 
+function drawBusy(what) {
+  set($("busy"), "textContent", what && `${what}: one moment. What is sent meanwhile waits for the bot.`);
+  set($("busy"), "hidden", !what);
+}
+
 function drawExit(exit) {
   warn(exit === null ? "" : `The bot is not running (exit ${exit}). The end of its log is on the console.`);
 }
@@ -173,11 +187,12 @@ function draw(state) {
   options($("person"), state.people.map((one) => [one.id, `${one.name} (${one.kind})`]));
   options($("channel"), state.channels.map((one) => [one.id, `#${one.name}${one.archived ? " (archived)" : one.bot ? "" : " (bot not in)"}`]));
   drawExit(state.bot_exit);
+  drawBusy(state.busy_with);
   drawMessages(state);
   drawHome(state.home);
   drawGroups(state.projects);
   drawCalls(state);
-  drawFaults(state);
+  drawSwitches(state);
   drawForms(state.views);
 }
 
@@ -223,7 +238,7 @@ $("typing").onsubmit = async (event) => {
 };
 $("start-over").onclick = () => confirmDialog({
   title: {text: "Start over?"},
-  text: {type: "plain_text", text: "Messages, requests, groups and faults go back to how they were at the start."},
+  text: {type: "plain_text", text: "Messages, requests, groups, rules and faults go back to how they were at the start."},
   confirm: {text: "Start over"}, deny: {text: "Keep them"}, style: "danger",
 }, null, async () => {
   await send("start-over", {});

@@ -5,6 +5,7 @@ Limits: Block Kit reference, "Block elements" and "Composition objects".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ Choices = Mapping[tuple[str, str], str]
 
 SELECT_OPTIONS, RADIO_OPTIONS = 100, 10
 CHOOSABLE = ("static_select", "radio_buttons")
+TIME = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def problems_of_action(element: Json) -> Iterator[str]:
@@ -41,6 +43,10 @@ def problems_of_input(element: Json) -> Iterator[str]:
                 yield "/max_length must be 1 to 3000"
             if "placeholder" in element:
                 yield from text_problems(element["placeholder"], 150, "plain_text", "/placeholder")
+            yield from _common(element)
+        case "timepicker":
+            if not TIME.fullmatch(element.get("initial_time", "00:00")):
+                yield "/initial_time must be HH:mm"
             yield from _common(element)
         case kind if kind in CHOOSABLE:
             yield from _choosable(element)
@@ -146,6 +152,8 @@ def state_values(blocks: Iterable[Json], choices: Choices) -> Json:
         chosen = choices.get((block_id, action_id))
         if element["type"] == "plain_text_input":
             said: Json = {"type": element["type"], "value": chosen or element.get("initial_value")}
+        elif element["type"] == "timepicker":
+            said = {"type": element["type"], "selected_time": chosen or element.get("initial_time")}
         else:
             offered = [one for one in options_of(element) if one["value"] == chosen]
             selected = offered[0] if offered else element.get("initial_option")
