@@ -80,7 +80,7 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     in_an_hour = (utc_now() + timedelta(hours=1)).astimezone(ZoneInfo("Asia/Singapore"))
     form.get_by_label("Start at").fill(f"{in_an_hour:%H:%M}")
     form.get_by_role("button", name="Ask").click()
-    expect(page.locator("article", has_text="in archive (")).to_have_count(1, timeout=10 * SECONDS)
+    expect(page.locator("article", has_text="archive (")).to_have_count(1, timeout=10 * SECONDS)
     page.get_by_role("button", name="Send").click()
     form.get_by_label("Or its id").fill("00878453-3402-4a86-9e2a-5d5217cd35b2")
     form.locator("textarea").fill("asked in the form")
