@@ -16,7 +16,8 @@ from bot.sandbox.slack.world import SCOPES as SANDBOX_SCOPES
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "manifest.yml").read_text(encoding="utf-8")
 MANIFEST: dict[str, Any] = yaml.safe_load(TEXT)
-# The parts of Slack's schema 2.0.0 that the manifest uses, each object closed as Slack's are.
+# Written by hand from Slack's schema 2.0.0 and no copy of it: the parts that the manifest uses, each object closed, and
+# some values narrower than Slack's.
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -102,7 +103,7 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def test_the_manifest_fits_slacks_schema() -> None:
+def test_the_manifest_has_no_part_that_slacks_schema_would_not_take() -> None:
     Draft7Validator.check_schema(SCHEMA)
     assert [error.message for error in Draft7Validator(SCHEMA).iter_errors(MANIFEST)] == []
 

@@ -9,10 +9,11 @@ from playwright.sync_api import Page, expect
 from bot.sandbox.oms_world import an
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town, utc_now
+from tests.browser.page import refreshed
 from tests.sandbox.app import FORM, App, text
 
 VIDEO_MASTERS = an(2)  # they run
-REFRESHES = 1_000.0
+LONG = 10_000.0
 
 
 def button(words: str, action_id: str, value: str = "R-1") -> dict[str, Any]:
@@ -58,8 +59,8 @@ def test_a_button_that_is_held_while_its_card_and_the_groups_move_counts(alone: 
     page.mouse.down()
     update(app, ts, card("41 %"))
     expect(page.locator("article")).to_contain_text("41 %")
-    expect(page.locator("#groups")).to_contain_text("12\u00a0%", timeout=REFRESHES * 10)
-    page.wait_for_timeout(200)
+    expect(page.locator("#groups")).to_contain_text("12\u00a0%", timeout=LONG)
+    refreshed(page)
     page.mouse.up()
     town.wait_until(lambda: len(app.requests) == 1)
     assert app.last["actions"][0]["action_id"] == "approve"
@@ -73,7 +74,7 @@ def test_focus_stays_on_a_button_while_everything_else_moves(alone: tuple[Town, 
     update(app, ts, card("41 %"))
     post(app, card("of another"))
     expect(page.locator("article")).to_have_count(2)
-    page.wait_for_timeout(REFRESHES)
+    refreshed(page)
     expect(page.locator("article", has_text="41 %").get_by_role("button", name="Deny")).to_be_focused()
 
 
@@ -105,7 +106,7 @@ def test_a_selection_stays_in_cards_groups_and_calls(alone: tuple[Town, Page, Ap
         select(page, selector)
         update(app, ts, card(f"{50 + number} %"))
         expect(page.locator("article")).to_contain_text(f"{50 + number} %")
-        page.wait_for_timeout(REFRESHES)
+        refreshed(page)
         assert selected(page) == words
 
 
@@ -120,7 +121,7 @@ def test_what_is_typed_and_where_stays_while_a_form_is_open_and_changes(alone: t
     note = {"type": "section", "block_id": "note", "text": text("one group is open already")}
     app.web.views_update(view_id=view["id"], view=FORM | {"blocks": [note, *FORM["blocks"]]})
     expect(page.get_by_role("dialog")).to_contain_text("one group is open already")
-    page.wait_for_timeout(REFRESHES)
+    refreshed(page)
     expect(reason).to_be_focused()
     expect(reason).to_have_value("network is back")
     assert reason.evaluate("one => [one.selectionStart, one.selectionEnd]") == [3, 7]
@@ -136,7 +137,7 @@ def test_focus_and_clicks_stay_while_app_home_is_open_and_changes(alone: tuple[T
     page.mouse.down()
     app.web.views_publish(user_id=w.ALICE, view=home("41 %"))
     expect(page.locator("#home")).to_contain_text("41 %")
-    page.wait_for_timeout(REFRESHES)
+    refreshed(page)
     expect(ask).to_be_focused()
     page.mouse.up()
     town.wait_until(lambda: app.last.get("type") == "block_actions")

@@ -15,6 +15,7 @@ from bot.sandbox.faults import FailsLater, Late
 from bot.sandbox.slack import world as w
 from bot.sandbox.switches import KILLED, SWITCHES
 from bot.sandbox.town import Town, utc_now
+from tests.browser.page import refreshed
 from tests.sandbox.app import CARD, FORM, HOME, App, option, text
 from tests.support.story import starts
 
@@ -172,7 +173,7 @@ def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[To
     expect(resume).to_have_value("")
     resume.select_option("OMS.0072")
     town.wait_until(lambda: bool(town.faults.waiting("start")))
-    page.wait_for_timeout(1 * SECONDS)
+    refreshed(page)
     expect(resume).to_have_value("OMS.0072")
     town.faults.take("start")
     expect(resume).to_have_value("")

@@ -254,11 +254,13 @@ def test_list_and_status_answer_only_who_typed(town: Town) -> None:
     assert len(town.workspace.of(w.MIGRATIONS)) == 1
 
 
-def test_readiness_tells_what_is_missing(town: Town) -> None:
+def test_life_readiness_and_metrics_are_served_and_nothing_else(town: Town) -> None:
     import requests
 
     base = f"http://127.0.0.1:{town.ops_port}"
     assert requests.get(f"{base}/livez", timeout=5).text == "ok\n"
+    ready = requests.get(f"{base}/readyz", timeout=5)
+    assert (ready.status_code, ready.text) == (200, "ok\n")
     metrics = requests.get(f"{base}/metrics", timeout=5).text
     assert "taskgroup_bot_slack_connected 1.0" in metrics
     assert requests.get(f"{base}/nothing", timeout=5).status_code == 404

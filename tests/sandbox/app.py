@@ -61,12 +61,15 @@ class App:
         self.web = WebClient(token=w.BOT_TOKEN, base_url=slack.api_url, retry_handlers=[])
         self.requests: list[SocketModeRequest] = []
         self.answer: dict[str, Any] | None = None
+        self.is_silent = False
         self._socket = SocketModeClient(app_token=w.APP_TOKEN, web_client=self.web)
         self._socket.socket_mode_request_listeners.append(self._take)
         self._socket.connect()
 
     def _take(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
         self.requests.append(request)
+        if self.is_silent:
+            return
         client.send_socket_mode_response(SocketModeResponse(request.envelope_id, self.answer))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
+from bot.sandbox import run as run_module
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.play import play
 from bot.sandbox.run import run
@@ -48,3 +50,29 @@ def test_a_port_in_use_is_said_with_the_way_out(capsys: pytest.CaptureFixture[st
         port = taken.getsockname()[1]
         assert run(port, is_play=False) == 1
     assert capsys.readouterr().err == f"The sandbox did not start: port {port} is in use. Choose another: --port N\n"
+
+
+def test_each_end_of_the_bot_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    exits = [None, -9, -9, -9, None, 1, 1]
+
+    class Ending(Town):
+        """A town that is never opened, and whose bot ends, is started, and ends again."""
+
+        @property
+        def bot_exit(self) -> int | None:
+            if not exits:
+                signal.raise_signal(signal.SIGTERM)
+                return 1
+            return exits.pop(0)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(run_module, "LOOK_SECONDS", 0.001)
+    town = Ending()
+    try:
+        assert run_module._serve_page(town) == 0
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        town.close()
+    told = [line for line in capsys.readouterr().out.splitlines() if "not running" in line]
+    assert told == [f"The bot is not running (exit {code}). The end of its log:" for code in (-9, 1)]

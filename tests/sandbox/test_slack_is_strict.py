@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,12 +11,16 @@ import pytest
 import requests
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import SignatureVerifier
 
 from bot.sandbox.journal import Journal
+from bot.sandbox.slack import server
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.acting import Acting
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import demo_workspace
+from tests.sandbox.app import App
+from tests.support.wire import answering, ok, recording
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "x"}}
 MODAL: dict[str, Any] = {
@@ -216,6 +221,64 @@ def test_rates(slack: SlackStandIn, clock: Clock) -> None:
     assert raised.value.response.headers["Retry-After"] == "1"
     clock.time += timedelta(seconds=1)
     client(slack).chat_postMessage(channel=w.MIGRATIONS, text="x")
+
+
+@pytest.mark.parametrize(
+    ("ask", "most"),
+    [
+        (lambda slack, ts: client(slack).users_info(user=w.ALICE), 100),
+        (lambda slack, ts: client(slack).usergroups_users_list(usergroup=w.APPROVERS_GROUP), 20),
+        (lambda slack, ts: client(slack).chat_update(channel=w.MIGRATIONS, ts=ts, text="y"), 50),
+    ],
+    ids=["users.info", "usergroups.users.list", "chat.update"],
+)
+def test_rates_of_each_method(slack: SlackStandIn, clock: Clock, ask: Any, most: int) -> None:
+    ts = slack.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, "x", [], None).ts
+    for _ in range(most):
+        ask(slack, ts)
+    refused("ratelimited", lambda: ask(slack, ts))
+    clock.time += timedelta(minutes=1)
+    ask(slack, ts)
+
+
+def test_no_bot_has_direct_messages_and_who_was_deactivated_still_has(slack: SlackStandIn) -> None:
+    refused("cannot_dm_bot", lambda: client(slack).chat_postMessage(channel=w.BOT_USER_ID, text="x"))
+    client(slack).chat_postMessage(channel=w.FRANK, text="x")
+
+
+def test_an_ack_that_takes_too_long_is_none(slack: SlackStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert server.ACK_SECONDS == 3.0
+    monkeypatch.setattr(server, "ACK_SECONDS", 0.2)
+    app = App(slack)
+    app.is_silent = True
+    assert Acting(slack).type(w.ALICE, "help").failure == "operation_timeout"
+    assert "operation_timeout" in slack.workspace.told(w.ALICE)[-1]
+    app.close()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        slack.request_url = f"http://127.0.0.1:{mute.getsockname()[1]}/slack/events"
+        assert Acting(slack).type(w.ALICE, "help").failure == "operation_timeout"
+    assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed", "nobody listens any more"
+
+
+def test_what_is_delivered_by_http_is_signed_and_answered_with_200(slack: SlackStandIn) -> None:
+    with recording(ok(b'{"text": "here"}')) as (url, received):
+        slack.request_url = f"{url}/slack/events"
+        assert Acting(slack).type(w.ALICE, "help").payload == {"text": "here"}
+        assert slack.workspace.told(w.ALICE) == ["here"]
+    head, _, body = received[0].decode().partition("\r\n\r\n")
+    sent = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
+    verifier = SignatureVerifier(w.SIGNING_SECRET)
+    assert verifier.is_valid(body, sent["X-Slack-Request-Timestamp"], sent["X-Slack-Signature"])
+    with answering(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n") as url:
+        slack.request_url = f"{url}/slack/events"
+        assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed"
+
+
+def test_an_eleventh_connection_is_refused(slack: SlackStandIn) -> None:
+    apps = [App(slack) for _ in range(10)]
+    refused("too_many_websockets", lambda: client(slack).apps_connections_open(app_token=w.APP_TOKEN))
+    for app in apps:
+        app.close()
 
 
 def test_without_an_app_a_command_fails_at_once(slack: SlackStandIn) -> None:

@@ -4,39 +4,31 @@ from __future__ import annotations
 
 import logging
 import threading
-import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, text, update
 
-from bot.config import BotFile, example
-from bot.identity import VaultToken
-from bot.redaction import Secret
 from bot.request.model import State
 from bot.sandbox.journal import Journal
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import demo_workspace
-from bot.slack.people import People
-from bot.slack.posting import Posting
-from bot.slack.transport import new_client
 from bot.store import audit, claims, inbox, outbox, requests, tables
 from bot.store.audit import Event, Verified, append, links, verify
 from bot.store.chores import Chore
 from bot.store.claims import Claim, Share
-from bot.store.engine import Store
+from bot.store.engine import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice, Way
-from bot.vault import Vault
 from bot.work import chores
-from bot.work.caller import Callers
-from bot.work.held import Held
 from bot.work.loop import Failed, Kept, Result
 from bot.work.notices import work_on_notice
 from bot.work.tools import Tools
+from tests.support.chores import dies_before_the_commit, tools_for_chores
 from tests.support.values import NOON, request
 
 DAY = timedelta(days=1)
@@ -62,22 +54,7 @@ def slack() -> Iterator[SlackStandIn]:
 
 @pytest.fixture
 def tools(store: Store, slack: SlackStandIn, clock: Clock) -> Tools:
-    media = BotFile.model_validate(tomllib.loads(example())).projects["media"]
-    projects = {"media": media.model_copy(update={"channel": w.MIGRATIONS}), "photos": media}
-    client = new_client(Secret(w.BOT_TOKEN), slack.api_url)
-    vault = Vault("http://127.0.0.1:1", VaultToken(Secret("leads-nowhere")))
-    return Tools(
-        store=store,
-        projects=projects,
-        command="/resume-taskgroup",
-        vault=vault,
-        callers=Callers(vault, projects, store, lambda: clock.now),
-        people=People(client, w.TEAM_ID, [], lambda: 0.0),
-        posting=Posting(client),
-        owner="one",
-        held=Held(),
-        now=lambda: clock.now,
-    )
+    return tools_for_chores(store, lambda: clock.now, slack.api_url)
 
 
 def do_due(tools: Tools) -> list[str]:
@@ -214,24 +191,19 @@ def test_of_many_replicas_at_once_one_tells(tools: Tools) -> None:
 
 
 def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
-    tools: Tools, monkeypatch: pytest.MonkeyPatch
+    database_url: str, clock: Clock, slack: SlackStandIn
 ) -> None:
-    ask(tools)
-
-    class Killed(BaseException):
-        """Nothing catches it, as nothing catches a kill."""
-
-    def die(*_: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patched:
-        patched.setattr(audit, "append_all", die)
-        with pytest.raises(Killed):
-            chores.work(tools, Claim("chores", Chore.ANCHOR.value, 0))
-    assert notices(tools.store) == []
-    do_due(tools)
-    do_due(tools)
-    assert len(notices(tools.store)) == 1
+    with closing(open_store(database_url)) as store:
+        ask(tools_for_chores(store, lambda: clock.now, slack.api_url))
+    dies_before_the_commit(database_url, clock.now)
+    with closing(open_store(database_url)) as store:
+        tools = tools_for_chores(store, lambda: clock.now, slack.api_url)
+        assert notices(store) == []
+        assert "anchored" not in events(store)
+        assert "anchor" in do_due(tools)
+        do_due(tools)
+        assert len(notices(store)) == 1
+        assert events(store).count("anchored") == 1
 
 
 def send(tools: Tools) -> Result:

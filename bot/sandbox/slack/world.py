@@ -200,12 +200,14 @@ class Workspace:
             return 200
 
     def channel_for_post(self, channel_id: str) -> Channel:
-        """The channel that the bot may write to; a user's id opens their direct messages.
+        """The channel that the bot may write to; a user's id opens their direct messages, a deactivated one's too.
 
         Raises:
             ApiError: as chat.postMessage.
         """
         if channel_id in self.users:
+            if self.users[channel_id].get("is_bot"):
+                raise ApiError("cannot_dm_bot")
             direct = f"D{channel_id[1:]}"
             return self.channels.setdefault(direct, Channel(direct, "direct", {channel_id, BOT_USER_ID}))
         channel = self.channels.get(channel_id)
