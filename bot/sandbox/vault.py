@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from itertools import cycle
 from typing import IO, Any
 
 import aiohttp
@@ -30,6 +31,9 @@ from bot.sandbox.serving import ServerThread
 from bot.sandbox.vault_paths import secrets_of
 
 START_SECONDS = 10.0
+_FIRST_PORT, _PORTS_EACH, _PARTS = 20_000, 300, 40
+_MINE = _FIRST_PORT + os.getpid() % _PARTS * _PORTS_EACH
+_PORTS = cycle(range(_MINE, _MINE + _PORTS_EACH))
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
 
 
@@ -212,10 +216,11 @@ def _note(path: str) -> str:
 def free_port() -> int:
     """A port that is free just now, and that nobody is given unasked before it is used.
 
-    From below the range out of which the kernel gives ports to those who do not care which (Linux: 32768 and up).
+    From below the range out of which the kernel gives ports to those who do not care which (Linux: 32768 and up); each
+    process has a part of its own, and takes none twice in a row: another that looks at the same moment finds others.
     """
     while True:
-        port = 20_000 + secrets.randbelow(12_000)
+        port = next(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -15,7 +15,7 @@ from bot.request.group import GroupStatus
 # mrkdwn has no escape for its marks, and beside a zero-width space they still pair up. What looks like them does not.
 _FORMATS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
-_EMOJI = re.compile(r":(?=[^\s:]+:)")
+_EMOJI = re.compile(r":(?=[\w+'-]+:)")
 # White space to `str.split`, so that no text that came through here holds one.
 _OPEN, _CLOSE = "\x1e", "\x1f"
 _QUOTED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")

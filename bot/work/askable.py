@@ -57,7 +57,7 @@ def askable(
         return {}
     pool = ThreadPoolExecutor(min(len(names) * len(STATUSES), LISTS_AT_ONCE), "list")
     lists = {
-        name: [pool.submit(tools.callers.call, name, partial(_first_groups, status)) for status in STATUSES]
+        name: [pool.submit(tools.callers.browse, name, partial(_first_groups, status)) for status in STATUSES]
         for name in names
     }
     wait([one for of_project in lists.values() for one in of_project], answer_seconds)

@@ -103,6 +103,11 @@ class Callers:
                 raise
         return self.send(project, ask, project_id)
 
+    def browse(self, project: str, ask: Callable[[Oms], T]) -> T:
+        """As `call`, for what somebody looks through: however long it takes, it keeps nobody's start waiting."""
+        with self._lanes[project].guard.browsing():
+            return self.call(project, ask)
+
     def send(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
         """As `call`, and never twice: for what changes something. A token that was over is renewed at the next."""
         with self.turn(project, project_id) as turn:

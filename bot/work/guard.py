@@ -23,6 +23,7 @@ from bot.vault import Vault
 from bot.work import tries
 from bot.work.credential import digest, read_credential
 
+MOST_BROWSING = tries.CALLS_AT_ONCE - 1
 FIRST, ANY = (0,), tuple(reversed(range(tries.CALLS_AT_ONCE)))
 
 
@@ -69,6 +70,7 @@ class Guard:
         self._proven: Identity | None = None
         self._first = threading.Lock()
         self._seats = threading.Semaphore(tries.CALLS_AT_ONCE)
+        self._browsers = threading.Semaphore(MOST_BROWSING)
 
     @property
     def path(self) -> str:
@@ -85,6 +87,12 @@ class Guard:
             entry = self._come(held)
             held.callback(self._end, entry)
             yield entry
+
+    @contextmanager
+    def browsing(self) -> Iterator[None]:
+        """Held by whoever lists for people: all of them together leave a seat to what a migration waits for."""
+        with self._browsers, seat(self._store, f"{self.path} browsing", range(MOST_BROWSING)):
+            yield
 
     def accepted(self, entry: Entry) -> None:
         """An answer came that only somebody who was let in is given."""

@@ -60,7 +60,7 @@ def trouble_of(
             return _trouble("The bot was held up before it could call OMS.", started, "", then, side=Side.BOT)
         case NotSent():
             url, setting = (plan.iam_url, "iam_url") if fault.service is Service.IAM else (plan.oms_url, "oms_url")
-            sentence = f"{fault.service} cannot be reached at {url}: {fault}."
+            sentence = f"{fault.service} cannot be reached at {url} ({fault})."
             return _trouble(sentence, started, f"Check the network, region and {setting}.", then, side=Side.BOT)
         case Unanswered() if fault.answer is not None:
             return trouble_of_answer(fault.answer, plan, then, started)

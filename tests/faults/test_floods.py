@@ -20,7 +20,7 @@ def test_whatever_one_person_asks_another_s_approval_reaches_oms(town: Town) -> 
         assert town.people.type(w.BOB, "list").failure is None
     assert hold.reached.wait(10)
     town.people.press(w.CAROL, card, "approve")
-    town.wait_until(lambda: len(starts(town)) == 1, 10, "the call while the lists hang")
+    town.wait_until(lambda: len(starts(town)) == 1, 30, "the call while the lists hang")
     town.oms.calm()
     hold.released.set()
     town.wait_until(lambda: len(town.workspace.told(w.BOB)) == 30, 30, "an answer to everything")

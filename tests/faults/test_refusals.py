@@ -40,11 +40,21 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town)
     town.people.press(w.CAROL, card, "approve")
     says(town, card, "OMS.0072")
     text = whole(card)
-    for words in ("Insufficient permission.", "Nothing was started.", "oms:taskgroup:update", "Huawei request id"):
+    for words in (
+        "Insufficient permission.",
+        "Nothing was started.",
+        "get, list and update of oms:taskgroup",
+        "Huawei request id",
+    ):
         assert words in text
     line = thread_says(town, card, "OMS.0072")
     [huawei_request_id] = re.findall(r"Huawei request id `([^`]+)`", text)
-    for words in ("insufficient permission.", "Nothing was started.", "oms:taskgroup:update", huawei_request_id):
+    for words in (
+        "insufficient permission.",
+        "Nothing was started.",
+        "get, list and update of oms:taskgroup",
+        huawei_request_id,
+    ):
         assert words in line
     town.world.may_start = True
     town.people.press(w.CAROL, card, "retry")

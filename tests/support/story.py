@@ -57,6 +57,18 @@ def whole(posted: Posted) -> str:
     return posted.text + "\n" + "\n".join(_texts(posted.blocks))
 
 
+def obeyed(posted: Posted) -> str:
+    """All of a message in which Slack looks for mentions, links and marks."""
+    return posted.text + "\n" + "\n".join(_mrkdwn(posted.blocks))
+
+
+def _mrkdwn(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [str(value["text"])] if value.get("type") == "mrkdwn" else []
+        return own + [text for item in value.values() for text in _mrkdwn(item)]
+    return [text for item in value for text in _mrkdwn(item)] if isinstance(value, list) else []
+
+
 def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [text for item in value.values() for text in _texts(item)]

@@ -79,11 +79,11 @@ def is_not_reached(card: Card, address: str, why: str) -> None:
     for tries in (1, 2):
         assert card.stands() is State.APPROVED
         assert "trying again" in text
-        assert f"OMS cannot be reached at {address}: {why}." in text
+        assert f"OMS cannot be reached at {address} ({why})." in text
         text = card.after(6 * tries)
     assert card.stands() is State.NOT_STARTED
     for words in (
-        f"OMS cannot be reached at {address}: {why}. Nothing was started.",
+        f"OMS cannot be reached at {address} ({why}). Nothing was started.",
         "Where it lies: the bot",
         "Next: Check the network, region and oms_url. Then press Retry.",
     ):
