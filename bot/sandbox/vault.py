@@ -33,7 +33,8 @@ from bot.sandbox.vault_paths import secrets_of
 START_SECONDS = 10.0
 _FIRST_PORT, _PORTS_EACH, _PARTS = 20_000, 300, 40
 _MINE = _FIRST_PORT + os.getpid() % _PARTS * _PORTS_EACH
-_PORTS = cycle(range(_MINE, _MINE + _PORTS_EACH))
+# Every other one: OpenBao takes the next port as well, for its cluster.
+_PORTS = cycle(range(_MINE, _MINE + _PORTS_EACH, 2))
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
 
 
