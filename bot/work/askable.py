@@ -20,7 +20,7 @@ from bot.work.tools import Tools
 from bot.work.trouble import Then, trouble_of
 
 MOST_SHOWN = 20
-ANSWER_SECONDS = 6.0
+ANSWER_SECONDS = 8.0
 # OMS lists one status or all (ListTaskGroup). A project has thousands of groups that are done and a few that are not:
 # three short lists cost less than all the pages.
 STATUSES = (GroupStatus.PAUSED, *sorted(FAILED_STATUSES))

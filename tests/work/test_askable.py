@@ -1,13 +1,15 @@
-"""What can be asked for is looked for in every project and status at once, and no longer than it is worth."""
+"""What can be asked for is looked for in every project at once, and no longer than it is worth."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from bot.oms.client import Oms
 from bot.sandbox import oms_world as ow
 from bot.sandbox.oms_server import Answer, Hold, Late
 from bot.sandbox.slack import world as w
@@ -47,17 +49,23 @@ def test_what_is_paused_or_failed_is_found_in_every_project(place: tuple[Town, T
     assert askable(tools, ()) == {}
 
 
-def test_all_lists_are_under_way_at_once(place: tuple[Town, Tools]) -> None:
+def test_every_project_is_listed_at_once_and_a_seat_is_left_to_what_a_migration_waits_for(
+    place: tuple[Town, Tools],
+) -> None:
     town, tools = place
     askable(tools, BOTH)  # from now on the identities are in use
     released = threading.Event()
-    holds = {name: [Hold(released, threading.Event()) for _ in range(3)] for name in BOTH}
+    holds = {name: [Hold(released, threading.Event()) for _ in range(2)] for name in BOTH}
     for name in BOTH:
         town.clouds[name].fault("list", *holds[name])
     with ThreadPoolExecutor(1) as pool:
         asking = pool.submit(askable, tools, BOTH, 30)
         try:
             assert all(hold.reached.wait(10) for name in BOTH for hold in holds[name])
+            for name, group_id in (("media", ow.NIGHTLY_IMAGES), ("archive", ow.LEDGERS)):
+                look = partial(Oms.show, group_id=group_id)
+                assert tools.callers.call(name, look).group_id == group_id
+            assert not asking.done()
         finally:
             released.set()
         assert ow.LEDGERS in ids(asking.result()["archive"])
