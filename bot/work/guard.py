@@ -155,8 +155,8 @@ class Guard:
     def _in_use(self) -> Identity | None:
         """The identity that this process saw accepted, unless it was refused since: to any process."""
         identity = self._proven
-        if identity is None or self._store.is_sqlite:
-            return identity  # On SQLite there is no other process.
+        if identity is None:
+            return None
         with self._store.read() as connection:
             rest = rests.get(connection, self.path, identity.who)
         return identity if rest is not None and rest.is_in_use else None
