@@ -41,6 +41,18 @@ def tools_of(town: Town) -> Iterator[Tools]:
         service.store.close()
 
 
+@contextmanager
+def town_and_tools(projects: int = 1) -> Iterator[tuple[Town, Tools]]:
+    """A town, and what every step in it works with: for tests of one file to share."""
+    town = Town(projects=projects)
+    try:
+        town.open()
+        with tools_of(town) as tools:
+            yield town, tools
+    finally:
+        town.close()
+
+
 def at(tools: Tools, now: datetime) -> Tools:
     """The same at another time."""
     return replace(tools, now=lambda: now)

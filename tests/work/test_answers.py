@@ -26,7 +26,7 @@ from bot.store.inbox import Kind
 from bot.store.tables import rests
 from bot.work.tools import Tools
 from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
-from tests.support.inside import asked, at, follow_once, press, shown, stored, tools_of
+from tests.support.inside import asked, at, follow_once, press, shown, stored, town_and_tools
 from tests.support.story import buttons, starts
 
 NUMBERS = itertools.count(1)
@@ -71,13 +71,8 @@ class Card:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Town, Tools]]:
-    town = Town()
-    try:
-        town.open()
-        with tools_of(town) as tools:
-            yield town, tools
-    finally:
-        town.close()
+    with town_and_tools() as made:
+        yield made
 
 
 @pytest.fixture

@@ -18,20 +18,15 @@ from bot.store.inbox import Kind, Message
 from bot.work import forms
 from bot.work.askable import Askable, NotListed, askable
 from bot.work.tools import Tools
-from tests.support.inside import tools_of
+from tests.support.inside import town_and_tools
 
 BOTH = ("media", "archive")
 
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Town, Tools]]:
-    town = Town(projects=2)
-    try:
-        town.open()
-        with tools_of(town) as tools:
-            yield town, tools
-    finally:
-        town.close()
+    with town_and_tools(projects=2) as made:
+        yield made
 
 
 def ids(found: Askable | NotListed) -> set[str]:

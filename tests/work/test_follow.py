@@ -29,7 +29,7 @@ from bot.work.caller import _Lane
 from bot.work.loop import Failed, Finished, Kept, Result
 from bot.work.settings import can_be_followed, plan_now
 from bot.work.tools import Tools
-from tests.support.inside import asked, at, press, stored, tools_of
+from tests.support.inside import asked, at, press, stored, town_and_tools
 from tests.support.story import starts
 
 NUMBERS = itertools.count(1)
@@ -86,13 +86,8 @@ class Followed:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Town, Tools]]:
-    town = Town()
-    try:
-        town.open()
-        with tools_of(town) as tools:
-            yield town, tools
-    finally:
-        town.close()
+    with town_and_tools() as made:
+        yield made
 
 
 @pytest.fixture

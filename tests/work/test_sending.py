@@ -26,7 +26,7 @@ from bot.store.inbox import Kind
 from bot.work import release
 from bot.work.caller import _Lane
 from bot.work.tools import Tools
-from tests.support.inside import asked, at, press, stored, tools_of
+from tests.support.inside import asked, at, press, stored, town_and_tools
 from tests.support.story import key_reads, starts
 
 NUMBERS = itertools.count(1)
@@ -68,13 +68,8 @@ class Approved:
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Town, Tools]]:
-    town = Town()
-    try:
-        town.open()
-        with tools_of(town) as tools:
-            yield town, tools
-    finally:
-        town.close()
+    with town_and_tools() as made:
+        yield made
 
 
 @pytest.fixture

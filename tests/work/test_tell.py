@@ -22,7 +22,7 @@ from bot.work import ask, preflight, tell
 from bot.work.askable import askable
 from bot.work.preflight import CannotAsk
 from bot.work.tools import Tools
-from tests.support.inside import asked, taken, tools_of
+from tests.support.inside import asked, taken, town_and_tools
 
 NUMBERS = itertools.count(1)
 NOWHERE = "1a2b3c4d-0000-4000-8000-00000000ffff"
@@ -33,13 +33,8 @@ NASTY_GROUP = "4d4d4d4d-0000-4000-8000-000000000001"
 
 @pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Town, Tools]]:
-    town = Town(projects=2)
-    try:
-        town.open()
-        with tools_of(town) as tools:
-            yield town, tools
-    finally:
-        town.close()
+    with town_and_tools(projects=2) as made:
+        yield made
 
 
 def newest_notice(tools: Tools) -> str:
