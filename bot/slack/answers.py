@@ -258,9 +258,9 @@ def turn_of_events(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line in the thread when a pause came to nothing."""
     failure = request.pause.failure if request.pause else None
-    which = f"{plain(failure.code)}, " if failure and failure.code else ""
+    what = f"{plain(failure.code)}, " if failure and failure.code else ""
     said = f"{plain(failure.meaning)}{_and_then(failure)}" if failure else ""
-    return f"Not paused: {which}{said}"
+    return f"Not paused: {what}{said}"
 
 
 def said_by(trouble: Trouble) -> str:
