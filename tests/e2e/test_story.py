@@ -20,6 +20,7 @@ from tests.support.story import (
     ask,
     buttons,
     deny,
+    has_said,
     is_told,
     key_reads,
     obeyed,
@@ -60,7 +61,7 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     assert not key_reads(town)
 
     town.people.press(w.CAROL, card, "approve")
-    says(town, card, "Accepted by OMS")
+    has_said(town, "Accepted by OMS, nothing has moved yet")
     says(town, card, "Done: nightly images")
     thread_says(town, card, "Approved by")
     thread_says(town, card, "Done: nightly images")

@@ -9,7 +9,7 @@ from bot.sandbox.slack.server import Ack
 from bot.sandbox.town import Town
 from tests.faults.test_clicks import at_once
 from tests.support.postgres import Postgres
-from tests.support.story import ask, audit, buttons, is_told, says, starts
+from tests.support.story import ask, audit, buttons, is_accepted, is_told, starts
 
 
 def test_clicks_while_the_database_stands_still_are_not_taken_and_never_count(
@@ -41,6 +41,6 @@ def test_clicks_while_the_database_stands_still_are_not_taken_and_never_count(
     assert buttons(card) == ["approve", "deny", "cancel"]
     assert audit(town, "approve", "attempt opened") == []
     town.people.press(w.CAROL, card, "approve")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
     assert len(starts(town)) == 1
     assert [row["actor"] for row in audit(town, "approve")] == [w.CAROL]

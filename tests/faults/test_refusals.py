@@ -10,7 +10,7 @@ from bot.sandbox.oms_server import Answer, Drop, Raw
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, is_told, says, starts, the_card, thread_says, whole
+from tests.support.story import ask, buttons, is_accepted, is_told, says, starts, the_card, thread_says, whole
 
 
 def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(town: Town) -> None:
@@ -22,7 +22,7 @@ def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(town: Town) 
     assert not starts(town)
     town.vault.unseal()
     town.people.press(w.ALICE, card, "retry")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
     assert len(starts(town)) == 1
 
 
@@ -58,7 +58,7 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town)
         assert words in line
     town.world.may_start = True
     town.people.press(w.CAROL, card, "retry")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
 
 
 def test_wrong_source_keys_lead_to_their_path_in_vault(town: Town) -> None:
@@ -92,7 +92,7 @@ def test_throttled_it_waits_and_sends_the_same_attempt_again(town: Town) -> None
     town.oms.fault("start", Answer(429, "APIG.0308", retry_after=1))
     town.people.press(w.CAROL, card, "approve")
     says(town, card, "trying again")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
     assert [call.status for call in starts(town)] == [429, 200]
 
 
@@ -105,7 +105,7 @@ def test_after_a_refused_signature_nothing_is_signed_until_the_key_changes(town:
     assert not starts(town)
     town.vault.write("oms/media/caller", {"ak": oms_world.ACCESS_KEY, "sk": oms_world.SECRET_KEY})
     town.people.press(w.ALICE, card, "retry")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
 
 
 def test_a_late_failure_is_reported_on_the_same_card(town: Town) -> None:
@@ -134,7 +134,7 @@ def test_an_archived_channel_is_told_to_the_requester(town: Town) -> None:
 def test_a_card_that_somebody_deleted_is_posted_again(town: Town) -> None:
     card = ask(town)
     town.people.press(w.CAROL, card, "approve")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
     town.workspace.delete(card.channel, card.ts)
     is_told(town, w.ALICE, "was deleted")
     town.wait_until(lambda: bool(town.workspace.of(w.MIGRATIONS)), what="a new card")

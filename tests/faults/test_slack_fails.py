@@ -15,7 +15,7 @@ from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
 from tests.support.postgres import Postgres
-from tests.support.story import ask, buttons, says, starts, thread_of, thread_says
+from tests.support.story import ask, buttons, is_accepted, says, starts, thread_of, thread_says
 
 
 def connected(town: Town) -> int:
@@ -33,7 +33,7 @@ def test_after_a_lost_connection_the_next_click_is_taken_and_readiness_told_the_
     ready = f"http://127.0.0.1:{town.ops_port}/readyz"
     town.wait_until(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
     town.people.press(w.CAROL, card, "approve")
-    says(town, card, "Accepted by OMS")
+    is_accepted(town, card)
 
 
 def test_where_slack_never_comes_back_readiness_says_so(town: Town) -> None:

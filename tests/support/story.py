@@ -52,6 +52,21 @@ def says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) ->
     town.wait_until(lambda: words in whole(posted), timeout_seconds, f"{words!r} on the card")
 
 
+def has_said(town: Town, words: str, timeout_seconds: float = 40) -> None:
+    """Waits until some card was given these words in its text, whatever it came to say since."""
+
+    def said() -> bool:
+        return any(call.path == "chat.update" and words in call.note for call in town.journal.since())
+
+    town.wait_until(said, timeout_seconds, f"{words!r} on a card")
+
+
+def is_accepted(town: Town, posted: Posted) -> None:
+    """Waits until a card says that OMS took the call: nothing has moved yet, or it moves by then."""
+    said = ("Accepted by OMS", "Resumed, moving", "Done")
+    town.wait_until(lambda: any(words in whole(posted) for words in said), 40, "the card accepted")
+
+
 def whole(posted: Posted) -> str:
     """All that a message says."""
     return posted.text + "\n" + "\n".join(_texts(posted.blocks))
@@ -77,7 +92,7 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-def is_told(town: Town, person: str, words: str, timeout_seconds: float = 15) -> str:
+def is_told(town: Town, person: str, words: str, timeout_seconds: float = 40) -> str:
     """Waits until this person alone was told something with these words; the whole of it."""
     found: list[str] = []
 
@@ -94,7 +109,7 @@ def thread_of(town: Town, posted: Posted) -> list[str]:
     return [one.text for one in town.workspace.of(posted.channel, posted.ts)]
 
 
-def thread_says(town: Town, posted: Posted, words: str, timeout_seconds: float = 15) -> str:
+def thread_says(town: Town, posted: Posted, words: str, timeout_seconds: float = 40) -> str:
     """Waits for a reply in the thread of a message; the whole of it."""
 
     def found() -> list[str]:
