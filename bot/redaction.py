@@ -131,6 +131,8 @@ def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
 
 def visible(text: str) -> str:
     """Without what nobody can see, and no database takes: control characters, and half a surrogate pair."""
+    if text.isprintable():
+        return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -159,6 +159,5 @@ def _id(body: Mapping[str, Any], what: str) -> str:
 
 def _storable(message: Message) -> Message:
     """The same without what no database takes: a row that cannot be worked on would be tried again and again."""
-    texts = asdict(message)
-    del texts["kind"]
-    return Message(message.kind, **{name: visible(text) for name, text in texts.items()})
+    texts = {field.name: visible(getattr(message, field.name)) for field in fields(message) if field.name != "kind"}
+    return Message(message.kind, **texts)

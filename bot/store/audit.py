@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from bot.store.tables import audit, audit_head, requests
@@ -85,6 +85,11 @@ class Anchor:
     rows: int
 
 
+# Every change comes this way. Built once: to build a statement takes longer than to run it.
+_THE_HEAD = update(audit_head).where(audit_head.c.id == 1)
+_MOVE_HEAD = _THE_HEAD.values(seq=audit_head.c.seq + bindparam("more")).returning(audit_head.c.seq, audit_head.c.hash)
+_ADD_ROWS = insert(audit)
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_detail = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
@@ -105,12 +110,7 @@ def append_all(connection: Connection, events: Sequence[Event], now: datetime) -
     The update of the head comes first: it is the lock that keeps two writers from continuing the same row. Changes of
     other rows belong before it in a transaction: two that take both locks in other orders wait for each other.
     """
-    head = connection.execute(
-        update(audit_head)
-        .where(audit_head.c.id == 1)
-        .values(seq=audit_head.c.seq + len(events))
-        .returning(audit_head.c.seq, audit_head.c.hash)
-    ).one()
+    head = connection.execute(_MOVE_HEAD, {"more": len(events)}).one()
     digest: str = head.hash
     at = now.astimezone(UTC).isoformat(timespec="microseconds")
     rows = []
@@ -131,8 +131,8 @@ def append_all(connection: Connection, events: Sequence[Event], now: datetime) -
                 "hash": digest,
             }
         )
-    connection.execute(insert(audit), rows)
-    connection.execute(update(audit_head).where(audit_head.c.id == 1).values(hash=digest))
+    connection.execute(_ADD_ROWS, rows)
+    connection.execute(_THE_HEAD, {"hash": digest})
     return digest
 
 

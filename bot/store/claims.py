@@ -10,7 +10,20 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from bot.store import outbox, tables
 from bot.store.engine import clock
@@ -28,6 +41,15 @@ _WHOSE: Mapping[str, ColumnElement[str]] = {
     tables.inbox.name: tables.inbox.c.person,
     tables.requests.name: tables.requests.c.project,
 }
+
+
+def _claim_one(queue: Table) -> Update:
+    ended = and_(queue.c.claimed_until < bindparam("by"), queue.c.claimed_by != bindparam("of_owner"))
+    return update(queue).where(_KEYS[queue.name] == bindparam("of"), or_(queue.c.claimed_until.is_(None), ended))
+
+
+# A decision waits for it. Built once: to build a statement takes longer than to run it.
+_CLAIM_ONE = {queue.name: _claim_one(queue) for queue in QUEUES}
 
 
 @dataclass(frozen=True)
@@ -110,9 +132,9 @@ def claim_due(
 def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
     """Claims this row if nobody has it, due or not. Another worker of the same owner is somebody, lease or no lease."""
     lease_clock = clock(connection)
-    free = or_(queue.c.claimed_until.is_(None), and_(queue.c.claimed_until < lease_clock, queue.c.claimed_by != owner))
+    of = {"of": key, "of_owner": owner, "by": lease_clock}
     found = connection.execute(
-        update(queue).where(_KEYS[queue.name] == key, free).values(claimed_by=owner, claimed_until=lease_clock + LEASE)
+        _CLAIM_ONE[queue.name], {**of, "claimed_by": owner, "claimed_until": lease_clock + LEASE}
     )
     return found.rowcount == 1
 

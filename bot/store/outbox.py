@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
 
 from bot.store.tables import cards, notices
 
 # As a bound of what is due at all: SQLite finds no row by an index because its column is not NULL.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+# A decision waits for these. Built once: to build a statement takes longer than to run it.
+_ADD_NOTICE = insert(notices)
+_CARD = select(cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalink, cards.c.shown_version).where(
+    cards.c.request_id == bindparam("of")
+)
 
 
 class Way(StrEnum):
@@ -47,16 +52,15 @@ class Card:
 
 def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
     """Stores a notice, due at once."""
-    connection.execute(
-        insert(notices).values(
-            request_id=notice.request_id,
-            way=notice.way.value,
-            address=notice.address,
-            text=notice.text,
-            made_at=now,
-            due_at=now,
-        )
-    )
+    row = {
+        "request_id": notice.request_id,
+        "way": notice.way.value,
+        "address": notice.address,
+        "text": notice.text,
+        "made_at": now,
+        "due_at": now,
+    }
+    connection.execute(_ADD_NOTICE, row)
 
 
 def is_its_turn() -> ColumnElement[bool]:
@@ -87,8 +91,7 @@ def forget_address(connection: Connection, number: int) -> None:
 
 def get_card(connection: Connection, request_id: str) -> Card | None:
     """The card of a request."""
-    columns = (cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalink, cards.c.shown_version)
-    row = connection.execute(select(*columns).where(cards.c.request_id == request_id)).one_or_none()
+    row = connection.execute(_CARD, {"of": request_id}).one_or_none()
     return None if row is None else Card(*row)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.request.model import AttemptState, Request, Vote
@@ -19,6 +19,24 @@ from bot.store.audit import Event, append, append_all
 from bot.store.tables import attempts, cards, requests, votes
 
 _ADAPTER = TypeAdapter(Request)
+
+# On the way from a deciding click to its call. Built once: to build a statement takes longer than to run it.
+_BODY = select(requests.c.body).where(requests.c.id == bindparam("of"))
+_LOCK_BODY = _BODY.with_for_update()
+_REPLACE = update(requests).where(requests.c.id == bindparam("of"), requests.c.version == bindparam("of_version"))
+_CARD = update(cards).where(cards.c.request_id == bindparam("of"))
+_VOTES = (
+    select(votes.c.person, votes.c.team_id, votes.c.at)
+    .where(votes.c.request_id == bindparam("of"))
+    .order_by(votes.c.id)
+)
+_ADD_VOTE = insert(votes)
+_OPEN_ATTEMPT = insert(attempts)
+_TURN_ATTEMPT = update(attempts).where(
+    attempts.c.request_id == bindparam("of"),
+    attempts.c.number == bindparam("of_number"),
+    attempts.c.state == bindparam("before"),
+)
 
 
 class Stale(Exception):
@@ -73,13 +91,12 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
 
 def get(connection: Connection, request_id: str) -> Request | None:
     """The request as it stands."""
-    return _one(connection.execute(select(requests.c.body).where(requests.c.id == request_id)).scalar())
+    return _one(connection.execute(_BODY, {"of": request_id}).scalar())
 
 
 def lock(connection: Connection, request_id: str) -> Request | None:
     """The request as it stands, and nobody else changes it until this transaction ends."""
-    query = select(requests.c.body).where(requests.c.id == request_id).with_for_update()
-    return _one(connection.execute(query).scalar())
+    return _one(connection.execute(_LOCK_BODY, {"of": request_id}).scalar())
 
 
 def find_open(connection: Connection, group_key: str) -> Request | None:
@@ -133,16 +150,14 @@ def save(
         Stale: it is no longer `old`, or its attempt is elsewhere. The transaction must not be committed.
     """
     new = replace(new, version=old.version + 1)
-    changed = connection.execute(
-        update(requests).where(requests.c.id == old.id, requests.c.version == old.version).values(**_row(new))
-    )
+    changed = connection.execute(_REPLACE, {"of": old.id, "of_version": old.version, **_row(new)})
     if changed.rowcount != 1:
         raise Stale(old.id)
     if attempt is not None and old.attempt is not None:
         number = old.attempt.number
         if not turn_attempt(connection, old.id, number, attempt.before, attempt.after, now):
             raise Stale(old.id)
-    connection.execute(update(cards).where(cards.c.request_id == old.id).values(due_at=now))
+    connection.execute(_CARD, {"of": old.id, "due_at": now})
     if events:
         append_all(connection, events, now)
     return new
@@ -159,15 +174,13 @@ def note(connection: Connection, request: Request, now: datetime, event: Event) 
 
 def votes_of(connection: Connection, request_id: str) -> list[Vote]:
     """The votes in the order in which they came."""
-    query = select(votes.c.person, votes.c.team_id, votes.c.at).where(votes.c.request_id == request_id)
-    return [Vote(*row) for row in connection.execute(query.order_by(votes.c.id))]
+    return [Vote(*row) for row in connection.execute(_VOTES, {"of": request_id})]
 
 
 def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
     """Stores one vote. A second by the same person breaks a constraint of the table."""
-    connection.execute(
-        insert(votes).values(request_id=request_id, person=vote.person, team_id=vote.team_id, at=vote.at)
-    )
+    row = {"request_id": request_id, "person": vote.person, "team_id": vote.team_id, "at": vote.at}
+    connection.execute(_ADD_VOTE, row)
 
 
 def remove_vote(connection: Connection, request_id: str, person: str) -> None:
@@ -182,9 +195,8 @@ def remove_votes(connection: Connection, request_id: str) -> None:
 
 def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:
     """Stores an attempt as ready. One with this number already there breaks the table's key."""
-    connection.execute(
-        insert(attempts).values(request_id=request_id, number=number, state=AttemptState.READY, changed_at=now)
-    )
+    row = {"request_id": request_id, "number": number, "state": AttemptState.READY, "changed_at": now}
+    connection.execute(_OPEN_ATTEMPT, row)
 
 
 def attempt_state(connection: Connection, request_id: str, number: int) -> AttemptState | None:
@@ -198,9 +210,6 @@ def turn_attempt(
     connection: Connection, request_id: str, number: int, before: AttemptState, after: AttemptState, now: datetime
 ) -> bool:
     """The compare-and-set on an attempt; True for the one caller that made the change."""
-    changed = connection.execute(
-        update(attempts)
-        .where(attempts.c.request_id == request_id, attempts.c.number == number, attempts.c.state == before)
-        .values(state=after, changed_at=now)
-    )
+    of = {"of": request_id, "of_number": number, "before": before}
+    changed = connection.execute(_TURN_ATTEMPT, {**of, "state": after, "changed_at": now})
     return changed.rowcount == 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.store.tables import rests
@@ -35,6 +35,8 @@ class Rest:
 
 
 _COLUMNS = tuple(rests.c[name] for name in Rest.__dataclass_fields__)
+# Every release asks it twice. Built once: to build a statement takes longer than to run it.
+_GET = select(*_COLUMNS).where(rests.c.path == bindparam("of"), rests.c.who == bindparam("of_who"))
 _ADD = {
     name: build(rests).on_conflict_do_nothing()
     for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
@@ -42,7 +44,7 @@ _ADD = {
 
 
 def get(connection: Connection, path: str, who: str) -> Rest | None:
-    row = connection.execute(select(*_COLUMNS).where(rests.c.path == path, rests.c.who == who)).one_or_none()
+    row = connection.execute(_GET, {"of": path, "of_who": who}).one_or_none()
     return None if row is None else Rest(*row)
 
 
