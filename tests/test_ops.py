@@ -54,11 +54,11 @@ def test_what_hangs_is_waited_for_once_and_is_well_again_when_it_answers() -> No
         asked.append(1)
         going_on.wait(30)
 
-    ping = Ping(hang, 0.2)
+    ping = Ping(hang, 0.5)
     assert ping.problem() == "it hangs"
     begun = time.monotonic()
     assert [ping.problem() for _ in range(20)] == ["it hangs"] * 20
-    assert time.monotonic() - begun < 0.2, "only the first waits"
+    assert time.monotonic() - begun < 5, "only the first waits"
     assert len(asked) == 1, "questions do not pile up"
     going_on.set()
     ping._asked.result(5)  # type: ignore[union-attr]

@@ -223,7 +223,7 @@ class Town:
         """The last lines that the bot wrote."""
         return "\n".join(self.log().splitlines()[-LOG_LINES:])
 
-    def wait_until(self, holds: Callable[[], bool], timeout_seconds: float = 15.0, what: str = "it") -> None:
+    def wait_until(self, holds: Callable[[], bool], timeout_seconds: float = 30.0, what: str = "it") -> None:
         """Returns as soon as something holds.
 
         Raises:

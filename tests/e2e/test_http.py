@@ -18,7 +18,7 @@ from bot.sandbox.slack.signed import signed
 from bot.sandbox.town import Town
 from bot.sandbox.vault import free_port
 from tests.faults.test_clicks import at_once
-from tests.support.story import ask_for, audit, deny, is_told, new_view, said_in, says, starts, thread_says
+from tests.support.story import ask_for, audit, deny, is_told, opened_by, said_in, says, starts, thread_says
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,7 @@ def test_the_whole_story_of_an_approval(served: Town) -> None:
 
 def test_both_forms(served: Town) -> None:
     town = served
-    town.people.type(w.ALICE, "")
-    form = new_view(town, w.ALICE)
+    form = opened_by(town, w.ALICE, lambda: town.people.type(w.ALICE, ""))
     ack = town.people.submit(w.ALICE, form, {"group": "../../etc/passwd"})
     assert isinstance(ack.payload, dict)
     assert "errors" in ack.payload
@@ -77,8 +76,8 @@ def test_app_home_and_what_is_refused_in_the_answer_itself(served: Town) -> None
     town.wait_until(lambda: town.people.home_of(w.BOB) is not None, what="App Home")
     home = town.people.home_of(w.BOB)
     assert home is not None
-    town.people.press(w.BOB, home, "request")
-    assert "Task group" in said_in(town, new_view(town, w.BOB))
+    form = opened_by(town, w.BOB, lambda: town.people.press(w.BOB, home, "request"))
+    assert "Task group" in said_in(town, form)
     ack = town.people.type(w.BOB, "../../etc/passwd now")
     assert "is not a task group id" in str(ack.payload)
 

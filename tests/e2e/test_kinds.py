@@ -14,7 +14,7 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES, an
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from tests.support.story import ask_for, buttons, is_told, says, starts, thread_says, whole
+from tests.support.story import ask_for, buttons, is_told, opened_by, says, starts, thread_says, whole
 
 
 @pytest.fixture(scope="module")
@@ -117,11 +117,8 @@ def test_what_moves_can_be_paused_and_asked_for_again(shared: Town) -> None:
     says(shared, card, "Paused again")
     thread_says(shared, card, "paused by")
     assert shared.world.groups[an(1)].status == ow.PAUSED
-    shared.people.press(w.BOB, card, "request")
-    shared.wait_until(lambda: shared.people.form_of(w.BOB) is not None, what="the form")
-    form = shared.people.form_of(w.BOB)
-    assert form is not None
-    shared.wait_until(lambda: "request_form" in str(shared.workspace.view(form).view), what="the form to be filled")
+    form = opened_by(shared, w.BOB, lambda: shared.people.press(w.BOB, card, "request"))
+    assert "request_form" in str(shared.workspace.view(form).view)
     assert an(1) in str(shared.workspace.view(form).view)
     shared.people.submit(w.BOB, form, {"group": an(1), "reason": "once more"})
     is_told(shared, w.BOB, "Asked.")
@@ -145,11 +142,8 @@ def test_a_group_is_looked_for_in_all_projects_at_once(shared: Town) -> None:
 
 
 def test_the_form_offers_what_can_be_asked_for(shared: Town) -> None:
-    shared.people.type(w.CAROL, "")
-    shared.wait_until(lambda: shared.people.form_of(w.CAROL) is not None, what="the form")
-    form = shared.people.form_of(w.CAROL)
-    assert form is not None
-    shared.wait_until(lambda: "request_form" in str(shared.workspace.view(form).view), what="the form to be filled")
+    form = opened_by(shared, w.CAROL, lambda: shared.people.type(w.CAROL, ""))
+    assert "request_form" in str(shared.workspace.view(form).view)
     options = shared.workspace.view(form).view["blocks"][0]["element"]["options"]
     pick = next(option["value"] for option in options if "click logs" in option["text"]["text"])
     ack = shared.people.submit(w.CAROL, form, {"group": "", "reason": ""})
@@ -175,8 +169,7 @@ def test_app_home_shows_open_requests_to_whom_they_belong_and_nothing_to_anybody
     home = shared.people.home_of(w.BOB)
     assert home is not None
     assert link in str(home.view)
-    shared.people.press(w.BOB, home, "request")
-    shared.wait_until(lambda: shared.people.form_of(w.BOB) is not None, what="the form")
+    opened_by(shared, w.BOB, lambda: shared.people.press(w.BOB, home, "request"))
 
 
 @pytest.mark.parametrize("kind", ["password", "token", "temporary key"])

@@ -10,7 +10,7 @@ from copy import copy
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, audit, buttons, is_accepted, is_told, new_view, says, starts, the_card
+from tests.support.story import ask, audit, buttons, is_accepted, is_told, opened_by, says, starts, the_card
 
 
 def at_once(*doing: Callable[[], object]) -> None:
@@ -114,8 +114,7 @@ def test_a_payload_of_another_team_or_app_changes_nothing(town: Town) -> None:
 
 def test_what_is_refused_as_not_ours_is_in_the_audit(town: Town) -> None:
     card = ask(town)
-    town.people.press(w.DAVE, card, "deny")
-    form = new_view(town, w.DAVE)
+    form = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
     town.workspace.views[form].view["private_metadata"] = "R-00000000"
     town.people.submit(w.DAVE, form, {"reason": "no"})
     town.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")

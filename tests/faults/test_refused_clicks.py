@@ -12,7 +12,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import OpenView, Posted
 from bot.sandbox.town import Town
 from tests.faults.test_clicks import at_once
-from tests.support.story import ask, audit, buttons, deny, is_told, new_view, said_in, says, starts, thread_says, whole
+from tests.support.story import ask, audit, buttons, deny, is_told, opened_by, said_in, says, starts, thread_says, whole
 
 Act = Callable[[str], object]
 
@@ -125,8 +125,7 @@ def test_a_card_that_is_decided_says_so_to_whoever_still_sees_its_buttons(town: 
         refusals.hear(person, "decided already", press(town, person, with_button(card, action), action))
     refusals.hear(w.GRACE, "another organisation", press(town, w.GRACE, seen, "approve"))
     for person in (w.DAVE, w.BOB):
-        town.people.press(person, seen, "deny")
-        view = new_view(town, person)
+        view = opened_by(town, person, lambda person=person: town.people.press(person, seen, "deny"))  # type: ignore[misc]
         assert "decided already" in said_in(town, view)
         assert card.ts.replace(".", "") in said_in(town, view)
     refusals.check()
@@ -150,8 +149,7 @@ def test_who_does_not_see_the_project_hears_the_same_as_of_a_request_that_never_
     never = with_button(card, "approve")
     never.blocks[0]["elements"][0]["value"] = "R-00000000"
     refusals.hear(w.BOB, "no such request that you may see", press(town, w.BOB, never, "approve"))
-    town.people.press(w.BOB, card, "deny")
-    view = new_view(town, w.BOB)
+    view = opened_by(town, w.BOB, lambda: town.people.press(w.BOB, card, "deny"))
     assert "no such request that you may see" in said_in(town, view)
     refusals.hear(w.BOB, "may ask", lambda trigger: town.people.type(w.BOB, NIGHTLY_IMAGES, trigger_id=trigger))
     refusals.hear(w.BOB, "no project here", lambda trigger: town.people.type(w.BOB, "list", trigger_id=trigger))
@@ -170,16 +168,14 @@ def test_only_who_may_deny_gets_the_form_and_who_gets_it_is_in_the_audit(town: T
         (w.CAROL, "somebody else must decide"),
     ):
         trigger = town.workspace.new_trigger(person)
-        at_once(*[press_deny(town, person, card, trigger)] * 2)
-        first = new_view(town, person)
+        twice = [press_deny(town, person, card, trigger)] * 2
+        first = opened_by(town, person, lambda twice=twice: at_once(*twice))  # type: ignore[misc]
         assert words in said_in(town, first)
         assert "submit" not in town.workspace.views[first].view
         assert len([view for view in town.workspace.views.values() if view.person == person]) == 1
-        town.people.press(person, card, "deny")
-        town.wait_until(lambda person=person, first=first: new_view(town, person) != first, what="another view")  # type: ignore[misc]
-        assert words in said_in(town, new_view(town, person))
-    town.people.press(w.DAVE, card, "deny")
-    form = new_view(town, w.DAVE)
+        another = opened_by(town, person, press_deny(town, person, card, town.workspace.new_trigger(person)))
+        assert words in said_in(town, another)
+    form = opened_by(town, w.DAVE, press_deny(town, w.DAVE, card, town.workspace.new_trigger(w.DAVE)))
     assert town.workspace.views[form].view["callback_id"] == "deny_form"
     assert whole(card) == before, "a form that is opened changes nothing"
     opened = [(row["event"], row["actor"]) for row in audit(town, "form opened", "refused")]
@@ -200,8 +196,7 @@ def send_in(town: Town, person: str, opened: OpenView, view_id: str, values: dic
 
 def test_a_deny_form_that_somebody_else_sends_in_denies_nothing(town: Town) -> None:
     card = ask(town, w.CAROL)
-    town.people.press(w.DAVE, card, "deny")
-    form = new_view(town, w.DAVE)
+    form = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
     opened = town.workspace.views[form]
     refusals: dict[str, str] = {w.BOB: "not among those who decide", w.CAROL: "somebody else", w.ERIN: "Guests cannot"}
     for number, (person, words) in enumerate(refusals.items()):
@@ -220,8 +215,7 @@ def test_a_denial_sent_in_twice_or_by_two_denies_once(town: Town) -> None:
     card = ask(town)
     forms = {}
     for person in (w.CAROL, w.DAVE):
-        town.people.press(person, card, "deny")
-        forms[person] = new_view(town, person)
+        forms[person] = opened_by(town, person, lambda person=person: town.people.press(person, card, "deny"))  # type: ignore[misc]
     opened = dict(town.workspace.views)
     barrier = threading.Barrier(3)
 
@@ -247,11 +241,11 @@ def test_a_denial_sent_in_twice_or_by_two_denies_once(town: Town) -> None:
 def test_only_who_may_ask_somewhere_gets_the_form_to_ask(town: Town) -> None:
     for person in (w.ERIN, w.GRACE):
         trigger = town.workspace.new_trigger(person)
-        at_once(*[lambda p=person, t=trigger: town.people.type(p, "", trigger_id=t)] * 2)
-        assert "not among those who may ask" in said_in(town, new_view(town, person))
+        twice = [lambda p=person, t=trigger: town.people.type(p, "", trigger_id=t)] * 2
+        view = opened_by(town, person, lambda twice=twice: at_once(*twice))  # type: ignore[misc]
+        assert "not among those who may ask" in said_in(town, view)
         assert len([view for view in town.workspace.views.values() if view.person == person]) == 1
-    town.people.type(w.ALICE, "")
-    form = new_view(town, w.ALICE)
+    form = opened_by(town, w.ALICE, lambda: town.people.type(w.ALICE, ""))
     opened = town.workspace.views[form]
     assert opened.view["callback_id"] == "request_form"
     events = [(row["event"], row["actor"]) for row in audit(town, "form opened", "refused")]
@@ -301,9 +295,8 @@ def test_while_slack_cannot_be_asked_nobody_is_anybody(town: Town) -> None:
             town.start_bot()  # what was known of the groups is forgotten
         refusals = Refusals(town, {})
         refusals.hear(w.DAVE, words, press(town, w.DAVE, card, "approve"))
-        town.workspace.views.clear()
-        town.people.press(w.DAVE, card, "deny")
-        assert words in said_in(town, new_view(town, w.DAVE))
+        view = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
+        assert words in said_in(town, view)
         refusals.check()
         town.slack.outage.answers.clear()
     assert whole(card) == before
@@ -314,8 +307,7 @@ def test_a_deny_button_of_a_copy_marks_the_copy_and_opens_no_form(town: Town) ->
     card = ask(town)
     is_told(town, w.ALICE, "Asked.")
     fake = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
-    town.people.press(w.CAROL, fake, "deny")
-    view = new_view(town, w.CAROL)
+    view = opened_by(town, w.CAROL, lambda: town.people.press(w.CAROL, fake, "deny"))
     assert "a copy of the card" in said_in(town, view)
     assert card.ts.replace(".", "") in said_in(town, view)
     says(town, fake, "A copy of the card")

@@ -16,17 +16,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
 from tests.faults.test_clicks import at_once
 from tests.faults.test_refused_clicks import OUTSIDERS, Act, Refusals, press, send_in, with_button
-from tests.support.story import (
-    ask_for,
-    audit,
-    buttons,
-    is_told,
-    new_view,
-    said_in,
-    says,
-    starts,
-    whole,
-)
+from tests.support.story import ask_for, audit, buttons, is_told, opened_by, said_in, says, starts, whole
 
 NOBODY, OTHER_BOT = "U0NOBODY01", "U0OTHERBOT"
 ONLY_FAILED = "only the failed objects"
@@ -71,14 +61,12 @@ def is_a_form_to_nobody(town: Town, person: str, words: str, open_it: Act) -> No
     town.slack.api._buckets.clear()
     before = {view.id for view in town.workspace.views.values() if view.person == person}
     trigger = town.workspace.new_trigger(person)
-    at_once(lambda: open_it(trigger), lambda: open_it(trigger))
-    first = new_view(town, person)
+    first = opened_by(town, person, lambda: at_once(lambda: open_it(trigger), lambda: open_it(trigger)))
     assert words in said_in(town, first)
     assert "submit" not in town.workspace.views[first].view
     assert {view.id for view in town.workspace.views.values() if view.person == person} == before | {first}
-    open_it(town.workspace.new_trigger(person))
-    town.wait_until(lambda: new_view(town, person) != first, what="another view")
-    assert words in said_in(town, new_view(town, person))
+    another = opened_by(town, person, lambda: open_it(town.workspace.new_trigger(person)))
+    assert words in said_in(town, another)
 
 
 def test_a_choice_of_what_is_retried(shared: Town, refusals: Refusals) -> None:
@@ -131,10 +119,9 @@ def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: 
 def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Town, refusals: Refusals) -> None:
     card = ask_for(shared, an(8))
     before = whole(card)
-    shared.people.press(w.DAVE, card, "deny")
-    deny_form = shared.workspace.views[new_view(shared, w.DAVE)]
-    shared.people.type(w.ALICE, "")
-    request_form = shared.workspace.views[new_view(shared, w.ALICE)]
+    denying = opened_by(shared, w.DAVE, lambda: shared.people.press(w.DAVE, card, "deny"))
+    asking = opened_by(shared, w.ALICE, lambda: shared.people.type(w.ALICE, ""))
+    deny_form, request_form = shared.workspace.views[denying], shared.workspace.views[asking]
     for person, words in OUTSIDERS:
         for name, form, values, said in (
             ("DENY", deny_form, {"reason": "no"}, words),

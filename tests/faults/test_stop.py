@@ -91,11 +91,11 @@ def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_town: Calla
         ops = f"http://127.0.0.1:{town.ops_port}"
         server.freeze()
         begun = time.monotonic()
-        answers = [requests.get(f"{ops}/readyz", timeout=5) for _ in range(5)]
-        assert time.monotonic() - begun < 4, "a question that hangs is waited for once"
+        answers = [requests.get(f"{ops}/readyz", timeout=5) for _ in range(12)]
+        assert time.monotonic() - begun < 8, "a question that hangs is waited for once"
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.text for answer in answers} == {"the database does not answer (it hangs)\n"}
-        assert requests.get(f"{ops}/livez", timeout=1).text == "ok\n"
+        assert requests.get(f"{ops}/livez", timeout=5).text == "ok\n"
         server.thaw()
         town.wait_until(lambda: is_ready(town), what="readiness after the database came back")
         server.freeze()

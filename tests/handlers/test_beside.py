@@ -7,7 +7,7 @@ from contextlib import closing
 
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from tests.support.story import ask, is_told, new_view, said_in
+from tests.support.story import ask, filled_view, is_told, said_in
 
 
 def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_locked(town: Town) -> None:
@@ -21,7 +21,7 @@ def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_
             (w.CAROL, town.people.press(w.CAROL, card, "deny")),
         ):
             assert ack.failure is None
-            assert "could not write it down" in said_in(town, new_view(town, person))
+            assert "could not write it down" in said_in(town, filled_view(town, person))
 
 
 def test_whoever_gets_no_form_is_told_so(town: Town) -> None:

@@ -35,7 +35,7 @@ def test_an_answer_that_drips_is_not_waited_for_whichever_part_of_it(part: str) 
     begun = time.monotonic()
     with dripping(ENDLESS_ANSWERS[part]) as address, pytest.raises(Unanswered, match="no answer in time"):
         call(address, read_seconds=0.3)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
 
 
 def test_a_large_part_now_and_then_is_not_waited_for_either() -> None:

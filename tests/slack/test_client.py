@@ -72,7 +72,7 @@ def test_an_answer_that_drips_is_not_waited_for(way: Way, part: str) -> None:
     with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(PostingFault) as fault:
         way(url)
     assert fault.value.hindrance is Hindrance.UNREACHABLE
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
 
 
 @both_ways

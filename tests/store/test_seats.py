@@ -56,7 +56,7 @@ def test_there_are_as_many_as_there_are_numbers_and_one_waits_longer_than_any_st
         with seat(shared, "secret/caller", NUMBERS), seat(shared, "secret/other", (0,)):
             thread, has_it = waits(shared, NUMBERS)
             assert not has_it.wait(BUSY_TIMEOUT_SECONDS + 0.5)
-        assert has_it.wait(2 * BUSY_TIMEOUT_SECONDS)
+        assert has_it.wait(30)
         thread.join()
 
 
@@ -69,7 +69,7 @@ def test_the_seat_of_a_killed_process_is_free(shared: Store, url: str) -> None:
         thread, has_it = waits(shared, (0,))
         assert not has_it.wait(0.2)
         other.kill()
-        assert has_it.wait(2 * BUSY_TIMEOUT_SECONDS)
+        assert has_it.wait(30)
         thread.join()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -137,12 +138,19 @@ def buttons(posted: Posted) -> list[str]:
     ]
 
 
-def new_view(town: Town, person: str) -> str:
-    """The id of the newest view before a person, once it is filled."""
+def opened_by(town: Town, person: str, act: Callable[[], object]) -> str:
+    """Does what opens a view before a person; the id of that view, once it is filled."""
+    before = town.people.form_of(person)
+    act()
+    return filled_view(town, person, before)
+
+
+def filled_view(town: Town, person: str, before: str | None = None) -> str:
+    """The id of the view that stands before a person, once it is another than `before`, and filled."""
 
     def filled() -> bool:
         found = town.people.form_of(person)
-        return found is not None and "One moment." not in said_in(town, found)
+        return found not in (None, before) and "One moment." not in said_in(town, str(found))
 
     town.wait_until(filled, what=f"a filled view before {person}")
     found = town.people.form_of(person)
@@ -157,8 +165,8 @@ def said_in(town: Town, view_id: str) -> str:
 
 def deny(town: Town, person: str, posted: Posted, reason: str = "") -> None:
     """Presses Deny and sends the form in."""
-    town.people.press(person, posted, "deny")
-    town.people.submit(person, new_view(town, person), {"reason": reason})
+    form = opened_by(town, person, lambda: town.people.press(person, posted, "deny"))
+    town.people.submit(person, form, {"reason": reason})
 
 
 def audit(town: Town, *events: str) -> list[dict[str, Any]]:

@@ -68,7 +68,7 @@ class Acting:
 
     def form_of(self, person: str) -> str | None:
         """The form that stands open before a person: its view id."""
-        found = [view.id for view in self.slack.workspace.views.values() if view.person == person]
+        found = [view.id for view in tuple(self.slack.workspace.views.values()) if view.person == person]
         return found[-1] if found else None
 
     def home_of(self, person: str) -> OpenView | None:
