@@ -43,7 +43,7 @@ from bot.work.tools import Tools
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 8.0
-HARD_STOP_SECONDS = 9.5
+HARD_STOP_SECONDS = 9.0
 AWAY_SECONDS = 120.0
 PING_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005

@@ -7,10 +7,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bot.sandbox.town import Town
+from bot.store import engine
 from bot.store.engine import Store, open_store
 from tests.support.postgres import Postgres
+
+# How long one example takes says more of the machine than of the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -35,6 +41,12 @@ def store(database_url: str) -> Iterator[Store]:
     opened = open_store(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a lock waits longer than a slow machine holds up whoever has it."""
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture

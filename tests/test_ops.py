@@ -48,17 +48,19 @@ def test_what_answers_is_well_and_what_raises_is_named() -> None:
 
 
 def test_what_hangs_is_waited_for_once_and_is_well_again_when_it_answers() -> None:
-    going_on, asked = threading.Event(), []
+    going_on, begun, asked = threading.Event(), threading.Event(), []
 
     def hang() -> None:
         asked.append(1)
+        begun.set()
         going_on.wait(30)
 
     ping = Ping(hang, 0.5)
     assert ping.problem() == "it hangs"
-    begun = time.monotonic()
+    assert begun.wait(20)
+    began_at = time.monotonic()
     assert [ping.problem() for _ in range(20)] == ["it hangs"] * 20
-    assert time.monotonic() - begun < 5, "only the first waits"
+    assert time.monotonic() - began_at < 5, "only the first waits"
     assert len(asked) == 1, "questions do not pile up"
     going_on.set()
     ping._asked.result(5)  # type: ignore[union-attr]
@@ -86,8 +88,17 @@ def test_the_healthcheck_of_the_image_asks_the_bot_itself_whatever_proxies_there
     program, *arguments = json.loads(command.splitlines()[0])
     assert program == "python"
     proxies = dict.fromkeys(("HTTP_PROXY", "http_proxy", "ALL_PROXY"), "http://127.0.0.1:9")
-    assert subprocess.run([sys.executable, *arguments], env=proxies | {"OPS_PORT": str(ops.port)}).returncode == 0
+    here = proxies | {"OPS_PORT": str(ops.port)}
+    # It gives up after 2 s, which a slow machine may take. One that asked the proxy would never be answered.
+    assert 0 in (subprocess.run([sys.executable, *arguments], env=here).returncode for _ in range(3))
     assert subprocess.run([sys.executable, *arguments], env={"OPS_PORT": "9"}, capture_output=True).returncode == 1
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
 
 
 def test_however_many_keep_a_request_half_said_a_probe_is_answered(ops: OpsServer) -> None:
@@ -95,8 +106,8 @@ def test_however_many_keep_a_request_half_said_a_probe_is_answered(ops: OpsServe
     for connection in half[::2]:
         connection.sendall(b"GET /livez HTTP/1.1\r\nX: ")
     assert b"200 OK" in ask(ops.port, b"GET /livez HTTP/1.0\r\n\r\n")
-    half[0].settimeout(5)
-    assert half[0].recv(1) == b"", "the oldest gives way"
+    half[0].settimeout(20)
+    assert is_closed(half[0]), "the oldest gives way"
     for connection in half:
         connection.close()
 

@@ -49,7 +49,7 @@ class Journal:
         with self._changed:
             return self._calls[number:]
 
-    def wait_for(self, wanted: Callable[[Call], bool], timeout_seconds: float = 10.0) -> Call:
+    def wait_for(self, wanted: Callable[[Call], bool], timeout_seconds: float = 30.0) -> Call:
         """The first call that is wanted, waited for if it has not come yet.
 
         Raises:

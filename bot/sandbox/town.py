@@ -24,14 +24,15 @@ from bot.sandbox.identities import MEDIA
 from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import OmsStandIn
 from bot.sandbox.oms_world import World, archive_world, demo_world
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.acting import Acting
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import demo_workspace
-from bot.sandbox.vault import SandboxVault, free_port
+from bot.sandbox.vault import SandboxVault
 from bot.sandbox.vault_paths import caller_path, destination_path, source_paths
 
-READY_SECONDS = 20.0
+READY_SECONDS = 60.0
 LOG_LINES = 20
 
 DEMO_WORLDS = {"media": demo_world, "archive": archive_world}

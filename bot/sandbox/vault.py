@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from itertools import cycle
 from typing import IO, Any
 
 import aiohttp
@@ -27,14 +25,11 @@ from aiohttp import web
 from bot.sandbox.child import Child
 from bot.sandbox.identities import MEDIA, Place
 from bot.sandbox.journal import Journal
+from bot.sandbox.ports import free_port
 from bot.sandbox.serving import ServerThread
 from bot.sandbox.vault_paths import secrets_of
 
-START_SECONDS = 10.0
-_FIRST_PORT, _PORTS_EACH, _PARTS = 20_000, 300, 40
-_MINE = _FIRST_PORT + os.getpid() % _PARTS * _PORTS_EACH
-# Every other one: OpenBao takes the next port as well, for its cluster.
-_PORTS = cycle(range(_MINE, _MINE + _PORTS_EACH, 2))
+START_SECONDS = 60.0
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
 
 
@@ -212,19 +207,3 @@ def _note(path: str) -> str:
         if part in path:
             return words
     return ""
-
-
-def free_port() -> int:
-    """A port that is free just now, and that nobody is given unasked before it is used.
-
-    From below the range out of which the kernel gives ports to those who do not care which (Linux: 32768 and up); each
-    process has a part of its own, and takes none twice in a row: another that looks at the same moment finds others.
-    """
-    while True:
-        port = next(_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -16,9 +16,9 @@ import psutil
 import requests
 
 from bot.sandbox.oms_world import PAUSED, Group
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from tests.e2e.test_http import command
 from tests.support.story import buttons
 

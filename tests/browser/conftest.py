@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from bot.sandbox.desk import add_desk
 from bot.sandbox.town import Town
 from tests.browser.page import open_browser, open_page
 from tests.sandbox.app import App
+
+# In ms: for what the bot or the clock brings about, while other tests run.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from playwright.sync_api import Page, expect
 
@@ -59,6 +60,7 @@ def test_calls_are_cut_with_an_ellipsis_and_name_people_instead_of_ids(alone: tu
 def test_days_near_by_are_said_as_slack_says_them(alone: tuple[Town, Page, App]) -> None:
     _, page, app = alone
     now = int(time.time())
+    page.clock.set_fixed_time(datetime.fromtimestamp(now, UTC))
     words = ("yesterday", "today", "tomorrow")
     text = " ".join(f"<!date^{now + day * DAY_SECONDS}^{{date_short_pretty}}|?>" for day in (-1, 0, 1))
     app.web.chat_postMessage(channel=w.MIGRATIONS, text=f"{text} <!date^1780272000^{{date_short_pretty}} {{time}}|?>")

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from bot.sandbox.oms_world import CALLERS
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from bot.store.engine import open_store
 from tests.support.story import ask, is_told
 
@@ -215,7 +215,7 @@ def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_s
     town.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
     town.start_bot()
     town.wait_until(lambda: "refuses the bot's login" in town.log(), what="a warning")
-    [line] = [line for line in town.log().splitlines() if "WARNING" in line]
+    [line] = [line for line in town.log().splitlines() if " WARNING bot." in line]
     assert f"WARNING bot.app {what}" in line
     assert "Check the role id and secret id" in line
 
@@ -271,7 +271,7 @@ def test_the_story_plays_and_fails_when_a_part_does_not_happen(new_town: Callabl
     from bot.sandbox.play import play
 
     town = new_town()
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000_000
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
     town.start_bot()
     assert play(town) == 0
     forbidden = new_town()

@@ -12,11 +12,11 @@ import requests
 
 from bot.sandbox.oms_server import Hold
 from bot.sandbox.oms_world import NIGHTLY_IMAGES, an
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import payloads
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.signed import signed
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from tests.faults.test_clicks import at_once
 from tests.support.story import ask_for, audit, deny, is_told, opened_by, said_in, says, starts, thread_says
 

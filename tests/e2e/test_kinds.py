@@ -55,6 +55,7 @@ def test_each_kind_of_group_is_resumed_with_just_the_keys_it_needs(
 
 def test_a_failed_group_is_retried_as_the_card_chooses(shared: Town) -> None:
     group = shared.world.groups[an(13)]
+    group.bytes_per_second = 1_000_000
     card = ask_for(shared, an(13))
     assert "Retry failed migration" in card.text
     assert "Retries*\nall objects" in whole(card)

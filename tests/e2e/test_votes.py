@@ -93,6 +93,8 @@ def test_break_glass_needs_a_reason_is_marked_and_tells_every_approver_once(new_
     town.wait_until(lambda: len(town.workspace.of(w.MIGRATIONS)) == 2, what="the second card")
     again = town.workspace.of(w.MIGRATIONS)[1]
     assert "Break-glass" not in whole(again)
+    link = again.ts.replace(".", "")
+    town.wait_until(lambda: any(link in text for text in town.workspace.told(w.CAROL)), what="where the card is")
     town.people.press(w.CAROL, again, "approve")
     is_accepted(town, again)
     assert "Break-glass: approved by whoever asked." in again.text

@@ -52,7 +52,7 @@ def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(town: Tow
 def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one_put(
     new_town: Callable[..., Town], postgres: object
 ) -> None:
-    from bot.sandbox.vault import free_port
+    from bot.sandbox.ports import free_port
     from tests.support.postgres import Postgres
 
     assert isinstance(postgres, Postgres)
@@ -78,7 +78,8 @@ def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one
     rows = [(row["event"], row["actor"]) for row in audit(town, "approve", "refused")]
     assert sorted(rows) == sorted([("approve", w.CAROL), ("refused", w.CAROL)] + [("refused", w.BOB)] * 2)
     for person, most in ((w.CAROL, 1), (w.BOB, 2)):
-        assert len(town.workspace.told(person)) == most
+        # Slack adds words of its own where an ack comes late.
+        assert len([text for text in town.workspace.told(person) if not text.startswith("Slack: ")]) == most
 
 
 def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(town: Town) -> None:

@@ -186,8 +186,9 @@ def test_killed_with_lines_of_a_thread_to_be_sent_they_come_in_their_order(town:
     says(town, card, "Resumed, moving")
     assert thread_of(town, card) == []
     town.kill_bot()
-    town.slack.outage.answers.clear()
     town.start_bot()
+    # Only now: what the dead bot sent last may be read last.
+    town.slack.outage.answers.clear()
     thread_says(town, card, "Resumed, moving")
     assert [line.split(" ")[0] for line in thread_of(town, card)] == ["Approved", "Accepted", "Resumed,"]
 

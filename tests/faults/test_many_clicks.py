@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from bot.request.model import Request, State
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from bot.store import requests, tables
 from bot.store.audit import Verified, verify
 from bot.store.inbox import Kind, Message

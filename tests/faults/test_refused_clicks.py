@@ -7,6 +7,8 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 
+import pytest
+
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import OpenView, Posted
@@ -15,6 +17,9 @@ from tests.faults.test_clicks import at_once
 from tests.support.story import ask, audit, buttons, deny, is_told, opened_by, said_in, says, starts, thread_says, whole
 
 Act = Callable[[str], object]
+
+
+pytestmark = pytest.mark.usefixtures("patient_triggers")
 
 
 @dataclass

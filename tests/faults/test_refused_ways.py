@@ -18,6 +18,8 @@ from tests.faults.test_clicks import at_once
 from tests.faults.test_refused_clicks import OUTSIDERS, Act, Refusals, press, send_in, with_button
 from tests.support.story import ask_for, audit, buttons, is_told, opened_by, said_in, says, starts, whole
 
+pytestmark = pytest.mark.usefixtures("patient_triggers")
+
 NOBODY, OTHER_BOT = "U0NOBODY01", "U0OTHERBOT"
 ONLY_FAILED = "only the failed objects"
 
@@ -248,6 +250,7 @@ def test_what_comes_from_another_workspace_or_app(shared: Town, refusals: Refusa
     for _ in range(2):
         ack = shared.people.type(w.BOB, an(12), **({"team_id": "T0ELSEWHER"} if "team" in foreign else foreign))
         assert "does not come from the workspace" in str(ack.payload)
+    shared.wait_until(lambda: len(refused(shared)) > rows, what="a row in the audit")
     told = refused(shared)[rows:]
     # Once a minute for each sender, and a minute may have passed.
     assert 1 <= len(told) <= 4

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 
 from bot.sandbox.oms_server import Hold
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from tests.support.postgres import Postgres
 from tests.support.story import ask, audit, says, starts
 

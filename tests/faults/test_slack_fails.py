@@ -9,11 +9,11 @@ import pytest
 import requests
 
 from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from tests.support.postgres import Postgres
 from tests.support.story import ask, buttons, is_accepted, says, starts, thread_of, thread_says
 
@@ -40,17 +40,22 @@ def test_where_slack_never_comes_back_readiness_says_so(town: Town) -> None:
     town.slack.outage.status = 500
     asyncio.run_coroutine_threadsafe(town.slack.drop_connections(), town.slack.server.loop).result(timeout=10)
     ready = f"http://127.0.0.1:{town.ops_port}/readyz"
-    town.wait_until(lambda: requests.get(ready, timeout=5).status_code == 503, 30, "no readiness")
-    assert "Slack is not connected" in requests.get(ready, timeout=5).text
+
+    def is_said() -> bool:
+        answer = requests.get(ready, timeout=5)
+        return answer.status_code == 503 and "Slack is not connected" in answer.text
+
+    town.wait_until(is_said, 30, "no readiness")
 
 
 def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(town: Town) -> None:
     card = ask(town)
-    town.slack.outage.answers["chat.update"] = [429] * 2
-    town.slack.outage.answers["chat.postMessage"] = [429] * 2
+    for method in ("chat.update", "chat.postMessage"):
+        town.slack.outage.answers[method] = [429] * 60
     town.people.press(w.CAROL, card, "approve")
     town.wait_until(lambda: len(starts(town)) == 1, what="the call")
     assert "Accepted" not in card.text
+    town.slack.outage.answers.clear()
     # By then it may have moved: what was accepted for a moment only is not shown late.
     says(town, card, "Resumed, moving")
     assert "approve" not in buttons(card)
@@ -59,6 +64,8 @@ def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(town: Town)
 
 def reads_in_order(town: Town, card: Posted) -> None:
     """The whole thread of a request that was approved and ran to its end."""
+    thread_says(town, card, "Resumed, moving", 60)
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
     thread_says(town, card, "Done: nightly images", 60)
     begins = ["Approved by", "Accepted by OMS", "Resumed, moving", "Done: nightly images"]
     assert [text[: len(begin)] for text, begin in zip(thread_of(town, card), begins, strict=True)] == begins
@@ -69,7 +76,7 @@ def test_the_thread_reads_in_order_whatever_slack_answers_meanwhile(
     new_town: Callable[..., Town], answers: list[int]
 ) -> None:
     town = new_town()
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 800_000_000
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
     town.start_bot()
     card = ask(town)
     town.slack.outage.answers["chat.postMessage"] = answers
@@ -81,12 +88,13 @@ def test_the_thread_reads_in_order_of_two_replicas_one_of_which_is_killed(
     new_town: Callable[..., Town], postgres: Postgres
 ) -> None:
     town = new_town(database_url=postgres.new_database())
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 800_000_000
+    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
     town.start_bot()
     town.start_bot(ops_port=free_port())
     card = ask(town)
     town.slack.outage.answers["chat.postMessage"] = [429, 500, 429, 500]
     town.people.press(w.CAROL, card, "approve")
+    is_accepted(town, card)
     town.journal.wait_for(lambda call: call.path == "chat.postMessage" and call.status == 500)
     town.kill_bot()
     # What the dead one had in hand is free after 20 s.

@@ -62,7 +62,7 @@ def test_while_slack_asks_it_to_wait_before_it_connects(
     town = new_town()
     town.slack.outage.answers["apps.connections.open"] = [429] * 60
     bot = launch(town)
-    town.journal.wait_for(lambda call: call.path == "apps.connections.open" and call.status == 429)
+    town.journal.wait_for(lambda call: call.path == "apps.connections.open" and call.status == 429, 60)
     ends_well(bot)
 
 

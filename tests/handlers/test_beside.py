@@ -12,7 +12,7 @@ from tests.support.story import ask, filled_view, is_told, said_in
 
 def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_locked(town: Town) -> None:
     card = ask(town)
-    town.slack.delay_seconds = 1.6
+    town.slack.delay_seconds = 1.1
     with closing(sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)) as locker:
         locker.execute("BEGIN IMMEDIATE")
         # The first that opens waits longest: for Slack, for the database, and for Slack again.

@@ -40,7 +40,7 @@ class Place:
         token, who = Secret("xoxb-1"), AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_id="B1", bot_user_id="U1")
         self.app: App = new_app(token, f"{slack}/api/", None, who)
         posting = Posting(new_client(token, f"{slack}/api/"))
-        door = Door(store, OurApp(TEAM, APP), "me", lambda: NOON, lambda claim: None)
+        door = Door(store, OurApp(TEAM, APP), "me", lambda: NOON, lambda claim: None, 20.0)
         command.register(self.app, door, posting, "/resume-taskgroup")
         forms.register(self.app, door, "/resume-taskgroup")
         buttons.register(self.app, door, posting)

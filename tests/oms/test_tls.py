@@ -20,7 +20,7 @@ WELL = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 def put(url: str, verify: str | bool = True) -> int:
     session = new_session()
     session.verify = verify
-    return send(session, Call(Service.OMS, "PUT", url, b"the keys"), None, Timeouts(2, 2)).status
+    return send(session, Call(Service.OMS, "PUT", url, b"the keys"), None, Timeouts(20, 20)).status
 
 
 def test_a_certificate_that_is_not_trusted_is_seen_before_anything_is_sent(tmp_path: Path) -> None:
@@ -76,4 +76,4 @@ def test_an_answer_that_drips_is_not_waited_for_over_tls_either(part: str, tmp_p
         dripping(ENDLESS_ANSWERS[part], context=context) as url,
         pytest.raises(Unanswered, match="no answer in time"),
     ):
-        send(session, Call(Service.OMS, "PUT", url, b"keys"), None, Timeouts(2, 0.3))
+        send(session, Call(Service.OMS, "PUT", url, b"keys"), None, Timeouts(20, 0.3))

@@ -26,13 +26,14 @@ EXECUTING, PAUSING = ow.an(16), ow.an(17)
 
 
 class Clock:
-    """The time of day, and what a test adds to it."""
+    """When the test began, and what it adds to that."""
 
     def __init__(self) -> None:
+        self._begun = datetime.now(UTC)
         self.ahead = timedelta(0)
 
     def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return self._begun + self.ahead
 
 
 def sdk(oms: OmsStandIn, credentials: BasicCredentials | None = None) -> OmsClient:

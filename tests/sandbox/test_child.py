@@ -19,7 +19,7 @@ from bot.sandbox.child import Child
 from bot.sandbox.town import Town
 
 
-def wait_until(holds: Callable[[], bool], timeout_seconds: float = 10.0) -> None:
+def wait_until(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
     deadline = time.monotonic() + timeout_seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -83,6 +83,8 @@ def test_a_sandbox_that_is_ended_leaves_nothing_either(sandbox: subprocess.Popen
 
 def test_a_bot_that_ends_is_told_on_the_console_with_the_end_of_its_log(sandbox: subprocess.Popen[str]) -> None:
     bot = next(pid for pid, words in children_of(sandbox.pid).items() if "bot serve" in words)
+    # It serves a moment before it says so.
+    wait_until(lambda: bool(Path(f"/proc/{bot}/cwd/bot.log").read_text()))
     os.kill(bot, signal.SIGKILL)
     assert sandbox.stdout is not None
     assert sandbox.stdout.readline() == "The bot is not running (exit -9). The end of its log:\n"

@@ -84,6 +84,7 @@ def test_no_answer_comes_before_the_caller_hangs_up(oms: OmsStandIn, done: bool)
     url = f"{oms.server.url}/v2/{ow.PROJECT_ID}/taskgroups/{NIGHTLY_IMAGES}/start"
     with pytest.raises(requests.exceptions.ReadTimeout):
         requests.put(url, json=KEYS, headers={"X-Auth-Token": ow.READY_TOKEN}, timeout=1)
+    oms._journal.wait_for(lambda call: True)
     assert [call.status for call in oms._journal.since()] == [0]
     assert starts(oms) == int(done)
 

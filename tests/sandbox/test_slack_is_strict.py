@@ -257,6 +257,7 @@ def test_an_ack_that_takes_too_long_is_none(slack: SlackStandIn, monkeypatch: py
     with socket.create_server(("127.0.0.1", 0)) as mute:
         slack.request_url = f"http://127.0.0.1:{mute.getsockname()[1]}/slack/events"
         assert Acting(slack).type(w.ALICE, "help").failure == "operation_timeout"
+    monkeypatch.setattr(server, "ACK_SECONDS", 3.0)
     assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed", "nobody listens any more"
 
 

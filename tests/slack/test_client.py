@@ -18,15 +18,15 @@ from tests.support.wire import ENDLESS_ANSWERS, answering, dripping, ok, recordi
 
 TOKEN = Secret("xoxb-1")
 
-Way = Callable[[str], None]
+Way = Callable[..., None]
 
 
-def post(url: str) -> None:
-    Posting(new_client(TOKEN, f"{url}/api/", 1)).post("C0MIGRATIONS", Message("words", ()))
+def post(url: str, seconds: int = 10) -> None:
+    Posting(new_client(TOKEN, f"{url}/api/", seconds)).post("C0MIGRATIONS", Message("words", ()))
 
 
-def answer(url: str) -> None:
-    Posting(new_client(TOKEN, f"{url}/api/", 1)).answer(f"{url}/answer", "words")
+def answer(url: str, seconds: int = 10) -> None:
+    Posting(new_client(TOKEN, f"{url}/api/", seconds)).answer(f"{url}/answer", "words")
 
 
 both_ways = pytest.mark.parametrize("way", [post, answer])
@@ -70,7 +70,7 @@ def test_nor_is_it_for_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_answer_that_drips_is_not_waited_for(way: Way, part: str) -> None:
     begun = time.monotonic()
     with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(PostingFault) as fault:
-        way(url)
+        way(url, 1)
     assert fault.value.hindrance is Hindrance.UNREACHABLE
     assert time.monotonic() - begun < 10
 

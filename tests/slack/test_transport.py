@@ -87,7 +87,7 @@ def wait_until_gone(socket: SocketTransport) -> None:
 
 def test_a_socket_that_is_open_but_dead_is_not_connected(line: Line) -> None:
     line.one_socket()
-    socket = transport(line, ping_seconds=0.05)
+    socket = transport(line, ping_seconds=0.5)
     socket.start(threading.Event())
     assert socket.is_connected
     wait_until_gone(socket)
@@ -96,7 +96,7 @@ def test_a_socket_that_is_open_but_dead_is_not_connected(line: Line) -> None:
 
 def test_a_socket_that_is_dead_is_made_anew_and_the_next_one_stays(line: Line) -> None:
     line.one_socket()
-    socket = transport(line, ping_seconds=0.05)
+    socket = transport(line, ping_seconds=0.5)
     socket.start(threading.Event())
     wait_until_gone(socket)
     line.is_awake = True

@@ -24,6 +24,8 @@ from bot.store.requests import AttemptTurn
 from tests.support.postgres import Postgres
 from tests.support.values import NOON, request
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 ASKED = Event("asked", "UALICE00", "R-00000001")
 
 

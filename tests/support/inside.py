@@ -12,10 +12,10 @@ from bot.app import Service
 from bot.config import load
 from bot.request.model import Request
 from bot.sandbox.oms_world import PAUSED, PROJECT_ID, Group
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack import world as w
 from bot.sandbox.slack.world import Posted
 from bot.sandbox.town import Town
-from bot.sandbox.vault import free_port
 from bot.slack.cards import card as card_message
 from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import Event

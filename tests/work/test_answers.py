@@ -264,7 +264,7 @@ def test_what_was_started_though_the_answer_was_lost_is_followed(card: Card, fau
 def test_no_answer_in_time_is_not_known(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     from bot.oms import client, http
 
-    monkeypatch.setattr(client, "Timeouts", lambda: http.Timeouts(1, 0.3))
+    monkeypatch.setattr(client, "Timeouts", lambda: http.Timeouts(5, 2))
     card.town.oms.fault("start", Late())
     text = card.approve()
     assert card.stands() is State.UNKNOWN

@@ -33,6 +33,7 @@ def inside(new_town: Callable[..., Town]) -> Iterator[tuple[Town, Tools]]:
 
 def work_off(tools: Tools) -> list[Claim]:
     """What is due in the inbox is worked on until nothing is left but what failed; that."""
+    tools = at(tools, tools.now())
     failed: list[Claim] = []
     while True:
         with tools.store.write() as connection:

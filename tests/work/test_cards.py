@@ -24,6 +24,8 @@ from tests.support.inside import asked, at, tools_of
 from tests.support.postgres import Postgres
 from tests.support.story import says
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 
 @pytest.fixture
 def on_postgresql(new_town: Callable[..., Town], postgres: Postgres) -> Iterator[tuple[Tools, Request, Posted]]:

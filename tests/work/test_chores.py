@@ -31,6 +31,8 @@ from bot.work.tools import Tools
 from tests.support.chores import dies_before_the_commit, tools_for_chores
 from tests.support.values import NOON, request
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 DAY = timedelta(days=1)
 
 

@@ -26,6 +26,8 @@ from tests.support.calling import Place, all_at_once, dies_of_the_answer, open_p
 from tests.support.postgres import Postgres
 from tests.support.values import request
 
+pytestmark = pytest.mark.usefixtures("patient")
+
 NAMES = [f"project-{number}" for number in range(8)]
 MOST = 4
 

@@ -38,7 +38,8 @@ def claim_due(tools: Tools) -> list[Claim]:
 
 
 def send_due(tools: Tools) -> None:
-    """Sends what is due, as the loop does, until nothing is due any more."""
+    """Sends what is due by now, as the loop does, until nothing is left but what failed."""
+    tools = at(tools, tools.now())
     while found := claim_due(tools):
         for claim in found:
             result = work_on_notice(tools, claim)

@@ -106,12 +106,12 @@ def test_a_list_names_the_project_that_is_late_and_waits_no_longer(
     town, tools = place
     assert "ledgers" in told(tools, Kind.LIST, "list")
     town.clouds["archive"].fault("list", Late())
-    monkeypatch.setattr(tell, "askable", partial(askable, answer_seconds=2))
+    monkeypatch.setattr(tell, "askable", partial(askable, answer_seconds=6))
     text = told(tools, Kind.LIST, "list")
     assert "nightly images" in text
     assert text.endswith(
         "*Groups of archive that can be asked for*\nThey cannot be listed just now. Project archive did not answer "
-        "within 2 s. Next: Try again in a minute."
+        "within 6 s. Next: Try again in a minute."
     )
 
 

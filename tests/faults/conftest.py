@@ -1,0 +1,13 @@
+"""What the tests of faults share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+
+@pytest.fixture
+def patient_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A press is made before it is sent, which takes a slow machine long. That 3 s suffice is tested elsewhere."""
+    monkeypatch.setattr("bot.sandbox.slack.world.TRIGGER_SERVES", timedelta(seconds=20))
