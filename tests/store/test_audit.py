@@ -399,7 +399,7 @@ CHANGES = st.one_of(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(changes=st.lists(CHANGES, min_size=1, max_size=4))
 def test_any_tampering_is_found_at_the_first_row_that_is_not_as_it_was(
     unguarded: Store, changes: list[tuple[Any, ...]]

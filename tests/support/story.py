@@ -150,7 +150,7 @@ def filled_view(town: Town, person: str, before: str | None = None) -> str:
 
     def filled() -> bool:
         found = town.people.form_of(person)
-        return found not in (None, before) and "One moment." not in said_in(town, str(found))
+        return found is not None and found != before and "One moment." not in said_in(town, found)
 
     town.wait_until(filled, what=f"a filled view before {person}")
     found = town.people.form_of(person)
