@@ -17,28 +17,29 @@ from typing import NoReturn
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.config import Config
-from bot.handlers import buttons, command, forms, home, rest
-from bot.handlers.door import Door, OurApp
+from bot.config.settings import Config
+from bot.domain.policy import approver_names
+from bot.health import GracePeriod, HealthServer, TimedProbe
+from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
+from bot.jobs.active_claims import ActiveClaims
+from bot.jobs.context import Context
+from bot.jobs.identity.callers import Callers
+from bot.jobs.notify import cards, notices
+from bot.jobs.worker import Worker
+from bot.listeners import actions, commands, events, fallbacks, views
+from bot.listeners.receiver import OurApp, Receiver
 from bot.metrics import CONNECTED
-from bot.ops import OpsServer, Patience, Ping
 from bot.redaction import LogFilter
-from bot.request.policy import approver_names
-from bot.slack.errors import SlackErrors, code_of, silence_of
-from bot.slack.people import People
-from bot.slack.posting import Posting
+from bot.shutdown import Shutdown
+from bot.slack.errors import SLACK_EXCEPTIONS, error_label, no_answer_reason
+from bot.slack.messenger import Messenger
 from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
-from bot.stopping import Stopping
-from bot.store import claims, tables
-from bot.store.claims import Claim
-from bot.store.engine import Store, open_store
-from bot.vault import Vault
-from bot.vault_faults import VaultFault
-from bot.work import cards, chores, follow, intake, notices
-from bot.work.caller import Callers
-from bot.work.held import Held
-from bot.work.loop import Loop
-from bot.work.tools import Tools
+from bot.slack.users import Users
+from bot.store import queue, tables
+from bot.store.database import Store, open_store
+from bot.store.queue import Claim
+from bot.vault.client import Vault
+from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
     try:
         me = client.auth_test()
         bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SlackErrors as error:
+    except SLACK_EXCEPTIONS as error:
         raise _no_slack(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
     who = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
@@ -121,45 +122,45 @@ class Service:
         owner = f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
         if self.store.is_sqlite:
             with self.store.write() as connection:
-                claims.free_all(connection)
+                queue.release_all(connection)
         vault = new_vault(config)
-        posting = Posting(client)
-        held = Held()
-        self._tools = Tools(
+        messenger = Messenger(client)
+        active_claims = ActiveClaims()
+        self._context = Context(
             store=self.store,
             projects=config.projects,
             command=config.command,
             vault=vault,
             callers=Callers(vault, config.projects, self.store, utc_now),
-            people=People(client, where.team_id, group_names(config), time.monotonic),
-            posting=posting,
+            people=Users(client, where.team_id, group_names(config), time.monotonic),
+            messenger=messenger,
             owner=owner,
-            held=held,
+            active_claims=active_claims,
             now=utc_now,
         )
-        self._loop = Loop(
+        self._worker = Worker(
             self.store,
             owner,
             utc_now,
             {
-                tables.inbox.name: lambda claim: intake.work(self._tools, claim),
-                tables.requests.name: lambda claim: follow.work(self._tools, claim),
-                tables.cards.name: lambda claim: cards.work_on_card(self._tools, claim),
-                tables.notices.name: lambda claim: notices.work_on_notice(self._tools, claim),
-                tables.chores.name: lambda claim: chores.work(self._tools, claim),
+                tables.inbox.name: lambda claim: inbox_dispatcher.handle_message(self._context, claim),
+                tables.requests.name: lambda claim: request_dispatcher.advance_request(self._context, claim),
+                tables.cards.name: lambda claim: cards.update_card(self._context, claim),
+                tables.notices.name: lambda claim: notices.send_notice(self._context, claim),
+                tables.chores.name: lambda claim: maintenance.run_task(self._context, claim),
             },
-            self._confess,
-            held,
+            self._report_bug,
+            active_claims,
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
-        door = Door(self.store, where, owner, utc_now, self._loop.hand_over)
+        receiver = Receiver(self.store, where, owner, utc_now, self._worker.submit)
         # What is said before the ack is said with the short time-out of Bolt's client.
-        at_the_door = Posting(app.client)
-        command.register(app, door, at_the_door, config.command)
-        forms.register(app, door, config.command)
-        buttons.register(app, door, at_the_door)
-        home.register(app, door)
-        rest.register(app)
+        at_the_door = Messenger(app.client)
+        commands.register(app, receiver, at_the_door, config.command)
+        views.register(app, receiver, config.command)
+        actions.register(app, receiver, at_the_door)
+        events.register(app, receiver)
+        fallbacks.register(app)
         with _listening("PORT", environment.port):
             self._transport: Transport = (
                 SocketTransport(app, environment.slack_app_token)
@@ -168,24 +169,24 @@ class Service:
             )
         CONNECTED.set_function(lambda: self._transport.is_connected)
         with _listening("OPS_PORT", environment.ops_port):
-            self._ops = OpsServer(environment.ops_port, self._why_not_live, self._why_not_ready)
+            self._ops = HealthServer(environment.ops_port, self._why_not_live, self._why_not_ready)
         self._logins = {"Vault login": environment.vault_identity}
         if environment.vault_release_identity is not None:
             self._logins["Vault login for the release of keys"] = environment.vault_release_identity
-        self._patience = Patience(AWAY_SECONDS, time.monotonic)
-        self._ping = Ping(self.store.ping, PING_SECONDS)
+        self._grace_period = GracePeriod(AWAY_SECONDS, time.monotonic)
+        self._probe = TimedProbe(self.store.ping, PING_SECONDS)
 
-    def start(self, stopping: Stopping) -> None:
+    def start(self, shutdown: Shutdown) -> None:
         """Begins, or leaves off when the process is to end.
 
         Raises:
             CannotStart: Slack does not let it connect. What was begun has ended.
         """
         self._ops.start()
-        self._loop.start()
+        self._worker.start()
         try:
-            self._transport.start(stopping.asked)
-        except SlackErrors as error:
+            self._transport.start(shutdown.asked)
+        except SLACK_EXCEPTIONS as error:
             self.stop()
             fix = "Make one with the scope connections:write, under Basic Information of your app"
             raise _no_slack(error, "SLACK_APP_TOKEN", fix) from None
@@ -196,39 +197,39 @@ class Service:
     def stop(self) -> None:
         """Takes nothing new, gives what is in hand its grace; what is left is in the database."""
         self._transport.stop()
-        if not self._loop.stop(GRACE_SECONDS):
+        if not self._worker.stop(GRACE_SECONDS):
             log.warning("stopped with work in hand; it goes on at the next start")
         self._ops.stop()
 
     def _tell_of_logins(self) -> None:
         for what, identity in self._logins.items():
             try:
-                self._tools.vault.terms(identity)
-            except VaultFault as fault:
+                self._context.vault.token_terms(identity)
+            except VaultError as fault:
                 log.warning("%s: %s %s", what, fault.sentence, fault.next_step)
 
-    def _confess(self, claim: Claim, reference: str) -> None:
+    def _report_bug(self, claim: Claim, reference: str) -> None:
         match claim.queue:
             case tables.inbox.name:
-                intake.confess(self._tools, claim, reference)
+                inbox_dispatcher.report_bug(self._context, claim, reference)
             case tables.requests.name:
-                follow.confess(self._tools, claim, reference)
+                request_dispatcher.report_bug(self._context, claim, reference)
             case tables.cards.name:
-                cards.confess(self._tools, claim, reference)
+                cards.report_bug(self._context, claim, reference)
             case _:
                 pass  # Of a notice or a chore nobody could be told but by another; the log has it.
 
     def _why_not_live(self) -> str | None:
-        if not self._loop.is_alive:
+        if not self._worker.is_alive:
             return "the loop has ended"
-        if self._patience.is_over(self._transport.is_connected):
+        if self._grace_period.is_over(self._transport.is_connected):
             return "Slack has not been connected for two minutes"
         return None
 
     def _why_not_ready(self) -> str | None:
         if not self._transport.is_connected:
             return "Slack is not connected"
-        problem = self._ping.problem()
+        problem = self._probe.problem()
         return f"the database does not answer ({problem})" if problem else None
 
 
@@ -241,27 +242,27 @@ def _listening(name: str, port: int) -> Iterator[None]:
 
 
 def _no_slack(error: Exception, token: str, fix: str) -> CannotStart:
-    silence = silence_of(error)
+    silence = no_answer_reason(error)
     if silence is not None:
-        return CannotStart(f"Slack {silence.said} ({code_of(error)}). {silence.fix[0].upper()}{silence.fix[1:]}.")
-    return CannotStart(f"Slack does not accept {token} ({code_of(error)}). {fix}.")
+        return CannotStart(f"Slack {silence.said} ({error_label(error)}). {silence.fix[0].upper()}{silence.fix[1:]}.")
+    return CannotStart(f"Slack does not accept {token} ({error_label(error)}). {fix}.")
 
 
-def serve(config: Config, stopping: Stopping) -> NoReturn:
+def serve(config: Config, shutdown: Shutdown) -> NoReturn:
     """Runs until the process is to end, and ends it, within 10 s, whatever still hangs.
 
     Raises:
         CannotStart: see there.
     """
     service = Service(config)
-    stopping.grace_seconds = HARD_STOP_SECONDS
-    service.start(stopping)
+    shutdown.grace_seconds = HARD_STOP_SECONDS
+    service.start(shutdown)
     # What was loaded at the start stays: the collector need not walk through it again and again.
     gc.collect()
     gc.freeze()
     # Who computes gives way to the thread that Slack waits for sooner than after Python's 5 ms.
     sys.setswitchinterval(SWITCH_SECONDS)
-    stopping.asked.wait()
+    shutdown.asked.wait()
     service.stop()
     # Only now: a log that nobody reads would hold up all that comes before it.
     log.info("stopped")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from bot.store.audit import Link
+    from bot.store.audit import AuditRow
 
 WRONG_SETTING = 2
 _EXIT_CODES = """\b
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 
 def _load(read: Callable[[Mapping[str, str]], T]) -> T:
-    from bot.config import ConfigFaults
+    from bot.config.settings import InvalidSettings
 
     try:
         return read(os.environ)
-    except ConfigFaults as faults:
+    except InvalidSettings as faults:
         for fault in faults.faults:
             click.echo(str(fault), err=True)
         sys.exit(WRONG_SETTING)
@@ -50,27 +50,27 @@ def main() -> None:
 def serve() -> None:
     """Run the bot, until SIGTERM or SIGINT."""
     # Before anything that takes time is loaded.
-    from bot.stopping import hear
+    from bot.shutdown import listen_for_signals
 
-    stopping = hear()
+    shutdown = listen_for_signals()
 
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.app import CannotStart, set_up_logging
     from bot.app import serve as run
-    from bot.config import load
-    from bot.store.engine import DatabaseInUse, DatabaseNewer, DatabaseNotWritable
-    from bot.store.reach import why_not
+    from bot.config.settings import load
+    from bot.store.database import DatabaseInUse, DatabaseNewer, DatabaseNotWritable
+    from bot.store.database_url import connection_problem
 
     config = _load(load)
     set_up_logging(config.environment.log_level)
     try:
-        run(config, stopping)
+        run(config, shutdown)
     except (CannotStart, DatabaseInUse, DatabaseNewer, DatabaseNotWritable, OSError) as error:
         _end_badly(f"Cannot start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
-        why = why_not(error, make_url(config.environment.database_url.reveal()))
+        why = connection_problem(error, make_url(config.environment.database_url.reveal()))
         _end_badly(f"Cannot start: the database does not answer as it should ({why}). Check DATABASE_URL.")
 
 
@@ -87,13 +87,13 @@ def check() -> None:
     One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
     """
     from bot.app import set_up_logging
-    from bot.config import load
-    from bot.doctor import examine
+    from bot.check import run_checks
+    from bot.config.settings import load
 
     config = _load(load)
     set_up_logging("WARNING")
     all_well = True
-    for finding in examine(config):
+    for finding in run_checks(config):
         all_well = all_well and finding.is_well
         click.echo(str(finding))
     sys.exit(0 if all_well else 1)
@@ -136,7 +136,7 @@ def config() -> None:
 @config.command()
 def example() -> None:
     """Print a commented bot.toml."""
-    from bot.config import example as written
+    from bot.config.settings import example as written
 
     click.echo(written(), nl=False)
 
@@ -168,9 +168,9 @@ def verify(noted: str | None) -> None:
         click.echo(f"Broken: {found.problem}.")
         sys.exit(1)
     click.echo(f"Whole: {found.head.seq:,} rows. Newest hash: {found.head.hash}")
-    if found.noted_at is not None:
+    if found.matched_at is not None:
         click.echo(
-            f"The given hash is that of row {found.noted_at:,}: up to there nothing was changed since it was noted."
+            f"The given hash is that of row {found.matched_at:,}: up to there nothing was changed since it was noted."
         )
 
 
@@ -178,13 +178,13 @@ def verify(noted: str | None) -> None:
 @click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
 def export(typed_id: str | None) -> None:
     """Write the chain out as JSON lines."""
-    from bot.request.ids import as_request_id
-    from bot.store.audit import links
+    from bot.domain.ids import parse_request_id
+    from bot.store.audit import rows
 
-    request_id = None if typed_id is None else as_request_id(typed_id) or typed_id
+    request_id = None if typed_id is None else parse_request_id(typed_id) or typed_id
     out, is_known = sys.stdout.buffer, typed_id is None
     with _reading() as connection:
-        for link in links(connection, request_id):
+        for link in rows(connection, request_id):
             is_known = True
             out.write(json.dumps(_exported(link), ensure_ascii=False).encode() + b"\n")
     # Now, so that a reader who has gone is noticed here.
@@ -194,7 +194,7 @@ def export(typed_id: str | None) -> None:
         sys.exit(1)
 
 
-def _exported(link: Link) -> dict[str, object]:
+def _exported(link: AuditRow) -> dict[str, object]:
     try:
         return dataclasses.asdict(link) | {"detail": json.loads(link.detail)}
     except ValueError:
@@ -208,19 +208,19 @@ def _reading() -> Iterator[Connection]:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bot.config import load_database
-    from bot.store.engine import NothingToRead, open_to_read
-    from bot.store.reach import why_not
+    from bot.config.settings import load_database
+    from bot.store.database import UnreadableDatabase, open_to_read
+    from bot.store.database_url import connection_problem
 
     url = _load(load_database)
     try:
         store = open_to_read(url.reveal())
         with closing(store), store.read() as connection:
             yield connection
-    except NothingToRead as error:
+    except UnreadableDatabase as error:
         click.echo(str(error), err=True)
         sys.exit(1)
     except SQLAlchemyError as error:
-        why = why_not(error, make_url(url.reveal()))
+        why = connection_problem(error, make_url(url.reveal()))
         click.echo(f"The database cannot be read ({why}). Check DATABASE_URL.", err=True)
         sys.exit(1)

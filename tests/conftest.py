@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bot.sandbox.town import Town
-from bot.store import engine
-from bot.store.engine import Store, open_store
+from bot.sandbox.system import Sandbox
+from bot.store import database
+from bot.store.database import Store, open_store
 from tests.support.postgres import Postgres
 
 # How long one example takes says more of the machine than of the code.
@@ -46,26 +46,26 @@ def store(database_url: str) -> Iterator[Store]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for a lock waits longer than a slow machine holds up whoever has it."""
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture
-def new_town() -> Iterator[Callable[..., Town]]:
-    towns: list[Town] = []
+def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
+    towns: list[Sandbox] = []
 
-    def build(**options: object) -> Town:
-        town = Town(**options)  # type: ignore[arg-type]
-        towns.append(town)
-        return town.open()
+    def build(**options: object) -> Sandbox:
+        sandbox = Sandbox(**options)  # type: ignore[arg-type]
+        towns.append(sandbox)
+        return sandbox.open()
 
     yield build
-    for town in towns:
-        town.close()
+    for sandbox in towns:
+        sandbox.close()
 
 
 @pytest.fixture
-def town(new_town: Callable[..., Town]) -> Town:
+def sandbox(new_sandbox: Callable[..., Sandbox]) -> Sandbox:
     """A town on SQLite with the bot running in it."""
-    built = new_town()
+    built = new_sandbox()
     built.start_bot()
     return built

@@ -9,7 +9,7 @@ import requests
 
 from bot.app import CannotStart, who_we_are
 from bot.redaction import Secret
-from bot.sandbox.town import Town
+from bot.sandbox.system import Sandbox
 from bot.slack.transport import new_client
 from tests.support.wire import BROKEN_ANSWERS, answering
 
@@ -23,12 +23,12 @@ def test_what_is_no_answer_of_slack_is_told_in_a_sentence_that_blames_no_token(w
     assert "SLACK_API_URL" in str(told.value)
 
 
-def test_that_slack_is_gone_is_counted_though_nobody_asks_whether_the_bot_lives(town: Town) -> None:
+def test_that_slack_is_gone_is_counted_though_nobody_asks_whether_the_bot_lives(sandbox: Sandbox) -> None:
     def connected() -> str:
-        text = requests.get(f"http://127.0.0.1:{town.ops_port}/metrics", timeout=5).text
+        text = requests.get(f"http://127.0.0.1:{sandbox.ops_port}/metrics", timeout=5).text
         return next(line for line in text.splitlines() if line.startswith("taskgroup_bot_slack_connected "))
 
     assert connected().endswith(" 1.0")
-    town.slack.outage.status = 500
-    asyncio.run_coroutine_threadsafe(town.slack.drop_connections(), town.slack.server.loop).result(timeout=10)
-    town.wait_until(lambda: connected().endswith(" 0.0"), what="a gauge that shows it")
+    sandbox.slack.outage.status = 500
+    asyncio.run_coroutine_threadsafe(sandbox.slack.drop_connections(), sandbox.slack.server.loop).result(timeout=10)
+    sandbox.wait_until(lambda: connected().endswith(" 0.0"), what="a gauge that shows it")

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from bot.cli import main
 from bot.store.audit import Event, append_all
-from bot.store.engine import NEWEST_SCHEMA, Store, open_store
+from bot.store.database import NEWEST_SCHEMA, Store, open_store
 from tests.support.values import NOON
 
 

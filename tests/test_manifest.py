@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
-from bot.config import BotFile
-from bot.doctor import SCOPES
-from bot.sandbox.slack.world import SCOPES as SANDBOX_SCOPES
+from bot.check import SCOPES
+from bot.config.settings import BotFile
+from bot.sandbox.slack.workspace import SCOPES as SANDBOX_SCOPES
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "manifest.yml").read_text(encoding="utf-8")
@@ -116,9 +116,9 @@ def test_its_scopes_are_those_that_check_asks_for_and_each_says_why() -> None:
 
 
 def test_it_subscribes_to_just_the_events_that_have_a_handler() -> None:
-    handlers = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot/handlers").glob("*.py"))
+    listeners = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot/listeners").glob("*.py"))
     events = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
-    assert sorted(events) == sorted(re.findall(r'app\.event\("([a-z_]+)"\)', handlers))
+    assert sorted(events) == sorted(re.findall(r'app\.event\("([a-z_]+)"\)', listeners))
 
 
 def test_its_command_is_the_one_that_bot_toml_has_by_default() -> None:

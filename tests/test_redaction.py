@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from bot.oms.catalogue import CATALOGUE, Meaning
+from bot.huawei.error_catalogue import CATALOGUE, Meaning
 from bot.redaction import LogFilter, Secret, scrub, visible
 
 VALUE = "correct-horse-battery"

@@ -30,7 +30,7 @@ class Child:
         errors: int | IO[bytes],
         directory: Path | None = None,
     ) -> None:
-        watched, self._held = os.pipe()
+        watched, self._active_claims = os.pipe()
         # In a session of its own: Ctrl-C is for the sandbox, which then ends both.
         self._watcher = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", _WATCH], stdin=watched, stderr=subprocess.DEVNULL, start_new_session=True
@@ -39,7 +39,7 @@ class Child:
         self.process = subprocess.Popen(  # noqa: S603 (programs that we ship with)
             arguments, stdout=output, stderr=errors, env=environment, cwd=directory
         )
-        os.write(self._held, f"{self.process.pid}\n".encode())
+        os.write(self._active_claims, f"{self.process.pid}\n".encode())
         self._ending = threading.Lock()
 
     def end(self) -> None:
@@ -49,7 +49,7 @@ class Child:
                 # First: the number that it would kill may soon belong to somebody else.
                 self._watcher.kill()
                 self._watcher.wait(timeout=10)
-                os.close(self._held)
+                os.close(self._active_claims)
             if self.process.poll() is None:
                 self.process.kill()
             self.process.wait(timeout=10)

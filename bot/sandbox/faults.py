@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from aiohttp import web
 
-from bot.sandbox.refusal import Refusal
+from bot.sandbox.rejection import Rejection
 
 HANGS_UP_WITHIN_SECONDS = 120.0
 
@@ -130,7 +130,7 @@ async def meet(
         Refusal: as `work` or an `Answer` refuses.
     """
     if isinstance(fault, Answer):
-        raise Refusal(fault.http_status, fault.code, fault.message, fault.detail, fault.retry_after)
+        raise Rejection(fault.http_status, fault.code, fault.message, fault.detail, fault.retry_after)
     answer, words = work() if fault is None or fault.done else (None, "nothing was done")
     match fault:
         case Raw():
@@ -150,7 +150,7 @@ async def meet(
     return answer or web.Response(status=500)
 
 
-def refused(refusal: Refusal) -> web.Response:
+def refused(refusal: Rejection) -> web.Response:
     """A refusal as it goes out."""
     request_id = secrets.token_hex(16)
     headers = {"X-Request-Id": request_id}

@@ -13,11 +13,11 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.sandbox.api_gateway import ApiGateway, Locks, Tokens
+from bot.sandbox.call_log import CallLog
+from bot.sandbox.credentials import DOMAIN, PASSWORD, USER_NAME, CloudProject
 from bot.sandbox.faults import Faults, meet, refused
-from bot.sandbox.gate import Gate, Locks, Tokens
-from bot.sandbox.identities import DOMAIN, PASSWORD, USER_NAME, Place
-from bot.sandbox.journal import Journal
-from bot.sandbox.refusal import IamRefusal, Refusal
+from bot.sandbox.rejection import IamRejection, Rejection
 
 USER_ID, DOMAIN_ID = "5ee0f6f7a0000000000000000000000b", "5ee0f6f7a0000000000000000000000d"
 
@@ -25,12 +25,14 @@ USER_ID, DOMAIN_ID = "5ee0f6f7a0000000000000000000000b", "5ee0f6f7a0000000000000
 class Iam:
     """IAM as one region answers it."""
 
-    def __init__(self, place: Place, tokens: Tokens, gate: Gate, faults: Faults, journal: Journal) -> None:
+    def __init__(
+        self, place: CloudProject, tokens: Tokens, gate: ApiGateway, faults: Faults, call_log: CallLog
+    ) -> None:
         self._place = place
         self._tokens = tokens
         self._gate = gate
         self._faults = faults
-        self._journal = journal
+        self._journal = call_log
         self._locks = Locks(tokens.now)
 
     def add_to(self, router: web.UrlDispatcher) -> None:
@@ -64,7 +66,7 @@ class Iam:
 
         try:
             return await meet(self._faults.take(endpoint), request, work, note)
-        except Refusal as refusal:
+        except Rejection as refusal:
             note(refusal.http_status, refusal.code)
             return refused(refusal)
 
@@ -77,13 +79,13 @@ class Iam:
             raise _bad("The request must have the content type application/json.")
         user, project = _read_login(body)
         if self._locks.is_locked(user["name"]):
-            raise IamRefusal(401, "IAM.0061", "The account is locked.")
+            raise IamRejection(401, "IAM.0061", "The account is locked.")
         if (user["name"], user["password"], user["domain"]["name"]) != (USER_NAME, PASSWORD, DOMAIN):
             self._locks.failed(user["name"])
-            raise IamRefusal(401, "", "The username or password is wrong.")
+            raise IamRejection(401, "", "The username or password is wrong.")
         self._locks.succeeded(user["name"])
         if project not in ({"name": self._place.region}, {"id": self._place.project_id}):
-            raise Refusal(400, "IAM.1109", "The project does not exist.")
+            raise Rejection(400, "IAM.1109", "The project does not exist.")
         token, ends_at = self._tokens.issue()
         domain = {"id": DOMAIN_ID, "name": DOMAIN}
         said: dict[str, object] = {
@@ -129,8 +131,8 @@ def _members(value: object, names: set[str], where: str) -> dict[str, Any]:
     return value
 
 
-def _bad(why: str) -> IamRefusal:
-    return IamRefusal(400, "", why)
+def _bad(why: str) -> IamRejection:
+    return IamRejection(400, "", why)
 
 
 def _time(at: datetime) -> str:

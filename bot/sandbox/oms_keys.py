@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 
 from bot.sandbox.oms_group import Group
-from bot.sandbox.refusal import Refusal, invalid, missing
+from bot.sandbox.rejection import Rejection, invalid, missing
 
 SOURCE_AK, SOURCE_SK = "SANDBOXSOURCEAK00001", "sandbox-source-secret-key-0000000000000001"
 DESTINATION_AK, DESTINATION_SK = "SANDBOXDESTAK0000001", "sandbox-destination-secret-key-000000000001"
@@ -55,7 +55,7 @@ def check_start(group: Group, body: Body) -> None:
     _check_source(group, body)
     if _cdn_needs_key(group):
         if "source_cdn_authentication_key" not in body:
-            raise Refusal(400, "OMS.1032", "The CDN authentication key is missing.")
+            raise Rejection(400, "OMS.1032", "The CDN authentication key is missing.")
     elif "source_cdn_authentication_key" in body:
         raise invalid("source_cdn_authentication_key")
 
@@ -91,11 +91,11 @@ def check_validity(body: Body) -> None:
         "source_cdn_authentication_key": CDN_KEY,
     }
     if any(body.get(name, value) != value for name, value in right.items()):
-        raise Refusal(400, "OMS.1014", "Failed to read the source bucket.")
+        raise Rejection(400, "OMS.1014", "Failed to read the source bucket.")
     if json.loads(str(body.get("json_auth_file", GOOGLE_JSON))) != json.loads(GOOGLE_JSON):
-        raise Refusal(400, "OMS.1014", "Failed to read the source bucket.")
+        raise Rejection(400, "OMS.1014", "Failed to read the source bucket.")
     if (body.get("dst_ak", DESTINATION_AK), body.get("dst_sk", DESTINATION_SK)) != (DESTINATION_AK, DESTINATION_SK):
-        raise Refusal(400, "OMS.1020", "Failed to access the destination bucket.")
+        raise Rejection(400, "OMS.1020", "Failed to access the destination bucket.")
 
 
 def _check_lengths(body: Body) -> None:

@@ -14,12 +14,12 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from bot.sandbox.api_gateway import ApiGateway, Tokens
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.faults import Answer, Drop, FailsLater, Fault, Faults, Hold, Late, Raw, meet, refused
-from bot.sandbox.gate import Gate, Tokens
 from bot.sandbox.iam import Iam
-from bot.sandbox.journal import Journal
-from bot.sandbox.oms_world import World
-from bot.sandbox.refusal import Refusal, invalid
+from bot.sandbox.oms_state import OmsState
+from bot.sandbox.rejection import Rejection, invalid
 from bot.sandbox.serving import ServerThread
 
 __all__ = ["Answer", "Drop", "FailsLater", "Fault", "Hold", "Late", "OmsStandIn", "Raw"]
@@ -36,14 +36,14 @@ class OmsStandIn:
     """
 
     def __init__(
-        self, world: World, journal: Journal, delay_seconds: float = 0.0, common: Faults | None = None
+        self, world: OmsState, call_log: CallLog, delay_seconds: float = 0.0, common: Faults | None = None
     ) -> None:
         self.world = world
         self.delay_seconds = delay_seconds
-        self._journal = journal
+        self._journal = call_log
         self._faults = Faults(common)
         self._tokens = Tokens(world.now)
-        self._gate = Gate(world.place, self._tokens, world.now)
+        self._gate = ApiGateway(world.place, self._tokens, world.now)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
         base = f"/v2/{world.place.project_id}/taskgroups"
         app.router.add_get(base, self._list)
@@ -51,7 +51,7 @@ class OmsStandIn:
         app.router.add_put(base + "/{group}/start", self._start)
         app.router.add_put(base + "/{group}/retry", self._retry)
         app.router.add_put(base + "/{group}/stop", self._stop)
-        Iam(world.place, self._tokens, self._gate, self._faults, journal).add_to(app.router)
+        Iam(world.place, self._tokens, self._gate, self._faults, call_log).add_to(app.router)
         app.router.add_route("*", "/{other:.*}", self._unknown)
         self.server = ServerThread(app)
 
@@ -107,14 +107,14 @@ class OmsStandIn:
     async def _stop(self, request: web.Request) -> web.StreamResponse:
         def work(body: bytes) -> None:
             if body:
-                raise Refusal(400, "OMS.0074", "The parameters differ from the API reference.")
+                raise Rejection(400, "OMS.0074", "The parameters differ from the API reference.")
             self.world.stop(request.match_info["group"])
 
         return await self._answer(request, "stop", work)
 
     async def _unknown(self, request: web.Request) -> web.StreamResponse:
         self._note(request, 404, "APIG.0101")
-        return refused(Refusal(404, "APIG.0101", "The API does not exist or has not been published."))
+        return refused(Rejection(404, "APIG.0101", "The API does not exist or has not been published."))
 
     async def _answer(self, request: web.Request, endpoint: str, work: Callable[[bytes], object]) -> web.StreamResponse:
         body = await request.read()
@@ -134,7 +134,7 @@ class OmsStandIn:
         try:
             self._gate.check(request, body)
             return await meet(fault, request, answer, lambda status, words: self._note(request, status, words))
-        except Refusal as refusal:
+        except Rejection as refusal:
             self._note(request, refusal.http_status, refusal.code)
             return refused(refusal)
 
@@ -144,13 +144,13 @@ class OmsStandIn:
 
 def _json_object(request: web.Request, body: bytes) -> Mapping[str, object]:
     if not request.content_type.startswith("application/json"):
-        raise Refusal(400, "OMS.0004", "Content-Type must be application/json.")
+        raise Rejection(400, "OMS.0004", "Content-Type must be application/json.")
     try:
         parsed = json.loads(body)
     except ValueError:
-        raise Refusal(400, "OMS.0061", "The request body is not JSON.") from None
+        raise Rejection(400, "OMS.0061", "The request body is not JSON.") from None
     if not isinstance(parsed, dict):
-        raise Refusal(400, "OMS.0067", "The request body is no JSON object.")
+        raise Rejection(400, "OMS.0067", "The request body is no JSON object.")
     return parsed
 
 

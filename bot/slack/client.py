@@ -1,6 +1,6 @@
 """Asks Slack over HTTP as slack_sdk does, but straight: no redirect is followed, no proxy taken from the environment.
 
-What is asked, and what the answer means, is left to `bot.slack.posting` and whoever else calls.
+What is asked, and what the answer means, is left to `bot.slack.messenger` and whoever else calls.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from bot.session import MAX_BODY_BYTES, ResponseInTime
+from bot.net.session import MAX_BODY_BYTES, ResponseInTime
 
 
 class _Connection(HTTPConnection):
@@ -40,7 +40,7 @@ _STRAIGHT.add_handler(_Http())
 _STRAIGHT.add_handler(_Https())
 
 
-class StraightClient(WebClient):
+class DirectClient(WebClient):
     """A `WebClient` that nothing leads elsewhere. The names of headers are given in small letters."""
 
     def __init__(self, **settings: Any) -> None:
@@ -53,7 +53,7 @@ class StraightClient(WebClient):
         return {"status": got.status, "headers": got.headers, "body": got.body}
 
 
-class StraightWebhook(WebhookClient):
+class DirectWebhook(WebhookClient):
     """The same for a `response_url`."""
 
     def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:

@@ -10,40 +10,40 @@ from http.client import HTTPException
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 # What slack_sdk raises, as SlackApiError where something answered; and what comes up where nothing does, or half of it.
-SlackErrors = (SlackClientError, OSError, HTTPException, UnicodeError)
+SLACK_EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
 
 
 @dataclass(frozen=True)
-class Silence:
+class NoAnswer:
     """Why Slack itself said nothing of what it was asked, as said of Slack; and what to do about it."""
 
     said: str
     fix: str
 
 
-UNREACHABLE = Silence("cannot be reached", "check the network and SLACK_API_URL")
-NOT_SLACK = Silence("is not what answers there", "check SLACK_API_URL, and any proxy on the way")
-BUSY = Silence("cannot answer now", "try again later")
+UNREACHABLE = NoAnswer("cannot be reached", "check the network and SLACK_API_URL")
+NOT_SLACK = NoAnswer("is not what answers there", "check SLACK_API_URL, and any proxy on the way")
+BUSY = NoAnswer("cannot answer now", "try again later")
 
 
-def silence_of(error: Exception) -> Silence | None:
+def no_answer_reason(error: Exception) -> NoAnswer | None:
     """Why Slack said nothing, or None where it refuses."""
     if not isinstance(error, SlackApiError):
         return NOT_SLACK if isinstance(error, UnicodeError) else UNREACHABLE
     if error.response.status_code >= HTTPStatus.TOO_MANY_REQUESTS:
         return BUSY
-    return None if slacks_code(error) else NOT_SLACK
+    return None if slack_error_code(error) else NOT_SLACK
 
 
-def slacks_code(error: Exception) -> str | None:
+def slack_error_code(error: Exception) -> str | None:
     """Slack's own word for its refusal."""
     # Where there is no JSON, slack_sdk puts the whole page in place of it.
     code = str(error.response.get("error")) if isinstance(error, SlackApiError) else ""
     return code if re.fullmatch(r"[a-z0-9_]{1,80}", code) else None
 
 
-def code_of(error: Exception) -> str:
+def error_label(error: Exception) -> str:
     """Slack's own word for its refusal, or the status or kind of error where there is none."""
     if isinstance(error, SlackApiError):
-        return slacks_code(error) or f"HTTP {error.response.status_code}"
+        return slack_error_code(error) or f"HTTP {error.response.status_code}"
     return type(error).__name__

@@ -1,6 +1,6 @@
 """The two ways in from Slack: a socket that the bot opens, or HTTP requests that Slack signs.
 
-Both give what comes to the same Bolt app. What listens in it is left to `bot.handlers`.
+Both give what comes to the same Bolt app. What listens in it is left to `bot.listeners`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
-from bot.listener import Listener, WsgiApp
+from bot.net.server import HttpServer, WsgiApp
 from bot.redaction import Secret
-from bot.slack.client import StraightClient
+from bot.slack.client import DirectClient
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ LOOK_SECONDS = 1.0
 class Transport(Protocol):
     """A way in."""
 
-    def start(self, stopping: threading.Event) -> None: ...
+    def start(self, shutdown: threading.Event) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -51,7 +51,7 @@ class Transport(Protocol):
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
     """A client that repeats nothing by itself: a post that was repeated is a post too many."""
-    return StraightClient(
+    return DirectClient(
         token=token.reveal(),
         base_url=api_url,
         timeout=timeout_seconds,
@@ -104,7 +104,7 @@ class SocketTransport:
         # It would ask the environment for one.
         self._handler.client.proxy = None
 
-    def start(self, stopping: threading.Event) -> None:
+    def start(self, shutdown: threading.Event) -> None:
         """Connects. A socket that does not open is tried again, by slack_sdk, until `stop`.
 
         Arguments:
@@ -114,14 +114,14 @@ class SocketTransport:
             SlackErrors: Slack does not take the token, or cannot be asked.
         """
         client = self._handler.client
-        while not stopping.is_set():
+        while not shutdown.is_set():
             try:
                 client.wss_uri = client.web_client.apps_connections_open(app_token=self._app_token.reveal())["url"]
             except SlackApiError as error:
                 # slack_sdk would sleep here, and nothing could wake it.
                 if error.response.get("error") != "ratelimited":
                     raise
-                stopping.wait(float(error.response.headers.get("retry-after", "30")))
+                shutdown.wait(float(error.response.headers.get("retry-after", "30")))
             else:
                 self._handler.connect()  # type: ignore[no-untyped-call]
                 threading.Thread(target=self._drop_ended, name="ended", daemon=True).start()
@@ -167,13 +167,13 @@ class HttpTransport:
     def __init__(self, app: App, signing_secret: Secret | None, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104
         verifier = SignatureVerifier(signing_secret.reveal() if signing_secret else "")
         guarded = _guard(SlackRequestHandler(app), verifier)
-        self._listener = Listener(guarded, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
+        self._listener = HttpServer(guarded, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
 
     @property
     def port(self) -> int:
         return self._listener.port
 
-    def start(self, stopping: threading.Event) -> None:
+    def start(self, shutdown: threading.Event) -> None:
         self._listener.start()
 
     def stop(self) -> None:

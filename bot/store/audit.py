@@ -1,6 +1,6 @@
 """The audit chain: each row's hash covers the row before it, so that no change goes unseen.
 
-Rows are added in the transaction of the change that they tell of. Deciding what is worth telling is left to `bot.work`.
+Rows are added in the transaction of the change that they tell of. Deciding what is worth telling is left to `bot.jobs`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.store.tables import audit, audit_head, requests
 
-BEGINNING = "0" * 64
+GENESIS_HASH = "0" * 64
 BOT = "bot"
 ANCHORED = "anchored"
 _READ_AT_ONCE = 5000
@@ -37,7 +37,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Link:
+class AuditRow:
     """One row of the chain as it is stored. `at` is ISO 8601 in UTC, `detail` is JSON with sorted keys."""
 
     seq: int
@@ -63,7 +63,7 @@ class Verified:
     """The chain is whole. `noted_at` is the row whose hash was noted elsewhere, 0 for the beginning."""
 
     head: Head
-    noted_at: int | None = None
+    matched_at: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _encode_detail = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
-def link_hash(seq: int, at: str, request_id: str | None, actor: str, event: str, detail: str, previous: str) -> str:
+def row_hash(seq: int, at: str, request_id: str | None, actor: str, event: str, detail: str, previous: str) -> str:
     """SHA-256, as hex, of a row and the hash of the row before: of their JSON array, so that no two rows read alike."""
     return hashlib.sha256(_encode((seq, at, request_id, actor, event, detail, previous)).encode()).hexdigest()
 
@@ -118,7 +118,7 @@ def append_all(connection: Connection, events: Sequence[Event], now: datetime) -
         # Half a surrogate pair can be sent as JSON, and no database takes it.
         detail = _encode_detail(dict(event.detail)).encode("utf-8", "replace").decode()
         previous = digest
-        digest = link_hash(seq, at, event.request_id, event.actor, event.what, detail, previous)
+        digest = row_hash(seq, at, event.request_id, event.actor, event.what, detail, previous)
         rows.append(
             {
                 "seq": seq,
@@ -136,13 +136,13 @@ def append_all(connection: Connection, events: Sequence[Event], now: datetime) -
     return digest
 
 
-def links(connection: Connection, request_id: str | None = None) -> Iterator[Link]:
+def rows(connection: Connection, request_id: str | None = None) -> Iterator[AuditRow]:
     """The chain in order, or the rows of one request, read as a stream."""
     query = select(audit).order_by(audit.c.seq)
     if request_id is not None:
         query = query.where(audit.c.request_id == request_id)
     for row in connection.execute(query, execution_options={"yield_per": _READ_AT_ONCE}):
-        yield Link(*row)
+        yield AuditRow(*row)
 
 
 def newest(connection: Connection) -> Head | None:
@@ -182,7 +182,7 @@ def verify(connection: Connection, noted: str | None = None) -> Verified | Broke
         noted: a hash that the chain must contain, in lower case.
     """
     head = newest(connection)
-    seq, digest, noted_at = 0, BEGINNING, 0 if noted == BEGINNING else None
+    seq, digest, noted_at = 0, GENESIS_HASH, 0 if noted == GENESIS_HASH else None
     try:
         for row in _stored(connection):
             problem = _problem(row, seq, digest)
@@ -229,7 +229,7 @@ def _problem(row: tuple[Any, ...], seq: int, digest: str) -> str | None:
     if row[6] != digest:
         return f"row {row[0]} does not continue row {seq}"
     try:
-        is_as_written = link_hash(*row[:7]) == row[7]
+        is_as_written = row_hash(*row[:7]) == row[7]
     except TypeError:
         is_as_written = False
     return None if is_as_written else f"row {row[0]} is not as it was written"

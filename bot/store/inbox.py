@@ -12,19 +12,19 @@ from enum import StrEnum
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.store.claims import LEASE, Claim
-from bot.store.engine import clock
+from bot.store.database import clock
+from bot.store.queue import LEASE, Claim
 from bot.store.tables import inbox
 
 
 class Kind(StrEnum):
-    ASK = "ask"
-    ASK_ONCE_PAUSED = "ask once paused"
+    CREATE_REQUEST = "ask"
+    CREATE_ONCE_PAUSED = "ask once paused"
     APPROVE = "approve"
     DENY = "deny"
     CANCEL = "cancel"
     WITHDRAW = "withdraw"
-    CHOOSE = "choose"
+    CHOOSE_SCOPE = "choose"
     RETRY = "retry"
     PAUSE = "pause"
     OPEN_DENY = "open deny form"
@@ -32,26 +32,26 @@ class Kind(StrEnum):
     HOME = "home"
     LIST = "list"
     STATUS = "status"
-    REPORT_FORGERY = "forgery"
+    FOREIGN_PAYLOAD = "forgery"
     # Not from Slack: left by the bot for itself.
-    TELL_APPROVERS = "tell approvers"
-    TELL_APPROVER = "tell approver"
+    NOTIFY_APPROVERS = "tell approvers"
+    NOTIFY_APPROVER = "tell approver"
 
 
 # What may take long, for it looks at groups or people one after the other, and no decision waits for it.
-ASKED = frozenset(
+SLOW_KINDS = frozenset(
     {
-        Kind.ASK,
-        Kind.ASK_ONCE_PAUSED,
+        Kind.CREATE_REQUEST,
+        Kind.CREATE_ONCE_PAUSED,
         Kind.OPEN_REQUEST,
         Kind.HOME,
         Kind.LIST,
         Kind.STATUS,
-        Kind.TELL_APPROVERS,
-        Kind.TELL_APPROVER,
+        Kind.NOTIFY_APPROVERS,
+        Kind.NOTIFY_APPROVER,
     }
 )
-PRESSED = frozenset(Kind) - ASKED
+FAST_KINDS = frozenset(Kind) - SLOW_KINDS
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ class Message:
     app_id: str = ""
 
     @property
-    def sent_as(self) -> str:
+    def origin_key(self) -> str:
         """Slack's key of what somebody sent: that of the message itself, or of the one that it was written for."""
         return self.key.partition("/")[0]
 
 
-DECIDED, NOT_TAKEN = "decided", "not taken"
+DECIDED, DISCARDED = "decided", "not taken"
 # With one of these marks a row only waits to be finished.
-WORKED_ON = frozenset({DECIDED, NOT_TAKEN})
+FINISHED_MARKS = frozenset({DECIDED, DISCARDED})
 
 
 # Slack waits for this statement, and a decision for the next: built once, for that takes longer than to run one.
@@ -122,7 +122,7 @@ def put_again(connection: Connection, message: Message, owner: str, now: datetim
     if found.body.get("press", "") == message.press:
         return None
     mine = update(inbox).where(inbox.c.id == found.id)
-    if found.mark != NOT_TAKEN:
+    if found.mark != DISCARDED:
         connection.execute(mine.values(body=found.body | {"press": message.press}))
         return None
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
@@ -186,7 +186,7 @@ def unmark_decided(connection: Connection, key: str) -> None:
     connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark == DECIDED).values(mark=None))
 
 
-def write_off(connection: Connection, message: Message, owner: str) -> bool:
+def discard(connection: Connection, message: Message, owner: str) -> bool:
     """Whoever sent it was told "not taken": nobody works on it, and a redelivery is not taken either.
 
     Returns:
@@ -197,7 +197,7 @@ def write_off(connection: Connection, message: Message, owner: str) -> bool:
     if body is None or body.get("press", "") != message.press:
         return False
     mine = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
-    values = {"mark": NOT_TAKEN, "due_at": None, "claimed_by": None, "claimed_until": None}
+    values = {"mark": DISCARDED, "due_at": None, "claimed_by": None, "claimed_until": None}
     off = connection.execute(update(inbox).where(*mine).values(body=_body(replace(message, response_url="")), **values))
     return off.rowcount == 1
 

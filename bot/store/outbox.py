@@ -19,21 +19,21 @@ _CARD = select(cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalin
 )
 
 
-class Way(StrEnum):
+class Delivery(StrEnum):
     """How a notice reaches people, and what its address is."""
 
-    ANSWER = "answer"  # only whoever typed or pressed; "response_url user"
+    EPHEMERAL = "answer"  # only whoever typed or pressed; "response_url user"
     THREAD = "thread"  # under the card of its request; no address
     DIRECT = "direct"  # a direct message; user id
     CHANNEL = "channel"  # a message of its own in a channel; channel id
-    COPY = "copy"  # marks a message that is not the card as a copy; "channel ts"
+    DUPLICATE = "copy"  # marks a message that is not the card as a copy; "channel ts"
 
 
 @dataclass(frozen=True)
 class Notice:
     """One message of words alone, in mrkdwn."""
 
-    way: Way
+    delivery: Delivery
     address: str
     text: str
     request_id: str | None = None
@@ -54,7 +54,7 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
     """Stores a notice, due at once."""
     row = {
         "request_id": notice.request_id,
-        "way": notice.way.value,
+        "delivery": notice.delivery.value,
         "address": notice.address,
         "text": notice.text,
         "made_at": now,
@@ -63,7 +63,7 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
     connection.execute(_ADD_NOTICE, row)
 
 
-def is_its_turn() -> ColumnElement[bool]:
+def is_next_in_thread() -> ColumnElement[bool]:
     """What holds of a notice that may be sent: of the lines of one thread, only the oldest that is not done with.
 
     Their numbers are in the order of what happened: whoever adds a line has locked the row of its request.
@@ -71,21 +71,21 @@ def is_its_turn() -> ColumnElement[bool]:
     line = notices.alias("line")
     oldest = (
         select(func.min(line.c.id))
-        .where(line.c.way == Way.THREAD.value, line.c.due_at > _LONG_AGO)
+        .where(line.c.delivery == Delivery.THREAD.value, line.c.due_at > _LONG_AGO)
         .group_by(line.c.request_id)
     )
-    return or_(notices.c.way != Way.THREAD.value, notices.c.id.in_(oldest))
+    return or_(notices.c.delivery != Delivery.THREAD.value, notices.c.id.in_(oldest))
 
 
 def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
     """A notice, and when it was made."""
     row = connection.execute(select(notices).where(notices.c.id == number)).one()
-    return Notice(Way(row.way), row.address, row.text, row.request_id), row.made_at
+    return Notice(Delivery(row.delivery), row.address, row.text, row.request_id), row.made_at
 
 
 def forget_address(connection: Connection, number: int) -> None:
     """The response_url of an answer that is done with is of no more use to us, and still of some to a thief."""
-    is_answer = notices.c.way == Way.ANSWER.value
+    is_answer = notices.c.delivery == Delivery.EPHEMERAL.value
     connection.execute(update(notices).where(notices.c.id == number, is_answer).values(address=""))
 
 
@@ -100,7 +100,7 @@ def lock_card(connection: Connection, request_id: str) -> None:
     connection.execute(select(cards.c.request_id).where(cards.c.request_id == request_id).with_for_update())
 
 
-def card_shown(connection: Connection, card: Card, due_at: datetime | None) -> None:
+def save_card(connection: Connection, card: Card, due_at: datetime | None) -> None:
     """The card now is as given: where it is, the version that it shows, and when it is looked at again, if at all.
 
     One statement: PostgreSQL looks a second change of the row in a transaction up in its request, and waits for that.

@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.request.model import AttemptState, Request, Vote
-from bot.request.next_step import due_at
+from bot.domain.request import AttemptState, Request, Vote
+from bot.domain.schedule import due_at
 from bot.store.audit import Event, append, append_all
 from bot.store.tables import attempts, cards, requests, votes
 
@@ -44,14 +44,14 @@ class Stale(Exception):
 
 
 @dataclass(frozen=True)
-class AttemptTurn:
+class AttemptChange:
     """The compare-and-set on a request's attempt that belongs to a change of the request."""
 
     before: AttemptState
     after: AttemptState
 
 
-class AlreadyAsked(Exception):
+class AlreadyOpen(Exception):
     """The group has an open request, or has one of this very message, or the id is taken."""
 
 
@@ -78,13 +78,13 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
                 project=request.plan.project,
                 group_id=request.group.group_id,
                 requester=request.requester,
-                asked_at=request.asked_at,
-                asked_with=request.asked_with or None,
+                created_at=request.created_at,
+                origin_key=request.origin_key or None,
                 **_row(request),
             )
         )
     except IntegrityError as error:
-        raise AlreadyAsked(request.group_key) from error
+        raise AlreadyOpen(request.group_key) from error
     connection.execute(insert(cards).values(request_id=request.id, channel=request.channel, due_at=now))
     append(connection, event, now)
 
@@ -104,15 +104,15 @@ def find_open(connection: Connection, group_key: str) -> Request | None:
     return _one(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
 
 
-def find_asked_with(connection: Connection, asked_with: str, group_id: str) -> Request | None:
+def find_by_origin(connection: Connection, origin_key: str, group_id: str) -> Request | None:
     """The request that this message (`Request.asked_with`) made for a group, however it stands by now."""
-    made = (requests.c.asked_with == asked_with, requests.c.group_id == group_id)
+    made = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
     return _one(connection.execute(select(requests.c.body).where(*made)).scalar())
 
 
 def of_group(connection: Connection, group_id: str) -> list[Request]:
     """The requests ever made for a group, newest first."""
-    query = select(requests.c.body).where(requests.c.group_id == group_id).order_by(requests.c.asked_at.desc())
+    query = select(requests.c.body).where(requests.c.group_id == group_id).order_by(requests.c.created_at.desc())
     return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(5)).scalars()]
 
 
@@ -121,7 +121,7 @@ def open_requests(connection: Connection, projects: Sequence[str]) -> list[Reque
     query = (
         select(requests.c.body)
         .where(requests.c.open_key.is_not(None), requests.c.project.in_(projects))
-        .order_by(requests.c.asked_at)
+        .order_by(requests.c.created_at)
     )
     return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(50)).scalars()]
 
@@ -136,7 +136,7 @@ def save(
     new: Request,
     now: datetime,
     *events: Event,
-    attempt: AttemptTurn | None = None,
+    attempt: AttemptChange | None = None,
 ) -> Request:
     """Replaces the row if it still is `old`, raises the version, and makes the card due.
 
@@ -155,7 +155,7 @@ def save(
         raise Stale(old.id)
     if attempt is not None and old.attempt is not None:
         number = old.attempt.number
-        if not turn_attempt(connection, old.id, number, attempt.before, attempt.after, now):
+        if not change_attempt(connection, old.id, number, attempt.before, attempt.after, now):
             raise Stale(old.id)
     connection.execute(_CARD, {"of": old.id, "due_at": now})
     if events:
@@ -163,7 +163,7 @@ def save(
     return new
 
 
-def note(connection: Connection, request: Request, now: datetime, event: Event) -> None:
+def save_unshown(connection: Connection, request: Request, now: datetime, event: Event) -> None:
     """Replaces the row by one that reads the same to people: its version and its card stay as they are.
 
     The caller has locked it in this very transaction.
@@ -206,7 +206,7 @@ def attempt_state(connection: Connection, request_id: str, number: int) -> Attem
     return AttemptState(state) if state is not None else None
 
 
-def turn_attempt(
+def change_attempt(
     connection: Connection, request_id: str, number: int, before: AttemptState, after: AttemptState, now: datetime
 ) -> bool:
     """The compare-and-set on an attempt; True for the one caller that made the change."""

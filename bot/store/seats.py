@@ -13,7 +13,7 @@ from itertools import cycle
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from bot.store.engine import Store
+from bot.store.database import Store
 
 # PostgreSQL, Appendix A: lock_not_available.
 _LOCK_TIMEOUT = "55P03"

@@ -84,16 +84,16 @@ requests = Table(
     Column("project", String(32), nullable=False),
     Column("group_id", String(64), nullable=False),
     Column("requester", String(32), nullable=False),
-    Column("asked_at", UtcDateTime, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
     # The group while the request is open, NULL afterwards: so two open requests for one group cannot be.
     Column("open_key", String(255), unique=True),
     # The message that asked: it asks once for each group, also when that request has ended before it was answered.
-    Column("asked_with", String(255)),
+    Column("origin_key", String(255)),
     Column("body", JSON, nullable=False),
     *_due_columns(),
     Index("requests_due", "due_at"),
-    Index("requests_group", "group_id", "asked_at"),
-    Index("requests_asked_with", "asked_with", "group_id", unique=True),
+    Index("requests_group", "group_id", "created_at"),
+    Index("requests_origin", "origin_key", "group_id", unique=True),
 )
 
 votes = Table(
@@ -133,7 +133,7 @@ notices = Table(
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
     Column("request_id", String(16)),
-    Column("way", String(16), nullable=False),
+    Column("delivery", String(16), nullable=False),
     Column("address", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("made_at", UtcDateTime, nullable=False),

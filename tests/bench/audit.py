@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from bot.store.audit import BEGINNING, link_hash
-from bot.store.engine import open_store
+from bot.store.audit import GENESIS_HASH, row_hash
+from bot.store.database import open_store
 from tests.support.postgres import Postgres
 
 LIMIT_SECONDS = 10.0
@@ -29,10 +29,10 @@ Row = tuple[int, str, str | None, str, str, str, str, str]
 def rows(count: int) -> Iterator[Row]:
     """A chain like a real one: a release with its key versions, again and again."""
     detail = '{"number":1,"secret/oms/media/destination":3,"secret/oms/media/source":7,"token given back":true}'
-    digest = BEGINNING
+    digest = GENESIS_HASH
     for seq in range(1, count + 1):
         at, request_id = "2026-03-02T12:00:00.000000+00:00", f"R-{seq // 10:08d}"
-        previous, digest = digest, link_hash(seq, at, request_id, "bot", "sending", detail, digest)
+        previous, digest = digest, row_hash(seq, at, request_id, "bot", "sending", detail, digest)
         yield seq, at, request_id, "bot", "sending", detail, previous, digest
 
 

@@ -14,10 +14,10 @@ import hvac
 import requests
 from slack_sdk import WebClient
 
-from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.huawei.signing import AccessKey, AccessKeyAuth
 from bot.redaction import Secret
-from bot.sandbox import oms_world as ow
-from bot.sandbox.slack import world as w
+from bot.sandbox import oms_state as ow
+from bot.sandbox.slack import workspace as w
 
 
 def main() -> None:

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 import psutil
 import requests
 
-from bot.sandbox.oms_world import PAUSED, Group
+from bot.sandbox.oms_state import PAUSED, Group
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
 from tests.e2e.test_http import command
-from tests.support.story import buttons
+from tests.support.sandbox import buttons
 
 ROUNDS, CLICKS = 100, 15
 DELAY_SECONDS = 0.02
@@ -42,7 +42,7 @@ def milliseconds(seconds: float) -> str:
     return f"{1000 * seconds:.2f} ms"
 
 
-def median_post(town: Town, url: str, settle: Callable[[int], None]) -> float:
+def median_post(sandbox: Sandbox, url: str, settle: Callable[[int], None]) -> float:
     """The median time from sending a signed command to its acknowledgement."""
     times = []
     arguments = [sys.executable, "-m", "tests.bench.post", url]
@@ -50,7 +50,7 @@ def median_post(town: Town, url: str, settle: Callable[[int], None]) -> float:
         assert slack.stdin is not None
         assert slack.stdout is not None
         for number in range(ROUNDS + 5):
-            print(command(town, "status R-00000000"), file=slack.stdin, flush=True)
+            print(command(sandbox, "status R-00000000"), file=slack.stdin, flush=True)
             taken = float(slack.stdout.readline())
             if number >= 5:
                 times.append(taken)
@@ -60,34 +60,34 @@ def median_post(town: Town, url: str, settle: Callable[[int], None]) -> float:
 
 
 def measure_acks() -> bool:
-    town = Town().open()
+    sandbox = Sandbox().open()
     port, plain_port = free_port(), free_port()
-    town.more_environment = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": w.SIGNING_SECRET, "PORT": str(port)}
+    sandbox.more_environment = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": w.SIGNING_SECRET, "PORT": str(port)}
     plain = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            PLAIN_APP.format(token=w.BOT_TOKEN, api=town.slack.api_url, secret=w.SIGNING_SECRET, port=plain_port),
+            PLAIN_APP.format(token=w.BOT_TOKEN, api=sandbox.slack.api_url, secret=w.SIGNING_SECRET, port=plain_port),
         ],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
     try:
-        town.start_bot()
-        town.wait_until(lambda: _listens(plain_port), what="the plain app")
+        sandbox.start_bot()
+        sandbox.wait_until(lambda: _listens(plain_port), what="the plain app")
 
         def answered(number: int) -> None:
             # The work behind one command is over before the next comes, as between two people's commands.
-            town.wait_until(lambda: len(town.workspace.told(w.ALICE)) > number, what="the answer")
+            sandbox.wait_until(lambda: len(sandbox.workspace.told(w.ALICE)) > number, what="the answer")
 
         # The bot's answers go through a rate limit of people looked up: 100 at once.
-        town.slack.api._buckets.clear()
-        ours = median_post(town, f"http://127.0.0.1:{port}/slack/events", answered)
-        theirs = median_post(town, f"http://127.0.0.1:{plain_port}/slack/events", lambda _: None)
+        sandbox.slack.api._buckets.clear()
+        ours = median_post(sandbox, f"http://127.0.0.1:{port}/slack/events", answered)
+        theirs = median_post(sandbox, f"http://127.0.0.1:{plain_port}/slack/events", lambda _: None)
     finally:
         plain.kill()
         plain.wait()
-        town.close()
+        sandbox.close()
     print(f"durable ack, median of {ROUNDS}:  ours {milliseconds(ours)}   ", end="")
     print(f"a default Bolt app that only acks {milliseconds(theirs)}   ratio {ours / theirs:.2f} (limit 0.25)")
     return ours <= theirs / 4
@@ -101,65 +101,72 @@ def _listens(port: int) -> bool:
     return True
 
 
-def new_groups(town: Town, first: int) -> list[str]:
+def new_groups(sandbox: Sandbox, first: int) -> list[str]:
     ids = [f"3c3c3c3c-0000-4000-8000-{number:012d}" for number in range(first, first + CLICKS)]
     for group_id in ids:
-        town.world.groups[group_id] = Group(group_id, "measured", PAUSED, bytes_per_second=10_000_000_000)
+        sandbox.world.groups[group_id] = Group(group_id, "measured", PAUSED, bytes_per_second=10_000_000_000)
     return ids
 
 
-def clicks_to_puts(town: Town, first: int) -> list[float]:
+def clicks_to_puts(sandbox: Sandbox, first: int) -> list[float]:
     """Seconds from each deciding click to its PUT at OMS."""
     times = []
-    for group_id in new_groups(town, first):
-        town.slack.api._buckets.clear()
-        town.people.type(w.ALICE, group_id)
+    for group_id in new_groups(sandbox, first):
+        sandbox.slack.api._buckets.clear()
+        sandbox.people.type(w.ALICE, group_id)
 
         def posted(group_id: str = group_id) -> bool:
-            return any(group_id in one.text and buttons(one) for one in town.workspace.of(w.MIGRATIONS))
+            return any(group_id in one.text and buttons(one) for one in sandbox.workspace.of(w.MIGRATIONS))
 
-        town.wait_until(posted, what="the card")
-        card = next(one for one in town.workspace.of(w.MIGRATIONS) if group_id in one.text)
-        town.wait_until(lambda: not _busy(town), what="quiet")
+        sandbox.wait_until(posted, what="the card")
+        card = next(one for one in sandbox.workspace.of(w.MIGRATIONS) if group_id in one.text)
+        sandbox.wait_until(lambda: not _busy(sandbox), what="quiet")
         begun = datetime.now(UTC)
-        town.people.press(w.CAROL, card, "approve")
-        put = town.journal.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
+        sandbox.people.press(w.CAROL, card, "approve")
+        put = sandbox.call_log.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
         times.append((put.at - begun).total_seconds())
-        town.wait_until(lambda card=card: "Done" in card.text, 20, "the end")  # type: ignore[misc]
+        sandbox.wait_until(lambda card=card: "Done" in card.text, 20, "the end")  # type: ignore[misc]
     return times
 
 
-def _busy(town: Town) -> bool:
-    calls = town.journal.since()
+def _busy(sandbox: Sandbox) -> bool:
+    calls = sandbox.call_log.since()
     return bool(calls) and (datetime.now(UTC) - calls[-1].at).total_seconds() < 0.15
 
 
-def bare_script(town: Town, first: int) -> list[float]:
+def bare_script(sandbox: Sandbox, first: int) -> list[float]:
     """The same requests in the same order, by a script in a process of its own that does nothing else."""
-    login = town.vault.login("bot")
-    groups = new_groups(town, first)
-    town.slack.api._buckets.clear()
-    arguments = [town.slack.api_url, town.oms.server.url, town.vault.url, login.role_id, login.secret_id, *groups]
+    login = sandbox.vault.login("bot")
+    groups = new_groups(sandbox, first)
+    sandbox.slack.api._buckets.clear()
+    arguments = [
+        sandbox.slack.api_url,
+        sandbox.oms.server.url,
+        sandbox.vault.url,
+        login.role_id,
+        login.secret_id,
+        *groups,
+    ]
     said = subprocess.run(
         [sys.executable, "-m", "tests.bench.bare", *arguments], capture_output=True, text=True, check=True
     ).stdout
     begun = [datetime.fromisoformat(line) for line in said.split()]
-    puts = [town.journal.wait_for(lambda call, g=g: call.path.endswith(f"{g}/start")) for g in groups]  # type: ignore[misc]
+    puts = [sandbox.call_log.wait_for(lambda call, g=g: call.path.endswith(f"{g}/start")) for g in groups]  # type: ignore[misc]
     return [(put.at - at).total_seconds() for put, at in zip(puts, begun, strict=True)]
 
 
 def measure_clicks() -> bool:
     well = True
     for delay in (0.0, DELAY_SECONDS):
-        town = Town().open()
+        sandbox = Sandbox().open()
         try:
-            bot = town.start_bot()
-            town.oms.delay_seconds = town.vault.delay_seconds = town.slack.delay_seconds = delay
-            theirs = statistics.median(bare_script(town, 1000))
-            ours = statistics.median(clicks_to_puts(town, 0))
+            bot = sandbox.start_bot()
+            sandbox.oms.delay_seconds = sandbox.vault.delay_seconds = sandbox.slack.delay_seconds = delay
+            theirs = statistics.median(bare_script(sandbox, 1000))
+            ours = statistics.median(clicks_to_puts(sandbox, 0))
             size = psutil.Process(bot.pid).memory_info().rss
         finally:
-            town.close()
+            sandbox.close()
         print(f"deciding click to PUT, median of {CLICKS}, {milliseconds(delay)} in each outside call:  ", end="")
         print(f"ours {milliseconds(ours)}   bare script {milliseconds(theirs)}   ", end="")
         if delay:
@@ -174,17 +181,17 @@ def measure_clicks() -> bool:
 
 
 def measure_start() -> bool:
-    town = Town().open()
+    sandbox = Sandbox().open()
     try:
         times, sizes = [], []
         for _ in range(5):
             begun = time.perf_counter()
-            bot = town.start_bot()
+            bot = sandbox.start_bot()
             times.append(time.perf_counter() - begun)
             sizes.append(psutil.Process(bot.pid).memory_info().rss)
-            town.stop_bot()
+            sandbox.stop_bot()
     finally:
-        town.close()
+        sandbox.close()
     print(f"serve, median of 5:  ready in {statistics.median(times):.2f} s (limit 2 s)   ", end="")
     print(f"{statistics.median(sizes) / 1e6:.0f} MB (limit 100 MB)")
     return statistics.median(times) <= 2 and statistics.median(sizes) < 100_000_000

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from bot.sandbox.desk import add_desk
-from bot.sandbox.town import Town
+from bot.sandbox.control_panel import add_control_panel
+from bot.sandbox.system import Sandbox
 from tests.browser.page import open_browser, open_page
 from tests.sandbox.app import App
 
@@ -23,32 +23,32 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def seen(browser: Browser) -> Iterator[tuple[Town, Page, list[str]]]:
+def seen(browser: Browser) -> Iterator[tuple[Sandbox, Page, list[str]]]:
     """The page of two projects with the bot, and what went wrong in the page."""
-    town = Town(projects=2)
-    add_desk(town)
+    sandbox = Sandbox(projects=2)
+    add_control_panel(sandbox)
     errors: list[str] = []
     try:
-        town.open()
-        town.start_bot()
-        with open_page(browser, town.slack.server.url) as page:
+        sandbox.open()
+        sandbox.start_bot()
+        with open_page(browser, sandbox.slack.server.url) as page:
             page.on("pageerror", lambda error: errors.append(str(error)))
             page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-            yield town, page, errors
+            yield sandbox, page, errors
     finally:
-        town.close()
+        sandbox.close()
 
 
 @pytest.fixture
-def alone(browser: Browser) -> Iterator[tuple[Town, Page, App]]:
+def alone(browser: Browser) -> Iterator[tuple[Sandbox, Page, App]]:
     """The page of a town in which an app only listens."""
-    town = Town()
-    add_desk(town)
+    sandbox = Sandbox()
+    add_control_panel(sandbox)
     try:
-        town.open()
-        app = App(town.slack)
-        with open_page(browser, town.slack.server.url) as page:
-            yield town, page, app
+        sandbox.open()
+        app = App(sandbox.slack)
+        with open_page(browser, sandbox.slack.server.url) as page:
+            yield sandbox, page, app
         app.close()
     finally:
-        town.close()
+        sandbox.close()

@@ -30,5 +30,5 @@ def open_page(browser: Browser, url: str, width: int = 1300, height: int = 900) 
 def refreshed(page: Page) -> None:
     """Returns when the page has shown anew all that was so before: the first answer may have been under way."""
     for _ in range(3):
-        with page.expect_response("**/desk/state*"):
+        with page.expect_response("**/panel/state*"):
             pass

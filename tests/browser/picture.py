@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bot.sandbox.desk import add_desk
-from bot.sandbox.town import Town
+from bot.sandbox.control_panel import add_control_panel
+from bot.sandbox.system import Sandbox
 from tests.browser.page import open_browser, open_page
 
 PICTURE = Path(__file__).with_name("card.png")
@@ -15,12 +15,12 @@ WIDTH, HEIGHT = 860, 900
 
 
 def main() -> None:
-    town = Town()
-    add_desk(town)
+    sandbox = Sandbox()
+    add_control_panel(sandbox)
     try:
-        town.open()
-        town.start_bot()
-        with open_browser() as browser, open_page(browser, town.slack.server.url, WIDTH, HEIGHT) as page:
+        sandbox.open()
+        sandbox.start_bot()
+        with open_browser() as browser, open_page(browser, sandbox.slack.server.url, WIDTH, HEIGHT) as page:
             page.add_style_tag(content=ALONE)
             page.get_by_role("button", name="Send").click()
             card = page.locator("article.message")
@@ -28,7 +28,7 @@ def main() -> None:
             page.mouse.move(0, 0)
             card.screenshot(path=PICTURE)
     finally:
-        town.close()
+        sandbox.close()
 
 
 if __name__ == "__main__":

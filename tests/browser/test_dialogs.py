@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
 from tests.sandbox.app import FORM, App, text
 
 GREEN, RED, GREY = "rgb(0, 122, 90)", "rgb(192, 19, 67)", "rgb(68, 68, 68)"
@@ -28,7 +28,7 @@ def post(app: App, *buttons: dict[str, Any]) -> None:
     app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=[{"type": "actions", "elements": list(buttons)}])
 
 
-def test_a_question_is_named_holds_the_keyboard_and_gives_the_focus_back(alone: tuple[Town, Page, App]) -> None:
+def test_a_question_is_named_holds_the_keyboard_and_gives_the_focus_back(alone: tuple[Sandbox, Page, App]) -> None:
     _, page, app = alone
     post(app, button("Approve", "primary"))
     approve = page.locator("article").get_by_role("button", name="Approve")
@@ -55,7 +55,7 @@ def test_a_question_is_named_holds_the_keyboard_and_gives_the_focus_back(alone: 
     ],
 )
 def test_the_button_that_says_yes_looks_like_what_it_does(
-    alone: tuple[Town, Page, App], style: str | None, confirm_style: str | None, colour: str
+    alone: tuple[Sandbox, Page, App], style: str | None, confirm_style: str | None, colour: str
 ) -> None:
     _, page, app = alone
     post(app, button("Pause", style, confirm_style))
@@ -63,15 +63,15 @@ def test_the_button_that_says_yes_looks_like_what_it_does(
     expect(page.get_by_role("dialog").get_by_role("button", name="Yes")).to_have_css("background-color", colour)
 
 
-def test_a_form_closes_by_escape_is_not_green_and_what_is_typed_is_not_bold(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
+def test_a_form_closes_by_escape_is_not_green_and_what_is_typed_is_not_bold(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
     page.get_by_role("button", name="Send").focus()
-    app.web.views_open(trigger_id=town.workspace.new_trigger(w.ALICE), view=FORM)
+    app.web.views_open(trigger_id=sandbox.workspace.new_trigger(w.ALICE), view=FORM)
     form = page.get_by_role("dialog", name="Form")
     expect(form.get_by_role("button", name="Ask")).to_have_css("background-color", GREY)
     expect(form.get_by_label("Reason")).to_have_css("font-weight", "400")
     expect(form.get_by_label("Group")).to_be_focused()
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
-    town.wait_until(lambda: not town.workspace.views, what="the form closes in Slack too")
+    sandbox.wait_until(lambda: not sandbox.workspace.views, what="the form closes in Slack too")
     expect(page.get_by_role("button", name="Send")).to_be_focused()

@@ -7,9 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.oms_world import an
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town, utc_now
+from bot.sandbox.oms_state import an
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox, utc_now
 from tests.browser.page import refreshed
 from tests.sandbox.app import FORM, App, text
 
@@ -52,9 +52,9 @@ def select(page: Page, selector: str) -> None:
     page.evaluate("(which) => getSelection().selectAllChildren(document.querySelector(which))", selector)
 
 
-def test_a_button_that_is_held_while_its_card_and_the_groups_move_counts(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
-    town.world.groups[VIDEO_MASTERS].bytes_per_second = 9_000_000_000
+def test_a_button_that_is_held_while_its_card_and_the_groups_move_counts(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
+    sandbox.world.groups[VIDEO_MASTERS].bytes_per_second = 9_000_000_000
     ts = post(app, card("40 %"))
     page.get_by_role("button", name="Approve").hover()
     page.mouse.down()
@@ -64,11 +64,11 @@ def test_a_button_that_is_held_while_its_card_and_the_groups_move_counts(alone: 
     expect(share).to_have_text(re.compile(r"^(1[2-9]|[2-9]\d|100)\s%$"), timeout=LONG)
     refreshed(page)
     page.mouse.up()
-    town.wait_until(lambda: len(app.requests) == 1)
+    sandbox.wait_until(lambda: len(app.requests) == 1)
     assert app.last["actions"][0]["action_id"] == "approve"
 
 
-def test_focus_stays_on_a_button_while_everything_else_moves(alone: tuple[Town, Page, App]) -> None:
+def test_focus_stays_on_a_button_while_everything_else_moves(alone: tuple[Sandbox, Page, App]) -> None:
     _, page, app = alone
     ts = post(app, card("40 %"))
     deny = page.get_by_role("button", name="Deny")
@@ -81,7 +81,7 @@ def test_focus_stays_on_a_button_while_everything_else_moves(alone: tuple[Town, 
 
 
 def test_when_the_buttons_change_focus_goes_to_the_one_of_the_same_name_or_nowhere(
-    alone: tuple[Town, Page, App],
+    alone: tuple[Sandbox, Page, App],
 ) -> None:
     _, page, app = alone
     ts = post(app, card("40 %"))
@@ -94,7 +94,7 @@ def test_when_the_buttons_change_focus_goes_to_the_one_of_the_same_name_or_nowhe
     assert page.evaluate("document.activeElement === document.body")
 
 
-def test_a_selection_stays_in_cards_groups_and_calls(alone: tuple[Town, Page, App]) -> None:
+def test_a_selection_stays_in_cards_groups_and_calls(alone: tuple[Sandbox, Page, App]) -> None:
     _, page, app = alone
     ts = post(app, card("40 %"))
     expect(page.locator("article")).to_contain_text("photos-prod")
@@ -112,10 +112,10 @@ def test_a_selection_stays_in_cards_groups_and_calls(alone: tuple[Town, Page, Ap
         assert selected(page) == words
 
 
-def test_what_is_typed_and_where_stays_while_a_form_is_open_and_changes(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
+def test_what_is_typed_and_where_stays_while_a_form_is_open_and_changes(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
     ts = post(app, card("40 %"))
-    view = app.web.views_open(trigger_id=town.workspace.new_trigger(w.ALICE), view=FORM)["view"]
+    view = app.web.views_open(trigger_id=sandbox.workspace.new_trigger(w.ALICE), view=FORM)["view"]
     reason = page.get_by_label("Reason")
     reason.fill("network is back")
     reason.evaluate("one => one.setSelectionRange(3, 7)")
@@ -129,8 +129,8 @@ def test_what_is_typed_and_where_stays_while_a_form_is_open_and_changes(alone: t
     assert reason.evaluate("one => [one.selectionStart, one.selectionEnd]") == [3, 7]
 
 
-def test_focus_and_clicks_stay_while_app_home_is_open_and_changes(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
+def test_focus_and_clicks_stay_while_app_home_is_open_and_changes(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
     page.get_by_role("tab", name="App Home").click()
     app.web.views_publish(user_id=w.ALICE, view=home("40 %"))
     ask = page.locator("#home").get_by_role("button", name="Ask for tiles")
@@ -142,17 +142,17 @@ def test_focus_and_clicks_stay_while_app_home_is_open_and_changes(alone: tuple[T
     refreshed(page)
     expect(ask).to_be_focused()
     page.mouse.up()
-    town.wait_until(lambda: app.last.get("type") == "block_actions")
+    sandbox.wait_until(lambda: app.last.get("type") == "block_actions")
     assert (app.last["container"]["type"], app.last["actions"][0]["value"]) == ("view", "g2")
     page.locator("#home").get_by_role("button", name="Ask for invoices").click()
-    town.wait_until(lambda: app.last["actions"][0]["value"] == "g1")
+    sandbox.wait_until(lambda: app.last["actions"][0]["value"] == "g1")
 
 
-def test_only_what_one_person_alone_is_told_is_read_out(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
+def test_only_what_one_person_alone_is_told_is_read_out(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
     post(app, card("40 %"))
     expect(page.locator("article")).to_have_count(1)
-    town.workspace.privates.append(w.Private(w.ALICE, w.MIGRATIONS, "Asked. <@U0CAROL001> may approve.", utc_now()))
+    sandbox.workspace.privates.append(w.Private(w.ALICE, w.MIGRATIONS, "Asked. <@U0CAROL001> may approve.", utc_now()))
     expect(page.locator("#told")).to_have_text("Only visible to you: Asked. @carol may approve.")
     assert page.locator("[aria-live]").evaluate_all("all => all.map(one => one.id)") == ["told"]
     assert page.locator("[role=alert]").evaluate_all("all => all.map(one => one.id)") == ["down", "failure"]

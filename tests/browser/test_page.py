@@ -9,21 +9,21 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
-from bot.oms.catalogue import CATALOGUE
-from bot.sandbox.desk import add_desk
+from bot.huawei.error_catalogue import CATALOGUE
+from bot.sandbox.control_panel import add_control_panel
 from bot.sandbox.faults import FailsLater, Late
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.switches import KILLED, SWITCHES
-from bot.sandbox.town import Town, utc_now
+from bot.sandbox.system import Sandbox, utc_now
 from tests.browser.page import refreshed
 from tests.sandbox.app import CARD, FORM, HOME, App, option, text
-from tests.support.story import starts
+from tests.support.sandbox import put_calls
 
 SECONDS = 1000.0
 
 
-def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Town, Page, list[str]]) -> None:
-    town, page, errors = seen
+def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, errors = seen
     page.get_by_role("button", name="Send").click()
     header = page.locator("article .block-header")
     expect(header).to_have_text("Resume migration: nightly images", timeout=10 * SECONDS)
@@ -35,7 +35,7 @@ def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Town
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Resume this migration?")
     dialog.get_by_role("button", name="Not yet").click()
-    assert not starts(town)
+    assert not put_calls(sandbox)
     page.get_by_role("button", name="Approve resuming").click()
     dialog.get_by_role("button", name="Approve").click()
     expect(header).to_contain_text("Resumed, moving", timeout=20 * SECONDS)
@@ -47,7 +47,7 @@ def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Town
     assert errors == []
 
 
-def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Town, Page, list[str]]) -> None:
+def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Sandbox, Page, list[str]]) -> None:
     _, page, errors = seen
     page.get_by_role("button", name="Send").click()
     page.locator("article .block-header").wait_for()
@@ -67,7 +67,7 @@ def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Town, Page, list[str]])
     assert errors == []
 
 
-def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[Town, Page, list[str]]) -> None:
+def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[Sandbox, Page, list[str]]) -> None:
     _, page, _ = seen
     page.fill("#text", "/resume-taskgroup")
     page.get_by_role("button", name="Send").click()
@@ -92,36 +92,36 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[To
     expect(card).to_contain_text("not at once")
 
 
-def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
+def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
     app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=CARD)
     card = page.locator("article")
     card.get_by_label("FAILED").check()
     expect(card.get_by_label("FAILED")).to_be_checked()
-    town.wait_until(lambda: len(app.requests) == 1)
+    sandbox.wait_until(lambda: len(app.requests) == 1)
     assert app.last["actions"][0]["selected_option"] == option("failed")
     card.locator("select").select_option("g2")
-    town.wait_until(lambda: len(app.requests) == 2)
+    sandbox.wait_until(lambda: len(app.requests) == 2)
     assert app.last["state"]["values"]["decide"]["scope"]["selected_option"] == option("failed")
     page.get_by_role("tab", name="App Home").click()
     expect(page.locator("#home")).to_have_text("The bot has published nothing here.")
-    town.wait_until(lambda: app.last.get("event", {}).get("type") == "app_home_opened")
+    sandbox.wait_until(lambda: app.last.get("event", {}).get("type") == "app_home_opened")
     app.web.views_publish(user_id=w.ALICE, view=HOME)
     page.locator("#home").get_by_role("button", name="Approve").click()
-    town.wait_until(lambda: app.last.get("type") == "block_actions" and app.last["container"]["type"] == "view")
+    sandbox.wait_until(lambda: app.last.get("type") == "block_actions" and app.last["container"]["type"] == "view")
     expect(page.locator("#messages")).to_be_hidden()
 
 
-def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[Town, Page, App]) -> None:
-    town, page, app = alone
-    view = app.web.views_open(trigger_id=town.workspace.new_trigger(w.ALICE), view=FORM)["view"]
+def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = alone
+    view = app.web.views_open(trigger_id=sandbox.workspace.new_trigger(w.ALICE), view=FORM)["view"]
     form = page.get_by_role("dialog")
     form.get_by_label("Reason").fill("network is back")
     app.web.views_update(view_id=view["id"], hash=view["hash"], view=FORM | {"title": text("Next")})
     expect(form.locator("h2")).to_have_text("Next")
     expect(form.get_by_label("Reason")).to_have_value("network is back")
     form.get_by_label("Group").select_option("g2")
-    town.wait_until(lambda: len(app.requests) == 1)
+    sandbox.wait_until(lambda: len(app.requests) == 1)
     form.get_by_role("button", name="Ask").click()
     form.get_by_label("ALL").check()
     form.get_by_role("button", name="Ask").click()
@@ -133,65 +133,67 @@ def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[T
     }
 
 
-def test_every_group_and_path_is_shown_and_every_fault_can_be_switched_on(alone: tuple[Town, Page, App]) -> None:
-    town, page, _ = alone
-    expect(page.locator("#groups td.status")).to_have_count(len(town.world.groups))
+def test_every_group_and_path_is_shown_and_every_fault_can_be_switched_on(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = alone
+    expect(page.locator("#groups td.status")).to_have_count(len(sandbox.world.groups))
     for words in ("waiting for deletion", "creation failed", "pausing", "URL_LIST", "CDN ALIYUN_OSS_A"):
         expect(page.locator("#groups")).to_contain_text(words)
-    expect(page.locator("#vault li")).to_have_count(len(town.vault.paths))
+    expect(page.locator("#vault li")).to_have_count(len(sandbox.vault.paths))
     # The bot that is killed has a test of its own: here is none.
     for name, switch in SWITCHES.items() - {(KILLED, SWITCHES[KILLED])}:
         page.get_by_label(name).check()
-        town.wait_until(partial(switch.is_on, town), what=name)
+        sandbox.wait_until(partial(switch.is_on, sandbox), what=name)
         page.get_by_label(name).uncheck()
         expect(page.get_by_label(name)).not_to_be_checked()
-    town.wait_until(lambda: not any(switch.is_on(town) for switch in SWITCHES.values()), what="all switched back")
+    sandbox.wait_until(lambda: not any(switch.is_on(sandbox) for switch in SWITCHES.values()), what="all switched back")
 
 
-def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Town, Page, App]) -> None:
-    town, page, _ = alone
+def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = alone
     resume = page.get_by_label("The next resume")
     resume.select_option("OMS.0072")
-    town.wait_until(lambda: [getattr(fault, "code", "") for fault in town.faults.waiting("start")] == ["OMS.0072"])
+    sandbox.wait_until(
+        lambda: [getattr(fault, "code", "") for fault in sandbox.faults.waiting("start")] == ["OMS.0072"]
+    )
     assert set(CATALOGUE) <= set(resume.locator("option").evaluate_all("all => all.map(one => one.value)"))
     resume.select_option("TRF.0057")
-    town.wait_until(lambda: isinstance(next(iter(town.faults.waiting("start")), None), FailsLater))
+    sandbox.wait_until(lambda: isinstance(next(iter(sandbox.faults.waiting("start")), None), FailsLater))
     resume.select_option("no answer, but it is done")
-    town.wait_until(lambda: town.faults.waiting("start") == (Late(done=True),))
+    sandbox.wait_until(lambda: sandbox.faults.waiting("start") == (Late(done=True),))
     page.get_by_label("The next pause").select_option("not available (503)")
-    town.wait_until(lambda: bool(town.faults.waiting("stop")))
-    assert town.faults.waiting("start") == (Late(done=True),)
+    sandbox.wait_until(lambda: bool(sandbox.faults.waiting("stop")))
+    assert sandbox.faults.waiting("start") == (Late(done=True),)
     resume.select_option("as usual")
-    town.wait_until(lambda: not town.faults.waiting("start"))
+    sandbox.wait_until(lambda: not sandbox.faults.waiting("start"))
 
 
-def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[Town, Page, App]) -> None:
-    town, page, _ = alone
+def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = alone
     resume = page.get_by_label("The next resume")
     expect(resume).to_have_value("")
     assert page.evaluate("(wanted) => document.querySelector('#plans select').value = wanted", "OMS.0072")
     expect(resume).to_have_value("")
     resume.select_option("OMS.0072")
-    town.wait_until(lambda: bool(town.faults.waiting("start")))
+    sandbox.wait_until(lambda: bool(sandbox.faults.waiting("start")))
     refreshed(page)
     expect(resume).to_have_value("OMS.0072")
-    town.faults.take("start")
+    sandbox.faults.take("start")
     expect(resume).to_have_value("")
     assert page.evaluate("document.querySelector('#faults input').checked = true")
     expect(page.get_by_label(KILLED)).not_to_be_checked()
 
 
-def test_another_site_in_the_browser_cannot_act_here(new_town: Callable[..., Town]) -> None:
+def test_another_site_in_the_browser_cannot_act_here(new_sandbox: Callable[..., Sandbox]) -> None:
     import requests
 
-    town = new_town()
-    url = town.slack.server.url
-    assert requests.post(f"{url}/desk/type", json={}, timeout=5).status_code == 404
-    other = Town()
-    add_desk(other)
+    sandbox = new_sandbox()
+    url = sandbox.slack.server.url
+    assert requests.post(f"{url}/panel/type", json={}, timeout=5).status_code == 404
+    other = Sandbox()
+    add_control_panel(other)
     try:
         other.open()
-        answer = requests.post(f"{other.slack.server.url}/desk/type", json={"person": "U0ALICE001"}, timeout=5)
+        answer = requests.post(f"{other.slack.server.url}/panel/type", json={"person": "U0ALICE001"}, timeout=5)
         assert answer.status_code == 403
     finally:
         other.close()

@@ -9,19 +9,19 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from bot.sandbox.oms_world import CALLERS
+from bot.sandbox.oms_state import CALLERS
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
-from bot.store.engine import open_store
-from tests.support.story import ask, is_told
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store.database import open_store
+from tests.support.sandbox import create_request, wait_for_reply
 
 
-def run(town: Town, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "bot", *arguments],
-        env=town.environment(),
-        cwd=town.directory,
+        env=sandbox.environment(),
+        cwd=sandbox.directory,
         capture_output=True,
         text=True,
         check=False,
@@ -29,10 +29,10 @@ def run(town: Town, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_finds_everything_well(new_town: Callable[..., Town]) -> None:
+def test_check_finds_everything_well(new_sandbox: Callable[..., Sandbox]) -> None:
     for two_identities in (False, True):
-        town = new_town(two_identities=two_identities)
-        found = run(town, "check")
+        sandbox = new_sandbox(two_identities=two_identities)
+        found = run(sandbox, "check")
         assert found.returncode == 0, found.stdout + found.stderr
         assert "FAIL" not in found.stdout
         for words in (
@@ -46,16 +46,16 @@ def test_check_finds_everything_well(new_town: Callable[..., Town]) -> None:
             "OMS",
         ):
             assert words in found.stdout
-        assert town.workspace.messages == []
+        assert sandbox.workspace.messages == []
 
 
-def test_check_names_each_thing_that_is_wrong_and_its_fix(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    town.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
-    town.workspace.scopes = frozenset({"commands", "chat:write", "users:read"})
-    town.vault.write("oms/media/source", {"ak": "x"})
-    town.vault.write("oms/media/caller", {"ak": "WRONGCALLERAK0000001", "sk": "x"})
-    found = run(town, "check")
+def test_check_names_each_thing_that_is_wrong_and_its_fix(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
+    sandbox.workspace.scopes = frozenset({"commands", "chat:write", "users:read"})
+    sandbox.vault.write("oms/media/source", {"ak": "x"})
+    sandbox.vault.write("oms/media/caller", {"ak": "WRONGCALLERAK0000001", "sk": "x"})
+    found = run(sandbox, "check")
     assert found.returncode == 1
     lines = [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
     for words in ("usergroups:read", "/invite", "write sk there", "APIG.0301"):
@@ -69,57 +69,59 @@ def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
 
 
-def test_check_tells_once_that_slack_is_not_there(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    town.more_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
-    found = run(town, "check")
+def test_check_tells_once_that_slack_is_not_there(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.more_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
+    found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Slack"]
     assert "channel" not in found.stdout
     assert found.stderr == ""
 
 
-def test_check_tells_once_that_vault_refuses_the_login(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    town.more_environment = {"VAULT_SECRET_ID": "wrong"}
-    found = run(town, "check")
+def test_check_tells_once_that_vault_refuses_the_login(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.more_environment = {"VAULT_SECRET_ID": "wrong"}
+    found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
 
 
 def test_check_tells_of_the_bots_own_identity_apart_from_what_huawei_cloud_says_of_it(
-    new_town: Callable[..., Town],
+    new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    town = new_town()
-    town.vault.write("oms/media/caller", {"ak": "x"})
-    found = run(town, "check")
+    sandbox = new_sandbox()
+    sandbox.vault.write("oms/media/caller", {"ak": "x"})
+    found = run(sandbox, "check")
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  project media, Vault secret/oms/media/caller"]
     assert "IAM" not in found.stdout
-    town.vault.write("oms/media/caller", CALLERS["password"])
-    assert "version 3, holds a user name and a password" in run(town, "check").stdout
+    sandbox.vault.write("oms/media/caller", CALLERS["password"])
+    assert "version 3, holds a user name and a password" in run(sandbox, "check").stdout
 
 
-def test_check_counts_the_people_of_a_group(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    [group] = town.workspace.groups
-    assert f"user group {group}: 1 person\n" in run(town, "check").stdout
-    town.workspace.groups[group].append(w.CAROL)
-    assert f"user group {group}: 2 people\n" in run(town, "check").stdout
+def test_check_counts_the_people_of_a_group(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    [group] = sandbox.workspace.groups
+    assert f"user group {group}: 1 person\n" in run(sandbox, "check").stdout
+    sandbox.workspace.groups[group].append(w.CAROL)
+    assert f"user group {group}: 2 people\n" in run(sandbox, "check").stdout
 
 
-def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(new_town: Callable[..., Town]) -> None:
-    town = new_town(two_identities=True)
-    root = town.vault.as_root()
-    root.auth.approle.create_or_update_approle("batchy", token_policies=["standing"], token_type="batch")
+def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(
+    new_sandbox: Callable[..., Sandbox],
+) -> None:
+    sandbox = new_sandbox(two_identities=True)
+    root = sandbox.vault.as_root()
+    root.auth.approle.create_or_update_approle("batchy", token_policies=["main"], token_type="batch")
     root.auth.approle.create_or_update_approle("counted", token_policies=["release"], token_num_uses=3)
-    batch, counted = town.vault.login("batchy"), town.vault.login("counted")
-    town.more_environment = {
+    batch, counted = sandbox.vault.login("batchy"), sandbox.vault.login("counted")
+    sandbox.more_environment = {
         "VAULT_ROLE_ID": batch.role_id,
         "VAULT_SECRET_ID": batch.secret_id,
         "VAULT_RELEASE_ROLE_ID": counted.role_id,
         "VAULT_RELEASE_SECRET_ID": counted.secret_id,
     }
-    found = run(town, "check")
+    found = run(sandbox, "check")
     assert found.returncode == 1
     assert failures(found) == [
         "FAIL  Vault login: gives a batch token, which has no accessor and cannot be given back. "
@@ -129,27 +131,27 @@ def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(ne
     ]
 
 
-def test_check_names_two_projects_that_are_one(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    path = town.directory / "bot.toml"
+def test_check_names_two_projects_that_are_one(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    path = sandbox.directory / "bot.toml"
     first = path.read_text(encoding="utf-8").partition("\n")[2]
     # The id is left out, so that only IAM can tell.
     second = "\n".join(line for line in first.splitlines() if not line.startswith("project_id"))
     path.write_text(first + second.replace("projects.media", "projects.twin"), encoding="utf-8")
-    (line,) = failures(run(town, "check"))
+    (line,) = failures(run(sandbox, "check"))
     assert line.startswith("FAIL  project twin, IAM ")
     assert line.endswith(
         "as of project media. Fix: keep one table for it, so that its groups have one set of approvers"
     )
 
 
-def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    store = open_store(town.database_url)
+def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    store = open_store(sandbox.database_url)
     with store.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     store.close()
-    found = run(town, "serve")
+    found = run(sandbox, "serve")
     assert found.returncode == 1
     assert found.stderr.startswith("Cannot start: the database has schema 9999, and this version knows ")
     assert len(found.stderr.splitlines()) == 1
@@ -172,22 +174,22 @@ def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_town
     ],
 )
 def test_serve_says_in_a_line_why_it_cannot_start(
-    new_town: Callable[..., Town], change: dict[str, str], words: str
+    new_sandbox: Callable[..., Sandbox], change: dict[str, str], words: str
 ) -> None:
-    town = new_town()
-    taken = {name: str(town.slack.server.port) if value == "TAKEN" else value for name, value in change.items()}
-    town.more_environment = taken
-    found = run(town, "serve")
+    sandbox = new_sandbox()
+    taken = {name: str(sandbox.slack.server.port) if value == "TAKEN" else value for name, value in change.items()}
+    sandbox.more_environment = taken
+    found = run(sandbox, "serve")
     assert found.returncode == 1
     assert found.stderr.startswith(f"Cannot start: {words}")
     assert len(found.stderr.splitlines()) == 1
     assert "leak" not in found.stderr
 
 
-def test_serve_ends_when_slack_does_not_let_it_connect(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    town.more_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
-    found = run(town, "serve")
+def test_serve_ends_when_slack_does_not_let_it_connect(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.more_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
+    found = run(sandbox, "serve")
     assert found.returncode == 1
     last = found.stderr.splitlines()[-1]
     assert last.startswith(
@@ -197,10 +199,10 @@ def test_serve_ends_when_slack_does_not_let_it_connect(new_town: Callable[..., T
     assert "ERROR" not in found.stderr
 
 
-def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callable[..., Town]) -> None:
-    town = new_town()
-    town.slack.outage.answers["auth.test"] = [503]
-    found = run(town, "serve")
+def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.slack.outage.answers["auth.test"] = [503]
+    found = run(sandbox, "serve")
     assert found.returncode == 1
     assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
 
@@ -209,55 +211,55 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_town: Callabl
     ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for the release")]
 )
 def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_same(
-    new_town: Callable[..., Town], wrong: str, what: str
+    new_sandbox: Callable[..., Sandbox], wrong: str, what: str
 ) -> None:
-    town = new_town(two_identities=True)
-    town.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
-    town.start_bot()
-    town.wait_until(lambda: "refuses the bot's login" in town.log(), what="a warning")
-    [line] = [line for line in town.log().splitlines() if " WARNING bot." in line]
+    sandbox = new_sandbox(two_identities=True)
+    sandbox.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
+    sandbox.start_bot()
+    sandbox.wait_until(lambda: "refuses the bot's login" in sandbox.log(), what="a warning")
+    [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
     assert f"WARNING bot.app {what}" in line
     assert "Check the role id and secret id" in line
 
 
-def test_audit_verify_tells_whole_from_broken(town: Town) -> None:
-    ask(town)
-    is_told(town, w.ALICE, "Asked.")
-    town.stop_bot()
-    assert run(town, "audit", "verify").returncode == 0
-    assert run(town, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1
-    assert '"event": "asked"' in run(town, "audit", "export").stdout
+def test_audit_verify_tells_whole_from_broken(sandbox: Sandbox) -> None:
+    create_request(sandbox)
+    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    sandbox.stop_bot()
+    assert run(sandbox, "audit", "verify").returncode == 0
+    assert run(sandbox, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1
+    assert '"event": "asked"' in run(sandbox, "audit", "export").stdout
 
 
-def test_a_second_bot_on_the_same_file_does_not_start(town: Town) -> None:
-    found = run(town, "serve")
+def test_a_second_bot_on_the_same_file_does_not_start(sandbox: Sandbox) -> None:
+    found = run(sandbox, "serve")
     assert found.returncode == 1
     assert "another process serves from" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_list_and_status_answer_only_who_typed(town: Town) -> None:
-    card = ask(town)
-    town.people.type(w.BOB, "list")
-    told = is_told(town, w.BOB, "Open requests")
+def test_list_and_status_answer_only_who_typed(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.type(w.BOB, "list")
+    told = wait_for_reply(sandbox, w.BOB, "Open requests")
     assert "nightly images" in told
     assert "invoices" in told
     request_id = next(word for word in card.text.split() if word.startswith("R-")).rstrip(".")
-    town.people.type(w.BOB, f"status {request_id}")
-    is_told(town, w.BOB, f"{request_id}: Resume migration")
-    town.people.type(w.ERIN, f"status {request_id}")
-    is_told(town, w.ERIN, "no such request that you may see")
-    town.people.type(w.ERIN, "list")
-    is_told(town, w.ERIN, "no project here that you may see")
-    town.people.type(w.BOB, "help")
-    is_told(town, w.BOB, "asks for approval")
-    assert len(town.workspace.of(w.MIGRATIONS)) == 1
+    sandbox.people.type(w.BOB, f"status {request_id}")
+    wait_for_reply(sandbox, w.BOB, f"{request_id}: Resume migration")
+    sandbox.people.type(w.ERIN, f"status {request_id}")
+    wait_for_reply(sandbox, w.ERIN, "no such request that you may see")
+    sandbox.people.type(w.ERIN, "list")
+    wait_for_reply(sandbox, w.ERIN, "no project here that you may see")
+    sandbox.people.type(w.BOB, "help")
+    wait_for_reply(sandbox, w.BOB, "asks for approval")
+    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
 
 
-def test_life_readiness_and_metrics_are_served_and_nothing_else(town: Town) -> None:
+def test_life_readiness_and_metrics_are_served_and_nothing_else(sandbox: Sandbox) -> None:
     import requests
 
-    base = f"http://127.0.0.1:{town.ops_port}"
+    base = f"http://127.0.0.1:{sandbox.ops_port}"
     assert requests.get(f"{base}/livez", timeout=5).text == "ok\n"
     ready = requests.get(f"{base}/readyz", timeout=5)
     assert (ready.status_code, ready.text) == (200, "ok\n")
@@ -266,15 +268,15 @@ def test_life_readiness_and_metrics_are_served_and_nothing_else(town: Town) -> N
     assert requests.get(f"{base}/nothing", timeout=5).status_code == 404
 
 
-def test_the_story_plays_and_fails_when_a_part_does_not_happen(new_town: Callable[..., Town]) -> None:
-    from bot.sandbox.oms_world import NIGHTLY_IMAGES
-    from bot.sandbox.play import play
+def test_the_story_plays_and_fails_when_a_part_does_not_happen(new_sandbox: Callable[..., Sandbox]) -> None:
+    from bot.sandbox.demo import run_demo
+    from bot.sandbox.oms_state import NIGHTLY_IMAGES
 
-    town = new_town()
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
-    town.start_bot()
-    assert play(town) == 0
-    forbidden = new_town()
+    sandbox = new_sandbox()
+    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
+    sandbox.start_bot()
+    assert run_demo(sandbox) == 0
+    forbidden = new_sandbox()
     forbidden.world.may_start = False
     forbidden.start_bot()
-    assert play(forbidden) == 1
+    assert run_demo(forbidden) == 1

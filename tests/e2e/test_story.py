@@ -11,81 +11,81 @@ from datetime import timedelta
 import pytest
 import requests
 
-from bot.sandbox import oms_world
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
-from tests.support.story import (
-    all_kept,
-    all_seen,
-    ask,
+from bot.sandbox import oms_state
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from tests.support.sandbox import (
     buttons,
+    create_request,
     deny,
-    has_said,
-    is_told,
+    everything_shown,
+    everything_stored,
+    full_text,
     key_reads,
-    obeyed,
-    says,
-    starts,
-    the_card,
-    thread_says,
-    whole,
+    mrkdwn_text,
+    put_calls,
+    wait_for_card,
+    wait_for_reply,
+    wait_for_text,
+    wait_for_thread_line,
+    wait_for_update,
 )
 
 SECRETS = (
     w.BOT_TOKEN,
     w.APP_TOKEN,
-    oms_world.ACCESS_KEY,
-    oms_world.SECRET_KEY,
-    oms_world.SOURCE_AK,
-    oms_world.SOURCE_SK,
-    oms_world.DESTINATION_AK,
-    oms_world.DESTINATION_SK,
+    oms_state.ACCESS_KEY,
+    oms_state.SECRET_KEY,
+    oms_state.SOURCE_AK,
+    oms_state.SOURCE_SK,
+    oms_state.DESTINATION_AK,
+    oms_state.DESTINATION_SK,
 )
 
 
 @pytest.mark.parametrize("two_identities", [False, True], ids=["one-identity", "two-identities"])
 def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
-    new_town: Callable[..., Town], database_url: str, two_identities: bool
+    new_sandbox: Callable[..., Sandbox], database_url: str, two_identities: bool
 ) -> None:
-    town = new_town(database_url=database_url, two_identities=two_identities)
-    group = town.world.groups[NIGHTLY_IMAGES]
+    sandbox = new_sandbox(database_url=database_url, two_identities=two_identities)
+    group = sandbox.world.groups[NIGHTLY_IMAGES]
     # Accepted for longer than it takes to say so.
     group.bytes_per_second, group.status_lag = 6_000_000_000, timedelta(seconds=4)
-    logins = {name: value for name, value in town.environment().items() if name.endswith("SECRET_ID")}
-    town.more_environment = logins
-    town.start_bot()
+    logins = {name: value for name, value in sandbox.environment().items() if name.endswith("SECRET_ID")}
+    sandbox.more_environment = logins
+    sandbox.start_bot()
 
-    card = ask(town)
+    card = create_request(sandbox)
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert NIGHTLY_IMAGES in whole(card)
-    link = is_told(town, w.ALICE, "Asked.")
+    assert NIGHTLY_IMAGES in full_text(card)
+    link = wait_for_reply(sandbox, w.ALICE, "Asked.")
     assert card.ts.replace(".", "") in link
-    assert not key_reads(town)
+    assert not key_reads(sandbox)
 
-    town.people.press(w.CAROL, card, "approve")
-    has_said(town, "Accepted by OMS, nothing has moved yet")
-    says(town, card, "Done: nightly images")
-    thread_says(town, card, "Approved by")
-    thread_says(town, card, "Done: nightly images")
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_update(sandbox, "Accepted by OMS, nothing has moved yet")
+    wait_for_text(sandbox, card, "Done: nightly images")
+    wait_for_thread_line(sandbox, card, "Approved by")
+    wait_for_thread_line(sandbox, card, "Done: nightly images")
     assert buttons(card) == []
-    assert len(starts(town)) == 1
-    assert [call.path.rsplit("/", 1)[1] for call in key_reads(town)] == ["source", "destination"]
-    assert any(call.path.endswith("revoke-self") for call in town.journal.since())
-    metrics = requests.get(f"http://127.0.0.1:{town.ops_port}/metrics", timeout=5).text
-    assert town.stop_bot() == 0
+    assert len(put_calls(sandbox)) == 1
+    assert [call.path.rsplit("/", 1)[1] for call in key_reads(sandbox)] == ["source", "destination"]
+    assert any(call.path.endswith("revoke-self") for call in sandbox.call_log.since())
+    metrics = requests.get(f"http://127.0.0.1:{sandbox.ops_port}/metrics", timeout=5).text
+    assert sandbox.stop_bot() == 0
 
     exported = subprocess.run(
         [sys.executable, "-m", "bot", "audit", "export"],
-        env=town.environment(),
+        env=sandbox.environment(),
         capture_output=True,
         text=True,
         check=True,
     ).stdout
     for where, text in {
         "metrics": metrics,
-        "Slack": all_seen(town),
-        "the database and the log": all_kept(town),
+        "Slack": everything_shown(sandbox),
+        "the database and the log": everything_stored(sandbox),
         "the audit": exported,
     }.items():
         assert NIGHTLY_IMAGES in text or where == "metrics", f"{where} is the right one"
@@ -103,7 +103,7 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     ]
     verified = subprocess.run(
         [sys.executable, "-m", "bot", "audit", "verify"],
-        env=town.environment(),
+        env=sandbox.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -112,29 +112,29 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     assert "Whole:" in verified.stdout
 
 
-def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(town: Town) -> None:
-    card = ask(town)
-    deny(town, w.DAVE, card, "wait for <!channel> *legal*")
-    says(town, card, "Denied: nightly images")
+def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    deny(sandbox, w.DAVE, card, "wait for <!channel> *legal*")
+    wait_for_text(sandbox, card, "Denied: nightly images")
     assert buttons(card) == []
-    told = is_told(town, w.ALICE, "denied by")
+    told = wait_for_reply(sandbox, w.ALICE, "denied by")
     assert card.ts.replace(".", "") in told
     assert "<!channel>" not in told
-    assert "<!channel>" not in obeyed(card)
-    assert "wait for <!channel> *legal*" in whole(card)
-    assert not starts(town)
-    assert not key_reads(town)
+    assert "<!channel>" not in mrkdwn_text(card)
+    assert "wait for <!channel> *legal*" in full_text(card)
+    assert not put_calls(sandbox)
+    assert not key_reads(sandbox)
 
 
-def test_the_requester_cancels(town: Town) -> None:
-    card = ask(town)
-    town.people.press(w.ALICE, card, "cancel")
-    says(town, card, "Cancelled: nightly images")
-    assert not starts(town)
+def test_the_requester_cancels(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.press(w.ALICE, card, "cancel")
+    wait_for_text(sandbox, card, "Cancelled: nightly images")
+    assert not put_calls(sandbox)
 
 
-def test_who_may_not_approve_is_told_why_and_nothing_changes(town: Town) -> None:
-    card = ask(town, person=w.CAROL)
+def test_who_may_not_approve_is_told_why_and_nothing_changes(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, person=w.CAROL)
     for person, why in (
         (w.BOB, "not among those who decide"),
         (w.CAROL, "somebody else must decide"),
@@ -142,55 +142,55 @@ def test_who_may_not_approve_is_told_why_and_nothing_changes(town: Town) -> None
         (w.GRACE, "another organisation"),
         (w.FRANK, "deactivated"),
     ):
-        town.people.press(person, card, "approve")
-        is_told(town, person, why)
+        sandbox.people.press(person, card, "approve")
+        wait_for_reply(sandbox, person, why)
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert not starts(town)
+    assert not put_calls(sandbox)
 
 
-def test_a_second_request_for_the_same_group_is_shown_the_first(town: Town) -> None:
-    card = ask(town)
-    town.people.type(w.BOB, f"{NIGHTLY_IMAGES} me too")
-    told = is_told(town, w.BOB, "already asked")
+def test_a_second_request_for_the_same_group_is_shown_the_first(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.type(w.BOB, f"{NIGHTLY_IMAGES} me too")
+    told = wait_for_reply(sandbox, w.BOB, "already asked")
     assert card.ts.replace(".", "") in told
-    assert town.workspace.of(w.MIGRATIONS) == [card]
+    assert sandbox.workspace.of(w.MIGRATIONS) == [card]
 
 
-def test_what_cannot_be_resumed_is_told_only_to_whoever_typed(town: Town) -> None:
+def test_what_cannot_be_resumed_is_told_only_to_whoever_typed(sandbox: Sandbox) -> None:
     for number, words in ((2, "running already"), (3, "complete")):
-        town.people.type(w.BOB, f"1a2b3c4d-0000-4000-8000-{number:012d}")
-        is_told(town, w.BOB, words)
-    town.people.type(w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
-    is_told(town, w.BOB, "No task group")
-    town.people.type(w.BOB, "../../etc/passwd now")
-    is_told(town, w.BOB, "is not a task group id")
-    town.people.type(w.ERIN, NIGHTLY_IMAGES)
-    is_told(town, w.ERIN, "not among those who may ask")
-    assert town.workspace.of(w.MIGRATIONS) == []
+        sandbox.people.type(w.BOB, f"1a2b3c4d-0000-4000-8000-{number:012d}")
+        wait_for_reply(sandbox, w.BOB, words)
+    sandbox.people.type(w.BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
+    wait_for_reply(sandbox, w.BOB, "No task group")
+    sandbox.people.type(w.BOB, "../../etc/passwd now")
+    wait_for_reply(sandbox, w.BOB, "is not a task group id")
+    sandbox.people.type(w.ERIN, NIGHTLY_IMAGES)
+    wait_for_reply(sandbox, w.ERIN, "not among those who may ask")
+    assert sandbox.workspace.of(w.MIGRATIONS) == []
 
 
-def test_a_reason_is_shown_and_never_obeyed(town: Town) -> None:
-    card = ask(town, text=f"{NIGHTLY_IMAGES} &lt;!channel&gt; *look* <@{w.BOB}>")
-    assert "<!channel>" not in obeyed(card)
-    assert f"<!channel> *look* <@{w.BOB}>" in whole(card)
+def test_a_reason_is_shown_and_never_obeyed(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, text=f"{NIGHTLY_IMAGES} &lt;!channel&gt; *look* <@{w.BOB}>")
+    assert "<!channel>" not in mrkdwn_text(card)
+    assert f"<!channel> *look* <@{w.BOB}>" in full_text(card)
 
 
-def test_the_command_works_in_a_channel_where_the_bot_is_not(town: Town) -> None:
-    town.people.type(w.ALICE, NIGHTLY_IMAGES, channel=w.GENERAL)
-    the_card(town)
-    is_told(town, w.ALICE, "Asked.")
+def test_the_command_works_in_a_channel_where_the_bot_is_not(sandbox: Sandbox) -> None:
+    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES, channel=w.GENERAL)
+    wait_for_card(sandbox)
+    wait_for_reply(sandbox, w.ALICE, "Asked.")
 
 
-def test_a_group_that_is_still_pausing_is_asked_for_once_it_is_paused(town: Town) -> None:
+def test_a_group_that_is_still_pausing_is_asked_for_once_it_is_paused(sandbox: Sandbox) -> None:
     running = "1a2b3c4d-0000-4000-8000-000000000002"
-    town.world.stop(running)
+    sandbox.world.stop(running)
     # However long the bot takes to look.
-    group = town.world.groups[running]
-    group.turns, group.turns_once_shown = [], (timedelta(seconds=2), oms_world.PAUSED)
-    town.people.type(w.ALICE, f"{running} {NIGHTLY_IMAGES} project=media after the &amp; outage")
-    told = is_told(town, w.ALICE, "as soon as it is paused")
+    group = sandbox.world.groups[running]
+    group.turns, group.turns_once_shown = [], (timedelta(seconds=2), oms_state.PAUSED)
+    sandbox.people.type(w.ALICE, f"{running} {NIGHTLY_IMAGES} project=media after the &amp; outage")
+    told = wait_for_reply(sandbox, w.ALICE, "as soon as it is paused")
     assert "Asked." in told, "the other group did not wait"
-    town.wait_until(lambda: len(town.workspace.of(w.MIGRATIONS)) == 2, 40, "the second card")
-    card = town.workspace.of(w.MIGRATIONS)[1]
+    sandbox.wait_until(lambda: len(sandbox.workspace.of(w.MIGRATIONS)) == 2, 40, "the second card")
+    card = sandbox.workspace.of(w.MIGRATIONS)[1]
     assert running in card.text
-    assert "after the &amp; outage" in whole(card)
+    assert "after the &amp; outage" in full_text(card)

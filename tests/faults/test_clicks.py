@@ -7,10 +7,20 @@ import threading
 from collections.abc import Callable
 from copy import copy
 
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
-from tests.support.story import ask, audit, buttons, is_accepted, is_told, opened_by, says, starts, the_card
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from tests.support.sandbox import (
+    audit,
+    buttons,
+    create_request,
+    open_form,
+    put_calls,
+    wait_for_accepted,
+    wait_for_card,
+    wait_for_reply,
+    wait_for_text,
+)
 
 
 def at_once(*doing: Callable[[], object]) -> None:
@@ -28,134 +38,134 @@ def at_once(*doing: Callable[[], object]) -> None:
         thread.join()
 
 
-def test_the_same_click_delivered_twice_is_one_vote_and_one_put(town: Town) -> None:
-    card = ask(town)
-    trigger = town.workspace.new_trigger(w.CAROL)
-    at_once(*[lambda: town.people.press(w.CAROL, card, "approve", trigger_id=trigger)] * 2)
-    is_accepted(town, card)
-    assert len(starts(town)) == 1
+def test_the_same_click_delivered_twice_is_one_vote_and_one_put(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    trigger = sandbox.workspace.new_trigger(w.CAROL)
+    at_once(*[lambda: sandbox.people.press(w.CAROL, card, "approve", trigger_id=trigger)] * 2)
+    wait_for_accepted(sandbox, card)
+    assert len(put_calls(sandbox)) == 1
 
 
-def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(town: Town) -> None:
-    card = ask(town)
+def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
     at_once(
-        lambda: town.people.press(w.CAROL, card, "approve"),
-        lambda: town.people.press(w.DAVE, card, "approve"),
+        lambda: sandbox.people.press(w.CAROL, card, "approve"),
+        lambda: sandbox.people.press(w.DAVE, card, "approve"),
     )
-    is_accepted(town, card)
-    town.wait_until(
-        lambda: any("decided already" in text for one in (w.CAROL, w.DAVE) for text in town.workspace.told(one))
+    wait_for_accepted(sandbox, card)
+    sandbox.wait_until(
+        lambda: any("decided already" in text for one in (w.CAROL, w.DAVE) for text in sandbox.workspace.told(one))
     )
-    assert len(starts(town)) == 1
+    assert len(put_calls(sandbox)) == 1
 
 
 def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one_put(
-    new_town: Callable[..., Town], postgres: object
+    new_sandbox: Callable[..., Sandbox], postgres: object
 ) -> None:
     from bot.sandbox.ports import free_port
     from tests.support.postgres import Postgres
 
     assert isinstance(postgres, Postgres)
-    town = new_town(database_url=postgres.new_database())
-    town.start_bot()
-    town.start_bot(ops_port=free_port())
-    town.wait_until(lambda: town.slack.connections == 2, what="two connections")
-    card = ask(town)
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    sandbox.start_bot()
+    sandbox.start_bot(ops_port=free_port())
+    sandbox.wait_until(lambda: sandbox.slack.connections == 2, what="two connections")
+    card = create_request(sandbox)
     # The stand-in hands each to the other process than the one before.
     seen = copy(card)
-    bobs, carols = town.workspace.new_trigger(w.BOB), town.workspace.new_trigger(w.CAROL)
-    at_once(*[lambda: town.people.press(w.BOB, seen, "approve", trigger_id=bobs)] * 2)
-    is_told(town, w.BOB, "not among those who decide")
-    at_once(*[lambda: town.people.press(w.CAROL, seen, "approve", trigger_id=carols)] * 2)
-    says(town, card, "Resumed, moving")
+    bobs, carols = sandbox.workspace.new_trigger(w.BOB), sandbox.workspace.new_trigger(w.CAROL)
+    at_once(*[lambda: sandbox.people.press(w.BOB, seen, "approve", trigger_id=bobs)] * 2)
+    wait_for_reply(sandbox, w.BOB, "not among those who decide")
+    at_once(*[lambda: sandbox.people.press(w.CAROL, seen, "approve", trigger_id=carols)] * 2)
+    wait_for_text(sandbox, card, "Resumed, moving")
     # Another click of each, and what is heard of it comes after whatever the first ones made.
-    town.people.press(w.CAROL, seen, "approve")
-    town.people.press(w.BOB, seen, "approve")
-    is_told(town, w.CAROL, "decided already")
-    is_told(town, w.BOB, "decided already")
-    assert len(starts(town)) == 1
-    assert len(town.workspace.of(w.MIGRATIONS)) == 1
-    rows = [(row["event"], row["actor"]) for row in audit(town, "approve", "refused")]
+    sandbox.people.press(w.CAROL, seen, "approve")
+    sandbox.people.press(w.BOB, seen, "approve")
+    wait_for_reply(sandbox, w.CAROL, "decided already")
+    wait_for_reply(sandbox, w.BOB, "decided already")
+    assert len(put_calls(sandbox)) == 1
+    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
+    rows = [(row["event"], row["actor"]) for row in audit(sandbox, "approve", "refused")]
     assert sorted(rows) == sorted([("approve", w.CAROL), ("refused", w.CAROL)] + [("refused", w.BOB)] * 2)
     for person, most in ((w.CAROL, 1), (w.BOB, 2)):
         # Slack adds words of its own where an ack comes late.
-        assert len([text for text in town.workspace.told(person) if not text.startswith("Slack: ")]) == most
+        assert len([text for text in sandbox.workspace.told(person) if not text.startswith("Slack: ")]) == most
 
 
-def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(town: Town) -> None:
-    card = ask(town)
-    copy = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
-    town.people.press(w.CAROL, copy, "approve")
-    is_told(town, w.CAROL, "a copy of the card")
-    says(town, copy, "A copy of the card")
+def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    copy = sandbox.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
+    sandbox.people.press(w.CAROL, copy, "approve")
+    wait_for_reply(sandbox, w.CAROL, "a copy of the card")
+    wait_for_text(sandbox, copy, "A copy of the card")
     assert buttons(copy) == []
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert not starts(town)
+    assert not put_calls(sandbox)
 
 
-def test_a_forged_value_names_no_request(town: Town) -> None:
-    card = ask(town)
+def test_a_forged_value_names_no_request(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
     for value in ("R-00000000", "../../x", "", "R-" + "A" * 5000):
         forged = [{"type": "button", "action_id": "approve", "block_id": "decide", "value": value}]
-        town.people.press(w.CAROL, card, "approve", actions=forged)
-    is_told(town, w.CAROL, "no such request")
-    assert not starts(town)
+        sandbox.people.press(w.CAROL, card, "approve", actions=forged)
+    wait_for_reply(sandbox, w.CAROL, "no such request")
+    assert not put_calls(sandbox)
 
 
-def test_a_payload_of_another_team_or_app_changes_nothing(town: Town) -> None:
-    card = ask(town)
-    town.people.press(w.CAROL, card, "approve", team={"id": "T0ELSEWHER"})
-    is_told(town, w.CAROL, "does not come from the workspace")
-    town.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
-    town.people.type(w.BOB, "help", team_id="T0ELSEWHER")
-    is_told(town, w.BOB, "does not come from the workspace")
+def test_a_payload_of_another_team_or_app_changes_nothing(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.press(w.CAROL, card, "approve", team={"id": "T0ELSEWHER"})
+    wait_for_reply(sandbox, w.CAROL, "does not come from the workspace")
+    sandbox.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    sandbox.people.type(w.BOB, "help", team_id="T0ELSEWHER")
+    wait_for_reply(sandbox, w.BOB, "does not come from the workspace")
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert not starts(town)
+    assert not put_calls(sandbox)
 
 
-def test_what_is_refused_as_not_ours_is_in_the_audit(town: Town) -> None:
-    card = ask(town)
-    form = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
-    town.workspace.views[form].view["private_metadata"] = "R-00000000"
-    town.people.submit(w.DAVE, form, {"reason": "no"})
-    town.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
-    town.people.type(w.BOB, "help", team_id="T0ELSEWHER")
-    town.people.type(w.BOB, NIGHTLY_IMAGES, team_id="T0ELSEWHER")
+def test_what_is_refused_as_not_ours_is_in_the_audit(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    form = open_form(sandbox, w.DAVE, lambda: sandbox.people.press(w.DAVE, card, "deny"))
+    sandbox.workspace.views[form].view["private_metadata"] = "R-00000000"
+    sandbox.people.submit(w.DAVE, form, {"reason": "no"})
+    sandbox.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    sandbox.people.type(w.BOB, "help", team_id="T0ELSEWHER")
+    sandbox.people.type(w.BOB, NIGHTLY_IMAGES, team_id="T0ELSEWHER")
     refused = {(w.DAVE, w.TEAM_ID, w.APP_ID), (w.CAROL, w.TEAM_ID, "A0ELSEWHER"), (w.BOB, "T0ELSEWHER", w.APP_ID)}
 
     def told() -> set[tuple[str, str, str]]:
-        rows = audit(town, "refused")
+        rows = audit(sandbox, "refused")
         return {(row["actor"], row["detail"]["team"], row["detail"]["app"]) for row in rows}
 
-    town.wait_until(lambda: told() == refused, what="what was refused in the audit")
+    sandbox.wait_until(lambda: told() == refused, what="what was refused in the audit")
 
 
-def test_an_answer_address_that_is_not_slacks_is_never_called(town: Town) -> None:
-    card = ask(town)
-    town.people.press(w.BOB, card, "approve", response_url=f"{town.oms.server.url}/steal")
-    town.people.press(w.BOB, card, "approve")
-    is_told(town, w.BOB, "not among those who decide")
-    assert not any("steal" in call.path for call in town.journal.since())
+def test_an_answer_address_that_is_not_slacks_is_never_called(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.press(w.BOB, card, "approve", response_url=f"{sandbox.oms.server.url}/steal")
+    sandbox.people.press(w.BOB, card, "approve")
+    wait_for_reply(sandbox, w.BOB, "not among those who decide")
+    assert not any("steal" in call.path for call in sandbox.call_log.since())
 
 
-def test_ten_thousand_characters_get_one_sentence(town: Town) -> None:
-    town.people.type(w.ALICE, "x" * 10_000)
-    is_told(town, w.ALICE, "10,000 characters")
-    assert town.workspace.of(w.MIGRATIONS) == []
+def test_ten_thousand_characters_get_one_sentence(sandbox: Sandbox) -> None:
+    sandbox.people.type(w.ALICE, "x" * 10_000)
+    wait_for_reply(sandbox, w.ALICE, "10,000 characters")
+    assert sandbox.workspace.of(w.MIGRATIONS) == []
 
 
-def test_a_press_that_comes_before_the_bot_knows_where_its_card_is_counts_all_the_same(town: Town) -> None:
-    database = sqlite3.connect(town.directory / "bot.sqlite", isolation_level=None)
-    town.people.type(w.ALICE, NIGHTLY_IMAGES)
-    card = the_card(town)
-    is_told(town, w.ALICE, "Asked.")
+def test_a_press_that_comes_before_the_bot_knows_where_its_card_is_counts_all_the_same(sandbox: Sandbox) -> None:
+    database = sqlite3.connect(sandbox.directory / "bot.sqlite", isolation_level=None)
+    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
+    card = wait_for_card(sandbox)
+    wait_for_reply(sandbox, w.ALICE, "Asked.")
     [(ts,)] = database.execute("SELECT ts FROM cards").fetchall()
     database.execute("UPDATE cards SET ts = NULL")
-    town.people.press(w.CAROL, card, "approve")
-    town.wait_until(
+    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.wait_until(
         lambda: database.execute("SELECT claimed_by FROM inbox WHERE kind = 'approve'").fetchall() == [(None,)],
         what="the press to be put off",
     )
     database.execute("UPDATE cards SET ts = ?", (ts,))
     database.close()
-    is_accepted(town, card)
+    wait_for_accepted(sandbox, card)

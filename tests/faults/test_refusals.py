@@ -5,41 +5,51 @@ from __future__ import annotations
 import json
 import re
 
-from bot.sandbox import oms_world
+from bot.sandbox import oms_state
 from bot.sandbox.oms_server import Answer, Drop, Raw
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
-from tests.support.story import ask, buttons, is_accepted, is_told, says, starts, the_card, thread_says, whole
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from tests.support.sandbox import (
+    buttons,
+    create_request,
+    full_text,
+    put_calls,
+    wait_for_accepted,
+    wait_for_card,
+    wait_for_reply,
+    wait_for_text,
+    wait_for_thread_line,
+)
 
 
-def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(town: Town) -> None:
-    card = ask(town)
-    town.vault.seal()
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "Vault is sealed. Nothing was started.")
+def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.vault.seal()
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "Vault is sealed. Nothing was started.")
     assert buttons(card) == ["retry", "cancel"]
-    assert not starts(town)
-    town.vault.unseal()
-    town.people.press(w.ALICE, card, "retry")
-    is_accepted(town, card)
-    assert len(starts(town)) == 1
+    assert not put_calls(sandbox)
+    sandbox.vault.unseal()
+    sandbox.people.press(w.ALICE, card, "retry")
+    wait_for_accepted(sandbox, card)
+    assert len(put_calls(sandbox)) == 1
 
 
-def test_a_sealed_vault_at_preflight_asks_nobody(town: Town) -> None:
-    ask(town)
-    town.vault.seal()
-    town.people.type(w.ALICE, "1a2b3c4d-0000-4000-8000-000000000001")
-    is_told(town, w.ALICE, "Vault is sealed")
-    assert len(town.workspace.of(w.MIGRATIONS)) == 1
+def test_a_sealed_vault_at_preflight_asks_nobody(sandbox: Sandbox) -> None:
+    create_request(sandbox)
+    sandbox.vault.seal()
+    sandbox.people.type(w.ALICE, "1a2b3c4d-0000-4000-8000-000000000001")
+    wait_for_reply(sandbox, w.ALICE, "Vault is sealed")
+    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
 
 
-def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town) -> None:
-    card = ask(town)
-    town.world.may_start = False
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "OMS.0072")
-    text = whole(card)
+def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.world.may_start = False
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "OMS.0072")
+    text = full_text(card)
     for words in (
         "Insufficient permission.",
         "Nothing was started.",
@@ -47,7 +57,7 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town)
         "Huawei request id",
     ):
         assert words in text
-    line = thread_says(town, card, "OMS.0072")
+    line = wait_for_thread_line(sandbox, card, "OMS.0072")
     [huawei_request_id] = re.findall(r"Huawei request id `([^`]+)`", text)
     for words in (
         "insufficient permission.",
@@ -56,96 +66,96 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(town: Town)
         huawei_request_id,
     ):
         assert words in line
-    town.world.may_start = True
-    town.people.press(w.CAROL, card, "retry")
-    is_accepted(town, card)
+    sandbox.world.may_start = True
+    sandbox.people.press(w.CAROL, card, "retry")
+    wait_for_accepted(sandbox, card)
 
 
-def test_wrong_source_keys_lead_to_their_path_in_vault(town: Town) -> None:
-    card = ask(town)
-    town.vault.write("oms/media/source", {"ak": "WRONGSOURCEAK0000001", "sk": "wrong-source-secret-key-0000001"})
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "OMS.1014")
-    assert "secret/oms/media/source" in whole(card)
-    assert "WRONGSOURCEAK0000001" not in whole(card) + town.log()
+def test_wrong_source_keys_lead_to_their_path_in_vault(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.vault.write("oms/media/source", {"ak": "WRONGSOURCEAK0000001", "sk": "wrong-source-secret-key-0000001"})
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "OMS.1014")
+    assert "secret/oms/media/source" in full_text(card)
+    assert "WRONGSOURCEAK0000001" not in full_text(card) + sandbox.log()
 
 
-def test_a_path_without_a_key_is_refused_by_name_before_anybody_is_asked(town: Town) -> None:
-    town.vault.write("oms/media/source", {"ak": oms_world.SOURCE_AK})
-    town.people.type(w.ALICE, NIGHTLY_IMAGES)
-    told = is_told(town, w.ALICE, "has no key sk")
+def test_a_path_without_a_key_is_refused_by_name_before_anybody_is_asked(sandbox: Sandbox) -> None:
+    sandbox.vault.write("oms/media/source", {"ak": oms_state.SOURCE_AK})
+    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
+    told = wait_for_reply(sandbox, w.ALICE, "has no key sk")
     assert "secret/oms/media/source" in told
-    assert town.workspace.of(w.MIGRATIONS) == []
+    assert sandbox.workspace.of(w.MIGRATIONS) == []
 
 
-def test_a_lost_answer_is_settled_by_looking_and_never_by_a_second_put(town: Town) -> None:
-    card = ask(town)
-    town.oms.fault("start", Drop(done=True))
-    town.people.press(w.CAROL, card, "approve")
-    thread_says(town, card, "looks until it knows")
-    says(town, card, "Resumed, moving")
-    assert len(starts(town)) == 1
+def test_a_lost_answer_is_settled_by_looking_and_never_by_a_second_put(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.oms.fault("start", Drop(done=True))
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_thread_line(sandbox, card, "looks until it knows")
+    wait_for_text(sandbox, card, "Resumed, moving")
+    assert len(put_calls(sandbox)) == 1
 
 
-def test_throttled_it_waits_and_sends_the_same_attempt_again(town: Town) -> None:
-    card = ask(town)
-    town.oms.fault("start", Answer(429, "APIG.0308", retry_after=1))
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "trying again")
-    is_accepted(town, card)
-    assert [call.status for call in starts(town)] == [429, 200]
+def test_throttled_it_waits_and_sends_the_same_attempt_again(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.oms.fault("start", Answer(429, "APIG.0308", retry_after=1))
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "trying again")
+    wait_for_accepted(sandbox, card)
+    assert [call.status for call in put_calls(sandbox)] == [429, 200]
 
 
-def test_after_a_refused_signature_nothing_is_signed_until_the_key_changes(town: Town) -> None:
-    card = ask(town)
-    town.oms.fault("show", Answer(401, "APIG.0301", "verify aksk signature fail,ak:SANDBOXCALLERAK00001"))
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "APIG.0301")
-    assert "SANDBOXCALLERAK00001" not in whole(card) + town.log()
-    assert not starts(town)
-    town.vault.write("oms/media/caller", {"ak": oms_world.ACCESS_KEY, "sk": oms_world.SECRET_KEY})
-    town.people.press(w.ALICE, card, "retry")
-    is_accepted(town, card)
+def test_after_a_refused_signature_nothing_is_signed_until_the_key_changes(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.oms.fault("show", Answer(401, "APIG.0301", "verify aksk signature fail,ak:SANDBOXCALLERAK00001"))
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "APIG.0301")
+    assert "SANDBOXCALLERAK00001" not in full_text(card) + sandbox.log()
+    assert not put_calls(sandbox)
+    sandbox.vault.write("oms/media/caller", {"ak": oms_state.ACCESS_KEY, "sk": oms_state.SECRET_KEY})
+    sandbox.people.press(w.ALICE, card, "retry")
+    wait_for_accepted(sandbox, card)
 
 
-def test_a_late_failure_is_reported_on_the_same_card(town: Town) -> None:
-    card = ask(town, text="1a2b3c4d-0000-4000-8000-000000000005 try")
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "TRF.0152", 30)
-    assert "The source's access key lacks a permission" in whole(card)
-    thread_says(town, card, "TRF.0152")
+def test_a_late_failure_is_reported_on_the_same_card(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, text="1a2b3c4d-0000-4000-8000-000000000005 try")
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "TRF.0152", 30)
+    assert "The source's access key lacks a permission" in full_text(card)
+    wait_for_thread_line(sandbox, card, "TRF.0152")
 
 
-def test_where_the_bot_is_not_in_the_channel_the_requester_is_told_the_way_out(town: Town) -> None:
-    town.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
-    town.people.type(w.ALICE, NIGHTLY_IMAGES)
-    is_told(town, w.ALICE, "/invite")
-    town.workspace.channels[w.MIGRATIONS].members.add(w.BOT_USER_ID)
-    card = the_card(town)
+def test_where_the_bot_is_not_in_the_channel_the_requester_is_told_the_way_out(sandbox: Sandbox) -> None:
+    sandbox.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
+    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
+    wait_for_reply(sandbox, w.ALICE, "/invite")
+    sandbox.workspace.channels[w.MIGRATIONS].members.add(w.BOT_USER_ID)
+    card = wait_for_card(sandbox)
     assert buttons(card) == ["approve", "deny", "cancel"]
 
 
-def test_an_archived_channel_is_told_to_the_requester(town: Town) -> None:
-    town.workspace.channels[w.MIGRATIONS].archived = True
-    town.people.type(w.ALICE, NIGHTLY_IMAGES)
-    is_told(town, w.ALICE, "is archived. Unarchive it")
+def test_an_archived_channel_is_told_to_the_requester(sandbox: Sandbox) -> None:
+    sandbox.workspace.channels[w.MIGRATIONS].archived = True
+    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
+    wait_for_reply(sandbox, w.ALICE, "is archived. Unarchive it")
 
 
-def test_a_card_that_somebody_deleted_is_posted_again(town: Town) -> None:
-    card = ask(town)
-    town.people.press(w.CAROL, card, "approve")
-    is_accepted(town, card)
-    town.workspace.delete(card.channel, card.ts)
-    is_told(town, w.ALICE, "was deleted")
-    town.wait_until(lambda: bool(town.workspace.of(w.MIGRATIONS)), what="a new card")
-    says(town, town.workspace.of(w.MIGRATIONS)[0], "Resumed, moving")
-    assert len(starts(town)) == 1
+def test_a_card_that_somebody_deleted_is_posted_again(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_accepted(sandbox, card)
+    sandbox.workspace.delete(card.channel, card.ts)
+    wait_for_reply(sandbox, w.ALICE, "was deleted")
+    sandbox.wait_until(lambda: bool(sandbox.workspace.of(w.MIGRATIONS)), what="a new card")
+    wait_for_text(sandbox, sandbox.workspace.of(w.MIGRATIONS)[0], "Resumed, moving")
+    assert len(put_calls(sandbox)) == 1
 
 
-def test_a_group_that_oms_describes_oddly_hides_no_other_from_the_list(town: Town) -> None:
-    shown = town.world.show(NIGHTLY_IMAGES)
+def test_a_group_that_oms_describes_oddly_hides_no_other_from_the_list(sandbox: Sandbox) -> None:
+    shown = sandbox.world.show(NIGHTLY_IMAGES)
     odd = {**shown, "group_id": "2b2b2b2b-0000-4000-8000-000000000001", "status": 42}
-    town.oms.fault("list", Raw(body=json.dumps({"count": 2, "taskgroups": [odd, shown]}).encode()))
-    town.people.type(w.BOB, "list")
-    told = is_told(town, w.BOB, NIGHTLY_IMAGES)
+    sandbox.oms.fault("list", Raw(body=json.dumps({"count": 2, "taskgroups": [odd, shown]}).encode()))
+    sandbox.people.type(w.BOB, "list")
+    told = wait_for_reply(sandbox, w.BOB, NIGHTLY_IMAGES)
     assert "and 1 that OMS describes in a way that the bot cannot read" in told

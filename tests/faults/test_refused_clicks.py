@@ -10,12 +10,24 @@ from functools import partial
 
 import pytest
 
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from bot.sandbox.slack import world as w
-from bot.sandbox.slack.world import OpenView, Posted
-from bot.sandbox.town import Town
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.workspace import OpenView, Posted
+from bot.sandbox.system import Sandbox
 from tests.faults.test_clicks import at_once
-from tests.support.story import ask, audit, buttons, deny, is_told, opened_by, said_in, says, starts, thread_says, whole
+from tests.support.sandbox import (
+    audit,
+    buttons,
+    create_request,
+    deny,
+    full_text,
+    open_form,
+    put_calls,
+    view_text,
+    wait_for_reply,
+    wait_for_text,
+    wait_for_thread_line,
+)
 
 pytestmark = pytest.mark.usefixtures("patient_triggers")
 
@@ -26,23 +38,23 @@ Act = Callable[[str], object]
 class Refusals:
     """Lands each click twice, lets another follow, and keeps what was to be heard how often."""
 
-    town: Town
+    sandbox: Sandbox
     expected: dict[tuple[str, str], int]
 
     def hear(self, person: str, words: str, act: Act) -> None:
         """`act` is given a trigger id. The same twice is refused once, and another once more."""
-        self.town.slack.api._buckets.clear()
-        same = self.town.workspace.new_trigger(person)
+        self.sandbox.slack.api._buckets.clear()
+        same = self.sandbox.workspace.new_trigger(person)
         at_once(lambda: act(same), lambda: act(same))
-        act(self.town.workspace.new_trigger(person))
+        act(self.sandbox.workspace.new_trigger(person))
         wanted = self.expected[person, words] = self.expected.get((person, words), 0) + 2
-        self.town.wait_until(
+        self.sandbox.wait_until(
             lambda: self.count(person, words) >= wanted,
-            what=f"{person} told {words!r} {wanted} times, but told {self.town.workspace.told(person)}",
+            what=f"{person} told {words!r} {wanted} times, but told {self.sandbox.workspace.told(person)}",
         )
 
     def count(self, person: str, words: str) -> int:
-        return sum(words in text for text in self.town.workspace.told(person))
+        return sum(words in text for text in self.sandbox.workspace.told(person))
 
     def check(self) -> None:
         """Nobody heard anything more often than that."""
@@ -50,14 +62,14 @@ class Refusals:
         assert found == self.expected
 
 
-def press(town: Town, person: str, card: Posted, action: str) -> Act:
-    return lambda trigger: town.people.press(person, card, action, trigger_id=trigger)
+def press(sandbox: Sandbox, person: str, card: Posted, action: str) -> Act:
+    return lambda trigger: sandbox.people.press(person, card, action, trigger_id=trigger)
 
 
 def with_button(card: Posted, action: str) -> Posted:
     """The card as a client shows it that has it from before, or that somebody made up."""
     forged = copy(card)
-    request_id = next(word for word in whole(card).split() if word.startswith("R-")).strip(".`")
+    request_id = next(word for word in full_text(card).split() if word.startswith("R-")).strip(".`")
     element = {"type": "button", "action_id": action, "value": request_id, "text": {"type": "plain_text", "text": "x"}}
     forged.blocks = [{"type": "actions", "block_id": "decide", "elements": [element]}]
     return forged
@@ -72,36 +84,38 @@ OUTSIDERS = (
 )
 
 
-def test_people_who_may_do_nothing_are_refused_by_every_button(new_town: Callable[..., Town]) -> None:
-    town = new_town(settings="approvals = 2")
+def test_people_who_may_do_nothing_are_refused_by_every_button(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox(settings="approvals = 2")
     # Named in the settings or not: who is no full member does not count.
-    town.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
-    town.workspace.users["U0NOBODY01"] = {"id": "U0NOBODY01", "name": "nobody"}
-    town.start_bot()
-    card = ask(town)
-    town.people.press(w.CAROL, card, "approve")
-    says(town, card, "approved by")
-    before, text = buttons(card), whole(card)
-    refusals = Refusals(town, {})
+    sandbox.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
+    sandbox.workspace.users["U0NOBODY01"] = {"id": "U0NOBODY01", "name": "nobody"}
+    sandbox.start_bot()
+    card = create_request(sandbox)
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_text(sandbox, card, "approved by")
+    before, text = buttons(card), full_text(card)
+    refusals = Refusals(sandbox, {})
     for action in ("approve", "cancel", "withdraw", "retry"):
         for person, words in OUTSIDERS:
-            refusals.hear(person, words, press(town, person, with_button(card, action), action))
+            refusals.hear(person, words, press(sandbox, person, with_button(card, action), action))
     refusals.check()
-    assert (buttons(card), whole(card)) == (before, text)
-    assert not starts(town)
-    refused = audit(town, "refused")
+    assert (buttons(card), full_text(card)) == (before, text)
+    assert not put_calls(sandbox)
+    refused = audit(sandbox, "refused")
     assert len(refused) == 2 * 4 * len(OUTSIDERS)
 
 
-def test_full_members_are_refused_what_is_not_theirs_on_a_card_that_is_open(new_town: Callable[..., Town]) -> None:
-    town = new_town(settings="approvals = 2")
-    town.workspace.groups[w.APPROVERS_GROUP] = [w.DAVE, w.ALICE]
-    town.start_bot()
-    card = ask(town, w.CAROL)
-    town.people.press(w.DAVE, card, "approve")
-    says(town, card, "approved by")
-    before, text = buttons(card), whole(card)
-    refusals = Refusals(town, {})
+def test_full_members_are_refused_what_is_not_theirs_on_a_card_that_is_open(
+    new_sandbox: Callable[..., Sandbox],
+) -> None:
+    sandbox = new_sandbox(settings="approvals = 2")
+    sandbox.workspace.groups[w.APPROVERS_GROUP] = [w.DAVE, w.ALICE]
+    sandbox.start_bot()
+    card = create_request(sandbox, w.CAROL)
+    sandbox.people.press(w.DAVE, card, "approve")
+    wait_for_text(sandbox, card, "approved by")
+    before, text = buttons(card), full_text(card)
+    refusals = Refusals(sandbox, {})
     for person, action, words in (
         (w.BOB, "approve", "not among those who decide"),
         (w.BOB, "cancel", "not among those who decide"),
@@ -112,165 +126,167 @@ def test_full_members_are_refused_what_is_not_theirs_on_a_card_that_is_open(new_
         (w.CAROL, "retry", "nothing to retry"),
         (w.DAVE, "approve", "approved this already"),
     ):
-        refusals.hear(person, words, press(town, person, with_button(card, action), action))
+        refusals.hear(person, words, press(sandbox, person, with_button(card, action), action))
     refusals.check()
-    assert all(card.ts.replace(".", "") in text for text in town.workspace.told(w.BOB)), "each leads to the card"
-    assert (buttons(card), whole(card)) == (before, text)
-    assert not starts(town)
+    assert all(card.ts.replace(".", "") in text for text in sandbox.workspace.told(w.BOB)), "each leads to the card"
+    assert (buttons(card), full_text(card)) == (before, text)
+    assert not put_calls(sandbox)
 
 
-def test_a_card_that_is_decided_says_so_to_whoever_still_sees_its_buttons(town: Town) -> None:
-    card = ask(town)
+def test_a_card_that_is_decided_says_so_to_whoever_still_sees_its_buttons(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
     seen = copy(card)
-    deny(town, w.CAROL, card, "not tonight")
-    says(town, card, "Denied")
-    text = whole(card)
-    refusals = Refusals(town, {})
+    deny(sandbox, w.CAROL, card, "not tonight")
+    wait_for_text(sandbox, card, "Denied")
+    text = full_text(card)
+    refusals = Refusals(sandbox, {})
     for person, action in ((w.DAVE, "approve"), (w.ALICE, "cancel"), (w.BOB, "withdraw")):
-        refusals.hear(person, "decided already", press(town, person, with_button(card, action), action))
-    refusals.hear(w.GRACE, "another organisation", press(town, w.GRACE, seen, "approve"))
+        refusals.hear(person, "decided already", press(sandbox, person, with_button(card, action), action))
+    refusals.hear(w.GRACE, "another organisation", press(sandbox, w.GRACE, seen, "approve"))
     for person in (w.DAVE, w.BOB):
-        view = opened_by(town, person, partial(town.people.press, person, seen, "deny"))
-        assert "decided already" in said_in(town, view)
-        assert card.ts.replace(".", "") in said_in(town, view)
+        view = open_form(sandbox, person, partial(sandbox.people.press, person, seen, "deny"))
+        assert "decided already" in view_text(sandbox, view)
+        assert card.ts.replace(".", "") in view_text(sandbox, view)
     refusals.check()
-    assert not any("Denied" in told for told in town.workspace.told(w.GRACE))
-    assert whole(card) == text
-    assert not starts(town)
+    assert not any("Denied" in told for told in sandbox.workspace.told(w.GRACE))
+    assert full_text(card) == text
+    assert not put_calls(sandbox)
 
 
 def test_who_does_not_see_the_project_hears_the_same_as_of_a_request_that_never_was(
-    new_town: Callable[..., Town],
+    new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    town = new_town()
-    toml = town.directory / "bot.toml"
+    sandbox = new_sandbox()
+    toml = sandbox.directory / "bot.toml"
     text = toml.read_text(encoding="utf-8")
     toml.write_text(text.replace('requesters = ["*"]', f'requesters = ["{w.ALICE}"]'), encoding="utf-8")
-    town.start_bot()
-    card = ask(town)
-    refusals = Refusals(town, {})
+    sandbox.start_bot()
+    card = create_request(sandbox)
+    refusals = Refusals(sandbox, {})
     for action in ("approve", "cancel", "withdraw", "retry"):
-        refusals.hear(w.BOB, "no such request that you may see", press(town, w.BOB, with_button(card, action), action))
+        refusals.hear(
+            w.BOB, "no such request that you may see", press(sandbox, w.BOB, with_button(card, action), action)
+        )
     never = with_button(card, "approve")
     never.blocks[0]["elements"][0]["value"] = "R-00000000"
-    refusals.hear(w.BOB, "no such request that you may see", press(town, w.BOB, never, "approve"))
-    view = opened_by(town, w.BOB, lambda: town.people.press(w.BOB, card, "deny"))
-    assert "no such request that you may see" in said_in(town, view)
-    refusals.hear(w.BOB, "may ask", lambda trigger: town.people.type(w.BOB, NIGHTLY_IMAGES, trigger_id=trigger))
-    refusals.hear(w.BOB, "no project here", lambda trigger: town.people.type(w.BOB, "list", trigger_id=trigger))
+    refusals.hear(w.BOB, "no such request that you may see", press(sandbox, w.BOB, never, "approve"))
+    view = open_form(sandbox, w.BOB, lambda: sandbox.people.press(w.BOB, card, "deny"))
+    assert "no such request that you may see" in view_text(sandbox, view)
+    refusals.hear(w.BOB, "may ask", lambda trigger: sandbox.people.type(w.BOB, NIGHTLY_IMAGES, trigger_id=trigger))
+    refusals.hear(w.BOB, "no project here", lambda trigger: sandbox.people.type(w.BOB, "list", trigger_id=trigger))
     refusals.check()
-    heard = {*town.workspace.told(w.BOB), said_in(town, view).splitlines()[0]}
+    heard = {*sandbox.workspace.told(w.BOB), view_text(sandbox, view).splitlines()[0]}
     assert len({one for one in heard if "no such request" in one}) == 1, "word for word, with no link"
     assert buttons(card) == ["approve", "deny", "cancel"]
 
 
-def test_only_who_may_deny_gets_the_form_and_who_gets_it_is_in_the_audit(town: Town) -> None:
-    card = ask(town, w.CAROL)
-    before = whole(card)
+def test_only_who_may_deny_gets_the_form_and_who_gets_it_is_in_the_audit(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, w.CAROL)
+    before = full_text(card)
     for person, words in (
         *OUTSIDERS[:3],
         (w.BOB, "not among those who decide"),
         (w.CAROL, "somebody else must decide"),
     ):
-        trigger = town.workspace.new_trigger(person)
-        twice = [press_deny(town, person, card, trigger)] * 2
-        first = opened_by(town, person, partial(at_once, *twice))
-        assert words in said_in(town, first)
-        assert "submit" not in town.workspace.views[first].view
-        assert len([view for view in town.workspace.views.values() if view.person == person]) == 1
-        another = opened_by(town, person, partial(town.people.press, person, card, "deny"))
-        assert words in said_in(town, another)
-    form = opened_by(town, w.DAVE, partial(town.people.press, w.DAVE, card, "deny"))
-    assert town.workspace.views[form].view["callback_id"] == "deny_form"
-    assert whole(card) == before, "a form that is opened changes nothing"
-    opened = [(row["event"], row["actor"]) for row in audit(town, "form opened", "refused")]
+        trigger = sandbox.workspace.new_trigger(person)
+        twice = [press_deny(sandbox, person, card, trigger)] * 2
+        first = open_form(sandbox, person, partial(at_once, *twice))
+        assert words in view_text(sandbox, first)
+        assert "submit" not in sandbox.workspace.views[first].view
+        assert len([view for view in sandbox.workspace.views.values() if view.person == person]) == 1
+        another = open_form(sandbox, person, partial(sandbox.people.press, person, card, "deny"))
+        assert words in view_text(sandbox, another)
+    form = open_form(sandbox, w.DAVE, partial(sandbox.people.press, w.DAVE, card, "deny"))
+    assert sandbox.workspace.views[form].view["callback_id"] == "deny_form"
+    assert full_text(card) == before, "a form that is opened changes nothing"
+    opened = [(row["event"], row["actor"]) for row in audit(sandbox, "form opened", "refused")]
     assert opened.count(("form opened", w.DAVE)) == 1
     for person in (w.ERIN, w.BOB, w.CAROL):
         assert opened.count(("refused", person)) == 2
 
 
-def press_deny(town: Town, person: str, card: Posted, trigger: str) -> Callable[[], object]:
-    return lambda: town.people.press(person, card, "deny", trigger_id=trigger)
+def press_deny(sandbox: Sandbox, person: str, card: Posted, trigger: str) -> Callable[[], object]:
+    return lambda: sandbox.people.press(person, card, "deny", trigger_id=trigger)
 
 
-def send_in(town: Town, person: str, opened: OpenView, view_id: str, values: dict[str, str]) -> None:
+def send_in(sandbox: Sandbox, person: str, opened: OpenView, view_id: str, values: dict[str, str]) -> None:
     """Sends a form in under this id, again if need be."""
-    town.workspace.views[view_id] = replace(opened, id=view_id)
-    town.people.submit(person, view_id, values)
+    sandbox.workspace.views[view_id] = replace(opened, id=view_id)
+    sandbox.people.submit(person, view_id, values)
 
 
-def test_a_deny_form_that_somebody_else_sends_in_denies_nothing(town: Town) -> None:
-    card = ask(town, w.CAROL)
-    form = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
-    opened = town.workspace.views[form]
+def test_a_deny_form_that_somebody_else_sends_in_denies_nothing(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, w.CAROL)
+    form = open_form(sandbox, w.DAVE, lambda: sandbox.people.press(w.DAVE, card, "deny"))
+    opened = sandbox.workspace.views[form]
     refusals: dict[str, str] = {w.BOB: "not among those who decide", w.CAROL: "somebody else", w.ERIN: "Guests cannot"}
     for number, (person, words) in enumerate(refusals.items()):
         # The view's own id is the key of what is sent in: each of these is a form of its own, sent in twice.
         for _ in range(2):
-            send_in(town, person, opened, f"V0FORGED{number}", {"reason": "no"})
-        is_told(town, person, words)
-        send_in(town, person, opened, f"V0AGAIN{number}", {"reason": "no"})
-        town.wait_until(lambda p=person, t=words: sum(t in one for one in town.workspace.told(p)) == 2)  # type: ignore[misc]
+            send_in(sandbox, person, opened, f"V0FORGED{number}", {"reason": "no"})
+        wait_for_reply(sandbox, person, words)
+        send_in(sandbox, person, opened, f"V0AGAIN{number}", {"reason": "no"})
+        sandbox.wait_until(lambda p=person, t=words: sum(t in one for one in sandbox.workspace.told(p)) == 2)  # type: ignore[misc]
     assert buttons(card) == ["approve", "deny", "cancel"]
     for person, words in refusals.items():
-        assert sum(words in one for one in town.workspace.told(person)) == 2
+        assert sum(words in one for one in sandbox.workspace.told(person)) == 2
 
 
-def test_a_denial_sent_in_twice_or_by_two_denies_once(town: Town) -> None:
-    card = ask(town)
+def test_a_denial_sent_in_twice_or_by_two_denies_once(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
     forms = {}
     for person in (w.CAROL, w.DAVE):
-        forms[person] = opened_by(town, person, partial(town.people.press, person, card, "deny"))
-    opened = dict(town.workspace.views)
+        forms[person] = open_form(sandbox, person, partial(sandbox.people.press, person, card, "deny"))
+    opened = dict(sandbox.workspace.views)
     barrier = threading.Barrier(3)
 
     def send(person: str) -> Callable[[], object]:
         def now() -> None:
             barrier.wait()
-            town.workspace.views.update(opened)
-            town.people.submit(person, forms[person], {"reason": "no"})
+            sandbox.workspace.views.update(opened)
+            sandbox.people.submit(person, forms[person], {"reason": "no"})
 
         return now
 
     at_once(send(w.CAROL), send(w.CAROL), send(w.DAVE))
-    says(town, card, "Denied")
-    town.wait_until(
-        lambda: sum("decided already" in text for one in forms for text in town.workspace.told(one)) == 1,
+    wait_for_text(sandbox, card, "Denied")
+    sandbox.wait_until(
+        lambda: sum("decided already" in text for one in forms for text in sandbox.workspace.told(one)) == 1,
         what="the slower one told the truth",
     )
-    assert len(audit(town, "deny")) == 1
-    thread_says(town, card, "Denied by")
-    assert len([one for one in town.workspace.of(w.MIGRATIONS, card.ts) if "Denied by" in one.text]) == 1
+    assert len(audit(sandbox, "deny")) == 1
+    wait_for_thread_line(sandbox, card, "Denied by")
+    assert len([one for one in sandbox.workspace.of(w.MIGRATIONS, card.ts) if "Denied by" in one.text]) == 1
 
 
-def test_only_who_may_ask_somewhere_gets_the_form_to_ask(town: Town) -> None:
+def test_only_who_may_ask_somewhere_gets_the_form_to_ask(sandbox: Sandbox) -> None:
     for person in (w.ERIN, w.GRACE):
-        trigger = town.workspace.new_trigger(person)
-        twice = [partial(town.people.type, person, "", trigger_id=trigger)] * 2
-        view = opened_by(town, person, partial(at_once, *twice))
-        assert "not among those who may ask" in said_in(town, view)
-        assert len([view for view in town.workspace.views.values() if view.person == person]) == 1
-    form = opened_by(town, w.ALICE, lambda: town.people.type(w.ALICE, ""))
-    opened = town.workspace.views[form]
+        trigger = sandbox.workspace.new_trigger(person)
+        twice = [partial(sandbox.people.type, person, "", trigger_id=trigger)] * 2
+        view = open_form(sandbox, person, partial(at_once, *twice))
+        assert "not among those who may ask" in view_text(sandbox, view)
+        assert len([view for view in sandbox.workspace.views.values() if view.person == person]) == 1
+    form = open_form(sandbox, w.ALICE, lambda: sandbox.people.type(w.ALICE, ""))
+    opened = sandbox.workspace.views[form]
     assert opened.view["callback_id"] == "request_form"
-    events = [(row["event"], row["actor"]) for row in audit(town, "form opened", "refused")]
+    events = [(row["event"], row["actor"]) for row in audit(sandbox, "form opened", "refused")]
     assert events == [("refused", w.ERIN), ("refused", w.GRACE), ("form opened", w.ALICE)]
     # A guest who sends in somebody else's form asks for nothing.
     for _ in range(2):
-        send_in(town, w.ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})
-    is_told(town, w.ERIN, "not among those who may ask")
-    ack = town.people.submit(w.ALICE, form, {"group": f"../../{NIGHTLY_IMAGES}/start", "reason": ""})
+        send_in(sandbox, w.ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})
+    wait_for_reply(sandbox, w.ERIN, "not among those who may ask")
+    ack = sandbox.people.submit(w.ALICE, form, {"group": f"../../{NIGHTLY_IMAGES}/start", "reason": ""})
     assert "errors" in (ack.payload or {})
     for _ in range(2):
-        send_in(town, w.ALICE, opened, form, {"group": NIGHTLY_IMAGES, "reason": "network is back"})
-    is_told(town, w.ALICE, "Asked.")
-    assert sum("not among" in text for text in town.workspace.told(w.ERIN)) == 1
-    assert len(town.workspace.of(w.MIGRATIONS)) == 1
+        send_in(sandbox, w.ALICE, opened, form, {"group": NIGHTLY_IMAGES, "reason": "network is back"})
+    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    assert sum("not among" in text for text in sandbox.workspace.told(w.ERIN)) == 1
+    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
 
 
-def test_what_is_typed_is_refused_once_for_each_time_that_it_is_typed(town: Town) -> None:
-    card = ask(town)
-    refusals = Refusals(town, {})
+def test_what_is_typed_is_refused_once_for_each_time_that_it_is_typed(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    refusals = Refusals(sandbox, {})
     for person, text, words in (
         (w.ERIN, NIGHTLY_IMAGES, "not among those who may ask"),
         (w.ERIN, "list", "no project here that you may see"),
@@ -284,37 +300,37 @@ def test_what_is_typed_is_refused_once_for_each_time_that_it_is_typed(town: Town
         refusals.hear(
             person,
             words,
-            lambda trigger, p=person, t=text: town.people.type(p, t, trigger_id=trigger),  # type: ignore[misc]
+            lambda trigger, p=person, t=text: sandbox.people.type(p, t, trigger_id=trigger),  # type: ignore[misc]
         )
     refusals.check()
-    assert town.workspace.of(w.MIGRATIONS) == [card]
+    assert sandbox.workspace.of(w.MIGRATIONS) == [card]
 
 
-def test_while_slack_cannot_be_asked_nobody_is_anybody(town: Town) -> None:
-    card = ask(town)
-    before = whole(card)
+def test_while_slack_cannot_be_asked_nobody_is_anybody(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    before = full_text(card)
     for method, words in (("users.info", "does not tell who you are"), ("usergroups.users.list", "user groups")):
-        town.slack.outage.answers[method] = [500] * 100
+        sandbox.slack.outage.answers[method] = [500] * 100
         if method == "usergroups.users.list":
-            town.stop_bot()
-            town.start_bot()  # what was known of the groups is forgotten
-        refusals = Refusals(town, {})
-        refusals.hear(w.DAVE, words, press(town, w.DAVE, card, "approve"))
-        view = opened_by(town, w.DAVE, lambda: town.people.press(w.DAVE, card, "deny"))
-        assert words in said_in(town, view)
+            sandbox.stop_bot()
+            sandbox.start_bot()  # what was known of the groups is forgotten
+        refusals = Refusals(sandbox, {})
+        refusals.hear(w.DAVE, words, press(sandbox, w.DAVE, card, "approve"))
+        view = open_form(sandbox, w.DAVE, lambda: sandbox.people.press(w.DAVE, card, "deny"))
+        assert words in view_text(sandbox, view)
         refusals.check()
-        town.slack.outage.answers.clear()
-    assert whole(card) == before
-    assert not starts(town)
+        sandbox.slack.outage.answers.clear()
+    assert full_text(card) == before
+    assert not put_calls(sandbox)
 
 
-def test_a_deny_button_of_a_copy_marks_the_copy_and_opens_no_form(town: Town) -> None:
-    card = ask(town)
-    is_told(town, w.ALICE, "Asked.")
-    fake = town.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
-    view = opened_by(town, w.CAROL, lambda: town.people.press(w.CAROL, fake, "deny"))
-    assert "a copy of the card" in said_in(town, view)
-    assert card.ts.replace(".", "") in said_in(town, view)
-    says(town, fake, "A copy of the card")
+def test_a_deny_button_of_a_copy_marks_the_copy_and_opens_no_form(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    fake = sandbox.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
+    view = open_form(sandbox, w.CAROL, lambda: sandbox.people.press(w.CAROL, fake, "deny"))
+    assert "a copy of the card" in view_text(sandbox, view)
+    assert card.ts.replace(".", "") in view_text(sandbox, view)
+    wait_for_text(sandbox, fake, "A copy of the card")
     assert buttons(fake) == []
     assert buttons(card) == ["approve", "deny", "cancel"]

@@ -10,13 +10,23 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.oms_world import NIGHTLY_IMAGES, an
+from bot.sandbox.oms_state import NIGHTLY_IMAGES, an
 from bot.sandbox.slack import payloads
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
 from tests.faults.test_clicks import at_once
 from tests.faults.test_refused_clicks import OUTSIDERS, Act, Refusals, press, send_in, with_button
-from tests.support.story import ask_for, audit, buttons, is_told, opened_by, said_in, says, starts, whole
+from tests.support.sandbox import (
+    audit,
+    buttons,
+    create_request_for,
+    full_text,
+    open_form,
+    put_calls,
+    view_text,
+    wait_for_reply,
+    wait_for_text,
+)
 
 pytestmark = pytest.mark.usefixtures("patient_triggers")
 
@@ -25,32 +35,32 @@ ONLY_FAILED = "only the failed objects"
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Town]:
+def shared() -> Iterator[Sandbox]:
     """One town for all: each test has a group of its own, and leaves the people as they are."""
-    town = Town()
-    town.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
-    town.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody"}
-    bot = town.workspace.users[w.BOT_USER_ID]
-    town.workspace.users[OTHER_BOT] = bot | {"id": OTHER_BOT, "name": "other-bot"}
+    sandbox = Sandbox()
+    sandbox.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
+    sandbox.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody"}
+    bot = sandbox.workspace.users[w.BOT_USER_ID]
+    sandbox.workspace.users[OTHER_BOT] = bot | {"id": OTHER_BOT, "name": "other-bot"}
     try:
-        town.open()
-        town.start_bot()
-        yield town
+        sandbox.open()
+        sandbox.start_bot()
+        yield sandbox
     finally:
-        town.close()
+        sandbox.close()
 
 
 @pytest.fixture
-def refusals(shared: Town) -> Refusals:
+def refusals(shared: Sandbox) -> Refusals:
     shared.slack.api._buckets.clear()
     shared.workspace.privates.clear()
     shared.workspace.messages[:] = [one for one in shared.workspace.messages if one.channel == w.MIGRATIONS]
     return Refusals(shared, {})
 
 
-def refused(town: Town, request_id: str | None = None) -> list[tuple[str, str]]:
+def refused(sandbox: Sandbox, request_id: str | None = None) -> list[tuple[str, str]]:
     """Who was refused what, as the audit has it."""
-    rows = [row for row in audit(town, "refused") if request_id in (None, row["request_id"])]
+    rows = [row for row in audit(sandbox, "refused") if request_id in (None, row["request_id"])]
     return [(row["actor"], row["detail"].get("kind", "")) for row in rows]
 
 
@@ -58,22 +68,22 @@ def id_in(text: str) -> str:
     return next(word for word in text.split() if word.startswith("R-")).strip(".`")
 
 
-def is_a_form_to_nobody(town: Town, person: str, words: str, open_it: Act) -> None:
+def is_a_form_to_nobody(sandbox: Sandbox, person: str, words: str, open_it: Act) -> None:
     """The same press twice is one view that only says why not; another is another."""
-    town.slack.api._buckets.clear()
-    before = {view.id for view in town.workspace.views.values() if view.person == person}
-    trigger = town.workspace.new_trigger(person)
-    first = opened_by(town, person, lambda: at_once(lambda: open_it(trigger), lambda: open_it(trigger)))
-    assert words in said_in(town, first)
-    assert "submit" not in town.workspace.views[first].view
-    assert {view.id for view in town.workspace.views.values() if view.person == person} == before | {first}
-    another = opened_by(town, person, lambda: open_it(town.workspace.new_trigger(person)))
-    assert words in said_in(town, another)
+    sandbox.slack.api._buckets.clear()
+    before = {view.id for view in sandbox.workspace.views.values() if view.person == person}
+    trigger = sandbox.workspace.new_trigger(person)
+    first = open_form(sandbox, person, lambda: at_once(lambda: open_it(trigger), lambda: open_it(trigger)))
+    assert words in view_text(sandbox, first)
+    assert "submit" not in sandbox.workspace.views[first].view
+    assert {view.id for view in sandbox.workspace.views.values() if view.person == person} == before | {first}
+    another = open_form(sandbox, person, lambda: open_it(sandbox.workspace.new_trigger(person)))
+    assert words in view_text(sandbox, another)
 
 
-def test_a_choice_of_what_is_retried(shared: Town, refusals: Refusals) -> None:
-    card = ask_for(shared, an(13))
-    before = whole(card)
+def test_a_choice_of_what_is_retried(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, an(13))
+    before = full_text(card)
 
     def choose(person: str, value: str = ONLY_FAILED) -> Act:
         return lambda trigger: shared.people.choose(person, card, "scope", value, trigger_id=trigger)
@@ -82,29 +92,29 @@ def test_a_choice_of_what_is_retried(shared: Town, refusals: Refusals) -> None:
         refusals.hear(person, words, choose(person))
     refusals.hear(w.ALICE, "chosen already", choose(w.ALICE, "all objects"))
     refusals.check()
-    assert whole(card) == before
+    assert full_text(card) == before
     people = [person for person, _ in OUTSIDERS] + [w.BOB, w.ALICE]
     assert refused(shared, id_in(before)) == [(person, "choose") for person in people for _ in range(2)]
 
 
-def test_a_pause(shared: Town, refusals: Refusals) -> None:
-    card = ask_for(shared, an(6))
+def test_a_pause(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, an(6))
     refusals.hear(w.BOB, "nothing to pause", press(shared, w.BOB, with_button(card, "pause"), "pause"))
     shared.world.groups[an(6)].bytes_per_second = 1_000_000
     shared.people.press(w.CAROL, card, "approve")
-    says(shared, card, "Resumed, moving")
+    wait_for_text(shared, card, "Resumed, moving")
     for person, words in OUTSIDERS:
         refusals.hear(person, words, press(shared, person, card, "pause"))
     refusals.check()
     assert buttons(card) == ["pause"]
-    assert [call.path.rsplit("/", 1)[1] for call in starts(shared) if an(6) in call.path] == ["start"]
-    assert len(refused(shared, id_in(whole(card)))) == 2 * (1 + len(OUTSIDERS))
+    assert [call.path.rsplit("/", 1)[1] for call in put_calls(shared) if an(6) in call.path] == ["start"]
+    assert len(refused(shared, id_in(full_text(card)))) == 2 * (1 + len(OUTSIDERS))
 
 
-def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: Town) -> None:
-    card = ask_for(shared, an(1))
+def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: Sandbox) -> None:
+    card = create_request_for(shared, an(1))
     shared.people.press(w.ALICE, card, "cancel")
-    says(shared, card, "Cancelled")
+    wait_for_text(shared, card, "Cancelled")
     again = with_button(card, "request")
     for person, _ in OUTSIDERS:
         ways: tuple[Act, ...] = (
@@ -114,15 +124,15 @@ def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: 
         for way in ways:
             is_a_form_to_nobody(shared, person, "not among those who may ask", way)
     people = [person for person, _ in OUTSIDERS]
-    of_the_card = [person for person, kind in refused(shared, id_in(whole(card))) if kind == "open request form"]
+    of_the_card = [person for person, kind in refused(shared, id_in(full_text(card))) if kind == "open request form"]
     assert of_the_card == [person for person in people for _ in range(2)]
 
 
-def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Town, refusals: Refusals) -> None:
-    card = ask_for(shared, an(8))
-    before = whole(card)
-    denying = opened_by(shared, w.DAVE, lambda: shared.people.press(w.DAVE, card, "deny"))
-    asking = opened_by(shared, w.ALICE, lambda: shared.people.type(w.ALICE, ""))
+def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, an(8))
+    before = full_text(card)
+    denying = open_form(shared, w.DAVE, lambda: shared.people.press(w.DAVE, card, "deny"))
+    asking = open_form(shared, w.ALICE, lambda: shared.people.type(w.ALICE, ""))
     deny_form, request_form = shared.workspace.views[denying], shared.workspace.views[asking]
     for person, words in OUTSIDERS:
         for name, form, values, said in (
@@ -139,18 +149,18 @@ def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Town, refusa
         what="everybody told twice",
     )
     refusals.check()
-    assert whole(card) == before
+    assert full_text(card) == before
     assert not [one for one in shared.workspace.of(w.MIGRATIONS) if an(9) in one.text]
 
 
-def test_the_form_to_deny(shared: Town) -> None:
-    card = ask_for(shared, an(9))
+def test_the_form_to_deny(shared: Sandbox) -> None:
+    card = create_request_for(shared, an(9))
     for person, words in OUTSIDERS:
         is_a_form_to_nobody(shared, person, words, press(shared, person, card, "deny"))
     assert buttons(card) == ["approve", "deny", "cancel"]
 
 
-def test_the_command(shared: Town, refusals: Refusals) -> None:
+def test_the_command(shared: Sandbox, refusals: Refusals) -> None:
     for person, _ in OUTSIDERS:
         for text, words in (
             (NIGHTLY_IMAGES, "not among those who may ask"),
@@ -166,11 +176,11 @@ def test_the_command(shared: Town, refusals: Refusals) -> None:
     assert not [one for one in shared.workspace.of(w.MIGRATIONS) if NIGHTLY_IMAGES in one.text]
 
 
-def published(town: Town) -> int:
-    return [call.path for call in town.journal.since()].count("views.publish")
+def published(sandbox: Sandbox) -> int:
+    return [call.path for call in sandbox.call_log.since()].count("views.publish")
 
 
-def test_app_home(shared: Town) -> None:
+def test_app_home(shared: Sandbox) -> None:
     loop = shared.slack.server.loop
 
     def deliver(payload: dict[str, Any]) -> None:
@@ -198,26 +208,26 @@ def test_app_home(shared: Town) -> None:
     )
 
 
-def test_a_copy_of_a_card(shared: Town, refusals: Refusals) -> None:
-    card = ask_for(shared, an(10))
-    before = whole(card)
+def test_a_copy_of_a_card(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, an(10))
+    before = full_text(card)
     for action in ("approve", "cancel", "withdraw", "retry", "pause"):
         copy = shared.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
         forged = with_button(copy, action)
         refusals.hear(w.CAROL, "a copy of the card", press(shared, w.CAROL, forged, action))
-        says(shared, copy, "A copy of the card")
+        wait_for_text(shared, copy, "A copy of the card")
         assert buttons(copy) == []
     refusals.check()
-    assert whole(card) == before
+    assert full_text(card) == before
     assert [kind for _, kind in refused(shared, id_in(before))] == [
         action for action in ("approve", "cancel", "withdraw", "retry", "pause") for _ in range(2)
     ]
 
 
 @pytest.mark.parametrize("value", ["R-00000000", "../../x", "R-" + "A" * 5000, "home"])
-def test_a_forged_value(shared: Town, refusals: Refusals, value: str) -> None:
-    card = ask_for(shared, an(11)) if value == "home" else shared.workspace.of(w.MIGRATIONS)[0]
-    before = whole(card)
+def test_a_forged_value(shared: Sandbox, refusals: Refusals, value: str) -> None:
+    card = create_request_for(shared, an(11)) if value == "home" else shared.workspace.of(w.MIGRATIONS)[0]
+    before = full_text(card)
     for action in ("approve", "cancel", "withdraw", "retry", "pause"):
         forged = with_button(card, action)
         forged.blocks[0]["elements"][0]["value"] = value
@@ -230,13 +240,13 @@ def test_a_forged_value(shared: Town, refusals: Refusals, value: str) -> None:
         lambda trigger: shared.people.press(w.CAROL, shared_press, "approve", actions=[choice], trigger_id=trigger),
     )
     refusals.check()
-    assert whole(card) == before
+    assert full_text(card) == before
 
 
 @pytest.mark.parametrize("foreign", [{"team": {"id": "T0ELSEWHER"}}, {"api_app_id": "A0ELSEWHER"}], ids=["team", "app"])
-def test_what_comes_from_another_workspace_or_app(shared: Town, refusals: Refusals, foreign: dict[str, Any]) -> None:
-    card = ask_for(shared, an(12)) if "team" in foreign else shared.workspace.of(w.MIGRATIONS)[-1]
-    before, rows = whole(card), len(refused(shared))
+def test_what_comes_from_another_workspace_or_app(shared: Sandbox, refusals: Refusals, foreign: dict[str, Any]) -> None:
+    card = create_request_for(shared, an(12)) if "team" in foreign else shared.workspace.of(w.MIGRATIONS)[-1]
+    before, rows = full_text(card), len(refused(shared))
     heard = 0
     for action in ("approve", "deny", "cancel", "withdraw", "retry", "pause", "request", "home"):
         forged, trigger = with_button(card, action), shared.workspace.new_trigger(w.CAROL)
@@ -255,13 +265,13 @@ def test_what_comes_from_another_workspace_or_app(shared: Town, refusals: Refusa
     # Once a minute for each sender, and a minute may have passed.
     assert 1 <= len(told) <= 4
     assert {person for person, _ in told} <= {w.CAROL, w.BOB}
-    assert whole(card) == before
+    assert full_text(card) == before
     assert [one for one in shared.workspace.of(w.MIGRATIONS) if an(12) in one.text] == [card]
 
 
-def test_what_has_expired_and_was_not_ended_yet(shared: Town, refusals: Refusals) -> None:
-    card = ask_for(shared, an(5))
-    request_id = id_in(whole(card))
+def test_what_has_expired_and_was_not_ended_yet(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, an(5))
+    request_id = id_in(full_text(card))
     past = datetime.now(UTC) - timedelta(seconds=1)
     database = sqlite3.connect(shared.directory / "bot.sqlite", isolation_level=None)
     database.execute(
@@ -276,5 +286,5 @@ def test_what_has_expired_and_was_not_ended_yet(shared: Town, refusals: Refusals
         kind for kind in ("approve", "cancel", "withdraw", "open deny form") for _ in range(2)
     ]
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert not [call for call in starts(shared) if an(5) in call.path]
-    is_told(shared, w.CAROL, "It can be asked again.")
+    assert not [call for call in put_calls(shared) if an(5) in call.path]
+    wait_for_reply(shared, w.CAROL, "It can be asked again.")

@@ -8,47 +8,47 @@ from collections.abc import Callable
 
 from bot.sandbox.oms_server import Hold
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import world as w
-from bot.sandbox.town import Town
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
 from tests.support.postgres import Postgres
-from tests.support.story import ask, audit, says, starts
+from tests.support.sandbox import audit, create_request, put_calls, wait_for_text
 
 
 def test_what_a_killed_replica_had_in_hand_is_taken_up_by_the_other(
-    new_town: Callable[..., Town], postgres: Postgres
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
-    town = new_town(database_url=postgres.new_database())
-    first = town.start_bot()
-    card = ask(town)
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    first = sandbox.start_bot()
+    card = create_request(sandbox)
     hold = Hold(threading.Event(), threading.Event())
-    town.oms.fault("start", hold)
-    town.people.press(w.CAROL, card, "approve")
+    sandbox.oms.fault("start", hold)
+    sandbox.people.press(w.CAROL, card, "approve")
     assert hold.reached.wait(10)
-    town.start_bot(free_port())
+    sandbox.start_bot(free_port())
     first.kill()
     first.wait(10)
     hold.released.set()
     # The dead one's claim runs out first: 20 s.
-    says(town, card, "Resumed, moving", 45)
-    assert len(starts(town)) == 1
+    wait_for_text(sandbox, card, "Resumed, moving", 45)
+    assert len(put_calls(sandbox)) == 1
 
 
 def test_a_replica_that_was_stopped_in_the_call_tells_the_audit_what_oms_had_said(
-    new_town: Callable[..., Town], postgres: Postgres
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
-    town = new_town(database_url=postgres.new_database())
-    first = town.start_bot()
-    card = ask(town)
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    first = sandbox.start_bot()
+    card = create_request(sandbox)
     hold = Hold(threading.Event(), threading.Event())
-    town.oms.fault("start", hold)
-    town.people.press(w.CAROL, card, "approve")
+    sandbox.oms.fault("start", hold)
+    sandbox.people.press(w.CAROL, card, "approve")
     assert hold.reached.wait(10)
     first.send_signal(signal.SIGSTOP)
     hold.released.set()
-    town.start_bot(free_port())
-    says(town, card, "Resumed, moving", 45)
+    sandbox.start_bot(free_port())
+    wait_for_text(sandbox, card, "Resumed, moving", 45)
     first.send_signal(signal.SIGCONT)
-    town.wait_until(lambda: bool(audit(town, "answered too late")), 20, "the late answer")
-    [late] = audit(town, "answered too late")
+    sandbox.wait_until(lambda: bool(audit(sandbox, "answered too late")), 20, "the late answer")
+    [late] = audit(sandbox, "answered too late")
     assert late["detail"]["huawei_request_id"]
-    assert len(starts(town)) == 1
+    assert len(put_calls(sandbox)) == 1

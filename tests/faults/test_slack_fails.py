@@ -8,94 +8,102 @@ from collections.abc import Callable, Coroutine
 import pytest
 import requests
 
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.server import SlackStandIn
-from bot.sandbox.slack.world import Posted
-from bot.sandbox.town import Town
+from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.system import Sandbox
 from tests.support.postgres import Postgres
-from tests.support.story import ask, buttons, is_accepted, says, starts, thread_of, thread_says
+from tests.support.sandbox import (
+    buttons,
+    create_request,
+    put_calls,
+    thread_lines,
+    wait_for_accepted,
+    wait_for_text,
+    wait_for_thread_line,
+)
 
 
-def connected(town: Town) -> int:
+def connected(sandbox: Sandbox) -> int:
     """How often the bot has connected."""
-    return [call.path for call in town.journal.since()].count("connected")
+    return [call.path for call in sandbox.call_log.since()].count("connected")
 
 
 @pytest.mark.parametrize("how", [SlackStandIn.drop_connections, SlackStandIn.cut_connections], ids=["closed", "cut"])
 def test_after_a_lost_connection_the_next_click_is_taken_and_readiness_told_the_truth(
-    town: Town, how: Callable[[SlackStandIn], Coroutine[None, None, None]]
+    sandbox: Sandbox, how: Callable[[SlackStandIn], Coroutine[None, None, None]]
 ) -> None:
-    card = ask(town)
-    asyncio.run_coroutine_threadsafe(how(town.slack), town.slack.server.loop).result(timeout=10)
-    town.wait_until(lambda: connected(town) == 2 and town.slack.connections == 1, 30, "a new connection")
-    ready = f"http://127.0.0.1:{town.ops_port}/readyz"
-    town.wait_until(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
-    town.people.press(w.CAROL, card, "approve")
-    is_accepted(town, card)
+    card = create_request(sandbox)
+    asyncio.run_coroutine_threadsafe(how(sandbox.slack), sandbox.slack.server.loop).result(timeout=10)
+    sandbox.wait_until(lambda: connected(sandbox) == 2 and sandbox.slack.connections == 1, 30, "a new connection")
+    ready = f"http://127.0.0.1:{sandbox.ops_port}/readyz"
+    sandbox.wait_until(lambda: requests.get(ready, timeout=5).status_code == 200, what="readiness")
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_accepted(sandbox, card)
 
 
-def test_where_slack_never_comes_back_readiness_says_so(town: Town) -> None:
-    town.slack.outage.status = 500
-    asyncio.run_coroutine_threadsafe(town.slack.drop_connections(), town.slack.server.loop).result(timeout=10)
-    ready = f"http://127.0.0.1:{town.ops_port}/readyz"
+def test_where_slack_never_comes_back_readiness_says_so(sandbox: Sandbox) -> None:
+    sandbox.slack.outage.status = 500
+    asyncio.run_coroutine_threadsafe(sandbox.slack.drop_connections(), sandbox.slack.server.loop).result(timeout=10)
+    ready = f"http://127.0.0.1:{sandbox.ops_port}/readyz"
 
     def is_said() -> bool:
         answer = requests.get(ready, timeout=5)
         return answer.status_code == 503 and "Slack is not connected" in answer.text
 
-    town.wait_until(is_said, 30, "no readiness")
+    sandbox.wait_until(is_said, 30, "no readiness")
 
 
-def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(town: Town) -> None:
-    card = ask(town)
+def test_a_decision_does_not_wait_for_a_slack_that_asks_to_slow_down(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
     for method in ("chat.update", "chat.postMessage"):
-        town.slack.outage.answers[method] = [429] * 60
-    town.people.press(w.CAROL, card, "approve")
-    town.wait_until(lambda: len(starts(town)) == 1, what="the call")
+        sandbox.slack.outage.answers[method] = [429] * 60
+    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.wait_until(lambda: len(put_calls(sandbox)) == 1, what="the call")
     assert "Accepted" not in card.text
-    town.slack.outage.answers.clear()
+    sandbox.slack.outage.answers.clear()
     # By then it may have moved: what was accepted for a moment only is not shown late.
-    says(town, card, "Resumed, moving")
+    wait_for_text(sandbox, card, "Resumed, moving")
     assert "approve" not in buttons(card)
-    thread_says(town, card, "Approved by")
+    wait_for_thread_line(sandbox, card, "Approved by")
 
 
-def reads_in_order(town: Town, card: Posted) -> None:
+def reads_in_order(sandbox: Sandbox, card: Posted) -> None:
     """The whole thread of a request that was approved and ran to its end."""
-    thread_says(town, card, "Resumed, moving", 60)
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
-    thread_says(town, card, "Done: nightly images", 60)
+    wait_for_thread_line(sandbox, card, "Resumed, moving", 60)
+    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
+    wait_for_thread_line(sandbox, card, "Done: nightly images", 60)
     begins = ["Approved by", "Accepted by OMS", "Resumed, moving", "Done: nightly images"]
-    assert [text[: len(begin)] for text, begin in zip(thread_of(town, card), begins, strict=True)] == begins
+    assert [text[: len(begin)] for text, begin in zip(thread_lines(sandbox, card), begins, strict=True)] == begins
 
 
 @pytest.mark.parametrize("answers", [[429], [429, 500, 429], [500] * 4])
 def test_the_thread_reads_in_order_whatever_slack_answers_meanwhile(
-    new_town: Callable[..., Town], answers: list[int]
+    new_sandbox: Callable[..., Sandbox], answers: list[int]
 ) -> None:
-    town = new_town()
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
-    town.start_bot()
-    card = ask(town)
-    town.slack.outage.answers["chat.postMessage"] = answers
-    town.people.press(w.CAROL, card, "approve")
-    reads_in_order(town, card)
+    sandbox = new_sandbox()
+    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
+    sandbox.start_bot()
+    card = create_request(sandbox)
+    sandbox.slack.outage.answers["chat.postMessage"] = answers
+    sandbox.people.press(w.CAROL, card, "approve")
+    reads_in_order(sandbox, card)
 
 
 def test_the_thread_reads_in_order_of_two_replicas_one_of_which_is_killed(
-    new_town: Callable[..., Town], postgres: Postgres
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
-    town = new_town(database_url=postgres.new_database())
-    town.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
-    town.start_bot()
-    town.start_bot(ops_port=free_port())
-    card = ask(town)
-    town.slack.outage.answers["chat.postMessage"] = [429, 500, 429, 500]
-    town.people.press(w.CAROL, card, "approve")
-    is_accepted(town, card)
-    town.journal.wait_for(lambda call: call.path == "chat.postMessage" and call.status == 500)
-    town.kill_bot()
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
+    sandbox.start_bot()
+    sandbox.start_bot(ops_port=free_port())
+    card = create_request(sandbox)
+    sandbox.slack.outage.answers["chat.postMessage"] = [429, 500, 429, 500]
+    sandbox.people.press(w.CAROL, card, "approve")
+    wait_for_accepted(sandbox, card)
+    sandbox.call_log.wait_for(lambda call: call.path == "chat.postMessage" and call.status == 500)
+    sandbox.kill_bot()
     # What the dead one had in hand is free after 20 s.
-    reads_in_order(town, card)
+    reads_in_order(sandbox, card)

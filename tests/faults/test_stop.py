@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 import requests
 
-from bot.sandbox.town import Town
+from bot.sandbox.system import Sandbox
 from tests.support.postgres import Postgres
 
 SECONDS = 10.0
@@ -25,10 +25,10 @@ def launch() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts `serve` and does not wait for it to be ready."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def begin(town: Town, stderr: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[bytes]:
+    def begin(sandbox: Sandbox, stderr: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "bot", "serve"]
-        environ = town.environment() | environment
-        process = subprocess.Popen(command, env=environ, cwd=town.directory, stderr=stderr)
+        environ = sandbox.environment() | environment
+        process = subprocess.Popen(command, env=environ, cwd=sandbox.directory, stderr=stderr)
         started.append(process)
         return process
 
@@ -45,11 +45,11 @@ def ends_well(process: subprocess.Popen[bytes], number: signal.Signals = signal.
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_while_it_still_asks_slack_who_it_is(
-    new_town: Callable[..., Town], launch: Callable[..., subprocess.Popen[bytes]], number: signal.Signals
+    new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]], number: signal.Signals
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
-        bot = launch(new_town(), SLACK_API_URL=f"http://127.0.0.1:{port}/api/")
+        bot = launch(new_sandbox(), SLACK_API_URL=f"http://127.0.0.1:{port}/api/")
         mute.settimeout(20)
         connection, _ = mute.accept()
         ends_well(bot, number)
@@ -57,22 +57,22 @@ def test_while_it_still_asks_slack_who_it_is(
 
 
 def test_while_slack_asks_it_to_wait_before_it_connects(
-    new_town: Callable[..., Town], launch: Callable[..., subprocess.Popen[bytes]]
+    new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    town = new_town()
-    town.slack.outage.answers["apps.connections.open"] = [429] * 60
-    bot = launch(town)
-    town.journal.wait_for(lambda call: call.path == "apps.connections.open" and call.status == 429, 60)
+    sandbox = new_sandbox()
+    sandbox.slack.outage.answers["apps.connections.open"] = [429] * 60
+    bot = launch(sandbox)
+    sandbox.call_log.wait_for(lambda call: call.path == "apps.connections.open" and call.status == 429, 60)
     ends_well(bot)
 
 
 def test_while_nobody_reads_what_it_logs(
-    new_town: Callable[..., Town], launch: Callable[..., subprocess.Popen[bytes]]
+    new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
-    town = new_town()
+    sandbox = new_sandbox()
     reading, writing = os.pipe()
-    bot = launch(town, stderr=writing)
-    town.wait_until(lambda: is_ready(town), what="readiness")
+    bot = launch(sandbox, stderr=writing)
+    sandbox.wait_until(lambda: is_ready(sandbox), what="readiness")
     # A description of its own: the bot's end of the pipe still blocks, as it does in life.
     filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
     with suppress(BlockingIOError):
@@ -83,12 +83,12 @@ def test_while_nobody_reads_what_it_logs(
         os.close(handle)
 
 
-def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_town: Callable[..., Town]) -> None:
+def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_sandbox: Callable[..., Sandbox]) -> None:
     server = Postgres().start()
     try:
-        town = new_town(database_url=server.new_database())
-        bot = town.start_bot()
-        ops = f"http://127.0.0.1:{town.ops_port}"
+        sandbox = new_sandbox(database_url=server.new_database())
+        bot = sandbox.start_bot()
+        ops = f"http://127.0.0.1:{sandbox.ops_port}"
         server.freeze()
         begun = time.monotonic()
         answers = [requests.get(f"{ops}/readyz", timeout=5) for _ in range(12)]
@@ -97,7 +97,7 @@ def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_town: Calla
         assert {answer.text for answer in answers} == {"the database does not answer (it hangs)\n"}
         assert requests.get(f"{ops}/livez", timeout=5).text == "ok\n"
         server.thaw()
-        town.wait_until(lambda: is_ready(town), what="readiness after the database came back")
+        sandbox.wait_until(lambda: is_ready(sandbox), what="readiness after the database came back")
         server.freeze()
         ends_well(bot)
     finally:
@@ -105,8 +105,8 @@ def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_town: Calla
         server.stop()
 
 
-def is_ready(town: Town) -> bool:
+def is_ready(sandbox: Sandbox) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{town.ops_port}/readyz", timeout=5).status_code == 200
+        return requests.get(f"http://127.0.0.1:{sandbox.ops_port}/readyz", timeout=5).status_code == 200
     except requests.exceptions.ConnectionError:
         return False

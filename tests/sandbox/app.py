@@ -11,7 +11,7 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.server import SlackStandIn
 
 

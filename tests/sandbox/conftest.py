@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.sandbox.journal import Journal
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_world import demo_world
+from bot.sandbox.oms_state import media_state
 from tests.sandbox.oms import Clock
 
 
@@ -19,7 +19,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def oms(clock: Clock) -> Iterator[OmsStandIn]:
-    stand_in = OmsStandIn(demo_world(clock), Journal())
+    stand_in = OmsStandIn(media_state(clock), CallLog())
     stand_in.server.start()
     yield stand_in
     stand_in.server.stop()

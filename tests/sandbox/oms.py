@@ -12,9 +12,9 @@ from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkoms.v2 import OmsClient
 
-from bot.oms.auth import AccessKey, AccessKeyAuth
+from bot.huawei.signing import AccessKey, AccessKeyAuth
 from bot.redaction import Secret
-from bot.sandbox import oms_world as ow
+from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import OmsStandIn
 
 SOURCE = {"src_ak": ow.SOURCE_AK, "src_sk": ow.SOURCE_SK}

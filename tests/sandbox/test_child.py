@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.child import Child
-from bot.sandbox.town import Town
+from bot.sandbox.system import Sandbox
 
 
 def wait_until(holds: Callable[[], bool], timeout_seconds: float = 30.0) -> None:
@@ -106,10 +106,10 @@ def test_what_has_ended_is_not_watched_any_more() -> None:
 
 @pytest.mark.parametrize("is_reset", [True, False])
 def test_who_goes_away_in_the_middle_of_a_request_leaves_no_traceback(
-    new_town: Callable[..., Town], caplog: pytest.LogCaptureFixture, is_reset: bool
+    new_sandbox: Callable[..., Sandbox], caplog: pytest.LogCaptureFixture, is_reset: bool
 ) -> None:
-    town = new_town()
-    for server in (town.vault.server, town.oms.server, town.slack.server):
+    sandbox = new_sandbox()
+    for server in (sandbox.vault.server, sandbox.oms.server, sandbox.slack.server):
         with socket.create_connection(("127.0.0.1", server.port)) as caller:
             head = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue"
             caller.sendall(f"POST /api/chat.postMessage HTTP/1.1\r\n{head}\r\n\r\n".encode())
@@ -118,5 +118,5 @@ def test_who_goes_away_in_the_middle_of_a_request_leaves_no_traceback(
             if is_reset:
                 caller.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     # Served after what was cut off, on the same loop.
-    town.people.type("U0ALICE001", "list")
+    sandbox.people.type("U0ALICE001", "list")
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from bot.sandbox import oms_world as ow
+from bot.sandbox import oms_state as ow
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.faults import Faults
-from bot.sandbox.journal import Journal
 from bot.sandbox.oms_server import Answer, Drop, Fault, Hold, Late, OmsStandIn, Raw
-from bot.sandbox.oms_world import NIGHTLY_IMAGES, archive_world, demo_world
+from bot.sandbox.oms_state import NIGHTLY_IMAGES, archive_state, media_state
 from tests.sandbox.oms import FAILED, KEYS, Clock, put, said
 
 
@@ -144,7 +144,7 @@ def test_faults_that_were_not_met_can_be_switched_off(oms: OmsStandIn) -> None:
 
 def test_faults_in_common_are_met_once_by_whoever_is_called_first(clock: Clock) -> None:
     common = Faults()
-    media, archive = (OmsStandIn(world(clock), Journal(), common=common) for world in (demo_world, archive_world))
+    media, archive = (OmsStandIn(world(clock), CallLog(), common=common) for world in (media_state, archive_state))
     common.add("start", Answer(503, "APIG.0601"))
     media.fault("start", Answer(429, "APIG.0308"))
     assert [stand_in._faults.take("start") for stand_in in (media, media, archive)] == [

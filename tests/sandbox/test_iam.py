@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from bot.sandbox import oms_world as ow
+from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
 from tests.sandbox.oms import Clock, put, said
 
 LOGIN: dict[str, Any] = {

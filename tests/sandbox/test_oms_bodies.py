@@ -7,9 +7,9 @@ import json
 import pytest
 from huaweicloudsdkoms.v2 import StartTaskGroupReq, StartTaskGroupRequest
 
-from bot.sandbox import oms_world as ow
+from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
 from tests.sandbox.oms import (
     AZURE,
     AZURE_KEYS,

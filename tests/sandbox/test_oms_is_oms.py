@@ -22,9 +22,9 @@ from huaweicloudsdkoms.v2 import (
     StopTaskGroupRequest,
 )
 
-from bot.sandbox import oms_world as ow
+from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import FailsLater, OmsStandIn
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
 from tests.sandbox.oms import (
     COMPLETED,
     CREATION_FAILED,

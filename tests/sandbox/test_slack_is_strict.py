@@ -13,12 +13,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
-from bot.sandbox.journal import Journal
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.slack import server
-from bot.sandbox.slack import world as w
-from bot.sandbox.slack.acting import Acting
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.server import SlackStandIn
-from bot.sandbox.slack.world import demo_workspace
+from bot.sandbox.slack.user_actions import UserActions
+from bot.sandbox.slack.workspace import demo_workspace
 from tests.sandbox.app import App
 from tests.support.wire import answering, ok, recording
 
@@ -47,7 +47,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def slack(clock: Clock) -> Iterator[SlackStandIn]:
-    stand_in = SlackStandIn(demo_workspace(clock), Journal())
+    stand_in = SlackStandIn(demo_workspace(clock), CallLog())
     stand_in.server.start()
     yield stand_in
     stand_in.server.stop()
@@ -193,7 +193,7 @@ def test_app_home_is_published_for_one_person(slack: SlackStandIn) -> None:
     refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=MODAL))
     refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=HOME | {"title": MODAL["title"]}))
     refused("invalid_arguments", lambda: bot.views_publish(user_id=w.ALICE, view=HOME | {"blocks": [SECTION] * 101}))
-    assert Acting(slack).home_of(w.BOB) is None
+    assert UserActions(slack).home_of(w.BOB) is None
 
 
 def test_rates_of_views(slack: SlackStandIn, clock: Clock) -> None:
@@ -251,20 +251,20 @@ def test_an_ack_that_takes_too_long_is_none(slack: SlackStandIn, monkeypatch: py
     monkeypatch.setattr(server, "ACK_SECONDS", 0.2)
     app = App(slack)
     app.is_silent = True
-    assert Acting(slack).type(w.ALICE, "help").failure == "operation_timeout"
+    assert UserActions(slack).type(w.ALICE, "help").failure == "operation_timeout"
     assert "operation_timeout" in slack.workspace.told(w.ALICE)[-1]
     app.close()
     with socket.create_server(("127.0.0.1", 0)) as mute:
         slack.request_url = f"http://127.0.0.1:{mute.getsockname()[1]}/slack/events"
-        assert Acting(slack).type(w.ALICE, "help").failure == "operation_timeout"
+        assert UserActions(slack).type(w.ALICE, "help").failure == "operation_timeout"
     monkeypatch.setattr(server, "ACK_SECONDS", 3.0)
-    assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed", "nobody listens any more"
+    assert UserActions(slack).type(w.ALICE, "help").failure == "dispatch_failed", "nobody listens any more"
 
 
 def test_what_is_delivered_by_http_is_signed_and_answered_with_200(slack: SlackStandIn) -> None:
     with recording(ok(b'{"text": "here"}')) as (url, received):
         slack.request_url = f"{url}/slack/events"
-        assert Acting(slack).type(w.ALICE, "help").payload == {"text": "here"}
+        assert UserActions(slack).type(w.ALICE, "help").payload == {"text": "here"}
         assert slack.workspace.told(w.ALICE) == ["here"]
     head, _, body = received[0].decode().partition("\r\n\r\n")
     sent = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
@@ -272,7 +272,7 @@ def test_what_is_delivered_by_http_is_signed_and_answered_with_200(slack: SlackS
     assert verifier.is_valid(body, sent["X-Slack-Request-Timestamp"], sent["X-Slack-Signature"])
     with answering(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n") as url:
         slack.request_url = f"{url}/slack/events"
-        assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed"
+        assert UserActions(slack).type(w.ALICE, "help").failure == "dispatch_failed"
 
 
 def test_an_eleventh_connection_is_refused(slack: SlackStandIn) -> None:
@@ -283,7 +283,7 @@ def test_an_eleventh_connection_is_refused(slack: SlackStandIn) -> None:
 
 
 def test_without_an_app_a_command_fails_at_once(slack: SlackStandIn) -> None:
-    assert Acting(slack).type(w.ALICE, "help").failure == "dispatch_failed"
+    assert UserActions(slack).type(w.ALICE, "help").failure == "dispatch_failed"
     assert "dispatch_failed" in slack.workspace.told(w.ALICE)[0]
 
 

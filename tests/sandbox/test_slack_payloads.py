@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.journal import Journal
-from bot.sandbox.slack import world as w
-from bot.sandbox.slack.acting import Acting
+from bot.sandbox.call_log import CallLog
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.server import SlackStandIn
-from bot.sandbox.slack.world import demo_workspace
+from bot.sandbox.slack.user_actions import UserActions
+from bot.sandbox.slack.workspace import demo_workspace
 from tests.sandbox.app import BUTTON, CARD, FORM, HOME, App, option, text
 
 
 @pytest.fixture
 def slack() -> Iterator[SlackStandIn]:
-    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), Journal())
+    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
     stand_in.server.start()
     yield stand_in
     stand_in.server.stop()
@@ -32,8 +32,8 @@ def app(slack: SlackStandIn) -> Iterator[App]:
 
 
 @pytest.fixture
-def people(slack: SlackStandIn) -> Acting:
-    return Acting(slack)
+def people(slack: SlackStandIn) -> UserActions:
+    return UserActions(slack)
 
 
 def the_card(slack: SlackStandIn, app: App) -> w.Posted:
@@ -46,7 +46,7 @@ def open_form(slack: SlackStandIn, app: App, person: str = w.ALICE) -> w.OpenVie
     return slack.workspace.views[view["id"]]
 
 
-def test_a_choice_in_a_message_is_told_with_its_option(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_a_choice_in_a_message_is_told_with_its_option(slack: SlackStandIn, app: App, people: UserActions) -> None:
     card = the_card(slack, app)
     assert people.choose(w.CAROL, card, "scope", "failed").failure is None
     [action] = app.last["actions"]
@@ -58,7 +58,7 @@ def test_a_choice_in_a_message_is_told_with_its_option(slack: SlackStandIn, app:
     }
 
 
-def test_a_button_carries_what_this_person_chose_beside_it(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_a_button_carries_what_this_person_chose_beside_it(slack: SlackStandIn, app: App, people: UserActions) -> None:
     card = the_card(slack, app)
     people.choose(w.CAROL, card, "group", "g2")
     people.press(w.CAROL, card, "approve")
@@ -69,7 +69,7 @@ def test_a_button_carries_what_this_person_chose_beside_it(slack: SlackStandIn, 
     assert app.last["state"]["values"]["decide"]["group"]["selected_option"] == option("g1"), "each for themselves"
 
 
-def test_a_choice_is_forgotten_when_the_element_is_gone(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_a_choice_is_forgotten_when_the_element_is_gone(slack: SlackStandIn, app: App, people: UserActions) -> None:
     card = the_card(slack, app)
     people.choose(w.CAROL, card, "scope", "failed")
     fresh = [CARD[0] | {"block_id": "again"}]
@@ -78,7 +78,7 @@ def test_a_choice_is_forgotten_when_the_element_is_gone(slack: SlackStandIn, app
     assert app.last["state"]["values"]["again"]["scope"]["selected_option"] is None
 
 
-def test_nobody_can_choose_or_press_what_is_not_there(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_nobody_can_choose_or_press_what_is_not_there(slack: SlackStandIn, app: App, people: UserActions) -> None:
     card = the_card(slack, app)
     doing: list[Callable[[], object]] = [
         lambda: people.choose(w.CAROL, card, "scope", "another"),
@@ -94,7 +94,7 @@ def test_nobody_can_choose_or_press_what_is_not_there(slack: SlackStandIn, app: 
     assert app.requests == []
 
 
-def test_a_form_is_sent_in_with_every_input(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_a_form_is_sent_in_with_every_input(slack: SlackStandIn, app: App, people: UserActions) -> None:
     form = open_form(slack, app)
     people.submit(w.ALICE, form.id, {"scope": "failed"})
     view = app.last["view"]
@@ -107,7 +107,7 @@ def test_a_form_is_sent_in_with_every_input(slack: SlackStandIn, app: App, peopl
     assert people.form_of(w.ALICE) is None
 
 
-def test_an_input_tells_a_choice_only_where_it_is_asked_to(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_an_input_tells_a_choice_only_where_it_is_asked_to(slack: SlackStandIn, app: App, people: UserActions) -> None:
     form = open_form(slack, app)
     people.choose(w.ALICE, form, "scope", "all")
     assert app.requests == []
@@ -128,7 +128,7 @@ def test_an_input_tells_a_choice_only_where_it_is_asked_to(slack: SlackStandIn, 
     ],
 )
 def test_a_form_stays_open_when_the_app_says_so(
-    slack: SlackStandIn, app: App, people: Acting, answer: dict[str, Any], title: str
+    slack: SlackStandIn, app: App, people: UserActions, answer: dict[str, Any], title: str
 ) -> None:
     form = open_form(slack, app)
     app.answer = answer
@@ -137,12 +137,12 @@ def test_a_form_stays_open_when_the_app_says_so(
     assert form.view["title"]["text"] == title
 
 
-def test_an_update_that_is_no_view_is_shown_as_a_failure(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_an_update_that_is_no_view_is_shown_as_a_failure(slack: SlackStandIn, app: App, people: UserActions) -> None:
     app.answer = {"response_action": "update", "view": {"type": "modal", "blocks": []}}
     assert people.submit(w.ALICE, open_form(slack, app).id, {}).failure == "the view is not valid"
 
 
-def test_opening_app_home_is_an_event_and_its_buttons_work(slack: SlackStandIn, app: App, people: Acting) -> None:
+def test_opening_app_home_is_an_event_and_its_buttons_work(slack: SlackStandIn, app: App, people: UserActions) -> None:
     assert people.open_home(w.ALICE).failure is None
     assert (app.requests[-1].type, app.requests[-1].accepts_response_payload) == ("events_api", False)
     event = app.last["event"]
@@ -164,7 +164,7 @@ def test_opening_app_home_is_an_event_and_its_buttons_work(slack: SlackStandIn, 
     assert people.form_of(w.ALICE) is None, "App Home is no form"
 
 
-def test_without_an_app_an_event_goes_unseen(slack: SlackStandIn, people: Acting) -> None:
+def test_without_an_app_an_event_goes_unseen(slack: SlackStandIn, people: UserActions) -> None:
     assert people.open_home(w.ALICE).failure == "dispatch_failed"
     assert slack.workspace.told(w.ALICE) == []
 
@@ -178,7 +178,7 @@ def test_blocks_without_an_id_are_given_one(slack: SlackStandIn, app: App) -> No
 
 
 def test_of_buttons_with_the_same_action_the_one_with_the_value_is_pressed(
-    slack: SlackStandIn, app: App, people: Acting
+    slack: SlackStandIn, app: App, people: UserActions
 ) -> None:
     asks: list[dict[str, Any]] = [BUTTON | {"action_id": "request", "value": group} for group in ("g1", "g2")]
     blocks = [

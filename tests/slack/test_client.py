@@ -11,9 +11,9 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Secret
-from bot.slack.message import Message
-from bot.slack.posting import Hindrance, Posting, PostingFault
+from bot.slack.messenger import Messenger, PostFailed, PostFailure
 from bot.slack.transport import SocketTransport, new_app, new_client
+from bot.ui.blocks import SlackMessage
 from tests.support.wire import ENDLESS_ANSWERS, answering, dripping, ok, recording
 
 TOKEN = Secret("xoxb-1")
@@ -22,11 +22,11 @@ Way = Callable[..., None]
 
 
 def post(url: str, seconds: int = 10) -> None:
-    Posting(new_client(TOKEN, f"{url}/api/", seconds)).post("C0MIGRATIONS", Message("words", ()))
+    Messenger(new_client(TOKEN, f"{url}/api/", seconds)).post("C0MIGRATIONS", SlackMessage("words", ()))
 
 
 def answer(url: str, seconds: int = 10) -> None:
-    Posting(new_client(TOKEN, f"{url}/api/", seconds)).answer(f"{url}/answer", "words")
+    Messenger(new_client(TOKEN, f"{url}/api/", seconds)).answer(f"{url}/answer", "words")
 
 
 both_ways = pytest.mark.parametrize("way", [post, answer])
@@ -37,7 +37,7 @@ both_ways = pytest.mark.parametrize("way", [post, answer])
 def test_an_answer_that_points_elsewhere_is_not_followed(way: Way, status: int) -> None:
     with recording(ok(b'{"ok": true, "ts": "1.2"}')) as (elsewhere, asked):
         there = f"HTTP/1.1 {status} Go\r\nLocation: {elsewhere}/api/\r\nContent-Length: 0\r\n\r\n"
-        with answering(there.encode()) as url, pytest.raises(PostingFault):
+        with answering(there.encode()) as url, pytest.raises(PostFailed):
             way(url)
     assert asked == []
 
@@ -69,18 +69,18 @@ def test_nor_is_it_for_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("part", ENDLESS_ANSWERS)
 def test_an_answer_that_drips_is_not_waited_for(way: Way, part: str) -> None:
     begun = time.monotonic()
-    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(PostingFault) as fault:
+    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(PostFailed) as fault:
         way(url, 1)
-    assert fault.value.hindrance is Hindrance.UNREACHABLE
+    assert fault.value.reason is PostFailure.UNREACHABLE
     assert time.monotonic() - begun < 10
 
 
 @both_ways
 def test_an_answer_larger_than_any_can_be_is_none(way: Way) -> None:
     body = b'{"ok": true, "ts": "1.2", "more": "' + b"0" * 5_000_000 + b'"}'
-    with answering(ok(body)) as url, pytest.raises(PostingFault) as fault:
+    with answering(ok(body)) as url, pytest.raises(PostFailed) as fault:
         way(url)
-    assert fault.value.hindrance is Hindrance.UNREACHABLE
+    assert fault.value.reason is PostFailure.UNREACHABLE
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after"])

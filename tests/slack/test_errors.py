@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.redaction import Secret
-from bot.slack.errors import BUSY, NOT_SLACK, UNREACHABLE, Silence, SlackErrors, code_of, silence_of
+from bot.slack.errors import BUSY, NOT_SLACK, SLACK_EXCEPTIONS, UNREACHABLE, NoAnswer, error_label, no_answer_reason
 from bot.slack.transport import new_client
 from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
@@ -16,7 +16,7 @@ SLOW_DOWN = REFUSED.replace(b"200 OK", b"429 Too Many Requests").replace(b"inval
 
 
 def failure(answer: bytes) -> Exception:
-    with answering(answer) as url, pytest.raises(SlackErrors) as raised:
+    with answering(answer) as url, pytest.raises(SLACK_EXCEPTIONS) as raised:
         new_client(Secret("xoxb-1"), f"{url}/api/").auth_test()
     return raised.value
 
@@ -34,7 +34,7 @@ def failure(answer: bytes) -> Exception:
         (BROKEN_ANSWERS["nothing"], UNREACHABLE, "RemoteDisconnected"),
     ],
 )
-def test_a_refusal_is_told_from_silence(answer: bytes, silence: Silence | None, code: str) -> None:
+def test_a_refusal_is_told_from_silence(answer: bytes, silence: NoAnswer | None, code: str) -> None:
     error = failure(answer)
-    assert silence_of(error) == silence
-    assert code_of(error) == code
+    assert no_answer_reason(error) == silence
+    assert error_label(error) == code

@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
-from bot.listener import MOST_WAITING
+from bot.net.server import MAX_WAITING
 from bot.redaction import Secret
 from bot.sandbox.serving import ServerThread
 from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
@@ -137,10 +137,10 @@ def test_when_slack_asks_to_wait_it_connects_afterwards(line: Line) -> None:
 def test_whoever_stops_does_not_wait_until_slack_may_be_asked_again(line: Line) -> None:
     refusal = {"ok": False, "error": "ratelimited"}
     line.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "600"}))
-    socket, stopping = transport(line), threading.Event()
-    starting = threading.Thread(target=socket.start, args=(stopping,), daemon=True)
+    socket, shutdown = transport(line), threading.Event()
+    starting = threading.Thread(target=socket.start, args=(shutdown,), daemon=True)
     starting.start()
-    stopping.set()
+    shutdown.set()
     starting.join(10)
     assert not starting.is_alive()
     socket.stop()
@@ -213,7 +213,7 @@ def test_a_body_larger_than_any_payload_is_not_taken(http: HttpTransport) -> Non
 
 
 def test_however_many_keep_a_request_half_sent_slack_is_answered(http: HttpTransport) -> None:
-    half = [socket.create_connection(("127.0.0.1", http.port), timeout=5) for _ in range(2 * MOST_WAITING)]
+    half = [socket.create_connection(("127.0.0.1", http.port), timeout=5) for _ in range(2 * MAX_WAITING)]
     for connection in half:
         connection.sendall(b"POST /slack/events HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")
     assert post(http, b'{"type": "url_verification", "challenge": "words"}', "application/json")[0] == 200

@@ -20,8 +20,20 @@ from sqlalchemy import Connection, create_engine, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.store import audit, requests, tables
-from bot.store.audit import BEGINNING, Broken, Event, Head, Link, Verified, append, append_all, link_hash, links, verify
-from bot.store.engine import Store, open_store
+from bot.store.audit import (
+    GENESIS_HASH,
+    AuditRow,
+    Broken,
+    Event,
+    Head,
+    Verified,
+    append,
+    append_all,
+    row_hash,
+    rows,
+    verify,
+)
+from bot.store.database import Store, open_store
 from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -79,13 +91,13 @@ def tamper(store: Store, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
-def rewrite(store: Store, change: Callable[[Link], tuple[Any, ...]]) -> None:
+def rewrite(store: Store, change: Callable[[AuditRow], tuple[Any, ...]]) -> None:
     """Writes the whole chain anew with every hash right, as somebody would who knows how."""
     with store.write() as connection:
-        digest = BEGINNING
-        for link in list(links(connection)):
+        digest = GENESIS_HASH
+        for link in list(rows(connection)):
             seq, at, request_id, actor, event, detail = change(link)
-            previous, digest = digest, link_hash(seq, at, request_id, actor, event, detail, digest)
+            previous, digest = digest, row_hash(seq, at, request_id, actor, event, detail, digest)
             connection.execute(
                 update(tables.audit)
                 .where(tables.audit.c.seq == seq)
@@ -98,8 +110,8 @@ def rewrite(store: Store, change: Callable[[Link], tuple[Any, ...]]) -> None:
 
 
 def test_an_empty_chain_is_whole(store: Store) -> None:
-    assert whole(store) == Verified(Head(0, BEGINNING))
-    assert verified(store, BEGINNING) == Verified(Head(0, BEGINNING), 0)
+    assert whole(store) == Verified(Head(0, GENESIS_HASH))
+    assert verified(store, GENESIS_HASH) == Verified(Head(0, GENESIS_HASH), 0)
 
 
 def test_a_whole_chain_tells_at_which_row_a_noted_hash_is(store: Store) -> None:
@@ -108,7 +120,7 @@ def test_a_whole_chain_tells_at_which_row_a_noted_hash_is(store: Store) -> None:
     assert noted.seq == ROWS
     chain(store)
     assert verified(store, noted.hash) == Verified(whole(store).head, ROWS)
-    assert verified(store, BEGINNING) == Verified(whole(store).head, 0)
+    assert verified(store, GENESIS_HASH) == Verified(whole(store).head, 0)
 
 
 def test_writers_at_once_make_one_chain(store: Store) -> None:
@@ -153,7 +165,7 @@ def test_half_a_surrogate_pair_does_not_keep_an_event_from_being_told(store: Sto
     with store.write() as connection:
         append(connection, Event("asked", "UALICE00", None, {"reason": "caf\u00e9 \ud83d"}), NOON)
     with store.read() as connection:
-        assert [link.detail for link in links(connection)] == ['{"reason":"caf\u00e9 ?"}']
+        assert [link.detail for link in rows(connection)] == ['{"reason":"caf\u00e9 ?"}']
     assert whole(store).head.seq == 1
 
 
@@ -257,8 +269,8 @@ def test_an_inserted_row_is_found(owned: Store, seq: int) -> None:
 
 def test_an_inserted_row_that_continues_the_one_before_is_found_at_the_next(owned: Store) -> None:
     with owned.read() as connection:
-        second = list(links(connection))[1]
-    digest = link_hash(3, "a", None, "b", "c", "{}", second.hash)
+        second = list(rows(connection))[1]
+    digest = row_hash(3, "a", None, "b", "c", "{}", second.hash)
     tamper(
         owned,
         "UPDATE audit SET seq = -1 - seq WHERE seq >= 3",
@@ -271,23 +283,23 @@ def test_an_inserted_row_that_continues_the_one_before_is_found_at_the_next(owne
 
 def test_a_row_added_past_the_head_is_found(owned: Store) -> None:
     head = whole(owned).head.hash
-    digest = link_hash(ROWS + 1, "a", None, "b", "c", "{}", head)
+    digest = row_hash(ROWS + 1, "a", None, "b", "c", "{}", head)
     tamper(owned, f"INSERT INTO audit VALUES ({ROWS + 1}, 'a', NULL, 'b', 'c', '{{}}', '{head}', '{digest}')")
     assert first_bad(owned) == ROWS + 1
 
 
 def test_the_newest_row_written_anew_is_found(owned: Store) -> None:
     with owned.read() as connection:
-        newest = list(links(connection))[-1]
-    digest = link_hash(ROWS, newest.at, newest.request_id, "UEVE0000", newest.event, newest.detail, newest.previous)
+        newest = list(rows(connection))[-1]
+    digest = row_hash(ROWS, newest.at, newest.request_id, "UEVE0000", newest.event, newest.detail, newest.previous)
     tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = {ROWS}")
     assert first_bad(owned) == ROWS
 
 
 def test_a_row_written_anew_with_its_hash_is_found_at_the_next(owned: Store) -> None:
     with owned.read() as connection:
-        third = list(links(connection))[2]
-    digest = link_hash(3, third.at, third.request_id, "UEVE0000", third.event, third.detail, third.previous)
+        third = list(rows(connection))[2]
+    digest = row_hash(3, third.at, third.request_id, "UEVE0000", third.event, third.detail, third.previous)
     tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = 3")
     assert first_bad(owned) == 4
 
@@ -333,7 +345,7 @@ def test_a_chain_written_anew_is_found_by_a_noted_hash_alone(owned: Store) -> No
 
 def test_a_chain_written_anew_from_a_row_on_still_holds_the_hashes_noted_before(owned: Store) -> None:
     with owned.read() as connection:
-        hashes = [link.hash for link in links(connection)]
+        hashes = [link.hash for link in rows(connection)]
     rewrite(
         owned,
         lambda link: (
@@ -352,7 +364,7 @@ def test_a_chain_written_anew_from_a_row_on_still_holds_the_hashes_noted_before(
 def test_a_cut_tail_is_found_by_a_noted_hash_alone(owned: Store) -> None:
     noted = whole(owned).head.hash
     with owned.read() as connection:
-        kept = list(links(connection))[2]
+        kept = list(rows(connection))[2]
     tamper(owned, "DELETE FROM audit WHERE seq > 3", f"UPDATE audit_head SET seq = 3, hash = '{kept.hash}'")
     assert whole(owned).head.seq == 3
     assert verified(owned, kept.hash) == Verified(Head(3, kept.hash), 3)
@@ -405,10 +417,10 @@ def test_any_tampering_is_found_at_the_first_row_that_is_not_as_it_was(
     unguarded: Store, changes: list[tuple[Any, ...]]
 ) -> None:
     with unguarded.engine.connect() as connection:
-        before = list(links(connection))
+        before = list(rows(connection))
         for change in changes:
             _do(connection, change)
-        after = list(links(connection))
+        after = list(rows(connection))
         found = verify(connection)
         connection.rollback()
     differing = [seq for seq, (old, new) in enumerate(zip_longest(before, after), start=1) if old != new]
@@ -457,8 +469,8 @@ def test_the_rows_of_one_request_come_alone_and_in_order(store: Store) -> None:
     chain(store)
     chain(store)
     with store.read() as connection:
-        assert [link.seq for link in links(connection, "R-00000002")] == [3, 8]
-        assert [link.seq for link in links(connection)] == list(range(1, 11))
+        assert [link.seq for link in rows(connection, "R-00000002")] == [3, 8]
+        assert [link.seq for link in rows(connection)] == list(range(1, 11))
 
 
 def test_the_readme_tells_of_every_event() -> None:

@@ -11,14 +11,14 @@ from contextlib import closing
 import pytest
 from sqlalchemy import text
 
-from bot.store.engine import BUSY_TIMEOUT_SECONDS, Store, open_store
+from bot.store.database import BUSY_TIMEOUT_SECONDS, Store, open_store
 from bot.store.seats import seat
 from tests.support.postgres import Postgres
 
 NUMBERS = (2, 1, 0)
 SITS = """
 import sys
-from bot.store.engine import open_store
+from bot.store.database import open_store
 from bot.store.seats import seat
 
 with seat(open_store(sys.argv[1]), "secret/caller", (0,)):

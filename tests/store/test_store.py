@@ -13,14 +13,14 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, insert, select, text
 
-from bot.request.model import Attempt, AttemptState, State, Vote
-from bot.store import claims, inbox, outbox, requests, tables
+from bot.domain.request import Attempt, AttemptState, State, Vote
+from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
-from bot.store.claims import Share
-from bot.store.engine import DatabaseInUse, Store, open_store
+from bot.store.database import DatabaseInUse, Store, open_store
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Notice, Way
-from bot.store.requests import AttemptTurn
+from bot.store.outbox import Delivery, Notice
+from bot.store.queue import Queue
+from bot.store.requests import AttemptChange
 from tests.support.postgres import Postgres
 from tests.support.values import NOON, request
 
@@ -35,7 +35,7 @@ def add(store: Store, number: int = 1) -> None:
 
 
 def test_a_redelivery_is_the_same_row(store: Store) -> None:
-    message = Message(Kind.ASK, "trigger-1", "UALICE00", "T0TEST0001", text="x")
+    message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", text="x")
     with store.write() as connection:
         first = inbox.put(connection, message, "me", NOON)
     with store.write() as connection:
@@ -47,12 +47,12 @@ def test_a_redelivery_is_the_same_row(store: Store) -> None:
 
 def test_a_group_has_one_open_request(store: Store) -> None:
     add(store)
-    with pytest.raises(requests.AlreadyAsked), store.write() as connection:
+    with pytest.raises(requests.AlreadyOpen), store.write() as connection:
         requests.add(connection, request(number=2), ASKED, NOON)
     with store.write() as connection:
         old = requests.lock(connection, "R-00000001")
         assert old is not None
-        requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
+        requests.save(connection, old, old.with_state(State.CANCELLED, at=NOON), NOON)
     add(store, 2)
     elsewhere = replace(request(number=3), plan=replace(request().plan, project_id="1" * 32))
     with store.write() as connection:
@@ -62,8 +62,8 @@ def test_a_group_has_one_open_request(store: Store) -> None:
 
 def test_only_what_is_open_is_listed_as_open_and_the_newest_of_a_group_comes_first(store: Store) -> None:
     states = (State.CANCELLED, State.DONE, State.PENDING)
-    made = [request(state, number, asked_at=NOON + timedelta(minutes=number)) for number, state in enumerate(states)]
-    other = request(number=9, asked_at=NOON - timedelta(minutes=1), group=replace(request().group, group_id="other"))
+    made = [request(state, number, created_at=NOON + timedelta(minutes=number)) for number, state in enumerate(states)]
+    other = request(number=9, created_at=NOON - timedelta(minutes=1), group=replace(request().group, group_id="other"))
     with store.write() as connection:
         for one in (*made, other):
             requests.add(connection, one, ASKED, NOON)
@@ -79,10 +79,10 @@ def test_a_change_makes_its_card_due_and_no_other(store: Store) -> None:
     with store.write() as connection:
         requests.add(connection, other, ASKED, NOON)
         connection.execute(tables.cards.update().values(due_at=None))
-        saved = requests.save(connection, other, other.turned(State.CANCELLED, at=NOON), NOON)
+        saved = requests.save(connection, other, other.with_state(State.CANCELLED, at=NOON), NOON)
     assert saved.version == other.version + 1
     with store.read() as connection:
-        assert claims.next_due(connection)[Share(tables.cards)] == NOON
+        assert queue.next_due(connection)[Queue(tables.cards)] == NOON
         due = connection.execute(select(tables.cards.c.request_id).where(tables.cards.c.due_at.is_not(None)))
         assert due.scalars().all() == [other.id]
 
@@ -114,9 +114,9 @@ def test_who_comes_second_changes_nothing(store: Store) -> None:
         old = requests.get(connection, "R-00000001")
     assert old is not None
     with store.write() as connection:
-        requests.save(connection, old, old.turned(State.CANCELLED, at=NOON), NOON)
+        requests.save(connection, old, old.with_state(State.CANCELLED, at=NOON), NOON)
     with pytest.raises(requests.Stale), store.write() as connection:
-        requests.save(connection, old, old.turned(State.DENIED, at=NOON), NOON)
+        requests.save(connection, old, old.with_state(State.DENIED, at=NOON), NOON)
 
 
 def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
@@ -130,7 +130,7 @@ def test_one_of_many_threads_turns_an_attempt(store: Store) -> None:
         barrier.wait()
         with store.write() as connection:
             won.append(
-                requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SENDING, NOON)
+                requests.change_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SENDING, NOON)
             )
 
     threads = [threading.Thread(target=turn) for _ in range(8)]
@@ -151,10 +151,10 @@ def test_a_change_and_its_attempt_wait_for_each_other_in_one_order(store: Store)
     ends: list[str] = []
 
     def send() -> None:
-        turn = AttemptTurn(AttemptState.READY, AttemptState.SENDING)
+        turn = AttemptChange(AttemptState.READY, AttemptState.SENDING)
         try:
             with store.write() as connection:
-                requests.save(connection, approved, approved.turned(State.SENDING, at=NOON), NOON, attempt=turn)
+                requests.save(connection, approved, approved.with_state(State.SENDING, at=NOON), NOON, attempt=turn)
             ends.append("sent")
         except requests.Stale:
             ends.append("stale")
@@ -166,10 +166,10 @@ def test_a_change_and_its_attempt_wait_for_each_other_in_one_order(store: Store)
         sender.start()
         while not store.is_sqlite and not _somebody_waits(store):
             pass
-        assert requests.turn_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SETTLED, NOON), (
+        assert requests.change_attempt(connection, "R-00000001", 1, AttemptState.READY, AttemptState.SETTLED, NOON), (
             "whoever waits for the request has not locked its attempt"
         )
-        requests.save(connection, current, current.turned(State.CANCELLED, at=NOON), NOON)
+        requests.save(connection, current, current.with_state(State.CANCELLED, at=NOON), NOON)
     sender.join()
     assert ends == ["stale"]
 
@@ -183,38 +183,38 @@ def _somebody_waits(store: Store) -> bool:
 def test_a_due_row_is_claimed_once_and_again_when_its_owner_falls_silent(store: Store) -> None:
     add(store)
     with store.write() as connection:
-        assert len(claims.claim_due(connection, Share(tables.cards), "one", NOON, 10)) == 1
+        assert len(queue.claim_due(connection, Queue(tables.cards), "one", NOON, 10)) == 1
     with store.write() as connection:
-        assert claims.claim_due(connection, Share(tables.cards), "two", NOON, 10) == []
+        assert queue.claim_due(connection, Queue(tables.cards), "two", NOON, 10) == []
         # The lease is on the database's clock: it is turned back instead of waited for.
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
     with store.write() as connection:
-        [claim] = claims.claim_due(connection, Share(tables.cards), "two", NOON, 10)
-        claims.finish(connection, replace(claim), "one", NOON)
+        [claim] = queue.claim_due(connection, Queue(tables.cards), "two", NOON, 10)
+        queue.finish(connection, replace(claim), "one", NOON)
     with store.write() as connection:
-        assert claims.claim_due(connection, Share(tables.cards), "three", NOON, 10) == [], (
+        assert queue.claim_due(connection, Queue(tables.cards), "three", NOON, 10) == [], (
             "who lost a claim cannot free it"
         )
-        claims.postpone(connection, claim, "two", NOON + timedelta(seconds=5))
+        queue.postpone(connection, claim, "two", NOON + timedelta(seconds=5))
     with store.write() as connection:
-        [again] = claims.claim_due(connection, Share(tables.cards), "three", NOON + timedelta(seconds=5), 10)
+        [again] = queue.claim_due(connection, Queue(tables.cards), "three", NOON + timedelta(seconds=5), 10)
     assert again.tries == 1
 
 
 def test_what_is_due_longest_is_claimed_first_and_its_tries_end_with_its_work(store: Store) -> None:
     with store.write() as connection:
         for minutes in (2, 1, 3):
-            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
+            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
     late = NOON + timedelta(hours=1)
     with store.write() as connection:
-        [claim] = claims.claim_due(connection, Share(tables.notices), "one", late, 1)
+        [claim] = queue.claim_due(connection, Queue(tables.notices), "one", late, 1)
         assert outbox.get_notice(connection, int(claim.key))[0].text == "1"
-        claims.postpone(connection, claim, "one", NOON)
-        [again] = claims.claim_due(connection, Share(tables.notices), "one", late, 1)
+        queue.postpone(connection, claim, "one", NOON)
+        [again] = queue.claim_due(connection, Queue(tables.notices), "one", late, 1)
         assert again == replace(claim, tries=1)
-        claims.finish(connection, again, "one", NOON)
+        queue.finish(connection, again, "one", NOON)
     with store.write() as connection:
-        assert [claim.tries for claim in claims.claim_due(connection, Share(tables.notices), "one", late, 9)] == [
+        assert [claim.tries for claim in queue.claim_due(connection, Queue(tables.notices), "one", late, 9)] == [
             0,
             0,
             0,
@@ -227,32 +227,32 @@ def test_only_what_is_in_hand_is_renewed(store: Store) -> None:
     with store.write() as connection:
         requests.add(connection, add_other, ASKED, NOON)
     with store.write() as connection:
-        held, dropped = claims.claim_due(connection, Share(tables.cards), "one", NOON, 10)
+        active_claims, dropped = queue.claim_due(connection, Queue(tables.cards), "one", NOON, 10)
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
-        claims.renew(connection, tables.cards, "one", [held])
+        queue.renew(connection, tables.cards, "one", [active_claims])
     with store.write() as connection:
-        assert not claims.claim_one(connection, tables.cards, held.key, "two")
-        assert claims.claim_one(connection, tables.cards, dropped.key, "two")
-        claims.renew(connection, tables.cards, "one", [held, dropped])
+        assert not queue.claim_one(connection, tables.cards, active_claims.key, "two")
+        assert queue.claim_one(connection, tables.cards, dropped.key, "two")
+        queue.renew(connection, tables.cards, "one", [active_claims, dropped])
     with store.write() as connection:
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
-        claims.renew(connection, tables.cards, "one", [dropped])
-        assert claims.claim_one(connection, tables.cards, dropped.key, "three"), "what was lost stays lost"
-        claims.finish(connection, dropped, "one")
-        assert not claims.claim_one(connection, tables.cards, dropped.key, "one"), "three has it still"
+        queue.renew(connection, tables.cards, "one", [dropped])
+        assert queue.claim_one(connection, tables.cards, dropped.key, "three"), "what was lost stays lost"
+        queue.finish(connection, dropped, "one")
+        assert not queue.claim_one(connection, tables.cards, dropped.key, "one"), "three has it still"
 
 
 def test_a_claim_holds_against_other_workers_of_the_same_process(store: Store) -> None:
     add(store)
     with store.write() as connection:
-        assert claims.claim_one(connection, tables.cards, "R-00000001", "one")
-        assert not claims.claim_one(connection, tables.cards, "R-00000001", "one")
+        assert queue.claim_one(connection, tables.cards, "R-00000001", "one")
+        assert not queue.claim_one(connection, tables.cards, "R-00000001", "one")
 
 
 def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) -> None:
     with store.write() as connection:
         for number in range(40):
-            outbox.add_notice(connection, Notice(Way.DIRECT, "U", str(number)), NOON)
+            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(number)), NOON)
     taken: list[int | str] = []
     barrier = threading.Barrier(4)
 
@@ -260,7 +260,7 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
         barrier.wait()
         while True:
             with store.write() as connection:
-                found = claims.claim_due(connection, Share(tables.notices), owner, NOON, 3)
+                found = queue.claim_due(connection, Queue(tables.notices), owner, NOON, 3)
             if not found:
                 return
             taken.extend(claim.key for claim in found)
@@ -277,24 +277,30 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
 def test_of_one_person_no_more_is_claimed_than_may_be_in_hand_and_the_others_are_not_kept_waiting(
     store: Store,
 ) -> None:
-    share = Share(tables.inbox, frozenset({Kind.ASK}), each=2)
-    sent = [("UBOB0000", Kind.ASK)] * 30 + [("UCAROL00", Kind.APPROVE), ("UCAROL00", Kind.ASK), ("UDAVE000", Kind.ASK)]
+    share = Queue(tables.inbox, frozenset({Kind.CREATE_REQUEST}), max_per_key=2)
+    sent = [("UBOB0000", Kind.CREATE_REQUEST)] * 30 + [
+        ("UCAROL00", Kind.APPROVE),
+        ("UCAROL00", Kind.CREATE_REQUEST),
+        ("UDAVE000", Kind.CREATE_REQUEST),
+    ]
     for number, (person, kind) in enumerate(sent):
         with store.write() as connection:
             inbox.put_for_later(connection, Message(kind, str(number), person, "T"), NOON, NOON)
     with store.write() as connection:
-        first = claims.claim_due(connection, share, "me", NOON, 10)
-        assert [claim.whose for claim in first] == ["UBOB0000", "UBOB0000", "UCAROL00", "UDAVE000"]
+        first = queue.claim_due(connection, share, "me", NOON, 10)
+        assert [claim.fairness_key for claim in first] == ["UBOB0000", "UBOB0000", "UCAROL00", "UDAVE000"]
         assert [claim.key for claim in first[:2]] == [1, 2], "the longest due first"
-        assert claims.next_due(connection, [share], first) == {}, "what cannot be claimed wakes nobody"
-        assert claims.claim_due(connection, share, "me", NOON, 10, first) == []
-        assert [one.whose for one in claims.claim_due(connection, share, "me", NOON, 10, first[1:])] == ["UBOB0000"]
-        claims.give_back(connection, first[0], "me")
-        assert [one.key for one in claims.claim_due(connection, share, "me", NOON, 1)] == [1]
+        assert queue.next_due(connection, [share], first) == {}, "what cannot be claimed wakes nobody"
+        assert queue.claim_due(connection, share, "me", NOON, 10, first) == []
+        assert [one.fairness_key for one in queue.claim_due(connection, share, "me", NOON, 10, first[1:])] == [
+            "UBOB0000"
+        ]
+        queue.release_unchanged(connection, first[0], "me")
+        assert [one.key for one in queue.claim_due(connection, share, "me", NOON, 1)] == [1]
 
 
 def line(request_id: str, text: str) -> Notice:
-    return Notice(Way.THREAD, "", text, request_id)
+    return Notice(Delivery.THREAD, "", text, request_id)
 
 
 def leave(store: Store, *notices: Notice) -> None:
@@ -303,31 +309,31 @@ def leave(store: Store, *notices: Notice) -> None:
             outbox.add_notice(connection, notice, NOON)
 
 
-def claim_notices(store: Store, owner: str, now: datetime = NOON) -> dict[str, claims.Claim]:
+def claim_notices(store: Store, owner: str, now: datetime = NOON) -> dict[str, queue.Claim]:
     """What somebody then has, by its text."""
     with store.write() as connection:
-        found = claims.claim_due(connection, Share(tables.notices), owner, now, 10)
+        found = queue.claim_due(connection, Queue(tables.notices), owner, now, 10)
         return {outbox.get_notice(connection, int(claim.key))[0].text: claim for claim in found}
 
 
 def test_a_line_of_a_thread_waits_until_the_older_ones_are_done_with(store: Store) -> None:
     leave(store, line("R-1", "approved"), line("R-1", "accepted"), line("R-2", "denied"))
-    leave(store, Notice(Way.DIRECT, "U", "to one", "R-1"), Notice(Way.DIRECT, "U", "to another", "R-1"))
+    leave(store, Notice(Delivery.DIRECT, "U", "to one", "R-1"), Notice(Delivery.DIRECT, "U", "to another", "R-1"))
     first = claim_notices(store, "one")
     assert sorted(first) == ["approved", "denied", "to another", "to one"]
     assert claim_notices(store, "two") == {}, "the older one is in hand"
     with store.write() as connection:
-        claims.postpone(connection, first["approved"], "one", NOON + timedelta(minutes=2))
+        queue.postpone(connection, first["approved"], "one", NOON + timedelta(minutes=2))
     assert claim_notices(store, "two", NOON + timedelta(minutes=1)) == {}, "the older one waits"
     with store.read() as connection:
         # Nobody looks in vain before that.
-        assert claims.next_due(connection, [Share(tables.notices)]) == {
-            Share(tables.notices): NOON + timedelta(minutes=2)
+        assert queue.next_due(connection, [Queue(tables.notices)]) == {
+            Queue(tables.notices): NOON + timedelta(minutes=2)
         }
     again = claim_notices(store, "two", NOON + timedelta(minutes=2))
     assert list(again) == ["approved"]
     with store.write() as connection:
-        claims.finish(connection, again["approved"], "two")
+        queue.finish(connection, again["approved"], "two")
     assert list(claim_notices(store, "one")) == ["accepted"]
 
 
@@ -352,10 +358,10 @@ def test_of_many_claimants_whose_sending_fails_at_times_each_thread_reads_in_ord
             for words, claim in claim_notices(store, owner).items():
                 with store.write() as connection:
                     if claim.tries < int(words[-1]) % 3:
-                        claims.postpone(connection, claim, owner, NOON)
+                        queue.postpone(connection, claim, owner, NOON)
                     else:
                         sent.append(words)
-                        claims.finish(connection, claim, owner)
+                        queue.finish(connection, claim, owner)
 
     threads = [threading.Thread(target=send, args=(f"o{n}",)) for n in range(4)]
     for thread in threads:
@@ -377,7 +383,7 @@ def test_sqlite_serves_one_process(tmp_path: Path) -> None:
 
 
 def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
-    message = Message(Kind.ASK, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
+    message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
@@ -387,32 +393,32 @@ def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
 
 
 def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: Store) -> None:
-    message = Message(Kind.ASK, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
+    message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        assert not inbox.write_off(connection, message, "somebody else"), "who works on it decides"
+        assert not inbox.discard(connection, message, "somebody else"), "who works on it decides"
         assert inbox.mark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
-        assert not inbox.write_off(connection, message, "me")
+        assert not inbox.discard(connection, message, "me")
         inbox.unmark_decided(connection, "t")
-        assert inbox.write_off(connection, message, "me")
+        assert inbox.discard(connection, message, "me")
         inbox.unmark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
-        assert inbox.mark_of(connection, "t") == inbox.NOT_TAKEN
+        assert inbox.mark_of(connection, "t") == inbox.DISCARDED
         assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
-        assert claims.claim_due(connection, Share(tables.inbox), "me", NOON, 1) == []
+        assert queue.claim_due(connection, Queue(tables.inbox), "me", NOON, 1) == []
 
 
 def test_a_message_has_one_request_for_a_group_also_when_that_has_ended(store: Store) -> None:
-    first, second = (request(number=number, asked_with="trigger-1") for number in (1, 2))
+    first, second = (request(number=number, origin_key="trigger-1") for number in (1, 2))
     with store.write() as connection:
         requests.add(connection, first, ASKED, NOON)
-        requests.save(connection, first, first.turned(State.DENIED, at=NOON), NOON)
-    with pytest.raises(requests.AlreadyAsked), store.write() as connection:
+        requests.save(connection, first, first.with_state(State.DENIED, at=NOON), NOON)
+    with pytest.raises(requests.AlreadyOpen), store.write() as connection:
         requests.add(connection, second, ASKED, NOON)
     with store.read() as connection:
-        found = requests.find_asked_with(connection, "trigger-1", second.group.group_id)
+        found = requests.find_by_origin(connection, "trigger-1", second.group.group_id)
     assert found is not None
     assert (found.id, found.state) == (first.id, State.DENIED)
 
@@ -427,21 +433,21 @@ def test_what_the_schema_before_had_not_written_apart_is_found_all_the_same(data
         message = "INSERT INTO inbox (key, kind, body, received_at, due_at) VALUES ('t', 'ask', :body, :now, :now)"
         connection.execute(text(message), {"body": '{"person": "UALICE00", "team_id": "T"}', "now": NOON})
         for number, hours in ((1, 0), (2, 1), (3, 2)):
-            made = request(State.DENIED, number, asked_with="trigger-1" if number < 3 else "")
+            made = request(State.DENIED, number, origin_key="trigger-1" if number < 3 else "")
             row = insert(tables.requests).values(
                 **{column: value for column, value in requests._row(made).items() if column != "open_key"},
                 id=made.id,
                 project="media",
                 group_id=made.group.group_id,
                 requester=made.requester,
-                asked_at=NOON + timedelta(hours=hours),
+                created_at=NOON + timedelta(hours=hours),
             )
             connection.execute(row)
     engine.dispose()
     store = open_store(database_url)
     try:
         with store.write() as connection:
-            found = requests.find_asked_with(connection, "trigger-1", request().group.group_id)
+            found = requests.find_by_origin(connection, "trigger-1", request().group.group_id)
             assert found is not None
             assert found.id == "R-00000002", "the newer of two that one message had made"
             assert connection.execute(text("SELECT person FROM inbox")).scalar() == "UALICE00"

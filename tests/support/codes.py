@@ -1,6 +1,6 @@
 """The error codes that Huawei Cloud documents with a meaning, written down apart from the bot's own catalogue of them.
 
-Sources as in `bot.oms.catalogue`. What documents name without saying what it means is not here.
+Sources as in `bot.huawei.error_catalogue`. What documents name without saying what it means is not here.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.config import ConfigFaults, load
+from bot.config.settings import InvalidSettings, load
 
 GOOD = {
     "SLACK_BOT_TOKEN": "xoxb-1",
@@ -15,8 +15,8 @@ GOOD = {
 }
 
 
-def faults(environ: dict[str, str]) -> str:
+def problems(environ: dict[str, str]) -> str:
     """The lines that end a command."""
-    with pytest.raises(ConfigFaults) as raised:
+    with pytest.raises(InvalidSettings) as raised:
         load(environ)
     return str(raised.value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.request.group import Destination, GroupStatus, Progress, Source, TaskGroup
-from bot.request.model import Attempt, Decision, KeyCheck, Plan, Policy, Request, Sight, State, Trouble, Verb
-from bot.request.policy import Person, Standing
+from bot.domain.policy import AccountKind, Person
+from bot.domain.request import Attempt, Decision, KeyCheck, LastSeen, Plan, Policy, Problem, Request, State, Verb
+from bot.domain.task_group import Destination, GroupStatus, Progress, Source, TaskGroup
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TEAM = "T0TEST0001"
@@ -40,8 +40,10 @@ GROUP = TaskGroup(
 )
 
 
-def person(user_id: str, *groups: str, standing: Standing = Standing.FULL, groups_known: bool = True) -> Person:
-    return Person(user_id, TEAM, standing, frozenset(groups), groups_known)
+def person(
+    user_id: str, *groups: str, account_kind: AccountKind = AccountKind.FULL, groups_known: bool = True
+) -> Person:
+    return Person(user_id, TEAM, account_kind, frozenset(groups), groups_known)
 
 
 def request(state: State = State.PENDING, number: int = 1, **changes: object) -> Request:
@@ -57,22 +59,22 @@ def request(state: State = State.PENDING, number: int = 1, **changes: object) ->
         keys=(KeyCheck("source", 7, ("ak", "sk")), KeyCheck("destination", None, None)),
         requester="UALICE00",
         reason="network is back",
-        asked_at=NOON,
+        created_at=NOON,
         expires_at=NOON + timedelta(hours=8),
         state=State.PENDING,
     )
     if state is State.PENDING:
         return replace(pending, **changes)  # type: ignore[arg-type]
     if state in (State.DENIED, State.CANCELLED):
-        ended = replace(pending, ending=Decision(("UCAROL00",), NOON)).turned(state, at=NOON)
+        ended = replace(pending, ending=Decision(("UCAROL00",), NOON)).with_state(state, at=NOON)
         return replace(ended, **changes)  # type: ignore[arg-type]
     decided = replace(
         pending,
         decision=Decision(("UCAROL00",), NOON),
         attempt=Attempt(1, "UCAROL00", NOON, sent_at=NOON, answered_at=NOON, before=HALF),
-        sight=Sight(NOON, HALF),
+        last_seen=LastSeen(NOON, HALF),
     )
-    trouble = None
+    problem = None
     if state in (State.NOT_STARTED, State.FAILED, State.PAUSED_AGAIN):
-        trouble = Trouble("OMS", "OMS.0072", "words", "It may not. Nothing was started.", "Grant it.", "abc123")
-    return replace(decided.turned(state, at=NOON, trouble=trouble), **changes)  # type: ignore[arg-type]
+        problem = Problem("OMS", "OMS.0072", "words", "It may not. Nothing was started.", "Grant it.", "abc123")
+    return replace(decided.with_state(state, at=NOON, problem=problem), **changes)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ const privatesTold = new Set();
 let sent = 0, drawn = 0;
 
 async function send(path, body) {
-  const answer = await fetch(`/desk/${path}`, {
+  const answer = await fetch(`/panel/${path}`, {
     method: "POST", headers: {"Content-Type": "application/json", "X-Sandbox": "page"}, body: JSON.stringify(body),
   });
   const said = answer.ok ? await answer.json() : {failure: `The sandbox answered ${answer.status}.`};
@@ -154,7 +154,7 @@ function whileTold(control, path, body) {
 }
 
 async function drawPlans() {
-  const plans = await (await fetch("/desk/plans")).json();
+  const plans = await (await fetch("/panel/plans")).json();
   $("plans").replaceChildren(...plans.map(({verb, words, choices}) => {
     const select = element("select", "", new Option("as usual", ""));
     for (const [heading, pairs] of Object.entries(choices)) {
@@ -205,7 +205,7 @@ function options(select, pairs) {
 
 async function refresh() {
   const number = ++sent, person = $("person").value || "U0ALICE001";
-  const answer = await fetch(`/desk/state?person=${encodeURIComponent(person)}`).catch(() => null);
+  const answer = await fetch(`/panel/state?person=${encodeURIComponent(person)}`).catch(() => null);
   if (!answer) return warn("The sandbox has ended.");
   const state = await answer.json();
   // An answer that was overtaken, or is for who no longer acts, shows nothing.

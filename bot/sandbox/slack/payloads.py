@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import secrets
 
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.elements import state_values
-from bot.sandbox.slack.world import Json, OpenView, Posted, Workspace
+from bot.sandbox.slack.workspace import Json, OpenView, Posted, Workspace
 
 
 def command(workspace: Workspace, person: str, channel: str, name: str, text: str, answer_url: str) -> Json:

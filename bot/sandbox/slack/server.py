@@ -15,12 +15,12 @@ from typing import Any
 
 from aiohttp import ClientError, WSMsgType, web
 
-from bot.sandbox.journal import Journal
+from bot.sandbox.call_log import CallLog
 from bot.sandbox.serving import ServerThread
 from bot.sandbox.slack import signed
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.web_api import WebApi
-from bot.sandbox.slack.world import ApiError, Json, Private, Workspace
+from bot.sandbox.slack.workspace import ApiError, Json, Private, Workspace
 
 ACK_SECONDS = 3.0
 MAX_CONNECTIONS = 10
@@ -48,13 +48,13 @@ class SlackStandIn:
     `request_url` is where payloads are posted to, signed; None where the app comes by Socket Mode.
     """
 
-    def __init__(self, workspace: Workspace, journal: Journal, port: int = 0) -> None:
+    def __init__(self, workspace: Workspace, call_log: CallLog, port: int = 0) -> None:
         self.workspace = workspace
         self.api = WebApi(workspace)
         self.outage = _Outage()
         self.delay_seconds = 0.0
         self.request_url: str | None = None
-        self._journal = journal
+        self._journal = call_log
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._turn = itertools.count()
         self._tickets: set[str] = set()

@@ -13,8 +13,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 
-from bot.sandbox.slack import world as w
-from bot.sandbox.slack.world import Json
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.workspace import Json
 
 FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 

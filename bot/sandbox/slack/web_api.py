@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.sandbox.slack import world as w
+from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
-from bot.sandbox.slack.world import ApiError, Json, OpenView, Workspace, with_block_ids
+from bot.sandbox.slack.workspace import ApiError, Json, OpenView, Workspace, with_block_ids
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 

@@ -1,4 +1,4 @@
-"""Lets Alembic work on the connection that `bot.store.engine` hands it."""
+"""Lets Alembic work on the connection that `bot.store.database` hands it."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ def upgrade() -> None:
         sa.Column("project", sa.String(32), nullable=False),
         sa.Column("group_id", sa.String(64), nullable=False),
         sa.Column("requester", sa.String(32), nullable=False),
-        sa.Column("asked_at", UtcDateTime, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("open_key", sa.String(255), unique=True),
         sa.Column("body", sa.JSON, nullable=False),
         *due_columns(),
     )
-    op.create_index("requests_group", "requests", ["group_id", "asked_at"])
+    op.create_index("requests_group", "requests", ["group_id", "created_at"])
     op.create_table(
         "votes",
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
@@ -78,7 +78,7 @@ def upgrade() -> None:
         "notices",
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("request_id", sa.String(16)),
-        sa.Column("way", sa.String(16), nullable=False),
+        sa.Column("delivery", sa.String(16), nullable=False),
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("text", sa.Text, nullable=False),
         sa.Column("made_at", UtcDateTime, nullable=False),

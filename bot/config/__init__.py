@@ -1,0 +1,1 @@
+"""The settings: environment variables and bot.toml as checked values."""

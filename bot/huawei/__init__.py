@@ -1,0 +1,1 @@
+"""Huawei Cloud: OMS and IAM over HTTP, request signing, and what their errors mean."""

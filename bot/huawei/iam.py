@@ -1,0 +1,112 @@
+"""Logs in at IAM with a user name and password, and asks it for the id of a project.
+
+Thin. When a token is renewed, and what follows from a refusal, is left to `bot.jobs.identity.callers`.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import requests
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bot.huawei.errors import Service, Unreadable
+from bot.huawei.http import Call, Timeouts, send
+from bot.huawei.signing import Auth, PasswordUser
+from bot.redaction import Secret
+
+MAX_TOKEN_CHARACTERS = 16_384
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of one project, and how long it serves."""
+
+    value: Secret
+    expires_at: datetime
+    project_id: str
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class _Project(_Wire):
+    id: str
+
+
+class _TokenBody(_Wire):
+    expires_at: datetime
+    project: _Project
+
+
+class _Created(_Wire):
+    token: _TokenBody
+
+
+class _Projects(_Wire):
+    projects: list[_Project]
+
+
+class Iam:
+    """IAM of one region. `base_url` is such as `https://iam.ap-southeast-3.myhuaweicloud.com`."""
+
+    def __init__(self, base_url: str, session: requests.Session, timeouts: Timeouts | None = None) -> None:
+        self._base = base_url
+        self._session = session
+        self._timeouts = timeouts or Timeouts()
+
+    def log_in(self, user: PasswordUser, region: str, project_id: str | None) -> Token:
+        """A token for the project, or for the region's own where its id is not known (POST /v3/auth/tokens).
+
+        Raises:
+            OmsError: any of its kinds, of the service IAM.
+        """
+        body = login_body(user, region, project_id)
+        call = Call(Service.IAM, "POST", f"{self._base}/v3/auth/tokens?nocatalog=true", body, (user.password,))
+        answer = send(self._session, call, None, self._timeouts)
+        return read_token(answer.headers.get("X-Subject-Token", ""), answer.parsed(Service.IAM))
+
+    def project_id(self, region: str, auth: Auth) -> str:
+        """The id of the region's own project (GET /v3/projects).
+
+        Raises:
+            OmsError: any of its kinds, of the service IAM; Unreadable where there is not just one.
+        """
+        call = Call(Service.IAM, "GET", f"{self._base}/v3/projects?{urlencode({'name': region})}")
+        parsed = send(self._session, call, auth, self._timeouts).parsed(Service.IAM)
+        try:
+            found = _Projects.model_validate(parsed).projects
+        except ValidationError:
+            raise Unreadable("IAM answered with a list of projects that is none", Service.IAM) from None
+        if len(found) != 1:
+            raise Unreadable(f"IAM knows {len(found)} projects named {region}, so project_id must be set", Service.IAM)
+        return found[0].id
+
+
+def login_body(user: PasswordUser, region: str, project_id: str | None) -> bytes:
+    """The body of a login with a password, for one project."""
+    project = {"id": project_id} if project_id else {"name": region}
+    person = {"name": user.name, "password": user.password.reveal(), "domain": {"name": user.domain}}
+    auth = {"identity": {"methods": ["password"], "password": {"user": person}}, "scope": {"project": project}}
+    return json.dumps({"auth": auth}, ensure_ascii=False).encode()
+
+
+def read_token(header: str, parsed: object) -> Token:
+    """The token, from the header X-Subject-Token and the body of the answer.
+
+    Raises:
+        Unreadable: it is not as documented.
+    """
+    try:
+        created = _Created.model_validate(parsed).token
+    except ValidationError:
+        raise Unreadable("IAM answered with a token whose body is not as documented", Service.IAM) from None
+    if not 1 <= len(header) <= MAX_TOKEN_CHARACTERS:
+        raise Unreadable("IAM answered without a token", Service.IAM)
+    expires_at = created.expires_at
+    aware = expires_at if expires_at.tzinfo is not None else expires_at.replace(tzinfo=UTC)
+    return Token(Secret(header), aware.astimezone(UTC), created.project.id)

@@ -1,0 +1,169 @@
+"""The wire form of task groups: reads what SHOW answers, writes what START and RETRY are sent.
+
+Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup, StartTaskGroup and RetryTaskGroup.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+
+from bot.domain.ids import parse_group_id
+from bot.domain.task_group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
+from bot.huawei.errors import Unreadable, clean_code, clean_message
+from bot.huawei.required_keys import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK
+from bot.huawei.required_keys import KeyField as Key
+from bot.redaction import Secret, visible
+
+MAX_TEXT_CHARACTERS = 1024
+MAX_COUNT = 2**63 - 1
+_ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
+
+
+def _text(value: object) -> object:
+    """Null stands for nothing. Nobody names a bucket in characters that cannot be seen, or in more than a page."""
+    return visible(value[:MAX_TEXT_CHARACTERS]) if isinstance(value, str) else "" if value is None else value
+
+
+_Text = Annotated[str, BeforeValidator(_text)]
+_Count = Annotated[
+    int, Field(strict=True, ge=0, le=MAX_COUNT), BeforeValidator(lambda value: 0 if value is None else value)
+]
+_Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+
+class _SourceNode(_Wire):
+    bucket: _Text = ""
+    cloud_type: _Text = ""
+    region: _Text = ""
+
+
+class _DestinationNode(_Wire):
+    bucket: _Text = ""
+    region: _Text = ""
+    save_prefix: _Text = ""
+
+
+class _ErrorReason(_Wire):
+    error_code: _Text = ""
+    error_msg: _Text = ""
+
+
+class _SourceCdn(_Wire):
+    domain: _Text = ""
+    authentication_type: _Text = ""
+
+
+class _Group(_Wire):
+    group_id: str
+    status: StrictInt
+    task_type: _Text = ""
+    description: _Text = ""
+    src_node: _SourceNode = _SourceNode()
+    dst_node: _DestinationNode = _DestinationNode()
+    error_reason: _ErrorReason | None = None
+    source_cdn: _SourceCdn | None = None
+    enable_restore: _Flag = False
+    enable_failed_object_recording: _Flag = False
+    object_overwrite_mode: _Text = ""
+    migrate_speed: _Count = 0
+    total_num: _Count = 0
+    success_num: _Count = 0
+    fail_num: _Count = 0
+    skip_num: _Count = 0
+    total_size: _Count = 0
+    complete_size: _Count = 0
+
+
+def read_group(parsed: object) -> TaskGroup:
+    """One task group as SHOW and LIST answer it; unknown fields are left alone, null stands for nothing.
+
+    Raises:
+        Unreadable: it is no task group, or its status is none of 0 to 9.
+    """
+    try:
+        wire = _Group.model_validate(parsed)
+        group_id, status = parse_group_id(wire.group_id), GroupStatus(wire.status)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
+        raise Unreadable(f"OMS answered with a task group whose {place} is not as documented") from None
+    except ValueError:
+        raise Unreadable(f"OMS answered with a task group of status {wire.status}, which is not documented") from None
+    if group_id is None:
+        raise Unreadable("OMS answered with a task group whose group_id is not as documented")
+    cdn, reason = wire.source_cdn, wire.error_reason
+    code, words = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
+    return TaskGroup(
+        group_id=group_id,
+        status=status,
+        task_type=wire.task_type.upper(),
+        description=wire.description,
+        source=Source(wire.src_node.bucket, wire.src_node.cloud_type.upper(), wire.src_node.region),
+        destination=Destination(wire.dst_node.bucket, wire.dst_node.region, wire.dst_node.save_prefix),
+        progress=Progress(
+            total_bytes=wire.total_size,
+            complete_bytes=wire.complete_size,
+            total_objects=wire.total_num,
+            success_objects=wire.success_num,
+            skipped_objects=wire.skip_num,
+            failed_objects=wire.fail_num,
+            speed_bytes_per_second=wire.migrate_speed,
+        ),
+        restores_archives=wire.enable_restore,
+        overwrite_mode=wire.object_overwrite_mode,
+        records_failed_objects=wire.enable_failed_object_recording,
+        cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
+        error=ErrorReason(code, words) if code or words.strip() else None,
+    )
+
+
+def start_body(keys: Mapping[Key, Secret]) -> bytes:
+    """The body of START, as the bytes that are signed and sent; what is not needed is left out, never sent empty.
+
+    Raises:
+        ValueError: a key cannot be right; it says which, and holds nothing of it.
+    """
+    return _body(dict(_checked(keys)))
+
+
+def retry_body(keys: Mapping[Key, Secret], scope: Scope) -> bytes:
+    """The body of RETRY: as START's, and whether only the failed objects are migrated again.
+
+    Raises:
+        ValueError: as `start_body`.
+    """
+    return _body({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked(keys)))
+
+
+def keys_in(body: bytes) -> tuple[Secret, ...]:
+    """The keys in a body that `start_body` or `retry_body` made: every text in it is one."""
+    return tuple(Secret(value) for value in json.loads(body).values() if isinstance(value, str))
+
+
+def _checked(keys: Mapping[Key, Secret]) -> Iterator[tuple[str, str]]:
+    for field, key in keys.items():
+        if not 1 <= len(key) <= field.max_characters:
+            raise ValueError(f"{field.name} has {len(key):,} characters; OMS takes 1 to {field.max_characters:,}")
+        if field in _ACCESS_KEYS and not key.is_one_word:
+            raise ValueError(f"{field.name} holds blanks, or characters that are in no access key")
+        if field is JSON_AUTH_FILE and not _is_json_object(key.reveal()):
+            raise ValueError(f"{field.name} is not the JSON of a service account")
+        yield field.name, key.reveal()
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _body(fields: Mapping[str, str | bool]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,1 @@
+"""The work behind Slack: claims due rows, runs the next step of a request, stores the result."""

@@ -1,0 +1,1 @@
+"""Stage 1 of a request: preflight, creating the request, and answers to list and status."""

@@ -1,0 +1,1 @@
+"""Stage 2 of a request: votes and other actions, self approval, reminders."""

@@ -1,0 +1,1 @@
+"""Stage 3 of a request: reading the keys, and the one PUT."""

@@ -1,0 +1,1 @@
+"""What Slack sends, in Bolt's own terms: each payload is stored in the inbox and acknowledged."""

@@ -1,0 +1,1 @@
+"""HTTP in both directions: sessions with deadlines, and the WSGI server."""

@@ -1,1 +1,0 @@
-"""The Object Storage Migration Service: its calls, its signature, its answers."""

@@ -1,1 +1,0 @@
-"""Requests, votes, policy and the next step: pure, and the ground floor."""

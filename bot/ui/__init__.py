@@ -1,0 +1,1 @@
+"""What people read in Slack, as pure functions of a request: cards, buttons, forms, replies."""

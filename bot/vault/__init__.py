@@ -1,0 +1,1 @@
+"""HashiCorp Vault: login, key checks, and reading secrets."""

@@ -1,0 +1,182 @@
+"""What people type, and what they are told when it cannot be right."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.domain.command import (
+    Help,
+    InvalidCommand,
+    OpenForm,
+    ResumeGroups,
+    ShowList,
+    ShowStatus,
+    inline_text,
+    parse,
+    to_text,
+)
+
+GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
+OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
+COMMAND = "/resume-taskgroup"
+
+
+def test_an_id_and_a_reason_ask() -> None:
+    assert parse(f"{GROUP} network is back", COMMAND) == ResumeGroups((GROUP,), "network is back")
+
+
+def test_several_ids_ask_for_each_once_in_their_order() -> None:
+    assert parse(f"{OTHER} {GROUP} {OTHER} go", COMMAND) == ResumeGroups((OTHER, GROUP), "go")
+
+
+def test_ids_may_be_joined_by_commas() -> None:
+    assert parse(f"{OTHER},{GROUP} go", COMMAND) == ResumeGroups((OTHER, GROUP), "go")
+    assert parse(f"{OTHER}, {GROUP} go", COMMAND) == ResumeGroups((OTHER, GROUP), "go")
+    stray = parse(f"{GROUP} and also {OTHER},{GROUP}", COMMAND)
+    assert isinstance(stray, InvalidCommand)
+    assert "Put all task group ids first" in stray.sentence
+
+
+def test_what_begins_like_an_id_is_not_told_to_begin_with_one() -> None:
+    refused = parse(f"{GROUP},nonsense go", COMMAND)
+    assert isinstance(refused, InvalidCommand)
+    assert refused.sentence.startswith(f"`{GROUP},nonsense` is not a task group id")
+
+
+@pytest.mark.parametrize(("key", "first", "second"), [("project", "media", "archive"), ("at", "22:00", "23:00")])
+def test_what_can_only_be_once_is_refused_twice(key: str, first: str, second: str) -> None:
+    refused = parse(f"{GROUP} {key}={first} go {key}={second}", COMMAND)
+    assert refused == InvalidCommand(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
+
+
+def test_upper_case_backticks_and_commas_around_an_id_do_not_matter() -> None:
+    assert parse(f"`{GROUP.upper()}`, go", COMMAND) == ResumeGroups((GROUP,), "go")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"<https://console-intl.huaweicloud.com/oms/#/group/{GROUP}>",
+        f"<https://console-intl.huaweicloud.com/oms/?id={GROUP}|the group>".replace("the group", "group"),
+        f"https://console-intl.huaweicloud.com/oms/{GROUP}",
+    ],
+)
+def test_a_console_link_is_an_id(link: str) -> None:
+    assert parse(f"{link} go", COMMAND) == ResumeGroups((GROUP,), "go")
+
+
+def test_a_link_to_elsewhere_is_part_of_the_reason_whatever_id_it_holds() -> None:
+    link = f"<https://jira.example.com/browse/{OTHER}>"
+    assert parse(f"{GROUP} {link} says go", COMMAND) == ResumeGroups((GROUP,), f"{link} says go")
+    assert isinstance(parse(f"{link} says go", COMMAND), InvalidCommand)
+
+
+def test_known_keys_are_taken_out_of_the_reason_and_others_are_part_of_it() -> None:
+    asked = parse(f"{GROUP} project=media retry=3 at=22:05 works now", COMMAND)
+    assert asked == ResumeGroups((GROUP,), "retry=3 works now", "media", (22, 5))
+
+
+def test_keys_may_stand_between_the_ids_and_in_any_case() -> None:
+    assert parse(f"project=media {GROUP} {OTHER}", COMMAND) == ResumeGroups((GROUP, OTHER), "", "media")
+    assert parse(f"{GROUP} Project=media AT=9:05", COMMAND) == ResumeGroups((GROUP,), "", "media", (9, 5))
+
+
+def test_a_project_without_a_name_is_refused() -> None:
+    assert isinstance(parse(f"{GROUP} project= go", COMMAND), InvalidCommand)
+
+
+def test_what_slack_escaped_in_a_reason_is_read_as_typed() -> None:
+    asked = parse(f"{GROUP} a &lt;b&gt; &amp; c", COMMAND)
+    assert isinstance(asked, ResumeGroups)
+    assert asked.reason == "a <b> & c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "../../etc/passwd",
+        f"{GROUP}/start",
+        "0087845334024a869e2a5d5217cd35b2",
+        f"https://x/{GROUP}/{OTHER}",
+    ],
+)
+def test_what_is_no_id_is_refused_in_one_sentence(text: str) -> None:
+    assert isinstance(parse(text, COMMAND), InvalidCommand)
+
+
+def test_ten_thousand_characters_are_refused_with_their_number() -> None:
+    refused = parse(f"{GROUP} " + "x" * 9_963, COMMAND)
+    assert isinstance(refused, InvalidCommand)
+    assert "10,000" in refused.sentence
+
+
+def test_what_is_just_as_long_as_it_may_be_is_taken_and_one_more_is_not() -> None:
+    ids = [f"{number:08d}{GROUP[8:]}" for number in range(11)]
+    for most, too_much in (
+        (" ".join(ids[:10]), " ".join(ids)),
+        (f"{GROUP} {'x' * 500}", f"{GROUP} {'x' * 501}"),
+        (f"{GROUP} " + "&amp;" * 392 + "xxx", f"{GROUP} " + "&amp;" * 392 + "xxxx"),
+    ):
+        assert isinstance(parse(most, COMMAND), ResumeGroups)
+        assert isinstance(parse(too_much, COMMAND), InvalidCommand)
+
+
+@pytest.mark.parametrize("stray", [OTHER, f"{OTHER}.", f"`{OTHER}`;"])
+def test_an_id_after_the_reason_is_pointed_out_and_not_dropped(stray: str) -> None:
+    refused = parse(f"{GROUP} please also {stray}", COMMAND)
+    assert isinstance(refused, InvalidCommand)
+    assert OTHER in refused.sentence
+
+
+@pytest.mark.parametrize("time", ["25:00", "10", "noon", "10:60", ""])
+def test_a_time_that_is_none_is_refused(time: str) -> None:
+    assert isinstance(parse(f"{GROUP} at={time}", COMMAND), InvalidCommand)
+
+
+def test_nothing_opens_the_form() -> None:
+    assert parse("   ", COMMAND) == OpenForm()
+
+
+def test_the_small_words() -> None:
+    assert parse("help", COMMAND) == Help()
+    assert isinstance(parse("help me", COMMAND), InvalidCommand)
+    assert isinstance(parse("list all", COMMAND), InvalidCommand)
+    assert isinstance(parse("status R-7K3F2QABX", COMMAND), InvalidCommand)
+    assert parse(" List ", COMMAND) == ShowList()
+    assert parse(f"status {GROUP}", COMMAND) == ShowStatus(group_id=GROUP)
+    assert parse("status r-7k3f2qab", COMMAND) == ShowStatus(request_id="R-7K3F2QAB")
+    assert isinstance(parse("status", COMMAND), InvalidCommand)
+    assert isinstance(parse("status ../x", COMMAND), InvalidCommand)
+
+
+def test_somebodys_text_is_shown_short_and_obeyed_by_nobody() -> None:
+    assert inline_text("`x` &lt;!channel&gt; <@U1>") == "'x' &lt;!channel&gt; &lt;@U1&gt;"
+    assert inline_text("x" * 60) == "x" * 60
+    assert inline_text("x" * 61) == "x" * 59 + "…"
+
+
+@given(st.text(max_size=300))
+def test_whatever_is_typed_is_answered_and_never_notifies_a_channel(text: str) -> None:
+    answer = parse(text, COMMAND)
+    if isinstance(answer, InvalidCommand):
+        assert "<!" not in answer.sentence
+        assert "<@" not in answer.sentence
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GROUP,
+        f"{GROUP} {OTHER} a &lt;b&gt; &amp; c",
+        f"{GROUP} &amp;lt;",
+        f"{GROUP} why project=media at=9:05",
+        f"{GROUP} project=x",
+    ],
+)
+def test_what_was_asked_can_be_typed_again(text: str) -> None:
+    asked = parse(text, COMMAND)
+    assert isinstance(asked, ResumeGroups)
+    assert parse(to_text(asked), COMMAND) == asked

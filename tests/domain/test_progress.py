@@ -1,0 +1,41 @@
+"""How far and how long still: never more than is known, and 100 only of what is complete."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.progress import has_moved, percent, seconds_left
+from bot.domain.task_group import Progress
+
+
+@pytest.mark.parametrize(
+    ("progress", "share"),
+    [
+        (Progress(total_bytes=1000, complete_bytes=999), 99),
+        (Progress(total_bytes=1000, complete_bytes=1000), 100),
+        (Progress(total_bytes=1000, complete_bytes=1100), 100),  # the total still grows
+        (Progress(total_objects=8, success_objects=1, skipped_objects=2, failed_objects=4), 87),
+        (Progress(total_objects=8, success_objects=9), 100),
+        (Progress(), None),
+    ],
+)
+def test_the_percentage_is_rounded_down_and_goes_by_bytes_where_there_are_any(
+    progress: Progress, share: int | None
+) -> None:
+    assert percent(progress) == share
+
+
+def test_the_time_left_is_rounded_up_and_told_only_where_something_moves_towards_a_known_total() -> None:
+    moving = {"total_bytes": 1000, "complete_bytes": 500, "speed_bytes_per_second": 300}
+    assert seconds_left(Progress(**moving)) == 2
+    assert seconds_left(Progress(**moving | {"complete_bytes": 1000})) == 0
+    for unknown in ({"speed_bytes_per_second": 0}, {"total_bytes": 0, "complete_bytes": 0}, {"complete_bytes": 1001}):
+        assert seconds_left(Progress(**moving | unknown)) is None
+
+
+def test_only_what_was_migrated_or_skipped_has_moved() -> None:
+    before = Progress(1000, 500, 10, success_objects=5, skipped_objects=1)
+    assert not has_moved(before, before)
+    assert not has_moved(before, Progress(2000, 500, 20, 5, 1, failed_objects=3, speed_bytes_per_second=9))
+    for more in (Progress(1000, 501, 10, 5, 1), Progress(1000, 500, 10, 6, 1), Progress(1000, 500, 10, 5, 2)):
+        assert has_moved(before, more)

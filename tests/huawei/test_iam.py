@@ -1,0 +1,57 @@
+"""What IAM answers is taken for what it is: a token with an end and a project, and one project of a name."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from bot.huawei.errors import Service, Unreadable
+from bot.huawei.iam import MAX_TOKEN_CHARACTERS, Iam, login_body, read_token
+from bot.huawei.signing import PasswordUser, TokenAuth
+from bot.net.session import new_session
+from bot.redaction import Secret
+from tests.support.wire import answering, ok
+
+BODY = {"token": {"expires_at": "2026-03-02T12:00:00.000000Z", "project": {"id": "abc"}}}
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "expires_at", ["2026-03-02T12:00:00.000000Z", "2026-03-02T12:00:00", "2026-03-02T20:00:00+08:00"]
+)
+def test_a_token_is_read_with_its_end_in_utc(expires_at: str) -> None:
+    token = read_token("t" * MAX_TOKEN_CHARACTERS, {"token": BODY["token"] | {"expires_at": expires_at}})
+    assert (token.expires_at, token.expires_at.tzinfo, token.project_id) == (NOON, UTC, "abc")
+
+
+@pytest.mark.parametrize(
+    ("header", "body"),
+    [("", BODY), ("t" * (MAX_TOKEN_CHARACTERS + 1), BODY), ("t", {}), ("t", None), ("t", {"token": {"project": {}}})],
+)
+def test_what_is_no_token_is_unreadable_and_of_iam(header: str, body: object) -> None:
+    with pytest.raises(Unreadable) as unreadable:
+        read_token(header, body)
+    assert unreadable.value.service is Service.IAM
+
+
+def test_a_login_is_for_the_project_that_is_set_and_for_the_regions_own_otherwise() -> None:
+    user = PasswordUser("bot", Secret("pässword"), "company")
+    for project_id, project in (("abc", {"id": "abc"}), (None, {"name": "ap-southeast-3"})):
+        asked = json.loads(login_body(user, "ap-southeast-3", project_id))["auth"]
+        assert asked["scope"] == {"project": project}
+        assert asked["identity"]["password"]["user"]["password"] == "pässword"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_project_of_a_region_is_told_only_where_there_is_just_one(count: int) -> None:
+    found = [{"id": f"id-{number}"} for number in range(count)]
+    auth = TokenAuth(Secret("t"))
+    with answering(ok(json.dumps({"projects": found}).encode())) as address:
+        iam = Iam(address, new_session())
+        if count == 1:
+            assert iam.project_id("ap-southeast-3", auth) == "id-0"
+        else:
+            with pytest.raises(Unreadable, match=f"IAM knows {count} projects named ap-southeast-3"):
+                iam.project_id("ap-southeast-3", auth)

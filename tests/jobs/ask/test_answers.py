@@ -1,0 +1,393 @@
+"""Every answer of Huawei Cloud, from the wire to the card: its code, what it means, whose side, what was started, what
+to do.
+
+One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import delete
+
+from bot.domain.request import Request, State
+from bot.huawei.error_catalogue import ALREADY_RUNNING, CATALOGUE, WRONG_STATE, Side, meaning_of
+from bot.jobs.context import Context
+from bot.sandbox import oms_state as ow
+from bot.sandbox.oms_server import Answer, Drop, Late, Raw
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.system import Sandbox
+from bot.store.inbox import Kind
+from bot.store.tables import rests
+from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
+from tests.support.in_process import (
+    advance_once,
+    at,
+    card_text,
+    create_request,
+    press,
+    sandbox_and_context,
+    stored_request,
+)
+from tests.support.sandbox import buttons, put_calls
+
+NUMBERS = itertools.count(1)
+AT_GATEWAY = {"APIG.0101": 404, "APIG.0201": 413, "APIG.0301": 401, "APIG.0307": 401, "APIG.0308": 429}
+MAYBE_STARTED = {"APIG.0203": 504, "APIG.0601": 500, "APIG.0610": 502, "APIG.0613": 503}
+KEYS = (ow.SOURCE_AK, ow.SOURCE_SK, ow.DESTINATION_AK, ow.DESTINATION_SK, ow.SECRET_KEY, ow.PASSWORD)
+VAULT_PATHS = {
+    Side.SOURCE: "secret/oms/media/source",
+    Side.DESTINATION: "secret/oms/media/destination",
+    Side.PERMISSIONS: "secret/oms/media/caller",
+}
+
+
+class Card:
+    """A request that alice has asked, and its card in Slack."""
+
+    def __init__(self, sandbox: Sandbox, context: Context) -> None:
+        self.sandbox, self.context = sandbox, context
+        self.request: Request
+        self.posted: Posted
+        self.request, self.posted = create_request(sandbox, context, next(NUMBERS))
+        sandbox.slack.api._buckets.clear()
+
+    def stands(self) -> State:
+        return self.request.state
+
+    def approve(self) -> str:
+        """Carol approves; all that the card then says."""
+        self.request = press(self.context, Kind.APPROVE, w.CAROL, self.request, self.posted)
+        return card_text(self.context, self.posted, self.request.id)
+
+    def after(self, seconds: int, tries: int = 0) -> str:
+        """What the card says after a look at the group so many seconds later, and so many that failed."""
+        later = at(self.context, self.context.now() + timedelta(seconds=seconds))
+        self.request = advance_once(later, self.request.id, tries)
+        return card_text(self.context, self.posted, self.request.id)
+
+    def puts(self) -> list[int]:
+        group_id = self.request.group.group_id
+        return [call.status for call in put_calls(self.sandbox) if group_id in call.path]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Sandbox, Context]]:
+    with sandbox_and_context() as made:
+        yield made
+
+
+@pytest.fixture
+def card(place: tuple[Sandbox, Context]) -> Iterator[Card]:
+    sandbox, context = place
+    yield Card(sandbox, context)
+    sandbox.oms.calm()
+    with context.store.write() as connection:
+        connection.execute(delete(rests))
+
+
+def is_told_whole(card: Card, text: str, code: str, http_status: int) -> None:
+    meaning = meaning_of(code, http_status)
+    assert code in text
+    assert meaning.sentence.rstrip(".").lower() in text.lower()
+    assert f"Where it lies: {meaning.side}" in text
+    remedy = meaning.remedy.format(caller="secret/oms/media/caller", source="…", destination="…").split("…")[0]
+    assert remedy in text
+    if "{" in meaning.remedy:
+        assert VAULT_PATHS[meaning.side] in text
+    assert card.request.id in text
+    assert card.request.group.group_id in text
+    assert not [key for key in KEYS if key in text]
+
+
+REFUSALS = [code for code in (*OMS, *APIG, "OMS.9999", "S3M.0064") if code not in MAYBE_STARTED]
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+def test_every_refusal_of_a_start_is_explained_on_the_card(card: Card, code: str) -> None:
+    status = AT_GATEWAY.get(code, 403 if code.startswith("APIG.") else 400)
+    sent = code.replace("APIG.", "APIGW.")
+    card.sandbox.oms.fault("start", Answer(status, sent, "words of OMS", detail="request parameter [x] invalid."))
+    text = card.approve()
+    if code in ALREADY_RUNNING | WRONG_STATE:
+        assert card.stands() is State.UNKNOWN
+        assert "looks at the group until it knows" in text
+        assert code in text
+        return
+    if status == 429 or code == "APIG.0307":
+        assert "trying again" in text
+        assert code in text
+        assert card.stands() is State.APPROVED
+        return
+    assert card.stands() is State.NOT_STARTED
+    is_told_whole(card, text, code, status)
+    assert "Nothing was started." in text
+    assert "words of OMS request parameter [x] invalid." in text
+    assert "Huawei request id" in text
+    assert buttons(card.posted) == ["retry", "cancel"]
+    assert card.puts() == [status]
+
+
+def test_the_catalogue_has_every_code_that_is_documented_with_a_meaning_and_no_other() -> None:
+    assert sorted(CATALOGUE) == sorted(EVERY_CODE)
+
+
+@pytest.mark.parametrize(("code", "status"), IAM_STATUS.items())
+def test_every_refusal_of_a_login_is_explained_on_the_card(card: Card, code: str, status: int) -> None:
+    passes = status == 429 or status >= 500
+    card.sandbox.vault.write("oms/media/caller", ow.CALLERS["password"])
+    body = {"error_code": code, "error_msg": "words of IAM"}
+    answer = Raw(status, json.dumps(body).encode(), {"X-IAM-Trace-Id": "trace-1"})
+    card.sandbox.oms.fault("token", *[answer] * (3 if passes else 1))
+    try:
+        text = card.approve()
+        for wait in (6, 12) if passes else ():
+            assert card.stands() is State.APPROVED
+            assert "trying again" in text
+            text = card.after(wait)
+    finally:
+        card.sandbox.vault.write("oms/media/caller", ow.CALLERS["access key"])
+    assert card.stands() is State.NOT_STARTED
+    is_told_whole(card, text, code, status)
+    assert "Nothing was started." in text
+    assert "trace-1" in text
+    assert card.puts() == []
+
+
+@pytest.mark.parametrize("code", [*TRF, "OMS.1014", "TRF.9999"])
+def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str) -> None:
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status, group.error = ow.MIGRATION_FAILED, (code, "words of <!channel> OMS")
+    # It ran in between: a look that shows so comes first, as the status may lag.
+    assert card.stands() is State.ACCEPTED
+    group.status = ow.MONITORING
+    card.after(3)
+    group.status = ow.MIGRATION_FAILED
+    text = card.after(6)
+    assert card.stands() is State.FAILED
+    is_told_whole(card, text, code, 200)
+    assert "<!channel>" not in text
+    assert "OMS said: words of" in text
+    assert buttons(card.posted) == ["request"]
+    if meaning_of(code, 200).again:
+        assert "press Ask again" in text
+
+
+def test_a_late_failure_without_a_code_is_told_in_the_words_of_oms(card: Card) -> None:
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status = ow.MONITORING
+    card.after(3)
+    group.status, group.error = ow.MIGRATION_FAILED, ("", "words of <!channel> OMS")
+    text = card.after(6)
+    assert card.stands() is State.FAILED
+    assert "the migration failed, and gives no code" in text
+    assert "OMS said: words of" in text
+    assert "<!channel>" not in text
+
+
+SHAPES = [
+    pytest.param(Raw(400, b'{"errorCode":"OMS.0057","errorMsg":"camel"}'), "OMS.0057", id="camelCase"),
+    pytest.param(
+        Raw(403, b'{"error":{"code":403,"message":"no rights","title":"Forbidden"}}'), "HTTP 403", id="IAM v3"
+    ),
+    pytest.param(Raw(403, b'{"code":"OMS.0072","message":"plain"}'), "OMS.0072", id="code and message"),
+    pytest.param(Raw(404, b"<html><h1>Not here</h1></html>", {"Content-Type": "text/html"}), "HTTP 404", id="HTML"),
+    pytest.param(Raw(400, b""), "HTTP 400", id="empty"),
+    pytest.param(Raw(400, b'{"error_code":'), "HTTP 400", id="broken"),
+    pytest.param(Raw(400, b"[" * 5_000_000), "HTTP 400", id="huge"),
+    pytest.param(Raw(405, b'{"error_code":"<!channel>","error_msg":"x"}'), "HTTP 405", id="a code that is none"),
+    pytest.param(Raw(413, b""), "HTTP 413", id="413"),
+    pytest.param(Raw(307, b"", {"Location": "http://127.0.0.1:9/steal"}), "HTTP 307", id="a redirect"),
+]
+
+
+@pytest.mark.parametrize(("fault", "code"), SHAPES)
+def test_every_shape_of_refusal_comes_to_a_sentence(card: Card, fault: Raw, code: str) -> None:
+    card.sandbox.oms.fault("start", fault)
+    text = card.approve()
+    assert card.stands() is State.NOT_STARTED
+    is_told_whole(card, text, code, fault.http_status)
+    assert "<!channel>" not in text
+    assert "<html>" not in text
+
+
+def test_a_200_with_nothing_in_it_is_accepted(card: Card) -> None:
+    card.sandbox.oms.fault("start", Raw(200, b"", done=True))
+    assert "Accepted by OMS, nothing has moved yet" in card.approve()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *[pytest.param(Answer(status, code), id=code) for code, status in MAYBE_STARTED.items()],
+        pytest.param(Raw(502, b"<html>Bad gateway</html>"), id="HTML of a 502"),
+        pytest.param(Drop(done=False), id="dropped"),
+        pytest.param(Raw(200, b"x" * 100, cut_after=10), id="cut short"),
+        pytest.param(Raw(200, b" " * 5_000_000), id="huge"),
+    ],
+)
+def test_what_may_have_been_started_is_not_known_until_the_group_tells_and_is_never_sent_twice(
+    card: Card, fault: Answer | Raw | Drop
+) -> None:
+    card.sandbox.oms.fault("start", fault)
+    text = card.approve()
+    assert card.stands() is State.UNKNOWN
+    assert "Not known yet whether it was resumed, looking" in text
+    assert "Nothing for now" in text
+    assert buttons(card.posted) == []
+    assert card.stands() is State.UNKNOWN
+    card.after(5)
+    assert card.stands() is State.UNKNOWN, "a status may lag"
+    text = card.after(61)
+    assert card.stands() is State.NOT_STARTED
+    assert "not started, as far as OMS shows" in text
+    assert buttons(card.posted) == ["retry", "cancel"]
+    assert len(card.puts()) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Drop(done=True), Raw(504, b"", done=True), Raw(200, b"x" * 99, done=True, cut_after=9)]
+)
+def test_what_was_started_though_the_answer_was_lost_is_followed(card: Card, fault: Drop | Raw) -> None:
+    card.sandbox.oms.fault("start", fault)
+    card.approve()
+    assert card.stands() is State.UNKNOWN
+    card.sandbox.world.groups[card.request.group.group_id].turns.clear()
+    card.sandbox.world.groups[card.request.group.group_id].status = ow.MONITORING
+    card.after(4)
+    assert card.stands() is State.ACCEPTED
+    assert len(card.puts()) == 1
+
+
+def test_no_answer_in_time_is_not_known(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bot.huawei import http, oms
+
+    monkeypatch.setattr(oms, "Timeouts", lambda: http.Timeouts(5, 2))
+    card.sandbox.oms.fault("start", Late())
+    text = card.approve()
+    assert card.stands() is State.UNKNOWN
+    assert "no answer in time" in text
+
+
+@pytest.mark.parametrize("refusal", ["OMS.1039", "OMS.0065"])
+def test_who_comes_second_is_told_that_somebody_else_was_quicker_and_it_is_no_failure(card: Card, refusal: str) -> None:
+    card.sandbox.oms.fault("start", Answer(400, refusal))
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.status = ow.MONITORING
+    text = card.after(4)
+    assert card.stands() is State.ACCEPTED
+    assert "Already resumed by somebody else" in text
+    assert "Accepted by OMS" not in text
+
+
+def test_what_somebody_else_has_resumed_before_the_approval_is_not_sent_again(card: Card) -> None:
+    card.sandbox.world.groups[card.request.group.group_id].status = ow.MONITORING
+    text = card.approve()
+    assert "Already resumed by somebody else" in text
+    assert card.puts() == []
+
+
+@pytest.mark.parametrize("status", [ow.CREATION_FAILED, ow.MIGRATION_FAILED, 8, 9])
+def test_what_stands_otherwise_than_when_it_was_asked_is_void(card: Card, status: int) -> None:
+    card.sandbox.world.groups[card.request.group.group_id].status = status
+    text = card.approve()
+    assert card.stands() is State.VOID
+    assert "which is not what was approved" in text
+    assert "Nothing was started." in text
+    assert card.puts() == []
+
+
+@pytest.mark.parametrize("echo", ["{sk}", '\\"{sk}\\"', "src_sk={quoted}", "ak:{ak},err"])
+def test_keys_that_oms_echoes_are_seen_by_nobody(card: Card, echo: str) -> None:
+    from urllib.parse import quote
+
+    words = echo.format(sk=ow.SOURCE_SK, ak=ow.DESTINATION_AK, quoted=quote(ow.SOURCE_SK, safe=""))
+    card.sandbox.oms.fault(
+        "start", Answer(400, "OMS.0064", f"request parameter [src_sk] invalid: {words}", detail=words)
+    )
+    text = card.approve()
+    kept = text + repr(stored_request(card.context, card.request.id))
+    assert not [key for key in KEYS if key in kept]
+    assert "[hidden]" in text
+
+
+def test_a_pause_is_sent_and_the_card_says_who_wanted_it(card: Card) -> None:
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status, group.bytes_per_second = ow.MONITORING, 1
+    card.after(3)
+    assert buttons(card.posted) == ["pause"]
+    card.request = press(card.context, Kind.PAUSE, w.BOB, card.request, card.posted)
+    assert card.stands() is State.PAUSING
+    text = card.after(4)
+    assert "Being paused" in text
+    group.turns.clear()
+    group.status = ow.PAUSED
+    text = card.after(8)
+    assert card.stands() is State.PAUSED_AGAIN
+    assert f"paused by <@{w.BOB}>" in text
+    assert buttons(card.posted) == ["request"]
+
+
+def test_a_pause_that_is_refused_says_why_and_the_group_goes_on(card: Card) -> None:
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status, group.bytes_per_second = ow.MONITORING, 1
+    card.after(3)
+    card.sandbox.oms.fault("stop", Answer(403, "OMS.0072", "Insufficient permission."))
+    card.request = press(card.context, Kind.PAUSE, w.CAROL, card.request, card.posted)
+    text = card.after(4)
+    assert card.stands() is State.ACCEPTED
+    assert "Not paused:" in text
+    assert "OMS.0072" in text
+    assert "Nothing was paused." in text
+    assert "press Pause again" in text
+    assert buttons(card.posted) == ["pause"]
+
+
+def test_a_group_that_is_not_there_any_more_is_told_and_followed_no_longer(card: Card) -> None:
+    card.approve()
+    del card.sandbox.world.groups[card.request.group.group_id]
+    for tries in (0, 1):
+        card.after(3, tries)
+        assert card.stands() is State.ACCEPTED, "one such answer may be an accident"
+    text = card.after(9, 2)
+    assert card.stands() is State.FAILED
+    assert "deleted while the bot followed it" in text
+    assert not card.request.is_open
+
+
+def test_a_group_that_cannot_be_seen_for_a_while_is_not_said_to_move(card: Card) -> None:
+    card.approve()
+    group = card.sandbox.world.groups[card.request.group.group_id]
+    group.turns.clear()
+    group.status, group.complete_bytes, group.bytes_per_second = ow.MONITORING, 9 * 10**9, 1
+    assert "Resumed, moving" in card.after(3)
+    card.sandbox.oms.fault("show", Answer(503, "APIG.0601"))
+    text = card.after(20, 2)
+    assert "cannot be seen just now" in text
+    assert "The bot cannot see how the group gets on." in text
+    assert "moving at" not in text
+    assert "Resumed, moving" in card.after(40)
+
+
+def test_a_project_that_left_the_settings_is_followed_no_longer_and_says_so(card: Card) -> None:
+    card.approve()
+    card.context = replace(card.context, projects={})
+    text = card.after(3)
+    assert card.stands() is State.NOT_FOLLOWED
+    assert "No longer followed, the settings have changed" in text
+    assert not card.request.is_open

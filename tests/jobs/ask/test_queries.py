@@ -1,0 +1,171 @@
+"""What `list` and `status` tell whoever typed: how every request and group stands, in whichever project."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+
+from bot.jobs.ask import preflight, queries
+from bot.jobs.ask.create_request import create_requests
+from bot.jobs.ask.preflight import CannotCreate
+from bot.jobs.ask.resumable_groups import resumable_groups
+from bot.jobs.context import Context
+from bot.sandbox import oms_state as ow
+from bot.sandbox.oms_server import Answer, Late
+from bot.sandbox.oms_state import NIGHTLY_IMAGES, PAUSED, Group
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store import outbox, tables
+from bot.store.inbox import Kind, Message
+from bot.ui.replies import NO_SUCH_REQUEST
+from bot.ui.status import status_text
+from tests.support.in_process import create_request, sandbox_and_context, stored_message
+
+NUMBERS = itertools.count(1)
+NOWHERE = "1a2b3c4d-0000-4000-8000-00000000ffff"
+NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b*"
+SHOWN = "&lt;!channel&gt; &lt;@U0ADMIN00&gt; &lt;https://evil.example|x&gt; &amp; \u2217b\u2217"
+NASTY_GROUP = "4d4d4d4d-0000-4000-8000-000000000001"
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Sandbox, Context]]:
+    with sandbox_and_context(projects=2) as made:
+        yield made
+
+
+def newest_notice(context: Context) -> str:
+    with context.store.read() as connection:
+        number = max(row.id for row in connection.execute(tables.notices.select()))
+        return outbox.get_notice(connection, number)[0].text
+
+
+def told(context: Context, kind: Kind, text: str, person: str = w.BOB) -> str:
+    """What somebody is told who typed this."""
+    message = Message(kind, f"typed {next(NUMBERS)}", person, w.TEAM_ID, w.MIGRATIONS, text)
+    stored_message(context, message)
+    if kind is Kind.CREATE_REQUEST:
+        create_requests(context, message)
+    else:
+        queries.answer_query(context, message)
+    return newest_notice(context)
+
+
+def status(context: Context, what: str, person: str = w.BOB) -> str:
+    return told(context, Kind.STATUS, f"status {what}", person)
+
+
+def test_status_of_a_group_says_how_it_stands_now_and_then_what_was_asked(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    made, _ = create_request(sandbox, context, next(NUMBERS))
+    sandbox.world.groups[made.group.group_id].status = ow.MONITORING
+    now, of_request = status(context, made.group.group_id).splitlines()
+    assert now.startswith(f"`{made.group.group_id}` ")
+    assert "in project media is running now, " in now
+    assert of_request.startswith(status_text(made))
+
+
+def test_status_of_a_group_that_nobody_asked_for_says_so(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    assert "`" + ow.LEDGERS + "` ledgers 1998 to 2010 in project archive is paused now, " in status(context, ow.LEDGERS)
+    assert status(context, ow.LEDGERS).endswith("\nNobody has asked for it.")
+
+
+def test_status_of_a_group_that_is_nowhere_names_the_projects_and_keeps_what_was_asked(
+    place: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = place
+    nowhere = status(context, NOWHERE)
+    assert nowhere.startswith(f"No task group `{NOWHERE}` in: media (")
+    assert "Nobody" not in nowhere
+    made, _ = create_request(sandbox, context, next(NUMBERS))
+    del sandbox.world.groups[made.group.group_id]
+    assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == ["No", f"{made.id}:"]
+
+
+def test_status_of_a_group_says_which_project_could_not_be_asked(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.clouds["archive"].fault("show", Answer(403, "OMS.0072"))
+    now, failure, nobody = status(context, ow.NIGHTLY_IMAGES).splitlines()
+    assert "in project media is paused now" in now
+    assert failure.startswith(f"Group `{ow.NIGHTLY_IMAGES}`: project archive: OMS.0072")
+    assert nobody == "Nobody has asked for it."
+
+
+def test_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    assert status(context, ow.NIGHTLY_IMAGES, w.ERIN) == NO_SUCH_REQUEST
+
+
+def test_a_list_names_the_project_that_is_late_and_waits_no_longer(
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context = place
+    assert "ledgers" in told(context, Kind.LIST, "list")
+    sandbox.clouds["archive"].fault("list", Late())
+    monkeypatch.setattr(queries, "resumable_groups", partial(resumable_groups, answer_seconds=6))
+    text = told(context, Kind.LIST, "list")
+    assert "nightly images" in text
+    assert text.endswith(
+        "*Groups of archive that can be asked for*\nThey cannot be listed just now. Project archive did not answer "
+        "within 6 s. Next: Try again in a minute."
+    )
+
+
+def test_whoever_asks_for_several_groups_is_told_of_each_which_it_is(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    done = "2a2b2c2d-0000-4000-8000-000000000001"
+    sandbox.world.groups[done] = replace(sandbox.world.groups[ow.NIGHTLY_IMAGES], id=done, status=ow.COMPLETED)
+    ids = (ow.NIGHTLY_IMAGES, ow.LEDGERS, done, NOWHERE)
+    lines = told(context, Kind.CREATE_REQUEST, f"{' '.join(ids)} go", w.ALICE).splitlines()
+    for group_id, name, line in zip(ids, ("nightly images", "ledgers 1998 to 2010", "", ""), lines, strict=True):
+        assert f"`{group_id}`" in line
+        assert name in line
+    again = told(context, Kind.CREATE_REQUEST, f"{ow.NIGHTLY_IMAGES} {ow.LEDGERS} go", w.ALICE).splitlines()
+    for group_id, line in zip(ids, again, strict=False):
+        assert line.startswith("You have asked for this group already")
+        assert f"`{group_id}`" in line
+
+
+def test_a_refusal_that_names_no_group_is_put_under_its_id(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    paused = sandbox.world.groups[ow.NIGHTLY_IMAGES]
+    ids = [f"2a2b2c2d-0000-4000-8000-{number:012d}" for number in (2, 3)]
+    sandbox.world.groups.update({one: replace(paused, id=one) for one in ids})
+    sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK})
+    lines = told(context, Kind.CREATE_REQUEST, f"{' '.join(ids)} go", w.ALICE).splitlines()
+    alone = told(context, Kind.CREATE_REQUEST, f"{ids[0]} go", w.ALICE)
+    sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK, "sk": ow.DESTINATION_SK})
+    assert "/destination` in Vault has no key sk." in alone
+    assert lines == [f"Group `{one}`: {alone}" for one in ids]
+
+
+def test_nobodys_name_of_a_group_is_obeyed(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.world.groups[NASTY_GROUP] = Group(NASTY_GROUP, NASTY, PAUSED, bucket=NASTY, source_region=NASTY)
+    for text in (told(context, Kind.LIST, "list"), status(context, NASTY_GROUP)):
+        assert SHOWN in text
+        assert NASTY not in text
+    found = preflight.find_group(context, ["media"], NASTY_GROUP)
+    media = context.projects["media"]
+    vault = media.vault.model_copy(update={"source": {"another": "path"}})
+    without_path = replace(context, projects={"media": media.model_copy(update={"vault": vault})})
+    with pytest.raises(CannotCreate) as refusal:
+        preflight.plan_for(without_path, found)
+    assert SHOWN in str(refusal.value)
+    assert NASTY not in str(refusal.value)
+
+
+def test_nobodys_words_for_a_failure_are_obeyed(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.oms.fault("show", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    with pytest.raises(CannotCreate) as refusal:
+        preflight.find_group(context, ["media"], NIGHTLY_IMAGES)
+    assert SHOWN in str(refusal.value)
+    assert NASTY not in str(refusal.value)
+    sandbox.oms.fault("list", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    assert NASTY not in told(context, Kind.LIST, "list")

@@ -1,0 +1,93 @@
+"""What can be asked for is looked for in every project at once, and no longer than it is worth."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import pytest
+
+from bot.huawei.oms import Oms
+from bot.jobs.ask import forms
+from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
+from bot.jobs.context import Context
+from bot.sandbox import oms_state as ow
+from bot.sandbox.oms_server import Answer, Hold, Late
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store.inbox import Kind, Message
+from tests.support.in_process import sandbox_and_context
+
+BOTH = ("media", "archive")
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Sandbox, Context]]:
+    with sandbox_and_context(projects=2) as made:
+        yield made
+
+
+def ids(found: Listed | NotListed) -> set[str]:
+    assert isinstance(found, Listed), found
+    return {group.group_id for group in found.groups}
+
+
+def test_what_is_paused_or_failed_is_found_in_every_project(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    found = resumable_groups(context, BOTH)
+    for name in BOTH:
+        groups = sandbox.worlds[name].groups.values()
+        wanted = (ow.PAUSED, ow.CREATION_FAILED, ow.MIGRATION_FAILED)
+        assert ids(found[name]) == {group.id for group in groups if group.status in wanted}
+    assert resumable_groups(context, ()) == {}
+
+
+def test_every_project_is_listed_at_once_and_a_seat_is_left_to_what_a_migration_waits_for(
+    place: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = place
+    resumable_groups(context, BOTH)  # from now on the identities are in use
+    released = threading.Event()
+    holds = {name: [Hold(released, threading.Event()) for _ in range(2)] for name in BOTH}
+    for name in BOTH:
+        sandbox.clouds[name].fault("list", *holds[name])
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(resumable_groups, context, BOTH, 30)
+        try:
+            assert all(hold.reached.wait(10) for name in BOTH for hold in holds[name])
+            for name, group_id in (("media", ow.NIGHTLY_IMAGES), ("archive", ow.LEDGERS)):
+                look = partial(Oms.show, group_id=group_id)
+                assert context.callers.call(name, look).group_id == group_id
+            assert not asking.done()
+        finally:
+            released.set()
+        assert ow.LEDGERS in ids(asking.result()["archive"])
+
+
+def test_who_is_late_is_left_out_and_holds_up_nobody(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.clouds["archive"].fault("list", Late())
+    found = resumable_groups(context, BOTH, answer_seconds=6)
+    assert ow.NIGHTLY_IMAGES in ids(found["media"])
+    assert found["archive"] == NotListed("Project archive did not answer within 6 s.", "Try again in a minute.")
+
+
+def test_who_refuses_is_told_with_what_to_do(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.clouds["archive"].fault("list", Answer(403, "OMS.0072"))
+    found = resumable_groups(context, BOTH)
+    assert ow.NIGHTLY_IMAGES in ids(found["media"])
+    assert isinstance(found["archive"], NotListed)
+    assert "secret/oms/archive/caller" in found["archive"].next_step
+
+
+def test_the_form_offers_what_was_found_and_says_what_was_not(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.clouds["archive"].fault("list", Answer(503, "APIG.0601"))
+    message = Message(Kind.OPEN_REQUEST, "1", w.BOB, w.TEAM_ID)
+    view = str(forms._for_asking(context, message, context.people.look_up(w.BOB)).view.to_dict())
+    assert f"media {ow.NIGHTLY_IMAGES}" in view
+    assert "The groups of archive cannot be listed just now; type an id. " in view
+    assert ow.LEDGERS not in view

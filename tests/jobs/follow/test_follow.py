@@ -1,0 +1,230 @@
+"""Looking at a group until it ends: what is found half done is settled, what cannot be seen is said, a pause is sent.
+
+One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.config.settings import Project
+from bot.domain.request import AttemptState, Request, State
+from bot.domain.task_group import TaskGroup
+from bot.huawei.oms import Oms
+from bot.jobs import request_dispatcher
+from bot.jobs.context import Context
+from bot.jobs.current_settings import can_be_followed, current_plan
+from bot.jobs.identity.callers import _Lane
+from bot.jobs.worker import Failed, Finished, Rescheduled, Result
+from bot.sandbox import oms_state as ow
+from bot.sandbox.oms_server import Answer, Drop
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store import requests, tables
+from bot.store.audit import rows
+from bot.store.inbox import Kind
+from bot.store.queue import Claim
+from tests.support.in_process import at, create_request, press, sandbox_and_context, stored_request
+from tests.support.sandbox import put_calls
+
+NUMBERS = itertools.count(1)
+SECOND = timedelta(seconds=1)
+
+
+class Followed:
+    """A request that carol has approved; `begin` sends it, and its group then runs and moves nothing by itself."""
+
+    def __init__(self, sandbox: Sandbox, context: Context) -> None:
+        self.sandbox, self.context = sandbox, context
+        start_at = context.now() + timedelta(minutes=1)
+        self.made, self.posted = create_request(sandbox, context, next(NUMBERS), start_at=start_at)
+        press(context, Kind.APPROVE, w.CAROL, self.made, self.posted)
+        self.context = at(context, start_at)
+        self.group = sandbox.world.groups[self.made.group.group_id]
+        self.group.bytes_per_second = 0
+
+    @property
+    def request(self) -> Request:
+        return stored_request(self.context, self.made.id)
+
+    def begin(self) -> None:
+        assert self.look() == Rescheduled()
+        assert self.request.state is State.ACCEPTED
+        self.group.turns.clear()
+        self.group.status = ow.MONITORING
+
+    def stands(self, state: State, attempt: AttemptState) -> None:
+        """As if whoever had it in hand had died just there."""
+        old, now = self.request, self.context.now()
+        assert old.attempt is not None
+        new = replace(old, attempt=replace(old.attempt, sent_at=now)).with_state(state, at=now)
+        with self.context.store.write() as connection:
+            assert requests.change_attempt(connection, old.id, 1, AttemptState.READY, attempt, now)
+            requests.save(connection, old, new, now)
+
+    def pause(self) -> None:
+        press(self.context, Kind.PAUSE, w.BOB, self.request, self.posted)
+        assert self.request.state is State.PAUSING
+
+    def look(self, after: timedelta = timedelta(), tries: int = 0) -> Result:
+        """One step so much later, after so many that failed."""
+        self.context = at(self.context, self.context.now() + after)
+        return request_dispatcher.advance_request(self.context, Claim(tables.requests.name, self.made.id, tries))
+
+    def events(self) -> list[str]:
+        with self.context.store.read() as connection:
+            return [link.event for link in rows(connection, self.made.id)]
+
+    def puts(self) -> list[str]:
+        return [call.path.rpartition("/")[2] for call in put_calls(self.sandbox) if self.group.id in call.path]
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[tuple[Sandbox, Context]]:
+    with sandbox_and_context() as made:
+        yield made
+
+
+@pytest.fixture
+def followed(place: tuple[Sandbox, Context]) -> Iterator[Followed]:
+    sandbox, context = place
+    sandbox.slack.api._buckets.clear()
+    yield Followed(sandbox, context)
+    sandbox.oms.calm()
+    context.callers._lanes["media"] = _Lane(context.callers._lanes["media"].guard)
+
+
+def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(followed: Followed) -> None:
+    followed.stands(State.SENDING, AttemptState.SENDING)
+    for seconds in (0, 59):
+        assert followed.look(seconds * SECOND) == Finished(followed.context.now() + 3 * SECOND)
+        assert followed.request.state is State.UNKNOWN
+    assert followed.events().count("found sending") == 1
+    assert followed.look(SECOND) == Rescheduled()
+    assert followed.request.state is State.NOT_STARTED
+    assert followed.puts() == []
+
+
+@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN])
+def test_an_attempt_that_somebody_else_has_answered_is_left_to_them(followed: Followed, state: State) -> None:
+    followed.stands(state, AttemptState.ANSWERED)
+    before = followed.request
+    followed.group.status = ow.MONITORING
+    assert followed.look() == Finished(followed.context.now()), "what is now true is looked at again at once"
+    assert followed.request == before
+
+
+def test_a_look_that_comes_too_late_changes_nothing(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed.begin()
+    show = Oms.show
+
+    def show_and_turn(oms: Oms, group_id: str) -> TaskGroup:
+        followed.pause()
+        return show(oms, group_id)
+
+    monkeypatch.setattr(Oms, "show", show_and_turn)
+    assert followed.look(3 * SECOND) == Finished(followed.context.now())
+    assert followed.request.state is State.PAUSING
+
+
+def test_a_card_that_would_read_the_same_is_edited_once_a_minute(followed: Followed) -> None:
+    followed.begin()
+    followed.group.complete_bytes += 1
+    assert followed.look(3 * SECOND) == Rescheduled()
+    shown = followed.request.version
+    for _ in range(5):
+        assert followed.look(10 * SECOND) == Finished(followed.context.now() + 10 * SECOND)
+    assert followed.request.version == shown
+    assert followed.look(10 * SECOND) == Rescheduled()
+    assert followed.request.version == shown + 1
+
+
+def test_what_cannot_be_seen_is_said_once_and_tried_again(followed: Followed) -> None:
+    followed.begin()
+    followed.sandbox.oms.fault("show", *[Answer(404, "APIG.0101")] * 4)
+    for tries, seconds in enumerate((3, 3, 4, 8)):
+        assert followed.look(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
+        assert (followed.request.problem is not None) == (tries >= 2)
+    assert followed.events().count("not seen") == 1
+    assert followed.request.state is State.ACCEPTED, "a gateway that knows no such address says nothing of the group"
+
+
+def test_a_fault_of_the_bot_is_on_the_card_of_what_is_open_and_told_once(followed: Followed) -> None:
+    claim = Claim(tables.requests.name, followed.made.id, 0)
+    request_dispatcher.report_bug(followed.context, replace(claim, tries=1), "F-1")
+    assert followed.request.problem is None
+    request_dispatcher.report_bug(followed.context, claim, "F-2")
+    told = followed.request
+    assert told.problem is not None
+    assert told.problem.reference == "F-2"
+    press(followed.context, Kind.CANCEL, w.ALICE, told, followed.posted)
+    request_dispatcher.report_bug(followed.context, claim, "F-3")
+    assert followed.request.problem is None
+    assert followed.events().count("fault") == 1
+
+
+def test_a_group_that_stands_still_already_needs_no_pause(followed: Followed) -> None:
+    followed.begin()
+    followed.look(3 * SECOND)
+    followed.pause()
+    followed.group.status = ow.PAUSED
+    assert followed.look() == Rescheduled()
+    assert followed.request.state is State.PAUSED_AGAIN
+    assert "nothing to pause" in followed.events()
+    assert followed.puts() == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(429, "APIG.0308"), "Nothing was paused."),
+        (Answer(400, "OMS.1038"), "Nothing was paused."),
+        (Answer(503, "APIG.0601"), ""),
+        (Drop(done=False), ""),
+    ],
+)
+def test_a_pause_is_tried_three_times_and_claims_no_more_than_is_known(
+    followed: Followed, answer: Answer | Drop, said: str
+) -> None:
+    followed.begin()
+    followed.pause()
+    followed.sandbox.oms.fault("stop", *[answer] * 3)
+    for tries in (0, 1):
+        assert followed.look(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
+        assert followed.request.state is State.PAUSING
+    assert followed.look(tries=2) == Rescheduled()
+    failed = followed.request
+    assert failed.state is State.ACCEPTED
+    assert failed.pause is not None
+    assert failed.pause.failure is not None
+    assert ("Nothing was paused." in failed.pause.failure.meaning) == bool(said)
+    assert followed.puts() == ["start", "stop", "stop", "stop"]
+
+
+CHANGES: list[tuple[Callable[[Project], dict[str, object]], bool]] = [
+    (lambda project: {"project_id": "f" * 32}, False),
+    (lambda project: {"oms_url": "https://elsewhere.example"}, False),
+    (lambda project: {"iam_url": "https://elsewhere.example"}, True),
+    (lambda project: {"vault": project.vault.model_copy(update={"source": {"another-bucket": "x"}})}, True),
+    (lambda project: {"vault": project.vault.model_copy(update={"destination": "elsewhere"})}, True),
+]
+
+
+@pytest.mark.parametrize(("change", "is_followed"), CHANGES)
+def test_a_change_of_what_would_be_called_is_seen_and_one_of_where_the_group_is_ends_the_looking(
+    followed: Followed, change: Callable[[Project], dict[str, object]], is_followed: bool
+) -> None:
+    request, context = followed.request, followed.context
+    assert current_plan(context, request) == request.plan
+    project = context.projects["media"]
+    changed = replace(context, projects={"media": project.model_copy(update=change(project))})
+    assert current_plan(changed, request) != request.plan
+    assert can_be_followed(changed, request) == is_followed
+    left_to_iam = replace(context, projects={"media": project.model_copy(update={"project_id": None})})
+    assert current_plan(left_to_iam, request) == request.plan
+    assert can_be_followed(left_to_iam, request)

@@ -1,0 +1,149 @@
+"""What a look at the group says: moving only when something moved, failed with its reason, never more than is true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.domain.request import LastSeen, Pause, Problem, State, Verb
+from bot.domain.task_group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
+from bot.jobs.follow.outcome import accepted, follow, not_paused, settle
+from tests.support.values import GROUP, HALF, NOON, request
+
+SOON, MINUTE = NOON + timedelta(seconds=3), NOON + timedelta(seconds=60)
+
+
+def group(status: GroupStatus, **progress: int) -> TaskGroup:
+    return replace(GROUP, status=status, progress=replace(HALF, **progress))
+
+
+def test_a_running_status_alone_is_not_moving() -> None:
+    assert follow(request(State.ACCEPTED), group(GroupStatus.MONITORING), SOON).state is State.ACCEPTED
+
+
+def test_more_bytes_objects_or_skips_are_moving() -> None:
+    for more in ({"complete_bytes": 4_000_000_001}, {"success_objects": 401}, {"skipped_objects": 1}):
+        assert follow(request(State.ACCEPTED), group(GroupStatus.MONITORING, **more), SOON).state is State.MOVING
+
+
+def test_more_failed_objects_are_not_moving() -> None:
+    assert (
+        follow(request(State.ACCEPTED), group(GroupStatus.MONITORING, failed_objects=5), SOON).state is State.ACCEPTED
+    )
+
+
+def test_a_status_that_lags_is_not_paused_again() -> None:
+    seen = follow(request(State.ACCEPTED), group(GroupStatus.PAUSED), SOON)
+    assert seen.state is State.ACCEPTED
+    assert follow(seen, group(GroupStatus.PAUSED), MINUTE).state is State.NOT_STARTED
+
+
+def test_a_group_that_ran_and_is_paused_was_paused_again() -> None:
+    ran = follow(request(State.ACCEPTED), group(GroupStatus.MONITORING), SOON)
+    assert follow(ran, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
+    assert follow(request(State.MOVING), group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
+
+    shutdown = follow(request(State.ACCEPTED), group(GroupStatus.PAUSING), SOON)
+    assert follow(shutdown, group(GroupStatus.PAUSED), MINUTE).state is State.PAUSED_AGAIN
+    moved = follow(request(State.ACCEPTED), group(GroupStatus.PAUSED, success_objects=401), SOON)
+    assert moved.state is State.PAUSED_AGAIN, "what has moved ran, whoever saw it"
+
+
+def test_what_moved_once_is_moving_though_it_counts_anew() -> None:
+    anew = follow(request(State.MOVING), group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert anew.state is State.MOVING
+    assert anew.last_seen == LastSeen(SOON, anew.group.progress)
+
+
+def test_what_was_seen_before_a_call_is_not_shown_as_seen_after_it() -> None:
+    answered = accepted(request(State.SENDING), "abc123", SOON)
+    assert answered.last_seen is None
+    assert answered.attempt is not None
+    assert (answered.attempt.answered_at, answered.attempt.huawei_request_id) == (SOON, "abc123")
+
+
+def test_a_failed_group_says_why_and_where_to_look() -> None:
+    failed = replace(group(GroupStatus.MIGRATION_FAILED), error=ErrorReason("TRF.0151", "Invalid AK/SK"))
+    seen = follow(request(State.MOVING), failed, SOON)
+    assert seen.state is State.FAILED
+    assert seen.problem is not None
+    assert seen.problem.code == "TRF.0151"
+    assert "secret/source" in seen.problem.next_step
+    assert "press Retry" not in seen.problem.next_step
+
+
+def test_an_unanswered_call_is_settled_by_the_group() -> None:
+    unknown = request(State.UNKNOWN)
+    assert settle(unknown, group(GroupStatus.PAUSED), SOON) is None
+    for status, state in (
+        (GroupStatus.PAUSING, State.ACCEPTED),  # it was paused before the call: so it ran
+        (GroupStatus.PAUSED, State.NOT_STARTED),
+        (GroupStatus.EXECUTING, State.ACCEPTED),
+        (GroupStatus.COMPLETED, State.DONE),
+        (GroupStatus.MIGRATION_FAILED, State.FAILED),
+        (GroupStatus.DELETED, State.FAILED),
+    ):
+        new = settle(unknown, group(status), MINUTE)
+        assert new is not None
+        assert new.state is state
+
+
+def test_what_is_settled_still_says_what_the_answer_was() -> None:
+    said = Problem("OMS", "OMS.0065", "words", "It runs.", "", "abc123", side="the task group")
+    unknown = request(State.UNKNOWN, problem=said, started_elsewhere=True)
+    nothing = settle(unknown, group(GroupStatus.PAUSED), MINUTE)
+    assert nothing is not None
+    assert nothing.problem is not None
+    assert "Nothing was started." in nothing.problem.meaning
+    assert replace(nothing.problem, meaning=said.meaning, next_step="") == said
+    assert not nothing.started_elsewhere, "nobody has started it"
+    assert unknown.attempt is not None
+    answered = replace(unknown, attempt=replace(unknown.attempt, huawei_request_id="abc123"))
+    began = settle(answered, group(GroupStatus.EXECUTING), SOON)
+    assert began is not None
+    assert began.attempt is not None
+    assert began.attempt.huawei_request_id == "abc123"
+    assert began.started_elsewhere
+    late = follow(replace(answered, state=State.ACCEPTED), group(GroupStatus.PAUSED), MINUTE)
+    assert late.problem is not None
+    assert late.problem.huawei_request_id == "abc123"
+
+
+def test_a_retry_is_measured_by_what_the_group_counts_from_then_on() -> None:
+    retried = request(State.ACCEPTED, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS)
+    failed = replace(group(GroupStatus.MIGRATION_FAILED), error=ErrorReason("TRF.0151", "Invalid AK/SK"))
+    seen = follow(replace(retried, group=failed), failed, SOON)
+    assert seen.state is State.ACCEPTED, "its status may lag"
+    late = follow(seen, failed, MINUTE)
+    assert late.state is State.NOT_STARTED
+    assert late.problem is not None
+    assert (late.problem.code, late.problem.message) == ("TRF.0151", "Invalid AK/SK")
+    assert "AK/SK" not in late.problem.meaning, "the words of others stand apart from the bot's own"
+    anew = follow(seen, group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert anew.state is State.ACCEPTED
+    assert (
+        follow(anew, group(GroupStatus.MONITORING, complete_bytes=1, success_objects=0), MINUTE).state is State.MOVING
+    )
+    assert follow(anew, failed, SOON).state is State.FAILED, "it ran, and failed again"
+
+
+def test_a_pause_is_over_when_the_group_is_paused_and_comes_to_nothing_after_a_minute() -> None:
+    pausing = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.MOVING, sent_at=NOON))
+    assert follow(pausing, group(GroupStatus.PAUSING), MINUTE).state is State.PAUSING
+    assert follow(pausing, group(GroupStatus.MONITORING), SOON).state is State.PAUSING
+    assert follow(pausing, group(GroupStatus.PAUSED), SOON).state is State.PAUSED_AGAIN
+    assert follow(pausing, group(GroupStatus.COMPLETED), SOON).state is State.DONE
+    nothing = follow(pausing, group(GroupStatus.MONITORING), MINUTE)
+    assert nothing.state is State.MOVING
+    assert nothing.pause is not None
+    assert nothing.pause.failure is not None
+    waiting = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.ACCEPTED))
+    assert not_paused(waiting, nothing.pause.failure, SOON).state is State.ACCEPTED, "as it was before"
+
+
+def test_a_done_group_is_done_whatever_it_was() -> None:
+    for state in (State.ACCEPTED, State.MOVING):
+        done = follow(request(state), group(GroupStatus.COMPLETED, complete_bytes=10_000_000_000), SOON)
+        assert done.state is State.DONE
+        assert done.last_seen is not None
+        assert done.last_seen.progress == Progress(10_000_000_000, 10_000_000_000, 1000, 400)

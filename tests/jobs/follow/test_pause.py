@@ -1,0 +1,63 @@
+"""A pause that is asked for before the group shows that it was started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.request import State
+from bot.jobs.context import Context
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store.inbox import Kind
+from tests.support.in_process import advance_once, at, card_text, context_of, create_request, press
+
+
+@pytest.fixture
+def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+    sandbox = new_sandbox()
+    with context_of(sandbox) as context:
+        yield sandbox, context
+
+
+def stops(sandbox: Sandbox) -> int:
+    return sum(call.path.endswith("/stop") for call in sandbox.call_log.since())
+
+
+def test_a_group_that_does_not_show_yet_that_it_was_started_is_paused_once_it_does(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    clock = {"later": timedelta()}
+    later = replace(context, now=lambda: context.now() + clock["later"])
+    sandbox.world.now = later.now
+    request, card = create_request(*inside)
+    group = sandbox.world.groups[request.group.group_id]
+    group.status_lag = timedelta(seconds=20)
+    group.bytes_per_second = 1_000_000
+    assert press(later, Kind.APPROVE, w.CAROL, request, card).state is State.ACCEPTED
+    press(later, Kind.PAUSE, w.ALICE, request, card)
+    for seconds in (1, 6, 12):
+        clock["later"] = timedelta(seconds=seconds)
+        assert advance_once(later, request.id).state is State.PAUSING
+        assert stops(sandbox) == 0
+    clock["later"] = timedelta(seconds=25)
+    assert advance_once(later, request.id).state is State.PAUSING
+    assert stops(sandbox) == 1
+    clock["later"] = timedelta(seconds=40)
+    assert advance_once(later, request.id).state is State.PAUSED_AGAIN
+    assert "aused" in card_text(later, card, request.id)
+
+
+def test_a_pause_of_what_never_started_ends_as_not_started(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    sandbox.world.groups[request.group.group_id].status_lag = timedelta(hours=1)
+    press(context, Kind.APPROVE, w.CAROL, request, card)
+    press(context, Kind.PAUSE, w.ALICE, request, card)
+    assert advance_once(at(context, context.now() + timedelta(seconds=2)), request.id).state is State.PAUSING
+    after = advance_once(at(context, context.now() + timedelta(seconds=61)), request.id)
+    assert (after.state, stops(sandbox)) == (State.NOT_STARTED, 0)

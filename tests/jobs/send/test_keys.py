@@ -1,0 +1,129 @@
+"""Of every login for a release the audit says when it began, what was read with it, and whether it was given back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from bot.domain.request import Request
+from bot.jobs.context import Context
+from bot.jobs.send.keys import KeysUnfit, read_body
+from bot.redaction import Secret
+from bot.sandbox import oms_state as ow
+from bot.sandbox.system import Sandbox
+from bot.store.audit import rows
+from bot.vault.client import ReleaseSession, Vault
+from bot.vault.errors import VaultError
+from bot.vault.login import VaultToken
+from tests.support.in_process import context_of, create_request
+
+SOURCE, DESTINATION = "secret/oms/media/source", "secret/oms/media/destination"
+
+
+@pytest.fixture
+def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context, Request]]:
+    sandbox = new_sandbox()
+    with context_of(sandbox) as context:
+        yield sandbox, context, create_request(sandbox, context)[0]
+
+
+def told(context: Context) -> list[tuple[str, dict[str, Any]]]:
+    with context.store.read() as connection:
+        return [(link.event, json.loads(link.detail)) for link in rows(connection) if link.event.startswith("vault")]
+
+
+def test_the_end_of_a_login_is_left_to_the_row_of_the_call_that_follows(
+    inside: tuple[Sandbox, Context, Request],
+) -> None:
+    _, context, request = inside
+    body = read_body(context, request)
+    [(first, _)] = told(context)
+    assert first == "vault opened"
+    assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
+
+
+def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = inside
+    sandbox.vault.write("oms/media/source", {"ak": "alone"})
+    with pytest.raises(KeysUnfit):
+        read_body(context, request)
+    [(_, opened), (last, closed)] = told(context)
+    assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"ak": "", "sk": "S"}, "has no key ak"),
+        ({"ak": "A", "sk": "S", "security_token": "T"}, "temporary access key"),
+        ({"ak": "two words", "sk": "S"}, "_ak holds blanks"),
+    ],
+)
+def test_keys_that_oms_would_refuse_are_named_and_not_sent(
+    inside: tuple[Sandbox, Context, Request], values: dict[str, str], words: str, side: str
+) -> None:
+    sandbox, context, request = inside
+    sandbox.vault.write(f"oms/media/{side}", values)
+    with pytest.raises(KeysUnfit) as unfit:
+        read_body(context, request)
+    problem = unfit.value.problem
+    assert words in problem.meaning
+    assert "Nothing was started." in problem.meaning
+    assert problem.next_step.endswith("Then press Retry.")
+
+
+def test_a_source_that_needs_no_key_has_none_read(inside: tuple[Sandbox, Context, Request]) -> None:
+    _, context, request = inside
+    body = read_body(context, replace(request, plan=replace(request.plan, source_path=None)))
+    assert body.closed == {DESTINATION: 1, "token given back": True}
+    assert json.loads(body.content.reveal()) == {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
+
+
+def test_a_standing_token_is_no_login_that_was_given_back(inside: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = inside
+    main = sandbox.vault.as_root().auth.token.create(policies=["bot"], ttl="10m")["auth"]
+    context = replace(context, vault=Vault(sandbox.vault.url, VaultToken(Secret(main["client_token"]))))
+    assert read_body(context, request).closed["token given back"] is False
+    assert [detail for _, detail in told(context)] == [{"accessor": main["accessor"], "token": "static token"}]
+
+
+def test_a_read_that_fails_is_told_as_far_as_it_came(inside: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = inside
+    sandbox.vault.as_root().secrets.kv.v2.delete_metadata_and_all_versions(
+        "oms/media/destination", mount_point="secret"
+    )
+    with pytest.raises(VaultError, match="nothing at"):
+        read_body(context, request)
+    [(_, opened), (last, closed)] = told(context)
+    assert (last, closed) == ("vault closed", {**opened, SOURCE: 1, "token given back": True})
+
+
+def test_a_login_that_was_not_given_back_is_told_as_such(
+    inside: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, request = inside
+    read = ReleaseSession.read
+
+    def read_and_seal(session: ReleaseSession, mount: str, path: str) -> Any:
+        found = read(session, mount, path)
+        if path.endswith("destination"):
+            sandbox.vault.seal()
+        return found
+
+    monkeypatch.setattr(ReleaseSession, "read", read_and_seal)
+    assert read_body(context, request).closed["token given back"] is False
+
+
+def test_the_end_of_a_line_in_vault_is_no_part_of_a_key(inside: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = inside
+    clean = read_body(context, request).content
+    for path in ("oms/media/source", "oms/media/destination"):
+        kv = sandbox.vault.as_root().secrets.kv.v2
+        kept = kv.read_secret_version(path, mount_point="secret", raise_on_deleted_version=True)["data"]["data"]
+        sandbox.vault.write(path, {name: f"{value}\n" for name, value in kept.items()})
+    assert read_body(context, request).content == clean

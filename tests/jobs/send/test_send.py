@@ -1,0 +1,157 @@
+"""Between the approval and the PUT nothing goes out that is no longer wanted, and what was read is accounted for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from bot.domain.request import AttemptState, Request, State
+from bot.jobs.context import Context
+from bot.jobs.identity.callers import Callers
+from bot.sandbox import oms_state as ow
+from bot.sandbox.oms_server import Answer, Drop, Raw
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.system import Sandbox
+from bot.store import requests, tables
+from bot.store.audit import rows
+from bot.store.inbox import Kind
+from tests.support.in_process import advance_once, at, card_text, context_of, create_request, press
+from tests.support.sandbox import put_calls
+from tests.support.values import GROUP
+
+
+@pytest.fixture
+def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+    sandbox = new_sandbox()
+    with context_of(sandbox) as context:
+        yield sandbox, context
+
+
+def late_from(context: Context, request: Request, attempt_state: AttemptState, late_by: timedelta) -> Context:
+    """Time stands still until the attempt is there, and then has passed, as for a process that was stopped."""
+    begun = context.now()
+
+    def now() -> datetime:
+        with context.store.read() as connection:
+            query = select(tables.attempts.c.state).where(tables.attempts.c.request_id == request.id)
+            state = connection.execute(query).scalar()
+        return begun + late_by if state == attempt_state else begun
+
+    return replace(context, now=now)
+
+
+def events(context: Context, request: Request) -> list[str]:
+    with context.store.read() as connection:
+        return [link.event for link in rows(connection, request.id)]
+
+
+def approve(context: Context, request: Request, card: Posted) -> Request:
+    return press(context, Kind.APPROVE, w.CAROL, request, card)
+
+
+def test_a_bot_that_was_held_up_before_the_call_does_not_send_it(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    after = approve(late_from(context, request, AttemptState.SENDING, timedelta(seconds=11)), request, card)
+    assert put_calls(sandbox) == []
+    assert after.state is State.APPROVED
+    assert events(context, request)[-2:] == ["sending", "not sent, tried again"]
+    assert "The bot was held up before it could call OMS. Nothing was started." in card_text(context, card, request.id)
+    advance_once(at(context, context.now() + timedelta(seconds=17)), request.id)
+    assert len(put_calls(sandbox)) == 1
+
+
+def test_an_approval_that_ran_out_while_keys_were_read_sends_nothing(
+    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    clock = {"late": timedelta()}
+    slow = replace(context, now=lambda: context.now() + clock["late"])
+    open_release = context.vault.open_release
+
+    def opened_late() -> object:
+        clock["late"] = timedelta(hours=8)
+        return open_release()
+
+    monkeypatch.setattr(context.vault, "open_release", opened_late)
+    approve(slow, request, card)
+    assert put_calls(sandbox) == []
+    assert events(context, request)[-2:] == ["vault opened", "vault closed"]
+    assert advance_once(slow, request.id).state is State.APPROVAL_EXPIRED
+
+
+def test_an_identity_of_another_project_is_not_used_for_what_was_approved(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    media = {"media": context.projects["media"].model_copy(update={"project_id": None})}
+    left_to_iam = replace(context, projects=media, callers=Callers(context.vault, media, context.store, context.now))
+    elsewhere = {"projects": [{"id": "f" * 32, "name": ow.REGION}]}
+    sandbox.oms.fault("projects", Raw(200, json.dumps(elsewhere).encode(), {"Content-Type": "application/json"}))
+    after = approve(left_to_iam, request, card)
+    assert after.state is State.NOT_STARTED
+    assert "is of another Huawei Cloud project than before. Nothing was started." in card_text(
+        context, card, request.id
+    )
+    assert [call for call in sandbox.call_log.since() if call.service == "oms"] == []
+
+
+@pytest.mark.parametrize("fault", [Answer(429, "APIG.0308"), Answer(503, "APIG.0202"), Drop(done=False)])
+def test_oms_that_cannot_be_asked_how_the_group_stands_is_asked_again(
+    inside: tuple[Sandbox, Context], fault: Answer | Drop
+) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    sandbox.oms.fault("show", fault)
+    after = approve(context, request, card)
+    assert after.attempt is not None
+    assert (after.state, after.attempt.tries) == (State.APPROVED, 1)
+    advance_once(at(context, context.now() + timedelta(seconds=6)), request.id)
+    assert len(put_calls(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"source": replace(GROUP.source, bucket="other-bucket")},
+        {"destination": replace(GROUP.destination, bucket="other-archive")},
+        {"overwrite_mode": "FULL_OVERWRITE"},
+        {"restores_archives": True},
+    ],
+)
+def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
+    inside: tuple[Sandbox, Context], change: dict[str, object]
+) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    # What OMS shows now is as before; it is the approved one that was otherwise.
+    other = replace(request, group=replace(request.group, **change))  # type: ignore[arg-type]
+    with context.store.write() as connection:
+        requests.save(connection, request, other, context.now())
+    after = approve(context, other, card)
+    assert (after.state, put_calls(sandbox)) == (State.VOID, [])
+    assert "no longer moves what was approved" in card_text(context, card, request.id)
+    assert "vault opened" not in events(context, request)
+
+
+def test_what_was_said_of_the_call_outlives_what_is_said_of_later_looks(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside)
+    sandbox.oms.fault("start", Answer(400, "OMS.1039", "Not paused"))
+    assert approve(context, request, card).state is State.UNKNOWN
+    for tries in range(3):
+        sandbox.oms.fault("show", Answer(503, "APIG.0202", "Backend unavailable"))
+        advance_once(at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
+    said = card_text(context, card, request.id)
+    assert "OMS.1039" in said
+    assert "cannot see how the group gets on" in said
+    after = advance_once(at(context, context.now() + timedelta(seconds=70)), request.id)
+    assert after.state is State.NOT_STARTED
+    assert after.problem is not None
+    assert after.problem.code == "OMS.1039"

@@ -1,0 +1,190 @@
+"""What cannot be reached is named on the card, with the way out; nothing was started, and the approval stays good.
+
+Each request is of a group of its own, approved by carol, and worked on in this process.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from bot.domain.request import State
+from bot.huawei import http, oms
+from bot.jobs.context import Context
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.store.inbox import Kind
+from tests.jobs.ask.test_answers import Card
+from tests.support.in_process import context_of, press
+from tests.support.sandbox import buttons, key_reads
+from tests.support.tls import serving_tls
+from tests.support.wire import Wire
+
+DATABASES = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    try:
+        yield sandbox.open()
+    finally:
+        sandbox.close()
+
+
+@pytest.fixture
+def bot(sandbox: Sandbox) -> Iterator[Callable[..., Context]]:
+    """A bot of this test's own, that looks for OMS and Vault at these addresses."""
+    toml = sandbox.directory / "bot.toml"
+    before = toml.read_text(encoding="utf-8")
+    with ExitStack() as stack:
+
+        def build(oms: str | None = None, vault: str | None = None) -> Context:
+            addressed = before.replace(
+                f'oms_url = "{sandbox.oms.server.url}"', f'oms_url = "{oms or sandbox.oms.server.url}"'
+            )
+            toml.write_text(addressed, encoding="utf-8")
+            sandbox.more_environment = {
+                "DATABASE_URL": f"sqlite:///{sandbox.directory / f'{next(DATABASES)}.sqlite'}",
+                "VAULT_ADDR": vault or sandbox.vault.url,
+            }
+            return stack.enter_context(context_of(sandbox))
+
+        yield build
+    toml.write_text(before, encoding="utf-8")
+    sandbox.more_environment = {}
+    sandbox.oms.calm()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oms, "Timeouts", lambda: http.Timeouts(0.3, 5))
+
+
+def retried(card: Card) -> str:
+    """Alice presses Retry; all that the card then says."""
+    card.request = press(card.context, Kind.RETRY, w.ALICE, card.request, card.posted)
+    return card.after(1)
+
+
+def is_not_reached(card: Card, address: str, why: str) -> None:
+    """Tried three times by itself, then told; nothing was read, nothing was sent."""
+    reads = len(key_reads(card.sandbox))
+    text = card.approve()
+    for tries in (1, 2):
+        assert card.stands() is State.APPROVED
+        assert "trying again" in text
+        assert f"OMS cannot be reached at {address} ({why})." in text
+        text = card.after(6 * tries)
+    assert card.stands() is State.NOT_STARTED
+    for words in (
+        f"OMS cannot be reached at {address} ({why}). Nothing was started.",
+        "Where it lies: the bot",
+        "Next: Check the network, region and oms_url. Then press Retry.",
+    ):
+        assert words in text.replace("*", "")
+    assert buttons(card.posted) == ["retry", "cancel"]
+    assert card.puts() == []
+    assert len(key_reads(card.sandbox)) == reads
+
+
+def test_an_oms_that_refuses_the_connection(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    wire = Wire(sandbox.oms.server.url)
+    wire.cut()
+    card = Card(sandbox, bot(wire.url))
+    is_not_reached(card, wire.url, "no connection")
+    wire.mend()
+    assert "Accepted by OMS" in retried(card)
+    assert card.puts() == [200]
+    wire.cut()
+
+
+def test_an_oms_whose_name_is_not_found(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    # RFC 6761: nothing is ever found under this name, and nobody is asked beyond the resolver.
+    address = "https://oms.nowhere.invalid"
+    is_not_reached(Card(sandbox, bot(address)), address, "no connection")
+
+
+def test_an_oms_that_lets_nobody_in(sandbox: Sandbox, bot: Callable[..., Context], quick: None) -> None:
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for _ in range(4):
+            one = stack.enter_context(closing(socket.socket()))
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        is_not_reached(Card(sandbox, bot(address)), address, "no connection in time")
+
+
+def test_an_oms_whose_certificate_is_not_trusted(sandbox: Sandbox, bot: Callable[..., Context], tmp_path: Path) -> None:
+    with serving_tls(tmp_path) as served:
+        is_not_reached(Card(sandbox, bot(served.url)), served.url, "the TLS certificate is not trusted")
+        assert served.received == []
+
+
+def test_what_cannot_be_connected_to_for_the_put_alone_is_sent_once_when_it_can(
+    sandbox: Sandbox, bot: Callable[..., Context]
+) -> None:
+    wire = Wire(sandbox.oms.server.url)
+    wire.left = 1  # the look before the call
+    card = Card(sandbox, bot(wire.url))
+    text = card.approve()
+    assert wire.carried == 1
+    assert card.stands() is State.APPROVED
+    assert "no connection" in text
+    assert card.puts() == []
+    wire.mend()
+    assert "Accepted by OMS" in card.after(6)
+    assert card.puts() == [200]
+    assert card.request.attempt is not None
+    assert (card.request.attempt.number, card.request.attempt.tries) == (1, 1)
+    wire.cut()
+
+
+@pytest.mark.parametrize("has_called", [False, True], ids=["before the first call", "after a call"])
+def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has_called: bool) -> None:
+    wire = Wire(sandbox.vault.url)
+    card = Card(sandbox, bot(vault=wire.url))
+    if has_called:
+        card.context.callers.call("media", lambda oms: oms.show(card.request.group.group_id))
+    wire.cut()
+    text = card.approve()
+    assert card.stands() is State.NOT_STARTED
+    for words in (
+        "Vault does not answer. Nothing was started.",
+        "Where it lies: the bot's Vault",
+        "Check that Vault is up and VAULT_ADDR is right. Then press Retry.",
+    ):
+        assert words in text
+    assert buttons(card.posted) == ["retry", "cancel"]
+    assert card.puts() == []
+    wire.mend()
+    assert "Accepted by OMS" in retried(card)
+    wire.cut()
+
+
+@pytest.mark.parametrize("path", ["oms/media/source", "oms/media/caller"])
+def test_a_vault_that_forbids_a_path(sandbox: Sandbox, bot: Callable[..., Context], path: str) -> None:
+    root = sandbox.vault.as_root()
+    policy = root.sys.read_policy("bot")["data"]["rules"]
+    card = Card(sandbox, bot())
+    root.sys.create_or_update_policy("bot", policy + f'\npath "secret/data/{path}" {{\n  capabilities = ["deny"]\n}}\n')
+    try:
+        text = card.approve()
+    finally:
+        root.sys.create_or_update_policy("bot", policy)
+    assert card.stands() is State.NOT_STARTED
+    for words in (
+        f"Vault does not let the bot read secret/{path}. Nothing was started.",
+        "Where it lies: the bot's Vault",
+        "Add the path to the bot's Vault policy. Then press Retry.",
+    ):
+        assert words in text
+    assert buttons(card.posted) == ["retry", "cancel"]
+    assert card.puts() == []
+    assert "Accepted by OMS" in retried(card), "and the approval holds"

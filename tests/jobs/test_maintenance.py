@@ -1,0 +1,317 @@
+"""The newest hash reaches each project's channel once a day with activity; what is done with goes after thirty days."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text, update
+
+from bot.domain.request import State
+from bot.jobs import maintenance
+from bot.jobs.context import Context
+from bot.jobs.notify.notices import send_notice
+from bot.jobs.worker import Failed, Rescheduled, Result
+from bot.sandbox.call_log import CallLog
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.server import SlackStandIn
+from bot.sandbox.slack.workspace import demo_workspace
+from bot.store import audit, inbox, outbox, queue, requests, tables
+from bot.store.audit import Event, Verified, append, rows, verify
+from bot.store.database import Store, open_store
+from bot.store.inbox import Kind, Message
+from bot.store.maintenance import Task
+from bot.store.outbox import Delivery, Notice
+from bot.store.queue import Claim, Queue
+from tests.support.maintenance import dies_before_the_commit, maintenance_context
+from tests.support.values import NOON, request
+
+pytestmark = pytest.mark.usefixtures("patient")
+
+DAY = timedelta(days=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
+    stand_in.server.start()
+    yield stand_in
+    stand_in.server.stop()
+
+
+@pytest.fixture
+def context(store: Store, slack: SlackStandIn, clock: Clock) -> Context:
+    return maintenance_context(store, lambda: clock.now, slack.api_url)
+
+
+def do_due(context: Context) -> list[str]:
+    """Does the chores that are due, as the loop would; their names."""
+    with context.store.write() as connection:
+        due = queue.claim_due(connection, Queue(tables.chores), context.owner, context.now(), 10)
+    for claim in due:
+        assert maintenance.run_task(context, claim) == Rescheduled()
+        with context.store.write() as connection:
+            queue.release(connection, claim, context.owner)
+    return [str(claim.key) for claim in due]
+
+
+def tell(context: Context, event: Event) -> None:
+    with context.store.write() as connection:
+        append(connection, event, context.now())
+
+
+def ask(context: Context) -> None:
+    with context.store.write() as connection:
+        requests.add(connection, request(), Event("asked", "UALICE00", "R-00000001"), context.now())
+
+
+def notices(store: Store) -> list[tuple[str, str]]:
+    with store.read() as connection:
+        query = select(tables.notices.c.address, tables.notices.c.text).where(tables.notices.c.delivery == "channel")
+        return [(row.address, row.text) for row in connection.execute(query.order_by(tables.notices.c.id))]
+
+
+def events(store: Store) -> list[str]:
+    with store.read() as connection:
+        assert isinstance(verify(connection), Verified)
+        return [link.event for link in rows(connection)]
+
+
+def test_both_chores_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
+    assert sorted(do_due(context)) == ["anchor", "tidy"]
+    assert do_due(context) == []
+    clock.now = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
+    assert do_due(context) == []
+    clock.now = datetime(2026, 3, 3, tzinfo=UTC)
+    assert sorted(do_due(context)) == ["anchor", "tidy"]
+    with context.store.read() as connection:
+        assert set(queue.next_due(connection).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
+
+
+def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context: Context) -> None:
+    ask(context)
+    tell(context, Event("approve", "UCAROL00", "R-00000001"))
+    tell(context, Event("refused", "UEVE0000", None, {"why": "not ours"}))
+    with context.store.read() as connection:
+        head = audit.newest(connection)
+    assert head is not None
+    do_due(context)
+    assert notices(context.store) == [
+        (
+            w.MIGRATIONS,
+            "Audit of media: 2 new rows, 3 in the whole chain. Check with the newest hash, at any time, that none was "
+            f"changed or removed: `taskgroup-bot audit verify --head {head.hash}`",
+        )
+    ]
+    with context.store.read() as connection:
+        assert verify(connection, head.hash) == Verified(audit.newest(connection) or head, 3)
+        anchored = list(rows(connection))[-1]
+    assert (anchored.event, anchored.actor, anchored.request_id) == ("anchored", "bot", None)
+    assert anchored.detail == f'{{"head":"{head.hash}","project":"media","rows":3}}'
+
+
+def test_the_newest_hash_goes_to_the_log_also_without_activity(
+    context: Context, caplog: pytest.LogCaptureFixture
+) -> None:
+    tell(context, Event("refused", "UEVE0000", None, {"why": "not ours"}))
+    with context.store.read() as connection:
+        head = audit.newest(connection)
+    assert head is not None
+    with caplog.at_level(logging.INFO):
+        do_due(context)
+    assert f"audit: 1 rows, newest hash {head.hash}" in caplog.messages
+    assert notices(context.store) == []
+    assert events(context.store) == ["refused"]
+
+
+def test_a_day_without_activity_is_quiet_and_an_anchor_is_no_activity(context: Context, clock: Clock) -> None:
+    ask(context)
+    for _ in range(4):
+        do_due(context)
+        clock.now += DAY
+    assert len(notices(context.store)) == 1
+    tell(context, Event("approve", "UCAROL00", "R-00000001"))
+    do_due(context)
+    assert len(notices(context.store)) == 2
+    assert "Audit of media: 1 new row, 3 in the whole chain." in notices(context.store)[1][1]
+
+
+def test_what_happened_between_the_look_and_the_anchor_is_told_the_next_day(context: Context, clock: Clock) -> None:
+    ask(context)
+    tell(context, Event("anchored", "bot", None, {"project": "media", "rows": 0, "head": "0"}))
+    clock.now += DAY
+    do_due(context)
+    assert "Audit of media: 1 new row, 2 in the whole chain." in notices(context.store)[0][1]
+
+
+def test_there_is_one_message_a_day_however_often_it_is_due(context: Context, clock: Clock) -> None:
+    for hours in (0, 6, 11):
+        clock.now = NOON + timedelta(hours=hours)
+        with context.store.write() as connection:
+            connection.execute(update(tables.chores).values(due_at=clock.now))
+        if hours == 0:
+            ask(context)
+        else:
+            tell(context, Event("approve", "UCAROL00", "R-00000001"))
+        do_due(context)
+    assert len(notices(context.store)) == 1
+    clock.now = NOON + DAY
+    do_due(context)
+    assert len(notices(context.store)) == 2
+    assert "media: 2 new rows" in notices(context.store)[1][1]
+
+
+def test_of_many_replicas_at_once_one_tells(context: Context) -> None:
+    ask(context)
+    barrier = threading.Barrier(6)
+
+    def work(owner: str) -> None:
+        barrier.wait()
+        # Each believes that the chore is its own, as one does whose lease ran out unnoticed.
+        maintenance.run_task(replace(context, owner=owner), Claim("chores", Task.ANCHOR.value, 0))
+
+    threads = [threading.Thread(target=work, args=(f"o{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(notices(context.store)) == 1
+    assert events(context.store).count("anchored") == 1
+
+
+def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
+    database_url: str, clock: Clock, slack: SlackStandIn
+) -> None:
+    with closing(open_store(database_url)) as store:
+        ask(maintenance_context(store, lambda: clock.now, slack.api_url))
+    dies_before_the_commit(database_url, clock.now)
+    with closing(open_store(database_url)) as store:
+        context = maintenance_context(store, lambda: clock.now, slack.api_url)
+        assert notices(store) == []
+        assert "anchored" not in events(store)
+        assert "anchor" in do_due(context)
+        do_due(context)
+        assert len(notices(store)) == 1
+        assert events(store).count("anchored") == 1
+
+
+def send(context: Context) -> Result:
+    with context.store.write() as connection:
+        [claim] = queue.claim_due(connection, Queue(tables.notices), context.owner, context.now(), 10)
+    result = send_notice(context, claim)
+    if isinstance(result, Failed):
+        with context.store.write() as connection:
+            queue.postpone(connection, claim, context.owner, result.due_at)
+    return result
+
+
+def test_the_message_is_posted_to_the_channel(context: Context, slack: SlackStandIn) -> None:
+    ask(context)
+    do_due(context)
+    assert send(context) == Rescheduled()
+    [posted] = slack.workspace.of(w.MIGRATIONS)
+    assert posted.text.startswith("Audit of media: 1 new row, 1 in the whole chain.")
+    assert posted.thread_ts is None
+
+
+@pytest.mark.parametrize(
+    ("hinder", "code"),
+    [
+        (lambda slack: slack.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID), "not_in_channel"),
+        (lambda slack: setattr(slack.workspace.channels[w.MIGRATIONS], "archived", True), "is_archived"),
+    ],
+)
+def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_again(
+    context: Context,
+    slack: SlackStandIn,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    hinder: Callable[[SlackStandIn], None],
+    code: str,
+) -> None:
+    ask(context)
+    do_due(context)
+    hinder(slack)
+    assert send(context) == Rescheduled()
+    assert slack.workspace.of(w.MIGRATIONS) == []
+    assert events(context.store) == ["asked", "anchored", "notice not sent"]
+    assert f"a notice was not sent: channel, {code}" in caplog.messages
+    clock.now += DAY
+    do_due(context)
+    assert len(notices(context.store)) == 1, "that it was not sent is no activity"
+
+
+def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
+    context: Context, slack: SlackStandIn, clock: Clock
+) -> None:
+    ask(context)
+    do_due(context)
+    slack.outage.status = 503
+    assert isinstance(send(context), Failed)
+    clock.now += DAY + timedelta(minutes=1)
+    assert send(context) == Rescheduled()
+    assert events(context.store)[-1] == "notice not sent"
+
+
+# Tidying up
+
+
+def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(
+    context: Context, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    ask(context)
+    with context.store.write() as connection:
+        old = requests.lock(connection, "R-00000001")
+        assert old is not None
+        requests.save(
+            connection, old, old.with_state(State.CANCELLED, at=NOON), NOON, Event("cancel", "UALICE00", old.id)
+        )
+        for key in ("finished", "unfinished"):
+            claim = inbox.put(connection, Message(Kind.CREATE_REQUEST, key, "U", "T"), "one", NOON)
+            assert claim is not None
+            queue.finish(connection, claim, "one", None if key == "finished" else NOON)
+        for words in ("sent", "unsent"):
+            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", words), NOON)
+        connection.execute(text("UPDATE notices SET due_at = NULL WHERE text = 'sent'"))
+    kept = {"requests": 1, "cards": 1}
+    for days, left in ((29, ["finished", "unfinished", "sent", "unsent"]), (31, ["unfinished", "unsent"])):
+        clock.now = NOON + timedelta(days=days)
+        do_due(context)
+        with context.store.read() as connection:
+            found = [*connection.execute(select(tables.inbox.c.key).order_by(tables.inbox.c.id)).scalars()]
+            query = (
+                select(tables.notices.c.text).where(tables.notices.c.delivery == "direct").order_by(tables.notices.c.id)
+            )
+            found += connection.execute(query).scalars()
+            counts = {name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar() for name in kept}
+        assert found == left
+        assert counts == kept
+    assert events(context.store)[:2] == ["asked", "cancel"]
+    told = [line for line in caplog.messages if line.startswith("removed")]
+    assert told == ["removed 2 messages and notices that were done with for 30 days"], "and of nothing, nothing"
+
+
+def test_a_message_in_hand_stays(context: Context, clock: Clock) -> None:
+    with context.store.write() as connection:
+        inbox.put(connection, Message(Kind.CREATE_REQUEST, "in hand", "U", "T"), "one", NOON)
+        connection.execute(update(tables.inbox).values(due_at=None))
+    clock.now += timedelta(days=40)
+    do_due(context)
+    with context.store.read() as connection:
+        assert connection.execute(select(tables.inbox.c.key)).scalars().all() == ["in hand"]

@@ -1,0 +1,73 @@
+"""What chores work with, in this process, or in one of its own that is killed in the middle of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from bot.config.settings import BotFile, example
+from bot.jobs import maintenance
+from bot.jobs.active_claims import ActiveClaims
+from bot.jobs.context import Context
+from bot.jobs.identity.callers import Callers
+from bot.redaction import Secret
+from bot.sandbox.slack import workspace as w
+from bot.slack.messenger import Messenger
+from bot.slack.transport import new_client
+from bot.slack.users import Users
+from bot.store import audit
+from bot.store.database import Store, open_store
+from bot.store.maintenance import Task
+from bot.store.queue import Claim
+from bot.vault.client import Vault
+from bot.vault.login import VaultToken
+
+
+def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: str) -> Context:
+    """Of a bot with two projects, whose Vault leads nowhere."""
+    media = BotFile.model_validate(tomllib.loads(example())).projects["media"]
+    projects = {"media": media.model_copy(update={"channel": w.MIGRATIONS}), "photos": media}
+    client = new_client(Secret(w.BOT_TOKEN), slack_url)
+    vault = Vault("http://127.0.0.1:1", VaultToken(Secret("leads-nowhere")))
+    return Context(
+        store=store,
+        projects=projects,
+        command="/resume-taskgroup",
+        vault=vault,
+        callers=Callers(vault, projects, store, now),
+        people=Users(client, w.TEAM_ID, [], lambda: 0.0),
+        messenger=Messenger(client),
+        owner="one",
+        active_claims=ActiveClaims(),
+        now=now,
+    )
+
+
+def dies_before_the_commit(database_url: str, now: datetime) -> None:
+    """A process that tells the newest hash, and is killed when all but the commit is done."""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", __name__, database_url, now.isoformat()]
+    assert subprocess.run(command, cwd=root, check=False).returncode == -signal.SIGKILL
+
+
+def _anchor_and_die(database_url: str, now: str) -> None:
+    append_all = audit.append_all
+
+    def append_and_die(*arguments: object) -> None:
+        append_all(*arguments)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    audit.append_all = append_and_die  # type: ignore[assignment]
+    moment = datetime.fromisoformat(now)
+    context = maintenance_context(open_store(database_url), lambda: moment, "http://127.0.0.1:1/api/")
+    maintenance.run_task(context, Claim("chores", Task.ANCHOR.value, 0))
+
+
+if __name__ == "__main__":
+    _anchor_and_die(*sys.argv[1:])

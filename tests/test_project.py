@@ -1,0 +1,142 @@
+"""The house keeps its own rules: small modules, each opened by what it is for; nothing that is only half there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted((ROOT / "bot").rglob("*.py"))
+MOST_LINES = 310
+OURS = {"bot", "tests"}
+DISTRIBUTIONS = packages_distributions()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_is_small_and_says_what_it_is_for(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MOST_LINES
+    assert ast.get_docstring(ast.parse(text))
+    assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", text)
+
+
+def test_secrets_are_opened_in_few_places() -> None:
+    openers = {str(path.relative_to(ROOT)) for path in MODULES if ".reveal()" in path.read_text(encoding="utf-8")}
+    assert openers == {
+        "bot/app.py",
+        "bot/cli.py",
+        "bot/check.py",
+        "bot/config/environment.py",
+        "bot/huawei/signing.py",
+        "bot/huawei/iam.py",
+        "bot/huawei/wire.py",
+        "bot/redaction.py",
+        "bot/slack/transport.py",
+        "bot/vault/client.py",
+        "bot/jobs/identity/credential.py",
+        "bot/jobs/send/send.py",
+    }
+
+
+def test_the_readme_shows_the_policies_that_the_tests_run_with() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for policy in (ROOT / "bot/sandbox/policies").glob("*.hcl"):
+        rules = re.sub(r"#.*\n|\n(?=\n)", "", policy.read_text(encoding="utf-8")).strip()
+        assert rules in readme, policy.name
+
+
+def test_every_dependency_says_what_it_is_for() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    listed = re.findall(r'^    "[a-z][^"]*",?(.*)$', text.split("[project.scripts]")[0], re.MULTILINE)
+    assert listed
+    assert all(re.search(r"# \w", line) for line in listed), listed
+
+
+def test_whatever_is_imported_is_declared_where_it_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    slots = {
+        "bot": set(project["dependencies"]),
+        "bot/sandbox": {*project["dependencies"], *extras["sandbox"]},
+        "tests": {*project["dependencies"], *extras["sandbox"], *extras["test"]},
+    }
+    # It is of the sandbox alone, and not in the image.
+    sandbox = ROOT / "bot/sandbox"
+    for place, declared in slots.items():
+        names = {re.split(r"[^a-z0-9-]", one.lower())[0] for one in declared}
+        files = [path for path in (ROOT / place).rglob("*.py") if place != "bot" or sandbox not in path.parents]
+        modules = {module for path in files for module in imported(path)} - set(sys.stdlib_module_names) - OURS
+        missing = {module for module in modules if not names & distributions(module)}
+        assert not missing, place
+
+
+def imported(path: Path) -> set[str]:
+    """The first words of every module that a file imports, wherever in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return {name.partition(".")[0] for name in named}
+
+
+def distributions(module: str) -> set[str]:
+    """The packages that a module may come from, spelt as in pyproject.toml."""
+    return {name.lower().replace("_", "-") for name in DISTRIBUTIONS.get(module, ())}
+
+
+def test_the_lock_names_no_index() -> None:
+    assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+
+
+def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> None:
+    table = (ROOT / "tests/README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 26))
+    for number, _, shown in rows:
+        named = re.findall(r"`([\w/]+\.py)::(\w+)`", shown)
+        assert named or "Not met: " in shown, number
+        for path, name in named:
+            module = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
+            functions = {item.name for item in module.body if isinstance(item, ast.FunctionDef)}
+            assigned = {
+                target.id
+                for item in module.body
+                if isinstance(item, ast.Assign)
+                for target in item.targets
+                if isinstance(target, ast.Name)
+            }
+            assert name in functions | assigned, f"{path}::{name}"
+
+
+def test_the_image_that_runs_has_no_installer() -> None:
+    last = (ROOT / "Dockerfile").read_text(encoding="utf-8").split("\nFROM ")[-1]
+    removed = re.search(r"rm -rf (.*)", last)
+    assert removed
+    assert {"/usr/local/bin/pip*", "/usr/local/lib/python3.11/ensurepip"} <= set(removed[1].split())
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    source = (ROOT / "bot/config/environment.py").read_text(encoding="utf-8") + (
+        ROOT / "bot/config/settings.py"
+    ).read_text("utf-8")
+    names = set(re.findall(r'"([A-Z]+_[A-Z0-9_]+|PORT)"', source))
+    assert {"SLACK_API_URL", "PORT", "BOT_CONFIG"} <= names
+    assert {name for name in names if f"`{name}`" not in readme} == set()
+
+
+def test_the_image_is_built_from_pinned_versions_alone() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&") if "pip" in step]
+    fetching = [step for step in steps if "install" in step]
+    assert len(fetching) == 2
+    assert all("--constraint requirements.lock" in step for step in fetching), "what is fetched is pinned"
+    building = [step for step in steps if "wheel " in step and "install" not in step]
+    assert all("--no-build-isolation --no-deps" in step for step in building), "what builds is not fetched anew"
+    assert len(building) == 1
+    assert re.search(r"^setuptools==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)

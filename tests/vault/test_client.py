@@ -1,0 +1,433 @@
+"""Against a real Vault API server: what may be read is asked without reading it, and tokens are given back."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import threading
+import traceback
+import tracemalloc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hvac
+import hvac.exceptions
+import pytest
+
+from bot.redaction import Secret
+from bot.sandbox.call_log import CallLog
+from bot.sandbox.vault import SandboxVault
+from bot.vault import client
+from bot.vault.client import TokenKind, Vault
+from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
+from bot.vault.login import TokenTerms, VaultAppRole, VaultKubernetes, VaultToken
+from tests.support.tls import PAIR, serving_tls
+from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SandboxVault]:
+    vault = SandboxVault(CallLog()).start()
+    root = vault.as_root()
+    root.secrets.kv.v1.create_or_update_secret("oms/media/source", {"ak": "a", "sk": "s"}, mount_point="kv1")
+    root.sys.create_or_update_policy("kv1", 'path "kv1/oms/media/*" {\n  capabilities = ["read"]\n}')
+    root.sys.create_or_update_policy("data-only", 'path "secret/data/oms/media/*" {\n  capabilities = ["read"]\n}')
+    root.sys.create_or_update_policy("sudo-only", 'path "secret/data/oms/media/*" {\n  capabilities = ["sudo"]\n}')
+    for name in ("kv1", "data-only", "sudo-only"):
+        root.auth.approle.create_or_update_approle(name, token_policies=[name], token_ttl="20m", token_type="service")
+    yield vault
+    vault.stop()
+
+
+def as_role(server: SandboxVault, role: str, release: str | None = None) -> Vault:
+    login = server.login(role)
+    other = server.login(release) if release else None
+    return Vault(
+        server.url,
+        VaultAppRole(login.role_id, Secret(login.secret_id)),
+        VaultAppRole(other.role_id, Secret(other.secret_id)) if other else None,
+    )
+
+
+def test_a_check_tells_version_and_keys_and_reads_nothing(server: SandboxVault) -> None:
+    before = len(server._journal.since())
+    check = as_role(server, "bot").check("secret", "oms/media/source")
+    assert (check.version, check.keys) == (1, ("ak", "sk"))
+    assert not any("/data/" in call.path for call in server._journal.since(before))
+
+
+def test_without_metadata_rights_the_keys_are_not_checked(server: SandboxVault) -> None:
+    check = as_role(server, "data-only").check("secret", "oms/media/source")
+    assert (check.version, check.keys) == (None, None)
+
+
+def test_sudo_alone_reads_nothing(server: SandboxVault) -> None:
+    with pytest.raises(VaultError, match="does not let the bot read secret/oms/media/source"):
+        as_role(server, "sudo-only").check("secret", "oms/media/source")
+
+
+def test_kv_version_1_is_found_out_and_read(server: SandboxVault) -> None:
+    vault = as_role(server, "kv1")
+    check = vault.check("kv1", "oms/media/source")
+    assert (check.version, check.keys) == (None, None)
+    session = vault.open_release()
+    assert session.read("kv1", "oms/media/source").values["sk"].reveal() == "s"
+    assert session.close()
+
+
+def test_what_is_not_allowed_not_there_or_deleted_is_told_apart(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    with pytest.raises(VaultError, match="does not let the bot read secret/other") as forbidden:
+        vault.check("secret", "other")
+    assert forbidden.value.kind is VaultErrorKind.FORBIDDEN
+    with pytest.raises(VaultError, match="nothing at secret/oms/media/nothing") as missing:
+        vault.check("secret", "oms/media/nothing")
+    assert missing.value.kind is VaultErrorKind.MISSING
+    server.write("oms/media/gone", {"ak": "a", "sk": "b"})
+    server.as_root().secrets.kv.v2.delete_latest_version_of_secret("oms/media/gone", mount_point="secret")
+    with pytest.raises(VaultError) as gone:
+        vault.check("secret", "oms/media/gone")
+    assert gone.value.kind is VaultErrorKind.MISSING
+    kv = server.as_root().secrets.kv.v2
+    server.write("oms/media/destroyed", {"ak": "a", "sk": "b"})
+    kv.destroy_secret_versions("oms/media/destroyed", [1], mount_point="secret")
+    kv.update_metadata("oms/media/empty", mount_point="secret")
+    server.write("oms/media/ended", {"ak": "a", "sk": "b"})
+    kv.delete_latest_version_of_secret("oms/media/ended", mount_point="secret")
+    for path in ("destroyed", "empty"):
+        with pytest.raises(VaultError) as none:
+            vault.check("secret", f"oms/media/{path}")
+        assert none.value.kind is VaultErrorKind.MISSING, path
+    server.write("oms/media/ended", {"ak": "a", "sk": "b"})
+    assert vault.check("secret", "oms/media/ended").version == 2, "the newest counts"
+
+
+def test_each_release_is_a_login_of_its_own_that_is_given_back(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    first, second = vault.open_release(), vault.open_release()
+    assert first.kind is TokenKind.LOGIN
+    assert first.accessor != second.accessor
+    root = server.as_root()
+    assert root.lookup_token(first.accessor, accessor=True)["data"]["accessor"] == first.accessor
+    assert first.close()
+    with pytest.raises(Exception, match="invalid accessor"):
+        root.lookup_token(first.accessor, accessor=True)
+    second.close()
+
+
+def test_with_two_identities_the_standing_one_cannot_read_the_keys(server: SandboxVault) -> None:
+    vault = as_role(server, "main", "release")
+    assert vault.check("secret", "oms/media/source").keys == ("ak", "sk")
+    with pytest.raises(VaultError) as refused:
+        vault.read("secret", "oms/media/source")
+    assert refused.value.kind is VaultErrorKind.FORBIDDEN
+    session = vault.open_release()
+    with pytest.raises(VaultError):
+        session.read("secret", "oms/media/caller")
+    assert session.read("secret", "oms/media/source").version == 1
+    session.close()
+    before = len(server._journal.since())
+    assert vault.check("secret", "oms/media/source").version == 1
+    paths = [call.path for call in server._journal.since(before)]
+    assert (paths[0], paths[-1]) == ("/v1/auth/approle/login", "/v1/auth/token/revoke-self"), "a look is given back too"
+
+
+def test_a_standing_token_makes_a_child_for_the_release(server: SandboxVault) -> None:
+    root = server.as_root()
+    made = root.auth.token.create(policies=["bot"], ttl="10m")["auth"]
+    session = Vault(server.url, VaultToken(Secret(made["client_token"]))).open_release()
+    # The bot's policy does not let it make tokens: then the standing one is used, and never revoked.
+    assert session.kind is TokenKind.STATIC
+    assert session.read("secret", "oms/media/source").version == 1
+    assert session.close()
+    assert root.lookup_token(made["client_token"])["data"]["accessor"] == made["accessor"], "the parent stays"
+    vault = Vault(server.url, VaultToken(Secret(server.root_token)))
+    child = vault.open_release()
+    assert child.kind is TokenKind.CHILD
+    life = root.lookup_token(child.accessor, accessor=True)["data"]
+    assert (life["creation_ttl"], life["explicit_max_ttl"], life["renewable"]) == (120, 120, False)
+    child.close()
+    assert vault.check("secret", "oms/media/source").version == 1, "who may do everything may read"
+
+
+@pytest.mark.parametrize(
+    ("settings", "terms"),
+    [
+        ({"token_type": "service"}, TokenTerms(is_batch=False, uses=0)),
+        ({"token_type": "batch"}, TokenTerms(is_batch=True, uses=0)),
+        ({"token_type": "service", "token_num_uses": 1}, TokenTerms(is_batch=False, uses=1)),
+    ],
+)
+def test_a_role_is_told_by_the_tokens_that_it_gives_and_they_are_given_back(
+    server: SandboxVault, settings: dict[str, str | int], terms: TokenTerms
+) -> None:
+    root = server.as_root()
+    root.auth.approle.create_or_update_approle("told", token_policies=["bot"], **settings)
+    login = server.login("told")
+    before = len(server._journal.since())
+    vault = as_role(server, "bot")
+    assert vault.token_terms(VaultAppRole(login.role_id, Secret(login.secret_id))) == terms
+    paths = [call.path for call in server._journal.since(before)]
+    assert paths == ["/v1/auth/approle/login", "/v1/auth/token/revoke-self"]
+
+
+def test_a_standing_token_is_told_too_and_stays(server: SandboxVault) -> None:
+    root = server.as_root()
+    for settings, terms in (
+        ({"type": "service"}, TokenTerms(is_batch=False, uses=0)),
+        ({"type": "batch"}, TokenTerms(is_batch=True, uses=0)),
+        ({"type": "service", "num_uses": 9}, TokenTerms(is_batch=False, uses=8)),  # The look is a use too.
+    ):
+        made = root.auth.token.create(policies=["bot"], ttl="10m", **settings)["auth"]["client_token"]
+        assert as_role(server, "bot").token_terms(VaultToken(Secret(made))) == terms
+        root.lookup_token(made)
+
+
+def test_a_token_that_ran_out_is_replaced_by_a_new_login(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    assert vault.read("secret", "oms/media/caller").values["ak"]
+    server.as_root().revoke_token(vault._standing.token)
+    assert vault.read("secret", "oms/media/caller").values["ak"]
+    before = len(server._journal.since())
+    with pytest.raises(VaultError, match="does not let"):
+        as_role(server, "bot").read("secret", "other")
+    logins = [call for call in server._journal.since(before) if call.path.endswith("/login")]
+    assert len(logins) == 1, "a fresh login that may not is not made again"
+
+
+def test_what_is_no_text_at_a_path_is_no_key(server: SandboxVault) -> None:
+    server.write("oms/media/odd", {"ak": "a", "sk": 7, "more": {"x": "y"}})  # type: ignore[dict-item]
+    assert list(as_role(server, "bot").read("secret", "oms/media/odd").values) == ["ak"]
+
+
+@pytest.mark.parametrize(
+    "error", [hvac.exceptions.InvalidRequest, hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized]
+)
+def test_a_login_is_refused_in_three_ways(error: type[hvac.exceptions.VaultError]) -> None:
+    assert login_error(error("no")).kind is VaultErrorKind.LOGIN
+
+
+def test_a_number_that_is_none_is_no_answer_of_vault() -> None:
+    with pytest.raises(VaultError, match=r"not understood \(ValueError\)"), translating_errors("secret/x"):
+        int("one")
+
+
+def test_a_refused_login_is_a_fault_for_a_person(server: SandboxVault) -> None:
+    vault = Vault(server.url, VaultAppRole("nobody", Secret("nothing")))
+    with pytest.raises(VaultError, match="refuses the bot's login") as refused:
+        vault.check("secret", "oms/media/source")
+    assert refused.value.kind is VaultErrorKind.LOGIN
+
+
+def test_a_vault_that_is_not_there_is_down() -> None:
+    vault = Vault("http://127.0.0.1:9", VaultAppRole("role", Secret("secret")))
+    with pytest.raises(VaultError, match="does not answer") as down:
+        vault.open_release()
+    assert down.value.kind is VaultErrorKind.DOWN
+
+
+def test_neither_the_environment_nor_netrc_says_who_the_bot_is(
+    server: SandboxVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    main = as_role(server, "main")
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login eve password eve\n")
+    for name, value in {
+        "VAULT_TOKEN": server.root_token,
+        "NETRC": str(tmp_path / ".netrc"),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "REQUESTS_CA_BUNDLE": str(tmp_path / ".netrc"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(VaultError, match="does not let the bot read"):
+        main.read("secret", "oms/media/source")
+    assert main.read("secret", "oms/media/caller").values["ak"]
+
+
+def wait_until_it_is_laid_out(client: hvac.Client) -> None:
+    """A new mount of KV version 2 takes nothing for a moment (Vault: "Upgrading from non-versioned")."""
+    for _ in range(1000):
+        try:
+            client.adapter.get("/v1/secret/config")
+        except hvac.exceptions.InvalidRequest:
+            threading.Event().wait(0.01)
+        else:
+            return
+    raise TimeoutError("the mount is not laid out")
+
+
+def test_a_namespace_is_where_everything_is_asked(server: SandboxVault) -> None:
+    root = server.as_root()
+    root.adapter.post("/v1/sys/namespaces/team")
+    within = hvac.Client(url=root.url, token=server.root_token, namespace="team")
+    within.sys.enable_auth_method("approle")
+    within.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
+    wait_until_it_is_laid_out(within)
+    within.secrets.kv.v2.create_or_update_secret("oms/media/source", {"ak": "of the team"}, mount_point="secret")
+    within.sys.create_or_update_policy("bot", 'path "secret/*" {\n  capabilities = ["read"]\n}')
+    within.auth.approle.create_or_update_approle("bot", token_policies=["bot"])
+    role_id = within.auth.approle.read_role_id("bot")["data"]["role_id"]
+    secret_id = within.auth.approle.generate_secret_id("bot")["data"]["secret_id"]
+    identity = VaultAppRole(role_id, Secret(secret_id))
+    vault = Vault(server.url, identity, namespace="team")
+    assert vault.check("secret", "oms/media/source").keys == ("ak",)
+    session = vault.open_release()
+    assert session.read("secret", "oms/media/source").values["ak"].reveal() == "of the team"
+    assert session.close()
+    with pytest.raises(VaultError, match="refuses the bot's login"):
+        Vault(server.url, identity).open_release()
+
+
+def test_a_pod_logs_in_as_its_service_account(server: SandboxVault, tmp_path: Path) -> None:
+    def part(value: dict[str, str]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    claims = {
+        "iss": "kubernetes/serviceaccount",
+        "kubernetes.io/serviceaccount/namespace": "migrations",
+        "kubernetes.io/serviceaccount/service-account.name": "taskgroup-bot",
+        "kubernetes.io/serviceaccount/service-account.uid": "u-1",
+        "kubernetes.io/serviceaccount/secret.name": "taskgroup-bot-token",
+        "sub": "system:serviceaccount:migrations:taskgroup-bot",
+    }
+    jwt = tmp_path / "token"
+    jwt.write_text(f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{part(claims)}.c2lnbmF0dXJl\n", encoding="ascii")
+    user = {"username": claims["sub"], "uid": "u-1", "groups": ["system:serviceaccounts"]}
+    review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1"}
+    review["status"] = {"authenticated": True, "user": user}  # type: ignore[assignment]
+    root = server.as_root()
+    root.sys.enable_auth_method("kubernetes")
+    with serving_tls(tmp_path, ok(json.dumps(review).encode())) as cluster:
+        ca = PAIR[PAIR.index("-----BEGIN CERTIFICATE") :]
+        root.auth.kubernetes.configure(cluster.url, kubernetes_ca_cert=ca, disable_local_ca_jwt=True)
+        root.auth.kubernetes.create_role(
+            "bot", ["taskgroup-bot"], ["migrations"], policies=["bot"], ttl="20m", token_type="service"
+        )
+        vault = Vault(server.url, VaultKubernetes("bot", str(jwt)))
+        session = vault.open_release()
+        assert session.kind is TokenKind.LOGIN
+        assert session.read("secret", "oms/media/source").version == 1
+        assert session.close()
+        with pytest.raises(VaultError, match="refuses the bot's login"):
+            Vault(server.url, VaultKubernetes("another", str(jwt))).open_release()
+    with pytest.raises(VaultError, match="service account token cannot be read"):
+        Vault(server.url, VaultKubernetes("bot", str(tmp_path / "nothing"))).open_release()
+
+
+def test_a_vault_whose_certificate_is_not_trusted_is_sent_nothing(tmp_path: Path) -> None:
+    identity = VaultAppRole("role", Secret("secret"))
+    with serving_tls(tmp_path, ok(b"{}")) as served:
+        with pytest.raises(VaultError, match="TLS certificate of Vault is not trusted") as untrusted:
+            Vault(served.url, identity).open_release()
+        assert untrusted.value.next_step == "Set VAULT_CACERT to its CA."
+        assert served.received == []
+        with pytest.raises(VaultError, match="not understood"):
+            Vault(served.url, identity, ca=str(served.ca)).open_release()
+        assert b"".join(served.received).startswith(b"POST /v1/auth/approle/login")
+
+
+@pytest.mark.parametrize("status", [b"307 Temporary Redirect", b"302 Found"])
+def test_a_redirect_is_not_followed(server: SandboxVault, status: bytes) -> None:
+    elsewhere = Wire(server.url)
+    answer = b"HTTP/1.1 %b\r\nLocation: %b/v1/auth/approle/login\r\nContent-Length: 0\r\n\r\n"
+    with answering(answer % (status, elsewhere.url.encode())) as url:
+        login = server.login("bot")
+        identities = (VaultAppRole(login.role_id, Secret(login.secret_id)), VaultToken(Secret(server.root_token)))
+        for identity in identities:
+            with pytest.raises(VaultError):
+                Vault(url, identity).open_release()
+    assert elsewhere.carried == 0
+    elsewhere.cut()
+
+
+def test_sealed_is_told_as_sealed(server: SandboxVault) -> None:
+    vault = as_role(server, "bot")
+    server.seal()
+    with pytest.raises(VaultError, match="Vault is sealed") as sealed:
+        vault.open_release()
+    assert sealed.value.kind is VaultErrorKind.SEALED
+    server.unseal()
+    vault.open_release().close()
+
+
+PAGES = {
+    "a page of a proxy": ok(b"<html>Welcome</html>", "text/html"),
+    "a list": ok(b"[]"),
+    "null": ok(b"null"),
+    "a word": ok(b'"auth"'),
+    "a list inside": ok(b'{"auth": [], "data": []}'),
+    "words inside": ok(b'{"auth": "x", "data": "x"}'),
+    "nothing inside": ok(b'{"auth": {}, "data": {}}'),
+    "no token": ok(b'{"auth": {"client_token": null, "accessor": "a"}, "data": null}'),
+    "an empty token": ok(b'{"auth": {"client_token": "", "accessor": "a"}, "data": null}'),
+    "a number for a token": ok(b'{"auth": {"client_token": 7, "accessor": "a"}, "data": 7}'),
+    "half a body": BROKEN_ANSWERS["half a body"],
+    "no status line": BROKEN_ANSWERS["no status line"],
+}
+
+
+@pytest.mark.parametrize("what", PAGES)
+@pytest.mark.parametrize("identity", [VaultAppRole("role", Secret("secret-id-1234")), VaultToken(Secret("token-1234"))])
+def test_what_is_no_answer_of_vault_is_a_fault_without_the_login_in_it(
+    what: str, identity: VaultAppRole | VaultToken
+) -> None:
+    with answering(PAGES[what]) as url:
+        asks: list[Callable[[Vault], object]] = [
+            lambda vault: vault.open_release().read("secret", "p"),
+            lambda vault: vault.read("secret", "p"),
+            lambda vault: vault.check("secret", "p"),
+        ]
+        for ask in asks:
+            with pytest.raises(VaultError) as fault:
+                ask(Vault(url, identity))
+            assert "-1234" not in "".join(traceback.format_exception(fault.value))
+
+
+@pytest.mark.parametrize("what", PAGES)
+def test_what_is_no_answer_after_the_login_is_a_fault_too(server: SandboxVault, what: str) -> None:
+    vault = as_role(server, "bot")
+    session = vault.open_release()
+    with answering(PAGES[what]) as url:
+        session._client._adapter.base_uri = url
+        for ask in (session.read, session.check):
+            with pytest.raises(VaultError):
+                ask("secret", "oms/media/source")
+        session.close()
+        assert session._client.token == ""
+
+
+def test_a_load_balancer_without_a_vault_is_not_told_as_sealed() -> None:
+    unavailable = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    with answering(unavailable) as url, pytest.raises(VaultError, match="503") as down:
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert down.value.kind is VaultErrorKind.DOWN
+
+
+@pytest.mark.parametrize("part", ENDLESS_ANSWERS)
+def test_a_vault_that_drips_is_not_waited_for(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "TIMEOUT_SECONDS", 0.3)
+    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(VaultError, match="does not answer") as down:
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert down.value.kind is VaultErrorKind.DOWN
+
+
+@pytest.mark.parametrize("encoding", ["", "Content-Encoding: gzip\r\n"])
+def test_an_answer_larger_than_any_can_be_is_not_read_to_its_end(encoding: str) -> None:
+    body = b'{"auth": {"client_token": "t", "accessor": "a"}, "more": "' + b"0" * 50_000_000 + b'"}'
+    sent = gzip.compress(body, 1) if encoding else body
+    answer = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{encoding}Content-Length: {len(sent)}\r\n\r\n"
+    with answering(answer.encode() + sent) as url:
+        tracemalloc.start()
+        with pytest.raises(VaultError, match="not understood"):
+            Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 30_000_000
+
+
+def test_a_vault_that_points_elsewhere_is_not_followed(server: SandboxVault) -> None:
+    calls = len(server._journal.since())
+    elsewhere = f"HTTP/1.1 307 Go\r\nLocation: {server.url}/v1/auth/approle/login\r\nContent-Length: 0\r\n\r\n"
+    with answering(elsewhere.encode()) as url, pytest.raises(VaultError):
+        Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
+    assert len(server._journal.since()) == calls
