@@ -32,7 +32,7 @@ class State(StrEnum):
     FAILED = "failed"
     PAUSED_AGAIN = "paused again"
     NOT_FOLLOWED = "no longer followed"
-    APPROVAL_EXPIRED = "lapsed"
+    APPROVAL_EXPIRED = "approval expired"
     DENIED = "denied"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -132,21 +132,13 @@ class VoteProgress:
     missing: tuple[tuple[str, ...], ...]
 
 
-class AttemptState(StrEnum):
-    """Where an attempt is: turned by compare-and-set, so that one PUT is sent for it at most."""
-
-    READY = "ready"
-    SENDING = "sending"
-    UNKNOWN = "unknown"
-    ANSWERED = "answered"
-    SETTLED = "settled"
-
-
 @dataclass(frozen=True)
 class Attempt:
-    """One try at the PUT. `sent_at` is set by the compare-and-set that comes before it, `answered_at` after it.
+    """One attempt at the PUT. The approval opens number 1, and each press of Retry opens the next.
 
-    `unanswered_at` is when it was given up to wait for an answer that tells.
+    `tries` counts the calls that certainly started nothing; the same attempt is then sent again, after `not_before`.
+    `sent_at` and `before` (the group's progress) are stored before the PUT, `answered_at` and `huawei_request_id` after
+    OMS accepted it. `unanswered_at` is when the bot stopped waiting for a clear reply.
     """
 
     number: int

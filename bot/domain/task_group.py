@@ -24,6 +24,11 @@ class GroupStatus(IntEnum):
     DELETED = 9
 
 
+def status_name(status: GroupStatus) -> str:
+    """The status in plain words: `paused`, `running`, `waiting for deletion`."""
+    return "running" if status is GroupStatus.MONITORING else status.name.lower().replace("_", " ")
+
+
 class Scope(StrEnum):
     """What retrying a failed group migrates again (`migrate_failed_object` of RetryTaskGroup)."""
 

@@ -20,7 +20,6 @@ from bot.store.audit import Event, append_all
 from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
-from bot.store.requests import AttemptChange
 from bot.ui.replies import pause_failed, thread_line
 from bot.vault.client import Vault
 
@@ -57,23 +56,13 @@ def reply(context: Context, message: Message, text: str, *events: Event) -> None
             append_all(connection, events, now)
 
 
-def save_and_notify(
-    connection: Connection,
-    old: Request,
-    new: Request,
-    now: datetime,
-    *events: Event,
-    attempt: AttemptChange | None = None,
-) -> Request:
+def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
     """Saves a change, and tells the thread of it when the request came to another state.
-
-    Arguments:
-        attempt: as for `requests.save`.
 
     Raises:
         requests.Stale: see there.
     """
-    saved = requests.save(connection, old, new, now, *events, attempt=attempt)
+    saved = requests.save(connection, old, new, now, *events)
     again = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     if new.state is not old.state or again:
         STATE_CHANGES.labels(new.state.value).inc()

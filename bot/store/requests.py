@@ -1,4 +1,4 @@
-"""Requests, their votes and their attempts: read whole, changed by compare-and-set on the version.
+"""Requests and their votes: read whole, changed by compare-and-set on the version.
 
 A change and the audit row that tells of it are one transaction; the card is due for repair in the same one.
 """
@@ -6,17 +6,17 @@ A change and the audit row that tells of it are one transaction; the card is due
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.request import AttemptState, Request, Vote
+from bot.domain.request import Request, Vote
 from bot.domain.schedule import due_at
 from bot.store.audit import Event, append, append_all
-from bot.store.tables import attempts, cards, requests, votes
+from bot.store.tables import cards, requests, votes
 
 _ADAPTER = TypeAdapter(Request)
 
@@ -31,24 +31,10 @@ _VOTES = (
     .order_by(votes.c.id)
 )
 _ADD_VOTE = insert(votes)
-_OPEN_ATTEMPT = insert(attempts)
-_TURN_ATTEMPT = update(attempts).where(
-    attempts.c.request_id == bindparam("of"),
-    attempts.c.number == bindparam("of_number"),
-    attempts.c.state == bindparam("before"),
-)
 
 
 class Stale(Exception):
     """Somebody else changed the request since it was read."""
-
-
-@dataclass(frozen=True)
-class AttemptChange:
-    """The compare-and-set on a request's attempt that belongs to a change of the request."""
-
-    before: AttemptState
-    after: AttemptState
 
 
 class AlreadyOpen(Exception):
@@ -130,33 +116,19 @@ def _one(body: object) -> Request | None:
     return None if body is None else _ADAPTER.validate_python(body)
 
 
-def save(
-    connection: Connection,
-    old: Request,
-    new: Request,
-    now: datetime,
-    *events: Event,
-    attempt: AttemptChange | None = None,
-) -> Request:
+def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
     """Replaces the row if it still is `old`, raises the version, and makes the card due.
-
-    Arguments:
-        attempt: what becomes of the attempt of `old`. Its row is locked after the request's, by everybody.
 
     Returns:
         The new request with its version.
 
     Raises:
-        Stale: it is no longer `old`, or its attempt is elsewhere. The transaction must not be committed.
+        Stale: it is no longer `old`. The transaction must not be committed.
     """
     new = replace(new, version=old.version + 1)
     changed = connection.execute(_REPLACE, {"of": old.id, "of_version": old.version, **_row(new)})
     if changed.rowcount != 1:
         raise Stale(old.id)
-    if attempt is not None and old.attempt is not None:
-        number = old.attempt.number
-        if not change_attempt(connection, old.id, number, attempt.before, attempt.after, now):
-            raise Stale(old.id)
     connection.execute(_CARD, {"of": old.id, "due_at": now})
     if events:
         append_all(connection, events, now)
@@ -191,25 +163,3 @@ def remove_vote(connection: Connection, request_id: str, person: str) -> None:
 def remove_votes(connection: Connection, request_id: str) -> None:
     """Takes all votes out; who had voted is in the audit."""
     connection.execute(delete(votes).where(votes.c.request_id == request_id))
-
-
-def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:
-    """Stores an attempt as ready. One with this number already there breaks the table's key."""
-    row = {"request_id": request_id, "number": number, "state": AttemptState.READY, "changed_at": now}
-    connection.execute(_OPEN_ATTEMPT, row)
-
-
-def attempt_state(connection: Connection, request_id: str, number: int) -> AttemptState | None:
-    """Where an attempt is, if there is one."""
-    query = select(attempts.c.state).where(attempts.c.request_id == request_id, attempts.c.number == number)
-    state = connection.execute(query).scalar()
-    return AttemptState(state) if state is not None else None
-
-
-def change_attempt(
-    connection: Connection, request_id: str, number: int, before: AttemptState, after: AttemptState, now: datetime
-) -> bool:
-    """The compare-and-set on an attempt; True for the one caller that made the change."""
-    of = {"of": request_id, "of_number": number, "before": before}
-    changed = connection.execute(_TURN_ATTEMPT, of | {"state": after, "changed_at": now})
-    return changed.rowcount == 1

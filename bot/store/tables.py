@@ -107,15 +107,6 @@ votes = Table(
     UniqueConstraint("request_id", "person"),
 )
 
-attempts = Table(
-    "attempts",
-    metadata,
-    Column("request_id", String(16), primary_key=True),
-    Column("number", Integer, primary_key=True),
-    Column("state", String(16), nullable=False),
-    Column("changed_at", UtcDateTime, nullable=False),
-)
-
 cards = Table(
     "cards",
     metadata,

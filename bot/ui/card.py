@@ -10,7 +10,7 @@ from slack_sdk.models.blocks import Block
 from bot.domain.decisions import is_self_approved, missing_approvers
 from bot.domain.progress import percent
 from bot.domain.request import Problem, Request, State
-from bot.domain.task_group import Progress, TaskGroup
+from bot.domain.task_group import Progress, TaskGroup, status_name
 from bot.ui.blocks import SlackMessage, context_block, fields, header, plain_section, section, slack_message
 from bot.ui.buttons import buttons, warnings
 from bot.ui.formatting import (
@@ -24,7 +24,6 @@ from bot.ui.formatting import (
     mentions,
     size,
     size_of,
-    status_name,
     user_text,
 )
 from bot.ui.replies import after_first_sentence, original_message, self_approval_line

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from bot.domain.task_group import GroupStatus
-
 # mrkdwn has no escape for its marks, and beside a zero-width space they still pair up. What looks like them does not.
 _FORMATS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
@@ -91,11 +89,6 @@ def local_time_with_seconds(at: datetime) -> str:
     """As `clock`, where seconds matter: `today 22:05:07`."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{fallback}>"
-
-
-def status_name(status: GroupStatus) -> str:
-    """`paused`, `waiting for deletion`: the status of a task group as people say it."""
-    return "running" if status is GroupStatus.MONITORING else status.name.lower().replace("_", " ")
 
 
 def size(size_bytes: int, unit_from: int | None = None) -> str:

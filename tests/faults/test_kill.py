@@ -69,7 +69,7 @@ def test_killed_between_the_answer_and_its_commit_no_second_put_is_sent(sandbox:
     sandbox.wait_until(lambda: len(put_calls(sandbox)) == 1, what="the answer to the PUT")
     sandbox.kill_bot()
     database.execute("ROLLBACK")
-    states = database.execute("SELECT state FROM attempts").fetchall()
+    states = database.execute("SELECT state FROM requests").fetchall()
     database.close()
     assert states == [("sending",)]
     sandbox.start_bot()

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
-from bot.domain.task_group import GroupStatus, Progress, Scope
+from bot.domain.task_group import GroupStatus, Progress, Scope, status_name
 from bot.ui.card import card
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, status_name
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time
 from bot.ui.replies import already_open_by_you, request_created, thread_line
 from bot.ui.status import headline
 from tests.support.sandbox import _texts

@@ -12,7 +12,7 @@ from slack_sdk.models.views import View
 from bot.domain.decisions import Action, ActionKind, why_not_allowed, why_not_visible
 from bot.domain.policy import Person, why_not_member
 from bot.domain.progress import percent
-from bot.domain.task_group import TaskGroup
+from bot.domain.task_group import TaskGroup, status_name
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate
 from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
@@ -26,7 +26,7 @@ from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
 from bot.ui import modals, replies
-from bot.ui.formatting import escape_mrkdwn, status_name
+from bot.ui.formatting import escape_mrkdwn
 from bot.ui.modals import GroupChoice
 from bot.ui.status import group_name
 

@@ -9,13 +9,14 @@ from bot.domain.command import ShowStatus
 from bot.domain.policy import Person, why_not_reader
 from bot.domain.progress import percent
 from bot.domain.request import Request
+from bot.domain.task_group import status_name
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import Found
 from bot.jobs.ask.resumable_groups import MAX_SHOWN, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
 from bot.store import outbox, requests
 from bot.store.inbox import Kind, Message
-from bot.ui.formatting import escape_mrkdwn, status_name
+from bot.ui.formatting import escape_mrkdwn
 from bot.ui.replies import NO_SUCH_REQUEST, NOTHING_TO_SEE, with_link
 from bot.ui.status import group_name, status_text
 

@@ -21,7 +21,7 @@ from bot.domain.decisions import (
     VoteWithdrawn,
 )
 from bot.domain.policy import Person, why_not_member
-from bot.domain.request import AttemptState, Policy, Request, State, Vote
+from bot.domain.request import Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
 from bot.jobs.current_settings import current_settings
@@ -179,7 +179,6 @@ def _write_down(
         requests.add_vote(connection, request.id, vote)
     events = [_event(message, message.kind.value), *more]
     if changed.state is State.APPROVED and changed.attempt is not None:
-        requests.open_attempt(connection, request.id, changed.attempt.number, now)
         people = list(changed.decision.people) if changed.decision else []
         events.append(
             Event(
@@ -188,10 +187,6 @@ def _write_down(
                 request.id,
                 {"number": changed.attempt.number, "approved by": people},
             )
-        )
-    if changed.state is State.CANCELLED and changed.attempt is not None:
-        requests.change_attempt(
-            connection, request.id, changed.attempt.number, AttemptState.READY, AttemptState.SETTLED, now
         )
     if changed.state is State.DENIED:
         outbox.add_notice(

@@ -1,6 +1,7 @@
-"""Pauses a running group, as somebody involved wants it: the way back from a wrong start. No keys are needed.
+"""Pauses a running group after somebody pressed Pause. No source and destination keys are needed.
 
-Unlike a start it may be sent twice: who finds the pause not sent looks at the group, and sends it if that still runs.
+Unlike the PUT that starts a group, a pause may be sent twice. A worker that finds it not sent looks at the group first,
+and sends the pause if the group still runs.
 """
 
 from __future__ import annotations
@@ -8,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from bot.domain import outcome
 from bot.domain.request import Pause, Request, State
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import WRONG_STATE
 from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
-from bot.jobs.follow import outcome
+from bot.jobs.follow.follow import group_failure
 from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
@@ -28,63 +30,63 @@ NOTHING_PAUSED = "Nothing was paused."
 
 
 def send_pause(context: Context, request: Request, claim: Claim) -> Result:
-    """Sends one pause, unless the group stands still already.
+    """Looks at the group and pauses it if it runs.
 
     Raises:
-        requests.Stale: somebody else was quicker.
+        requests.Stale: another worker changed the request first.
     """
     if request.pause is None:
         return Finished()
     plan, group_id = request.plan, request.group.group_id
     try:
-        group, answer = context.callers.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
+        group, reply = context.callers.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
     except (Throttled, NotSent, Unanswered) as error:
         if claim.tries + 1 < MAX_TRIES:
             return Failed(context.now() + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
-        return _came_to_nothing(context, request, error)
-    except Rejected as refused:
-        if refused.answer.code in WRONG_STATE and claim.tries + 1 < MAX_TRIES:
-            # It turned between the look and the call: the next look tells.
+        return _save_failed(context, request, error)
+    except Rejected as rejected:
+        if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_TRIES:
+            # The status of the group changed between the look and the call. The next look shows the new one.
             return Failed(context.now() + LOOK_AGAIN_AFTER)
-        return _came_to_nothing(context, request, refused)
-    except (VaultError, IdentitySuspended, HuaweiError) as fault:
-        return _came_to_nothing(context, request, fault)
-    return _sent(context, request, request.pause, group, answer)
+        return _save_failed(context, request, rejected)
+    except (VaultError, IdentitySuspended, HuaweiError) as error:
+        return _save_failed(context, request, error)
+    return _save_paused(context, request, request.pause, group, reply)
 
 
 def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
-    """The group as it was just before, and OMS's answer; None where there was nothing to send."""
+    """The group as it was right before the call, and OMS's reply; None if it did not run, so nothing was sent."""
     group = oms.show(group_id)
     return group, oms.stop(group_id) if group.status in RUNNING_STATUSES else None
 
 
-def _sent(context: Context, request: Request, pause: Pause, group: TaskGroup, answer: Accepted | None) -> Result:
+def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGroup, reply: Accepted | None) -> Result:
     now = context.now()
-    if answer is not None:
+    if reply is not None:
         paused = replace(request, group=group, pause=replace(pause, sent_at=now))
     else:
-        paused = outcome.follow(request, group, now)
+        paused = outcome.follow(request, group, group_failure(request, group), now)
         if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:
-            # It was only just started, and does not show it yet: there will be something to pause.
+            # OMS does not show yet that the group was started. Once it does, there is something to pause.
             return Finished(now + LOOK_AGAIN_AFTER)
         paused = replace(paused, pause=replace(pause, sent_at=now))
     detail: Detail = {
         "person": pause.person,
         "status": int(group.status),
-        "huawei_request_id": answer.huawei_request_id if answer else None,
+        "huawei_request_id": reply.huawei_request_id if reply else None,
     }
+    event = Event("pause accepted" if reply else "nothing to pause", BOT, request.id, detail)
     with context.store.write() as connection:
-        what = "pause accepted" if answer else "nothing to pause"
-        save_and_notify(connection, request, paused, now, Event(what, BOT, request.id, detail))
+        save_and_notify(connection, request, paused, now, event)
     return Rescheduled()
 
 
-def _came_to_nothing(context: Context, request: Request, fault: VaultError | HuaweiError | IdentitySuspended) -> Result:
+def _save_failed(context: Context, request: Request, error: VaultError | HuaweiError | IdentitySuspended) -> Result:
     now = context.now()
-    started = "" if isinstance(fault, Unanswered) else NOTHING_PAUSED
-    problem = explain(fault, request.plan, RetryHint.PAUSE, started)
+    started = "" if isinstance(error, Unanswered) else NOTHING_PAUSED
+    problem = explain(error, request.plan, RetryHint.PAUSE, started)
     detail: Detail = {"code": problem.code, "why": problem.meaning, "huawei_request_id": problem.huawei_request_id}
+    event = Event("not paused", BOT, request.id, detail)
     with context.store.write() as connection:
-        event = Event("not paused", BOT, request.id, detail)
         save_and_notify(connection, request, outcome.not_paused(request, problem, now), now, event)
     return Rescheduled()

@@ -1,11 +1,12 @@
-"""Reads the keys of source and destination, in the only place where they are read, and makes the body of the call.
+"""Reads the source and destination keys, in the only place where they are read, and builds the body of the PUT.
 
-When that may be is left to `release`. What is read here is dropped with what is returned.
+When they may be read is left to `bot.jobs.send.send`. Nothing read here is kept beyond what is returned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bot.domain.request import Problem, Request, Verb
@@ -30,9 +31,9 @@ from bot.vault.client import KvSecret, TokenKind
 
 @dataclass(frozen=True)
 class CallBody:
-    """The body of the PUT, the keys that it holds, and what the audit says of the login that read them.
+    """The body of the PUT, the keys in it, and what the audit says of the Vault login that read them.
 
-    `opened` is how it began, `closed` what was read, in which versions, and whether the login was given back.
+    `opened` says how the login was made, `closed` which versions were read and whether the login was given back.
     """
 
     content: Secret
@@ -42,7 +43,7 @@ class CallBody:
 
 
 class KeysUnfit(Exception):
-    """The keys that are there cannot work: the trouble says why, and holds nothing of them."""
+    """The keys in Vault cannot work. `problem` says why, and contains none of their values."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.meaning)
@@ -50,43 +51,40 @@ class KeysUnfit(Exception):
 
 
 def read_body(context: Context, request: Request) -> CallBody:
-    """Logs in anew, reads the keys, gives the login back.
+    """Logs in to Vault, reads the keys, and gives the login back.
 
-    The audit is told of the login before anything is read with it, and of its end however that comes.
+    The audit event "vault opened" is stored before anything is read. How the login ended is in "vault closed" if
+    reading fails; otherwise the caller stores it, in "sending" or with `record_closed`.
 
     Raises:
-        VaultFault, KeysUnfit: nothing can be sent.
+        VaultError: the keys cannot be read.
+        KeysUnfit: the keys cannot work.
     """
-    mount = request.plan.vault_mount
+    mount, plan = request.plan.vault_mount, request.plan
+    paths = dict.fromkeys(path for path in (plan.source_path, plan.destination_path) if path)
     secrets: dict[str, KvSecret] = {}
     session = context.vault.open_release()
-    login: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
-    is_sent_next = False
+    opened: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
     closed: dict[str, Fact] = {}
-    try:
-        _tell(context, Event("vault opened", BOT, request.id, login))
+    with ExitStack() as if_failed:
+        if_failed.callback(lambda: _append(context, Event("vault closed", BOT, request.id, {**opened, **closed})))
         try:
-            for path in dict.fromkeys(
-                path for path in (request.plan.source_path, request.plan.destination_path) if path
-            ):
+            _append(context, Event("vault opened", BOT, request.id, opened))
+            for path in paths:
                 secrets[path] = session.read(mount, path)
         finally:
             closed |= {f"{mount}/{path}": secret.version for path, secret in secrets.items()}
-            # The standing token is good as before: it is no login of this release's own.
+            # A static token stays valid: it is not a login of its own that could be given back.
             closed["token given back"] = session.close() and session.kind is not TokenKind.STATIC
         fields = _fields(request, secrets)
-        body = CallBody(_body(request, fields), tuple(fields.values()), login, closed)
-        is_sent_next = True
+        body = CallBody(_body(request, fields), tuple(fields.values()), opened, closed)
+        if_failed.pop_all()
         return body
-    finally:
-        if not is_sent_next:
-            # Otherwise the row "sending", which follows at once, tells how the login ended, or `tell_closed` does.
-            _tell(context, Event("vault closed", BOT, request.id, {**login, **closed}))
 
 
 def record_closed(context: Context, request: Request, body: CallBody) -> None:
-    """Tells the audit that nothing was sent of what was read."""
-    _tell(context, Event("vault closed", BOT, request.id, {**body.opened, **body.closed}))
+    """Stores the audit event "vault closed": keys were read, and nothing was sent."""
+    _append(context, Event("vault closed", BOT, request.id, {**body.opened, **body.closed}))
 
 
 def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[KeyField, Secret]:
@@ -94,18 +92,13 @@ def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[KeyField,
     fields: dict[KeyField, Secret] = {}
     if plan.source_path is not None:
         where = f"{plan.vault_mount}/{plan.source_path}"
-        fields |= _chosen(secrets[plan.source_path], source_keys(request.group), where)
+        fields |= _fields_of(secrets[plan.source_path], source_keys(request.group), where)
     where = f"{plan.vault_mount}/{plan.destination_path}"
-    return fields | _chosen(secrets[plan.destination_path], DESTINATION_KEYS, where)
+    return fields | _fields_of(secrets[plan.destination_path], DESTINATION_KEYS, where)
 
 
-def _tell(context: Context, event: Event) -> None:
-    with context.store.write() as connection:
-        append(connection, event, context.now())
-
-
-def _chosen(secret: KvSecret, needs: RequiredKeys, where: str) -> dict[KeyField, Secret]:
-    # `vault kv put x sk=@file` leaves the end of a line.
+def _fields_of(secret: KvSecret, needs: RequiredKeys, where: str) -> dict[KeyField, Secret]:
+    # `vault kv put x sk=@file` stores the newline at the end of the file as well.
     values = {name: value.stripped() for name, value in secret.values.items()}
     present = [name for name, value in values.items() if value]
     fields = fields_to_send(needs, present)
@@ -133,3 +126,8 @@ def _unfit(meaning: str, remedy: str) -> KeysUnfit:
     return KeysUnfit(
         Problem("Vault", "", "", f"{meaning} {NOTHING_STARTED}", f"{remedy} {RetryHint.RETRY}", side=Side.VAULT)
     )
+
+
+def _append(context: Context, event: Event) -> None:
+    with context.store.write() as connection:
+        append(connection, event, context.now())

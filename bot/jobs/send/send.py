@@ -1,6 +1,7 @@
-"""From an approved request to the PUT: looks once more, has the keys read, sends once, drops them.
+"""Sends the PUT of an approved request: checks the group once more, reads the keys, calls OMS, stores the reply.
 
-The attempt turns `ready → sending` by compare-and-set before the PUT. Whoever finds it `sending` never sends.
+`approved → sending` is committed before the PUT by a compare-and-set on the request's version. A worker that finds a
+request in `sending` never sends: it settles the request by looking at the group (`bot.jobs.follow`).
 """
 
 from __future__ import annotations
@@ -11,102 +12,108 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.domain.request import Attempt, AttemptState, Problem, Request, State, Verb
+from bot.domain import put_outcome
+from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.domain.task_group import TaskGroup
 from bot.huawei.errors import HuaweiError, NotSent, Throttled, TooLate, Unanswered
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.identity.callers import ReadyCall
 from bot.jobs.identity.guard import IdentitySuspended
-from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain
+from bot.jobs.problems import RetryHint, explain
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
-from bot.jobs.send.put_outcome import Reply, audit_detail, outcome_before_put, outcome_of_late_reply, outcome_of_reply
+from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, not_sent, put_reply
 from bot.redaction import scrub
 from bot.store import requests
-from bot.store.audit import BOT, Event, Fact, append
-from bot.store.requests import AttemptChange
-from bot.ui.formatting import status_name
+from bot.store.audit import BOT, Detail, Event, Fact, append
 from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_AFTER = timedelta(seconds=10)
-# Less than any lease has left when it is written that the call is sent: nobody has taken it over until then.
+# Shorter than what is left of any lease when `sending` is committed: no other worker takes over before the PUT.
 SEND_WITHIN = timedelta(seconds=10)
-FITTING_STATUSES = {Verb.RESUME: frozenset({GroupStatus.PAUSED}), Verb.RETRY: FAILED_STATUSES}
 
 
 def send_request(context: Context, request: Request) -> None:
-    """Releases the keys of an approved request whose time has come, and sends the PUT.
+    """Sends the PUT of a request whose time has come, or stores why it is not sent.
 
-    The caller has claimed the row; what it was when it was read is compared before anything is sent.
+    The caller has claimed the row.
 
     Raises:
-        requests.Stale: somebody else was quicker.
+        requests.Stale: another worker changed the request first. Nothing was sent.
     """
-    if next_step(request, context.now()) is not Step.SEND or request.attempt is None:
+    plan, attempt = request.plan, request.attempt
+    if attempt is None or next_step(request, context.now()) is not Step.SEND:
         return
-    plan = request.plan
     if current_plan(context, request) != plan:
-        _turn(context, request, request.with_state(State.VOID, at=context.now()), Event("void", BOT, request.id))
+        void = request.with_state(State.VOID, at=context.now())
+        _save(context, request, void, Event("void", BOT, request.id))
         return
     try:
         group = context.callers.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
-        if group.status not in FITTING_STATUSES[request.verb] or not group.is_same_migration(request.group):
-            _no_longer_fits(context, request, group)
+        changed = put_outcome.before_put(request, attempt, group, context.now())
+        if changed is not None:
+            _save(context, request, changed, Event("group changed", BOT, request.id, {"status": int(group.status)}))
             return
-        sending, reply = _send(context, request, request.attempt, group, read_body(context, request))
-    except (Throttled, NotSent, Unanswered) as fault:
-        _not_now(context, request, request.attempt, fault)
-    except (VaultError, IdentitySuspended, HuaweiError) as fault:
-        _not_started(context, request, explain(fault, plan, RetryHint.RETRY))
+        body = read_body(context, request)
+        sending, reply = _send_once(context, request, attempt, group, body)
+    except (Throttled, NotSent, Unanswered) as error:
+        _save_not_sent(context, request, attempt.number, error)
+    except (VaultError, IdentitySuspended, HuaweiError) as error:
+        _save_not_started(context, request, explain(error, plan, RetryHint.RETRY))
     except KeysUnfit as unfit:
-        _not_started(context, request, unfit.problem)
+        _save_not_started(context, request, unfit.problem)
     else:
-        _answered(context, sending, reply)
+        _save_reply(context, sending, attempt.number, reply)
 
 
-def _send(
+def _send_once(
     context: Context, request: Request, attempt: Attempt, group: TaskGroup, body: CallBody
 ) -> tuple[Request, Reply]:
-    """The request as it was sent, and what OMS said.
+    """Commits `approved → sending`, then sends the PUT.
+
+    Returns:
+        The request as it was committed, and OMS's reply.
 
     Raises:
-        requests.Stale: nothing was sent, somebody else was quicker.
-        VaultFault, IdentitySuspended, OmsError: nothing was sent, there is no identity to send it with.
+        requests.Stale: another worker changed the request first. Nothing was sent.
+        VaultError, IdentitySuspended, HuaweiError: the bot's own identity is not usable. Nothing was sent.
     """
     plan = request.plan
-    with ExitStack() as not_sent:
-        # Otherwise the row "sending" tells how the login ended.
-        not_sent.callback(record_closed, context, request, body)
-        # What may take long comes before the row says "sending": others take that for sent.
+    with ExitStack() as if_not_sent:
+        # If the PUT is sent, the audit event "sending" records how the Vault login ended.
+        if_not_sent.callback(record_closed, context, request, body)
+        # Waiting for a place and logging in at IAM may take long, so both come before the commit: from then on other
+        # workers assume that the PUT was sent.
         with context.callers.turn(plan.project, plan.project_id) as turn:
             now = context.now()
-            if next_step(request, now) is not Step.SEND:
-                raise requests.Stale(request.id)
-            sent = replace(attempt, sent_at=now, before=group.progress)
-            sending = replace(request, group=group, attempt=sent, last_seen=None).with_state(State.SENDING, at=now)
-            detail: dict[str, Fact] = {"verb": request.verb.value, "number": attempt.number, **body.closed}
-            if request.scope is not None:
-                detail["scope"] = request.scope.value
-            event = Event("sending", BOT, request.id, detail)
-            with context.store.write() as connection:
-                sending = requests.save(
-                    connection,
-                    request,
-                    sending,
-                    now,
-                    event,
-                    attempt=AttemptChange(AttemptState.READY, AttemptState.SENDING),
-                )
-            not_sent.pop_all()
+            sending = _start_sending(context, request, attempt, group, body, now)
+            if_not_sent.pop_all()
             return sending, _put(context, turn, sending, body, now)
 
 
+def _start_sending(
+    context: Context, request: Request, attempt: Attempt, group: TaskGroup, body: CallBody, now: datetime
+) -> Request:
+    """Commits `approved → sending`. This is the only guard of the PUT: for each attempt it lets one worker through.
+
+    Raises:
+        requests.Stale: the request is no longer as it was read, or no longer to be sent.
+    """
+    if next_step(request, now) is not Step.SEND:
+        raise requests.Stale(request.id)
+    detail: dict[str, Fact] = {"verb": request.verb.value, "number": attempt.number, **body.closed}
+    if request.scope is not None:
+        detail["scope"] = request.scope.value
+    event = Event("sending", BOT, request.id, detail)
+    with context.store.write() as connection:
+        return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
+
+
 def _put(context: Context, turn: ReadyCall, request: Request, body: CallBody, sent_at: datetime) -> Reply:
-    """The one PUT of an attempt. What it gives back holds nothing of a key, whatever went wrong."""
+    """Sends the one PUT of an attempt. The reply contains no key, whatever fails."""
     group_id, content = request.group.group_id, body.content.reveal().encode()
 
     def put(oms: Oms) -> Accepted:
@@ -117,91 +124,63 @@ def _put(context: Context, turn: ReadyCall, request: Request, body: CallBody, se
     try:
         return turn.send(put)
     except HuaweiError as error:
-        # What led to it holds the request, and with it the keys.
+        # The context and the traceback refer to the HTTP request, whose body contains the keys.
         error.__context__ = None
         return error.with_traceback(None)
     except Exception as error:  # noqa: BLE001
-        # Whatever it was, it may have come after the bytes left. The traceback could lead to the keys: not logged.
+        # A bug may show after the bytes left, so the outcome is unknown. Its traceback is not logged: the local
+        # variables contain the keys.
         reference = f"F-{secrets.token_hex(4).upper()}"
         log.error("fault %s in the PUT: %s: %s", reference, type(error).__name__, scrub(str(error), body.keys))
         return Unanswered(f"the bot failed, reference {reference}")
 
 
-def _answered(context: Context, sending: Request, reply: Reply) -> None:
-    """Writes down what OMS said.
+def _save_reply(context: Context, sending: Request, number: int, reply: Reply) -> None:
+    """Stores OMS's reply.
 
-    It may come so late that others have taken the attempt for one of the dead, and asked the group instead.
+    If the reply took longer than the lease, another worker has settled the request by looking at the group. The reply
+    is then late, and changes the request only as far as `put_outcome.after_late_reply` allows.
     """
     now = context.now()
     with context.store.write() as connection:
-        current, attempt = requests.lock(connection, sending.id), sending.attempt
-        if current is None or attempt is None:
+        current = requests.lock(connection, sending.id)
+        if current is None:
             return
         if current.version == sending.version:
-            outcome = outcome_of_reply(sending, attempt, reply, now)
-            event = Event(outcome.event, BOT, sending.id, audit_detail(attempt, reply))
-            over = AttemptChange(AttemptState.SENDING, outcome.attempt_state)
-            save_and_notify(connection, sending, outcome.request, now, event, attempt=over)
+            outcome = put_outcome.after_reply(current, put_reply(reply), now)
+            event = Event(outcome.event, BOT, sending.id, audit_detail(number, reply))
+            save_and_notify(connection, current, _explained(outcome.request, reply), now, event)
             return
-        late = outcome_of_late_reply(current, attempt, reply, now)
-        detail = {**audit_detail(attempt, reply), "late": True}
-        before = requests.attempt_state(connection, sending.id, attempt.number)
-        if late is None or before is None:
+        late = put_outcome.after_late_reply(current, number, put_reply(reply), now)
+        detail = {**audit_detail(number, reply), "late": True}
+        if late is None:
             append(connection, Event("answered too late", BOT, sending.id, detail), now)
             return
         event = Event(late.event, BOT, sending.id, detail)
-        save_and_notify(
-            connection, current, late.request, now, event, attempt=AttemptChange(before, late.attempt_state)
-        )
+        save_and_notify(connection, current, _explained(late.request, reply), now, event)
 
 
-def _no_longer_fits(context: Context, request: Request, group: TaskGroup) -> None:
-    """The group stands otherwise than when it was asked: what was approved is not sent."""
-    now, attempt = context.now(), request.attempt
-    if attempt is None:
-        return
-    event = Event("stands otherwise", BOT, request.id, {"status": int(group.status)})
-    seen = replace(request, group=group)
-    match group.status:
-        case GroupStatus.PAUSING if request.verb is Verb.RESUME:
-            later = replace(seen, attempt=replace(attempt, not_before=now + LOOK_AGAIN_AFTER))
-            _turn(context, request, later, event)
-        case status if status in RUNNING_STATUSES:
-            # Somebody else was quicker: nothing is left to send, and it is still worth following.
-            began = replace(
-                seen, attempt=replace(attempt, answered_at=now, before=group.progress), started_elsewhere=True
-            )
-            _turn(context, request, began.with_state(State.ACCEPTED, at=now), event)
-        case GroupStatus.COMPLETED:
-            _turn(context, request, replace(seen, started_elsewhere=True).with_state(State.DONE, at=now), event)
-        case status if status in FITTING_STATUSES[request.verb]:
-            meaning = "The group no longer moves what was approved, from and to where, in the same way."
-            problem = Problem("OMS", "", "", f"{meaning} {NOTHING_STARTED}", "Press Ask again.")
-            _turn(context, request, seen.with_state(State.VOID, at=now, problem=problem), event)
-        case _:
-            meaning = f"The group is {status_name(group.status)} by now, which is not what was approved."
-            problem = Problem("OMS", "", "", f"{meaning} {NOTHING_STARTED}", "Press Ask again.")
-            _turn(context, request, seen.with_state(State.VOID, at=now, problem=problem), event)
+def _save_not_sent(context: Context, request: Request, number: int, error: Throttled | NotSent | Unanswered) -> None:
+    """Stores that OMS or IAM could not be asked before the PUT. The attempt is tried again as after a throttled PUT."""
+    outcome = put_outcome.after_reply(request, not_sent(error), context.now())
+    event = Event(outcome.event, BOT, request.id, audit_detail(number, error))
+    _save(context, request, _explained(outcome.request, error), event)
 
 
-def _not_now(context: Context, request: Request, attempt: Attempt, fault: Throttled | NotSent | Unanswered) -> None:
-    now = context.now()
-    outcome = outcome_before_put(request, attempt, fault, now)
-    event = Event(outcome.event, BOT, request.id, audit_detail(attempt, fault))
-    turn = AttemptChange(AttemptState.READY, outcome.attempt_state)
+def _save_not_started(context: Context, request: Request, problem: Problem) -> None:
+    not_started = request.with_state(State.NOT_STARTED, at=context.now(), problem=problem)
+    detail: Detail = {
+        "code": problem.code,
+        "why": problem.meaning,
+        "huawei_request_id": problem.huawei_request_id or "",
+    }
+    _save(context, request, not_started, Event("not started", BOT, request.id, detail))
+
+
+def _explained(request: Request, reply: Reply) -> Request:
+    return replace(request, problem=explain_reply(reply, request.plan, request.state))
+
+
+def _save(context: Context, old: Request, new: Request, event: Event) -> None:
     with context.store.write() as connection:
-        save_and_notify(connection, request, outcome.request, now, event, attempt=turn)
-
-
-def _not_started(context: Context, request: Request, problem: Problem) -> None:
-    now = context.now()
-    codes = {"code": problem.code, "why": problem.meaning, "huawei_request_id": problem.huawei_request_id or ""}
-    outcome = request.with_state(State.NOT_STARTED, at=now, problem=problem)
-    _turn(context, request, outcome, Event("not started", BOT, request.id, codes))
-
-
-def _turn(context: Context, old: Request, new: Request, event: Event) -> None:
-    """Nothing is sent; the attempt is over, unless it only waits."""
-    over = None if new.state is State.APPROVED else AttemptChange(AttemptState.READY, AttemptState.SETTLED)
-    with context.store.write() as connection:
-        save_and_notify(connection, old, new, context.now(), event, attempt=over)
+        save_and_notify(connection, old, new, context.now(), event)

@@ -81,13 +81,6 @@ def voters(context: Context, request: Request) -> list[str]:
         return [one.person for one in requests.votes_of(connection, request.id)]
 
 
-def attempt(context: Context, request: Request) -> str:
-    with context.store.read() as connection:
-        query = select(tables.attempts.c.state).where(tables.attempts.c.request_id == request.id)
-        found: str = connection.execute(query).scalar_one()
-        return found
-
-
 @pytest.mark.parametrize("person", [w.CAROL, w.BOB])
 def test_a_press_that_is_worked_on_twice_decides_once(inside: tuple[Sandbox, Context], person: str) -> None:
     _, context = inside
@@ -174,13 +167,15 @@ def test_another_choice_takes_the_votes_out_and_tells_the_thread_whose(inside: t
     )
 
 
-def test_what_is_called_off_before_its_time_is_never_sent(inside: tuple[Sandbox, Context]) -> None:
+def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
-    request, card = create_request(*inside, start_at=context.now() + timedelta(hours=1))
+    start_at = context.now() + timedelta(hours=1)
+    request, card = create_request(*inside, start_at=start_at)
     assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
-    assert (attempt(context, request), is_claimed(context, request.id)) == ("ready", False)
+    assert not is_claimed(context, request.id)
     assert press(context, Kind.CANCEL, w.ALICE, request, card).state is State.CANCELLED
-    assert (attempt(context, request), put_calls(sandbox)) == ("settled", [])
+    assert advance_once(at(context, start_at), request.id).state is State.CANCELLED
+    assert put_calls(sandbox) == []
 
 
 def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tuple[Sandbox, Context]) -> None:

@@ -1,6 +1,6 @@
-"""Looking at a group until it ends: what is found half done is settled, what cannot be seen is said, a pause is sent.
+"""Following a group to its end: interrupted PUTs are settled, failing looks are shown, a pause is sent.
 
-One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+The tests share one sandbox. Each has a request for a group of its own, approved by carol and processed in the test.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from datetime import timedelta
 import pytest
 
 from bot.config.settings import Project
-from bot.domain.request import AttemptState, Request, State
-from bot.domain.task_group import TaskGroup
+from bot.domain import outcome
+from bot.domain.request import Request, State
+from bot.domain.task_group import ErrorReason, TaskGroup
 from bot.huawei.oms import Oms
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.current_settings import can_be_followed, current_plan
+from bot.jobs.follow.follow import group_failure
 from bot.jobs.identity.callers import _Lane
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result
 from bot.sandbox import oms_state as ow
@@ -31,13 +33,14 @@ from bot.store.inbox import Kind
 from bot.store.queue import Claim
 from tests.support.in_process import at, create_request, press, sandbox_and_context, stored_request
 from tests.support.sandbox import put_calls
+from tests.support.values import GROUP, request
 
 NUMBERS = itertools.count(1)
 SECOND = timedelta(seconds=1)
 
 
 class Followed:
-    """A request that carol has approved; `begin` sends it, and its group then runs and moves nothing by itself."""
+    """A request that carol has approved. After `begin` its PUT is sent and the group runs, but moves nothing."""
 
     def __init__(self, sandbox: Sandbox, context: Context) -> None:
         self.sandbox, self.context = sandbox, context
@@ -58,13 +61,12 @@ class Followed:
         self.group.turns.clear()
         self.group.status = ow.MONITORING
 
-    def stands(self, state: State, attempt: AttemptState) -> None:
-        """As if whoever had it in hand had died just there."""
+    def interrupt(self, state: State) -> None:
+        """Stores the request as a worker leaves it that dies in this state."""
         old, now = self.request, self.context.now()
         assert old.attempt is not None
         new = replace(old, attempt=replace(old.attempt, sent_at=now)).with_state(state, at=now)
         with self.context.store.write() as connection:
-            assert requests.change_attempt(connection, old.id, 1, AttemptState.READY, attempt, now)
             requests.save(connection, old, new, now)
 
     def pause(self) -> None:
@@ -72,7 +74,7 @@ class Followed:
         assert self.request.state is State.PAUSING
 
     def look(self, after: timedelta = timedelta(), tries: int = 0) -> Result:
-        """One step so much later, after so many that failed."""
+        """Takes the next step after this time. `tries` is how many steps in a row have failed before."""
         self.context = at(self.context, self.context.now() + after)
         return request_dispatcher.advance_request(self.context, Claim(tables.requests.name, self.made.id, tries))
 
@@ -99,8 +101,8 @@ def followed(place: tuple[Sandbox, Context]) -> Iterator[Followed]:
     context.callers._lanes["media"] = _Lane(context.callers._lanes["media"].guard)
 
 
-def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(followed: Followed) -> None:
-    followed.stands(State.SENDING, AttemptState.SENDING)
+def test_a_request_found_sending_is_never_sent_and_settled_by_looking(followed: Followed) -> None:
+    followed.interrupt(State.SENDING)
     for seconds in (0, 59):
         assert followed.look(seconds * SECOND) == Finished(followed.context.now() + 3 * SECOND)
         assert followed.request.state is State.UNKNOWN
@@ -110,29 +112,50 @@ def test_what_is_found_sending_is_never_sent_and_looked_at_until_it_is_known(fol
     assert followed.puts() == []
 
 
-@pytest.mark.parametrize("state", [State.SENDING, State.UNKNOWN])
-def test_an_attempt_that_somebody_else_has_answered_is_left_to_them(followed: Followed, state: State) -> None:
-    followed.stands(state, AttemptState.ANSWERED)
-    before = followed.request
+def test_a_reply_that_is_stored_during_the_look_is_not_overwritten(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed.interrupt(State.UNKNOWN)
+    show = Oms.show
+
+    def show_while_the_reply_is_stored(oms: Oms, group_id: str) -> TaskGroup:
+        unknown, now = followed.request, followed.context.now()
+        with followed.context.store.write() as connection:
+            requests.save(connection, unknown, outcome.accepted(unknown, "7f3c", now), now)
+        return show(oms, group_id)
+
+    monkeypatch.setattr(Oms, "show", show_while_the_reply_is_stored)
     followed.group.status = ow.MONITORING
-    assert followed.look() == Finished(followed.context.now()), "what is now true is looked at again at once"
-    assert followed.request == before
+    assert followed.look() == Finished(followed.context.now()), "the next step is looked up again at once"
+    assert followed.request.state is State.ACCEPTED
+    assert followed.request.attempt is not None
+    assert followed.request.attempt.huawei_request_id == "7f3c"
 
 
-def test_a_look_that_comes_too_late_changes_nothing(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_that_comes_after_another_change_stores_nothing(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     followed.begin()
     show = Oms.show
 
-    def show_and_turn(oms: Oms, group_id: str) -> TaskGroup:
+    def show_and_pause(oms: Oms, group_id: str) -> TaskGroup:
         followed.pause()
         return show(oms, group_id)
 
-    monkeypatch.setattr(Oms, "show", show_and_turn)
+    monkeypatch.setattr(Oms, "show", show_and_pause)
     assert followed.look(3 * SECOND) == Finished(followed.context.now())
     assert followed.request.state is State.PAUSING
 
 
-def test_a_card_that_would_read_the_same_is_edited_once_a_minute(followed: Followed) -> None:
+def test_a_failed_group_says_why_and_where_to_look() -> None:
+    failed = replace(GROUP, error=ErrorReason("TRF.0151", "Invalid AK/SK"))
+    failure = group_failure(request(State.MOVING), failed)
+    assert failure.code == "TRF.0151"
+    assert "secret/source" in failure.next_step
+    assert "press Retry" not in failure.next_step
+
+
+def test_a_card_with_the_same_content_is_updated_once_a_minute(followed: Followed) -> None:
     followed.begin()
     followed.group.complete_bytes += 1
     assert followed.look(3 * SECOND) == Rescheduled()
@@ -144,31 +167,31 @@ def test_a_card_that_would_read_the_same_is_edited_once_a_minute(followed: Follo
     assert followed.request.version == shown + 1
 
 
-def test_what_cannot_be_seen_is_said_once_and_tried_again(followed: Followed) -> None:
+def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> None:
     followed.begin()
     followed.sandbox.oms.fault("show", *[Answer(404, "APIG.0101")] * 4)
     for tries, seconds in enumerate((3, 3, 4, 8)):
         assert followed.look(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
         assert (followed.request.problem is not None) == (tries >= 2)
-    assert followed.events().count("not seen") == 1
-    assert followed.request.state is State.ACCEPTED, "a gateway that knows no such address says nothing of the group"
+    assert followed.events().count("look failed") == 1
+    assert followed.request.state is State.ACCEPTED, "the gateway, not OMS, knows no such address"
 
 
-def test_a_fault_of_the_bot_is_on_the_card_of_what_is_open_and_told_once(followed: Followed) -> None:
+def test_a_bug_is_shown_once_on_the_card_of_an_open_request(followed: Followed) -> None:
     claim = Claim(tables.requests.name, followed.made.id, 0)
     request_dispatcher.report_bug(followed.context, replace(claim, tries=1), "F-1")
     assert followed.request.problem is None
     request_dispatcher.report_bug(followed.context, claim, "F-2")
-    told = followed.request
-    assert told.problem is not None
-    assert told.problem.reference == "F-2"
-    press(followed.context, Kind.CANCEL, w.ALICE, told, followed.posted)
+    shown = followed.request
+    assert shown.problem is not None
+    assert shown.problem.reference == "F-2"
+    press(followed.context, Kind.CANCEL, w.ALICE, shown, followed.posted)
     request_dispatcher.report_bug(followed.context, claim, "F-3")
     assert followed.request.problem is None
     assert followed.events().count("fault") == 1
 
 
-def test_a_group_that_stands_still_already_needs_no_pause(followed: Followed) -> None:
+def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) -> None:
     followed.begin()
     followed.look(3 * SECOND)
     followed.pause()
@@ -188,7 +211,7 @@ def test_a_group_that_stands_still_already_needs_no_pause(followed: Followed) ->
         (Drop(done=False), ""),
     ],
 )
-def test_a_pause_is_tried_three_times_and_claims_no_more_than_is_known(
+def test_a_pause_is_tried_three_times_and_says_no_more_than_is_known(
     followed: Followed, answer: Answer | Drop, said: str
 ) -> None:
     followed.begin()
@@ -216,7 +239,7 @@ CHANGES: list[tuple[Callable[[Project], dict[str, object]], bool]] = [
 
 
 @pytest.mark.parametrize(("change", "is_followed"), CHANGES)
-def test_a_change_of_what_would_be_called_is_seen_and_one_of_where_the_group_is_ends_the_looking(
+def test_a_group_is_followed_until_the_settings_lead_to_another_oms_or_project(
     followed: Followed, change: Callable[[Project], dict[str, object]], is_followed: bool
 ) -> None:
     request, context = followed.request, followed.context

@@ -1,4 +1,4 @@
-"""A pause that is asked for before the group shows that it was started."""
+"""A pause that somebody wants before OMS shows that the group was started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def stops(sandbox: Sandbox) -> int:
     return sum(call.path.endswith("/stop") for call in sandbox.call_log.since())
 
 
-def test_a_group_that_does_not_show_yet_that_it_was_started_is_paused_once_it_does(
+def test_a_group_is_paused_once_oms_shows_that_it_was_started(
     inside: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = inside
@@ -52,7 +52,7 @@ def test_a_group_that_does_not_show_yet_that_it_was_started_is_paused_once_it_do
     assert "aused" in card_text(later, card, request.id)
 
 
-def test_a_pause_of_what_never_started_ends_as_not_started(inside: tuple[Sandbox, Context]) -> None:
+def test_a_pause_of_a_group_that_never_starts_ends_as_not_started(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
     sandbox.world.groups[request.group.group_id].status_lag = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Of every login for a release the audit says when it began, what was read with it, and whether it was given back."""
+"""For each Vault login the audit records when it was made, what was read with it, and whether it was given back."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Conte
         yield sandbox, context, create_request(sandbox, context)[0]
 
 
-def told(context: Context) -> list[tuple[str, dict[str, Any]]]:
+def vault_events(context: Context) -> list[tuple[str, dict[str, Any]]]:
     with context.store.read() as connection:
         return [(link.event, json.loads(link.detail)) for link in rows(connection) if link.event.startswith("vault")]
 
 
-def test_the_end_of_a_login_is_left_to_the_row_of_the_call_that_follows(
+def test_the_caller_records_how_the_login_ended(
     inside: tuple[Sandbox, Context, Request],
 ) -> None:
     _, context, request = inside
     body = read_body(context, request)
-    [(first, _)] = told(context)
+    [(first, _)] = vault_events(context)
     assert first == "vault opened"
     assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
 
 
-def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Sandbox, Context, Request]) -> None:
+def test_keys_that_cannot_work_are_recorded_with_their_versions(inside: tuple[Sandbox, Context, Request]) -> None:
     sandbox, context, request = inside
     sandbox.vault.write("oms/media/source", {"ak": "alone"})
     with pytest.raises(KeysUnfit):
         read_body(context, request)
-    [(_, opened), (last, closed)] = told(context)
+    [(_, opened), (last, closed)] = vault_events(context)
     assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
 
 
@@ -64,7 +64,7 @@ def test_keys_that_cannot_work_are_told_with_their_versions(inside: tuple[Sandbo
         ({"ak": "two words", "sk": "S"}, "_ak holds blanks"),
     ],
 )
-def test_keys_that_oms_would_refuse_are_named_and_not_sent(
+def test_keys_that_oms_would_reject_are_named_and_not_sent(
     inside: tuple[Sandbox, Context, Request], values: dict[str, str], words: str, side: str
 ) -> None:
     sandbox, context, request = inside
@@ -77,33 +77,33 @@ def test_keys_that_oms_would_refuse_are_named_and_not_sent(
     assert problem.next_step.endswith("Then press Retry.")
 
 
-def test_a_source_that_needs_no_key_has_none_read(inside: tuple[Sandbox, Context, Request]) -> None:
+def test_no_key_is_read_for_a_source_that_needs_none(inside: tuple[Sandbox, Context, Request]) -> None:
     _, context, request = inside
     body = read_body(context, replace(request, plan=replace(request.plan, source_path=None)))
     assert body.closed == {DESTINATION: 1, "token given back": True}
     assert json.loads(body.content.reveal()) == {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
 
 
-def test_a_standing_token_is_no_login_that_was_given_back(inside: tuple[Sandbox, Context, Request]) -> None:
+def test_a_static_token_is_not_recorded_as_given_back(inside: tuple[Sandbox, Context, Request]) -> None:
     sandbox, context, request = inside
     main = sandbox.vault.as_root().auth.token.create(policies=["bot"], ttl="10m")["auth"]
     context = replace(context, vault=Vault(sandbox.vault.url, VaultToken(Secret(main["client_token"]))))
     assert read_body(context, request).closed["token given back"] is False
-    assert [detail for _, detail in told(context)] == [{"accessor": main["accessor"], "token": "static token"}]
+    assert [detail for _, detail in vault_events(context)] == [{"accessor": main["accessor"], "token": "static token"}]
 
 
-def test_a_read_that_fails_is_told_as_far_as_it_came(inside: tuple[Sandbox, Context, Request]) -> None:
+def test_a_failed_read_is_recorded_with_the_keys_read_before_it(inside: tuple[Sandbox, Context, Request]) -> None:
     sandbox, context, request = inside
     sandbox.vault.as_root().secrets.kv.v2.delete_metadata_and_all_versions(
         "oms/media/destination", mount_point="secret"
     )
     with pytest.raises(VaultError, match="nothing at"):
         read_body(context, request)
-    [(_, opened), (last, closed)] = told(context)
+    [(_, opened), (last, closed)] = vault_events(context)
     assert (last, closed) == ("vault closed", {**opened, SOURCE: 1, "token given back": True})
 
 
-def test_a_login_that_was_not_given_back_is_told_as_such(
+def test_a_login_that_could_not_be_given_back_is_recorded_as_such(
     inside: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, request = inside
@@ -119,7 +119,7 @@ def test_a_login_that_was_not_given_back_is_told_as_such(
     assert read_body(context, request).closed["token given back"] is False
 
 
-def test_the_end_of_a_line_in_vault_is_no_part_of_a_key(inside: tuple[Sandbox, Context, Request]) -> None:
+def test_a_newline_in_vault_is_not_part_of_a_key(inside: tuple[Sandbox, Context, Request]) -> None:
     sandbox, context, request = inside
     clean = read_body(context, request).content
     for path in ("oms/media/source", "oms/media/destination"):

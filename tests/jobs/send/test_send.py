@@ -1,4 +1,4 @@
-"""Between the approval and the PUT nothing goes out that is no longer wanted, and what was read is accounted for."""
+"""Between the approval and the PUT: what is no longer wanted is not sent, and the audit records what was read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
 
-from bot.domain.request import AttemptState, Request, State
+from bot.domain.request import Request, State
 from bot.jobs.context import Context
 from bot.jobs.identity.callers import Callers
 from bot.sandbox import oms_state as ow
@@ -18,7 +17,7 @@ from bot.sandbox.oms_server import Answer, Drop, Raw
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.workspace import Posted
 from bot.sandbox.system import Sandbox
-from bot.store import requests, tables
+from bot.store import requests
 from bot.store.audit import rows
 from bot.store.inbox import Kind
 from tests.support.in_process import advance_once, at, card_text, context_of, create_request, press
@@ -33,15 +32,15 @@ def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Conte
         yield sandbox, context
 
 
-def late_from(context: Context, request: Request, attempt_state: AttemptState, late_by: timedelta) -> Context:
-    """Time stands still until the attempt is there, and then has passed, as for a process that was stopped."""
+def stopped_before_the_put(context: Context, request: Request, stopped_for: timedelta) -> Context:
+    """The clock of a process that is stopped between the commit of `sending` and the PUT."""
     begun = context.now()
 
     def now() -> datetime:
         with context.store.read() as connection:
-            query = select(tables.attempts.c.state).where(tables.attempts.c.request_id == request.id)
-            state = connection.execute(query).scalar()
-        return begun + late_by if state == attempt_state else begun
+            stored = requests.get(connection, request.id)
+        assert stored is not None
+        return begun + stopped_for if stored.state is State.SENDING else begun
 
     return replace(context, now=now)
 
@@ -55,10 +54,10 @@ def approve(context: Context, request: Request, card: Posted) -> Request:
     return press(context, Kind.APPROVE, w.CAROL, request, card)
 
 
-def test_a_bot_that_was_held_up_before_the_call_does_not_send_it(inside: tuple[Sandbox, Context]) -> None:
+def test_a_bot_that_is_stopped_for_long_before_the_put_does_not_send_it(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    after = approve(late_from(context, request, AttemptState.SENDING, timedelta(seconds=11)), request, card)
+    after = approve(stopped_before_the_put(context, request, timedelta(seconds=11)), request, card)
     assert put_calls(sandbox) == []
     assert after.state is State.APPROVED
     assert events(context, request)[-2:] == ["sending", "not sent, tried again"]
@@ -67,7 +66,7 @@ def test_a_bot_that_was_held_up_before_the_call_does_not_send_it(inside: tuple[S
     assert len(put_calls(sandbox)) == 1
 
 
-def test_an_approval_that_ran_out_while_keys_were_read_sends_nothing(
+def test_an_approval_that_expires_while_keys_are_read_sends_nothing(
     inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = inside
@@ -87,7 +86,7 @@ def test_an_approval_that_ran_out_while_keys_were_read_sends_nothing(
     assert advance_once(slow, request.id).state is State.APPROVAL_EXPIRED
 
 
-def test_an_identity_of_another_project_is_not_used_for_what_was_approved(inside: tuple[Sandbox, Context]) -> None:
+def test_an_identity_of_another_huawei_cloud_project_is_not_used(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
     media = {"media": context.projects["media"].model_copy(update={"project_id": None})}
@@ -103,7 +102,7 @@ def test_an_identity_of_another_project_is_not_used_for_what_was_approved(inside
 
 
 @pytest.mark.parametrize("fault", [Answer(429, "APIG.0308"), Answer(503, "APIG.0202"), Drop(done=False)])
-def test_oms_that_cannot_be_asked_how_the_group_stands_is_asked_again(
+def test_a_group_that_cannot_be_read_before_the_put_is_read_again(
     inside: tuple[Sandbox, Context], fault: Answer | Drop
 ) -> None:
     sandbox, context = inside
@@ -130,7 +129,7 @@ def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    # What OMS shows now is as before; it is the approved one that was otherwise.
+    # The group at OMS stays the same. The approved request is changed instead.
     other = replace(request, group=replace(request.group, **change))  # type: ignore[arg-type]
     with context.store.write() as connection:
         requests.save(connection, request, other, context.now())
@@ -140,7 +139,7 @@ def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
     assert "vault opened" not in events(context, request)
 
 
-def test_what_was_said_of_the_call_outlives_what_is_said_of_later_looks(inside: tuple[Sandbox, Context]) -> None:
+def test_the_card_keeps_the_reply_to_the_put_when_later_looks_fail(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
     sandbox.oms.fault("start", Answer(400, "OMS.1039", "Not paused"))
@@ -148,9 +147,9 @@ def test_what_was_said_of_the_call_outlives_what_is_said_of_later_looks(inside: 
     for tries in range(3):
         sandbox.oms.fault("show", Answer(503, "APIG.0202", "Backend unavailable"))
         advance_once(at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
-    said = card_text(context, card, request.id)
-    assert "OMS.1039" in said
-    assert "cannot see how the group gets on" in said
+    text = card_text(context, card, request.id)
+    assert "OMS.1039" in text
+    assert "cannot see how the group gets on" in text
     after = advance_once(at(context, context.now() + timedelta(seconds=70)), request.id)
     assert after.state is State.NOT_STARTED
     assert after.problem is not None

@@ -1,6 +1,6 @@
-"""From the approval to the PUT: sent once, only while everything still is as it was approved, and written down first.
+"""From the approval to the PUT: it is sent once, only if nothing has changed, and stored before it is sent.
 
-One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+The tests share one sandbox. Each has a request for a group of its own, approved by carol and processed in the test.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from bot.domain.request import Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
@@ -24,7 +23,7 @@ from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
-from bot.store import requests, tables
+from bot.store import requests
 from bot.store.inbox import Kind
 from tests.support.in_process import at, create_request, press, sandbox_and_context, stored_request
 from tests.support.sandbox import key_reads, put_calls
@@ -34,7 +33,7 @@ KEYS = (ow.SOURCE_AK, ow.SOURCE_SK, ow.DESTINATION_AK, ow.DESTINATION_SK)
 
 
 class Approved:
-    """A request that carol has approved, to be sent in an hour, and that hour has come."""
+    """A request that carol approved an hour before its start time. It is now that time."""
 
     def __init__(self, sandbox: Sandbox, context: Context, **changes: object) -> None:
         self.sandbox = sandbox
@@ -47,7 +46,7 @@ class Approved:
         self.reads_before = len(key_reads(sandbox))
 
     def advance(self, after: timedelta = timedelta()) -> Request:
-        """One step so much later; the request as it then is."""
+        """Calls `send_request` after this time, and returns the request as it is stored then."""
         self.context = at(self.context, self.context.now() + after)
         send.send_request(self.context, stored_request(self.context, self.request.id))
         return stored_request(self.context, self.request.id)
@@ -57,13 +56,6 @@ class Approved:
 
     def key_reads(self) -> int:
         return len(key_reads(self.sandbox)) - self.reads_before
-
-    def attempt(self) -> str:
-        """How the attempt stands in its own row, which decides whether it may be sent."""
-        query = select(tables.attempts.c.state).where(tables.attempts.c.request_id == self.request.id)
-        with self.context.store.read() as connection:
-            found: str = connection.execute(query).scalar_one()
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -86,39 +78,39 @@ def approved(approve: Callable[..., Approved]) -> Approved:
     return approve()
 
 
-def test_before_its_time_and_after_the_approval_ran_out_nothing_is_read_or_sent(approved: Approved) -> None:
+def test_nothing_is_read_or_sent_before_the_start_time_or_after_the_approval_expired(approved: Approved) -> None:
     for moment in (timedelta(seconds=-1), timedelta(hours=8)):
         assert approved.advance(moment).state is State.APPROVED
     assert (approved.puts(), approved.key_reads()) == ([], 0)
 
 
-def test_what_would_now_be_something_else_is_void_and_nothing_is_read_or_sent(approved: Approved) -> None:
+def test_a_request_whose_settings_changed_is_void_and_nothing_is_read_or_sent(approved: Approved) -> None:
     approved.context = replace(approved.context, projects={})
     assert approved.advance().state is State.VOID
-    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
+    assert (approved.puts(), approved.key_reads()) == ([], 0)
 
 
-def test_the_row_says_sending_before_anything_is_sent(approved: Approved, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Request, str]] = []
+def test_sending_is_stored_before_the_put(approved: Approved, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored_at_put: list[Request] = []
 
     def start(oms: Oms, group_id: str, body: bytes) -> Accepted:
-        seen.append((stored_request(approved.context, approved.request.id), approved.attempt()))
+        stored_at_put.append(stored_request(approved.context, approved.request.id))
         return Accepted("request id of Huawei")
 
     monkeypatch.setattr(Oms, "start", start)
     approved.group.complete_bytes += 1
     accepted = approved.advance()
-    [(sending, attempt)] = seen
-    assert (sending.state, attempt) == (State.SENDING, "sending")
+    [sending] = stored_at_put
+    assert sending.state is State.SENDING
     assert sending.attempt is not None
     assert sending.attempt.sent_at == approved.context.now()
     assert sending.attempt.before == sending.group.progress != approved.request.group.progress
-    assert (accepted.state, approved.attempt()) == (State.ACCEPTED, "answered")
+    assert accepted.state is State.ACCEPTED
     assert accepted.attempt is not None
     assert accepted.attempt.huawei_request_id == "request id of Huawei"
 
 
-def test_who_still_holds_the_request_as_it_was_sends_nothing(approved: Approved) -> None:
+def test_a_worker_with_an_older_version_of_the_request_sends_nothing(approved: Approved) -> None:
     before = stored_request(approved.context, approved.request.id)
     send.send_request(approved.context, before)
     with pytest.raises(requests.Stale):
@@ -130,7 +122,7 @@ def test_who_still_holds_the_request_as_it_was_sends_nothing(approved: Approved)
 def test_a_group_that_is_still_pausing_is_waited_for(approved: Approved) -> None:
     approved.group.status = ow.PAUSING
     waiting = approved.advance()
-    assert (waiting.state, waiting.group.status, approved.attempt()) == (State.APPROVED, GroupStatus.PAUSING, "ready")
+    assert (waiting.state, waiting.group.status) == (State.APPROVED, GroupStatus.PAUSING)
     assert approved.advance(timedelta(seconds=9)).version == waiting.version
     assert approved.puts() == []
     approved.group.status = ow.PAUSED
@@ -138,24 +130,24 @@ def test_a_group_that_is_still_pausing_is_waited_for(approved: Approved) -> None
     assert approved.puts() == [200]
 
 
-def test_a_retry_of_a_group_that_is_pausing_by_now_is_void(approve: Callable[..., Approved]) -> None:
+def test_a_retry_of_a_group_that_is_now_pausing_is_void(approve: Callable[..., Approved]) -> None:
     approved = approve(verb=Verb.RETRY, scope=Scope.ALL_OBJECTS)
     approved.group.status = ow.PAUSING
     assert approved.advance().state is State.VOID
-    assert (approved.puts(), approved.attempt()) == ([], "settled")
+    assert approved.puts() == []
 
 
 @pytest.mark.parametrize("status", [ow.COMPLETED, ow.MONITORING])
-def test_what_somebody_else_has_started_is_told_as_theirs(approved: Approved, status: int) -> None:
+def test_a_group_that_somebody_else_has_started_is_shown_as_such(approved: Approved, status: int) -> None:
     approved.group.status = status
-    told = approved.advance()
-    assert told.state is (State.DONE if status == ow.COMPLETED else State.ACCEPTED)
-    assert told.started_elsewhere
-    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
+    after = approved.advance()
+    assert after.state is (State.DONE if status == ow.COMPLETED else State.ACCEPTED)
+    assert after.started_elsewhere
+    assert (approved.puts(), approved.key_reads()) == ([], 0)
 
 
 @pytest.mark.parametrize("scope", list(Scope))
-def test_a_retry_migrates_what_was_chosen(approve: Callable[..., Approved], scope: Scope) -> None:
+def test_a_retry_migrates_the_chosen_scope(approve: Callable[..., Approved], scope: Scope) -> None:
     approved = approve(verb=Verb.RETRY, scope=scope)
     approved.group.status, approved.group.failed_objects = ow.MIGRATION_FAILED, 3
     approved.group.records_failed_objects = True
@@ -165,28 +157,27 @@ def test_a_retry_migrates_what_was_chosen(approve: Callable[..., Approved], scop
 
 
 @pytest.mark.parametrize(("retry_after", "seconds"), [(None, 5), (2, 5), (30, 30)])
-def test_what_was_throttled_waits_and_is_sent_three_times_at_the_most(
+def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
     approved: Approved, retry_after: int | None, seconds: int
 ) -> None:
     approved.sandbox.oms.fault("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 3)
     for tries in (1, 2):
         waiting = approved.advance()
         assert waiting.attempt is not None
-        assert (waiting.state, waiting.attempt.tries, approved.attempt()) == (State.APPROVED, tries, "ready")
+        assert (waiting.state, waiting.attempt.tries) == (State.APPROVED, tries)
         assert (waiting.attempt.sent_at, waiting.attempt.before) == (None, None)
         approved.advance(timedelta(seconds=seconds - 1))
         assert len(approved.puts()) == tries
         approved.context = at(approved.context, approved.context.now() + timedelta(seconds=1))
-    told = approved.advance()
-    assert told.state is State.NOT_STARTED
-    assert told.problem is not None
-    assert told.problem.code == "APIG.0308"
-    assert told.problem.huawei_request_id
+    not_started = approved.advance()
+    assert not_started.state is State.NOT_STARTED
+    assert not_started.problem is not None
+    assert not_started.problem.code == "APIG.0308"
+    assert not_started.problem.huawei_request_id
     assert approved.puts() == [429] * 3
-    assert approved.attempt() == "answered"
 
 
-def test_a_token_that_is_over_is_renewed_at_once_and_three_times_at_the_most(approved: Approved) -> None:
+def test_an_expired_token_is_renewed_at_once_and_three_times_at_most(approved: Approved) -> None:
     vault = approved.sandbox.vault
     vault.write("oms/media/caller", ow.CALLERS["password"])
     try:
@@ -198,7 +189,7 @@ def test_a_token_that_is_over_is_renewed_at_once_and_three_times_at_the_most(app
     assert approved.puts() == [401] * 3
 
 
-def test_a_fault_in_the_call_is_not_known_to_have_started_nothing_and_gives_no_key_away(
+def test_after_a_bug_in_the_put_the_outcome_is_unknown_and_no_key_is_logged(
     approved: Approved, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(oms: Oms, group_id: str, body: bytes) -> Accepted:
@@ -207,7 +198,7 @@ def test_a_fault_in_the_call_is_not_known_to_have_started_nothing_and_gives_no_k
     monkeypatch.setattr(Oms, "start", fail)
     with caplog.at_level(logging.ERROR):
         unknown = approved.advance()
-    assert (unknown.state, approved.attempt()) == (State.UNKNOWN, "unknown")
+    assert unknown.state is State.UNKNOWN
     assert unknown.problem is not None
     [record] = [record for record in caplog.records if "in the PUT" in record.getMessage()]
     assert "RuntimeError" in record.getMessage()
@@ -218,16 +209,16 @@ def test_a_fault_in_the_call_is_not_known_to_have_started_nothing_and_gives_no_k
 @pytest.mark.parametrize(
     ("status", "code", "state"), [(503, "APIG.0601", State.UNKNOWN), (429, "APIG.0308", State.APPROVED)]
 )
-def test_keys_that_are_echoed_are_kept_by_nobody(approved: Approved, status: int, code: str, state: State) -> None:
+def test_keys_that_oms_echoes_are_not_stored(approved: Approved, status: int, code: str, state: State) -> None:
     words = f"failed with {ow.SOURCE_SK}"
     approved.sandbox.oms.fault("start", Answer(status, code, words, detail=words))
-    told = approved.advance()
-    assert told.state is state
-    assert "failed with [hidden]" in repr(told)
-    assert ow.SOURCE_SK not in repr(told)
+    after = approved.advance()
+    assert after.state is state
+    assert "failed with [hidden]" in repr(after)
+    assert ow.SOURCE_SK not in repr(after)
 
 
-def test_what_is_refused_before_the_call_settles_the_attempt(approved: Approved) -> None:
+def test_a_rejected_look_before_the_put_ends_the_attempt(approved: Approved) -> None:
     approved.sandbox.oms.fault("show", Answer(403, "OMS.0072"))
     assert approved.advance().state is State.NOT_STARTED
-    assert (approved.puts(), approved.key_reads(), approved.attempt()) == ([], 0, "settled")
+    assert (approved.puts(), approved.key_reads()) == ([], 0)

@@ -1,6 +1,6 @@
-"""What cannot be reached is named on the card, with the way out; nothing was started, and the approval stays good.
+"""OMS or Vault cannot be reached: the card says which and what to do, nothing is started, and the approval holds.
 
-Each request is of a group of its own, approved by carol, and worked on in this process.
+Each test has a request for a group of its own, approved by carol and processed in the test.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def bot(sandbox: Sandbox) -> Iterator[Callable[..., Context]]:
-    """A bot of this test's own, that looks for OMS and Vault at these addresses."""
+    """Builds a bot that calls OMS and Vault at these addresses."""
     toml = sandbox.directory / "bot.toml"
     before = toml.read_text(encoding="utf-8")
     with ExitStack() as stack:
@@ -67,13 +67,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def retried(card: Card) -> str:
-    """Alice presses Retry; all that the card then says."""
+    """Alice presses Retry. Returns the text of the card afterwards."""
     card.request = press(card.context, Kind.RETRY, w.ALICE, card.request, card.posted)
     return card.after(1)
 
 
-def is_not_reached(card: Card, address: str, why: str) -> None:
-    """Tried three times by itself, then told; nothing was read, nothing was sent."""
+def check_unreachable(card: Card, address: str, why: str) -> None:
+    """Approves, and checks that the bot tries three times, then offers Retry. No key is read, and nothing is sent."""
     reads = len(key_reads(card.sandbox))
     text = card.approve()
     for tries in (1, 2):
@@ -97,7 +97,7 @@ def test_an_oms_that_refuses_the_connection(sandbox: Sandbox, bot: Callable[...,
     wire = Wire(sandbox.oms.server.url)
     wire.cut()
     card = Card(sandbox, bot(wire.url))
-    is_not_reached(card, wire.url, "no connection")
+    check_unreachable(card, wire.url, "no connection")
     wire.mend()
     assert "Accepted by OMS" in retried(card)
     assert card.puts() == [200]
@@ -105,12 +105,12 @@ def test_an_oms_that_refuses_the_connection(sandbox: Sandbox, bot: Callable[...,
 
 
 def test_an_oms_whose_name_is_not_found(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
-    # RFC 6761: nothing is ever found under this name, and nobody is asked beyond the resolver.
+    # RFC 6761: names under `.invalid` never resolve, and resolvers do not send the query on.
     address = "https://oms.nowhere.invalid"
-    is_not_reached(Card(sandbox, bot(address)), address, "no connection")
+    check_unreachable(Card(sandbox, bot(address)), address, "no connection")
 
 
-def test_an_oms_that_lets_nobody_in(sandbox: Sandbox, bot: Callable[..., Context], quick: None) -> None:
+def test_an_oms_that_accepts_no_connection(sandbox: Sandbox, bot: Callable[..., Context], quick: None) -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -118,20 +118,18 @@ def test_an_oms_that_lets_nobody_in(sandbox: Sandbox, bot: Callable[..., Context
             one = stack.enter_context(closing(socket.socket()))
             one.setblocking(False)
             one.connect_ex(listener.getsockname())
-        is_not_reached(Card(sandbox, bot(address)), address, "no connection in time")
+        check_unreachable(Card(sandbox, bot(address)), address, "no connection in time")
 
 
 def test_an_oms_whose_certificate_is_not_trusted(sandbox: Sandbox, bot: Callable[..., Context], tmp_path: Path) -> None:
     with serving_tls(tmp_path) as served:
-        is_not_reached(Card(sandbox, bot(served.url)), served.url, "the TLS certificate is not trusted")
+        check_unreachable(Card(sandbox, bot(served.url)), served.url, "the TLS certificate is not trusted")
         assert served.received == []
 
 
-def test_what_cannot_be_connected_to_for_the_put_alone_is_sent_once_when_it_can(
-    sandbox: Sandbox, bot: Callable[..., Context]
-) -> None:
+def test_a_put_that_alone_could_not_connect_is_sent_once_later(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
     wire = Wire(sandbox.oms.server.url)
-    wire.left = 1  # the look before the call
+    wire.left = 1  # the look before the PUT
     card = Card(sandbox, bot(wire.url))
     text = card.approve()
     assert wire.carried == 1

@@ -59,13 +59,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("request_id", "person"),
     )
     op.create_table(
-        "attempts",
-        sa.Column("request_id", sa.String(16), sa.ForeignKey("requests.id"), primary_key=True),
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("changed_at", UtcDateTime, nullable=False),
-    )
-    op.create_table(
         "cards",
         sa.Column("request_id", sa.String(16), sa.ForeignKey("requests.id"), primary_key=True),
         sa.Column("channel", sa.String(32), nullable=False),

@@ -1,0 +1,139 @@
+"""Decides what a look at the task group means for a request that was sent: moving, done, failed, paused again.
+
+Pure: from the request, the group as OMS shows it and the time to the changed request. Looking and storing are left
+to `bot.jobs.follow`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from bot.domain.progress import has_moved
+from bot.domain.request import LastSeen, Problem, Request, State, Verb
+from bot.domain.schedule import UNCHANGED_FOR
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
+
+_DELETED = Problem("OMS", "", "", "The group was deleted while the bot followed it.", "Look for it in the console.")
+_STARTED_STATUSES = RUNNING_STATUSES | {GroupStatus.PAUSING}
+_DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
+
+
+def accepted(request: Request, huawei_request_id: str | None, now: datetime) -> Request:
+    """The request after OMS accepted the PUT. Whether anything moves is not known yet."""
+    attempt = request.attempt
+    answered = replace(attempt, answered_at=now, huawei_request_id=huawei_request_id) if attempt else None
+    return replace(request, attempt=answered, last_seen=None).with_state(State.ACCEPTED, at=now)
+
+
+def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request | None:
+    """Decides by the group whether a PUT without a clear reply started it.
+
+    Arguments:
+        failure: as for `follow`.
+
+    Returns:
+        The changed request, or None while the group does not tell yet.
+    """
+    attempt = request.attempt
+    if attempt is None or attempt.sent_at is None:
+        return None
+    if not _has_status_before_put(request, group):
+        started = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
+        return follow(started, group, failure, now)
+    # Counted from the end of the call, not from its start: until then the PUT itself may have been under way.
+    if now - (attempt.unanswered_at or attempt.sent_at) < UNCHANGED_FOR:
+        return None
+    reply = request.problem or Problem("", "", "", "", "")
+    problem = replace(
+        reply,
+        meaning=f"The group is still {status_name(group.status)} a minute after the call: not started, as far as OMS "
+        "shows. Nothing was started.",
+        next_step="Press Retry.",
+        reference=None,
+    )
+    return replace(request, group=group, started_elsewhere=False).with_state(State.NOT_STARTED, at=now, problem=problem)
+
+
+def follow(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request:
+    """The request after one more look at a group that OMS accepted to start.
+
+    Arguments:
+        failure: what `group.error` means. It is used only if the status says that the group failed.
+    """
+    attempt = request.attempt
+    before = attempt.before if attempt and attempt.before else request.group.progress
+    moved = has_moved(before, group.progress)
+    if attempt is not None and has_moved(group.progress, before):
+        # OMS counts a retried group from zero again, so progress is measured from here on.
+        attempt = replace(attempt, before=group.progress)
+    seen = replace(request, group=group, attempt=attempt, last_seen=LastSeen(now, group.progress))
+    has_run = _had_moved(request) or request.group.status in _STARTED_STATUSES
+    if _has_status_before_put(request, group) and not has_run and not moved:
+        return _not_visibly_started(seen, now)
+    match group.status:
+        case GroupStatus.COMPLETED:
+            return seen.with_state(State.DONE, at=now)
+        case status if status in FAILED_STATUSES:
+            return seen.with_state(State.FAILED, at=now, problem=failure)
+        case status if status in _DELETED_STATUSES:
+            return group_deleted(seen, now)
+        case GroupStatus.PAUSED:
+            return seen.with_state(State.PAUSED_AGAIN, at=now)
+        case _ if request.state is State.PAUSING:
+            return _not_visibly_paused(seen, now)
+        case _ if moved or request.state is State.MOVING:
+            return seen.with_state(State.MOVING, at=now)
+        case _:
+            return seen.with_state(State.ACCEPTED, at=now)
+
+
+def group_deleted(request: Request, now: datetime) -> Request:
+    """The request after its group was deleted."""
+    return request.with_state(State.FAILED, at=now, problem=_DELETED)
+
+
+def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
+    """The request after its pause failed: it is in the state it had before, and the card shows the problem."""
+    if request.pause is None:
+        return request
+    failed = replace(request.pause, failure=problem)
+    return replace(request, pause=failed).with_state(failed.before, at=now)
+
+
+def _had_moved(request: Request) -> bool:
+    moved_before_pause = request.pause is not None and request.pause.before is State.MOVING
+    return request.state is State.MOVING or (request.state is State.PAUSING and moved_before_pause)
+
+
+def _has_status_before_put(request: Request, group: TaskGroup) -> bool:
+    """Whether the group shows the status it had before the PUT."""
+    return group.status in FAILED_STATUSES if request.verb is Verb.RETRY else group.status is GroupStatus.PAUSED
+
+
+def _not_visibly_started(seen: Request, now: datetime) -> Request:
+    """OMS may show the old status for some seconds after it accepted the PUT. After a minute nothing was started."""
+    attempt, group = seen.attempt, seen.group
+    if attempt is None or attempt.answered_at is None or now - attempt.answered_at < UNCHANGED_FOR:
+        return seen
+    problem = Problem(
+        "OMS",
+        group.error.code if group.error else "",
+        group.error.message if group.error else "",
+        f"OMS accepted the call, and a minute later the group is still {status_name(group.status)}: not started, as "
+        "far as OMS shows.",
+        "Press Retry, or look at it in the console.",
+        attempt.huawei_request_id,
+    )
+    return seen.with_state(State.NOT_STARTED, at=now, problem=problem)
+
+
+def _not_visibly_paused(seen: Request, now: datetime) -> Request:
+    """OMS may show the old status for some seconds after it accepted the pause. After a minute the pause failed."""
+    pause = seen.pause
+    if seen.group.status is GroupStatus.PAUSING or pause is None or pause.sent_at is None:
+        return seen
+    if now - pause.sent_at < UNCHANGED_FOR:
+        return seen
+    meaning = "OMS accepted the pause, and a minute later the group still runs: not paused, as far as OMS shows."
+    return not_paused(seen, Problem("OMS", "", "", meaning, "Press Pause again."), now)

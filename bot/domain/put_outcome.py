@@ -1,0 +1,142 @@
+"""Decides what becomes of a request around its one PUT: before it, after the reply, and after a reply that is late.
+
+Pure. Sending, storing and explaining a reply to people are left to `bot.jobs.send`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from bot.domain import outcome
+from bot.domain.request import Attempt, Problem, Request, State, Verb
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
+
+MAX_TRIES = 3
+LOOK_AGAIN_AFTER = timedelta(seconds=10)
+_STATUSES_TO_SEND_IN = {Verb.RESUME: frozenset({GroupStatus.PAUSED}), Verb.RETRY: FAILED_STATUSES}
+
+
+class PutReplyKind(Enum):
+    """The replies to a PUT that lead to different next steps."""
+
+    #: OMS will start the group.
+    ACCEPTED = auto()
+    #: Nothing was started, and the same attempt may be sent again: no connection, 429, an expired token.
+    TRY_AGAIN = auto()
+    #: OMS rejected the PUT because of the group's status. The group shows whether somebody else started it.
+    CONFLICT = auto()
+    #: Nothing was started, and a person has to change something first.
+    REJECTED = auto()
+    #: It is not known whether OMS started the group: no reply, or a 5xx.
+    UNANSWERED = auto()
+
+
+@dataclass(frozen=True)
+class PutReply:
+    """A reply to the PUT. `retry_after` is how long to wait before the next try, for TRY_AGAIN alone."""
+
+    kind: PutReplyKind
+    huawei_request_id: str | None = None
+    retry_after: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class PutOutcome:
+    """The request after a reply, and the name of the audit event. The caller adds the problem, if there is one."""
+
+    request: Request
+    event: str
+
+
+def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request | None:
+    """Compares the group with what was approved, right before the PUT.
+
+    Returns:
+        None if the PUT may be sent, otherwise the request as it goes on without one.
+    """
+    has_status_to_send_in = group.status in _STATUSES_TO_SEND_IN[request.verb]
+    if has_status_to_send_in and group.is_same_migration(request.group):
+        return None
+    seen = replace(request, group=group)
+    match group.status:
+        case GroupStatus.PAUSING if request.verb is Verb.RESUME:
+            return replace(seen, attempt=replace(attempt, not_before=now + LOOK_AGAIN_AFTER))
+        case status if status in RUNNING_STATUSES:
+            # Somebody outside the bot started the group. There is nothing to send, and the group is followed.
+            started = replace(attempt, answered_at=now, before=group.progress)
+            return replace(seen, attempt=started, started_elsewhere=True).with_state(State.ACCEPTED, at=now)
+        case GroupStatus.COMPLETED:
+            return replace(seen, started_elsewhere=True).with_state(State.DONE, at=now)
+    if has_status_to_send_in:
+        meaning = "The group no longer moves what was approved, from and to where, in the same way."
+    else:
+        meaning = f"The group is {status_name(group.status)} by now, which is not what was approved."
+    problem = Problem("OMS", "", "", f"{meaning} Nothing was started.", "Press Ask again.")
+    return seen.with_state(State.VOID, at=now, problem=problem)
+
+
+def sending(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request:
+    """The request as it is stored right before its PUT."""
+    sent = replace(attempt, sent_at=now, before=group.progress)
+    return replace(request, group=group, attempt=sent, last_seen=None).with_state(State.SENDING, at=now)
+
+
+def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
+    """The request after a reply to the PUT of its attempt.
+
+    Raises:
+        ValueError: the request has no attempt.
+    """
+    attempt = request.attempt
+    if attempt is None:
+        raise ValueError(f"{request.id} has no attempt")
+    match reply.kind:
+        case PutReplyKind.ACCEPTED:
+            return PutOutcome(outcome.accepted(request, reply.huawei_request_id, now), "accepted")
+        case PutReplyKind.TRY_AGAIN if attempt.tries + 1 < MAX_TRIES:
+            again = replace(
+                attempt,
+                tries=attempt.tries + 1,
+                not_before=now + reply.retry_after,
+                sent_at=None,
+                unanswered_at=None,
+                before=None,
+            )
+            waiting = replace(request, attempt=again).with_state(State.APPROVED, at=now)
+            return PutOutcome(waiting, "not sent, tried again")
+        case PutReplyKind.TRY_AGAIN | PutReplyKind.REJECTED:
+            return PutOutcome(request.with_state(State.NOT_STARTED, at=now), "not started")
+        case PutReplyKind.CONFLICT:
+            conflict = replace(_unknown(request, attempt, now), started_elsewhere=True)
+            return PutOutcome(conflict, "refused by OMS")
+        case PutReplyKind.UNANSWERED:
+            return PutOutcome(_unknown(request, attempt, now), "unanswered")
+
+
+def after_late_reply(request: Request, number: int, reply: PutReply, now: datetime) -> PutOutcome | None:
+    """The request after a reply that arrives once another worker has looked at the group instead of waiting for it.
+
+    The reply says more about the PUT than the group does, so it replaces what was concluded from the group, unless
+    the request has moved on since. A request that people saw as not started is not sent again by itself.
+
+    Arguments:
+        request: as it is stored now.
+        number: the attempt whose PUT is answered.
+
+    Returns:
+        None if the reply changes nothing.
+    """
+    attempt = request.attempt
+    if attempt is None or attempt.number != number or reply.kind is PutReplyKind.UNANSWERED:
+        return None
+    if request.state not in (State.UNKNOWN, State.NOT_STARTED):
+        return None
+    late = after_reply(request, reply, now)
+    is_final = late.request.state in (State.ACCEPTED, State.NOT_STARTED)
+    return late if request.state is State.UNKNOWN or is_final else None
+
+
+def _unknown(request: Request, attempt: Attempt, now: datetime) -> Request:
+    return replace(request, attempt=replace(attempt, unanswered_at=now)).with_state(State.UNKNOWN, at=now)

@@ -1,0 +1,135 @@
+"""Looks at the task group of a request that was sent: settles a PUT without a clear reply, then follows it to the end.
+
+What a look means is decided by `bot.domain.outcome`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.domain import outcome
+from bot.domain.request import Attempt, Problem, Request, State
+from bot.domain.schedule import SETTLE_EVERY, due_at
+from bot.domain.task_group import TaskGroup
+from bot.huawei.error_catalogue import NOT_FOUND
+from bot.huawei.errors import HuaweiError, Rejected
+from bot.jobs.context import Context, save_and_notify
+from bot.jobs.identity.guard import IdentitySuspended
+from bot.jobs.problems import RetryHint, explain, explain_reason
+from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
+from bot.store import requests
+from bot.store.audit import BOT, Event
+from bot.store.queue import Claim
+from bot.vault.errors import VaultError
+
+# A card whose content stays the same is still updated this often, so that the time it shows is recent.
+UPDATE_CARD_AFTER = timedelta(seconds=60)
+# This many looks may fail before the card says so.
+SILENT_FAILURES = 2
+
+
+def settle_request(context: Context, request: Request, claim: Claim) -> Result:
+    """Looks whether a PUT without a clear reply started the group. Sends nothing.
+
+    Raises:
+        requests.Stale: another worker changed the request first.
+    """
+    if request.state is State.SENDING and request.attempt is not None:
+        request = _save_interrupted(context, request, request.attempt)
+    try:
+        group = _look(context, request)
+    except (HuaweiError, VaultError, IdentitySuspended) as error:
+        return _look_failed(context, request, claim, error)
+    now = context.now()
+    settled = outcome.settle(request, group, group_failure(request, group), now)
+    if settled is None:
+        return Finished(now + SETTLE_EVERY)
+    event = Event("settled", BOT, request.id, {"status": int(group.status), "state": settled.state.value})
+    with context.store.write() as connection:
+        save_and_notify(connection, request, settled, now, event)
+    return Rescheduled()
+
+
+def follow_request(context: Context, request: Request, claim: Claim) -> Result:
+    """Looks once at a group that OMS accepted to start, and stores what has changed.
+
+    Raises:
+        requests.Stale: another worker changed the request first.
+    """
+    try:
+        group = _look(context, request)
+    except (HuaweiError, VaultError, IdentitySuspended) as error:
+        return _look_failed(context, request, claim, error)
+    now = context.now()
+    followed = outcome.follow(request, group, group_failure(request, group), now)
+    if not _changes_card(request, followed):
+        return Finished(due_at(followed))
+    events = []
+    if followed.state is not request.state:
+        events.append(Event(followed.state.value, BOT, request.id, {"status": int(group.status)}))
+    with context.store.write() as connection:
+        save_and_notify(connection, request, followed, now, *events)
+    return Rescheduled()
+
+
+def group_failure(request: Request, group: TaskGroup) -> Problem:
+    """What it means if OMS says that this group failed."""
+    return explain_reason(group.error, request.plan, RetryHint.REQUEST_AGAIN)
+
+
+def _save_interrupted(context: Context, request: Request, attempt: Attempt) -> Request:
+    """Stores that the worker that committed `sending` has died: it is not known whether the PUT left."""
+    now = context.now()
+    problem = Problem("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
+    interrupted = replace(request, attempt=replace(attempt, unanswered_at=now))
+    unknown = interrupted.with_state(State.UNKNOWN, at=now, problem=problem)
+    with context.store.write() as connection:
+        return save_and_notify(connection, request, unknown, now, Event("found sending", BOT, request.id))
+
+
+def _look(context: Context, request: Request) -> TaskGroup:
+    plan, group_id = request.plan, request.group.group_id
+    return context.callers.call(plan.project, lambda oms: oms.show(group_id), plan.project_id)
+
+
+def _changes_card(old: Request, new: Request) -> bool:
+    if old.last_seen is None or new.last_seen is None or old.problem != new.problem:
+        return True
+    shown = (old.state, old.last_seen.progress, old.group.status)
+    to_show = (new.state, new.last_seen.progress, new.group.status)
+    return shown != to_show or new.last_seen.at - old.last_seen.at >= UPDATE_CARD_AFTER
+
+
+def _look_failed(
+    context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError | IdentitySuspended
+) -> Result:
+    """Looks again later. The card says so once several looks in a row have failed."""
+    now = context.now()
+    if claim.tries >= SILENT_FAILURES and _says_not_found(error):
+        event = Event(State.FAILED.value, BOT, request.id, {"why": "the group is not there any more"})
+        with context.store.write() as connection:
+            save_and_notify(connection, request, outcome.group_deleted(request, now), now, event)
+        return Rescheduled()
+    if claim.tries == SILENT_FAILURES:
+        problem = _look_problem(request, error)
+        event = Event("look failed", BOT, request.id, {"code": problem.code, "why": problem.meaning})
+        with context.store.write() as connection:
+            requests.save(connection, request, replace(request, problem=problem), now, event)
+    return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))
+
+
+def _look_problem(request: Request, error: HuaweiError | VaultError | IdentitySuspended) -> Problem:
+    looked = explain(error, request.plan, RetryHint.NOTHING, "")
+    meaning = f"The bot cannot see how the group gets on. {looked.meaning}"
+    if request.state is State.UNKNOWN and request.problem is not None:
+        # The problem with the PUT stays on the card: people look it up by its code.
+        put = request.problem
+        return replace(put, meaning=f"{put.meaning} {meaning}", next_step=looked.next_step)
+    return replace(looked, meaning=meaning)
+
+
+def _says_not_found(error: Exception) -> bool:
+    """Whether OMS itself says that there is no such group. A gateway that does not know the address does not count."""
+    answer = error.answer if isinstance(error, Rejected) else None
+    return answer is not None and answer.code in NOT_FOUND

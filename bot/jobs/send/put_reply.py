@@ -1,0 +1,76 @@
+"""Translates OMS's reply to the PUT: for the domain, which decides; for people; and for the audit.
+
+What the reply means for the request is left to `bot.domain.put_outcome`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from bot.domain.put_outcome import PutReply, PutReplyKind
+from bot.domain.request import Plan, Problem, State
+from bot.huawei.error_catalogue import ALREADY_RUNNING, WRONG_STATE, is_token_expired
+from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
+from bot.huawei.oms import Accepted
+from bot.jobs.problems import RetryHint, explain
+from bot.store.audit import Detail
+
+TRY_AGAIN_AFTER = timedelta(seconds=5)
+LOOKING = "Nothing for now: the bot looks at the group until it knows, for a minute or so."
+
+Reply = Accepted | HuaweiError
+
+
+def put_reply(reply: Reply) -> PutReply:
+    """The reply as the domain knows it."""
+    match reply:
+        case Accepted(huawei_request_id):
+            return PutReply(PutReplyKind.ACCEPTED, huawei_request_id)
+        case Throttled() | NotSent():
+            return not_sent(reply)
+        case Rejected() if is_token_expired(reply.answer.code):
+            # The next try logs in again, so there is nothing to wait for.
+            return PutReply(PutReplyKind.TRY_AGAIN)
+        case Rejected() if reply.answer.code in ALREADY_RUNNING | WRONG_STATE:
+            return PutReply(PutReplyKind.CONFLICT)
+        case Unanswered():
+            return PutReply(PutReplyKind.UNANSWERED)
+        case _:
+            return PutReply(PutReplyKind.REJECTED)
+
+
+def not_sent(error: Throttled | NotSent | Unanswered) -> PutReply:
+    """An error that certainly started nothing. An unanswered call is one of these only if it came before the PUT."""
+    wait = timedelta(seconds=error.retry_after_seconds or 0) if isinstance(error, Throttled) else timedelta()
+    return PutReply(PutReplyKind.TRY_AGAIN, retry_after=max(wait, TRY_AGAIN_AFTER))
+
+
+def explain_reply(reply: Reply, plan: Plan, state: State) -> Problem | None:
+    """What the reply means to people.
+
+    Arguments:
+        state: the state of the request after the reply. It decides whether anything may have been started, and
+            whether the next step is the bot's or a person's.
+    """
+    if isinstance(reply, Accepted):
+        return None
+    match state:
+        case State.APPROVED:
+            return explain(reply, plan, RetryHint.NOTHING)
+        case State.UNKNOWN:
+            return replace(explain(reply, plan, RetryHint.NOTHING, ""), next_step=LOOKING)
+        case _:
+            return explain(reply, plan, RetryHint.RETRY)
+
+
+def audit_detail(number: int, reply: Reply) -> Detail:
+    """The reply to the PUT of this attempt as the audit stores it."""
+    if isinstance(reply, Accepted):
+        return {"number": number, "code": None, "huawei_request_id": reply.huawei_request_id}
+    answer = reply.answer if isinstance(reply, Rejected | Throttled | Unanswered) else None
+    return {
+        "number": number,
+        "code": answer.code if answer else type(reply).__name__,
+        "huawei_request_id": answer.huawei_request_id if answer else None,
+    }

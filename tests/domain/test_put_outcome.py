@@ -1,0 +1,140 @@
+"""What becomes of a request right before its PUT, after the reply, and after a reply that is late."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.put_outcome import (
+    MAX_TRIES,
+    PutReply,
+    PutReplyKind,
+    after_late_reply,
+    after_reply,
+    before_put,
+    sending,
+)
+from bot.domain.request import Attempt, Request, State, Verb
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Scope
+from tests.support.values import GROUP, HALF, NOON, request
+
+SOON = NOON + timedelta(seconds=1)
+ACCEPTED = PutReply(PutReplyKind.ACCEPTED, "7f3c")
+TRY_AGAIN = PutReply(PutReplyKind.TRY_AGAIN, retry_after=timedelta(seconds=5))
+CONFLICT = PutReply(PutReplyKind.CONFLICT)
+REJECTED = PutReply(PutReplyKind.REJECTED)
+UNANSWERED = PutReply(PutReplyKind.UNANSWERED)
+
+
+def sent(state: State = State.SENDING, tries: int = 0, number: int = 1) -> Request:
+    return request(state, attempt=Attempt(number, "UCAROL00", NOON, tries=tries, sent_at=NOON), last_seen=None)
+
+
+# Before the PUT
+
+
+@pytest.mark.parametrize("verb", list(Verb))
+def test_the_put_is_sent_only_in_the_statuses_that_its_verb_is_for(verb: Verb) -> None:
+    approved = request(State.APPROVED, verb=verb, scope=Scope.ALL_OBJECTS if verb is Verb.RETRY else None)
+    assert approved.attempt is not None
+    sendable = FAILED_STATUSES if verb is Verb.RETRY else {GroupStatus.PAUSED}
+    for status in GroupStatus:
+        changed = before_put(approved, approved.attempt, replace(GROUP, status=status), SOON)
+        assert (changed is None) == (status in sendable), status
+        if changed is None:
+            continue
+        match status:
+            case GroupStatus.PAUSING if verb is Verb.RESUME:
+                assert changed.state is State.APPROVED
+                assert changed.attempt is not None
+                assert changed.attempt.not_before == SOON + timedelta(seconds=10)
+            case GroupStatus.COMPLETED:
+                assert (changed.state, changed.started_elsewhere) == (State.DONE, True)
+            case _ if status in RUNNING_STATUSES:
+                assert (changed.state, changed.started_elsewhere) == (State.ACCEPTED, True)
+            case _:
+                assert changed.state is State.VOID
+                assert changed.problem is not None
+                assert "Nothing was started." in changed.problem.meaning
+
+
+def test_a_group_that_moves_something_else_than_was_approved_is_not_started() -> None:
+    approved = request(State.APPROVED)
+    assert approved.attempt is not None
+    other = replace(GROUP, source=replace(GROUP.source, bucket="other-bucket"))
+    changed = before_put(approved, approved.attempt, other, SOON)
+    assert changed is not None
+    assert changed.state is State.VOID
+    assert changed.problem is not None
+    assert "no longer moves what was approved" in changed.problem.meaning
+
+
+def test_the_time_of_the_put_and_the_progress_before_it_are_stored_with_the_attempt() -> None:
+    approved = request(State.APPROVED)
+    assert approved.attempt is not None
+    now_moved = replace(GROUP, progress=replace(HALF, success_objects=401))
+    stored = sending(approved, approved.attempt, now_moved, SOON)
+    assert (stored.state, stored.group, stored.last_seen) == (State.SENDING, now_moved, None)
+    assert stored.attempt == replace(approved.attempt, sent_at=SOON, before=now_moved.progress)
+
+
+# After the reply
+
+
+@pytest.mark.parametrize(
+    ("reply", "state"),
+    [
+        (ACCEPTED, State.ACCEPTED),
+        (TRY_AGAIN, State.APPROVED),
+        (CONFLICT, State.UNKNOWN),
+        (UNANSWERED, State.UNKNOWN),
+        (REJECTED, State.NOT_STARTED),
+    ],
+)
+def test_every_kind_of_reply_leads_to_a_state(reply: PutReply, state: State) -> None:
+    after = after_reply(sent(), reply, SOON).request
+    assert after.state is state
+    assert after.started_elsewhere is (reply is CONFLICT)
+    assert after.attempt is not None
+    assert after.attempt.unanswered_at == (SOON if state is State.UNKNOWN else None)
+
+
+def test_an_attempt_that_started_nothing_is_sent_three_times_at_most() -> None:
+    states = [after_reply(sent(tries=tries), TRY_AGAIN, SOON).request.state for tries in range(MAX_TRIES)]
+    assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
+
+
+def test_the_next_try_waits_as_long_as_the_reply_asks_for() -> None:
+    attempt = after_reply(sent(), replace(TRY_AGAIN, retry_after=timedelta(seconds=40)), SOON).request.attempt
+    assert attempt is not None
+    assert attempt.not_before == SOON + timedelta(seconds=40)
+    assert (attempt.number, attempt.tries, attempt.sent_at, attempt.before) == (1, 1, None, None)
+
+
+# After a late reply
+
+
+@pytest.mark.parametrize("reply", [ACCEPTED, REJECTED, TRY_AGAIN, CONFLICT])
+def test_a_late_reply_counts_while_the_group_has_not_told_more(reply: PutReply) -> None:
+    unknown = sent(State.UNKNOWN)
+    assert after_late_reply(unknown, 1, reply, SOON) == after_reply(unknown, reply, SOON)
+
+
+def test_a_late_reply_corrects_not_started_and_never_sends_again() -> None:
+    not_started = sent(State.NOT_STARTED)
+    for reply, state in ((ACCEPTED, State.ACCEPTED), (REJECTED, State.NOT_STARTED)):
+        late = after_late_reply(not_started, 1, reply, SOON)
+        assert late is not None
+        assert late.request.state is state
+    for reply in (TRY_AGAIN, CONFLICT):
+        assert after_late_reply(not_started, 1, reply, SOON) is None
+
+
+def test_a_late_reply_changes_nothing_once_the_request_has_moved_on() -> None:
+    for state in set(State) - {State.UNKNOWN, State.NOT_STARTED}:
+        assert after_late_reply(sent(state), 1, ACCEPTED, SOON) is None
+    for state in State:
+        assert after_late_reply(sent(state), 1, UNANSWERED, SOON) is None
+        assert after_late_reply(sent(state, number=2), 1, ACCEPTED, SOON) is None

@@ -1,0 +1,81 @@
+"""OMS's reply to the PUT: which kind it is for the domain, how long to wait, what people and the audit are told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.put_outcome import PutReplyKind
+from bot.domain.request import State
+from bot.huawei.errors import Answer, NotSent, Rejected, Throttled, TooLate, Unanswered, Unreadable
+from bot.huawei.oms import Accepted
+from bot.jobs.send.put_reply import LOOKING, Reply, audit_detail, explain_reply, not_sent, put_reply
+from tests.support.values import PLAN
+
+
+def rejected(http_status: int, code: str) -> Rejected:
+    return Rejected(Answer(http_status, code, "words", "", "abc"))
+
+
+DENIED = rejected(403, "OMS.0072")
+TOKEN_EXPIRED = rejected(401, "APIG.0307")
+SLOW_DOWN = Answer(429, "APIG.0308", "The throttling threshold has been reached", "", "abc")
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (Accepted("7f3c"), PutReplyKind.ACCEPTED),
+        (Throttled(1, SLOW_DOWN), PutReplyKind.TRY_AGAIN),
+        (NotSent("no address"), PutReplyKind.TRY_AGAIN),
+        (TooLate("held up"), PutReplyKind.TRY_AGAIN),
+        (TOKEN_EXPIRED, PutReplyKind.TRY_AGAIN),
+        (rejected(400, "OMS.0065"), PutReplyKind.CONFLICT),
+        (rejected(400, "OMS.0070"), PutReplyKind.CONFLICT),
+        (Unanswered("the connection broke"), PutReplyKind.UNANSWERED),
+        (DENIED, PutReplyKind.REJECTED),
+        (Unreadable("no JSON"), PutReplyKind.REJECTED),
+    ],
+)
+def test_every_reply_has_a_kind(reply: Reply, kind: PutReplyKind) -> None:
+    assert put_reply(reply).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("reply", "seconds"),
+    [
+        (Throttled(40, SLOW_DOWN), 40),
+        (Throttled(2, SLOW_DOWN), 5),
+        (Throttled(None, SLOW_DOWN), 5),
+        (NotSent("no address"), 5),
+        (TOKEN_EXPIRED, 0),
+    ],
+)
+def test_the_put_is_sent_again_after_five_seconds_unless_oms_asks_for_more_or_a_token_expired(
+    reply: Reply, seconds: int
+) -> None:
+    assert put_reply(reply).retry_after == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("error", [Throttled(1, SLOW_DOWN), NotSent("no address"), Unanswered("the connection broke")])
+def test_before_the_put_each_of_these_errors_started_nothing(error: Throttled | NotSent | Unanswered) -> None:
+    assert not_sent(error).kind is PutReplyKind.TRY_AGAIN
+    assert not_sent(error).retry_after == timedelta(seconds=5)
+
+
+def test_people_are_told_whether_anything_was_started_and_whose_turn_it_is() -> None:
+    assert explain_reply(Accepted("7f3c"), PLAN, State.ACCEPTED) is None
+    told = {state: explain_reply(DENIED, PLAN, state) for state in (State.APPROVED, State.UNKNOWN, State.NOT_STARTED)}
+    for state, problem in told.items():
+        assert problem is not None
+        assert (problem.code, problem.huawei_request_id) == ("OMS.0072", "abc")
+        assert ("Nothing was started." in problem.meaning) == (state is not State.UNKNOWN)
+        assert ("Then press Retry." in problem.next_step) == (state is State.NOT_STARTED)
+        assert (problem.next_step == LOOKING) == (state is State.UNKNOWN)
+
+
+def test_the_audit_keeps_the_code_and_the_request_id() -> None:
+    assert audit_detail(2, Accepted("7f3c")) == {"number": 2, "code": None, "huawei_request_id": "7f3c"}
+    assert audit_detail(2, DENIED) == {"number": 2, "code": "OMS.0072", "huawei_request_id": "abc"}
+    assert audit_detail(2, NotSent("no address")) == {"number": 2, "code": "NotSent", "huawei_request_id": None}
