@@ -147,7 +147,7 @@ class Service:
                 tables.requests.name: lambda claim: request_dispatcher.advance_request(self._context, claim),
                 tables.cards.name: lambda claim: cards.update_card(self._context, claim),
                 tables.notices.name: lambda claim: notices.send_notice(self._context, claim),
-                tables.chores.name: lambda claim: maintenance.run_task(self._context, claim),
+                tables.maintenance.name: lambda claim: maintenance.run_task(self._context, claim),
             },
             self._report_bug,
             active_claims,

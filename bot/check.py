@@ -37,8 +37,7 @@ from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import SLACK_EXCEPTIONS, error_label, no_answer_reason
 from bot.slack.transport import new_client
 from bot.slack.users import LookupFailed, Users
-from bot.store.database import SchemaState, UnreadableDatabase, open_store, open_to_read
-from bot.store.database_url import connection_problem, unwritable_path
+from bot.store import database
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultIdentity, VaultToken
@@ -84,7 +83,10 @@ def run_checks(config: Config) -> Iterator[Finding]:
     if release is not None:
         yield reads_keys
     # Whether the bot's identity rests is kept in a store; here a person asks, and nothing of theirs is changed.
-    with TemporaryDirectory() as directory, closing(open_store(f"sqlite:///{directory}/check.sqlite")) as store:
+    with (
+        TemporaryDirectory() as directory,
+        closing(database.open_store(f"sqlite:///{directory}/check.db")) as store,
+    ):
         callers = Callers(vault, config.projects, store, lambda: datetime.now(UTC))
         known: dict[tuple[str, str], str] = {}
         for name, project in config.projects.items():
@@ -103,35 +105,35 @@ def run_checks(config: Config) -> Iterator[Finding]:
 def _database(config: Config) -> Finding:
     url = config.environment.database_url.reveal()
     try:
-        with closing(open_to_read(url)) as store:
+        with closing(database.open_to_read(url)) as store:
             store.ping()
-    except UnreadableDatabase as nothing:
+    except database.UnreadableDatabase as nothing:
         return _no_database(nothing, make_url(url))
     except SQLAlchemyError as error:
         return Finding(
             "database",
-            f"does not answer as it should ({connection_problem(error, make_url(url))})",
+            f"does not answer as it should ({database.connection_problem(error, make_url(url))})",
             "check DATABASE_URL",
         )
     return _writable(make_url(url), "is there, and its schema is up to date")
 
 
-def _no_database(nothing: UnreadableDatabase, url: URL) -> Finding:
+def _no_database(nothing: database.UnreadableDatabase, url: URL) -> Finding:
     match nothing.found:
-        case SchemaState.NO_FILE:
+        case database.SchemaState.NO_FILE:
             return _writable(url, "is not there yet: serve makes it")
-        case SchemaState.NOTHING:
+        case database.SchemaState.NOTHING:
             return _writable(url, "holds nothing yet: serve makes its tables")
-        case SchemaState.OLDER:
+        case database.SchemaState.OLDER:
             return _writable(url, "is older than this program: serve brings it up to date")
-        case SchemaState.NEWER:
+        case database.SchemaState.NEWER:
             fix = "use the version of the program that served from it last"
             return Finding("database", "is newer than this program", fix)
 
 
 def _writable(url: URL, said: str) -> Finding:
     """The finding, unless it is a file that the bot may not write, or not beside it, as SQLite does."""
-    place = unwritable_path(url)
+    place = database.unwritable_path(url)
     if place is None:
         return Finding("database", said)
     problem = f"{place} is not there, or may not be written"

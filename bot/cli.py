@@ -60,14 +60,13 @@ def serve() -> None:
     from bot.app import CannotStart, set_up_logging
     from bot.app import serve as run
     from bot.config.settings import load
-    from bot.store.database import DatabaseInUse, DatabaseNewer, DatabaseNotWritable
-    from bot.store.database_url import connection_problem
+    from bot.store.database import CannotOpenDatabase, connection_problem
 
     config = _load(load)
     set_up_logging(config.environment.log_level)
     try:
         run(config, shutdown)
-    except (CannotStart, DatabaseInUse, DatabaseNewer, DatabaseNotWritable, OSError) as error:
+    except (CannotStart, CannotOpenDatabase, OSError) as error:
         _end_badly(f"Cannot start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
         why = connection_problem(error, make_url(config.environment.database_url.reveal()))
@@ -209,8 +208,7 @@ def _reading() -> Iterator[Connection]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.config.settings import load_database
-    from bot.store.database import UnreadableDatabase, open_to_read
-    from bot.store.database_url import connection_problem
+    from bot.store.database import UnreadableDatabase, connection_problem, open_to_read
 
     url = _load(load_database)
     try:

@@ -50,7 +50,7 @@ def drivers(database_url: str) -> str:
     ("schema", "said"),
     [
         (None, "ok    database: is there, and its schema is up to date"),
-        ("0001", "ok    database: is older than this program: serve brings it up to date"),
+        ("0000", "ok    database: is older than this program: serve brings it up to date"),
         (
             "9999",
             "FAIL  database: is newer than this program. Fix: use the version of the program that served from it last",

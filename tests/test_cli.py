@@ -14,7 +14,8 @@ from sqlalchemy import text
 
 from bot.cli import main
 from bot.store.audit import Event, append_all
-from bot.store.database import NEWEST_SCHEMA, Store, open_store
+from bot.store.database import Store, open_store
+from bot.store.migrations import NEWEST_SCHEMA
 from tests.support.values import NOON
 
 
@@ -80,12 +81,12 @@ def test_no_database_is_made(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", ["verify", "export"])
 def test_no_schema_is_brought_up_to_date(store: Store, database_url: str, command: str) -> None:
     with store.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     said = run(database_url, command)
     assert said.exit_code == 1
-    assert f"The database has schema 0001, and this version reads {NEWEST_SCHEMA}." in said.stderr
+    assert f"The database has schema 0000, and this version reads {NEWEST_SCHEMA}." in said.stderr
     with store.write() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0001"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0000"
         connection.execute(text("DROP TABLE alembic_version"))
     said = run(database_url, command)
     assert said.exit_code == 1

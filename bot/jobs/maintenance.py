@@ -1,42 +1,51 @@
-"""What the bot does by itself once a day: tells the newest hash of the audit where it cannot be taken back, tidies up.
+"""The daily maintenance: posts the newest hash of the audit chain to Slack, and deletes old messages and notices.
 
-A chore and the time when it is due again are one transaction: of several replicas one does it, once.
+A task and the time when it is due again are stored in one transaction, so that one of several replicas does it, once.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from bot.jobs.context import Context
 from bot.jobs.worker import Rescheduled, Result
-from bot.store import audit, maintenance, outbox
+from bot.store import audit, outbox, queue, tables
 from bot.store.audit import ANCHORED, BOT, Anchor, Event
-from bot.store.maintenance import Task
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 
 log = logging.getLogger(__name__)
 
-# Slack sends nothing a second time after an hour, so the key of a message is of no more use. People ask "what did I
-# type?" for some weeks; after that what came of it is in the requests and in the audit, and a second place that keeps
-# what people typed is one too many.
+# Slack redelivers for an hour at most, so after that the key of a message is not needed. People ask "what did I type?"
+# for some weeks. After that the requests and the audit say what came of it, and no second copy of what people typed is
+# kept.
 KEEP_FINISHED_FOR = timedelta(days=30)
 NOTHING_YET = Anchor(datetime.min.replace(tzinfo=UTC), 0)
 
 
+class Task(StrEnum):
+    """The rows of the table `maintenance`, which the migrations insert."""
+
+    #: Posts the newest hash of the audit chain to each project's channel.
+    ANCHOR = "anchor"
+    #: Deletes old messages and notices.
+    PURGE = "purge"
+
+
 def run_task(context: Context, claim: Claim) -> Result:
-    """One chore that is due."""
+    """Does one task that is due."""
     match Task(str(claim.key)):
         case Task.ANCHOR:
             _anchor(context, context.now())
         case Task.PURGE:
-            _tidy(context, context.now())
+            _purge(context, context.now())
     return Rescheduled()
 
 
 def _anchor(context: Context, now: datetime) -> None:
-    """Tells each project's channel the newest hash, if there was activity since the last time, once a day at most."""
+    """Posts the newest hash to the channel of each project with new rows, once a day at most."""
     with context.store.read() as connection:
         head = audit.newest(connection)
         if head is None:
@@ -46,7 +55,7 @@ def _anchor(context: Context, now: datetime) -> None:
         news = {name: audit.count_of_project(connection, name, last.rows, head.seq) for name in projects}
     told = {name: rows for name, rows in news.items() if rows > 0}
     with context.store.write() as connection:
-        if not maintenance.claim_task(connection, Task.ANCHOR, now, _next_midnight(now)):
+        if not queue.reschedule_due(connection, tables.maintenance, Task.ANCHOR, now, _next_midnight(now)):
             return
         for name, rows in told.items():
             text = anchor_text(name, rows, head)
@@ -60,7 +69,7 @@ def _anchor(context: Context, now: datetime) -> None:
 
 
 def anchor_text(project: str, rows: int, head: audit.Head) -> str:
-    """What the channel is told of the audit."""
+    """The message to the channel."""
     new = "1 new row" if rows == 1 else f"{rows:,} new rows"
     return (
         f"Audit of {project}: {new}, {head.seq:,} in the whole chain. Check with the newest hash, at any time, that "
@@ -68,11 +77,11 @@ def anchor_text(project: str, rows: int, head: audit.Head) -> str:
     )
 
 
-def _tidy(context: Context, now: datetime) -> None:
+def _purge(context: Context, now: datetime) -> None:
     with context.store.write() as connection:
-        if not maintenance.claim_task(connection, Task.PURGE, now, _next_midnight(now)):
+        if not queue.reschedule_due(connection, tables.maintenance, Task.PURGE, now, _next_midnight(now)):
             return
-        removed = maintenance.remove_finished(connection, now - KEEP_FINISHED_FOR)
+        removed = queue.delete_finished(connection, now - KEEP_FINISHED_FOR)
     if removed:
         log.info("removed %d messages and notices that were done with for %d days", removed, KEEP_FINISHED_FOR.days)
 

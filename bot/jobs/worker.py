@@ -110,7 +110,7 @@ class Worker:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._lanes = (
-            _Lane("work", DECISION_THREADS, CLICKS, REQUESTS, Queue(tables.chores)),
+            _Lane("work", DECISION_THREADS, CLICKS, REQUESTS, Queue(tables.maintenance)),
             _Lane("ask", ASK_THREADS, ASKS),
             _Lane("show", CARD_THREADS, Queue(tables.cards)),
             _Lane("tell", NOTICE_THREADS, Queue(tables.notices)),

@@ -1,1 +1,1 @@
-"""Rows that outlive the process: tables, claims, the audit chain."""
+"""The database: its tables, the job queues in them, and the audit chain."""

@@ -1,60 +1,67 @@
-"""Opens the database so that what is committed stays, and every transaction begins as a writer.
+"""Opens the database, and gives out transactions.
 
-SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, and a lock file, for it serves one process. PostgreSQL
-serves replicas. The schema is brought up to date by Alembic, which is loaded only when there is something to do.
+SQLite serves one process, which a lock file ensures. PostgreSQL serves replicas. Both lose nothing that was committed.
+Creating and upgrading the schema is left to `bot.store.migrations`.
 """
 
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from bot.store.database_url import unwritable_path
+from bot.redaction import Secret, scrub
+from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
 
-NEWEST_SCHEMA = "0004"
 BUSY_TIMEOUT_SECONDS = 2.0
-# Whoever serves holds rows for milliseconds. What takes this long hangs, or its client is gone, and holds up others.
+# The bot's transactions take milliseconds. One that takes this long hangs and blocks others, so PostgreSQL ends it.
 STATEMENT_SECONDS = 10
-# Without these a connection whose other end vanished is noticed after a quarter of an hour.
-_WATCHED = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
+_REASON_CHARACTERS = 200
+
+# Without these, PostgreSQL's client notices a lost connection only after a quarter of an hour.
+_KEEPALIVES = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-# On SQLite every transaction reads of one moment; PostgreSQL has to be told.
-_ONE_MOMENT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+# A read transaction sees one snapshot. SQLite does that anyway.
+_SNAPSHOT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+# libpq puts the address before the reason, and puts hints on further lines.
+_ADDRESS = re.compile(r"^.*\bport \d+ failed: ")
+
+#: Decorates a function that builds a statement, so that it is built once: SQLAlchemy takes about three times as long to
+#: build a statement as to run it. Used for the statements between a deciding click and its PUT; their values are
+#: `bindparam`s. An `insert(table)` without conditions is built fast enough.
+cached_statement = functools.cache
 
 
-class DatabaseInUse(Exception):
-    """Another process serves from this SQLite file. Its message says which file, and what to do."""
-
-
-class DatabaseNewer(Exception):
-    """A later version of the bot has served from it. Its message says which schema it has, and what to do."""
-
-
-class DatabaseNotWritable(Exception):
-    """The bot may not write where this SQLite file is to be. Its message says where, and what to do."""
+class CannotOpenDatabase(Exception):
+    """The bot cannot serve with this database. The message says why, and what to do."""
 
 
 class SchemaState(StrEnum):
-    """What is where a database of this schema should be."""
+    """Why a database cannot be read."""
 
+    #: There is no SQLite file.
     NO_FILE = "no file"
+    #: The database has no tables of the bot.
     NOTHING = "nothing of this bot"
+    #: The schema is older than this version's.
     OLDER = "an older schema"
+    #: The schema is newer than this version's.
     NEWER = "a newer schema"
 
 
 class UnreadableDatabase(Exception):
-    """There is no database of this bot, or one of another schema. Its message says which, and what to do."""
+    """The database is missing or has another schema. The message says which, and what to do."""
 
     def __init__(self, found: SchemaState, message: str) -> None:
         super().__init__(message)
@@ -62,11 +69,11 @@ class UnreadableDatabase(Exception):
 
 
 class Store:
-    """A database and the transactions on it."""
+    """An open database. Its transactions commit at the end of the `with` block, or change nothing if it fails."""
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(reads_only=True, **_ONE_MOMENT[engine.dialect.name])
+        self._reading = engine.execution_options(reads_only=True, **_SNAPSHOT[engine.dialect.name])
         self._lock = lock
 
     @property
@@ -75,18 +82,22 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end, or leaves nothing behind."""
+        """A transaction that reads and writes."""
         with self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading alone: all that it shows is of one moment, and it waits for no writer."""
+        """A transaction that only reads. It sees one snapshot, and waits for no writer."""
         with self._reading.connect() as connection:
             yield connection
 
     def ping(self) -> None:
-        """Raises whatever the database raises when it does not answer."""
+        """Runs an empty query.
+
+        Raises:
+            sqlalchemy.exc.SQLAlchemyError: the database does not answer.
+        """
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
 
@@ -98,7 +109,7 @@ class Store:
 
 
 def clock(connection: Connection) -> datetime:
-    """The time that leases are measured by: the database's own where replicas share it."""
+    """The time by which leases are measured: the database's own on PostgreSQL, because replicas share that."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -106,27 +117,26 @@ def clock(connection: Connection) -> datetime:
 
 
 def open_store(url: str) -> Store:
-    """Connects, takes SQLite's lock file, and brings the schema up to date.
+    """Opens the database for serving: locks a SQLite file for this process, and upgrades the schema.
 
     Arguments:
-        url: a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
+        url: a SQLAlchemy URL of SQLite or PostgreSQL.
 
     Raises:
-        DatabaseInUse: another process serves from this file.
-        DatabaseNewer, DatabaseNotWritable: see there.
-        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached or is not one of ours.
+        CannotOpenDatabase: another process uses the file, the bot may not write it, or a later version upgraded it.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or is not one of the bot's.
     """
     parsed = make_url(url)
-    place = unwritable_path(parsed)
-    if place is not None:
-        raise DatabaseNotWritable(
-            f"{place}, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or the "
+    path = unwritable_path(parsed)
+    if path is not None:
+        raise CannotOpenDatabase(
+            f"{path}, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or the "
             "rights there"
         )
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))
-        # It holds addresses by which anybody could answer in Slack. What SQLite puts beside it takes its mode.
+        # It holds response_urls, with which anybody could post in Slack. SQLite's files beside it get the same mode.
         os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = _engine(parsed)
     try:
@@ -140,13 +150,13 @@ def open_store(url: str) -> Store:
 
 
 def open_to_read(url: str) -> Store:
-    """Connects to a database that is there, and changes nothing: no file, no schema, no row.
+    """Opens an existing database without changing anything: no file, no schema, no row.
 
     Arguments:
-        url: as of `open_store`.
+        url: as for `open_store`.
 
     Raises:
-        NothingToRead: see there.
+        UnreadableDatabase: see there.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
     parsed = make_url(url)
@@ -156,7 +166,7 @@ def open_to_read(url: str) -> Store:
     engine = _engine(parsed, reads_only=True)
     try:
         with engine.execution_options(reads_only=True).connect() as connection:
-            schema = _schema(connection)
+            schema = stored_schema(connection)
         if schema is None:
             message = "The database holds nothing of this bot yet. Check DATABASE_URL, or start the bot once."
             raise UnreadableDatabase(SchemaState.NOTHING, message)
@@ -172,6 +182,25 @@ def open_to_read(url: str) -> Store:
     return Store(engine)
 
 
+def unwritable_path(url: URL) -> Path | None:
+    """The SQLite file, or its directory, if the bot may not write there or it does not exist."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    file = Path(url.database or "").absolute()
+    paths = (file.parent, file) if file.exists() else (file.parent,)
+    return next((path for path in paths if not os.access(path, os.W_OK)), None)
+
+
+def connection_problem(error: SQLAlchemyError, url: URL) -> str:
+    """The driver's reason without the password: `PostgreSQL at db, port 5432: Connection refused`."""
+    message = str(error.orig) if isinstance(error, DBAPIError) else ""
+    first_line = next(iter(message.splitlines()), "")
+    reason = " ".join(_ADDRESS.sub("", first_line).split())[:_REASON_CHARACTERS] or type(error).__name__
+    if url.get_backend_name() == "postgresql" and url.host:
+        reason = f"PostgreSQL at {url.host}, port {url.port or 5432}: {reason}"
+    return scrub(reason, [Secret(url.password)] if url.password else ())
+
+
 def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(
@@ -181,28 +210,38 @@ def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
             connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
             hide_parameters=True,
         )
-        # The journal mode stays in the file: whoever only reads leaves it as it is.
+        # The journal mode is stored in the file, so a reader does not set it.
         _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
         return engine
-    # Whoever only reads takes as long as a chain is long, and as its reader is slow.
-    of_its_own = (
-        ("default_transaction_read_only=on",)
-        if reads_only
-        else (
-            f"statement_timeout={STATEMENT_SECONDS}s",
-            f"idle_in_transaction_session_timeout={STATEMENT_SECONDS}s",
-        )
-    )
-    settings = (f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC", *of_its_own)
+    # Reading the whole audit chain may take long, so only the bot's own transactions have a time limit.
+    settings = [f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC"]
+    if reads_only:
+        settings.append("default_transaction_read_only=on")
+    else:
+        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+        settings += [f"{limit}={STATEMENT_SECONDS}s" for limit in limits]
+    options = " ".join(f"-c {setting}" for setting in settings)
     return create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=16,
         max_overflow=16,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 2, "options": " ".join(f"-c {setting}" for setting in settings), **_WATCHED},
+        connect_args={"connect_timeout": 2, "options": options, **_KEEPALIVES},
         hide_parameters=True,
     )
+
+
+def _upgrade(engine: Engine) -> None:
+    with engine.connect() as connection:
+        schema = stored_schema(connection)
+    if schema is not None and schema > NEWEST_SCHEMA:
+        raise CannotOpenDatabase(
+            f"the database has schema {schema}, and this version knows {NEWEST_SCHEMA} at the most. Use the version "
+            "that served from it last"
+        )
+    if schema != NEWEST_SCHEMA:
+        upgrade(engine)
 
 
 def _lock_file(database: Path) -> int:
@@ -212,7 +251,7 @@ def _lock_file(database: Path) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise DatabaseInUse(
+        raise CannotOpenDatabase(
             f"another process serves from {database}. Stop it first, or use PostgreSQL for several replicas"
         ) from None
     return handle
@@ -221,43 +260,12 @@ def _lock_file(database: Path) -> int:
 def _prepare_sqlite(engine: Engine, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def settings(connection: Any, record: object) -> None:
-        connection.isolation_level = None  # the driver begins nothing of its own
+        connection.isolation_level = None  # the driver begins no transaction by itself
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        # A transaction that reads first and writes later loses votes; one that locks first loses none.
+        # IMMEDIATE locks before the first read. A transaction that locks at its first write may overwrite votes.
         reads_only = connection.get_execution_options().get("reads_only", False)
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
-
-
-def _schema(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
-
-
-def _upgrade(engine: Engine) -> None:
-    with engine.connect() as connection:
-        found = _schema(connection)
-    if found == NEWEST_SCHEMA:
-        return
-    if found is not None and found > NEWEST_SCHEMA:
-        raise DatabaseNewer(
-            f"the database has schema {found}, and this version knows {NEWEST_SCHEMA} at the most. Use the version "
-            "that served from it last"
-        )
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            # A step of the schema, and waiting for a replica that takes it, last as long as they last.
-            for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
-                connection.execute(text(f"SET LOCAL {limit} = 0"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -1,37 +1,39 @@
-"""What people are still to be shown: cards that lag behind their request, and notices not yet sent."""
+"""What is still to be shown in Slack: cards that show an older version of their request, and notices to be sent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
 
+from bot.store.database import cached_statement
 from bot.store.tables import cards, notices
 
-# As a bound of what is due at all: SQLite finds no row by an index because its column is not NULL.
+# Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# A decision waits for these. Built once: to build a statement takes longer than to run it.
-_ADD_NOTICE = insert(notices)
-_CARD = select(cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalink, cards.c.shown_version).where(
-    cards.c.request_id == bindparam("of")
-)
 
 
 class Delivery(StrEnum):
-    """How a notice reaches people, and what its address is."""
+    """How a notice is sent, and what its address holds."""
 
-    EPHEMERAL = "answer"  # only whoever typed or pressed; "response_url user"
-    THREAD = "thread"  # under the card of its request; no address
-    DIRECT = "direct"  # a direct message; user id
-    CHANNEL = "channel"  # a message of its own in a channel; channel id
-    DUPLICATE = "copy"  # marks a message that is not the card as a copy; "channel ts"
+    #: Shown only to the person who typed or pressed. Address: "response_url user_id".
+    EPHEMERAL = "ephemeral"
+    #: A line in the thread of the request's card. No address.
+    THREAD = "thread"
+    #: A direct message. Address: the user id.
+    DIRECT = "direct"
+    #: A message of its own in a channel. Address: the channel id.
+    CHANNEL = "channel"
+    #: Replaces a duplicate of a card by a line that says so. Address: "channel_id ts".
+    DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One message of words alone, in mrkdwn."""
+    """A message of text alone, in mrkdwn."""
 
     delivery: Delivery
     address: str
@@ -41,7 +43,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Card:
-    """Where a request's card is, and which version of the request it shows."""
+    """Where the card of a request is in Slack, and which version of the request it shows. `ts` is None until posted."""
 
     request_id: str
     channel: str
@@ -51,22 +53,28 @@ class Card:
 
 
 def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
-    """Stores a notice, due at once."""
+    """Stores a notice that is due at once."""
     row = {
         "request_id": notice.request_id,
         "delivery": notice.delivery.value,
         "address": notice.address,
         "text": notice.text,
-        "made_at": now,
+        "created_at": now,
         "due_at": now,
     }
-    connection.execute(_ADD_NOTICE, row)
+    connection.execute(insert(notices), row)
+
+
+def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
+    """A notice, and when it was created."""
+    row = connection.execute(select(notices).where(notices.c.id == number)).one()
+    return Notice(Delivery(row.delivery), row.address, row.text, row.request_id), row.created_at
 
 
 def is_next_in_thread() -> ColumnElement[bool]:
-    """What holds of a notice that may be sent: of the lines of one thread, only the oldest that is not done with.
+    """The condition for notices that may be sent now: of the lines of one thread, only the oldest that is not sent.
 
-    Their numbers are in the order of what happened: whoever adds a line has locked the row of its request.
+    The ids of these lines are in the order of events, because adding a line locks the row of its request.
     """
     line = notices.alias("line")
     oldest = (
@@ -77,33 +85,34 @@ def is_next_in_thread() -> ColumnElement[bool]:
     return or_(notices.c.delivery != Delivery.THREAD.value, notices.c.id.in_(oldest))
 
 
-def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
-    """A notice, and when it was made."""
-    row = connection.execute(select(notices).where(notices.c.id == number)).one()
-    return Notice(Delivery(row.delivery), row.address, row.text, row.request_id), row.made_at
-
-
 def forget_address(connection: Connection, number: int) -> None:
-    """The response_url of an answer that is done with is of no more use to us, and still of some to a thief."""
-    is_answer = notices.c.delivery == Delivery.EPHEMERAL.value
-    connection.execute(update(notices).where(notices.c.id == number, is_answer).values(address=""))
+    """Deletes the response_url of a notice that was sent: anybody who reads it could post with it."""
+    is_ephemeral = notices.c.delivery == Delivery.EPHEMERAL.value
+    connection.execute(update(notices).where(notices.c.id == number, is_ephemeral).values(address=""))
 
 
 def get_card(connection: Connection, request_id: str) -> Card | None:
     """The card of a request."""
-    row = connection.execute(_CARD, {"of": request_id}).one_or_none()
+    row = connection.execute(_select_card(), {"of_request": request_id}).one_or_none()
     return None if row is None else Card(*row)
 
 
+@cached_statement
+def _select_card() -> Select[Any]:
+    columns = (cards.c.request_id, cards.c.channel, cards.c.ts, cards.c.permalink, cards.c.shown_version)
+    return select(*columns).where(cards.c.request_id == bindparam("of_request"))
+
+
 def lock_card(connection: Connection, request_id: str) -> None:
-    """Nobody else changes the row of this card until this transaction ends."""
+    """Locks the card of a request. Until this transaction ends, no other one can change it."""
     connection.execute(select(cards.c.request_id).where(cards.c.request_id == request_id).with_for_update())
 
 
 def save_card(connection: Connection, card: Card, due_at: datetime | None) -> None:
-    """The card now is as given: where it is, the version that it shows, and when it is looked at again, if at all.
+    """Replaces the card of a request. It is due again at `due_at`, if given.
 
-    One statement: PostgreSQL looks a second change of the row in a transaction up in its request, and waits for that.
+    All columns are set in one statement: when a transaction updates a row for the second time, PostgreSQL checks its
+    foreign key again, and waits for the transaction that has locked the request.
     """
     connection.execute(
         update(cards)

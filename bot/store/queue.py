@@ -1,6 +1,7 @@
-"""Who works on which row: claims with a lease, so that nothing is done twice at once and nothing is left behind.
+"""The job queues: tables whose rows are jobs, claimed by one worker at a time under a lease.
 
-A claim lasts 20 s on the database's clock and is renewed while the work goes on. The work itself is left to `bot.jobs`.
+A row is due at its `due_at`. A claim lasts 20 s by the database's clock, and the worker renews it while the job runs.
+If the process dies, the lease ends and another process claims the row. Running the jobs is left to `bot.jobs`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    delete,
     func,
     literal,
     or_,
@@ -26,35 +28,33 @@ from sqlalchemy import (
 )
 
 from bot.store import outbox, tables
-from bot.store.database import clock
+from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
 
-TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.chores)
+TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.maintenance)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
-
-# What a row is, and whose: of the person who sent it, of the project that it is for.
-_NOBODY = literal("")
+_NONE = literal("")
 _KINDS: Mapping[str, ColumnElement[str]] = {tables.inbox.name: tables.inbox.c.kind}
-_WHOSE: Mapping[str, ColumnElement[str]] = {
+# The column whose values share a queue fairly.
+_FAIRNESS_KEYS: Mapping[str, ColumnElement[str]] = {
     tables.inbox.name: tables.inbox.c.person,
     tables.requests.name: tables.requests.c.project,
 }
 
 
-def _claim_one(queue: Table) -> Update:
-    ended = and_(queue.c.claimed_until < bindparam("by"), queue.c.claimed_by != bindparam("of_owner"))
-    return update(queue).where(_KEYS[queue.name] == bindparam("of"), or_(queue.c.claimed_until.is_(None), ended))
-
-
-# A decision waits for it. Built once: to build a statement takes longer than to run it.
-_CLAIM_ONE = {queue.name: _claim_one(queue) for queue in TABLES}
-
-
 @dataclass(frozen=True)
 class Claim:
-    """A row that is this worker's for now. `tries` counts the failed ones before."""
+    """A row that this process has claimed.
+
+    Attributes:
+        queue: the name of the table.
+        key: the primary key of the row.
+        tries: how many times in a row the job has failed before.
+        kind: the kind of message, for rows of the inbox.
+        fairness_key: the person who sent the message, or the project of the request.
+    """
 
     queue: str
     key: str | int
@@ -65,151 +65,190 @@ class Claim:
 
 @dataclass(frozen=True)
 class Queue:
-    """Rows of a queue that are claimed alike.
+    """The rows of a table, or some of them, that the worker treats alike.
 
-    Arguments:
-        kinds: of the inbox, only these; None for every row.
-        each: so many of one person, or of one project, are in one process's hand at once; None for any number.
+    Attributes:
+        kinds: only rows of these kinds; None for all rows of the table.
+        max_per_key: how many claims with the same fairness key one process has at once; None for no limit.
     """
 
-    queue: Table
+    table: Table
     kinds: frozenset[str] | None = None
     max_per_key: int | None = None
 
     def holds(self, claim: Claim) -> bool:
-        return claim.queue == self.queue.name and (self.kinds is None or claim.kind in self.kinds)
+        return claim.queue == self.table.name and (self.kinds is None or claim.kind in self.kinds)
 
-    def keys_at_limit(self, in_hand: Iterable[Claim]) -> list[str]:
-        """Of whom no more is taken while this is in hand."""
+    def keys_at_limit(self, active_claims: Iterable[Claim]) -> list[str]:
+        """The fairness keys of which no further row may be claimed while these claims are active."""
         if self.max_per_key is None:
             return []
-        active_claims = Counter(claim.fairness_key for claim in in_hand if self.holds(claim))
-        return [fairness_key for fairness_key, count in active_claims.items() if count >= self.max_per_key]
+        counts = Counter(claim.fairness_key for claim in active_claims if self.holds(claim))
+        return [fairness_key for fairness_key, count in counts.items() if count >= self.max_per_key]
 
 
-ALL_QUEUES = tuple(Queue(queue) for queue in TABLES)
+ALL_QUEUES = tuple(Queue(table) for table in TABLES)
 
 
 def claim_due(
-    connection: Connection, share: Queue, owner: str, now: datetime, limit: int, in_hand: Collection[Claim] = ()
+    connection: Connection, queue: Queue, owner: str, now: datetime, limit: int, active_claims: Collection[Claim] = ()
 ) -> list[Claim]:
-    """Claims up to `limit` rows that are due and free, the longest due first.
+    """Claims up to `limit` rows that are due and not claimed, the longest due first.
 
     Arguments:
-        now: the time that due times are measured by. Leases are measured by the database's own clock.
-        in_hand: what this process is working on: not claimed again, though a stall may have cost it the lease; and
-            counted for `Share.each`.
+        owner: the process.
+        now: the time that due times are compared with. Leases are measured by the database's clock.
+        active_claims: the claims of this process. They are not claimed again, even if their lease ended unnoticed, and
+            they count for `Queue.max_per_key`.
     """
-    queue, lease_clock = share.queue, clock(connection)
-    key, name = _KEYS[queue.name], queue.name
-    columns = (key, queue.c.tries, _KINDS.get(name, _NOBODY), _WHOSE.get(name, _NOBODY))
-    taken: list[Claim] = []
-    while len(taken) < limit:
+    table, lease_clock = queue.table, clock(connection)
+    key, name = _KEYS[table.name], table.name
+    columns = (key, table.c.tries, _KINDS.get(name, _NONE), _FAIRNESS_KEYS.get(name, _NONE))
+    claims: list[Claim] = []
+    while len(claims) < limit:
         found = connection.execute(
             select(*columns)
-            .where(queue.c.due_at <= now, *_free(share, lease_clock, [*in_hand, *taken]))
-            .order_by(queue.c.due_at, key)
-            .limit(limit - len(taken))
+            .where(table.c.due_at <= now, *_is_claimable(queue, lease_clock, [*active_claims, *claims]))
+            .order_by(table.c.due_at, key)
+            .limit(limit - len(claims))
             .with_for_update(skip_locked=True)
         ).all()
-        passed_over = False
+        has_skipped = False
         for claim in (Claim(name, *row) for row in found):
-            if claim.fairness_key in share.keys_at_limit([*in_hand, *taken]):
-                passed_over = True
+            if claim.fairness_key in queue.keys_at_limit([*active_claims, *claims]):
+                has_skipped = True
             else:
-                taken.append(claim)
-        if not passed_over:
+                claims.append(claim)
+        if not has_skipped:
             break
-    if taken:
+    if claims:
         connection.execute(
-            update(queue)
-            .where(key.in_([claim.key for claim in taken]))
+            update(table)
+            .where(key.in_([claim.key for claim in claims]))
             .values(claimed_by=owner, claimed_until=lease_clock + LEASE)
         )
-    return taken
+    return claims
 
 
-def claim_one(connection: Connection, queue: Table, key: str | int, owner: str) -> bool:
-    """Claims this row if nobody has it, due or not. Another worker of the same owner is somebody, lease or no lease."""
-    lease_clock = clock(connection)
-    of = {"of": key, "of_owner": owner, "by": lease_clock}
-    found = connection.execute(_CLAIM_ONE[queue.name], of | {"claimed_by": owner, "claimed_until": lease_clock + LEASE})
-    return found.rowcount == 1
+def claim_one(connection: Connection, table: Table, key: str | int, owner: str) -> bool:
+    """Claims one row, due or not. False if it is claimed: by another process with a valid lease, or by this process."""
+    now = clock(connection)
+    values = {"claimed_by": owner, "claimed_until": now + LEASE}
+    claimed = connection.execute(_claim_one(table), {"of_key": key, "of_owner": owner, "lease_clock": now} | values)
+    return claimed.rowcount == 1
+
+
+@cached_statement
+def _claim_one(table: Table) -> Update:
+    lease_ended = and_(table.c.claimed_until < bindparam("lease_clock"), table.c.claimed_by != bindparam("of_owner"))
+    return update(table).where(
+        _KEYS[table.name] == bindparam("of_key"), or_(table.c.claimed_until.is_(None), lease_ended)
+    )
 
 
 def finish(connection: Connection, claim: Claim, owner: str, due_at: datetime | None = None) -> None:
-    """The work on a row is done, or goes on at `due_at`. Nothing happens if the claim was lost meanwhile."""
-    _let_go(connection, claim, owner, due_at=due_at, tries=0)
+    """Ends a claim after the job succeeded. The row is due again at `due_at`, if given.
+
+    Like each of the next three functions it does nothing if another process has taken over the row.
+    """
+    _end_claim(connection, claim, owner, due_at=due_at, tries=0)
 
 
 def postpone(connection: Connection, claim: Claim, owner: str, due_at: datetime) -> None:
-    """The work on a row failed and is tried again at `due_at`."""
-    _let_go(connection, claim, owner, due_at=due_at, tries=claim.tries + 1)
+    """Ends a claim after the job failed. It is tried again at `due_at`."""
+    _end_claim(connection, claim, owner, due_at=due_at, tries=claim.tries + 1)
 
 
 def release(connection: Connection, claim: Claim, owner: str) -> None:
-    """The work is done; when the row is due again was said where it was changed."""
-    _let_go(connection, claim, owner, tries=0)
+    """Ends a claim after the job succeeded, when the job itself has stored when the row is due again."""
+    _end_claim(connection, claim, owner, tries=0)
 
 
 def release_unchanged(connection: Connection, claim: Claim, owner: str) -> None:
-    """There was no time for the row: it is due as it was."""
-    _let_go(connection, claim, owner)
+    """Ends a claim whose job was not started. The row is due as before."""
+    _end_claim(connection, claim, owner)
 
 
-def _let_go(connection: Connection, claim: Claim, owner: str, **values: object) -> None:
-    queue = tables.metadata.tables[claim.queue]
+def _end_claim(connection: Connection, claim: Claim, owner: str, **values: object) -> None:
+    table = tables.metadata.tables[claim.queue]
     connection.execute(
-        update(queue)
-        .where(_KEYS[queue.name] == claim.key, queue.c.claimed_by == owner)
+        update(table)
+        .where(_KEYS[table.name] == claim.key, table.c.claimed_by == owner)
         .values(claimed_by=None, claimed_until=None, **values)
     )
 
 
-def renew(connection: Connection, queue: Table, owner: str, active_claims: Iterable[Claim]) -> None:
-    """Gives the owner's claims on rows of this queue a full lease again. One that was lost meanwhile stays lost."""
-    keys = _keys(queue, active_claims)
+def renew(connection: Connection, table: Table, owner: str, active_claims: Iterable[Claim]) -> None:
+    """Renews the leases of the claims on rows of this table, except rows that another process has taken over."""
+    keys = _keys(table, active_claims)
     if keys:
         until = clock(connection) + LEASE
         connection.execute(
-            update(queue).where(_KEYS[queue.name].in_(keys), queue.c.claimed_by == owner).values(claimed_until=until)
+            update(table).where(_KEYS[table.name].in_(keys), table.c.claimed_by == owner).values(claimed_until=until)
         )
 
 
 def release_all(connection: Connection) -> None:
-    """Frees what a process before this one had claimed. Only where there can be no other: on SQLite, at the start."""
-    for queue in TABLES:
+    """Ends all claims. Only for the start on SQLite, where no other process can be running."""
+    for table in TABLES:
         connection.execute(
-            update(queue).where(queue.c.claimed_by.is_not(None)).values(claimed_by=None, claimed_until=None)
+            update(table).where(table.c.claimed_by.is_not(None)).values(claimed_by=None, claimed_until=None)
         )
 
 
 def next_due(
-    connection: Connection, shares: Sequence[Queue] = ALL_QUEUES, in_hand: Collection[Claim] = ()
+    connection: Connection, queues: Sequence[Queue] = ALL_QUEUES, active_claims: Collection[Claim] = ()
 ) -> Mapping[Queue, datetime]:
-    """When the next row of each of these is due that could be claimed; without claimed ones and those in hand."""
+    """When the next claimable row of each queue is due. Queues without such a row are left out."""
     lease_clock = clock(connection)
-    looks = [
-        select(literal(at), func.min(share.queue.c.due_at)).where(*_free(share, lease_clock, in_hand))
-        for at, share in enumerate(shares)
+    queries = [
+        select(literal(index), func.min(queue.table.c.due_at)).where(*_is_claimable(queue, lease_clock, active_claims))
+        for index, queue in enumerate(queues)
     ]
-    if not looks:
+    if not queries:
         return {}
-    return {shares[at]: due_at for at, due_at in connection.execute(union_all(*looks)) if due_at is not None}
+    found = connection.execute(union_all(*queries))
+    return {queues[index]: due_at for index, due_at in found if due_at is not None}
 
 
-def _free(share: Queue, lease_clock: datetime, in_hand: Collection[Claim]) -> Iterator[ColumnElement[bool]]:
-    queue = share.queue
-    yield or_(queue.c.claimed_until.is_(None), queue.c.claimed_until < lease_clock)
-    if keys := _keys(queue, in_hand):
-        yield _KEYS[queue.name].not_in(keys)
-    if share.kinds is not None:
-        yield _KINDS[queue.name].in_(sorted(share.kinds))
-    if enough := share.keys_at_limit(in_hand):
-        yield _WHOSE[queue.name].not_in(enough)
-    if queue is tables.notices:
+def _is_claimable(
+    queue: Queue, lease_clock: datetime, active_claims: Collection[Claim]
+) -> Iterator[ColumnElement[bool]]:
+    table = queue.table
+    yield or_(table.c.claimed_until.is_(None), table.c.claimed_until < lease_clock)
+    if keys := _keys(table, active_claims):
+        yield _KEYS[table.name].not_in(keys)
+    if queue.kinds is not None:
+        yield _KINDS[table.name].in_(sorted(queue.kinds))
+    if at_limit := queue.keys_at_limit(active_claims):
+        yield _FAIRNESS_KEYS[table.name].not_in(at_limit)
+    if table is tables.notices:
         yield outbox.is_next_in_thread()
 
 
-def _keys(queue: Table, found: Iterable[Claim]) -> list[str | int]:
-    return [claim.key for claim in found if claim.queue == queue.name]
+def _keys(table: Table, claims: Iterable[Claim]) -> list[str | int]:
+    return [claim.key for claim in claims if claim.queue == table.name]
+
+
+def reschedule_due(connection: Connection, table: Table, key: str, now: datetime, due_at: datetime) -> bool:
+    """Moves a row that is due at `now` to `due_at`. True for the one caller that moves it, whatever the claims say."""
+    moved = connection.execute(
+        update(table).where(_KEYS[table.name] == key, table.c.due_at <= now).values(due_at=due_at)
+    )
+    return moved.rowcount == 1
+
+
+def delete_finished(connection: Connection, before: datetime) -> int:
+    """Deletes finished messages received and finished notices created before this time.
+
+    Returns:
+        How many rows were deleted.
+    """
+    deleted = 0
+    for table, created_at in (
+        (tables.inbox, tables.inbox.c.received_at),
+        (tables.notices, tables.notices.c.created_at),
+    ):
+        is_finished = and_(table.c.due_at.is_(None), table.c.claimed_by.is_(None))
+        deleted += connection.execute(delete(table).where(is_finished, created_at < before)).rowcount
+    return deleted

@@ -1,6 +1,6 @@
-"""Requests and their votes: read whole, changed by compare-and-set on the version.
+"""Requests and their votes: read whole, changed by compare-and-set on the request's version.
 
-A change and the audit row that tells of it are one transaction; the card is due for repair in the same one.
+A change, its audit rows, and the due time of the card that shows it are stored in one transaction.
 """
 
 from __future__ import annotations
@@ -8,54 +8,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.request import Request, Vote
 from bot.domain.schedule import due_at
 from bot.store.audit import Event, append, append_all
+from bot.store.database import cached_statement
 from bot.store.tables import cards, requests, votes
 
 _ADAPTER = TypeAdapter(Request)
 
-# On the way from a deciding click to its call. Built once: to build a statement takes longer than to run it.
-_BODY = select(requests.c.body).where(requests.c.id == bindparam("of"))
-_LOCK_BODY = _BODY.with_for_update()
-_REPLACE = update(requests).where(requests.c.id == bindparam("of"), requests.c.version == bindparam("of_version"))
-_CARD = update(cards).where(cards.c.request_id == bindparam("of"))
-_VOTES = (
-    select(votes.c.person, votes.c.team_id, votes.c.at)
-    .where(votes.c.request_id == bindparam("of"))
-    .order_by(votes.c.id)
-)
-_ADD_VOTE = insert(votes)
-
 
 class Stale(Exception):
-    """Somebody else changed the request since it was read."""
+    """The request was changed since it was read."""
 
 
 class AlreadyOpen(Exception):
-    """The group has an open request, or has one of this very message, or the id is taken."""
-
-
-def _row(request: Request) -> dict[str, object]:
-    return {
-        "version": request.version,
-        "state": request.state.value,
-        "open_key": request.group_key if request.is_open else None,
-        "body": _ADAPTER.dump_python(request, mode="json"),
-        "due_at": due_at(request),
-    }
+    """The group has an open request, or this message has created one for it before, or the id is taken."""
 
 
 def add(connection: Connection, request: Request, event: Event, now: datetime) -> None:
-    """Stores a new request, its card still to be posted.
+    """Stores a new request, and a card that is due to be posted.
 
     Raises:
-        AlreadyAsked: see there. The transaction is spent.
+        AlreadyOpen: see there. The transaction can only be rolled back.
     """
     try:
         connection.execute(
@@ -66,7 +46,7 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
                 requester=request.requester,
                 created_at=request.created_at,
                 origin_key=request.origin_key or None,
-                **_row(request),
+                **_changing_columns(request),
             )
         )
     except IntegrityError as error:
@@ -76,34 +56,44 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
 
 
 def get(connection: Connection, request_id: str) -> Request | None:
-    """The request as it stands."""
-    return _one(connection.execute(_BODY, {"of": request_id}).scalar())
+    """The request as it is stored."""
+    return _parsed(connection.execute(_select_body(), {"of_id": request_id}).scalar())
 
 
 def lock(connection: Connection, request_id: str) -> Request | None:
-    """The request as it stands, and nobody else changes it until this transaction ends."""
-    return _one(connection.execute(_LOCK_BODY, {"of": request_id}).scalar())
+    """The request as it is stored. Until this transaction ends, no other one can change it."""
+    return _parsed(connection.execute(_lock_body(), {"of_id": request_id}).scalar())
+
+
+@cached_statement
+def _select_body() -> Select[Any]:
+    return select(requests.c.body).where(requests.c.id == bindparam("of_id"))
+
+
+@cached_statement
+def _lock_body() -> Select[Any]:
+    return _select_body().with_for_update()
 
 
 def find_open(connection: Connection, group_key: str) -> Request | None:
-    """The open request for a group (`Request.group_key`), if there is one."""
-    return _one(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
+    """The open request for a group (`Request.group_key`)."""
+    return _parsed(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
 
 
 def find_by_origin(connection: Connection, origin_key: str, group_id: str) -> Request | None:
-    """The request that this message (`Request.asked_with`) made for a group, however it stands by now."""
-    made = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
-    return _one(connection.execute(select(requests.c.body).where(*made)).scalar())
+    """The request that this message (`Request.origin_key`) created for a group, in any state."""
+    is_wanted = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
+    return _parsed(connection.execute(select(requests.c.body).where(*is_wanted)).scalar())
 
 
 def of_group(connection: Connection, group_id: str) -> list[Request]:
-    """The requests ever made for a group, newest first."""
+    """The five newest requests for a group, newest first."""
     query = select(requests.c.body).where(requests.c.group_id == group_id).order_by(requests.c.created_at.desc())
     return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(5)).scalars()]
 
 
 def open_requests(connection: Connection, projects: Sequence[str]) -> list[Request]:
-    """The open requests of these projects, oldest first."""
+    """The open requests of these projects, oldest first, 50 at most."""
     query = (
         select(requests.c.body)
         .where(requests.c.open_key.is_not(None), requests.c.project.in_(projects))
@@ -112,54 +102,84 @@ def open_requests(connection: Connection, projects: Sequence[str]) -> list[Reque
     return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(50)).scalars()]
 
 
-def _one(body: object) -> Request | None:
-    return None if body is None else _ADAPTER.validate_python(body)
-
-
 def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Replaces the row if it still is `old`, raises the version, and makes the card due.
+    """Replaces `old` by `new` with the next version, and makes the card due.
 
     Returns:
         The new request with its version.
 
     Raises:
-        Stale: it is no longer `old`. The transaction must not be committed.
+        Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     new = replace(new, version=old.version + 1)
-    changed = connection.execute(_REPLACE, {"of": old.id, "of_version": old.version, **_row(new)})
-    if changed.rowcount != 1:
+    values = {"of_id": old.id, "of_version": old.version, **_changing_columns(new)}
+    if connection.execute(_replace_version(), values).rowcount != 1:
         raise Stale(old.id)
-    connection.execute(_CARD, {"of": old.id, "due_at": now})
+    connection.execute(_make_card_due(), {"of_id": old.id, "due_at": now})
     if events:
         append_all(connection, events, now)
     return new
 
 
-def save_unshown(connection: Connection, request: Request, now: datetime, event: Event) -> None:
-    """Replaces the row by one that reads the same to people: its version and its card stay as they are.
+@cached_statement
+def _replace_version() -> Update:
+    return update(requests).where(requests.c.id == bindparam("of_id"), requests.c.version == bindparam("of_version"))
 
-    The caller has locked it in this very transaction.
+
+@cached_statement
+def _make_card_due() -> Update:
+    return update(cards).where(cards.c.request_id == bindparam("of_id"))
+
+
+def save_without_new_version(connection: Connection, request: Request, now: datetime, event: Event) -> None:
+    """Replaces a request by one that looks the same on the card, so neither the version nor the card changes.
+
+    The caller has locked the request in the same transaction.
     """
-    connection.execute(update(requests).where(requests.c.id == request.id).values(**_row(request)))
+    connection.execute(update(requests).where(requests.c.id == request.id).values(**_changing_columns(request)))
     append(connection, event, now)
 
 
 def votes_of(connection: Connection, request_id: str) -> list[Vote]:
-    """The votes in the order in which they came."""
-    return [Vote(*row) for row in connection.execute(_VOTES, {"of": request_id})]
+    """The votes for a request, in the order in which they were given."""
+    return [Vote(*row) for row in connection.execute(_select_votes(), {"of_id": request_id})]
+
+
+@cached_statement
+def _select_votes() -> Select[Any]:
+    columns = (votes.c.person, votes.c.team_id, votes.c.at)
+    return select(*columns).where(votes.c.request_id == bindparam("of_id")).order_by(votes.c.id)
 
 
 def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
-    """Stores one vote. A second by the same person breaks a constraint of the table."""
+    """Stores a vote.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: this person has voted for the request already.
+    """
     row = {"request_id": request_id, "person": vote.person, "team_id": vote.team_id, "at": vote.at}
-    connection.execute(_ADD_VOTE, row)
+    connection.execute(insert(votes), row)
 
 
 def remove_vote(connection: Connection, request_id: str, person: str) -> None:
-    """Takes a vote out again; that there was one is in the audit."""
+    """Deletes the vote of one person. The audit keeps it."""
     connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 
 def remove_votes(connection: Connection, request_id: str) -> None:
-    """Takes all votes out; who had voted is in the audit."""
+    """Deletes all votes for a request. The audit keeps them."""
     connection.execute(delete(votes).where(votes.c.request_id == request_id))
+
+
+def _changing_columns(request: Request) -> dict[str, object]:
+    return {
+        "version": request.version,
+        "state": request.state.value,
+        "open_key": request.group_key if request.is_open else None,
+        "body": _ADAPTER.dump_python(request, mode="json"),
+        "due_at": due_at(request),
+    }
+
+
+def _parsed(body: object) -> Request | None:
+    return None if body is None else _ADAPTER.validate_python(body)

@@ -1,6 +1,6 @@
-"""The tables, as SQLAlchemy sees them on SQLite and on PostgreSQL.
+"""The tables as SQLAlchemy describes them, on SQLite and PostgreSQL alike.
 
-How they came to be is in `migrations`; what is read and written is in the modules beside this one.
+`migrations` creates them in the database; the modules beside this one read and write them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     DateTime,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -30,7 +31,7 @@ metadata = MetaData()
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC. SQLite keeps no zone: there it is written without one and comes back with it."""
+    """An aware datetime in UTC. SQLite stores no time zone, so there it is removed on writing and added on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -47,12 +48,16 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLite counts rows only in an INTEGER key.
+# SQLite numbers rows by itself only if the key is an INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
-def _due_columns() -> tuple[Column[Any], ...]:
-    """What makes a row claimable: when it is due, who has it, and until when."""
+def _queue_columns() -> tuple[Column[Any], ...]:
+    """The columns of a job queue.
+
+    `due_at` is when a worker should take the row, NULL if there is nothing to do. `claimed_by` is the process that
+    works on it, and `claimed_until` the end of its lease. `tries` counts the failures in a row.
+    """
     return (
         Column("due_at", UtcDateTime),
         Column("claimed_by", String(64)),
@@ -61,6 +66,7 @@ def _due_columns() -> tuple[Column[Any], ...]:
     )
 
 
+# What Slack sent, one row for each payload. `key` is Slack's own key of the payload.
 inbox = Table(
     "inbox",
     metadata,
@@ -68,29 +74,31 @@ inbox = Table(
     Column("key", String(255), nullable=False, unique=True),
     Column("kind", String(32), nullable=False),
     Column("body", JSON, nullable=False),
-    Column("person", String(32), nullable=False, server_default=""),
+    Column("person", String(32), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("mark", String(64)),
-    *_due_columns(),
+    *_queue_columns(),
     Index("inbox_due", "due_at"),
 )
 
+# `body` is the whole request as JSON; the other columns repeat the parts of it that queries need.
 requests = Table(
     "requests",
     metadata,
     Column("id", String(16), primary_key=True),
+    # Raised by each change. It guards every change, and the PUT, by compare-and-set.
     Column("version", Integer, nullable=False),
     Column("state", String(32), nullable=False),
     Column("project", String(32), nullable=False),
     Column("group_id", String(64), nullable=False),
     Column("requester", String(32), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
-    # The group while the request is open, NULL afterwards: so two open requests for one group cannot be.
+    # `Request.group_key` while the request is open, then NULL: a group has one open request at most.
     Column("open_key", String(255), unique=True),
-    # The message that asked: it asks once for each group, also when that request has ended before it was answered.
+    # `Request.origin_key`: a message creates one request at most for each group, also if that request has ended.
     Column("origin_key", String(255)),
     Column("body", JSON, nullable=False),
-    *_due_columns(),
+    *_queue_columns(),
     Index("requests_due", "due_at"),
     Index("requests_group", "group_id", "created_at"),
     Index("requests_origin", "origin_key", "group_id", unique=True),
@@ -100,25 +108,27 @@ votes = Table(
     "votes",
     metadata,
     Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("request_id", String(16), nullable=False),
+    Column("request_id", String(16), ForeignKey(requests.c.id), nullable=False),
     Column("person", String(32), nullable=False),
     Column("team_id", String(32), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     UniqueConstraint("request_id", "person"),
 )
 
+# Where the card of a request is in Slack, and which version of the request it shows.
 cards = Table(
     "cards",
     metadata,
-    Column("request_id", String(16), primary_key=True),
+    Column("request_id", String(16), ForeignKey(requests.c.id), primary_key=True),
     Column("channel", String(32), nullable=False),
     Column("ts", String(32)),
     Column("permalink", Text),
     Column("shown_version", Integer, nullable=False, server_default="0"),
-    *_due_columns(),
+    *_queue_columns(),
     Index("cards_due", "due_at"),
 )
 
+# Messages of text alone, to be sent to Slack once.
 notices = Table(
     "notices",
     metadata,
@@ -127,17 +137,18 @@ notices = Table(
     Column("delivery", String(16), nullable=False),
     Column("address", Text, nullable=False),
     Column("text", Text, nullable=False),
-    Column("made_at", UtcDateTime, nullable=False),
-    *_due_columns(),
+    Column("created_at", UtcDateTime, nullable=False),
+    *_queue_columns(),
     Index("notices_due", "due_at"),
 )
 
-# What the bot does by itself, one row each, so that one of several replicas does it.
-chores = Table(
-    "chores",
+
+# Daily tasks that one of the replicas does, one row each. The migrations insert the rows.
+maintenance = Table(
+    "maintenance",
     metadata,
     Column("name", String(32), primary_key=True),
-    *_due_columns(),
+    *_queue_columns(),
 )
 
 audit = Table(
@@ -154,24 +165,24 @@ audit = Table(
     Index("audit_request", "request_id"),
 )
 
-rests = Table(
-    "rests",
-    metadata,
-    Column("path", Text, primary_key=True),
-    Column("who", String(64), primary_key=True, server_default=""),
-    Column("version", Integer),
-    Column("code", String(64), nullable=False),
-    Column("refusals", Integer, nullable=False),
-    Column("refused_at", UtcDateTime, nullable=False),
-    Column("is_awake", Boolean, nullable=False),
-    Column("is_in_use", Boolean, nullable=False, server_default=false()),
-)
-
-# One row: the newest link of the chain. Its update is the lock that puts audit rows in order.
+# One row: number and hash of the newest row of the chain. Writers lock it, which puts audit rows in order.
 audit_head = Table(
     "audit_head",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
+)
+
+rests = Table(
+    "rests",
+    metadata,
+    Column("path", Text, primary_key=True),
+    Column("who", String(64), primary_key=True),
+    Column("version", Integer),
+    Column("code", String(64), nullable=False),
+    Column("refusals", Integer, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+    Column("is_awake", Boolean, nullable=False),
+    Column("is_in_use", Boolean, nullable=False, server_default=false()),
 )

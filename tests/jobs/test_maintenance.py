@@ -1,4 +1,4 @@
-"""The newest hash reaches each project's channel once a day with activity; what is done with goes after thirty days."""
+"""The newest hash reaches each project's channel once a day with activity; finished rows are deleted after 30 days."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy import select, text, update
 from bot.domain.request import State
 from bot.jobs import maintenance
 from bot.jobs.context import Context
+from bot.jobs.maintenance import Task
 from bot.jobs.notify.notices import send_notice
 from bot.jobs.worker import Failed, Rescheduled, Result
 from bot.sandbox.call_log import CallLog
@@ -25,7 +26,6 @@ from bot.store import audit, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Verified, append, rows, verify
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
-from bot.store.maintenance import Task
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
 from tests.support.maintenance import dies_before_the_commit, maintenance_context
@@ -60,9 +60,9 @@ def context(store: Store, slack: SlackStandIn, clock: Clock) -> Context:
 
 
 def do_due(context: Context) -> list[str]:
-    """Does the chores that are due, as the loop would; their names."""
+    """Does the tasks that are due, as the worker would, and returns their names."""
     with context.store.write() as connection:
-        due = queue.claim_due(connection, Queue(tables.chores), context.owner, context.now(), 10)
+        due = queue.claim_due(connection, Queue(tables.maintenance), context.owner, context.now(), 10)
     for claim in due:
         assert maintenance.run_task(context, claim) == Rescheduled()
         with context.store.write() as connection:
@@ -92,13 +92,13 @@ def events(store: Store) -> list[str]:
         return [link.event for link in rows(connection)]
 
 
-def test_both_chores_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
-    assert sorted(do_due(context)) == ["anchor", "tidy"]
+def test_both_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
+    assert sorted(do_due(context)) == ["anchor", "purge"]
     assert do_due(context) == []
     clock.now = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
     assert do_due(context) == []
     clock.now = datetime(2026, 3, 3, tzinfo=UTC)
-    assert sorted(do_due(context)) == ["anchor", "tidy"]
+    assert sorted(do_due(context)) == ["anchor", "purge"]
     with context.store.read() as connection:
         assert set(queue.next_due(connection).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
 
@@ -163,7 +163,7 @@ def test_there_is_one_message_a_day_however_often_it_is_due(context: Context, cl
     for hours in (0, 6, 11):
         clock.now = NOON + timedelta(hours=hours)
         with context.store.write() as connection:
-            connection.execute(update(tables.chores).values(due_at=clock.now))
+            connection.execute(update(tables.maintenance).values(due_at=clock.now))
         if hours == 0:
             ask(context)
         else:
@@ -176,14 +176,14 @@ def test_there_is_one_message_a_day_however_often_it_is_due(context: Context, cl
     assert "media: 2 new rows" in notices(context.store)[1][1]
 
 
-def test_of_many_replicas_at_once_one_tells(context: Context) -> None:
+def test_one_of_many_replicas_posts_the_hash(context: Context) -> None:
     ask(context)
     barrier = threading.Barrier(6)
 
     def work(owner: str) -> None:
         barrier.wait()
-        # Each believes that the chore is its own, as one does whose lease ran out unnoticed.
-        maintenance.run_task(replace(context, owner=owner), Claim("chores", Task.ANCHOR.value, 0))
+        # Each works as if the claim were its own, like a worker whose lease ended unnoticed.
+        maintenance.run_task(replace(context, owner=owner), Claim(tables.maintenance.name, Task.ANCHOR.value, 0))
 
     threads = [threading.Thread(target=work, args=(f"o{number}",)) for number in range(6)]
     for thread in threads:
@@ -268,10 +268,10 @@ def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
     assert events(context.store)[-1] == "notice not sent"
 
 
-# Tidying up
+# Deleting finished rows
 
 
-def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(
+def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing_else(
     context: Context, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -307,7 +307,7 @@ def test_what_is_done_with_goes_after_thirty_days_and_nothing_else(
     assert told == ["removed 2 messages and notices that were done with for 30 days"], "and of nothing, nothing"
 
 
-def test_a_message_in_hand_stays(context: Context, clock: Clock) -> None:
+def test_a_claimed_message_is_not_deleted(context: Context, clock: Clock) -> None:
     with context.store.write() as connection:
         inbox.put(connection, Message(Kind.CREATE_REQUEST, "in hand", "U", "T"), "one", NOON)
         connection.execute(update(tables.inbox).values(due_at=None))

@@ -1,4 +1,4 @@
-"""A database is opened so that it neither hangs for long, nor is changed by whoever only looks."""
+"""Opening a database: time limits, files that only the owner reads, schemas, problems told without secrets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,24 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.store import database
-from bot.store.database import DatabaseNewer, SchemaState, Store, UnreadableDatabase, open_store, open_to_read
+from bot.store import database, tables
+from bot.store.database import (
+    CannotOpenDatabase,
+    SchemaState,
+    Store,
+    UnreadableDatabase,
+    connection_problem,
+    open_store,
+    open_to_read,
+    unwritable_path,
+)
+from bot.store.migrations import NEWEST_SCHEMA
 from tests.support.postgres import Postgres
 
 
@@ -25,14 +37,21 @@ def set_schema(store: Store, schema: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": schema})
 
 
-def test_a_database_that_a_later_version_served_from_is_left_alone(store: Store, database_url: str) -> None:
+def test_the_migrations_create_the_tables_as_they_are_described(store: Store) -> None:
+    with store.engine.connect() as connection:
+        compared = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(compared, tables.metadata) == []
+        assert compared.get_current_revision() == NEWEST_SCHEMA
+
+
+def test_a_schema_of_a_later_version_is_not_opened(store: Store, database_url: str) -> None:
     set_schema(store, "9999")
     store.close()
-    with pytest.raises(DatabaseNewer, match="has schema 9999, and this version knows"):
+    with pytest.raises(CannotOpenDatabase, match="has schema 9999, and this version knows"):
         open_store(database_url)
 
 
-def test_a_file_that_is_made_is_for_nobody_else(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files_of_sqlite(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
         with closing(open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")):
@@ -43,23 +62,30 @@ def test_a_file_that_is_made_is_for_nobody_else(tmp_path: Path) -> None:
     assert modes == dict.fromkeys(names, 0o600)
 
 
-@pytest.mark.parametrize(("schema", "found"), [("0001", SchemaState.OLDER), ("9999", SchemaState.NEWER)])
-def test_whoever_only_reads_is_told_which_schema_is_there(
-    store: Store, database_url: str, schema: str, found: SchemaState
-) -> None:
+@pytest.mark.parametrize(("schema", "found"), [("0000", SchemaState.OLDER), ("9999", SchemaState.NEWER)])
+def test_another_schema_is_not_read(store: Store, database_url: str, schema: str, found: SchemaState) -> None:
     set_schema(store, schema)
-    with pytest.raises(UnreadableDatabase) as told:
+    with pytest.raises(UnreadableDatabase) as raised:
         open_to_read(database_url)
-    assert told.value.found is found
+    assert raised.value.found is found
 
 
-def test_what_a_fault_of_the_database_says_holds_no_value(store: Store) -> None:
+def test_sqlite_serves_one_process(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'bot.sqlite'}"
+    first = open_store(url)
+    with pytest.raises(CannotOpenDatabase, match="another process"):
+        open_store(url)
+    first.close()
+    open_store(url).close()
+
+
+def test_an_error_of_the_database_contains_no_values(store: Store) -> None:
     with pytest.raises(SQLAlchemyError) as failed, store.write() as connection:
         connection.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "leak"})
     assert "leak" not in str(failed.value)
 
 
-def test_sqlite_writes_through_to_the_disk_and_every_transaction_begins_as_a_writer(tmp_path: Path) -> None:
+def test_sqlite_syncs_every_commit_and_locks_at_the_start_of_a_write_transaction(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'bot.sqlite'}"
     store = open_store(url)
     with store.read() as connection:
@@ -68,7 +94,7 @@ def test_sqlite_writes_through_to_the_disk_and_every_transaction_begins_as_a_wri
     with store.write(), sqlite3.connect(tmp_path / "bot.sqlite", timeout=0) as other:
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
-        assert other.execute("SELECT count(*) FROM inbox").fetchone() == (0,), "who only reads waits for nobody"
+        assert other.execute("SELECT count(*) FROM inbox").fetchone() == (0,), "readers do not wait"
     assert (tmp_path / "bot.sqlite.lock").stat().st_mode & 0o077 == 0
     only = open_to_read(url)
     with pytest.raises(SQLAlchemyError, match="readonly"), only.write() as connection:
@@ -83,12 +109,12 @@ def limits(store: Store) -> list[str]:
         return [str(connection.execute(text(f"SHOW {name}")).scalar()) for name in names]
 
 
-def test_on_postgresql_short_transactions_end_in_time_and_long_reads_do_not(postgres: Postgres) -> None:
+def test_on_postgresql_only_the_bots_own_transactions_have_a_time_limit(postgres: Postgres) -> None:
     url = postgres.new_database()
     serving = open_store(url)
     reading = open_to_read(url)
     assert limits(serving) == ["10s", "10s"]
-    assert limits(reading) == ["0", "0"], "an audit takes as long as it takes"
+    assert limits(reading) == ["0", "0"], "reading the audit has no limit"
     with serving.read() as connection:
         options = connection.connection.driver_connection.info.get_parameters()  # type: ignore[union-attr]
     assert options["tcp_user_timeout"] == "10000"
@@ -96,7 +122,7 @@ def test_on_postgresql_short_transactions_end_in_time_and_long_reads_do_not(post
     reading.close()
 
 
-def test_on_postgresql_a_replica_waits_as_long_as_another_brings_the_schema_up_to_date(
+def test_on_postgresql_a_replica_waits_while_another_upgrades_the_schema(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 3.0)
@@ -115,9 +141,44 @@ def test_on_postgresql_a_replica_waits_as_long_as_another_brings_the_schema_up_t
         deadline = time.monotonic() + 30
         while not connection.execute(waits).scalar():
             assert time.monotonic() < deadline
-            assert starting.is_alive(), "it gave up"
+            assert starting.is_alive(), "the replica gave up"
         connection.execute(text("SELECT pg_advisory_unlock(7421553)"))
     starting.join(30)
     other.dispose()
     assert len(opened) == 1
     opened[0].close()
+
+
+def problem_at(url: str) -> str:
+    with pytest.raises(SQLAlchemyError) as failed:
+        open_to_read(url)
+    return connection_problem(failed.value, make_url(url))
+
+
+def test_a_connection_problem_names_the_host_the_port_and_the_reason(postgres: Postgres) -> None:
+    assert problem_at("postgresql://bot:leak@127.0.0.1:1/bot") == "PostgreSQL at 127.0.0.1, port 1: Connection refused"
+    url = postgres.new_database()
+    port = make_url(url).port
+    missing = f'FATAL: database "{make_url(url).database}x" does not exist'
+    assert problem_at(f"{url}x") == f"PostgreSQL at 127.0.0.1, port {port}: {missing}"
+
+
+def test_a_connection_problem_does_not_contain_the_password(postgres: Postgres) -> None:
+    url = make_url(postgres.new_database()).set(username="leaked", password="leaked")
+    problem = problem_at(url.render_as_string(hide_password=False))
+    assert problem.endswith('FATAL: role "[hidden]" does not exist')
+
+
+def test_a_file_that_is_not_a_database_is_recognized(tmp_path: Path) -> None:
+    path = tmp_path / "bot.sqlite"
+    path.write_text("not a database, and long enough to be looked at " * 50)
+    assert problem_at(f"sqlite:///{path}") == "file is not a database"
+
+
+def test_a_directory_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/nowhere/bot.sqlite"
+    assert unwritable_path(make_url(url)) == tmp_path / "nowhere"
+    with pytest.raises(CannotOpenDatabase, match=f"^{tmp_path}/nowhere, where the database is to be, is not there"):
+        open_store(url)
+    assert unwritable_path(make_url(f"sqlite:///{tmp_path}/bot.sqlite")) is None
+    assert unwritable_path(make_url("postgresql://127.0.0.1/bot")) is None

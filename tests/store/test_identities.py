@@ -1,19 +1,12 @@
-"""What is known of an identity is kept for each, and outlives a change of the schema."""
+"""What is known of an identity is kept for each."""
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from importlib import resources
-
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
 
 from bot.store import identities
-from bot.store.database import Store, open_store
+from bot.store.database import Store
 from bot.store.identities import IdentityState
 from tests.support.values import NOON
 
@@ -60,21 +53,3 @@ def test_those_that_are_there_no_more_are_forgotten_once_their_refusals_count_no
     with store.write() as connection:
         identities.forget_others(connection, PATH, "one", NOON - timedelta(minutes=5))
     assert [got(store, who) is None for who in ("one", "before", "just now")] == [False, True, False]
-
-
-def test_a_refusal_from_before_it_was_told_whose_it_was_counts(database_url: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(resources.files("bot.store") / "migrations"))
-    engine = create_engine(make_url(database_url.replace("postgresql:", "postgresql+psycopg:")))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0002")
-        values = {"path": PATH, "at": "2026-03-02 12:00:00+00", "no": False}
-        if connection.dialect.name == "sqlite":
-            values["at"] = "2026-03-02 12:00:00.000000"
-        connection.execute(text("INSERT INTO rests VALUES (:path, 3, 'APIG.0301', 4, :at, :no)"), values)
-    engine.dispose()
-    with closing(open_store(database_url)) as store:
-        with store.write() as connection:
-            found = identities.lock(connection, replace(REFUSED, version=5, code="", refusals=0))
-        assert found == replace(REFUSED, refusals=4)

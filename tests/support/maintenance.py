@@ -1,4 +1,4 @@
-"""What chores work with, in this process, or in one of its own that is killed in the middle of one."""
+"""Runs maintenance tasks: in this process, or in one that is killed before the commit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bot.jobs import maintenance
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
 from bot.jobs.identity.callers import Callers
+from bot.jobs.maintenance import Task
 from bot.redaction import Secret
 from bot.sandbox.slack import workspace as w
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.slack.users import Users
-from bot.store import audit
+from bot.store import audit, tables
 from bot.store.database import Store, open_store
-from bot.store.maintenance import Task
 from bot.store.queue import Claim
 from bot.vault.client import Vault
 from bot.vault.login import VaultToken
@@ -66,7 +66,7 @@ def _anchor_and_die(database_url: str, now: str) -> None:
     audit.append_all = append_and_die  # type: ignore[assignment]
     moment = datetime.fromisoformat(now)
     context = maintenance_context(open_store(database_url), lambda: moment, "http://127.0.0.1:1/api/")
-    maintenance.run_task(context, Claim("chores", Task.ANCHOR.value, 0))
+    maintenance.run_task(context, Claim(tables.maintenance.name, Task.ANCHOR.value, 0))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,6 @@ def _remind(connection: Connection, context: Context, request: Request, gone: tu
     if notice.delivery is Delivery.DIRECT or (card is not None and card.ts is not None):
         outbox.add_notice(connection, replace(notice, request_id=request.id), now)
     # Nothing on the card changes, so its version stays, and Slack is not asked to edit it.
-    requests.save_unshown(
+    requests.save_without_new_version(
         connection, replace(request, reminders=passed), now, Event(what, BOT, request.id, {"number": passed})
     )

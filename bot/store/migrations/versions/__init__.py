@@ -1,1 +1,1 @@
-"""One file for each step."""
+"""The schema, one file for each revision."""

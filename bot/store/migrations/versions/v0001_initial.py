@@ -1,7 +1,8 @@
-"""The first schema: inbox, requests and what hangs on them, and an audit table that refuses change."""
+"""The first schema. The database itself refuses to change or delete rows of the audit chain."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,10 +13,25 @@ from bot.store.tables import UtcDateTime
 revision = "0001"
 down_revision = None
 
+# SQLite numbers rows by itself only if the key is an INTEGER.
 NUMBER = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Maintenance is due at once, whenever the bot first starts.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+REFUSAL = "the audit chain is append-only"
 
 
-def due_columns() -> tuple[sa.Column[Any], ...]:
+def upgrade() -> None:
+    create_queues()
+    create_votes()
+    create_rests()
+    create_audit()
+    if op.get_bind().dialect.name == "sqlite":
+        protect_audit_on_sqlite()
+    else:
+        protect_audit_on_postgresql()
+
+
+def queue_columns() -> tuple[sa.Column[Any], ...]:
     return (
         sa.Column("due_at", UtcDateTime),
         sa.Column("claimed_by", sa.String(64)),
@@ -24,16 +40,17 @@ def due_columns() -> tuple[sa.Column[Any], ...]:
     )
 
 
-def upgrade() -> None:
+def create_queues() -> None:
     op.create_table(
         "inbox",
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("key", sa.String(255), nullable=False, unique=True),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("body", sa.JSON, nullable=False),
+        sa.Column("person", sa.String(32), nullable=False),
         sa.Column("received_at", UtcDateTime, nullable=False),
         sa.Column("mark", sa.String(64)),
-        *due_columns(),
+        *queue_columns(),
     )
     op.create_table(
         "requests",
@@ -45,10 +62,42 @@ def upgrade() -> None:
         sa.Column("requester", sa.String(32), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("open_key", sa.String(255), unique=True),
+        sa.Column("origin_key", sa.String(255)),
         sa.Column("body", sa.JSON, nullable=False),
-        *due_columns(),
+        *queue_columns(),
     )
     op.create_index("requests_group", "requests", ["group_id", "created_at"])
+    op.create_index("requests_origin", "requests", ["origin_key", "group_id"], unique=True)
+    op.create_table(
+        "cards",
+        sa.Column("request_id", sa.String(16), sa.ForeignKey("requests.id"), primary_key=True),
+        sa.Column("channel", sa.String(32), nullable=False),
+        sa.Column("ts", sa.String(32)),
+        sa.Column("permalink", sa.Text),
+        sa.Column("shown_version", sa.Integer, nullable=False, server_default="0"),
+        *queue_columns(),
+    )
+    op.create_table(
+        "notices",
+        sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
+        sa.Column("request_id", sa.String(16)),
+        sa.Column("delivery", sa.String(16), nullable=False),
+        sa.Column("address", sa.Text, nullable=False),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        *queue_columns(),
+    )
+    for table in ("inbox", "requests", "cards", "notices"):
+        op.create_index(f"{table}_due", table, ["due_at"])
+    maintenance = op.create_table(
+        "maintenance",
+        sa.Column("name", sa.String(32), primary_key=True),
+        *queue_columns(),
+    )
+    op.bulk_insert(maintenance, [{"name": name, "due_at": LONG_AGO} for name in ("anchor", "purge")])
+
+
+def create_votes() -> None:
     op.create_table(
         "votes",
         sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
@@ -58,40 +107,23 @@ def upgrade() -> None:
         sa.Column("at", UtcDateTime, nullable=False),
         sa.UniqueConstraint("request_id", "person"),
     )
-    op.create_table(
-        "cards",
-        sa.Column("request_id", sa.String(16), sa.ForeignKey("requests.id"), primary_key=True),
-        sa.Column("channel", sa.String(32), nullable=False),
-        sa.Column("ts", sa.String(32)),
-        sa.Column("permalink", sa.Text),
-        sa.Column("shown_version", sa.Integer, nullable=False, server_default="0"),
-        *due_columns(),
-    )
-    op.create_table(
-        "notices",
-        sa.Column("id", NUMBER, primary_key=True, autoincrement=True),
-        sa.Column("request_id", sa.String(16)),
-        sa.Column("delivery", sa.String(16), nullable=False),
-        sa.Column("address", sa.Text, nullable=False),
-        sa.Column("text", sa.Text, nullable=False),
-        sa.Column("made_at", UtcDateTime, nullable=False),
-        *due_columns(),
-    )
+
+
+def create_rests() -> None:
     op.create_table(
         "rests",
         sa.Column("path", sa.Text, primary_key=True),
+        sa.Column("who", sa.String(64), primary_key=True),
         sa.Column("version", sa.Integer),
         sa.Column("code", sa.String(64), nullable=False),
         sa.Column("refusals", sa.Integer, nullable=False),
         sa.Column("refused_at", UtcDateTime, nullable=False),
         sa.Column("is_awake", sa.Boolean, nullable=False),
+        sa.Column("is_in_use", sa.Boolean, nullable=False, server_default=sa.false()),
     )
-    for table in ("inbox", "requests", "cards", "notices"):
-        op.create_index(f"{table}_due", table, ["due_at"])
-    _create_audit()
 
 
-def _create_audit() -> None:
+def create_audit() -> None:
     op.create_table(
         "audit",
         sa.Column("seq", NUMBER, primary_key=True, autoincrement=False),
@@ -111,18 +143,32 @@ def _create_audit() -> None:
         sa.Column("hash", sa.String(64), nullable=False),
     )
     op.bulk_insert(head, [{"id": 1, "seq": 0, "hash": "0" * 64}])
-    if op.get_bind().dialect.name == "sqlite":
-        for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER audit_refuses_{change.lower()} BEFORE {change} ON audit "
-                "BEGIN SELECT RAISE(ABORT, 'the audit chain is only ever added to'); END"
-            )
-        return
+
+
+def protect_audit_on_sqlite() -> None:
+    for name, change in (
+        ("audit_no_update", "UPDATE ON audit"),
+        ("audit_no_delete", "DELETE ON audit"),
+        # INSERT OR REPLACE deletes the conflicting row without firing the DELETE trigger.
+        ("audit_no_replace", "INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq)"),
+        ("audit_head_no_insert", "INSERT ON audit_head"),
+        ("audit_head_no_delete", "DELETE ON audit_head"),
+        ("audit_head_no_return", "UPDATE ON audit_head WHEN NEW.seq < OLD.seq OR NEW.id <> OLD.id"),
+    ):
+        op.execute(f"CREATE TRIGGER {name} BEFORE {change} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END")
+
+
+def protect_audit_on_postgresql() -> None:
     op.execute(
-        "CREATE FUNCTION audit_refuses_change() RETURNS trigger LANGUAGE plpgsql AS "
-        "$$ BEGIN RAISE EXCEPTION 'the audit chain is only ever added to'; END $$"
+        "CREATE FUNCTION refuse_audit_change() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{REFUSAL}'; END $$"
     )
-    op.execute(
-        "CREATE TRIGGER audit_refuses_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuses_change()"
-    )
+    for name, change in (
+        ("audit_no_change", "UPDATE OR DELETE OR TRUNCATE ON audit FOR EACH STATEMENT"),
+        ("audit_head_no_change", "INSERT OR DELETE OR TRUNCATE ON audit_head FOR EACH STATEMENT"),
+        (
+            "audit_head_no_return",
+            "UPDATE ON audit_head FOR EACH ROW WHEN (NEW.seq < OLD.seq OR NEW.id <> OLD.id)",
+        ),
+    ):
+        op.execute(f"CREATE TRIGGER {name} BEFORE {change} EXECUTE FUNCTION refuse_audit_change()")

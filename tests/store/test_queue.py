@@ -1,0 +1,220 @@
+"""The job queues: claims, leases, retries, fairness, and the order of thread lines, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from bot.store import inbox, outbox, queue, requests, tables
+from bot.store.audit import Event
+from bot.store.database import Store, open_store
+from bot.store.inbox import Kind, Message
+from bot.store.outbox import Delivery, Notice
+from bot.store.queue import Queue
+from tests.support.postgres import Postgres
+from tests.support.values import NOON, request
+
+pytestmark = pytest.mark.usefixtures("patient")
+
+ASKED = Event("asked", "UALICE00", "R-00000001")
+
+
+def add(store: Store, number: int = 1) -> None:
+    with store.write() as connection:
+        requests.add(connection, request(number=number), ASKED, NOON)
+
+
+def test_a_due_row_is_claimed_once_and_again_after_its_lease_ended(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        assert len(queue.claim_due(connection, Queue(tables.cards), "one", NOON, 10)) == 1
+    with store.write() as connection:
+        assert queue.claim_due(connection, Queue(tables.cards), "two", NOON, 10) == []
+        # Leases are measured by the database's clock, so this one is moved into the past.
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+    with store.write() as connection:
+        [claim] = queue.claim_due(connection, Queue(tables.cards), "two", NOON, 10)
+        queue.finish(connection, replace(claim), "one", NOON)
+    with store.write() as connection:
+        assert queue.claim_due(connection, Queue(tables.cards), "three", NOON, 10) == [], (
+            "a process that lost the claim cannot end it"
+        )
+        queue.postpone(connection, claim, "two", NOON + timedelta(seconds=5))
+    with store.write() as connection:
+        [again] = queue.claim_due(connection, Queue(tables.cards), "three", NOON + timedelta(seconds=5), 10)
+    assert again.tries == 1
+
+
+def test_the_row_that_is_due_longest_is_claimed_first_and_success_resets_its_tries(store: Store) -> None:
+    with store.write() as connection:
+        for minutes in (2, 1, 3):
+            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
+    late = NOON + timedelta(hours=1)
+    with store.write() as connection:
+        [claim] = queue.claim_due(connection, Queue(tables.notices), "one", late, 1)
+        assert outbox.get_notice(connection, int(claim.key))[0].text == "1"
+        queue.postpone(connection, claim, "one", NOON)
+        [again] = queue.claim_due(connection, Queue(tables.notices), "one", late, 1)
+        assert again == replace(claim, tries=1)
+        queue.finish(connection, again, "one", NOON)
+    with store.write() as connection:
+        assert [claim.tries for claim in queue.claim_due(connection, Queue(tables.notices), "one", late, 9)] == [
+            0,
+            0,
+            0,
+        ]
+
+
+def test_only_active_claims_are_renewed(store: Store) -> None:
+    add(store)
+    other = replace(request(number=2), group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        requests.add(connection, other, ASKED, NOON)
+    with store.write() as connection:
+        active, dropped = queue.claim_due(connection, Queue(tables.cards), "one", NOON, 10)
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        queue.renew(connection, tables.cards, "one", [active])
+    with store.write() as connection:
+        assert not queue.claim_one(connection, tables.cards, active.key, "two")
+        assert queue.claim_one(connection, tables.cards, dropped.key, "two")
+        queue.renew(connection, tables.cards, "one", [active, dropped])
+    with store.write() as connection:
+        connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))
+        queue.renew(connection, tables.cards, "one", [dropped])
+        assert queue.claim_one(connection, tables.cards, dropped.key, "three"), "renewing does not restore a lost claim"
+        queue.finish(connection, dropped, "one")
+        assert not queue.claim_one(connection, tables.cards, dropped.key, "one"), "the claim of three still holds"
+
+
+def test_a_row_is_not_claimed_twice_by_the_same_process(store: Store) -> None:
+    add(store)
+    with store.write() as connection:
+        assert queue.claim_one(connection, tables.cards, "R-00000001", "one")
+        assert not queue.claim_one(connection, tables.cards, "R-00000001", "one")
+
+
+def test_no_row_is_claimed_by_two_of_many_workers(store: Store) -> None:
+    with store.write() as connection:
+        for number in range(40):
+            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(number)), NOON)
+    taken: list[int | str] = []
+    barrier = threading.Barrier(4)
+
+    def take(owner: str) -> None:
+        barrier.wait()
+        while True:
+            with store.write() as connection:
+                found = queue.claim_due(connection, Queue(tables.notices), owner, NOON, 3)
+            if not found:
+                return
+            taken.extend(claim.key for claim in found)
+
+    threads = [threading.Thread(target=take, args=(f"o{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken) == sorted(set(taken))
+    assert len(taken) == 40
+
+
+def test_one_person_cannot_claim_more_than_the_limit_and_others_are_not_kept_waiting(
+    store: Store,
+) -> None:
+    limited = Queue(tables.inbox, frozenset({Kind.CREATE_REQUEST}), max_per_key=2)
+    sent = [("UBOB0000", Kind.CREATE_REQUEST)] * 30 + [
+        ("UCAROL00", Kind.APPROVE),
+        ("UCAROL00", Kind.CREATE_REQUEST),
+        ("UDAVE000", Kind.CREATE_REQUEST),
+    ]
+    for number, (person, kind) in enumerate(sent):
+        with store.write() as connection:
+            inbox.put_for_later(connection, Message(kind, str(number), person, "T"), NOON, NOON)
+    with store.write() as connection:
+        first = queue.claim_due(connection, limited, "one", NOON, 10)
+        assert [claim.fairness_key for claim in first] == ["UBOB0000", "UBOB0000", "UCAROL00", "UDAVE000"]
+        assert [claim.key for claim in first[:2]] == [1, 2], "the longest due first"
+        assert queue.next_due(connection, [limited], first) == {}, "rows that cannot be claimed wake no worker"
+        assert queue.claim_due(connection, limited, "one", NOON, 10, first) == []
+        assert [one.fairness_key for one in queue.claim_due(connection, limited, "one", NOON, 10, first[1:])] == [
+            "UBOB0000"
+        ]
+        queue.release_unchanged(connection, first[0], "one")
+        assert [one.key for one in queue.claim_due(connection, limited, "one", NOON, 1)] == [1]
+
+
+def line(request_id: str, text: str) -> Notice:
+    return Notice(Delivery.THREAD, "", text, request_id)
+
+
+def add_notices(store: Store, *notices: Notice) -> None:
+    with store.write() as connection:
+        for notice in notices:
+            outbox.add_notice(connection, notice, NOON)
+
+
+def claim_notices(store: Store, owner: str, now: datetime = NOON) -> dict[str, queue.Claim]:
+    """Claims the notices that are due. Returns the claims by the text of the notice."""
+    with store.write() as connection:
+        found = queue.claim_due(connection, Queue(tables.notices), owner, now, 10)
+        return {outbox.get_notice(connection, int(claim.key))[0].text: claim for claim in found}
+
+
+def test_a_line_of_a_thread_waits_until_the_older_ones_are_sent(store: Store) -> None:
+    add_notices(store, line("R-1", "approved"), line("R-1", "accepted"), line("R-2", "denied"))
+    add_notices(store, Notice(Delivery.DIRECT, "U", "to one", "R-1"), Notice(Delivery.DIRECT, "U", "to another", "R-1"))
+    first = claim_notices(store, "one")
+    assert sorted(first) == ["approved", "denied", "to another", "to one"]
+    assert claim_notices(store, "two") == {}, "the older one is claimed"
+    with store.write() as connection:
+        queue.postpone(connection, first["approved"], "one", NOON + timedelta(minutes=2))
+    assert claim_notices(store, "two", NOON + timedelta(minutes=1)) == {}, "the older one is due later"
+    with store.read() as connection:
+        assert queue.next_due(connection, [Queue(tables.notices)]) == {
+            Queue(tables.notices): NOON + timedelta(minutes=2)
+        }
+    again = claim_notices(store, "two", NOON + timedelta(minutes=2))
+    assert list(again) == ["approved"]
+    with store.write() as connection:
+        queue.finish(connection, again["approved"], "two")
+    assert list(claim_notices(store, "one")) == ["accepted"]
+
+
+def test_a_line_claimed_by_a_dead_replica_is_sent_before_the_later_ones(store: Store) -> None:
+    add_notices(store, line("R-1", "approved"), line("R-1", "accepted"))
+    assert list(claim_notices(store, "dead")) == ["approved"]
+    with store.write() as connection:
+        connection.execute(text("UPDATE notices SET claimed_until = '2020-01-01 00:00:00' WHERE claimed_by = 'dead'"))
+    assert list(claim_notices(store, "one")) == ["approved"]
+
+
+def test_lines_of_a_thread_are_sent_in_order_although_sending_fails_at_times(postgres: Postgres) -> None:
+    store = open_store(postgres.new_database())
+    for number in range(12):
+        add_notices(store, *(line(f"R-{thread}", f"{thread} {number}") for thread in range(4)))
+    sent: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def send(owner: str) -> None:
+        barrier.wait()
+        while len(sent) < 48:
+            for words, claim in claim_notices(store, owner).items():
+                with store.write() as connection:
+                    if claim.tries < int(words[-1]) % 3:
+                        queue.postpone(connection, claim, owner, NOON)
+                    else:
+                        sent.append(words)
+                        queue.finish(connection, claim, owner)
+
+    threads = [threading.Thread(target=send, args=(f"o{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    store.close()
+    for number in range(4):
+        assert [words for words in sent if words[0] == str(number)] == [f"{number} {line}" for line in range(12)]
