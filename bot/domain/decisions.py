@@ -15,11 +15,11 @@ from functools import partial
 from bot.domain.policy import (
     Person,
     Refusal,
+    approver_refusal,
     candidates_for_open_slots,
     open_slots,
+    reader_refusal,
     refusal_under_either,
-    why_not_approver,
-    why_not_reader,
 )
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Vote, VoteProgress
 from bot.domain.task_group import GroupStatus, Scope
@@ -47,7 +47,7 @@ class Action:
     showed no choice.
     """
 
-    act: ActionKind
+    kind: ActionKind
     person: Person
     at: datetime
     reason: str = ""
@@ -107,7 +107,7 @@ class StateChanged:
 Decided = ActionRejected | VoteAdded | VoteWithdrawn | ScopeChanged | StateChanged
 
 
-def why_not_allowed(request: Request, votes: Sequence[Vote], click: Action, policy: Policy | None) -> Refusal | None:
+def action_refusal(request: Request, votes: Sequence[Vote], click: Action, policy: Policy | None) -> Refusal | None:
     """Why this person may not do this now, or None.
 
     Who may not even see the project learns nothing of the request: that comes first. Then how the request stands,
@@ -117,21 +117,21 @@ def why_not_allowed(request: Request, votes: Sequence[Vote], click: Action, poli
         policy: the one in force.
     """
     return (
-        why_not_visible(request, click.person, policy)
+        view_refusal(request, click.person, policy)
         or _why_not_now(request, click)
         or _why_not_theirs(request, votes, click, policy)
     )
 
 
-def why_not_visible(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+def view_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
     """Why this person may not even see the request, or None."""
-    return refusal_under_either(request.policy, policy, partial(why_not_reader, person=person))
+    return refusal_under_either(request.policy, policy, partial(reader_refusal, person=person))
 
 
-def why_not_approver_now(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+def approval_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
     """Why this person's approval would not count, or None."""
     return refusal_under_either(
-        request.policy, policy, partial(why_not_approver, person=person, requester=request.requester)
+        request.policy, policy, partial(approver_refusal, person=person, requester=request.requester)
     )
 
 
@@ -145,11 +145,11 @@ def decide(
         people: everybody who voted so far, as looked up for this very decision. Whoever is missing here,
             or is no longer eligible, does not count.
     """
-    refusal = why_not_allowed(request, votes, click, settings.policy)
+    refusal = action_refusal(request, votes, click, settings.policy)
     if refusal is not None:
         return ActionRejected(refusal)
     now, person = click.at, click.person
-    match click.act:
+    match click.kind:
         case ActionKind.APPROVE | ActionKind.RETRY if settings.plan != request.plan:
             return StateChanged(request.with_state(State.VOID, at=now))
         case ActionKind.APPROVE:
@@ -213,7 +213,7 @@ def _counting(
     request: Request, votes: Sequence[Vote], people: Mapping[str, Person], policy: Policy | None
 ) -> list[Person]:
     voters = [people[vote.person] for vote in votes if vote.person in people]
-    return [voter for voter in voters if why_not_approver_now(request, voter, policy) is None]
+    return [voter for voter in voters if approval_refusal(request, voter, policy) is None]
 
 
 def _tally(request: Request, approving: Sequence[Person]) -> VoteProgress | None:
@@ -228,7 +228,7 @@ _PAUSABLE = frozenset({State.ACCEPTED, State.MOVING})
 
 
 def _why_not_now(request: Request, click: Action) -> Refusal | None:
-    match click.act:
+    match click.kind:
         case ActionKind.RETRY if request.state is not State.NOT_STARTED:
             return Refusal.NOT_RETRYABLE
         case ActionKind.PAUSE:
@@ -245,9 +245,9 @@ def _why_not_now(request: Request, click: Action) -> Refusal | None:
 def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Action, policy: Policy | None) -> Refusal | None:
     person = click.person
     has_voted = any(vote.person == person.id for vote in votes)
-    match click.act:
+    match click.kind:
         case ActionKind.APPROVE:
-            refusal = why_not_approver_now(request, person, policy)
+            refusal = approval_refusal(request, person, policy)
             if refusal is None and person.id == request.requester and not request.reason.strip():
                 return Refusal.OWN_REQUEST_NEEDS_REASON
             if refusal is None and click.scope not in (None, request.scope):
@@ -255,7 +255,7 @@ def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Action, poli
             return refusal or (Refusal.ALREADY_APPROVED_BY_YOU if has_voted else None)
         case ActionKind.DENY:
             # One is enough, from anybody whose approval would count.
-            return why_not_approver_now(request, person, policy)
+            return approval_refusal(request, person, policy)
         case ActionKind.WITHDRAW:
             return None if has_voted else Refusal.NOTHING_TO_WITHDRAW
         case ActionKind.CHOOSE_SCOPE:
@@ -274,4 +274,4 @@ def _why_not_involved(request: Request, person: Person, policy: Policy | None) -
     """The requester, who is still a reader, or anybody named as an approver."""
     if person.id == request.requester:
         return None
-    return why_not_approver_now(request, person, policy)
+    return approval_refusal(request, person, policy)

@@ -84,17 +84,17 @@ def is_named(person: Person, names: Iterable[str]) -> bool:
     )
 
 
-def why_not_member(person: Person) -> Refusal | None:
+def account_refusal(person: Person) -> Refusal | None:
     """Why this person may do nothing at all, whatever the settings name, or None."""
     return _STANDING_REFUSALS.get(person.account_kind)
 
 
-def why_not_requester(policy: Policy, person: Person) -> Refusal | None:
+def requester_refusal(policy: Policy, person: Person) -> Refusal | None:
     """Why this person may not ask, or None."""
     return _why_not_named(person, policy.requesters, Refusal.NOT_A_REQUESTER)
 
 
-def why_not_approver(policy: Policy, person: Person, requester: str) -> Refusal | None:
+def approver_refusal(policy: Policy, person: Person, requester: str) -> Refusal | None:
     """Why this person's approval of a request by `requester` would not count, or None."""
     refusal = _why_not_named(person, approver_names(policy), Refusal.NOT_AN_APPROVER)
     if refusal is None and person.id == requester and not policy.self_approval:
@@ -118,13 +118,13 @@ def refusal_under_either(
     return Refusal.NO_LONGER_NAMED if refusal in (Refusal.NOT_A_REQUESTER, Refusal.NOT_AN_APPROVER) else refusal
 
 
-def why_not_reader(policy: Policy, person: Person) -> Refusal | None:
+def reader_refusal(policy: Policy, person: Person) -> Refusal | None:
     """Why this person may not even see that the project exists, or None."""
     return _why_not_named(person, (*policy.requesters, *approver_names(policy)), Refusal.CANNOT_SEE_PROJECT)
 
 
 def _why_not_named(person: Person, names: Iterable[str], otherwise: Refusal) -> Refusal | None:
-    refusal = why_not_member(person)
+    refusal = account_refusal(person)
     if refusal is not None or is_named(person, names):
         return refusal
     return otherwise if person.groups_known else Refusal.GROUPS_UNKNOWN
@@ -216,7 +216,7 @@ def unfillable_slots(
             return missing
         seen.add(candidate)
         person = look_up(candidate)
-        match refusal_under_either(policy, current, partial(why_not_approver, person=person, requester=requester)):
+        match refusal_under_either(policy, current, partial(approver_refusal, person=person, requester=requester)):
             case None:
                 eligible.append(person)
             case Refusal.GROUPS_UNKNOWN:

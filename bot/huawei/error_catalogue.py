@@ -26,14 +26,14 @@ class Side(StrEnum):
 class Meaning:
     """One sentence, a side, and what to do; `{caller}`, `{source}` and `{destination}` are Vault paths.
 
-    `again` says whether it is worth trying again once that is done.
+    `retryable` says whether it is worth trying again once that is done.
     """
 
     code: str
     sentence: str
     side: Side
     remedy: str
-    again: bool = True
+    retryable: bool = True
 
 
 ALREADY_RUNNING = frozenset({"OMS.0065"})
@@ -218,7 +218,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
 )
 
 CATALOGUE = {
-    code: Meaning(code, sentence, side, remedy, again=remedy not in (_REPORT, _NOTHING))
+    code: Meaning(code, sentence, side, remedy, retryable=remedy not in (_REPORT, _NOTHING))
     for code, sentence, side, remedy in _ROWS
 }
 
@@ -260,7 +260,7 @@ def meaning_of(code: str, http_status: int, message: str = "") -> Meaning:
         return replace(known, code=code)
     for statuses, sentence, side, remedy in _BY_STATUS:
         if http_status in statuses:
-            return Meaning(code, sentence, side, remedy, again=remedy != _REPORT)
+            return Meaning(code, sentence, side, remedy, retryable=remedy != _REPORT)
     return Meaning(code, "Huawei Cloud refused, with a code that the bot does not know.", C, _TICKET)
 
 

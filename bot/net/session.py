@@ -49,7 +49,7 @@ class _InTime(io.RawIOBase):
         super().close()
 
 
-class ResponseInTime(HTTPResponse):
+class DeadlineResponse(HTTPResponse):
     """A response of `http.client` of which status, headers and body together come within the socket's time-out."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -58,11 +58,11 @@ class ResponseInTime(HTTPResponse):
 
 
 class _Connection(HTTPConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
     def connect(self) -> None:
         try:

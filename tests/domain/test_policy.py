@@ -13,12 +13,12 @@ from bot.domain.policy import (
     AccountKind,
     Person,
     Refusal,
+    approver_refusal,
     candidates_for_open_slots,
     open_slots,
+    reader_refusal,
+    requester_refusal,
     unfillable_slots,
-    why_not_approver,
-    why_not_reader,
-    why_not_requester,
 )
 from bot.domain.request import Policy
 from tests.support.values import person
@@ -87,26 +87,26 @@ def test_guests_strangers_bots_and_deactivated_accounts_may_do_nothing() -> None
     policy = Policy(("*", "UERIN000"), (("UERIN000",),), False)
     for account_kind in (AccountKind.GUEST, AccountKind.EXTERNAL, AccountKind.BOT, AccountKind.DEACTIVATED):
         erin = person("UERIN000", account_kind=account_kind)
-        assert why_not_requester(policy, erin) is not None
-        assert why_not_approver(policy, erin, "UALICE00") is not None
-        assert why_not_reader(policy, erin) is not None
+        assert requester_refusal(policy, erin) is not None
+        assert approver_refusal(policy, erin, "UALICE00") is not None
+        assert reader_refusal(policy, erin) is not None
 
 
 def test_who_is_named_in_neither_way_sees_nothing_and_who_is_in_either_sees() -> None:
     policy = Policy(("UALICE00",), (("UCAROL00",), ("SONE0000",)), False)
     for reader in (person("UALICE00"), person("UCAROL00"), person("UBOB0000", "SONE0000")):
-        assert why_not_reader(policy, reader) is None
-    assert why_not_reader(policy, person("UBOB0000", "STWO0000")) is Refusal.CANNOT_SEE_PROJECT
-    assert why_not_requester(policy, person("UCAROL00")) is Refusal.NOT_A_REQUESTER
-    assert why_not_approver(policy, person("UALICE00"), "UBOB0000") is Refusal.NOT_AN_APPROVER
+        assert reader_refusal(policy, reader) is None
+    assert reader_refusal(policy, person("UBOB0000", "STWO0000")) is Refusal.CANNOT_SEE_PROJECT
+    assert requester_refusal(policy, person("UCAROL00")) is Refusal.NOT_A_REQUESTER
+    assert approver_refusal(policy, person("UALICE00"), "UBOB0000") is Refusal.NOT_AN_APPROVER
 
 
 def test_who_cannot_be_checked_is_not_listed() -> None:
     policy = Policy(("SONE0000",), (("SONE0000",),), False)
     unknown = person("UBOB0000", groups_known=False)
-    assert why_not_requester(policy, unknown) is Refusal.GROUPS_UNKNOWN
-    assert why_not_approver(policy, unknown, "UALICE00") is Refusal.GROUPS_UNKNOWN
-    assert why_not_reader(policy, unknown) is Refusal.GROUPS_UNKNOWN
+    assert requester_refusal(policy, unknown) is Refusal.GROUPS_UNKNOWN
+    assert approver_refusal(policy, unknown, "UALICE00") is Refusal.GROUPS_UNKNOWN
+    assert reader_refusal(policy, unknown) is Refusal.GROUPS_UNKNOWN
 
 
 class Directory:
@@ -156,7 +156,7 @@ def test_whether_a_quorum_is_possible_is_what_trying_everybody_says(
     standings = {"UBOB0000": AccountKind.GUEST, "UERIN000": AccountKind.DEACTIVATED}
     directory = Directory({name: groups.get(name, set()) for name in GROUPS}, standings)
     everybody = [directory.look_up(user) for user in USERS]
-    eligible = [one for one in everybody if why_not_approver(policy, one, "UALICE00") is None]
+    eligible = [one for one in everybody if approver_refusal(policy, one, "UALICE00") is None]
     assert (not missing(policy, directory)) == seats(policy, eligible)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.net.session import ResponseInTime, new_session
+from bot.net.session import DeadlineResponse, new_session
 from tests.support.wire import answering, ok, recording
 
 
@@ -45,7 +45,7 @@ def test_the_next_request_on_a_connection_does_not_begin_with_what_was_left_of_t
     with ours, theirs:
         ours.settimeout(5)
         theirs.sendall(ok(b"{}"))
-        response = ResponseInTime(ours)
+        response = DeadlineResponse(ours)
         response.begin()
         assert ours.gettimeout() != 5
         assert response.read() == b"{}"

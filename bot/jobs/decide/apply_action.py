@@ -20,7 +20,7 @@ from bot.domain.decisions import (
     VoteAdded,
     VoteWithdrawn,
 )
-from bot.domain.policy import Person, why_not_member
+from bot.domain.policy import Person, account_refusal
 from bot.domain.request import AttemptState, Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
@@ -85,7 +85,7 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
     Returns:
         The request when this worker is to go on with its release.
     """
-    outsider = why_not_member(seen.person)
+    outsider = account_refusal(seen.person)
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return None
@@ -98,7 +98,7 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
             _refuse(connection, context, message, replies.NO_SUCH_REQUEST, "no such request")
             return None
         settings = current_settings(context, request)
-        may_see = decisions.why_not_visible(request, seen.person, settings.policy) is None
+        may_see = decisions.view_refusal(request, seen.person, settings.policy) is None
         if may_see and is_duplicate(message, card):
             _refuse(connection, context, message, replies.DUPLICATE_CARD, "copy", request)
             mark = duplicate_notice(message, request, card)
@@ -150,8 +150,8 @@ def _choose(
 def _wanted(request: Request, click: Action, already: list[Vote], seen: _Seen, policy: Policy | None) -> _LookUp | None:
     """Who must be known for this decision and is not yet; None where nobody, or where it is refused anyway."""
     if (
-        click.act not in (ActionKind.APPROVE, ActionKind.WITHDRAW)
-        or decisions.why_not_allowed(request, already, click, policy) is not None
+        click.kind not in (ActionKind.APPROVE, ActionKind.WITHDRAW)
+        or decisions.action_refusal(request, already, click, policy) is not None
     ):
         return None
     voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
