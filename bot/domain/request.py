@@ -140,7 +140,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class KeyCheck:
-    """What Vault told at preflight about one path. No values are read then."""
+    """What Vault showed at preflight about one path. No values are read then."""
 
     path: str
     version: int | None  # of the secret; None on KV version 1
@@ -195,7 +195,7 @@ class AttemptState(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt to start the group: one PUT, or none."""
+    """One attempt to start the group. A PUT is repeated within an attempt only if it certainly did nothing."""
 
     number: int  # 1 for the attempt that the approval opens, one more for each Retry
     opened_by: str  # the user id of the last approver, or of the person who pressed Retry
@@ -204,7 +204,7 @@ class Attempt:
     not_before: datetime | None = None  # the earliest time of the next try; None if there was no such failure
     sent_at: datetime | None = None  # set by the compare-and-set before the PUT; None while nothing was sent
     answered_at: datetime | None = None  # when OMS accepted the PUT, or the group was found running; None before
-    # When the answer turned out not to tell whether the group runs: none came, or it said that the status is wrong.
+    # When no answer came, or OMS refused because of the group's status: only the group tells whether it was started.
     unanswered_at: datetime | None = None
     # The progress that later progress is compared with: that before the PUT, or less once a retried group counts anew.
     before: Progress | None = None

@@ -51,7 +51,7 @@ _FIX_DESTINATION = "Look at {destination} in Vault: does its access key reach th
 _GRANT_SOURCE = "Let the user of the access key at {source} list the source bucket and read its objects."
 _FIX_CALLER = "Look at {caller} in Vault and at that IAM user."
 _GRANT = "Grant get, list and update of oms:taskgroup to the IAM user behind {caller}."
-_ASK_AGAIN = "Look at the group in the console."
+_LOOK_AT_GROUP = "Look at the group in the console."
 _WAIT = "Wait some minutes."
 _TICKET = "Wait some minutes. If it stays, open a ticket with Huawei Cloud and give its request id."
 _REPORT = "This looks like a fault of the bot. Give this card to whoever runs it."
@@ -65,6 +65,7 @@ _LIST_NOT_USABLE = (
 )
 _THAW = "Thaw the archived objects at the source."
 
+# Abbreviations for the tables.
 S, D, P, C, B, G = Side.SOURCE, Side.DESTINATION, Side.PERMISSIONS, Side.CLOUD, Side.BOT, Side.GROUP
 
 # Code, sentence, side, remedy.
@@ -80,10 +81,10 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0060", "OMS does not support the destination region.", D, "Check region in bot.toml."),
     ("OMS.0061", "OMS could not read the request body.", B, _REPORT),
     ("OMS.0062", "OMS could not save the change.", C, _TICKET),
-    ("OMS.0063", "The group is still migrating.", G, _ASK_AGAIN),
+    ("OMS.0063", "The group is still migrating.", G, _LOOK_AT_GROUP),
     ("OMS.0064", "OMS found a request parameter invalid.", B, _REPORT),
     ("OMS.0065", "The group was already started.", G, _NOTHING),
-    ("OMS.0066", "The group is not migrating, so it cannot be paused.", G, _ASK_AGAIN),
+    ("OMS.0066", "The group is not migrating, so it cannot be paused.", G, _LOOK_AT_GROUP),
     ("OMS.0067", "OMS found no JSON in the request body.", B, _REPORT),
     ("OMS.0068", "OMS could not authenticate: the bot's identity, or one of the keys.", P, _FIX_CALLER),
     ("OMS.0070", "The group is already complete.", G, _NOTHING),
@@ -93,15 +94,15 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0075", "The account has created as many tasks as it may in 24 hours.", C, _WAIT),
     ("OMS.0076", "Too many tasks wait in this account.", C, _WAIT),
     ("OMS.0077", "The account has created as many tasks as it may in 24 hours.", C, _WAIT),
-    ("OMS.0078", "The description of the group holds forbidden characters.", G, _ASK_AGAIN),
-    ("OMS.0079", "OMS does not support the source region.", S, _ASK_AGAIN),
+    ("OMS.0078", "The description of the group holds forbidden characters.", G, _LOOK_AT_GROUP),
+    ("OMS.0079", "OMS does not support the source region.", S, _LOOK_AT_GROUP),
     ("OMS.0080", "OMS does not support the destination region.", D, "Check region in bot.toml."),
     ("OMS.0081", "The check of the source's CDN domain failed.", S, "Check the CDN domain of the group."),
-    ("OMS.0083", "The group has too many bandwidth periods.", G, _ASK_AGAIN),
-    ("OMS.0084", "A bandwidth limit of the group is out of range.", G, _ASK_AGAIN),
-    ("OMS.0085", "The bandwidth periods of the group overlap.", G, _ASK_AGAIN),
+    ("OMS.0083", "The group has too many bandwidth periods.", G, _LOOK_AT_GROUP),
+    ("OMS.0084", "A bandwidth limit of the group is out of range.", G, _LOOK_AT_GROUP),
+    ("OMS.0085", "The bandwidth periods of the group overlap.", G, _LOOK_AT_GROUP),
     ("OMS.0086", "OMS could not change the bandwidth limits.", C, _TICKET),
-    ("OMS.0087", "A bandwidth period of the group is wrong.", G, _ASK_AGAIN),
+    ("OMS.0087", "A bandwidth period of the group is wrong.", G, _LOOK_AT_GROUP),
     ("OMS.0089", "An object at the source is gone, or its rights were changed.", S, "Check the source bucket."),
     ("OMS.0151", "OMS could not look up the region or the bucket.", S, _FIX_SOURCE),
     ("OMS.0152", "OMS could not look up the region or the bucket.", S, _FIX_SOURCE),
@@ -126,8 +127,8 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0304", "OMS could not list the source.", S, _FIX_SOURCE),
     ("OMS.0305", "OMS could not list the source.", S, _FIX_SOURCE),
     ("OMS.0306", "The source holds no objects.", S, "Check the source bucket and the prefixes of the group."),
-    ("OMS.0307", "OMS could not read the list of failed objects.", G, _ASK_AGAIN),
-    ("OMS.0308", "OMS could not read the list of failed objects.", G, _ASK_AGAIN),
+    ("OMS.0307", "OMS could not read the list of failed objects.", G, _LOOK_AT_GROUP),
+    ("OMS.0308", "OMS could not read the list of failed objects.", G, _LOOK_AT_GROUP),
     ("OMS.1001", "OMS failed inside.", C, _TICKET),
     ("OMS.1002", "OMS expects other parameters than the bot sent.", B, _REPORT),
     ("OMS.1003", "OMS expects other parameters than the bot sent.", B, _REPORT),
@@ -143,11 +144,11 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.1020", "OMS cannot reach the destination bucket with these keys.", D, _FIX_DESTINATION),
     ("OMS.1021", "The account has created as many task groups as it may in 24 hours.", C, _WAIT),
     ("OMS.1032", "The source's CDN needs an authentication key, and none was sent.", S, _FIX_SOURCE),
-    ("OMS.1036", "The group's state forbids this.", G, _ASK_AGAIN),
+    ("OMS.1036", "The group's state forbids this.", G, _LOOK_AT_GROUP),
     ("OMS.1037", "The account has created as many task groups as it may in 24 hours.", C, _WAIT),
-    ("OMS.1038", "Only a group that is being monitored can be paused.", G, _ASK_AGAIN),
-    ("OMS.1039", "Only a paused group can be resumed, and this one no longer is.", G, _ASK_AGAIN),
-    ("OMS.1040", "Only a failed group can be retried.", G, _ASK_AGAIN),
+    ("OMS.1038", "Only a group that is being monitored can be paused.", G, _LOOK_AT_GROUP),
+    ("OMS.1039", "Only a paused group can be resumed, and this one no longer is.", G, _LOOK_AT_GROUP),
+    ("OMS.1040", "Only a failed group can be retried.", G, _LOOK_AT_GROUP),
     ("OMS.1041", "The bucket belongs to another tenant.", D, _FIX_DESTINATION),
     ("TRF.0001", "OMS failed inside while migrating.", C, _TICKET),
     ("TRF.0003", "OMS waited too long while migrating.", C, _TICKET),
