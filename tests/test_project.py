@@ -38,7 +38,7 @@ def test_secrets_are_opened_in_few_places() -> None:
         "bot/huawei/wire.py",
         "bot/redaction.py",
         "bot/slack/transport.py",
-        "bot/vault/client.py",
+        "bot/vault/login.py",
         "bot/jobs/identity/credential.py",
         "bot/jobs/send/send.py",
     }
