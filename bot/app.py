@@ -31,7 +31,7 @@ from bot.listeners.receiver import OurApp, Receiver
 from bot.metrics import CONNECTED
 from bot.redaction import LogFilter
 from bot.shutdown import Shutdown
-from bot.slack.errors import SLACK_EXCEPTIONS, error_label, no_answer_reason
+from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
 from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
 from bot.slack.users import Users
@@ -97,9 +97,10 @@ def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
         CannotStart: Slack does not tell.
     """
     try:
-        me = client.auth_test()
-        bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SLACK_EXCEPTIONS as error:
+        with translating_errors():
+            me = client.auth_test()
+            bot = client.bots_info(bot=me["bot_id"])["bot"]
+    except SlackError as error:
         raise _no_slack(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
     who = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
@@ -186,7 +187,7 @@ class Service:
         self._worker.start()
         try:
             self._transport.start(shutdown.asked)
-        except SLACK_EXCEPTIONS as error:
+        except SlackError as error:
             self.stop()
             fix = "Make one with the scope connections:write, under Basic Information of your app"
             raise _no_slack(error, "SLACK_APP_TOKEN", fix) from None
@@ -241,11 +242,10 @@ def _listening(name: str, port: int) -> Iterator[None]:
         raise CannotStart(f"nothing can listen on port {port} ({error.strerror}). Set another {name}.") from None
 
 
-def _no_slack(error: Exception, token: str, fix: str) -> CannotStart:
-    silence = no_answer_reason(error)
-    if silence is not None:
-        return CannotStart(f"Slack {silence.said} ({error_label(error)}). {silence.fix[0].upper()}{silence.fix[1:]}.")
-    return CannotStart(f"Slack does not accept {token} ({error_label(error)}). {fix}.")
+def _no_slack(error: SlackError, token: str, fix: str) -> CannotStart:
+    if isinstance(error, Unavailable):
+        return CannotStart(f"Slack {error.problem} ({error.code}). {error.fix[0].upper()}{error.fix[1:]}.")
+    return CannotStart(f"Slack does not accept {token} ({error.code}). {fix}.")
 
 
 def serve(config: Config, shutdown: Shutdown) -> NoReturn:

@@ -34,9 +34,9 @@ from bot.jobs.identity.callers import Callers
 from bot.jobs.identity.credential import KINDS, read_credential
 from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
-from bot.slack.errors import SLACK_EXCEPTIONS, error_label, no_answer_reason
+from bot.slack.errors import LookupFailed, SlackError, Unavailable, translating_errors
 from bot.slack.transport import new_client
-from bot.slack.users import LookupFailed, Users
+from bot.slack.users import Users
 from bot.store.database import SchemaState, UnreadableDatabase, open_store, open_to_read
 from bot.store.database_url import connection_problem, unwritable_path
 from bot.vault.client import Vault
@@ -140,8 +140,9 @@ def _writable(url: URL, said: str) -> Finding:
 
 def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
     try:
-        me = client.auth_test()
-    except SLACK_EXCEPTIONS as error:
+        with translating_errors():
+            me = client.auth_test()
+    except SlackError as error:
         yield _slack_fault("Slack", error, "copy SLACK_BOT_TOKEN from your app again")
         return
     yield Finding("Slack", f"workspace {me['team']}, bot {me['user']}")
@@ -154,15 +155,17 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
     app_token = config.environment.slack_app_token
     if app_token is not None:
         try:
-            client.apps_connections_open(app_token=app_token.reveal())
-        except SLACK_EXCEPTIONS as error:
+            with translating_errors():
+                client.apps_connections_open(app_token=app_token.reveal())
+        except SlackError as error:
             yield _slack_fault("Socket Mode", error, "give SLACK_APP_TOKEN the scope connections:write")
         else:
             yield Finding("Socket Mode", "opens")
     for group in group_names(config):
         try:
-            users = client.usergroups_users_list(usergroup=group)["users"]
-        except SLACK_EXCEPTIONS as error:
+            with translating_errors():
+                users = client.usergroups_users_list(usergroup=group)["users"]
+        except SlackError as error:
             yield _slack_fault(f"user group {group}", error, "correct its id in bot.toml", "cannot be read")
         else:
             fix = "" if users else "add people to it"
@@ -205,11 +208,10 @@ def _people(config: Config, people: Users, look_up: Callable[[str], Person]) -> 
             yield Finding(what, "enough people could approve")
 
 
-def _slack_fault(what: str, error: Exception, fix: str, said: str = "refuses") -> Finding:
-    silence = no_answer_reason(error)
-    if silence is not None:
-        said, fix = silence.said, silence.fix
-    return Finding(what, f"{said} ({error_label(error)})", fix)
+def _slack_fault(what: str, error: SlackError, fix: str, said: str = "refuses") -> Finding:
+    if isinstance(error, Unavailable):
+        said, fix = error.problem, error.fix
+    return Finding(what, f"{said} ({error.code})", fix)
 
 
 def _channel(client: WebClient, name: str, project: Project) -> Finding:
@@ -217,16 +219,17 @@ def _channel(client: WebClient, name: str, project: Project) -> Finding:
     try:
         # A message planned far ahead and withdrawn at once tells whether the bot may write, and nobody sees it.
         post_at = int(datetime.now(UTC).timestamp()) + 3600 * 24
-        planned = client.chat_scheduleMessage(channel=project.channel, text=LEFT_BEHIND, post_at=post_at)
-        client.chat_deleteScheduledMessage(
-            channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
-        )
-    except SLACK_EXCEPTIONS as error:
+        with translating_errors():
+            planned = client.chat_scheduleMessage(channel=project.channel, text=LEFT_BEHIND, post_at=post_at)
+            client.chat_deleteScheduledMessage(
+                channel=project.channel, scheduled_message_id=planned["scheduled_message_id"]
+            )
+    except SlackError as error:
         fix = {
             "is_archived": "unarchive it, or name another in bot.toml",
             "not_in_channel": "type /invite with the bot's name there",
             "channel_not_found": "type /invite with the bot's name there, or correct the id",
-        }.get(error_label(error), "check the channel's id and its posting rules")
+        }.get(error.code, "check the channel's id and its posting rules")
         return _slack_fault(what, error, fix, "the bot cannot write there")
     return Finding(what, "the bot may write there")
 
