@@ -29,7 +29,6 @@ from bot.jobs.worker import Worker
 from bot.listeners import actions, commands, events, fallbacks, views
 from bot.listeners.receiver import OurApp, Receiver
 from bot.metrics import CONNECTED
-from bot.redaction import LogFilter
 from bot.shutdown import Shutdown
 from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
@@ -56,16 +55,6 @@ class CannotStart(Exception):
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def set_up_logging(level: str) -> None:
-    """One handler, on stderr, that scrubs every record; the libraries that log bodies are kept quiet."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(LogFilter())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
 def new_vault(config: Config) -> Vault:

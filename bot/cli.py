@@ -57,9 +57,10 @@ def serve() -> None:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bot.app import CannotStart, set_up_logging
+    from bot.app import CannotStart
     from bot.app import serve as run
     from bot.config.settings import load
+    from bot.logs import set_up_logging
     from bot.store.database import DatabaseInUse, DatabaseNewer, DatabaseNotWritable
     from bot.store.database_url import connection_problem
 
@@ -86,9 +87,9 @@ def check() -> None:
 
     One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
     """
-    from bot.app import set_up_logging
     from bot.check import run_checks
     from bot.config.settings import load
+    from bot.logs import set_up_logging
 
     config = _load(load)
     set_up_logging("WARNING")

@@ -1,7 +1,7 @@
 """Keeps secret values out of everything that is written down or shown.
 
-`Secret` holds one value and gives it only to whoever asks by name; `scrub`, `visible` and `LogFilter` are the
-second line, for text that came from elsewhere.
+`Secret` holds one value and gives it only to whoever asks by name; `scrub` and `visible` are the second line, for text
+that came from elsewhere.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import html
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
@@ -175,15 +174,3 @@ def _pieces(value: str) -> Iterator[str]:
     texts = parsed.values() if isinstance(parsed, dict) else (parsed,)
     for text in texts:
         yield from _LONG_WORD.findall(text if isinstance(text, str) else value)
-
-
-class LogFilter(logging.Filter):
-    """Scrubs every record once, at the handler, its traceback included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(record.getMessage()), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = scrub(logging.Formatter().formatException(record.exc_info))
-        elif record.exc_text:
-            record.exc_text = scrub(record.exc_text)
-        return True
