@@ -17,7 +17,7 @@ from typing import NoReturn
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.config.settings import Config
+from bot.config.settings import Settings
 from bot.domain.policy import approver_names
 from bot.health import GracePeriod, HealthServer, TimedProbe
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
@@ -57,7 +57,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_vault(config: Config) -> Vault:
+def new_vault(config: Settings) -> Vault:
     environment = config.environment
     return Vault(
         environment.vault_address,
@@ -68,7 +68,7 @@ def new_vault(config: Config) -> Vault:
     )
 
 
-def group_names(config: Config) -> list[str]:
+def group_names(config: Settings) -> list[str]:
     """The user groups that the settings name."""
     names = [
         name
@@ -104,7 +104,7 @@ def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
 class Service:
     """The bot, put together: started once, stopped once."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Settings) -> None:
         environment = config.environment
         client = new_client(environment.slack_bot_token, environment.slack_api_url)
         where, who = who_we_are(client)
@@ -237,7 +237,7 @@ def _no_slack(error: SlackError, token: str, fix: str) -> CannotStart:
     return CannotStart(f"Slack does not accept {token} ({error.code}). {fix}.")
 
 
-def serve(config: Config, shutdown: Shutdown) -> NoReturn:
+def serve(config: Settings, shutdown: Shutdown) -> NoReturn:
     """Runs until the process is to end, and ends it, within 10 s, whatever still hangs.
 
     Raises:

@@ -19,7 +19,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app import group_names, new_vault
-from bot.config.settings import Config, Project
+from bot.config.bot_toml import Project
+from bot.config.settings import Settings
 from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots
 from bot.huawei.errors import HuaweiError
 from bot.huawei.required_keys import (
@@ -67,7 +68,7 @@ class Finding:
         return f"ok    {self.what}: {self.said}" if self.is_well else f"FAIL  {self.what}: {self.said}. Fix: {self.fix}"
 
 
-def run_checks(config: Config) -> Iterator[Finding]:
+def run_checks(config: Settings) -> Iterator[Finding]:
     """Every finding, in the order in which `serve` would meet them."""
     count = len(config.projects)
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {config.command}")
@@ -100,7 +101,7 @@ def run_checks(config: Config) -> Iterator[Finding]:
                     yield from _huawei_cloud(callers, name, project, known)
 
 
-def _database(config: Config) -> Finding:
+def _database(config: Settings) -> Finding:
     url = config.environment.database_url.reveal()
     try:
         with closing(open_to_read(url)) as store:
@@ -138,7 +139,7 @@ def _writable(url: URL, said: str) -> Finding:
     return Finding("database", problem, "correct DATABASE_URL, or the rights there")
 
 
-def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
+def _slack(config: Settings, client: WebClient) -> Iterator[Finding]:
     try:
         with translating_errors():
             me = client.auth_test()
@@ -177,7 +178,7 @@ def _slack(config: Config, client: WebClient) -> Iterator[Finding]:
         yield Finding("people", f"cannot be looked up ({fault})", "mend what is told above, or try again later")
 
 
-def _people(config: Config, people: Users, look_up: Callable[[str], Person]) -> Iterator[Finding]:
+def _people(config: Settings, people: Users, look_up: Callable[[str], Person]) -> Iterator[Finding]:
     """Whether whoever the settings name by themselves counts, and whether those who do could ever approve.
 
     Raises:

@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from bot.check import SCOPES
-from bot.config.settings import BotFile
+from bot.config.bot_toml import BotToml
 from bot.sandbox.slack.workspace import SCOPES as SANDBOX_SCOPES
 
 ROOT = Path(__file__).parent.parent
@@ -123,4 +123,4 @@ def test_it_subscribes_to_just_the_events_that_have_a_handler() -> None:
 
 def test_its_command_is_the_one_that_bot_toml_has_by_default() -> None:
     [command] = MANIFEST["features"]["slash_commands"]
-    assert command["command"] == BotFile.model_fields["command"].default
+    assert command["command"] == BotToml.model_fields["command"].default
