@@ -92,7 +92,7 @@ def check() -> None:
 
     One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
     """
-    from bot.check import run_checks
+    from bot.check.run import run_checks
     from bot.config.settings import load
     from bot.logs import set_up_logging
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
-from bot.check import SCOPES
+from bot.check.slack import SCOPES
 from bot.config.bot_toml import BotToml
 from bot.sandbox.slack.workspace import SCOPES as SANDBOX_SCOPES
 
