@@ -1,6 +1,6 @@
-"""Serves /livez, /readyz and /metrics on a port of their own, and two tools to tell a failure from a pause.
+"""Serves /livez, /readyz and /metrics on a port of their own.
 
-What is checked is left to `bot.app`.
+`GracePeriod` and `TimedProbe` decide when a failure counts. Which parts are checked is left to `bot.app`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class GracePeriod:
 class TimedProbe:
     """Calls a function that may hang, and waits for it only so long.
 
-    One call runs at a time. While it hangs, callers share it, and those who come after its time-out do not wait.
+    One call runs at a time, and concurrent callers share it. Once it has exceeded its time, callers no longer wait.
 
     Arguments:
         call: raises when something is wrong.

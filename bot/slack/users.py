@@ -1,6 +1,6 @@
 """Looks people up in Slack at the moment of a decision, and the members of the user groups in bot.toml once a minute.
 
-Where Slack does not answer, nobody counts. What a person may do is left to `bot.domain.policy`.
+A person whom Slack does not return counts as unknown. What a person may do is left to `bot.domain.policy`.
 """
 
 from __future__ import annotations
