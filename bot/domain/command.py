@@ -1,6 +1,6 @@
-"""Reads what somebody typed after the slash command. Pure; what cannot be right is one sentence for that person.
+"""Parses the text that a person typed after the slash command. Pure.
 
-Only UUIDs and links to the console are ids, only known keys are `key=value`, and the rest is the reason.
+Leading UUIDs and links to the console are task group ids. `project=` and `at=` are options. The rest is the reason.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}.*|.*[/\\].*|.*\.\..*", re.ASC
 
 @dataclass(frozen=True)
 class ResumeGroups:
-    """Resume these groups. `project` is None where it was not said; `at` is hour and minute in the asker's zone."""
+    """`GROUP_ID …`: resume these task groups."""
 
-    group_ids: tuple[str, ...]
-    reason: str
-    project: str | None = None
-    at: tuple[int, int] | None = None
+    group_ids: tuple[str, ...]  # each once, in the order typed
+    reason: str  # may be empty
+    project: str | None = None  # None if `project=` was not typed
+    at: tuple[int, int] | None = None  # hour and minute in the person's time zone; None if `at=` was not typed
 
 
 @dataclass(frozen=True)
 class ShowList:
-    """Show the open requests and the groups that could be resumed."""
+    """`list`: show the open requests and the task groups that can be resumed."""
 
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """Show how it stands with a request or with a group."""
+    """`status ID`: show one request, or one task group. Exactly one of the ids is set."""
 
     request_id: str | None = None
     group_id: str | None = None
@@ -45,30 +45,30 @@ class ShowStatus:
 
 @dataclass(frozen=True)
 class Help:
-    """Show how to use the command."""
+    """`help`: show how to use the command."""
 
 
 @dataclass(frozen=True)
 class OpenForm:
-    """Nothing was typed: ask in a form."""
+    """Nothing was typed: open the request form."""
 
 
 @dataclass(frozen=True)
 class InvalidCommand:
-    """What was typed cannot be right; `sentence` says why, and what to type."""
+    """The text is no valid command."""
 
-    sentence: str
+    sentence: str  # for the person: what is wrong, and what to type
 
 
 Command = ResumeGroups | ShowList | ShowStatus | Help | OpenForm | InvalidCommand
 
 
 def parse(text: str, command: str) -> Command:
-    """What was typed, as a value.
+    """Parses the text of a slash command.
 
     Arguments:
-        text: everything after the command, as Slack sends it (links in angle brackets, `&`, `<`, `>` escaped).
-        command: the command itself, for the sentences.
+        text: the text after the command, as Slack sends it: links in angle brackets; `&`, `<` and `>` escaped.
+        command: the name of the command, for the sentences of `InvalidCommand`.
     """
     if len(text) > MAX_CHARACTERS:
         return InvalidCommand(
@@ -83,22 +83,22 @@ def parse(text: str, command: str) -> Command:
         case "list" if len(words) == 1:
             return ShowList()
         case "status":
-            return _status(words[1:], command)
+            return _parse_status(words[1:], command)
         case _:
-            return _ask(words, command)
+            return _parse_resume(words, command)
 
 
-def to_text(asked: ResumeGroups) -> str:
-    """What would have to be typed to ask for just this: what `parse` reads as `asked`."""
-    words = [*asked.group_ids]
-    if asked.project is not None:
-        words.append(f"project={asked.project}")
-    if asked.at is not None:
-        words.append(f"at={asked.at[0]:02}:{asked.at[1]:02}")
-    return " ".join([*words, html.escape(asked.reason, quote=False)]).strip()
+def to_text(resume: ResumeGroups) -> str:
+    """The text that `parse` parses to `resume`."""
+    words = [*resume.group_ids]
+    if resume.project is not None:
+        words.append(f"project={resume.project}")
+    if resume.at is not None:
+        words.append(f"at={resume.at[0]:02}:{resume.at[1]:02}")
+    return " ".join([*words, html.escape(resume.reason, quote=False)]).strip()
 
 
-def _status(words: list[str], command: str) -> Command:
+def _parse_status(words: list[str], command: str) -> Command:
     if len(words) == 1:
         request_id, group_id = parse_request_id(words[0]), parse_typed_group_id(words[0])
         if request_id or group_id:
@@ -106,10 +106,10 @@ def _status(words: list[str], command: str) -> Command:
     return InvalidCommand(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
 
 
-def _ask(words: list[str], command: str) -> Command:
-    ids, rest = _leading_ids(words)
+def _parse_resume(words: list[str], command: str) -> Command:
+    ids, rest = _split_leading_ids(words)
     if not ids:
-        return InvalidCommand(_no_id(words[0], command))
+        return InvalidCommand(_missing_id_sentence(words[0], command))
     if len(ids) > MAX_GROUPS:
         return InvalidCommand(
             f"Those are {len(ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
@@ -128,16 +128,16 @@ def _ask(words: list[str], command: str) -> Command:
         if key == "project":
             project = key_value[2]
         else:
-            clock = _HOUR_MINUTE.fullmatch(key_value[2])
-            if clock is None:
+            time_of_day = _HOUR_MINUTE.fullmatch(key_value[2])
+            if time_of_day is None:
                 return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
-            at = int(clock[1]), int(clock[2])
+            at = int(time_of_day[1]), int(time_of_day[2])
     if project == "":
         return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
-    stray = next((word for word in reason_words if not is_link(word) and parse_typed_group_ids(word)), None)
-    if stray is not None:
+    late_id = next((word for word in reason_words if not is_link(word) and parse_typed_group_ids(word)), None)
+    if late_id is not None:
         return InvalidCommand(
-            f"Put all task group ids first, before the reason: `{inline_text(stray)}` comes after it. "
+            f"Put all task group ids first, before the reason: `{inline_text(late_id)}` comes after it. "
             "Nothing was asked."
         )
     reason = html.unescape(" ".join(reason_words))
@@ -148,7 +148,8 @@ def _ask(words: list[str], command: str) -> Command:
     return ResumeGroups(ids, reason, project, at)
 
 
-def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+def _split_leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Splits off the leading task group ids. Options between the ids go to the rest."""
     ids: dict[str, None] = {}
     rest: list[str] = []
     for index, word in enumerate(words):
@@ -163,7 +164,7 @@ def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(ids), rest
 
 
-def _no_id(word: str, command: str) -> str:
+def _missing_id_sentence(word: str, command: str) -> str:
     if is_link(word):
         return "That is no link to one task group in the console. Copy its id (a UUID) there. Nothing was asked."
     if _LOOKS_LIKE_AN_ID.fullmatch(word):
@@ -175,7 +176,7 @@ def _no_id(word: str, command: str) -> str:
 
 
 def inline_text(text: str, characters: int = 60) -> str:
-    """Somebody's text as it may stand inside backticks in a message to them: short, and obeyed by nobody."""
+    """A person's text for use between backticks in a Slack message: shortened, without mentions or formatting."""
     plain = html.unescape(text).replace("`", "'")
-    cut = plain if len(plain) <= characters else plain[: characters - 1] + "…"
-    return html.escape(cut, quote=False)
+    shortened = plain if len(plain) <= characters else plain[: characters - 1] + "…"
+    return html.escape(shortened, quote=False)

@@ -110,7 +110,7 @@ def _remedy(meaning: Meaning, plan: Plan, then: RetryHint) -> str:
         source=f"{mount}/{plan.source_path}" if plan.source_path else "the source's address",
         destination=f"{mount}/{plan.destination_path}",
     )
-    return _joined(remedy, then if meaning.again else "")
+    return _joined(remedy, then if meaning.retryable else "")
 
 
 def _joined(first: str, second: str) -> str:

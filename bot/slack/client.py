@@ -13,15 +13,15 @@ from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from bot.net.session import MAX_BODY_BYTES, ResponseInTime
+from bot.net.session import MAX_BODY_BYTES, DeadlineResponse
 
 
 class _Connection(HTTPConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _Http(HTTPHandler):

@@ -188,11 +188,6 @@ def remove_vote(connection: Connection, request_id: str, person: str) -> None:
     connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 
-def remove_votes(connection: Connection, request_id: str) -> None:
-    """Takes all votes out; who had voted is in the audit."""
-    connection.execute(delete(votes).where(votes.c.request_id == request_id))
-
-
 def open_attempt(connection: Connection, request_id: str, number: int, now: datetime) -> None:
     """Stores an attempt as ready. One with this number already there breaks the table's key."""
     row = {"request_id": request_id, "number": number, "state": AttemptState.READY, "changed_at": now}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
-from bot.domain.decisions import Action, ActionKind, why_not_allowed, why_not_visible
-from bot.domain.policy import Person, why_not_member
+from bot.domain.decisions import Action, ActionKind, action_refusal, view_refusal
+from bot.domain.policy import Person, account_refusal
 from bot.domain.progress import percent
 from bot.domain.task_group import TaskGroup
 from bot.jobs.ask import preflight
@@ -72,7 +72,7 @@ def _write_down(context: Context, message: Message, filling: _Filling) -> None:
 
 
 def _for_denial(context: Context, message: Message, person: Person) -> _Filling:
-    outsider = why_not_member(person)
+    outsider = account_refusal(person)
     if outsider is not None:
         return _no(replies.outsider_text(outsider), outsider.value)
     with context.store.read() as connection:
@@ -81,13 +81,13 @@ def _for_denial(context: Context, message: Message, person: Person) -> _Filling:
     if request is None or card is None:
         return _no(replies.NO_SUCH_REQUEST, "no such request")
     policy = current_policy(context, request)
-    may_read = why_not_visible(request, person, policy) is None
+    may_read = view_refusal(request, person, policy) is None
     permalink = card.permalink if may_read else None
     if may_read and is_duplicate(message, card):
         return _no(
             replies.with_link(replies.DUPLICATE_CARD, permalink), "copy", duplicate_notice(message, request, card)
         )
-    refusal = why_not_allowed(request, already, Action(ActionKind.DENY, person, context.now()), policy)
+    refusal = action_refusal(request, already, Action(ActionKind.DENY, person, context.now()), policy)
     if refusal is not None:
         return _no(replies.with_link(replies.refusal_text(refusal, request), permalink), refusal.value)
     return _Filling(modals.deny_form(request.id, message.channel, message.message_ts))
@@ -105,7 +105,7 @@ def _for_asking(context: Context, message: Message, person: Person) -> _Filling:
         return _Filling(modals.note(modals.REQUEST_TITLE, str(refusal)), "may not ask")
     with context.store.read() as connection:
         ended = requests.get(connection, message.request_id) if message.request_id else None
-    if ended is not None and why_not_visible(ended, person, current_policy(context, ended)) is None:
+    if ended is not None and view_refusal(ended, person, current_policy(context, ended)) is None:
         form = modals.request_form(projects, (), "", ended.group.group_id, ended.plan.project, ended.reason)
         return _Filling(form)
     choices: list[GroupChoice] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.policy import why_not_member
+from bot.domain.policy import account_refusal
 from bot.jobs.ask import queries
 from bot.jobs.context import Context
 from bot.slack.errors import LookupFailed, SlackError
@@ -16,7 +16,7 @@ def show(context: Context, message: Message) -> None:
     why = None
     try:
         person = context.people.look_up(message.person)
-        outsider = why_not_member(person)
+        outsider = account_refusal(person)
         mine = queries.visible_projects(context, person)
         lines = queries.open_request_lines(context, mine) if mine else [replies.NOTHING_TO_SEE]
         if outsider is not None or not mine:

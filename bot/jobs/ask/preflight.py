@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.command import inline_text
-from bot.domain.policy import Person, Refusal, why_not_requester
+from bot.domain.policy import Person, Refusal, requester_refusal
 from bot.domain.request import KeyCheck, Plan, Verb
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
@@ -63,7 +63,7 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
     Raises:
         CannotAsk: none. CannotAskNow: so long as Slack does not tell who is in the user groups.
     """
-    refusals = {name: why_not_requester(project.policy, person) for name, project in context.projects.items()}
+    refusals = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
     mine = [name for name, refusal in refusals.items() if refusal is None]
     if named is not None:
         if named in mine:

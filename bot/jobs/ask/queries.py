@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from bot.domain import command
 from bot.domain.command import ShowStatus
-from bot.domain.policy import Person, why_not_reader
+from bot.domain.policy import Person, reader_refusal
 from bot.domain.progress import percent
 from bot.domain.request import Request
 from bot.jobs.ask import preflight
@@ -33,7 +33,7 @@ def answer_query(context: Context, message: Message) -> None:
 
 def visible_projects(context: Context, person: Person) -> list[str]:
     """The projects in which this person may ask or approve: of any other they see nothing."""
-    return [name for name, project in context.projects.items() if why_not_reader(project.policy, person) is None]
+    return [name for name, project in context.projects.items() if reader_refusal(project.policy, person) is None]
 
 
 def open_request_lines(context: Context, mine: Sequence[str]) -> list[str]:

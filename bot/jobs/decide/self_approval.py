@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.domain.decisions import why_not_approver_now
+from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
 from bot.jobs.context import Context
@@ -74,7 +74,7 @@ def _leave_one_for_each(context: Context, message: Message, request: Request) ->
 
 
 def _tell(context: Context, message: Message, request: Request) -> None:
-    refusal = why_not_approver_now(request, context.people.look_up(message.person), current_policy(context, request))
+    refusal = approval_refusal(request, context.people.look_up(message.person), current_policy(context, request))
     if refusal is Refusal.GROUPS_UNKNOWN:
         raise LookupFailed("it does not tell who is in the user groups")
     if refusal is not None:

@@ -177,7 +177,7 @@ def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str)
     assert "<!channel>" not in text
     assert "OMS said: words of" in text
     assert buttons(card.posted) == ["request"]
-    if meaning_of(code, 200).again:
+    if meaning_of(code, 200).retryable:
         assert "press Ask again" in text
 
 
