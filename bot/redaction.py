@@ -1,7 +1,7 @@
 """Keeps secrets out of logs, messages, rows and errors.
 
-`Secret` holds one value and hides it from printing and serialising. `scrub` and `LogFilter` remove secrets from text
-of other origin, such as error messages of a server.
+`Secret` holds one value and hides it from printing and serialising. `scrub` removes secrets from text of other origin,
+such as error messages of a server.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import html
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
@@ -178,15 +177,3 @@ def _long_words(value: str) -> Iterator[str]:
     texts = parsed.values() if isinstance(parsed, dict) else (parsed,)
     for text in texts:
         yield from _LONG_WORD.findall(text if isinstance(text, str) else value)
-
-
-class LogFilter(logging.Filter):
-    """Scrubs the message and the traceback of every log record. Added to the handler, it sees each record once."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(record.getMessage()), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = scrub(logging.Formatter().formatException(record.exc_info))
-        elif record.exc_text:
-            record.exc_text = scrub(record.exc_text)
-        return True

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.domain.request import Request, State
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.identity.callers import Callers

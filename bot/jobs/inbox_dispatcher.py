@@ -13,7 +13,7 @@ from bot.jobs.ask import create_request, forms, home, queries
 from bot.jobs.context import Context, reply, reply_address
 from bot.jobs.decide import apply_action, self_approval
 from bot.jobs.worker import Finished, Result
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.store import inbox, outbox
 from bot.store.audit import Event, append
 from bot.store.inbox import Kind, Message

@@ -10,7 +10,8 @@ import threading
 from dataclasses import replace
 
 from bot.listeners.receiver import Receiver
-from bot.slack.messenger import Messenger, PostFailed
+from bot.slack.errors import SlackError
+from bot.slack.messenger import Messenger
 from bot.store.inbox import Message
 from bot.ui import modals, replies
 
@@ -32,7 +33,7 @@ def open_form(messenger: Messenger, receiver: Receiver, title: str, message: Mes
 def _say(messenger: Messenger, response_url: str, text: str) -> None:
     try:
         messenger.answer(response_url, text)
-    except PostFailed:
+    except SlackError:
         return  # Nothing was changed, and there is no other way to say so to this one person.
 
 
@@ -41,7 +42,7 @@ def _open_form(messenger: Messenger, receiver: Receiver, title: str, message: Me
         view_id = messenger.open_view(message.key, modals.loading(title))
         if not receiver.take(replace(message, view_id=view_id)):
             messenger.update_view(view_id, modals.note(title, replies.FORM_NOT_STORED))
-    except PostFailed as fault:
+    except SlackError as fault:
         # The same press delivered twice has its view already.
         if fault.code != "exchanged_trigger_id":
             _say(messenger, message.response_url, replies.FORM_DID_NOT_OPEN)

@@ -38,7 +38,7 @@ def context_of(sandbox: Sandbox) -> Iterator[Context]:
     """What every step works with. Nothing runs by itself: no loop, no connection to Slack."""
     service = Service(load(sandbox.environment() | {"OPS_PORT": str(free_port())}))
     try:
-        yield service._context
+        yield service.context
     finally:
         service.store.close()
 

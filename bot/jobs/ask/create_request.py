@@ -23,7 +23,7 @@ from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, Found
 from bot.jobs.context import Context, reply
 from bot.jobs.notify import cards
-from bot.slack.messenger import PostFailed
+from bot.slack.errors import SlackError
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
@@ -234,7 +234,7 @@ def _after_posting(context: Context, request: Request) -> str:
     """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
     try:
         cards.show_now(context, request.id)
-    except (PostFailed, SQLAlchemyError) as fault:
+    except (SlackError, SQLAlchemyError) as fault:
         log.warning("the card of %s was not shown at once: %s", request.id, fault)
         with context.store.read() as connection:
             card = outbox.get_card(connection, request.id)

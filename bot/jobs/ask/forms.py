@@ -19,8 +19,7 @@ from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
-from bot.slack.messenger import PostFailed, PostFailure
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed, SlackError, Unavailable
 from bot.store import inbox, outbox, requests
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
@@ -53,9 +52,9 @@ def fill(context: Context, message: Message) -> bool:
     _write_down(context, message, filling)
     try:
         context.messenger.update_view(message.view_id, filling.view)
-    except PostFailed as fault:
+    except SlackError as error:
         # Whoever closed it meanwhile misses nothing.
-        return fault.reason in (PostFailure.SLOW_DOWN, PostFailure.UNREACHABLE)
+        return isinstance(error, Unavailable)
     return False
 
 

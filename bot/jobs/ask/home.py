@@ -5,8 +5,7 @@ from __future__ import annotations
 from bot.domain.policy import account_refusal
 from bot.jobs.ask import queries
 from bot.jobs.context import Context
-from bot.slack.messenger import PostFailed
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed, SlackError
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
 from bot.ui import modals, replies
@@ -33,5 +32,5 @@ def show(context: Context, message: Message) -> None:
             append(connection, Event("refused", message.person, None, {"kind": "home", "why": why}), context.now())
     try:
         context.messenger.publish_home(message.person, view)
-    except PostFailed:
+    except SlackError:
         return

@@ -22,7 +22,7 @@ from bot.jobs.context import Context
 from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.ui.formatting import approvals_needed, escape_mrkdwn, join_words
 from bot.ui.replies import NOT_A_REQUESTER, not_resumable
 from bot.vault.errors import VaultError, VaultErrorKind

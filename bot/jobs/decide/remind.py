@@ -15,7 +15,7 @@ from bot.domain.schedule import Step, next_step, reminders_at
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan, current_policy, slots_without_candidates
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.store import outbox, requests
 from bot.store.audit import BOT, Event
 from bot.store.outbox import Delivery, Notice

@@ -17,7 +17,7 @@ from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.worker import Failed, Finished, Result, backoff
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.store import inbox, outbox, requests
 from bot.store.audit import BOT, Event, append
 from bot.store.inbox import Kind, Message

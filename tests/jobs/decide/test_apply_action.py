@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.domain.request import Policy, Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs import request_dispatcher
