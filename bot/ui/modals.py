@@ -1,4 +1,4 @@
-"""The views that the bot shows: the two forms, what stands there until one is filled, a plain word, and App Home.
+"""The modal views: the form for a new request, the form to deny one, and plain notes in their place.
 
 Pure. Opening them is left to `posting`, who gets which to `bot.jobs.ask.forms`.
 """
@@ -21,12 +21,12 @@ from slack_sdk.models.views import View
 
 from bot.domain.command import MAX_REASON_CHARACTERS
 from bot.domain.decisions import MAX_DENY_REASON_CHARACTERS
-from bot.ui.blocks import actions, button, context_block, cut, header, section
+from bot.ui.blocks import context_block, cut, section
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
 REQUEST_TITLE, DENY_TITLE = "Ask for a migration", "Deny this request"
-# Slack's limits of a select and of a view, the second less what else stands there.
-MAX_CHOICES, MAX_LINES = 100, 50
+# Slack's limit for the options of a select menu.
+MAX_CHOICES = 100
 
 
 def loading(title: str) -> View:
@@ -129,24 +129,6 @@ def _project_select(projects: Sequence[str], chosen: str) -> list[Block]:
         placeholder=PlainTextObject(text="Wherever the group is"),
     )
     return [InputBlock(block_id="project", label=PlainTextObject(text="Project"), element=element, optional=True)]
-
-
-def home_view(lines: Sequence[str], help_text: str) -> View:
-    """App Home: open requests, a way to ask, and how to use the command."""
-    return View(
-        type="home",
-        blocks=[
-            header("Open requests"),
-            *(section(line) for line in lines[:MAX_LINES]),
-            actions("home", button("Ask for a group", "request", None, says="Ask to resume or retry a task group")),
-            section(help_text),
-        ],
-    )
-
-
-def empty_home_view(text: str) -> View:
-    """App Home for whoever has nothing to see there."""
-    return View(type="home", blocks=[section(text)])
 
 
 def deny_form(request_id: str, channel: str, message_ts: str) -> View:

@@ -14,7 +14,7 @@ from bot.domain.policy import Refusal
 from bot.domain.request import Decision, KeyCheck, Pause, Plan, Policy, Problem, Request, State, Verb, VoteProgress
 from bot.domain.task_group import Destination, ErrorReason, Scope, Source
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
-from bot.ui import modals, replies
+from bot.ui import home, modals, replies
 from bot.ui.blocks import SlackMessage, text_message
 from bot.ui.card import card, keys_line
 from bot.ui.formatting import bar, code, duration, escape_mrkdwn, rate, size_of
@@ -182,7 +182,7 @@ def test_nobodys_text_is_obeyed_in_a_form_or_at_home() -> None:
     for view in (
         modals.request_form((NASTY, "media"), [choice], "Type an id."),
         modals.request_form((NASTY, "media"), (), "", GROUP_ID, NASTY, nasty.reason),
-        modals.home_view([status_text(nasty)], replies.help_text("/resume-taskgroup")),
+        home.home_view([status_text(nasty)], replies.help_text("/resume-taskgroup")),
         modals.note(modals.DENY_TITLE, replies.refusal_text(Refusal.NOT_PENDING, nasty)),
     ):
         assert problems_of_view(view.to_dict()) == []

@@ -8,7 +8,8 @@ from bot.jobs.context import Context
 from bot.slack.errors import LookupFailed, SlackError
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
-from bot.ui import modals, replies
+from bot.ui import replies
+from bot.ui.home import empty_home_view, home_view
 
 
 def show(context: Context, message: Message) -> None:
@@ -24,9 +25,7 @@ def show(context: Context, message: Message) -> None:
             lines = [replies.outsider_text(outsider)] if outsider is not None else lines
     except LookupFailed:
         why, lines = "Slack cannot be asked", [replies.LOOKUP_FAILED]
-    view = (
-        modals.home_view(lines, replies.help_text(context.command)) if why is None else modals.empty_home_view(lines[0])
-    )
+    view = home_view(lines, replies.help_text(context.command)) if why is None else empty_home_view(lines[0])
     if why is not None:
         with context.store.write() as connection:
             append(connection, Event("refused", message.person, None, {"kind": "home", "why": why}), context.now())

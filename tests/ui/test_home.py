@@ -1,11 +1,11 @@
-"""What the views hold that people act on."""
+"""The App Home view."""
 
 from __future__ import annotations
 
-from bot.ui.modals import home_view
+from bot.ui.home import home_view
 
 
-def test_a_button_of_no_request_carries_nothing() -> None:
+def test_a_button_that_belongs_to_no_request_has_no_value() -> None:
     view = home_view(["R-7K3F2QAB: a line"], "help").to_dict()
     assert [element for block in view["blocks"] for element in block.get("elements", ())] == [
         {
