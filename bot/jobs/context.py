@@ -21,7 +21,7 @@ from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.requests import AttemptChange
-from bot.ui.replies import pause_failed, thread_line
+from bot.ui.thread import pause_failed, thread_line
 from bot.vault.client import Vault
 
 

@@ -19,7 +19,7 @@ from bot.store.audit import Event, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
 from bot.store.queue import Claim
-from bot.ui import replies
+from bot.ui import refusals, replies
 
 LOOK_FOR_CARD_AFTER = timedelta(milliseconds=200)
 CARD_IS_KNOWN_AFTER = timedelta(seconds=20)
@@ -64,7 +64,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
         if message.kind is Kind.CREATE_ONCE_PAUSED and context.now() - received_at < create_request.WAIT_FOR_PAUSE:
             return Finished(context.now() + create_request.LOOK_AGAIN_AFTER)
         event = Event("refused", message.person, message.request_id or None, {"why": "Slack cannot be asked"})
-        reply(context, message, replies.LOOKUP_FAILED, event)
+        reply(context, message, refusals.LOOKUP_FAILED, event)
     with context.store.write() as connection:
         inbox.forget_address(connection, number)
     return Finished()
@@ -95,7 +95,7 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
         return
     with context.store.read() as connection:
         message, _ = inbox.get(connection, int(claim.key))
-    text = f"The bot failed while working on this, and tries again. Reference {reference}."
+    text = replies.bug_in_command(reference)
     now = context.now()
     with context.store.write() as connection:
         if message.kind not in self_approval.KINDS:

@@ -27,7 +27,7 @@ def home_view(lines: Sequence[str], help_text: str) -> View:
         blocks=[
             header("Open requests"),
             *(section(line) for line in lines[:MAX_LINES]),
-            actions("home", button("Ask for a group", "request", None, says=label)),
+            actions("home", button("Ask for a group", "request", None, accessibility_label=label)),
             section(help_text),
         ],
     )

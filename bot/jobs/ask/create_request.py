@@ -27,7 +27,7 @@ from bot.slack.errors import SlackError
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
-from bot.ui import replies
+from bot.ui import refusals, replies
 from bot.ui.status import status_text
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def create_once_paused(context: Context, message: Message, received_at: datetime
     answer = _ask_for(context, message, asked, group_id, person, projects)
     if may_wait and (answer.line is None or answer.may_pass):
         return False
-    reply(context, message, answer.line or replies.still_pausing(group_id), *answer.events)
+    reply(context, message, answer.line or refusals.still_pausing(group_id), *answer.events)
     return True
 
 
@@ -239,7 +239,7 @@ def _after_posting(context: Context, request: Request) -> str:
         with context.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:
-            return cards.not_posted_yet(request)
+            return replies.card_not_posted_yet(request)
     with context.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     return replies.request_created(request, card.permalink if card else None)

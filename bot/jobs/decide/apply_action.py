@@ -26,7 +26,7 @@ from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
-from bot.ui import replies
+from bot.ui import refusals, replies, thread
 
 
 def handle_action(context: Context, message: Message) -> None:
@@ -82,17 +82,17 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
         if not inbox.mark_decided(connection, message.key):
             return None
         if outsider is not None:
-            _refuse(connection, context, message, replies.outsider_text(outsider), outsider.value)
+            _refuse(connection, context, message, refusals.outsider_text(outsider), outsider.value)
             return None
         request = requests.lock(connection, message.request_id)
         card = outbox.get_card(connection, message.request_id)
         if request is None or card is None:
-            _refuse(connection, context, message, replies.NO_SUCH_REQUEST, "no such request")
+            _refuse(connection, context, message, refusals.NO_SUCH_REQUEST, "no such request")
             return None
         settings = current_settings(context, request)
         may_see = decisions.view_refusal(request, seen.person, settings.policy) is None
         if may_see and is_duplicate(message, card):
-            _refuse(connection, context, message, replies.DUPLICATE_CARD, "copy", request)
+            _refuse(connection, context, message, refusals.DUPLICATE_CARD, "copy", request)
             mark = duplicate_notice(message, request, card)
             if mark is not None:
                 outbox.add_notice(connection, mark, context.now())
@@ -107,7 +107,7 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
         effect = decisions.decide(request, already, seen.voters, click, settings)
         if isinstance(effect, Refusal):
             visible = request if may_see else None
-            _refuse(connection, context, message, replies.refusal_text(effect, request), effect.value, visible)
+            _refuse(connection, context, message, refusals.refusal_text(effect, request), effect.value, visible)
             return None
         return _apply(connection, context, message, request, click, effect)
 
@@ -154,12 +154,12 @@ def _apply(
             connection, request.id, changed.attempt.number, AttemptState.READY, AttemptState.SETTLED, now
         )
     if changed.state is State.VOID:
-        _tell(connection, context, message, replies.request_void(request), request)
+        _tell(connection, context, message, refusals.request_void(request), request)
     if changed.state is State.DENIED:
         notice = Notice(Delivery.DIRECT, request.requester, replies.denied(changed), request.id)
         outbox.add_notice(connection, notice, now)
     if click.kind is ActionKind.CHOOSE_SCOPE and effect.removed_voters:
-        text = replies.scope_changed(changed, click.person.id, list(effect.removed_voters))
+        text = thread.scope_changed(changed, click.person.id, list(effect.removed_voters))
         outbox.add_notice(connection, Notice(Delivery.THREAD, "", text, request.id), now)
     saved = save_and_notify(connection, request, changed, now, *events)
     if changed.state is not State.APPROVED:

@@ -18,9 +18,8 @@ from bot.store import outbox, queue, requests, tables
 from bot.store.audit import Event, append
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
+from bot.ui import replies
 from bot.ui.card import card as card_message
-from bot.ui.formatting import mentions
-from bot.ui.status import group_label, status_text
 
 # After an outage of Slack, however long, every card says within 60 s what is.
 CARDS_WAIT_AT_MOST = timedelta(seconds=30)
@@ -96,7 +95,7 @@ def _hindered(context: Context, claim: Claim, request_id: str, error: SlackError
             case Unavailable():
                 return Failed(now + backoff(claim.tries, CARDS_WAIT_AT_MOST))
             case Gone() if card.ts is not None:
-                text = f"The card of {request_id} was deleted. {status_text(request)}"
+                text = replies.card_deleted(request)
                 outbox.save_card(connection, Card(request_id, card.channel, None, None, 0), None)
                 outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
                 append(connection, Event("card gone", "bot", request_id, {"code": error.code}), now)
@@ -121,23 +120,15 @@ def _again(request: Request, now: datetime, error: SlackError, tries: int) -> Re
     return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 
-def not_posted_yet(request: Request) -> str:
-    """To whoever asked, when the card could not be posted at once."""
-    return (
-        f"Asked, as {request.id}, for {group_label(request.group)}, but the card is not in <#{request.channel}> yet. "
-        "The bot goes on trying; if it may not write there, it tells you what to do."
-    )
-
-
 def not_shown(request: Request, error: SlackError) -> str:
     """Why a card is not up to date, and the way out."""
-    channel = f"<#{request.channel}>"
-    way_out = {
-        NotInChannel: f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card "
-        "then follows by itself.",
-        ChannelArchived: f"{channel} is archived. Unarchive it, or set another channel in bot.toml and ask again.",
-    }.get(type(error), f"Slack refuses the card in {channel} ({error.code}). Tell whoever runs the bot.")
-    return f"{status_text(request)} {way_out}"
+    match error:
+        case NotInChannel():
+            return replies.bot_not_in_channel(request)
+        case ChannelArchived():
+            return replies.channel_archived(request)
+        case _:
+            return replies.card_rejected(request, error.code)
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
@@ -148,6 +139,6 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
     with context.store.write() as connection:
         request = requests.get(connection, str(claim.key))
         if request is not None:
-            text = f"{mentions([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
+            text = replies.bug_in_card(request, reference)
             outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request.id), now)
             append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)

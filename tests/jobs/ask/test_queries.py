@@ -21,7 +21,7 @@ from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
-from bot.ui.replies import NO_SUCH_REQUEST
+from bot.ui.refusals import NO_SUCH_REQUEST
 from bot.ui.status import status_text
 from tests.support.in_process import create_request, sandbox_and_context, stored_message
 

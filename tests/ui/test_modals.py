@@ -1,0 +1,21 @@
+"""The request form."""
+
+from __future__ import annotations
+
+from bot.sandbox.slack.checks import problems_of_view
+from bot.ui.modals import request_form
+from tests.support.values import GROUP_ID
+
+
+def test_the_request_form_asks_for_a_project_only_if_there_are_several() -> None:
+    one, several = (request_form(names, (), "", GROUP_ID, "media") for names in (["media"], ["archive", "media"]))
+    assert [block.block_id for block in one.blocks] == ["group", "reason", "at"]
+    assert [block.block_id for block in several.blocks] == ["group", "project", "reason", "at"]
+    project = several.to_dict()["blocks"][1]["element"]
+    assert [option["value"] for option in project["options"]] == ["archive", "media"]
+    assert project["initial_option"]["value"] == "media", "Ask again keeps the project of the ended request"
+
+
+def test_the_request_form_stays_within_the_limits_of_slack() -> None:
+    view = request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
+    assert problems_of_view(view.to_dict()) == []
