@@ -26,8 +26,10 @@ from bot.jobs.context import Context
 from bot.jobs.identity.callers import Callers
 from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Worker
-from bot.listeners import actions, commands, events, fallbacks, views
-from bot.listeners.receiver import OurApp, Receiver
+from bot.listeners import register_listeners
+from bot.listeners.payloads import OurApp
+from bot.listeners.receiver import Receiver
+from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
 from bot.redaction import LogFilter
 from bot.shutdown import Shutdown
@@ -153,14 +155,10 @@ class Service:
             active_claims,
         )
         app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
-        receiver = Receiver(self.store, where, owner, utc_now, self._worker.submit)
-        # What is said before the ack is said with the short time-out of Bolt's client.
-        at_the_door = Messenger(app.client)
-        commands.register(app, receiver, at_the_door, config.command)
-        views.register(app, receiver, config.command)
-        actions.register(app, receiver, at_the_door)
-        events.register(app, receiver)
-        fallbacks.register(app)
+        receiver = Receiver(self.store, owner, utc_now, self._worker.submit)
+        # Bolt's client has the short timeout that a form needs, which has to open within 3 s.
+        responder = Responder(Messenger(app.client), receiver)
+        register_listeners(app, where, receiver, responder, config.command)
         with _listening("PORT", environment.port):
             self._transport: Transport = (
                 SocketTransport(app, environment.slack_app_token)
