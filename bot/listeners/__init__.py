@@ -36,21 +36,26 @@ def register_listeners(app: App, ours: OurApp, receiver: Receiver, responder: Re
     actions.register(app, receiver, responder)
     views.register(app, receiver)
     events.register(app, receiver)
-    # The manifest declares no shortcut, and no view of the bot has a select whose options Slack asks the bot for.
+    # Neither is in the manifest or in a view of the bot.
     app.shortcut(re.compile(".*"))(acknowledge_shortcut)
     app.options(re.compile(".*"))(offer_no_options)
     app.error(report_error)
 
 
 def acknowledge_shortcut(ack: Ack) -> None:
+    """Acknowledges a shortcut of the app's configuration at Slack that the bot does not know."""
     ack()
 
 
 def offer_no_options(ack: Ack) -> None:
+    """Answers a select that asks for its options, none of which the bot has made."""
     ack(options=[])
 
 
 def report_error(error: Exception) -> BoltResponse:
-    """Answers for a listener that raised, which is a bug. Any status but 200 would show as a failure of Slack's own."""
+    """Answers for a listener that raised an exception, which is a bug.
+
+    The status is 200 because Slack shows an error of its own for any other, and the person would not see this text.
+    """
     log.error("a listener raised an exception", exc_info=error)
     return BoltResponse(status=200, body=replies.COMMAND_NOT_STORED)

@@ -13,7 +13,7 @@ from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
 from bot.ui import replies
 
-# By `action_id`.
+# By `action_id`: what is stored in the inbox at once, and what opens a form first.
 STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
@@ -26,6 +26,7 @@ FORM_ACTIONS = {"deny": Kind.OPEN_DENY, "request": Kind.OPEN_REQUEST}
 
 
 def register(app: App, receiver: Receiver, responder: Responder) -> None:
+    """Registers a listener for each button and choice, and one for those that the bot does not know."""
     for action_id, kind in STORED_ACTIONS.items():
         app.action(action_id)(partial(store_action, receiver, responder, kind))
     for action_id, kind in FORM_ACTIONS.items():
@@ -34,12 +35,14 @@ def register(app: App, receiver: Receiver, responder: Responder) -> None:
 
 
 def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
+    """Stores a press. A person whose press is not stored is told so."""
     if not receiver.accept(to_message(body, kind)):
         responder.reply(body, replies.CLICK_NOT_STORED)
     ack()
 
 
 def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
+    """Opens the form that the button stands for."""
     responder.open_form(body, kind)
     ack()
 

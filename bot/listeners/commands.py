@@ -16,11 +16,13 @@ from bot.ui import replies
 
 
 def register(app: App, receiver: Receiver, responder: Responder, command_name: str) -> None:
+    """Registers a listener for the command, and one for any other command of the app."""
     app.command(command_name)(partial(handle_command, receiver, responder, command_name))
     app.command(re.compile(".*"))(partial(refuse_other_command, command_name))
 
 
 def handle_command(receiver: Receiver, responder: Responder, command_name: str, ack: Ack, body: Payload) -> None:
+    """Answers a command in the acknowledgement, opens the form, or stores the command for a worker."""
     match parse(text_at(body, "text"), command_name):
         case InvalidCommand(sentence):
             ack(sentence)
@@ -38,7 +40,7 @@ def handle_command(receiver: Receiver, responder: Responder, command_name: str, 
 
 
 def refuse_other_command(command_name: str, ack: Ack) -> None:
-    """Answers a command that the app's configuration at Slack has, and bot.toml has not."""
+    """Answers a command of the app's configuration at Slack that is not the one in bot.toml."""
     ack(f"This bot answers to `{command_name}`. Nothing was asked.")
 
 

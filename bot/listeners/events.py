@@ -13,6 +13,7 @@ from bot.store.inbox import Kind
 
 
 def register(app: App, receiver: Receiver) -> None:
+    """Registers a listener for App Home, and one for any other event that the app is subscribed to."""
     app.event("app_home_opened")(partial(show_home, receiver))
     app.event(re.compile(".*"))(acknowledge_event)
 
@@ -25,4 +26,5 @@ def show_home(receiver: Receiver, ack: Ack, body: Payload) -> None:
 
 
 def acknowledge_event(ack: Ack) -> None:
+    """Acknowledges an event that the bot does not need, so that Slack does not send it again."""
     ack()

@@ -17,8 +17,8 @@ from bot.ui import replies
 class ForeignPayloadMiddleware(Middleware):
     """Passes our own payloads on. Records any other, and answers it in the way that its kind allows.
 
-    Slack signs every payload that it sends to the app's address, so a signature does not tell whether another workspace
-    has installed the app, or whether another app has posted a message with this bot's buttons.
+    Slack signs the payloads of every workspace that has installed the app, so a valid signature does not make a payload
+    one of ours.
     """
 
     def __init__(self, ours: OurApp, receiver: Receiver, responder: Responder) -> None:

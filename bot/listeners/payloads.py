@@ -84,8 +84,8 @@ def to_message(
 def to_foreign_message(body: Payload, now: datetime) -> Message:
     """The record of a payload that was refused. Of the payload only ids are kept, `unknown` where there is none.
 
-    Its key is the same for everything that one workspace and app send within one minute. Slack signs whatever is sent
-    to the app's address, so any number of refused payloads can arrive, and they become one row.
+    All payloads that one workspace and app send within one minute have the same key, and so become one row: they cannot
+    fill the inbox or the audit chain.
     """
     person, team_id, app_id = (_slack_id(body, name) or "unknown" for name in ("user", "team", "api_app"))
     key = f"foreign {team_id} {app_id} {now:%Y-%m-%dT%H:%M}"
@@ -97,13 +97,6 @@ def text_at(body: object, *path: str) -> str:
     for key in path:
         body = body.get(key) if isinstance(body, Mapping) else None
     return visible(body) if isinstance(body, str) else ""
-
-
-def pressed_control(body: Payload) -> Payload:
-    """The button or choice that was used; empty if the payload has none. Slack sends one at a time."""
-    actions = body.get("actions")
-    first = actions[0] if isinstance(actions, list) and actions else None
-    return first if isinstance(first, Mapping) else {}
 
 
 def form_text(body: Payload, block_id: str) -> str:
@@ -118,22 +111,29 @@ def form_choice(body: Payload, block_id: str) -> str:
 
 
 def _origin(body: Payload) -> tuple[str, str, str]:
-    """The request id, the channel and the message's `ts` that a payload belongs to; empty where it belongs to none.
+    """The request, the channel and the message (`ts`) that a payload belongs to; empty where it belongs to none.
 
     The deny form carries all three in its metadata. A button's value is a request id; a choice has the chosen option as
     its value, and the request id at the beginning of its block id.
     """
-    metadata = text_at(body, "view", "private_metadata").split(" ")
     if text_at(body, "type") == "view_submission":
+        metadata = text_at(body, "view", "private_metadata").split(" ")
         request_id, channel, message_ts = metadata if len(metadata) == 3 else ("", "", "")
         return (request_id, channel, message_ts) if is_request_id(request_id) else ("", "", "")
-    control = pressed_control(body)
+    control = _pressed_control(body)
     value = text_at(control, "value") or text_at(control, "block_id").partition(" ")[0]
     return (
         value if is_request_id(value) else "",
         text_at(body, "channel_id") or text_at(body, "container", "channel_id"),
         text_at(body, "container", "message_ts"),
     )
+
+
+def _pressed_control(body: Payload) -> Payload:
+    """The button or choice that was used; empty if the payload has none. Slack sends one at a time."""
+    actions = body.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions else None
+    return first if isinstance(first, Mapping) else {}
 
 
 def _scope(body: Payload) -> str:

@@ -28,8 +28,10 @@ WRITER_THREADS = 8
 
 
 class _Verdict:
-    """Whether a message is accepted. The thread that stores it and the thread that waits for it may both set this, and
-    the first of the two decides."""
+    """Whether a message is accepted.
+
+    The thread that stores it and the thread that waits for it may both settle this, and the first of the two decides.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -48,7 +50,7 @@ class _Verdict:
 
 
 class Receiver:
-    """Accepts messages into the inbox.
+    """Stores messages in the inbox, and starts the work on them.
 
     Arguments:
         owner: the name under which this process claims rows.
@@ -76,12 +78,12 @@ class Receiver:
     def accept(self, message: Message | MalformedPayload) -> bool:
         """Stores a message. A redelivery of an accepted message is accepted, and not stored again.
 
-        A message that is stored too late is discarded by the thread that stored it, and no worker ever sees it. A form
+        A message that is stored too late is discarded by the thread that stored it, and no worker handles it. A form
         that was not accepted can be submitted again.
 
         Returns:
-            False if the payload was malformed, or if the message was not stored within the time given: then the person
-            who sent it has to be told.
+            False if the payload was malformed, or if the message was not stored within the time given. The caller tells
+            the person who sent it.
         """
         if isinstance(message, MalformedPayload):
             log.error("a payload was not accepted: it has no valid %s", ", ".join(message.missing))
@@ -100,7 +102,7 @@ class Receiver:
         claim = writing.result()
         if claim is not None:
             ACCEPTED.labels(message.kind.value).inc()
-            # Submitted by this thread, which has to run anyway to acknowledge; the writer may have to be waited for.
+            # Submitted here and not by the writer, which saves a switch of threads before the acknowledgement.
             self._submit(claim)
         return True
 

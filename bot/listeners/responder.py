@@ -21,9 +21,9 @@ from bot.ui import modals, replies
 log = logging.getLogger(__name__)
 
 THREADS = 8
-# Slack lets a form open within 3 s of the press. More of them waiting for these threads would come too late.
+# A form has to open within 3 s of the press. With more of them pending for 8 threads, the last would come too late.
 MAX_PENDING_FORMS = 32
-# More than forms may take up, so that a person whose form is not opened can be told.
+# Forms and replies together. The room that forms cannot take is for telling people that their form does not open.
 MAX_PENDING = 64
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
@@ -33,9 +33,9 @@ class Responder:
     """Opens forms and sends replies on a few threads of its own.
 
     Arguments:
-        messenger: one with a short timeout, for a form has to open within 3 s.
+        messenger: one with a short timeout, because a form has to open within 3 s.
         receiver: accepts the message by which a worker fills the form.
-        executor: runs what has to be sent.
+        executor: runs the calls to Slack.
     """
 
     def __init__(self, messenger: Messenger, receiver: Receiver, executor: Executor | None = None) -> None:
@@ -60,7 +60,7 @@ class Responder:
         """
         message = to_message(body, kind)
         if isinstance(message, MalformedPayload):
-            self._receiver.accept(message)
+            self._receiver.accept(message)  # logs what is missing
         elif self._submit(MAX_PENDING_FORMS, self._open_form, message):
             return
         self.reply(body, replies.FORM_DID_NOT_OPEN)

@@ -28,6 +28,7 @@ _ERROR_BLOCKS = {REQUEST_FORM: "group", DENY_FORM: "reason"}
 
 
 def register(app: App, receiver: Receiver) -> None:
+    """Registers listeners for the two forms, and for any other form that is submitted or closed."""
     app.view(REQUEST_FORM)(partial(submit_request, receiver))
     app.view(DENY_FORM)(partial(submit_denial, receiver))
     app.view_submission(re.compile(".*"))(close_unknown_form)
@@ -35,6 +36,7 @@ def register(app: App, receiver: Receiver) -> None:
 
 
 def submit_request(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores the command that the request form stands for, or shows the errors in the form."""
     command = parse_request_form(body)
     if not isinstance(command, ResumeGroups):
         ack(response_action="errors", errors=dict(command))
@@ -45,6 +47,7 @@ def submit_request(receiver: Receiver, ack: Ack, body: Payload) -> None:
 
 
 def submit_denial(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores a denial."""
     message = to_message(body, Kind.DENY)
     if isinstance(message, MalformedPayload):
         # The bot writes the request id into every deny form that it opens, so another app has made this one.
@@ -57,10 +60,12 @@ def submit_denial(receiver: Receiver, ack: Ack, body: Payload) -> None:
 
 
 def close_unknown_form(ack: Ack) -> None:
+    """Closes a submitted form that this version of the bot does not make."""
     ack(response_action="clear")
 
 
 def acknowledge_closing(ack: Ack) -> None:
+    """Acknowledges that a form was closed without being submitted."""
     ack()
 
 
