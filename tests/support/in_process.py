@@ -109,7 +109,7 @@ def press(
 
 
 def stored_message(context: Context, message: Message) -> Claim:
-    """A message that somebody sent, written down and claimed, as the door leaves it."""
+    """Stores a message and claims it, as the receiver does."""
     with context.store.write() as connection:
         claim = inbox.put(connection, message, context.owner, context.now())
     assert claim is not None
