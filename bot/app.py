@@ -28,8 +28,10 @@ from bot.jobs.context import Context
 from bot.jobs.identity.callers import Callers
 from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Worker
-from bot.listeners import actions, commands, events, fallbacks, views
-from bot.listeners.receiver import OurApp, Receiver
+from bot.listeners import register_listeners
+from bot.listeners.payloads import OurApp
+from bot.listeners.receiver import Receiver
+from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
 from bot.shutdown import Shutdown
 from bot.slack.errors import SlackError, Unavailable, translating_errors
@@ -103,8 +105,10 @@ class Service:
         app = new_app(
             environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, authorization
         )
-        receiver = Receiver(self.store, our_app, self.context.owner, utc_now, self._worker.submit)
-        _register_listeners(app, receiver, settings.command)
+        receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
+        # Bolt's client has the short timeout that a form needs, which has to open within 3 s.
+        responder = Responder(Messenger(app.client), receiver)
+        register_listeners(app, our_app, receiver, responder, settings.command)
         self._transport = _new_transport(environment, app)
         CONNECTED.set_function(lambda: self._transport.is_connected)
         with _port_errors("OPS_PORT", environment.ops_port):
@@ -240,16 +244,6 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
             cards.report_bug(context, claim, reference)
         case _:
             pass  # A notice or a maintenance task concerns nobody who could be told. The log has the exception.
-
-
-def _register_listeners(app: App, receiver: Receiver, command: str) -> None:
-    # Bolt's own client, whose short time-out fits before an acknowledgement.
-    messenger = Messenger(app.client)
-    commands.register(app, receiver, messenger, command)
-    views.register(app, receiver, command)
-    actions.register(app, receiver, messenger)
-    events.register(app, receiver)
-    fallbacks.register(app)
 
 
 def _new_transport(environment: Environment, app: App) -> Transport:

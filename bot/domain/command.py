@@ -1,6 +1,7 @@
-"""Parses the text that a person typed after the slash command. Pure.
+"""Parses what a person types after the slash command, and checks what a form asks for. Pure.
 
-Leading UUIDs and links to the console are task group ids. `project=` and `at=` are options. The rest is the reason.
+Task group ids are UUIDs or links to the console, `project=` and `at=` are the only keys, and the rest is the reason.
+A command that cannot be right becomes one sentence for the person who typed it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,14 @@ _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}.*|.*[/\\].*|.*\.\..*", re.ASC
 
 @dataclass(frozen=True)
 class ResumeGroups:
-    """`GROUP_ID …`: resume these task groups."""
+    """Create a request for each of these task groups.
+
+    Attributes:
+        group_ids: one to `MAX_GROUPS` ids, in the order in which they were typed.
+        reason: plain text, not escaped for Slack; empty if no reason was given.
+        project: a project's name in bot.toml; None if no project was named.
+        at: the hour and minute to start at, in the time zone of the person who asks; None to start once approved.
+    """
 
     group_ids: tuple[str, ...]  # each once, in the order typed
     reason: str  # may be empty
@@ -32,12 +40,12 @@ class ResumeGroups:
 
 @dataclass(frozen=True)
 class ShowList:
-    """`list`: show the open requests and the task groups that can be resumed."""
+    """List the open requests and the task groups that can be resumed or retried."""
 
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """`status ID`: show one request, or one task group. Exactly one of the ids is set."""
+    """Show the status of one request or of one task group. One of the two ids is set."""
 
     request_id: str | None = None
     group_id: str | None = None
@@ -50,12 +58,12 @@ class Help:
 
 @dataclass(frozen=True)
 class OpenForm:
-    """Nothing was typed: open the request form."""
+    """Open the request form. This is the command with nothing after it."""
 
 
 @dataclass(frozen=True)
 class InvalidCommand:
-    """The text is no valid command."""
+    """The command cannot be right. `sentence` says why, and what to type instead."""
 
     sentence: str  # for the person: what is wrong, and what to type
 
@@ -64,11 +72,11 @@ Command = ResumeGroups | ShowList | ShowStatus | Help | OpenForm | InvalidComman
 
 
 def parse(text: str, command: str) -> Command:
-    """Parses the text of a slash command.
+    """Parses a slash command.
 
     Arguments:
-        text: the text after the command, as Slack sends it: links in angle brackets; `&`, `<` and `>` escaped.
-        command: the name of the command, for the sentences of `InvalidCommand`.
+        text: everything after the command, as Slack sends it: links in angle brackets, and `&`, `<`, `>` escaped.
+        command: the command itself, for the sentences.
     """
     if len(text) > MAX_CHARACTERS:
         return InvalidCommand(
@@ -88,17 +96,39 @@ def parse(text: str, command: str) -> Command:
             return _parse_resume(words, command)
 
 
-def to_text(resume: ResumeGroups) -> str:
-    """The text that `parse` parses to `resume`."""
-    words = [*resume.group_ids]
-    if resume.project is not None:
-        words.append(f"project={resume.project}")
-    if resume.at is not None:
-        words.append(f"at={resume.at[0]:02}:{resume.at[1]:02}")
-    return " ".join([*words, html.escape(resume.reason, quote=False)]).strip()
+def resume_groups(
+    group_ids: tuple[str, ...], reason: str, project: str | None = None, at: str | None = None
+) -> ResumeGroups | InvalidCommand:
+    """Checks what must hold for every request, typed as a command or entered in the form.
+
+    Arguments:
+        group_ids: ids as `bot.domain.ids` parses them.
+        reason: plain text, not escaped for Slack.
+        at: a time of day such as `22:30`.
+    """
+    if len(group_ids) > MAX_GROUPS:
+        return InvalidCommand(
+            f"Those are {len(group_ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
+        )
+    clock = _HOUR_MINUTE.fullmatch(at) if at is not None else None
+    if at is not None and clock is None:
+        return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
+    if project == "":
+        return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
+    stray = next((word for word in reason.split() if not is_link(word) and parse_typed_group_ids(word)), None)
+    if stray is not None:
+        return InvalidCommand(
+            f"Put all task group ids first, before the reason: `{inline_text(stray)}` comes after it. "
+            "Nothing was asked."
+        )
+    if len(reason) > MAX_REASON_CHARACTERS:
+        return InvalidCommand(
+            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
+        )
+    return ResumeGroups(group_ids, reason, project, (int(clock[1]), int(clock[2])) if clock else None)
 
 
-def _parse_status(words: list[str], command: str) -> Command:
+def _parse_status(words: list[str], command: str) -> ShowStatus | InvalidCommand:
     if len(words) == 1:
         request_id, group_id = parse_request_id(words[0]), parse_typed_group_id(words[0])
         if request_id or group_id:
@@ -106,16 +136,11 @@ def _parse_status(words: list[str], command: str) -> Command:
     return InvalidCommand(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
 
 
-def _parse_resume(words: list[str], command: str) -> Command:
-    ids, rest = _split_leading_ids(words)
-    if not ids:
-        return InvalidCommand(_missing_id_sentence(words[0], command))
-    if len(ids) > MAX_GROUPS:
-        return InvalidCommand(
-            f"Those are {len(ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
-        )
-    project: str | None = None
-    at: tuple[int, int] | None = None
+def _parse_resume(words: list[str], command: str) -> ResumeGroups | InvalidCommand:
+    group_ids, rest = _leading_ids(words)
+    if not group_ids:
+        return InvalidCommand(_why_not_an_id(words[0], command))
+    values: dict[str, str] = {}
     reason_words: list[str] = []
     for word in rest:
         key_value = _KEY_VALUE.fullmatch(word)
@@ -123,33 +148,14 @@ def _parse_resume(words: list[str], command: str) -> Command:
             reason_words.append(word)
             continue
         key = key_value[1].lower()
-        if (project if key == "project" else at) is not None:
+        if key in values:
             return InvalidCommand(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
-        if key == "project":
-            project = key_value[2]
-        else:
-            time_of_day = _HOUR_MINUTE.fullmatch(key_value[2])
-            if time_of_day is None:
-                return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
-            at = int(time_of_day[1]), int(time_of_day[2])
-    if project == "":
-        return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
-    late_id = next((word for word in reason_words if not is_link(word) and parse_typed_group_ids(word)), None)
-    if late_id is not None:
-        return InvalidCommand(
-            f"Put all task group ids first, before the reason: `{inline_text(late_id)}` comes after it. "
-            "Nothing was asked."
-        )
-    reason = html.unescape(" ".join(reason_words))
-    if len(reason) > MAX_REASON_CHARACTERS:
-        return InvalidCommand(
-            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
-        )
-    return ResumeGroups(ids, reason, project, at)
+        values[key] = key_value[2]
+    return resume_groups(group_ids, html.unescape(" ".join(reason_words)), values.get("project"), values.get("at"))
 
 
-def _split_leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Splits off the leading task group ids. Options between the ids go to the rest."""
+def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The ids at the beginning, each once, and the words that are left. Keys may stand between the ids."""
     ids: dict[str, None] = {}
     rest: list[str] = []
     for index, word in enumerate(words):
@@ -164,7 +170,7 @@ def _split_leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(ids), rest
 
 
-def _missing_id_sentence(word: str, command: str) -> str:
+def _why_not_an_id(word: str, command: str) -> str:
     if is_link(word):
         return "That is no link to one task group in the console. Copy its id (a UUID) there. Nothing was asked."
     if _LOOKS_LIKE_AN_ID.fullmatch(word):
@@ -176,7 +182,12 @@ def _missing_id_sentence(word: str, command: str) -> str:
 
 
 def inline_text(text: str, characters: int = 60) -> str:
-    """A person's text for use between backticks in a Slack message: shortened, without mentions or formatting."""
+    """A person's text, cut and escaped so that it can stand inside backticks in a Slack message.
+
+    Arguments:
+        text: as typed or as Slack sends it. Escaped characters are unescaped first.
+        characters: how many to keep.
+    """
     plain = html.unescape(text).replace("`", "'")
     shortened = plain if len(plain) <= characters else plain[: characters - 1] + "…"
     return html.escape(shortened, quote=False)

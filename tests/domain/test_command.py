@@ -1,4 +1,4 @@
-"""Parsing the text of the slash command, and the sentences for text that is no valid command."""
+"""What a person types becomes a command, or a sentence that says why it cannot be right."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.domain.command import (
     ShowStatus,
     inline_text,
     parse,
-    to_text,
+    resume_groups,
 )
 
 GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
@@ -23,11 +23,11 @@ OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
 COMMAND = "/resume-taskgroup"
 
 
-def test_an_id_and_a_reason_are_parsed() -> None:
+def test_an_id_and_a_reason_resume_a_group() -> None:
     assert parse(f"{GROUP} network is back", COMMAND) == ResumeGroups((GROUP,), "network is back")
 
 
-def test_several_ids_are_kept_once_each_in_the_order_typed() -> None:
+def test_several_ids_resume_each_group_once_in_their_order() -> None:
     assert parse(f"{OTHER} {GROUP} {OTHER} go", COMMAND) == ResumeGroups((OTHER, GROUP), "go")
 
 
@@ -39,14 +39,14 @@ def test_ids_may_be_joined_by_commas() -> None:
     assert "Put all task group ids first" in late_ids.sentence
 
 
-def test_a_word_that_begins_with_an_id_is_called_no_id() -> None:
+def test_a_word_that_resembles_an_id_is_said_to_be_none() -> None:
     refused = parse(f"{GROUP},nonsense go", COMMAND)
     assert isinstance(refused, InvalidCommand)
     assert refused.sentence.startswith(f"`{GROUP},nonsense` is not a task group id")
 
 
 @pytest.mark.parametrize(("key", "first", "second"), [("project", "media", "archive"), ("at", "22:00", "23:00")])
-def test_an_option_that_is_given_twice_is_refused(key: str, first: str, second: str) -> None:
+def test_a_key_that_is_given_twice_is_refused(key: str, first: str, second: str) -> None:
     refused = parse(f"{GROUP} {key}={first} go {key}={second}", COMMAND)
     assert refused == InvalidCommand(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
 
@@ -103,7 +103,7 @@ def test_a_reason_is_unescaped() -> None:
         f"https://x/{GROUP}/{OTHER}",
     ],
 )
-def test_a_first_word_that_is_no_id_is_refused(text: str) -> None:
+def test_a_word_that_is_no_id_is_refused(text: str) -> None:
     assert isinstance(parse(text, COMMAND), InvalidCommand)
 
 
@@ -113,7 +113,7 @@ def test_a_text_of_ten_thousand_characters_is_refused_with_its_length() -> None:
     assert "10,000" in refused.sentence
 
 
-def test_text_at_the_limits_is_accepted_and_text_beyond_them_is_not() -> None:
+def test_limits_are_inclusive() -> None:
     ids = [f"{number:08d}{GROUP[8:]}" for number in range(11)]
     for at_limit, beyond_limit in (
         (" ".join(ids[:10]), " ".join(ids)),
@@ -124,9 +124,9 @@ def test_text_at_the_limits_is_accepted_and_text_beyond_them_is_not() -> None:
         assert isinstance(parse(beyond_limit, COMMAND), InvalidCommand)
 
 
-@pytest.mark.parametrize("late_id", [OTHER, f"{OTHER}.", f"`{OTHER}`;"])
-def test_an_id_after_the_reason_is_refused_and_named(late_id: str) -> None:
-    refused = parse(f"{GROUP} please also {late_id}", COMMAND)
+@pytest.mark.parametrize("stray", [OTHER, f"{OTHER}.", f"`{OTHER}`;"])
+def test_an_id_after_the_reason_is_refused_and_shown(stray: str) -> None:
+    refused = parse(f"{GROUP} please also {stray}", COMMAND)
     assert isinstance(refused, InvalidCommand)
     assert OTHER in refused.sentence
 
@@ -136,11 +136,11 @@ def test_an_invalid_time_is_refused(time: str) -> None:
     assert isinstance(parse(f"{GROUP} at={time}", COMMAND), InvalidCommand)
 
 
-def test_an_empty_text_opens_the_form() -> None:
+def test_a_command_with_nothing_after_it_opens_the_form() -> None:
     assert parse("   ", COMMAND) == OpenForm()
 
 
-def test_help_list_and_status_are_parsed() -> None:
+def test_list_status_and_help_take_no_other_words() -> None:
     assert parse("help", COMMAND) == Help()
     assert isinstance(parse("help me", COMMAND), InvalidCommand)
     assert isinstance(parse("list all", COMMAND), InvalidCommand)
@@ -152,31 +152,31 @@ def test_help_list_and_status_are_parsed() -> None:
     assert isinstance(parse("status ../x", COMMAND), InvalidCommand)
 
 
-def test_inline_text_is_shortened_and_holds_no_mention_or_formatting() -> None:
+def test_inline_text_is_cut_and_escaped() -> None:
     assert inline_text("`x` &lt;!channel&gt; <@U1>") == "'x' &lt;!channel&gt; &lt;@U1&gt;"
     assert inline_text("x" * 60) == "x" * 60
     assert inline_text("x" * 61) == "x" * 59 + "…"
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_parsed_and_no_sentence_mentions_a_person_or_channel(text: str) -> None:
-    parsed = parse(text, COMMAND)
-    if isinstance(parsed, InvalidCommand):
-        assert "<!" not in parsed.sentence
-        assert "<@" not in parsed.sentence
+def test_no_text_makes_the_answer_mention_a_channel_or_a_person(text: str) -> None:
+    answer = parse(text, COMMAND)
+    if isinstance(answer, InvalidCommand):
+        assert "<!" not in answer.sentence
+        assert "<@" not in answer.sentence
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        GROUP,
-        f"{GROUP} {OTHER} a &lt;b&gt; &amp; c",
-        f"{GROUP} &amp;lt;",
-        f"{GROUP} why project=media at=9:05",
-        f"{GROUP} project=x",
-    ],
-)
-def test_parsing_the_text_of_a_command_gives_the_command_back(text: str) -> None:
-    resume = parse(text, COMMAND)
-    assert isinstance(resume, ResumeGroups)
-    assert parse(to_text(resume), COMMAND) == resume
+def test_a_form_is_checked_as_a_typed_command_is() -> None:
+    assert resume_groups((GROUP,), "a <b> & c", "media", "9:05") == ResumeGroups((GROUP,), "a <b> & c", "media", (9, 5))
+    for text, entered in (
+        (f"{GROUP} {'x' * 501}", resume_groups((GROUP,), "x" * 501)),
+        (f"{GROUP} also {OTHER}", resume_groups((GROUP,), f"also {OTHER}")),
+        (f"{GROUP} at=noon", resume_groups((GROUP,), "", at="noon")),
+        (f"{GROUP} project=", resume_groups((GROUP,), "", project="")),
+    ):
+        assert isinstance(entered, InvalidCommand)
+        assert parse(text, COMMAND) == entered
+
+
+def test_what_looks_like_a_key_in_the_reason_of_a_form_is_part_of_the_reason() -> None:
+    assert resume_groups((GROUP,), "at=22:00 project=x") == ResumeGroups((GROUP,), "at=22:00 project=x")

@@ -13,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, insert, select, text
 
+from bot.domain.command import ResumeGroups, ShowStatus
 from bot.domain.request import Attempt, AttemptState, State, Vote
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
@@ -35,14 +36,36 @@ def add(store: Store, number: int = 1) -> None:
 
 
 def test_a_redelivery_is_the_same_row(store: Store) -> None:
-    message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", text="x")
+    message = Message(Kind.APPROVE, "trigger-1", "UALICE00", "T0TEST0001", request_id="R-00000001")
     with store.write() as connection:
         first = inbox.put(connection, message, "me", NOON)
     with store.write() as connection:
         assert inbox.put(connection, message, "me", NOON) is None
     assert first is not None
     with store.read() as connection:
-        assert inbox.get(connection, int(first.key)) == (message, NOON)
+        assert inbox.get(connection, int(first.key)) == (message, NOON, None)
+
+
+GROUP, OTHER = request().group.group_id, "11878453-3402-4a86-9e2a-5d5217cd35b2"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        None,
+        ResumeGroups((GROUP,), ""),
+        ResumeGroups((GROUP, OTHER), 'a <b> & "c" ⇒', "media", (9, 5)),
+        ResumeGroups((GROUP,), "at midnight", at=(0, 0)),
+        ShowStatus(request_id="R-00000001"),
+        ShowStatus(group_id=GROUP),
+    ],
+)
+def test_a_command_is_read_as_it_was_stored(store: Store, command: ResumeGroups | ShowStatus | None) -> None:
+    message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", command=command)
+    with store.write() as connection:
+        claim = inbox.put(connection, message, "me", NOON)
+        assert claim is not None
+        assert inbox.get(connection, int(claim.key)).message == message
 
 
 def test_a_group_has_one_open_request(store: Store) -> None:
@@ -274,7 +297,7 @@ def test_many_claimants_share_the_rows_without_taking_one_twice(store: Store) ->
     assert len(taken) == 40
 
 
-def test_of_one_person_no_more_is_claimed_than_may_be_in_hand_and_the_others_are_not_kept_waiting(
+def test_claims_for_one_person_are_limited_and_other_people_are_not_kept_waiting(
     store: Store,
 ) -> None:
     share = Queue(tables.inbox, frozenset({Kind.CREATE_REQUEST}), max_per_key=2)
@@ -382,22 +405,22 @@ def test_sqlite_serves_one_process(tmp_path: Path) -> None:
     open_store(url).close()
 
 
-def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
+def test_a_handled_message_keeps_no_response_url(store: Store) -> None:
     message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        inbox.forget_address(connection, int(claim.key))
+        inbox.clear_response_url(connection, int(claim.key))
     with store.read() as connection:
-        assert inbox.get(connection, int(claim.key))[0].response_url == ""
+        assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
 
 
-def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: Store) -> None:
+def test_a_message_decides_once_and_a_discarded_message_never_decides(store: Store) -> None:
     message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        assert not inbox.discard(connection, message, "somebody else"), "who works on it decides"
+        assert not inbox.discard(connection, message, "somebody else"), "another process has claimed it"
         assert inbox.mark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
         assert not inbox.discard(connection, message, "me")
@@ -406,7 +429,7 @@ def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: St
         inbox.unmark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
         assert inbox.mark_of(connection, "t") == inbox.DISCARDED
-        assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
+        assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
         assert queue.claim_due(connection, Queue(tables.inbox), "me", NOON, 1) == []
 
 

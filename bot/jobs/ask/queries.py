@@ -1,10 +1,9 @@
-"""Answers `list` and `status`: only to the person who typed, and only of projects that are theirs to see."""
+"""Answers `list` and `status`, to the person who typed them alone, and of the projects that this person may see."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.domain import command
 from bot.domain.command import ShowStatus
 from bot.domain.policy import Person, reader_refusal
 from bot.domain.request import Request
@@ -12,29 +11,38 @@ from bot.jobs.ask import preflight
 from bot.jobs.ask.resumable_groups import MAX_SHOWN, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
 from bot.store import outbox, requests
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Message
 from bot.ui import refusals, replies
 from bot.ui.status import status_text
 
 
-def answer_query(context: Context, message: Message) -> None:
-    """Works on one `list` or `status`.
+def show_list(context: Context, message: Message) -> None:
+    """Answers `list`.
 
     Raises:
-        SlackCannotBeAsked: who asks is not known.
+        LookupFailed: Slack does not tell who the person is.
     """
     mine = visible_projects(context, context.people.look_up(message.person))
-    text = _list(context, mine) if message.kind is Kind.LIST else _status(context, message, mine)
-    reply(context, message, text)
+    reply(context, message, _list(context, mine))
+
+
+def show_status(context: Context, message: Message, command: ShowStatus) -> None:
+    """Answers `status`.
+
+    Raises:
+        LookupFailed: Slack does not tell who the person is.
+    """
+    mine = visible_projects(context, context.people.look_up(message.person))
+    reply(context, message, _status(context, command, mine))
 
 
 def visible_projects(context: Context, person: Person) -> list[str]:
-    """The projects in which this person may ask or approve: of any other they see nothing."""
+    """The projects in which this person may ask or approve. A person sees nothing of any other project."""
     return [name for name, project in context.projects.items() if reader_refusal(project.policy, person) is None]
 
 
 def open_request_lines(context: Context, mine: Sequence[str]) -> list[str]:
-    """The open requests of these projects, a line each."""
+    """One line for each open request of these projects."""
     with context.store.read() as connection:
         found = requests.open_requests(connection, mine)
     return [_line(context, request) for request in found] or [replies.NOTHING_LISTED]
@@ -57,25 +65,22 @@ def _groups(context: Context, name: str, found: Listed | NotListed) -> list[str]
     return replies.resumable_groups(name, found.groups, asked, max_shown=MAX_SHOWN, unreadable=found.unreadable)
 
 
-def _status(context: Context, message: Message, mine: Sequence[str]) -> str:
-    asked = command.parse(message.text, context.command)
-    if not isinstance(asked, ShowStatus):
-        return refusals.NO_SUCH_REQUEST
+def _status(context: Context, command: ShowStatus, mine: Sequence[str]) -> str:
     found: list[Request] = []
     with context.store.read() as connection:
-        if asked.request_id:
-            one = requests.get(connection, asked.request_id)
+        if command.request_id:
+            one = requests.get(connection, command.request_id)
             found = [one] if one else []
-        elif asked.group_id:
-            found = requests.of_group(connection, asked.group_id)
+        elif command.group_id:
+            found = requests.of_group(connection, command.group_id)
     lines = [_line(context, request) for request in found if request.plan.project in mine]
-    if not asked.group_id or not mine:
+    if not command.group_id or not mine:
         return "\n".join(lines) or refusals.NO_SUCH_REQUEST
-    return "\n".join(_of_group(context, mine, asked.group_id, lines))
+    return "\n".join(_of_group(context, mine, command.group_id, lines))
 
 
 def _of_group(context: Context, mine: Sequence[str], group_id: str, lines: Sequence[str]) -> list[str]:
-    """How a group stands now, whatever was asked for it, and then that; and which projects could not be asked."""
+    """The status of a group now, then its requests (`lines`), and the projects that could not be asked for it."""
     found, failures = preflight.look_everywhere(context, mine, group_id)
     said = [replies.group_status(one.group, one.project) for one in found]
     said += [refusals.group_not_read(group_id, failure.said) for failure in failures]

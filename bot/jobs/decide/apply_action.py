@@ -98,7 +98,7 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
                 outbox.add_notice(connection, mark, context.now())
             return None
         scope = Scope(message.scope) if message.scope in set(Scope) else None
-        click = Action(ActionKind(message.kind.value), seen.person, context.now(), message.text, scope)
+        click = Action(ActionKind(message.kind.value), seen.person, context.now(), message.reason, scope)
         already = requests.votes_of(connection, request.id)
         wanted = _wanted(request, click, already, seen, settings.policy)
         if wanted is not None:
@@ -195,6 +195,6 @@ def _event(message: Message, what: str, why: str | None = None) -> Event:
     detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
-    if message.text:
-        detail["reason"] = message.text[: decisions.MAX_DENY_REASON_CHARACTERS]
+    if message.reason:
+        detail["reason"] = message.reason[: decisions.MAX_DENY_REASON_CHARACTERS]
     return Event(what, message.person, message.request_id or None, detail)

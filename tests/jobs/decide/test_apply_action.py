@@ -186,7 +186,7 @@ def test_what_is_called_off_before_its_time_is_never_sent(inside: tuple[Sandbox,
 def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tuple[Sandbox, Context]) -> None:
     _, context = inside
     request, card = create_request(*inside)
-    denied = press(context, Kind.DENY, w.CAROL, request, card, text="not <!channel> today")
+    denied = press(context, Kind.DENY, w.CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
     assert direct.address == w.ALICE
