@@ -1,4 +1,4 @@
-"""The one place where the parts are put together, and where `serve` starts, waits and stops."""
+"""Builds the parts of the bot, and starts and stops them: `taskgroup-bot serve`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import NoReturn
 
+from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
-from bot.config.settings import Config
-from bot.domain.policy import approver_names
+from bot.config.environment import Environment
+from bot.config.settings import Settings
 from bot.health import GracePeriod, HealthServer, TimedProbe
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
@@ -26,12 +28,13 @@ from bot.jobs.context import Context
 from bot.jobs.identity.callers import Callers
 from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Worker
-from bot.listeners import actions, commands, events, fallbacks, views
-from bot.listeners.receiver import OurApp, Receiver
+from bot.listeners import register_listeners
+from bot.listeners.payloads import OurApp
+from bot.listeners.receiver import Receiver
+from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
-from bot.redaction import LogFilter
 from bot.shutdown import Shutdown
-from bot.slack.errors import SLACK_EXCEPTIONS, error_label, no_answer_reason
+from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
 from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
 from bot.slack.users import Users
@@ -40,36 +43,150 @@ from bot.store.database import Store, open_store
 from bot.store.queue import Claim
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
+from bot.vault.login import VaultIdentity
 
 log = logging.getLogger(__name__)
 
+# After the signal: work in hand may take so long, and the process ends after so long whatever hangs.
 GRACE_SECONDS = 8.0
 HARD_STOP_SECONDS = 9.0
-AWAY_SECONDS = 120.0
-PING_SECONDS = 1.0
+# Slack may be disconnected so long before /livez fails.
+DISCONNECTED_SECONDS = 120.0
+DATABASE_PROBE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
 class CannotStart(Exception):
-    """`serve` cannot begin; its message is for a person."""
+    """`serve` cannot start. The message is for people."""
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
+def serve(settings: Settings, shutdown: Shutdown) -> NoReturn:
+    """Runs the bot until `shutdown` is asked for, and ends the process within 10 s of that.
+
+    Raises:
+        CannotStart: Slack does not let the bot connect, or a port is taken.
+        CannotOpenDatabase: the database cannot be used.
+    """
+    service = Service(settings)
+    shutdown.grace_seconds = HARD_STOP_SECONDS
+    service.start(shutdown)
+    # What is loaded by now stays, so the garbage collector need not visit it again.
+    gc.collect()
+    gc.freeze()
+    # Instead of after 5 ms, a computing thread yields sooner to the thread whose acknowledgement Slack waits for.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    shutdown.asked.wait()
+    service.stop()
+    # Last, since writing to a log that nobody reads blocks.
+    log.info("stopped")
+    logging.shutdown()
+    # A thread that still waits for an answer would keep the process. What it does continues from the database.
+    os._exit(0)
 
 
-def set_up_logging(level: str) -> None:
-    """One handler, on stderr, that scrubs every record; the libraries that log bodies are kept quiet."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(LogFilter())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+class Service:
+    """All parts of one process. It is started once and stopped once.
+
+    Raises:
+        CannotStart, CannotOpenDatabase: as `serve`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        environment = settings.environment
+        client = new_client(environment.slack_bot_token, environment.slack_api_url)
+        our_app, authorization = authenticate(client)
+        self.store = open_store(environment.database_url.reveal())
+        if self.store.is_sqlite:
+            # Only one process serves from a SQLite file, so every claim in it belongs to a process that has ended.
+            with self.store.write() as connection:
+                queue.release_all(connection)
+        self.context = _new_context(settings, self.store, client, our_app.team_id)
+        self._worker = _new_worker(self.context)
+        app = new_app(
+            environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, authorization
+        )
+        receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
+        # Bolt's client has the short timeout that a form needs, which has to open within 3 s.
+        responder = Responder(Messenger(app.client), receiver)
+        register_listeners(app, our_app, receiver, responder, settings.command)
+        self._transport = _new_transport(environment, app)
+        CONNECTED.set_function(lambda: self._transport.is_connected)
+        with _port_errors("OPS_PORT", environment.ops_port):
+            self._health = HealthServer(environment.ops_port, self._liveness_problem, self._readiness_problem)
+        self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
+        self._database_probe = TimedProbe(self.store.ping, DATABASE_PROBE_SECONDS)
+        self._vault_identities = _vault_identities(environment)
+
+    def start(self, shutdown: Shutdown) -> None:
+        """Starts all parts. Returns early when `shutdown` is asked for.
+
+        Raises:
+            CannotStart: Slack does not let the bot connect. The parts are stopped again.
+        """
+        self._health.start()
+        self._worker.start()
+        try:
+            self._transport.start(shutdown.asked)
+        except SlackError as error:
+            self.stop()
+            fix = "Make one with the scope connections:write, under Basic Information of your app"
+            raise _cannot_connect(error, "SLACK_APP_TOKEN", fix) from None
+        log.info("serving")
+        # In a thread: the bot serves while Vault is down, and open requests wait for their approvals.
+        threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
+
+    def stop(self) -> None:
+        """Accepts nothing new, and gives jobs that run 8 s to end. The others continue at the next start."""
+        self._transport.stop()
+        if not self._worker.stop(GRACE_SECONDS):
+            log.warning("stopped before all jobs ended; they continue at the next start")
+        self._health.stop()
+
+    def _check_vault_logins(self) -> None:
+        for label, identity in self._vault_identities.items():
+            try:
+                self.context.vault.token_terms(identity)
+            except VaultError as error:
+                log.warning("%s: %s %s", label, error.sentence, error.next_step)
+
+    def _liveness_problem(self) -> str | None:
+        if not self._worker.is_alive:
+            return "the worker has ended"
+        if self._disconnected.is_over(self._transport.is_connected):
+            return "Slack has not been connected for two minutes"
+        return None
+
+    def _readiness_problem(self) -> str | None:
+        if not self._transport.is_connected:
+            return "Slack is not connected"
+        problem = self._database_probe.problem()
+        return f"the database does not answer ({problem})" if problem else None
 
 
-def new_vault(config: Config) -> Vault:
-    environment = config.environment
+def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
+    """The workspace and app of a bot token, for the receiver and for Bolt.
+
+    Raises:
+        CannotStart: Slack does not accept the token, or does not answer.
+    """
+    try:
+        with translating_errors():
+            me = client.auth_test()
+            bot = client.bots_info(bot=me["bot_id"])["bot"]
+    except SlackError as error:
+        raise _cannot_connect(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
+    authorization = AuthorizeResult(
+        enterprise_id=me.get("enterprise_id"),
+        team_id=me["team_id"],
+        bot_token=client.token,
+        bot_id=me["bot_id"],
+        bot_user_id=me["user_id"],
+    )
+    return OurApp(me["team_id"], bot["app_id"]), authorization
+
+
+def new_vault(environment: Environment) -> Vault:
+    """The Vault of the environment, with its one or two identities."""
     return Vault(
         environment.vault_address,
         environment.vault_identity,
@@ -79,193 +196,80 @@ def new_vault(config: Config) -> Vault:
     )
 
 
-def group_names(config: Config) -> list[str]:
-    """The user groups that the settings name."""
-    names = [
-        name
-        for project in config.projects.values()
-        for name in (*project.requesters, *approver_names(project.policy))
-        if name.startswith("S")
-    ]
-    return sorted(set(names))
+def utc_now() -> datetime:
+    """The current time, in UTC."""
+    return datetime.now(UTC)
 
 
-def who_we_are(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
-    """The workspace, the app and the bot that the token belongs to.
-
-    Raises:
-        CannotStart: Slack does not tell.
-    """
-    try:
-        me = client.auth_test()
-        bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SLACK_EXCEPTIONS as error:
-        raise _no_slack(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
-    who = AuthorizeResult(
-        enterprise_id=me.get("enterprise_id"),
-        team_id=me["team_id"],
-        bot_token=client.token,
-        bot_id=me["bot_id"],
-        bot_user_id=me["user_id"],
+def _new_context(settings: Settings, store: Store, client: WebClient, team_id: str) -> Context:
+    vault = new_vault(settings.environment)
+    return Context(
+        store=store,
+        projects=settings.projects,
+        command=settings.command,
+        vault=vault,
+        callers=Callers(vault, settings.projects, store, utc_now),
+        people=Users(client, team_id, settings.user_groups, time.monotonic),
+        messenger=Messenger(client),
+        owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
+        active_claims=ActiveClaims(),
+        now=utc_now,
     )
-    return OurApp(me["team_id"], bot["app_id"]), who
 
 
-class Service:
-    """The bot, put together: started once, stopped once."""
+def _new_worker(context: Context) -> Worker:
+    return Worker(
+        context.store,
+        context.owner,
+        utc_now,
+        {
+            tables.inbox.name: partial(inbox_dispatcher.handle_message, context),
+            tables.requests.name: partial(request_dispatcher.advance_request, context),
+            tables.cards.name: partial(cards.update_card, context),
+            tables.notices.name: partial(notices.send_notice, context),
+            tables.maintenance.name: partial(maintenance.run_task, context),
+        },
+        partial(_report_bug, context),
+        context.active_claims,
+    )
 
-    def __init__(self, config: Config) -> None:
-        environment = config.environment
-        client = new_client(environment.slack_bot_token, environment.slack_api_url)
-        where, who = who_we_are(client)
-        self.store: Store = open_store(environment.database_url.reveal())
-        owner = f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
-        if self.store.is_sqlite:
-            with self.store.write() as connection:
-                queue.release_all(connection)
-        vault = new_vault(config)
-        messenger = Messenger(client)
-        active_claims = ActiveClaims()
-        self._context = Context(
-            store=self.store,
-            projects=config.projects,
-            command=config.command,
-            vault=vault,
-            callers=Callers(vault, config.projects, self.store, utc_now),
-            people=Users(client, where.team_id, group_names(config), time.monotonic),
-            messenger=messenger,
-            owner=owner,
-            active_claims=active_claims,
-            now=utc_now,
-        )
-        self._worker = Worker(
-            self.store,
-            owner,
-            utc_now,
-            {
-                tables.inbox.name: lambda claim: inbox_dispatcher.handle_message(self._context, claim),
-                tables.requests.name: lambda claim: request_dispatcher.advance_request(self._context, claim),
-                tables.cards.name: lambda claim: cards.update_card(self._context, claim),
-                tables.notices.name: lambda claim: notices.send_notice(self._context, claim),
-                tables.maintenance.name: lambda claim: maintenance.run_task(self._context, claim),
-            },
-            self._report_bug,
-            active_claims,
-        )
-        app = new_app(environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, who)
-        receiver = Receiver(self.store, where, owner, utc_now, self._worker.submit)
-        # What is said before the ack is said with the short time-out of Bolt's client.
-        at_the_door = Messenger(app.client)
-        commands.register(app, receiver, at_the_door, config.command)
-        views.register(app, receiver, config.command)
-        actions.register(app, receiver, at_the_door)
-        events.register(app, receiver)
-        fallbacks.register(app)
-        with _listening("PORT", environment.port):
-            self._transport: Transport = (
-                SocketTransport(app, environment.slack_app_token)
-                if environment.slack_app_token
-                else HttpTransport(app, environment.slack_signing_secret, environment.port)
-            )
-        CONNECTED.set_function(lambda: self._transport.is_connected)
-        with _listening("OPS_PORT", environment.ops_port):
-            self._ops = HealthServer(environment.ops_port, self._why_not_live, self._why_not_ready)
-        self._logins = {"Vault login": environment.vault_identity}
-        if environment.vault_release_identity is not None:
-            self._logins["Vault login for the release of keys"] = environment.vault_release_identity
-        self._grace_period = GracePeriod(AWAY_SECONDS, time.monotonic)
-        self._probe = TimedProbe(self.store.ping, PING_SECONDS)
 
-    def start(self, shutdown: Shutdown) -> None:
-        """Begins, or leaves off when the process is to end.
+def _report_bug(context: Context, claim: Claim, reference: str) -> None:
+    match claim.queue:
+        case tables.inbox.name:
+            inbox_dispatcher.report_bug(context, claim, reference)
+        case tables.requests.name:
+            request_dispatcher.report_bug(context, claim, reference)
+        case tables.cards.name:
+            cards.report_bug(context, claim, reference)
+        case _:
+            pass  # A notice or a maintenance task concerns nobody who could be told. The log has the exception.
 
-        Raises:
-            CannotStart: Slack does not let it connect. What was begun has ended.
-        """
-        self._ops.start()
-        self._worker.start()
-        try:
-            self._transport.start(shutdown.asked)
-        except SLACK_EXCEPTIONS as error:
-            self.stop()
-            fix = "Make one with the scope connections:write, under Basic Information of your app"
-            raise _no_slack(error, "SLACK_APP_TOKEN", fix) from None
-        log.info("serving")
-        # Beside it: while Vault is away people can be told so, and requests wait for approval as ever.
-        threading.Thread(target=self._tell_of_logins, name="vault", daemon=True).start()
 
-    def stop(self) -> None:
-        """Takes nothing new, gives what is in hand its grace; what is left is in the database."""
-        self._transport.stop()
-        if not self._worker.stop(GRACE_SECONDS):
-            log.warning("stopped with work in hand; it goes on at the next start")
-        self._ops.stop()
+def _new_transport(environment: Environment, app: App) -> Transport:
+    if environment.slack_app_token:
+        return SocketTransport(app, environment.slack_app_token)
+    with _port_errors("PORT", environment.port):
+        return HttpTransport(app, environment.slack_signing_secret, environment.port)
 
-    def _tell_of_logins(self) -> None:
-        for what, identity in self._logins.items():
-            try:
-                self._context.vault.token_terms(identity)
-            except VaultError as fault:
-                log.warning("%s: %s %s", what, fault.sentence, fault.next_step)
 
-    def _report_bug(self, claim: Claim, reference: str) -> None:
-        match claim.queue:
-            case tables.inbox.name:
-                inbox_dispatcher.report_bug(self._context, claim, reference)
-            case tables.requests.name:
-                request_dispatcher.report_bug(self._context, claim, reference)
-            case tables.cards.name:
-                cards.report_bug(self._context, claim, reference)
-            case _:
-                pass  # Of a notice or a chore nobody could be told but by another; the log has it.
-
-    def _why_not_live(self) -> str | None:
-        if not self._worker.is_alive:
-            return "the loop has ended"
-        if self._grace_period.is_over(self._transport.is_connected):
-            return "Slack has not been connected for two minutes"
-        return None
-
-    def _why_not_ready(self) -> str | None:
-        if not self._transport.is_connected:
-            return "Slack is not connected"
-        problem = self._probe.problem()
-        return f"the database does not answer ({problem})" if problem else None
+def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
+    identities: dict[str, VaultIdentity] = {"Vault login": environment.vault_identity}
+    if environment.vault_release_identity is not None:
+        identities["Vault login for the release of keys"] = environment.vault_release_identity
+    return identities
 
 
 @contextmanager
-def _listening(name: str, port: int) -> Iterator[None]:
+def _port_errors(name: str, port: int) -> Iterator[None]:
+    """Turns the error of a taken port into `CannotStart`."""
     try:
         yield
     except OSError as error:
         raise CannotStart(f"nothing can listen on port {port} ({error.strerror}). Set another {name}.") from None
 
 
-def _no_slack(error: Exception, token: str, fix: str) -> CannotStart:
-    silence = no_answer_reason(error)
-    if silence is not None:
-        return CannotStart(f"Slack {silence.said} ({error_label(error)}). {silence.fix[0].upper()}{silence.fix[1:]}.")
-    return CannotStart(f"Slack does not accept {token} ({error_label(error)}). {fix}.")
-
-
-def serve(config: Config, shutdown: Shutdown) -> NoReturn:
-    """Runs until the process is to end, and ends it, within 10 s, whatever still hangs.
-
-    Raises:
-        CannotStart: see there.
-    """
-    service = Service(config)
-    shutdown.grace_seconds = HARD_STOP_SECONDS
-    service.start(shutdown)
-    # What was loaded at the start stays: the collector need not walk through it again and again.
-    gc.collect()
-    gc.freeze()
-    # Who computes gives way to the thread that Slack waits for sooner than after Python's 5 ms.
-    sys.setswitchinterval(SWITCH_SECONDS)
-    shutdown.asked.wait()
-    service.stop()
-    # Only now: a log that nobody reads would hold up all that comes before it.
-    log.info("stopped")
-    logging.shutdown()
-    # Threads that still wait for an answer from outside would keep the process; what they do is durable.
-    os._exit(0)
+def _cannot_connect(error: SlackError, token: str, fix: str) -> CannotStart:
+    if isinstance(error, Unavailable):
+        return CannotStart(f"Slack {error.problem} ({error.code}). {error.fix[0].upper()}{error.fix[1:]}.")
+    return CannotStart(f"Slack does not accept {token} ({error.code}). {fix}.")

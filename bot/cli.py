@@ -1,4 +1,7 @@
-"""The commands. Each reads the settings, calls one part, and turns what cannot be into an exit code and a line."""
+"""The command line. Each command reads the settings, calls one part, and ends with an exit code.
+
+Imports are inside the commands, so that each loads only what it needs.
+"""
 
 from __future__ import annotations
 
@@ -21,22 +24,24 @@ if TYPE_CHECKING:
     from bot.store.audit import AuditRow
 
 WRONG_SETTING = 2
+EXAMPLES = ("bot.toml",)
 _EXIT_CODES = """\b
 Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line.
 The settings are environment variables, and bot.toml, which BOT_CONFIG names.
-README.md lists them; `taskgroup-bot config example` prints a bot.toml."""
+README.md lists them; `taskgroup-bot example bot.toml` prints a bot.toml."""
 
 T = TypeVar("T")
 
 
 def _load(read: Callable[[Mapping[str, str]], T]) -> T:
-    from bot.config.settings import InvalidSettings
+    """Reads settings. Wrong ones end the command with a line each."""
+    from bot.config.problems import InvalidSettings
 
     try:
         return read(os.environ)
-    except InvalidSettings as faults:
-        for fault in faults.faults:
-            click.echo(str(fault), err=True)
+    except InvalidSettings as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
         sys.exit(WRONG_SETTING)
 
 
@@ -49,7 +54,7 @@ def main() -> None:
 @main.command(epilog="Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting.")
 def serve() -> None:
     """Run the bot, until SIGTERM or SIGINT."""
-    # Before anything that takes time is loaded.
+    # First, since the imports below take time in which a signal may arrive.
     from bot.shutdown import listen_for_signals
 
     shutdown = listen_for_signals()
@@ -57,25 +62,26 @@ def serve() -> None:
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bot.app import CannotStart, set_up_logging
+    from bot.app import CannotStart
     from bot.app import serve as run
     from bot.config.settings import load
+    from bot.logs import set_up_logging
     from bot.store.database import CannotOpenDatabase, connection_problem
 
-    config = _load(load)
-    set_up_logging(config.environment.log_level)
+    settings = _load(load)
+    set_up_logging(settings.environment.log_level)
     try:
-        run(config, shutdown)
+        run(settings, shutdown)
     except (CannotStart, CannotOpenDatabase, OSError) as error:
-        _end_badly(f"Cannot start: {str(error).rstrip('.')}.")
+        _exit_with_error(f"Cannot start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
-        why = connection_problem(error, make_url(config.environment.database_url.reveal()))
-        _end_badly(f"Cannot start: the database does not answer as it should ({why}). Check DATABASE_URL.")
+        reason = connection_problem(error, make_url(settings.environment.database_url.reveal()))
+        _exit_with_error(f"Cannot start: the database does not answer as it should ({reason}). Check DATABASE_URL.")
 
 
-def _end_badly(line: str) -> NoReturn:
+def _exit_with_error(line: str) -> NoReturn:
     click.echo(line, err=True)
-    # Not by sys.exit: a thread that waits for an answer from outside would keep the process.
+    # sys.exit would wait for threads that wait for an answer.
     os._exit(1)
 
 
@@ -85,20 +91,20 @@ def check() -> None:
 
     One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
     """
-    from bot.app import set_up_logging
-    from bot.check import run_checks
+    from bot.check.run import run_checks
     from bot.config.settings import load
+    from bot.logs import set_up_logging
 
-    config = _load(load)
+    settings = _load(load)
     set_up_logging("WARNING")
-    all_well = True
-    for finding in run_checks(config):
-        all_well = all_well and finding.is_well
+    passed = True
+    for finding in run_checks(settings):
+        passed = passed and finding.is_well
         click.echo(str(finding))
-    sys.exit(0 if all_well else 1)
+    sys.exit(0 if passed else 1)
 
 
-def _port(context: click.Context, parameter: click.Parameter, value: int) -> int:
+def _checked_port(context: click.Context, parameter: click.Parameter, value: int) -> int:
     if not 0 <= value <= 65535:
         raise click.BadParameter(f"{value} is no port. Use a number from 0 to 65535.")
     return value
@@ -112,7 +118,7 @@ def _port(context: click.Context, parameter: click.Parameter, value: int) -> int
     show_default=True,
     type=int,
     metavar="PORT",
-    callback=_port,
+    callback=_checked_port,
     help="Port of the page on 127.0.0.1; 0 takes a free one.",
 )
 def sandbox(play: bool, port: int) -> None:
@@ -127,17 +133,15 @@ def sandbox(play: bool, port: int) -> None:
     sys.exit(run(port, play))
 
 
-@main.group()
-def config() -> None:
-    """About bot.toml."""
+@main.command(epilog=f"Examples: {', '.join(EXAMPLES)}.")
+@click.argument("name", metavar="NAME", type=click.Choice(EXAMPLES))
+def example(name: str) -> None:
+    """Print an example file, with comments."""
+    from bot.config.settings import example as bot_toml
 
-
-@config.command()
-def example() -> None:
-    """Print a commented bot.toml."""
-    from bot.config.settings import example as written
-
-    click.echo(written(), nl=False)
+    match name:
+        case "bot.toml":
+            click.echo(bot_toml(), nl=False)
 
 
 @main.group(epilog="Of the settings, both read DATABASE_URL alone (or DATABASE_URL_FILE).")
@@ -161,7 +165,7 @@ def verify(noted: str | None) -> None:
             "--head: that is no hash. Give the 64 hexadecimal digits that the channel or the log shows.", err=True
         )
         sys.exit(WRONG_SETTING)
-    with _reading() as connection:
+    with _open_database() as connection:
         found = verify_chain(connection, noted.lower() if noted else None)
     if isinstance(found, Broken):
         click.echo(f"Broken: {found.problem}.")
@@ -182,35 +186,35 @@ def export(typed_id: str | None) -> None:
 
     request_id = None if typed_id is None else parse_request_id(typed_id) or typed_id
     out, is_known = sys.stdout.buffer, typed_id is None
-    with _reading() as connection:
-        for link in rows(connection, request_id):
+    with _open_database() as connection:
+        for row in rows(connection, request_id):
             is_known = True
-            out.write(json.dumps(_exported(link), ensure_ascii=False).encode() + b"\n")
-    # Now, so that a reader who has gone is noticed here.
+            out.write(json.dumps(_as_dict(row), ensure_ascii=False).encode() + b"\n")
+    # A closed pipe raises here, where click handles it, and not at exit.
     out.flush()
     if not is_known:
         click.echo(f"There is no request {typed_id} in the audit.", err=True)
         sys.exit(1)
 
 
-def _exported(link: AuditRow) -> dict[str, object]:
+def _as_dict(row: AuditRow) -> dict[str, object]:
     try:
-        return dataclasses.asdict(link) | {"detail": json.loads(link.detail)}
+        return dataclasses.asdict(row) | {"detail": json.loads(row.detail)}
     except ValueError:
-        # Not as it was written, which is for `verify` to say.
-        return dataclasses.asdict(link)
+        # The row was tampered with. `audit verify` reports it.
+        return dataclasses.asdict(row)
 
 
 @contextmanager
-def _reading() -> Iterator[Connection]:
-    """The database as it is at this moment. What keeps it from being read ends the command with a line."""
+def _open_database() -> Iterator[Connection]:
+    """Opens the database to read it. An error ends the command with a line."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bot.config.settings import load_database
+    from bot.config.settings import load_database_url
     from bot.store.database import UnreadableDatabase, connection_problem, open_to_read
 
-    url = _load(load_database)
+    url = _load(load_database_url)
     try:
         store = open_to_read(url.reveal())
         with closing(store), store.read() as connection:
@@ -219,6 +223,6 @@ def _reading() -> Iterator[Connection]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except SQLAlchemyError as error:
-        why = connection_problem(error, make_url(url.reveal()))
-        click.echo(f"The database cannot be read ({why}). Check DATABASE_URL.", err=True)
+        reason = connection_problem(error, make_url(url.reveal()))
+        click.echo(f"The database cannot be read ({reason}). Check DATABASE_URL.", err=True)
         sys.exit(1)

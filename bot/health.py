@@ -1,4 +1,7 @@
-"""/livez, /readyz and /metrics on a port of their own. Whether the parts are well is asked of them."""
+"""Serves /livez, /readyz and /metrics on a port of their own.
+
+`GracePeriod` and `TimedProbe` decide when a failure counts. Which parts are checked is left to `bot.app`.
+"""
 
 from __future__ import annotations
 
@@ -12,66 +15,76 @@ from prometheus_client import make_wsgi_app
 
 from bot.net.server import HttpServer
 
+# Returns what is wrong, or None.
 Check = Callable[[], str | None]
 
 
 class GracePeriod:
-    """Bears that something is away, for a while.
+    """Tolerates a failure for a while.
 
     Arguments:
         seconds: how long.
-        now: a clock in seconds that never goes back.
+        now: a monotonic clock, in seconds.
     """
 
     def __init__(self, seconds: float, now: Callable[[], float]) -> None:
         self._seconds = seconds
         self._now = now
-        self._away_since: float | None = None
+        self._failing_since: float | None = None
 
-    def is_over(self, is_there: bool) -> bool:
-        """Whether it was away each time since longer than that."""
-        if is_there:
-            self._away_since = None
+    def is_over(self, is_well: bool) -> bool:
+        """Records the result of a check; true when all checks failed for longer than the period.
+
+        The period begins with the first failed check after a good one.
+        """
+        if is_well:
+            self._failing_since = None
             return False
-        if self._away_since is None:
-            self._away_since = self._now()
-        return self._now() - self._away_since > self._seconds
+        if self._failing_since is None:
+            self._failing_since = self._now()
+        return self._now() - self._failing_since > self._seconds
 
 
 class TimedProbe:
-    """Asks something that may hang whether it answers.
+    """Calls a function that may hang, and waits for it only so long.
 
-    One question is under way at a time, and nobody waits longer for it than `seconds` from when it was asked: one
-    that hangs costs the next who ask no time at all.
+    One call runs at a time, and concurrent callers share it. Once it has exceeded its time, callers no longer wait.
+
+    Arguments:
+        call: raises when something is wrong.
+        seconds: how long a call may take.
     """
 
-    def __init__(self, ask: Callable[[], None], seconds: float) -> None:
-        self._ask = ask
+    def __init__(self, call: Callable[[], None], seconds: float) -> None:
+        self._call = call
         self._seconds = seconds
-        self._pool = ThreadPoolExecutor(1, "ping")
+        self._pool = ThreadPoolExecutor(1, "probe")
         self._lock = threading.Lock()
-        self._asked: Future[None] | None = None
-        self._asked_at = 0.0
+        self._running: Future[None] | None = None
+        self._started_at = 0.0
 
     def problem(self) -> str | None:
-        """What is wrong with it in a word, or None."""
+        """The name of the exception that the call raised, `it hangs` after the time-out, or None."""
         with self._lock:
-            if self._asked is None or self._asked.done():
-                self._asked, self._asked_at = self._pool.submit(self._ask), time.monotonic()
-            asked, wait = self._asked, self._asked_at + self._seconds - time.monotonic()
+            if self._running is None or self._running.done():
+                self._running, self._started_at = self._pool.submit(self._call), time.monotonic()
+            running, seconds_left = self._running, self._started_at + self._seconds - time.monotonic()
         try:
-            error = asked.exception(max(wait, 0.0))
+            error = running.exception(max(seconds_left, 0.0))
         except TimeoutError:
             return "it hangs"
         return None if error is None else type(error).__name__
 
 
 class HealthServer:
-    """Serves the three.
+    """The HTTP server for the probes of an orchestrator, and for Prometheus.
 
     Arguments:
-        live: what is wrong with the process itself, or None.
-        ready: what keeps it from serving Slack just now, or None.
+        live: what is wrong with the process, so that it should be restarted.
+        ready: what keeps the process from receiving commands now. /readyz reports what `live` finds too.
+
+    Raises:
+        OSError: the port is taken.
     """
 
     def __init__(self, port: int, live: Check, ready: Check, host: str = "0.0.0.0") -> None:  # noqa: S104 (probes)
@@ -83,9 +96,9 @@ class HealthServer:
                 return [b"only GET\n"]
             match environ.get("PATH_INFO"):
                 case "/livez":
-                    return _say(live(), start_response)
+                    return _respond(live(), start_response)
                 case "/readyz":
-                    return _say(live() or ready(), start_response)
+                    return _respond(live() or ready(), start_response)
                 case "/metrics":
                     answer: Iterable[bytes] = metrics(environ, start_response)
                     return answer
@@ -93,21 +106,23 @@ class HealthServer:
                     start_response("404 Not Found", [("Content-Type", "text/plain")])
                     return [b"not found\n"]
 
-        self._listener = HttpServer(application, host, port, threads=2, max_body_bytes=0)
+        self._server = HttpServer(application, host, port, threads=2, max_body_bytes=0)
 
     @property
     def port(self) -> int:
-        return self._listener.port
+        """The port it listens on."""
+        return self._server.port
 
     def start(self) -> None:
-        self._listener.start()
+        """Starts to answer requests."""
+        self._server.start()
 
     def stop(self) -> None:
-        self._listener.stop()
+        """Closes the port."""
+        self._server.stop()
 
 
-def _say(problem: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
-    start_response(
-        "200 OK" if problem is None else "503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")]
-    )
+def _respond(problem: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    status = "200 OK" if problem is None else "503 Service Unavailable"
+    start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
     return [f"{problem or 'ok'}\n".encode()]

@@ -1,12 +1,12 @@
-"""What is counted for Prometheus. Names and labels only: no id, no bucket, no person is a label."""
+"""The metrics for Prometheus. No id, bucket or person is a label."""
 
 from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
-ACCEPTED = Counter("taskgroup_bot_taken_total", "What Slack sent and was written down", ["kind"])
-NOT_STORED = Counter("taskgroup_bot_not_taken_total", "What Slack sent and could not be written down")
-STATE_CHANGES = Counter("taskgroup_bot_turns_total", "Requests that came to a state", ["state"])
-JOB_SECONDS = Histogram("taskgroup_bot_step_seconds", "Time that a piece of work took", ["queue"])
-BUGS = Counter("taskgroup_bot_faults_total", "Work that ended in a fault of the bot", ["queue"])
-CONNECTED = Gauge("taskgroup_bot_slack_connected", "1 while Slack can reach the bot")
+ACCEPTED = Counter("taskgroup_bot_accepted_total", "Messages from Slack that were stored", ["kind"])
+NOT_STORED = Counter("taskgroup_bot_not_stored_total", "Messages from Slack that were not stored in time")
+STATE_CHANGES = Counter("taskgroup_bot_state_changes_total", "Changes of a request's state, by new state", ["state"])
+JOB_SECONDS = Histogram("taskgroup_bot_job_seconds", "Time that a job took", ["queue"])
+BUGS = Counter("taskgroup_bot_bugs_total", "Jobs that ended in an unexpected exception", ["queue"])
+CONNECTED = Gauge("taskgroup_bot_slack_connected", "1 while Slack can reach the bot, otherwise 0")

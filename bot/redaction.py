@@ -1,7 +1,7 @@
-"""Keeps secret values out of everything that is written down or shown.
+"""Keeps secrets out of logs, messages, rows and errors.
 
-`Secret` holds one value and gives it only to whoever asks by name; `scrub`, `visible` and `LogFilter` are the
-second line, for text that came from elsewhere.
+`Secret` holds one value and hides it from printing and serialising. `scrub` removes secrets from text of other origin,
+such as error messages of a server.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 import html
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
@@ -19,39 +18,41 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 MASK = "[hidden]"
-# What is shorter is in every other word.
-SHORTEST = 4
+# Shorter secrets are not searched for: they occur in ordinary words.
+_MIN_SECRET_CHARACTERS = 4
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 
-# The gateway echoes the access key inside .0301 messages: "Get secretKey failed,ak:HST3…,err:ak not exist". Others
-# echo a field of what they were sent, or name it as another cloud does: "dst_sk":"…", srcAk=…, <AWSAccessKeyId>…,
-# InvalidAccessKeyId: …. A short name counts alone, behind an underscore or as a hump; not inside a task or an oak.
+# The names before a key in a text. The API gateway echoes the access key in messages of APIG.0301: "Get secretKey
+# failed,ak:HST3…,err:ak not exist". Other services echo a field of the request, or use the names of another cloud:
+# "dst_sk":"…", srcAk=…, <AWSAccessKeyId>…, InvalidAccessKeyId: …. The short names `ak` and `sk` match as whole words,
+# after an underscore, or in camel case; not inside words such as `task` and `oak`.
 _KEY_NAME = (
     r"(?:(?i:access[ _-]?key(?:[ _-]?id)?|(?:secret|account|private|authentication)(?:[ _-]?access)?[ _-]?key"
     r"|secret[ _-]?id|(?:security|session|auth)[ _-]?token|(?:(?<![a-z])|(?<=src)|(?<=dst))(?:ak(?:[ _-]?id)?|sk))"
     r"|(?<=[a-z0-9])(?:A[Kk](?:Id|ID)?|S[Kk]))(?![A-Za-z])"
 )
-# Blanks, quotes, colons, brackets, and how JSON, a URL or HTML writes them. Not what joins the words of a bucket's
-# name.
+# The characters between a name and its key: blanks, quotes, colons and brackets, also as JSON, a URL or HTML encodes
+# them. Not a `-`, `/` or `_` alone, which joins the words of names such as `my-ak-bucket`.
 _BETWEEN = (
     r"(?![+./_~-]+[A-Za-z0-9])(?:\s++|[^A-Za-z0-9\s&%]|%[0-9A-Fa-f]{2}|&(?:quot|[lg]t|amp|#\w{1,4});){1,16}"
     r"(?:(?i:is|was|id|value)\b[\s:='\"]{1,4})?"
 )
-_NAMED = re.compile(
+_NAMED_KEY = re.compile(
     rf"{_KEY_NAME}(?P<between>{_BETWEEN})(?P<value>(?:[A-Za-z0-9+/_~-]|%[0-9A-Fa-f]{{2}}|\\/){{8,}}={{0,2}})"
 )
-_ASSIGNS = re.compile(r"[:=>]|%3[ADEade]|&gt;")
-# Behind a key's name alone, as in "access key authentication failed", only what is so long may be a key.
-_SHORTEST_UNASSIGNED = 16
-# Words of people and of error codes: `authentication`, `SignatureDoesNotMatch`, `not-found`, `UNKNOWN`, a time.
+_ASSIGNMENT = re.compile(r"[:=>]|%3[ADEade]|&gt;")
+# A word after a name without an assignment, as in "access key authentication failed", is a key only from this length.
+_MIN_UNASSIGNED_CHARACTERS = 16
+# Ordinary words and error codes, which are no keys: `authentication`, `SignatureDoesNotMatch`, `not-found`, a time.
 _WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+(?:[A-Z][a-z]+)*|[A-Z]{1,19}|\d{1,15})(?:[+/_~-]+|$))+")
-_LONGEST_WORDS = 31
+_MAX_WORDS_CHARACTERS = 31
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-# An access key by its looks alone: of Huawei Cloud and AWS, of Alibaba Cloud, of Tencent Cloud.
+# The formats of access keys of Huawei Cloud and AWS, of Alibaba Cloud, and of Tencent Cloud.
 _ACCESS_KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{20}|LTAI[A-Za-z0-9]{12,20}|AKID[A-Za-z0-9]{28,36})"
     r"(?![A-Za-z0-9])"
 )
+# Tokens of Slack and Vault, Slack's webhook addresses, signatures, and PEM files.
 _TOKENS = re.compile(
     r"\b(?:xox[a-z]-|xapp-|hvs\.|hvb\.|hvr\.|s\.|b\.)[A-Za-z0-9_\-]{12,}"
     r"|(?<=hooks\.slack\.com/)[A-Za-z0-9/]+"
@@ -61,7 +62,7 @@ _TOKENS = re.compile(
 
 
 class Secret:
-    """A string that `str`, `repr`, `format`, pickle, copy and JSON do not give away. Opened by `reveal` alone."""
+    """A string that `str`, `repr`, `format`, pickle, copy and JSON do not show. Only `reveal` returns it."""
 
     __slots__ = ("__value",)
 
@@ -69,16 +70,16 @@ class Secret:
         self.__value = value
 
     def reveal(self) -> str:
-        """The value itself. Call it where the value leaves the process, and nowhere else."""
+        """Returns the value. Call it only where the value leaves the process."""
         return self.__value
 
     def stripped(self, characters: str | None = None) -> Secret:
-        """The same without white space around it, or without these characters, as `str.strip`."""
+        """The value without surrounding white space, or without these characters, as with `str.strip`."""
         return Secret(self.__value.strip(characters))
 
     @property
     def is_one_word(self) -> bool:
-        """Whether it is visible ASCII without blanks, as every access key and every token is."""
+        """Whether the value is visible ASCII without blanks, as all access keys and tokens are."""
         return re.fullmatch(r"[\x21-\x7e]+", self.__value) is not None
 
     def __repr__(self) -> str:
@@ -116,58 +117,59 @@ class Secret:
 
 
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """`text` without the given values, without access keys and secret keys that somebody echoed, without tokens.
+    """Replaces secrets in a text by `MASK`.
 
-    A value is found as it is, as JSON, a URL or HTML would write it, and by each long piece of it: half a connection
-    string gives away as much as the whole. Of keys that are not given, those are found that a field name stands before,
-    and those that look like nothing else.
+    Finds the given secrets, also as JSON, a URL or HTML encodes them, and every long part of one, because a part of a
+    connection string can hold its key. Finds other keys by the name before them or by their format, and tokens.
+
+    Arguments:
+        secrets: the secrets that the text may hold.
     """
     values = [secret.reveal() for secret in secrets]
-    for shape in sorted({shape for value in values for shape in _shapes(value)}, key=len, reverse=True):
-        text = text.replace(shape, MASK)
-    text = _LONG_WORD.sub(lambda found: MASK if any(found[0] in value for value in values) else found[0], text)
-    return _TOKENS.sub(MASK, _ACCESS_KEY.sub(MASK, _without_named(text)))
+    for encoded in sorted({encoded for value in values for encoded in _encodings(value)}, key=len, reverse=True):
+        text = text.replace(encoded, MASK)
+    text = _LONG_WORD.sub(lambda word: MASK if any(word[0] in value for value in values) else word[0], text)
+    return _TOKENS.sub(MASK, _ACCESS_KEY.sub(MASK, _mask_named_keys(text)))
 
 
 def visible(text: str) -> str:
-    """Without what nobody can see, and no database takes: control characters, and half a surrogate pair."""
+    """Replaces invisible characters by blanks, among them those that a database refuses: NUL, and lone surrogates."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _without_named(text: str) -> str:
-    """The text without keys that a name stands before."""
-    kept: list[str] = []
-    begin = position = 0
-    while found := _NAMED.search(text, position):
-        # What is no key may be the name of one.
-        position = found.start("value")
-        if _is_key(found["between"], found["value"]):
-            kept += text[begin:position], MASK
-            begin = position = found.end()
-    return "".join((*kept, text[begin:]))
+def _mask_named_keys(text: str) -> str:
+    """Replaces the keys that follow a name such as `ak` by `MASK`."""
+    parts: list[str] = []
+    copied_to = position = 0
+    while match := _NAMED_KEY.search(text, position):
+        # A value that is no key may be the name before the next one, so the search continues at its start.
+        position = match.start("value")
+        if _is_key(match["between"], match["value"]):
+            parts += text[copied_to:position], MASK
+            copied_to = position = match.end()
+    return "".join((*parts, text[copied_to:]))
 
 
 def _is_key(between: str, value: str) -> bool:
-    if _UUID.fullmatch(value) or (len(value) <= _LONGEST_WORDS and _WORDS.fullmatch(value)):
+    if _UUID.fullmatch(value) or (len(value) <= _MAX_WORDS_CHARACTERS and _WORDS.fullmatch(value)):
         return False
-    is_alone = len(value) >= _SHORTEST_UNASSIGNED and not re.search(r"[.,;]", between)
-    return is_alone or _ASSIGNS.search(between) is not None
+    is_long = len(value) >= _MIN_UNASSIGNED_CHARACTERS and not re.search(r"[.,;]", between)
+    return is_long or _ASSIGNMENT.search(between) is not None
 
 
-def _shapes(value: str) -> Iterator[str]:
-    """How a value may stand in a text."""
-    for piece in (value, *_pieces(value)):
-        if len(piece) >= SHORTEST:
-            written = json.dumps(piece)[1:-1]
-            encoded = quote(piece, safe="")
-            yield from (piece, written, json.dumps(piece, ensure_ascii=False)[1:-1], written.replace("/", "\\/"))
-            yield from (encoded, re.sub("%..", lambda found: found[0].lower(), encoded), html.escape(piece))
+def _encodings(value: str) -> Iterator[str]:
+    """The value and its long words, as they are and as JSON, a URL and HTML encode them."""
+    for piece in (value, *_long_words(value)):
+        if len(piece) >= _MIN_SECRET_CHARACTERS:
+            in_json, in_url = json.dumps(piece)[1:-1], quote(piece, safe="")
+            yield from (piece, in_json, json.dumps(piece, ensure_ascii=False)[1:-1], in_json.replace("/", "\\/"))
+            yield from (in_url, re.sub("%..", lambda escape: escape[0].lower(), in_url), html.escape(piece))
 
 
-def _pieces(value: str) -> Iterator[str]:
-    """The long words of a connection string, or of a file that is JSON, such as the lines of its private key."""
+def _long_words(value: str) -> Iterator[str]:
+    """The long words of a connection string, or of the texts in a JSON file, such as the lines of a private key."""
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
@@ -175,15 +177,3 @@ def _pieces(value: str) -> Iterator[str]:
     texts = parsed.values() if isinstance(parsed, dict) else (parsed,)
     for text in texts:
         yield from _LONG_WORD.findall(text if isinstance(text, str) else value)
-
-
-class LogFilter(logging.Filter):
-    """Scrubs every record once, at the handler, its traceback included."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = scrub(record.getMessage()), None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = scrub(logging.Formatter().formatException(record.exc_info))
-        elif record.exc_text:
-            record.exc_text = scrub(record.exc_text)
-        return True

@@ -1,6 +1,6 @@
-"""Hears that the process is to end, from its first moment, and sees to it that it then ends in time.
+"""Receives SIGTERM and SIGINT from the first moment of the process, and ends the process in time whatever hangs.
 
-How to end well is left to whoever has work in hand; this is for when that hangs.
+An orderly stop is left to `bot.app`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 
 
 class Shutdown:
-    """Whether SIGTERM or SIGINT came.
+    """Whether the process was asked to end.
 
-    `asked` is set when one did. After another `grace_seconds` the process is ended with 0, whatever hangs; they are
-    none until something is in hand.
+    `asked` is set by SIGTERM or SIGINT. The process then ends with exit code 0 after at most `grace_seconds`, 0 until
+    there is work to finish.
     """
 
     def __init__(self) -> None:
@@ -24,21 +24,21 @@ class Shutdown:
 
 
 def listen_for_signals() -> Shutdown:
-    """From now on both signals are heard, once for the process, in its main thread."""
+    """Handles SIGTERM and SIGINT from now on. Called once, in the main thread."""
     shutdown = Shutdown()
-    heard, signalled = os.pipe()
-    os.set_blocking(signalled, False)
-    # A handler runs only between two steps of the main thread, which may hang in one: looking up a name, or writing
-    # to a log that nobody reads. The interpreter writes to the pipe at once.
-    signal.set_wakeup_fd(signalled, warn_on_full_buffer=False)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    # Python runs a signal handler between two steps of the main thread, which can hang in one: in a DNS look-up, or in
+    # a write to a full pipe. The interpreter itself writes to this pipe at once.
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    threading.Thread(target=_end, args=(shutdown, heard), name="stopping", daemon=True).start()
+    threading.Thread(target=_end_process, args=(shutdown, read_end), name="shutdown", daemon=True).start()
     return shutdown
 
 
-def _end(shutdown: Shutdown, heard: int) -> None:
-    os.read(heard, 1)
+def _end_process(shutdown: Shutdown, read_end: int) -> None:
+    os.read(read_end, 1)
     shutdown.asked.set()
     time.sleep(shutdown.grace_seconds)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""What `check` says of the database, and that it leaves it as it was; and what it says of Slack and of people."""
+"""`check` reports the state of the database, of Slack and of people, and changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import create_engine, make_url
 
-from bot.check import run_checks
+from bot.check.run import run_checks
 from bot.config.settings import example, load
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
@@ -19,25 +19,25 @@ from tests.support.settings import GOOD
 from tests.support.wire import BROKEN_ANSWERS, answering
 
 
-def about_database(directory: Path, database_url: str) -> str:
+def database_finding(directory: Path, database_url: str) -> str:
     (directory / "bot.toml").write_text(example(), encoding="utf-8")
-    config = load(GOOD | {"BOT_CONFIG": str(directory / "bot.toml"), "DATABASE_URL": database_url})
-    # It comes before anything that goes out to a network.
-    return next(str(finding) for finding in run_checks(config) if finding.what == "database")
+    settings = load(GOOD | {"BOT_CONFIG": str(directory / "bot.toml"), "DATABASE_URL": database_url})
+    # Findings come one by one: this one is there before any call over a network.
+    return next(str(finding) for finding in run_checks(settings) if finding.subject == "database")
 
 
-def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+def test_a_missing_database_file_is_not_created(tmp_path: Path) -> None:
     for _ in range(2):
-        said = about_database(tmp_path, f"sqlite:///{tmp_path}/bot.sqlite")
-        assert said == "ok    database: is not there yet: serve makes it"
+        line = database_finding(tmp_path, f"sqlite:///{tmp_path}/bot.sqlite")
+        assert line == "ok    database: is not there yet: serve makes it"
     assert [path.name for path in tmp_path.iterdir()] == ["bot.toml"]
 
 
-def test_no_tables_are_made(database_url: str, tmp_path: Path) -> None:
+def test_no_tables_are_created(database_url: str, tmp_path: Path) -> None:
     engine = create_engine(make_url(database_url).set(drivername=drivers(database_url)))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE others (id INTEGER)"))
-    assert about_database(tmp_path, database_url) == "ok    database: holds nothing yet: serve makes its tables"
+    assert database_finding(tmp_path, database_url) == "ok    database: holds nothing yet: serve makes its tables"
     assert inspect(engine).get_table_names() == ["others"]
     engine.dispose()
 
@@ -47,7 +47,7 @@ def drivers(database_url: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("schema", "said"),
+    ("schema", "line"),
     [
         (None, "ok    database: is there, and its schema is up to date"),
         ("0000", "ok    database: is older than this program: serve brings it up to date"),
@@ -57,14 +57,14 @@ def drivers(database_url: str) -> str:
         ),
     ],
 )
-def test_the_schema_is_told_and_stays(
-    store: Store, database_url: str, tmp_path: Path, schema: str | None, said: str
+def test_the_schema_is_reported_and_not_changed(
+    store: Store, database_url: str, tmp_path: Path, schema: str | None, line: str
 ) -> None:
     if schema is not None:
         with store.write() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": schema})
     before = schema_of(store)
-    assert about_database(tmp_path, database_url) == said
+    assert database_finding(tmp_path, database_url) == line
     assert schema_of(store) == before
 
 
@@ -73,62 +73,62 @@ def schema_of(store: Store) -> str:
         return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    said = about_database(tmp_path, f"sqlite:///{tmp_path}/nowhere/bot.sqlite")
-    assert said.startswith(f"FAIL  database: {tmp_path}/nowhere is not there, or may not be written. Fix: ")
+def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
+    line = database_finding(tmp_path, f"sqlite:///{tmp_path}/nowhere/bot.sqlite")
+    assert line.startswith(f"FAIL  database: {tmp_path}/nowhere is not there, or may not be written. Fix: ")
 
 
-def test_a_database_that_does_not_answer_is_told_in_a_line_without_its_password(tmp_path: Path) -> None:
-    said = about_database(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
+def test_an_unreachable_database_is_reported_without_its_password(tmp_path: Path) -> None:
+    line = database_finding(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
     why = "PostgreSQL at 127.0.0.1, port 1: Connection refused"
-    assert said == f"FAIL  database: does not answer as it should ({why}). Fix: check DATABASE_URL"
+    assert line == f"FAIL  database: does not answer as it should ({why}). Fix: check DATABASE_URL"
 
 
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
-def test_what_is_no_answer_of_slack_is_a_finding(tmp_path: Path, what: str) -> None:
+def test_a_broken_answer_of_slack_is_a_finding(tmp_path: Path, what: str) -> None:
     (tmp_path / "bot.toml").write_text(example(), encoding="utf-8")
     own = {"BOT_CONFIG": str(tmp_path / "bot.toml"), "DATABASE_URL": f"sqlite:///{tmp_path}/bot.sqlite"}
     with answering(BROKEN_ANSWERS[what]) as url:
-        config = load(GOOD | own | {"SLACK_API_URL": f"{url}/api/"})
-        found = next(finding for finding in run_checks(config) if finding.what == "Slack")
+        settings = load(GOOD | own | {"SLACK_API_URL": f"{url}/api/"})
+        found = next(finding for finding in run_checks(settings) if finding.subject == "Slack")
     assert "SLACK_API_URL" in found.fix
     assert "<html>" not in str(found)
 
 
-def about_people(sandbox: Sandbox) -> list[str]:
+def people_findings(sandbox: Sandbox) -> list[str]:
     findings = map(str, run_checks(load(sandbox.environment())))
     return [line for line in findings if re.match(r"(ok|FAIL) +(user U|people|project media, approvers)", line)]
 
 
-def test_people_who_do_not_count_are_named_and_that_nobody_else_could_approve(
+def test_people_who_are_not_full_members_and_projects_without_approvers_are_reported(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox()
-    assert about_people(sandbox) == [
+    assert people_findings(sandbox) == [
         f"ok    user {w.CAROL}: full member",
         "ok    project media, approvers: enough people could approve",
     ]
     fix = "Fix: correct or remove it in bot.toml: only full members count"
     sandbox.workspace.users[w.CAROL]["deleted"] = True
     sandbox.workspace.groups[w.APPROVERS_GROUP] = [w.ERIN]
-    assert about_people(sandbox) == [
+    assert people_findings(sandbox) == [
         f"FAIL  user {w.CAROL}: deactivated. {fix}",
         f"FAIL  project media, approvers: no full member is left for one of {w.CAROL}, {w.APPROVERS_GROUP}. "
         "Fix: name others, or add people to the groups",
     ]
     toml = sandbox.directory / "bot.toml"
     toml.write_text(toml.read_text(encoding="utf-8").replace('["*"]', '["U0NOBODY01"]'), encoding="utf-8")
-    assert f"FAIL  user U0NOBODY01: is nobody here. {fix}" in about_people(sandbox)
+    assert f"FAIL  user U0NOBODY01: is nobody here. {fix}" in people_findings(sandbox)
 
 
-def test_that_nobody_can_be_looked_up_is_told_once(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_failed_lookup_of_people_is_reported_once(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     sandbox.slack.outage.answers["users.info"] = [500] * 10
-    (line,) = about_people(sandbox)
+    (line,) = people_findings(sandbox)
     assert line.startswith("FAIL  people: cannot be looked up (users.info: internal_error). Fix: ")
 
 
-def test_a_message_that_check_may_leave_behind_says_what_it_is(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_the_scheduled_message_is_deleted_and_explains_itself(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     list(run_checks(load(sandbox.environment())))
     calls = [call for call in sandbox.call_log.since() if "cheduled" in call.path or "schedule" in call.path]

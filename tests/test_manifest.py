@@ -1,4 +1,4 @@
-"""The manifest pastes into Slack as it is, and asks for no more than the code uses."""
+"""The manifest is valid in Slack, and requests only the scopes and events that the code uses."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import yaml
 from jsonschema import Draft7Validator
 
-from bot.check import SCOPES
-from bot.config.settings import BotFile
+from bot.check.slack import SCOPES
+from bot.config.bot_toml import BotToml
 from bot.sandbox.slack.workspace import SCOPES as SANDBOX_SCOPES
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "manifest.yml").read_text(encoding="utf-8")
 MANIFEST: dict[str, Any] = yaml.safe_load(TEXT)
-# Written by hand from Slack's schema 2.0.0 and no copy of it: the parts that the manifest uses, each object closed, and
-# some values narrower than Slack's.
+# Written by hand from Slack's schema 2.0.0: only the parts that the manifest uses, each object closed, and some values
+# narrower than Slack's.
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
@@ -103,24 +103,24 @@ SCHEMA: dict[str, Any] = {
 }
 
 
-def test_the_manifest_has_no_part_that_slacks_schema_would_not_take() -> None:
+def test_the_manifest_matches_slacks_schema() -> None:
     Draft7Validator.check_schema(SCHEMA)
     assert [error.message for error in Draft7Validator(SCHEMA).iter_errors(MANIFEST)] == []
 
 
-def test_its_scopes_are_those_that_check_asks_for_and_each_says_why() -> None:
+def test_its_scopes_are_those_that_check_requires_and_each_has_a_reason() -> None:
     scopes = MANIFEST["oauth_config"]["scopes"]["bot"]
     assert sorted(scopes) == sorted(SCOPES) == sorted(SANDBOX_SCOPES)
     for scope in scopes:
         assert re.search(rf"- {scope} # \w", TEXT), f"{scope} gives no reason"
 
 
-def test_it_subscribes_to_just_the_events_that_have_a_handler() -> None:
+def test_it_subscribes_to_exactly_the_events_with_a_listener() -> None:
     listeners = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bot/listeners").glob("*.py"))
     events = MANIFEST["settings"]["event_subscriptions"]["bot_events"]
     assert sorted(events) == sorted(re.findall(r'app\.event\("([a-z_]+)"\)', listeners))
 
 
-def test_its_command_is_the_one_that_bot_toml_has_by_default() -> None:
+def test_its_command_is_the_default_of_bot_toml() -> None:
     [command] = MANIFEST["features"]["slash_commands"]
-    assert command["command"] == BotFile.model_fields["command"].default
+    assert command["command"] == BotToml.model_fields["command"].default

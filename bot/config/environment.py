@@ -1,6 +1,6 @@
-"""The environment variables, each secret also as NAME_FILE, checked and named one by one when wrong.
+"""Reads and checks the environment variables. Every secret can also come from a file, as NAME_FILE.
 
-What bot.toml holds is left to `bot.config`.
+bot.toml is left to `bot.config.bot_toml`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from bot.config.problems import SettingProblem
 from bot.redaction import Secret
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 
-# What goes to Vault beside the secrets, as it is.
-_NAMES = ("VAULT_ROLE_ID", "VAULT_RELEASE_ROLE_ID", "VAULT_K8S_ROLE", "VAULT_NAMESPACE")
+# Variables that are sent to Vault unchanged and are not secret.
+_VAULT_NAMES = ("VAULT_ROLE_ID", "VAULT_RELEASE_ROLE_ID", "VAULT_K8S_ROLE", "VAULT_NAMESPACE")
 SECRETS = (
     "SLACK_BOT_TOKEN",
     "SLACK_APP_TOKEN",
@@ -34,25 +35,13 @@ _DATABASE_FIX = (
     "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, with @ : / in the password written as %40 %3A %2F"
 )
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# What a header, and so a token, can be made of: printable ASCII without blanks.
+# The characters of a header, and so of a token: printable ASCII without blanks.
 _PRINTABLE = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True)
-class SettingProblem:
-    """One wrong setting: which key, what is wrong with it, how to fix it."""
-
-    key: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}. {self.fix}."
-
-
-@dataclass(frozen=True)
 class Environment:
-    """The environment as values. `slack_app_token` decides between Socket Mode and HTTP."""
+    """The environment variables as values. With `slack_app_token` the bot uses Socket Mode, without it HTTP."""
 
     slack_bot_token: Secret
     slack_app_token: Secret | None
@@ -70,7 +59,7 @@ class Environment:
 
 
 def is_safe_address(url: str) -> bool:
-    """Whether secrets may be sent there: https, or http to this very machine; no user info, query or fragment."""
+    """Whether secrets may be sent to a URL: https, or http to this machine; no user info, query or fragment."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -81,33 +70,33 @@ def is_safe_address(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
 
-def read_environment(environ: Mapping[str, str], faults: list[SettingProblem]) -> Environment | None:
-    """The environment, or None with what is wrong added to `faults`. Names the bot does not know are left alone."""
-    before = len(faults)
-    secrets = {name: _secret(environ, name, faults) for name in SECRETS}
-    for name in (*(name for name in SECRETS if name != "DATABASE_URL"), *_NAMES):
-        _check_printable(name, secrets[name] if name in secrets else Secret(environ.get(name) or ""), faults)
+def read_environment(environ: Mapping[str, str], problems: list[SettingProblem]) -> Environment | None:
+    """The environment; None when something is wrong, which is added to `problems`. Unknown variables are ignored."""
+    before = len(problems)
+    secrets = {name: _secret(environ, name, problems) for name in SECRETS}
+    for name in (*(name for name in SECRETS if name != "DATABASE_URL"), *_VAULT_NAMES):
+        _check_printable(name, secrets[name] if name in secrets else Secret(environ.get(name) or ""), problems)
     environment = Environment(
-        slack_bot_token=_slack_token(secrets, "SLACK_BOT_TOKEN", "xoxb-", faults) or Secret(""),
-        slack_app_token=_slack_token(secrets, "SLACK_APP_TOKEN", "xapp-", faults),
+        slack_bot_token=_slack_token(secrets, "SLACK_BOT_TOKEN", "xoxb-", problems) or Secret(""),
+        slack_app_token=_slack_token(secrets, "SLACK_APP_TOKEN", "xapp-", problems),
         slack_signing_secret=secrets["SLACK_SIGNING_SECRET"],
-        slack_api_url=_address(environ, "SLACK_API_URL", "https://slack.com/api/", faults).rstrip("/") + "/",
-        vault_address=_address(environ, "VAULT_ADDR", None, faults),
+        slack_api_url=_address(environ, "SLACK_API_URL", "https://slack.com/api/", problems).rstrip("/") + "/",
+        vault_address=_address(environ, "VAULT_ADDR", None, problems),
         vault_namespace=environ.get("VAULT_NAMESPACE") or None,
-        vault_ca=_readable(environ, "VAULT_CACERT", faults),
-        vault_identity=_identity(environ, secrets, faults),
-        vault_release_identity=_release_identity(environ, secrets, faults),
-        database_url=_database(secrets["DATABASE_URL"], faults),
-        port=_port(environ, "PORT", 3000, faults),
-        ops_port=_port(environ, "OPS_PORT", 3001, faults),
+        vault_ca=_pem_path(environ, "VAULT_CACERT", problems),
+        vault_identity=_main_identity(environ, secrets, problems),
+        vault_release_identity=_release_identity(environ, secrets, problems),
+        database_url=_checked_database_url(secrets["DATABASE_URL"], problems),
+        port=_port(environ, "PORT", 3000, problems),
+        ops_port=_port(environ, "OPS_PORT", 3001, problems),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
     )
     if secrets["SLACK_BOT_TOKEN"] is None:
-        faults.append(
+        problems.append(
             SettingProblem("SLACK_BOT_TOKEN", "is not set", "Copy the Bot User OAuth Token of your Slack app")
         )
     if environment.slack_app_token is None and environment.slack_signing_secret is None:
-        faults.append(
+        problems.append(
             SettingProblem(
                 "SLACK_APP_TOKEN",
                 "is not set, and neither is SLACK_SIGNING_SECRET",
@@ -115,80 +104,82 @@ def read_environment(environ: Mapping[str, str], faults: list[SettingProblem]) -
             )
         )
     if environment.log_level not in LOG_LEVELS:
-        faults.append(
+        problems.append(
             SettingProblem("LOG_LEVEL", f"{environment.log_level!r} is no level", f"Use {', '.join(LOG_LEVELS)}")
         )
-    return environment if len(faults) == before else None
+    return environment if len(problems) == before else None
 
 
-def _secret(environ: Mapping[str, str], name: str, faults: list[SettingProblem]) -> Secret | None:
+def _secret(environ: Mapping[str, str], name: str, problems: list[SettingProblem]) -> Secret | None:
     value, path = environ.get(name), environ.get(f"{name}_FILE")
     if value and path:
-        faults.append(SettingProblem(name, f"is set twice, as {name} and as {name}_FILE", "Set one of the two"))
+        problems.append(SettingProblem(name, f"is set twice, as {name} and as {name}_FILE", "Set one of the two"))
     elif path:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not text"
-            faults.append(
-                SettingProblem(f"{name}_FILE", f"cannot be read: {why}", "Let it name a file that the bot may read")
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            problems.append(
+                SettingProblem(f"{name}_FILE", f"cannot be read: {reason}", "Let it name a file that the bot may read")
             )
             return Secret("")
         if not value:
-            faults.append(SettingProblem(f"{name}_FILE", "names an empty file", "Write the secret into it"))
+            problems.append(SettingProblem(f"{name}_FILE", "names an empty file", "Write the secret into it"))
             return Secret("")
     return Secret(value) if value else None
 
 
-def _check_printable(name: str, value: Secret | None, faults: list[SettingProblem]) -> None:
+def _check_printable(name: str, value: Secret | None, problems: list[SettingProblem]) -> None:
     if value and not _PRINTABLE.fullmatch(value.reveal()):
         problem = "holds a blank, or a character that is not ASCII, such as the … of an example"
-        faults.append(SettingProblem(name, problem, "Copy it again, whole and alone"))
+        problems.append(SettingProblem(name, problem, "Copy it again, whole and alone"))
 
 
 def _slack_token(
-    secrets: Mapping[str, Secret | None], name: str, prefix: str, faults: list[SettingProblem]
+    secrets: Mapping[str, Secret | None], name: str, prefix: str, problems: list[SettingProblem]
 ) -> Secret | None:
     token = secrets[name]
     if token and not token.reveal().startswith(prefix):
-        faults.append(
+        problems.append(
             SettingProblem(name, f"does not begin with {prefix}", "Copy the token of that kind from your Slack app")
         )
     return token
 
 
-def _address(environ: Mapping[str, str], name: str, default: str | None, faults: list[SettingProblem]) -> str:
+def _address(environ: Mapping[str, str], name: str, default: str | None, problems: list[SettingProblem]) -> str:
     url = environ.get(name) or default
     if url is None:
-        faults.append(
+        problems.append(
             SettingProblem(name, "is not set", "Set it to the address of Vault, such as https://vault.example.com")
         )
         return ""
     if not is_safe_address(url):
-        faults.append(SettingProblem(name, "is not an https address", "Use https; http is for this very machine alone"))
+        problems.append(
+            SettingProblem(name, "is not an https address", "Use https; http is for this very machine alone")
+        )
     return url
 
 
-def _readable(environ: Mapping[str, str], name: str, faults: list[SettingProblem]) -> str | None:
+def _pem_path(environ: Mapping[str, str], name: str, problems: list[SettingProblem]) -> str | None:
     path = environ.get(name)
     if not path:
         return None
     if not Path(path).exists():
-        faults.append(SettingProblem(name, "names a file that is not there", "Let it name a PEM file"))
+        problems.append(SettingProblem(name, "names a file that is not there", "Let it name a PEM file"))
     elif Path(path).is_file():
         try:
             ssl.create_default_context(cafile=path)
         except OSError:
-            faults.append(SettingProblem(name, "names a file without a certificate", "Let it name a PEM file"))
+            problems.append(SettingProblem(name, "names a file without a certificate", "Let it name a PEM file"))
     return path
 
 
-def _identity(
-    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], faults: list[SettingProblem]
+def _main_identity(
+    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: list[SettingProblem]
 ) -> VaultIdentity:
     token, secret_id = secrets["VAULT_TOKEN"], secrets["VAULT_SECRET_ID"]
     role_id, kubernetes = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_K8S_ROLE")
-    ways = [
+    logins = [
         name
         for name, given in (
             ("VAULT_TOKEN", token),
@@ -197,21 +188,21 @@ def _identity(
         )
         if given
     ]
-    if len(ways) > 1:
-        faults.append(
-            SettingProblem(ways[0], f"is set beside {', '.join(ways[1:])}", "Keep one way to log in to Vault")
+    if len(logins) > 1:
+        problems.append(
+            SettingProblem(logins[0], f"is set beside {', '.join(logins[1:])}", "Keep one way to log in to Vault")
         )
-    elif not ways:
-        faults.append(
+    elif not logins:
+        problems.append(
             SettingProblem(
                 "VAULT_ROLE_ID",
                 "is not set, and there is no other way to log in to Vault",
                 "Set VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_K8S_ROLE, or VAULT_TOKEN",
             )
         )
-    elif ways == ["VAULT_ROLE_ID"] and not (role_id and secret_id):
+    elif logins == ["VAULT_ROLE_ID"] and not (role_id and secret_id):
         missing = "VAULT_SECRET_ID" if role_id else "VAULT_ROLE_ID"
-        faults.append(SettingProblem(missing, "is not set", "AppRole needs VAULT_ROLE_ID and VAULT_SECRET_ID"))
+        problems.append(SettingProblem(missing, "is not set", "AppRole needs VAULT_ROLE_ID and VAULT_SECRET_ID"))
     if token:
         return VaultToken(token)
     if kubernetes:
@@ -220,46 +211,48 @@ def _identity(
 
 
 def _release_identity(
-    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], faults: list[SettingProblem]
+    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: list[SettingProblem]
 ) -> VaultAppRole | None:
     role_id, secret_id = environ.get("VAULT_RELEASE_ROLE_ID"), secrets["VAULT_RELEASE_SECRET_ID"]
     if role_id and secret_id:
         return VaultAppRole(role_id, secret_id)
     if role_id or secret_id:
         missing = "VAULT_RELEASE_SECRET_ID" if role_id else "VAULT_RELEASE_ROLE_ID"
-        faults.append(SettingProblem(missing, "is not set", "The second identity needs both, or neither"))
+        problems.append(SettingProblem(missing, "is not set", "The second identity needs both, or neither"))
     return None
 
 
-def read_database(environ: Mapping[str, str], faults: list[SettingProblem]) -> Secret:
-    """DATABASE_URL alone, which is all that reading the audit needs; what is wrong is added to `faults`."""
-    return _database(_secret(environ, "DATABASE_URL", faults), faults)
+def read_database_url(environ: Mapping[str, str], problems: list[SettingProblem]) -> Secret:
+    """DATABASE_URL alone; what is wrong with it is added to `problems`."""
+    return _checked_database_url(_secret(environ, "DATABASE_URL", problems), problems)
 
 
-def _database(url: Secret | None, faults: list[SettingProblem]) -> Secret:
+def _checked_database_url(url: Secret | None, problems: list[SettingProblem]) -> Secret:
     if not url:
         return Secret("sqlite:///taskgroup-bot.sqlite")
-    # What the parser says holds parts of the password: none of it is passed on.
+    # The parser's message can hold a part of the password, so it is not passed on.
     try:
         parsed = make_url(url.reveal())
     except (ArgumentError, ValueError):
-        faults.append(SettingProblem("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX))
+        problems.append(SettingProblem("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX))
         return url
     match parsed.drivername:
         case "sqlite" if parsed.host or parsed.database in (None, "", ":memory:"):
-            faults.append(SettingProblem("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE"))
+            problems.append(
+                SettingProblem("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE")
+            )
         case "postgresql" if "@" in (parsed.host or ""):
-            faults.append(SettingProblem("DATABASE_URL", "has more than one @", _DATABASE_FIX))
+            problems.append(SettingProblem("DATABASE_URL", "has more than one @", _DATABASE_FIX))
         case "sqlite" | "postgresql":
             pass
         case _:
-            faults.append(SettingProblem("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX))
+            problems.append(SettingProblem("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX))
     return url
 
 
-def _port(environ: Mapping[str, str], name: str, default: int, faults: list[SettingProblem]) -> int:
+def _port(environ: Mapping[str, str], name: str, default: int, problems: list[SettingProblem]) -> int:
     text = environ.get(name) or str(default)
     if text.isascii() and text.isdigit() and int(text) <= 65535:
         return int(text)
-    faults.append(SettingProblem(name, f"{text!r} is not a port", "Use a number from 0 to 65535"))
+    problems.append(SettingProblem(name, f"{text!r} is not a port", "Use a number from 0 to 65535"))
     return default

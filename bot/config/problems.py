@@ -1,20 +1,40 @@
-"""What is wrong in bot.toml, in words for a person: which key, what is wrong with it, how to fix it.
+"""Problems in the settings, for people: which key, what is wrong with it, how to fix it.
 
-What may be set is left to `bot.config`; this turns what pydantic finds into sentences.
+Turns the errors of pydantic into such lines. Which values are allowed is left to `bot_toml` and `environment`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from bot.config.environment import SettingProblem
 
-_COMPARE = "Compare it with `taskgroup-bot config example`"
+@dataclass(frozen=True)
+class SettingProblem:
+    """One wrong setting: which key, what is wrong with it, how to fix it. No field holds the value of a secret."""
+
+    key: str
+    problem: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.problem}. {self.fix}."
+
+
+class InvalidSettings(Exception):
+    """The settings are wrong. `problems` holds all that is wrong with them."""
+
+    def __init__(self, problems: Sequence[SettingProblem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+COMPARE_WITH_EXAMPLE = "Compare it with `taskgroup-bot example bot.toml`"
 _PATH_FIX = "Use a path below the mount, without slashes at its ends, such as oms/media/caller"
 
 FIXES: Mapping[str, str] = {
@@ -52,75 +72,76 @@ _PROBLEMS: Mapping[str, str] = {
     "too_short": "is empty",
 }
 
-# A table under [projects] that has none of these belongs to a project of another name.
-_OF_EVERY_PROJECT = frozenset({"region", "channel", "approvers"})
+# A table under [projects] without any of these belongs to another project, under whose name it should be.
+_REQUIRED_IN_EVERY_PROJECT = frozenset({"region", "channel", "approvers"})
 _NAME_FIX = "Use lower case letters, digits, - and _, at most 32, beginning with a letter or digit"
 _SAME_NAME = "Write [projects.NAME] with its settings, and [projects.NAME.vault] under the same name"
 
 
-def wrong(problem: str, fix: str) -> PydanticCustomError:
-    """What a validator raises; both in words for a person, without a full stop."""
+def setting_error(problem: str, fix: str) -> PydanticCustomError:
+    """The exception that a validator raises. Both texts are for people, without a full stop."""
     return PydanticCustomError("setting", "{problem}", {"problem": problem, "fix": fix})
 
 
-def problems_in(name: str, error: ValidationError) -> list[SettingProblem]:
-    """Every fault in the file of this name, each key once."""
+def problems_in(file_name: str, error: ValidationError) -> list[SettingProblem]:
+    """The problems of a file that pydantic found, one for each key."""
     found: dict[str, SettingProblem] = {}
     for item in _without_consequences(error.errors(include_url=False, include_input=False)):
-        place = [str(part) for part in item["loc"]]
+        path = [str(part) for part in item["loc"]]
         kind, context = item["type"], item.get("ctx", {})
-        if place[-1] == "[key]":
-            place, problem, fix = place[:-1], "is no name for a project", _NAME_FIX
+        if path[-1] == "[key]":
+            path, problem, fix = path[:-1], "is no name for a project", _NAME_FIX
         elif kind == "setting":
             problem, fix = context["problem"], context["fix"]
         else:
             problem = _PROBLEMS.get(kind, item["msg"][:1].lower() + item["msg"][1:])
-            fix = _fix(kind, place[-1])
-        key = ".".join(place)
-        found.setdefault(key, SettingProblem(f"{name}: {key}", problem, fix))
+            fix = _fix(kind, path[-1])
+        key = ".".join(path)
+        found.setdefault(key, SettingProblem(f"{file_name}: {key}", problem, fix))
     return list(found.values())
 
 
 def _fix(kind: str, key: str) -> str:
     if kind != "extra_forbidden":
-        return FIXES.get(key, _COMPARE)
+        return FIXES.get(key, COMPARE_WITH_EXAMPLE)
     if key in FIXES:
-        return f"It belongs in another table. {_COMPARE}"
+        return f"It belongs in another table. {COMPARE_WITH_EXAMPLE}"
     meant = get_close_matches(key, FIXES, 1)
-    return f"Write {meant[0]} if that is meant, or remove it" if meant else f"Remove it. {_COMPARE}"
+    return f"Write {meant[0]} if that is meant, or remove it" if meant else f"Remove it. {COMPARE_WITH_EXAMPLE}"
 
 
 def _without_consequences(items: Sequence[Any]) -> list[Any]:
     """The errors without those that only follow from a table under a wrong name."""
     if any(item["loc"][0] == "projects" and len(item["loc"]) == 2 and item["type"] == "model_type" for item in items):
-        # Settings directly under [projects]: each would be a project that is not a table.
+        # Settings directly under [projects] are read as projects that are not tables.
         return [
             *(item for item in items if item["loc"][0] != "projects"),
-            _said(("projects",), "holds settings that belong to one project", _SAME_NAME),
+            _item(("projects",), "holds settings that belong to one project", _SAME_NAME),
         ]
     if any(item["loc"][-1] == "[key]" for item in items):
         return [item for item in items if item["type"] != "missing" or item["loc"][0] != "projects"]
-    strays = _strays(items)
-    if not strays:
+    misnamed = _misnamed_tables(items)
+    if not misnamed:
         return list(items)
-    kept = [item for item in items if item["loc"][:2] not in strays and not _is_missing_vault(item)]
-    return kept + [
-        _said(stray, "is no project: it has neither region, channel nor approvers", _SAME_NAME) for stray in strays
+    others = [item for item in items if item["loc"][:2] not in misnamed and not _is_missing_vault(item)]
+    return others + [
+        _item(table, "is no project: it has neither region, channel nor approvers", _SAME_NAME) for table in misnamed
     ]
 
 
-def _strays(items: Sequence[Any]) -> Collection[tuple[Any, ...]]:
+def _misnamed_tables(items: Sequence[Any]) -> Collection[tuple[Any, ...]]:
     missing: dict[tuple[Any, ...], set[Any]] = {}
     for item in items:
         if item["type"] == "missing" and item["loc"][0] == "projects" and len(item["loc"]) == 3:
             missing.setdefault(item["loc"][:2], set()).add(item["loc"][2])
-    return [table for table, keys in missing.items() if keys >= _OF_EVERY_PROJECT]
+    return [table for table, keys in missing.items() if keys >= _REQUIRED_IN_EVERY_PROJECT]
 
 
 def _is_missing_vault(item: Any) -> bool:
-    place: tuple[Any, ...] = item["loc"]
-    return item["type"] == "missing" and place[0] == "projects" and place[2:] == ("vault",)
+    path: tuple[Any, ...] = item["loc"]
+    return item["type"] == "missing" and path[0] == "projects" and path[2:] == ("vault",)
 
 
-def _said(place: tuple[Any, ...], problem: str, fix: str) -> dict[str, Any]:
-    return {"loc": place, "type": "setting", "ctx": {"problem": problem, "fix": fix}}
+def _item(path: tuple[Any, ...], problem: str, fix: str) -> dict[str, Any]:
+    """An error in the form of pydantic's."""
+    return {"loc": path, "type": "setting", "ctx": {"problem": problem, "fix": fix}}

@@ -1,6 +1,7 @@
-"""Reads what somebody typed after the slash command. Pure; what cannot be right is one sentence for that person.
+"""Parses what a person types after the slash command, and checks what a form asks for. Pure.
 
-Only UUIDs and links to the console are ids, only known keys are `key=value`, and the rest is the reason.
+Task group ids are UUIDs or links to the console, `project=` and `at=` are the only keys, and the rest is the reason.
+A command that cannot be right becomes one sentence for the person who typed it.
 """
 
 from __future__ import annotations
@@ -22,22 +23,29 @@ _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}.*|.*[/\\].*|.*\.\..*", re.ASC
 
 @dataclass(frozen=True)
 class ResumeGroups:
-    """Resume these groups. `project` is None where it was not said; `at` is hour and minute in the asker's zone."""
+    """Create a request for each of these task groups.
 
-    group_ids: tuple[str, ...]
-    reason: str
-    project: str | None = None
-    at: tuple[int, int] | None = None
+    Attributes:
+        group_ids: one to `MAX_GROUPS` ids, in the order in which they were typed.
+        reason: plain text, not escaped for Slack; empty if no reason was given.
+        project: a project's name in bot.toml; None if no project was named.
+        at: the hour and minute to start at, in the time zone of the person who asks; None to start once approved.
+    """
+
+    group_ids: tuple[str, ...]  # each once, in the order typed
+    reason: str  # may be empty
+    project: str | None = None  # None if `project=` was not typed
+    at: tuple[int, int] | None = None  # hour and minute in the person's time zone; None if `at=` was not typed
 
 
 @dataclass(frozen=True)
 class ShowList:
-    """Show the open requests and the groups that could be resumed."""
+    """List the open requests and the task groups that can be resumed or retried."""
 
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """Show how it stands with a request or with a group."""
+    """Show the status of one request or of one task group. One of the two ids is set."""
 
     request_id: str | None = None
     group_id: str | None = None
@@ -45,29 +53,29 @@ class ShowStatus:
 
 @dataclass(frozen=True)
 class Help:
-    """Show how to use the command."""
+    """`help`: show how to use the command."""
 
 
 @dataclass(frozen=True)
 class OpenForm:
-    """Nothing was typed: ask in a form."""
+    """Open the request form. This is the command with nothing after it."""
 
 
 @dataclass(frozen=True)
 class InvalidCommand:
-    """What was typed cannot be right; `sentence` says why, and what to type."""
+    """The command cannot be right. `sentence` says why, and what to type instead."""
 
-    sentence: str
+    sentence: str  # for the person: what is wrong, and what to type
 
 
 Command = ResumeGroups | ShowList | ShowStatus | Help | OpenForm | InvalidCommand
 
 
 def parse(text: str, command: str) -> Command:
-    """What was typed, as a value.
+    """Parses a slash command.
 
     Arguments:
-        text: everything after the command, as Slack sends it (links in angle brackets, `&`, `<`, `>` escaped).
+        text: everything after the command, as Slack sends it: links in angle brackets, and `&`, `<`, `>` escaped.
         command: the command itself, for the sentences.
     """
     if len(text) > MAX_CHARACTERS:
@@ -83,22 +91,44 @@ def parse(text: str, command: str) -> Command:
         case "list" if len(words) == 1:
             return ShowList()
         case "status":
-            return _status(words[1:], command)
+            return _parse_status(words[1:], command)
         case _:
-            return _ask(words, command)
+            return _parse_resume(words, command)
 
 
-def to_text(asked: ResumeGroups) -> str:
-    """What would have to be typed to ask for just this: what `parse` reads as `asked`."""
-    words = [*asked.group_ids]
-    if asked.project is not None:
-        words.append(f"project={asked.project}")
-    if asked.at is not None:
-        words.append(f"at={asked.at[0]:02}:{asked.at[1]:02}")
-    return " ".join([*words, html.escape(asked.reason, quote=False)]).strip()
+def resume_groups(
+    group_ids: tuple[str, ...], reason: str, project: str | None = None, at: str | None = None
+) -> ResumeGroups | InvalidCommand:
+    """Checks what must hold for every request, typed as a command or entered in the form.
+
+    Arguments:
+        group_ids: ids as `bot.domain.ids` parses them.
+        reason: plain text, not escaped for Slack.
+        at: a time of day such as `22:30`.
+    """
+    if len(group_ids) > MAX_GROUPS:
+        return InvalidCommand(
+            f"Those are {len(group_ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
+        )
+    clock = _HOUR_MINUTE.fullmatch(at) if at is not None else None
+    if at is not None and clock is None:
+        return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
+    if project == "":
+        return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
+    stray = next((word for word in reason.split() if not is_link(word) and parse_typed_group_ids(word)), None)
+    if stray is not None:
+        return InvalidCommand(
+            f"Put all task group ids first, before the reason: `{inline_text(stray)}` comes after it. "
+            "Nothing was asked."
+        )
+    if len(reason) > MAX_REASON_CHARACTERS:
+        return InvalidCommand(
+            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
+        )
+    return ResumeGroups(group_ids, reason, project, (int(clock[1]), int(clock[2])) if clock else None)
 
 
-def _status(words: list[str], command: str) -> Command:
+def _parse_status(words: list[str], command: str) -> ShowStatus | InvalidCommand:
     if len(words) == 1:
         request_id, group_id = parse_request_id(words[0]), parse_typed_group_id(words[0])
         if request_id or group_id:
@@ -106,16 +136,11 @@ def _status(words: list[str], command: str) -> Command:
     return InvalidCommand(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
 
 
-def _ask(words: list[str], command: str) -> Command:
-    ids, rest = _leading_ids(words)
-    if not ids:
-        return InvalidCommand(_no_id(words[0], command))
-    if len(ids) > MAX_GROUPS:
-        return InvalidCommand(
-            f"Those are {len(ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
-        )
-    project: str | None = None
-    at: tuple[int, int] | None = None
+def _parse_resume(words: list[str], command: str) -> ResumeGroups | InvalidCommand:
+    group_ids, rest = _leading_ids(words)
+    if not group_ids:
+        return InvalidCommand(_why_not_an_id(words[0], command))
+    values: dict[str, str] = {}
     reason_words: list[str] = []
     for word in rest:
         key_value = _KEY_VALUE.fullmatch(word)
@@ -123,32 +148,14 @@ def _ask(words: list[str], command: str) -> Command:
             reason_words.append(word)
             continue
         key = key_value[1].lower()
-        if (project if key == "project" else at) is not None:
+        if key in values:
             return InvalidCommand(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
-        if key == "project":
-            project = key_value[2]
-        else:
-            clock = _HOUR_MINUTE.fullmatch(key_value[2])
-            if clock is None:
-                return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
-            at = int(clock[1]), int(clock[2])
-    if project == "":
-        return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
-    stray = next((word for word in reason_words if not is_link(word) and parse_typed_group_ids(word)), None)
-    if stray is not None:
-        return InvalidCommand(
-            f"Put all task group ids first, before the reason: `{inline_text(stray)}` comes after it. "
-            "Nothing was asked."
-        )
-    reason = html.unescape(" ".join(reason_words))
-    if len(reason) > MAX_REASON_CHARACTERS:
-        return InvalidCommand(
-            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
-        )
-    return ResumeGroups(ids, reason, project, at)
+        values[key] = key_value[2]
+    return resume_groups(group_ids, html.unescape(" ".join(reason_words)), values.get("project"), values.get("at"))
 
 
 def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The ids at the beginning, each once, and the words that are left. Keys may stand between the ids."""
     ids: dict[str, None] = {}
     rest: list[str] = []
     for index, word in enumerate(words):
@@ -163,7 +170,7 @@ def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     return tuple(ids), rest
 
 
-def _no_id(word: str, command: str) -> str:
+def _why_not_an_id(word: str, command: str) -> str:
     if is_link(word):
         return "That is no link to one task group in the console. Copy its id (a UUID) there. Nothing was asked."
     if _LOOKS_LIKE_AN_ID.fullmatch(word):
@@ -175,7 +182,12 @@ def _no_id(word: str, command: str) -> str:
 
 
 def inline_text(text: str, characters: int = 60) -> str:
-    """Somebody's text as it may stand inside backticks in a message to them: short, and obeyed by nobody."""
+    """A person's text, cut and escaped so that it can stand inside backticks in a Slack message.
+
+    Arguments:
+        text: as typed or as Slack sends it. Escaped characters are unescaped first.
+        characters: how many to keep.
+    """
     plain = html.unescape(text).replace("`", "'")
-    cut = plain if len(plain) <= characters else plain[: characters - 1] + "…"
-    return html.escape(cut, quote=False)
+    shortened = plain if len(plain) <= characters else plain[: characters - 1] + "…"
+    return html.escape(shortened, quote=False)

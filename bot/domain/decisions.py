@@ -1,7 +1,7 @@
-"""What a click on a card does: approving, denying, cancelling, withdrawing, choosing, retrying, pausing.
+"""Decides what an action on a request does: approve, deny, cancel, withdraw, choose the scope, retry, pause.
 
-`why_not` has the reason for every refusal, `decide` says what becomes of the request. Looking people up and writing
-the answer down is left to `bot.jobs`.
+`action_refusal` returns why a person may not act, `decide` returns what the action changes. Looking people up and
+storing the result is left to `bot.jobs.decide`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from functools import partial
 from bot.domain.policy import (
     Person,
     Refusal,
+    approver_refusal,
     candidates_for_open_slots,
     open_slots,
+    reader_refusal,
     refusal_under_either,
-    why_not_approver,
-    why_not_reader,
 )
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Vote, VoteProgress
 from bot.domain.task_group import GroupStatus, Scope
@@ -28,155 +28,129 @@ MAX_DENY_REASON_CHARACTERS = 500
 
 
 class ActionKind(StrEnum):
-    """What somebody can do to a request that is there."""
+    """What a person can do to an existing request. The values are those of the inbox messages."""
 
+    #: Votes for a pending request. The vote that fills the last open slot approves it.
     APPROVE = "approve"
+    #: Ends a pending request. One person whose approval would count is enough.
     DENY = "deny"
+    #: Calls off a request for which nothing was sent. Allowed for the requester and the approvers.
     CANCEL = "cancel"
+    #: Takes back the person's own vote while the request is pending.
     WITHDRAW = "withdraw"
+    #: Changes which objects a pending retry migrates again. All votes are removed: they were for another scope.
     CHOOSE_SCOPE = "choose"
+    #: Opens the next attempt after one that started nothing. The approval still holds.
     RETRY = "retry"
+    #: Pauses the running group. Allowed for everybody who may see the request.
     PAUSE = "pause"
 
 
 @dataclass(frozen=True)
 class Action:
-    """Who does what, looked up for this very decision, and when.
+    """One action by one person."""
 
-    `reason` is that of a denial. `scope` is what the card showed as chosen when it was pressed; None where it
-    showed no choice.
-    """
-
-    act: ActionKind
-    person: Person
+    kind: ActionKind
+    person: Person  # as looked up for this decision
     at: datetime
-    reason: str = ""
-    scope: Scope | None = None
+    reason: str = ""  # of a denial
+    scope: Scope | None = None  # the scope that the card showed, or that CHOOSE_SCOPE chooses; None: it showed none
 
 
 @dataclass(frozen=True)
 class CurrentSettings:
-    """What the settings say by now: what would be called for this group, and who counts.
+    """What bot.toml says now about the project of an existing request.
 
-    Another plan than was asked for makes the request void, before anything is approved that nobody will do. Whoever
-    the policy no longer names does not count, though the request was asked while it did; how many must approve stays
-    as it was. None where the settings no longer have the project, or the bucket's path.
+    A plan that differs from the request's plan makes the request void. Approvers removed from bot.toml no longer
+    count. The number of approvals needed does not change.
     """
 
-    plan: Plan | None
-    policy: Policy | None
+    plan: Plan | None  # of a request that would be created now; None if the project or its source path was removed
+    policy: Policy | None  # None if the project was removed
 
 
 @dataclass(frozen=True)
-class ActionRejected:
-    """Nothing changes; this person is told why."""
+class ActionEffect:
+    """What an allowed action changes."""
 
-    why: Refusal
-
-
-@dataclass(frozen=True)
-class VoteAdded:
-    """The vote counts, and the quorum is not full yet."""
-
-    vote: Vote
-    request: Request
+    request: Request  # after the action
+    added_vote: Vote | None = None  # None if the action adds none
+    removed_voters: tuple[str, ...] = ()  # the user ids of the people whose votes are removed
 
 
-@dataclass(frozen=True)
-class VoteWithdrawn:
-    """This person's vote is taken out again."""
+def action_refusal(request: Request, votes: Sequence[Vote], action: Action, policy: Policy | None) -> Refusal | None:
+    """Returns why this person may not do this now, or None.
 
-    request: Request
-
-
-@dataclass(frozen=True)
-class ScopeChanged:
-    """The retry is to migrate something else: approvals so far were of something else, and are void."""
-
-    request: Request
-
-
-@dataclass(frozen=True)
-class StateChanged:
-    """The request turns. `vote` is the one that tipped it, if it was a vote."""
-
-    request: Request
-    vote: Vote | None = None
-
-
-Decided = ActionRejected | VoteAdded | VoteWithdrawn | ScopeChanged | StateChanged
-
-
-def why_not_allowed(request: Request, votes: Sequence[Vote], click: Action, policy: Policy | None) -> Refusal | None:
-    """Why this person may not do this now, or None.
-
-    Who may not even see the project learns nothing of the request: that comes first. Then how the request stands,
-    then what this person is to it.
+    Checks first whether the person may see the request, so that a refusal tells nothing about it to anybody else.
+    Then checks the request's state, then the person's rights.
 
     Arguments:
-        policy: the one in force.
+        votes: the votes stored so far.
+        policy: the project's policy now; None if the project was removed from bot.toml.
     """
     return (
-        why_not_visible(request, click.person, policy)
-        or _why_not_now(request, click)
-        or _why_not_theirs(request, votes, click, policy)
+        view_refusal(request, action.person, policy)
+        or _state_refusal(request, action)
+        or _rights_refusal(request, votes, action, policy)
     )
 
 
-def why_not_visible(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
-    """Why this person may not even see the request, or None."""
-    return refusal_under_either(request.policy, policy, partial(why_not_reader, person=person))
+def view_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+    """Returns why this person may not see the request, or None. `policy` is as for `action_refusal`."""
+    return refusal_under_either(request.policy, policy, partial(reader_refusal, person=person))
 
 
-def why_not_approver_now(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
-    """Why this person's approval would not count, or None."""
+def approval_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+    """Returns why this person's approval would not count, or None. `policy` is as for `action_refusal`."""
     return refusal_under_either(
-        request.policy, policy, partial(why_not_approver, person=person, requester=request.requester)
+        request.policy, policy, partial(approver_refusal, person=person, requester=request.requester)
     )
 
 
 def decide(
-    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], click: Action, settings: CurrentSettings
-) -> Decided:
-    """What this click does.
+    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], action: Action, settings: CurrentSettings
+) -> ActionEffect | Refusal:
+    """Returns what the action changes, or why it is refused.
 
     Arguments:
-        votes: those stored so far.
-        people: everybody who voted so far, as looked up for this very decision. Whoever is missing here,
-            or is no longer eligible, does not count.
+        votes: the votes stored so far.
+        people: everybody who voted so far, by id, as looked up for this decision. A vote counts only if its voter is
+            in here and could still approve.
     """
-    refusal = why_not_allowed(request, votes, click, settings.policy)
+    refusal = action_refusal(request, votes, action, settings.policy)
     if refusal is not None:
-        return ActionRejected(refusal)
-    now, person = click.at, click.person
-    match click.act:
+        return refusal
+    now, person = action.at, action.person
+    match action.kind:
         case ActionKind.APPROVE | ActionKind.RETRY if settings.plan != request.plan:
-            return StateChanged(request.with_state(State.VOID, at=now))
+            return ActionEffect(request.with_state(State.VOID, at=now))
         case ActionKind.APPROVE:
-            return _approved(request, _counting(request, votes, people, settings.policy), person, now)
+            return _approve(request, _counted_voters(request, votes, people, settings.policy), person, now)
         case ActionKind.WITHDRAW:
-            left = [vote for vote in votes if vote.person != person.id]
-            counting = _counting(request, left, people, settings.policy)
-            return VoteWithdrawn(replace(request, vote_progress=_tally(request, counting)))
+            remaining = [vote for vote in votes if vote.person != person.id]
+            counted = _counted_voters(request, remaining, people, settings.policy)
+            withdrawn = replace(request, vote_progress=_vote_progress(request, counted))
+            return ActionEffect(withdrawn, removed_voters=(person.id,))
         case ActionKind.RETRY:
             number = request.attempt.number + 1 if request.attempt else 1
-            again = replace(request, attempt=Attempt(number, person.id, now))
-            return StateChanged(again.with_state(State.APPROVED, at=now))
+            retried = replace(request, attempt=Attempt(number, person.id, now))
+            return ActionEffect(retried.with_state(State.APPROVED, at=now))
         case ActionKind.DENY:
-            denied = replace(request, ending=Decision((person.id,), now, click.reason[:MAX_DENY_REASON_CHARACTERS]))
-            return StateChanged(denied.with_state(State.DENIED, at=now))
+            denied = replace(request, ending=Decision((person.id,), now, action.reason[:MAX_DENY_REASON_CHARACTERS]))
+            return ActionEffect(denied.with_state(State.DENIED, at=now))
         case ActionKind.CANCEL:
             cancelled = replace(request, ending=Decision((person.id,), now))
-            return StateChanged(cancelled.with_state(State.CANCELLED, at=now))
+            return ActionEffect(cancelled.with_state(State.CANCELLED, at=now))
         case ActionKind.CHOOSE_SCOPE:
-            return ScopeChanged(replace(request, scope=click.scope, vote_progress=None))
+            changed = replace(request, scope=action.scope, vote_progress=None)
+            return ActionEffect(changed, removed_voters=tuple(vote.person for vote in votes))
         case ActionKind.PAUSE:
             pausing = replace(request, pause=Pause(person.id, now, request.state))
-            return StateChanged(pausing.with_state(State.PAUSING, at=now))
+            return ActionEffect(pausing.with_state(State.PAUSING, at=now))
 
 
 def can_choose_scope(request: Request) -> bool:
-    """Whether OMS knows which objects failed, so that they alone may be retried."""
+    """Whether OMS has a list of the objects that failed, so that a retry can be limited to them."""
     return (
         request.scope is not None
         and request.group.status is GroupStatus.MIGRATION_FAILED
@@ -185,93 +159,98 @@ def can_choose_scope(request: Request) -> bool:
 
 
 def missing_approvers(request: Request) -> tuple[tuple[str, ...], ...]:
-    """For each free place, who could fill it; without whoever asked, where their own approval does not count."""
+    """For each open slot, the ids of the users and user groups that could fill it.
+
+    Leaves out the requester where self approval is not allowed, unless a slot names nobody else.
+    """
     missing = request.vote_progress.missing if request.vote_progress else request.policy.slots
     if request.policy.self_approval:
         return missing
-    return tuple(tuple(name for name in place if name != request.requester) or place for place in missing)
+    return tuple(tuple(name for name in slot if name != request.requester) or slot for slot in missing)
 
 
 def is_self_approved(request: Request) -> bool:
-    """Whether the requester's own approval counts, or has counted."""
+    """Whether the requester's own vote counts towards the quorum, or counted when the request was approved."""
     if request.state is State.PENDING:
         return request.vote_progress is not None and request.requester in request.vote_progress.people
     return request.decision is not None and request.requester in request.decision.people
 
 
-def _approved(request: Request, counting: Sequence[Person], person: Person, now: datetime) -> VoteAdded | StateChanged:
+def _approve(request: Request, counted: Sequence[Person], person: Person, now: datetime) -> ActionEffect:
+    """Adds the person's vote; the request is approved if no slot stays open."""
     vote = Vote(person.id, person.team_id, now)
-    approving = [*counting, person]
+    approving = [*counted, person]
     if open_slots(request.policy, approving):
-        return VoteAdded(vote, replace(request, vote_progress=_tally(request, approving)))
-    decision = Decision(tuple(one.id for one in approving), now)
+        return ActionEffect(replace(request, vote_progress=_vote_progress(request, approving)), vote)
+    decision = Decision(tuple(voter.id for voter in approving), now)
     approved = replace(request, vote_progress=None, decision=decision, attempt=Attempt(1, person.id, now))
-    return StateChanged(approved.with_state(State.APPROVED, at=now), vote)
+    return ActionEffect(approved.with_state(State.APPROVED, at=now), vote)
 
 
-def _counting(
+def _counted_voters(
     request: Request, votes: Sequence[Vote], people: Mapping[str, Person], policy: Policy | None
 ) -> list[Person]:
     voters = [people[vote.person] for vote in votes if vote.person in people]
-    return [voter for voter in voters if why_not_approver_now(request, voter, policy) is None]
+    return [voter for voter in voters if approval_refusal(request, voter, policy) is None]
 
 
-def _tally(request: Request, approving: Sequence[Person]) -> VoteProgress | None:
+def _vote_progress(request: Request, approving: Sequence[Person]) -> VoteProgress | None:
     if not approving:
         return None
-    return VoteProgress(tuple(one.id for one in approving), candidates_for_open_slots(request.policy, approving))
+    return VoteProgress(tuple(voter.id for voter in approving), candidates_for_open_slots(request.policy, approving))
 
 
-# Until something was sent it can be called off.
-_CANCELLABLE = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
-_PAUSABLE = frozenset({State.ACCEPTED, State.MOVING})
+# Nothing was sent in these states.
+_CANCELLABLE_STATES = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
+_PAUSABLE_STATES = frozenset({State.ACCEPTED, State.MOVING})
 
 
-def _why_not_now(request: Request, click: Action) -> Refusal | None:
-    match click.act:
+def _state_refusal(request: Request, action: Action) -> Refusal | None:
+    """Returns why the request's state, or its expiry, does not allow the action, or None."""
+    match action.kind:
         case ActionKind.RETRY if request.state is not State.NOT_STARTED:
             return Refusal.NOT_RETRYABLE
         case ActionKind.PAUSE:
-            return None if request.state in _PAUSABLE else Refusal.NOT_PAUSABLE
-        case ActionKind.CANCEL if request.state not in _CANCELLABLE:
+            return None if request.state in _PAUSABLE_STATES else Refusal.NOT_PAUSABLE
+        case ActionKind.CANCEL if request.state not in _CANCELLABLE_STATES:
             return Refusal.NOT_PENDING
         case ActionKind.APPROVE | ActionKind.DENY | ActionKind.WITHDRAW | ActionKind.CHOOSE_SCOPE if (
             request.state is not State.PENDING
         ):
             return Refusal.NOT_PENDING
-    return Refusal.EXPIRED if click.at >= request.expires_at else None
+    return Refusal.EXPIRED if action.at >= request.expires_at else None
 
 
-def _why_not_theirs(request: Request, votes: Sequence[Vote], click: Action, policy: Policy | None) -> Refusal | None:
-    person = click.person
+def _rights_refusal(request: Request, votes: Sequence[Vote], action: Action, policy: Policy | None) -> Refusal | None:
+    """Returns why this person does not have the right to the action, or None."""
+    person = action.person
     has_voted = any(vote.person == person.id for vote in votes)
-    match click.act:
+    match action.kind:
         case ActionKind.APPROVE:
-            refusal = why_not_approver_now(request, person, policy)
+            refusal = approval_refusal(request, person, policy)
             if refusal is None and person.id == request.requester and not request.reason.strip():
                 return Refusal.OWN_REQUEST_NEEDS_REASON
-            if refusal is None and click.scope not in (None, request.scope):
+            if refusal is None and action.scope not in (None, request.scope):
                 return Refusal.SCOPE_CHANGED_MEANWHILE
             return refusal or (Refusal.ALREADY_APPROVED_BY_YOU if has_voted else None)
         case ActionKind.DENY:
-            # One is enough, from anybody whose approval would count.
-            return why_not_approver_now(request, person, policy)
+            return approval_refusal(request, person, policy)
         case ActionKind.WITHDRAW:
             return None if has_voted else Refusal.NOTHING_TO_WITHDRAW
         case ActionKind.CHOOSE_SCOPE:
-            refusal = _why_not_involved(request, person, policy)
-            if refusal is None and (not can_choose_scope(request) or click.scope is None):
+            refusal = _requester_or_approver_refusal(request, person, policy)
+            if refusal is None and (not can_choose_scope(request) or action.scope is None):
                 return Refusal.NO_SCOPE_TO_CHOOSE
-            return refusal or (Refusal.SCOPE_UNCHANGED if click.scope is request.scope else None)
+            return refusal or (Refusal.SCOPE_UNCHANGED if action.scope is request.scope else None)
         case ActionKind.CANCEL | ActionKind.RETRY:
-            return _why_not_involved(request, person, policy)
+            return _requester_or_approver_refusal(request, person, policy)
         case ActionKind.PAUSE:
-            # Whoever may ask or approve may pause: it is the way back, and undoes nothing.
+            # Pausing undoes nothing, so everybody who may see the request may pause.
             return None
 
 
-def _why_not_involved(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
-    """The requester, who is still a reader, or anybody named as an approver."""
+def _requester_or_approver_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
+    """Returns why this person is neither the requester nor an approver, or None."""
     if person.id == request.requester:
         return None
-    return why_not_approver_now(request, person, policy)
+    return approval_refusal(request, person, policy)

@@ -1,6 +1,6 @@
-"""The ids that people read out to each other: a request's own, and what a task group's may look like when typed.
+"""Makes and parses request ids, and parses task group ids as people type them.
 
-Making one takes randomness from the caller, so that nothing here is hidden.
+Pure: the caller passes in the random bytes of a new id.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ import html
 import re
 from urllib.parse import urlsplit
 
-# Crockford's base 32: no I, L, O or U, so that nobody misreads one over the telephone.
+# Crockford's base 32, without I, L, O and U, which are easily misread.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-# As somebody typed it, and as Slack passes it on.
+# A link in Slack's form, `<URL>` or `<URL|text>`, or as typed.
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
-# What people put around an id: it is none of it.
-_AROUND = "`,;:.<>"
+# Punctuation around a typed id.
+_PUNCTUATION = "`,;:.<>"
 _CONSOLE_DOMAIN = "huaweicloud.com"
 
 
 def new_request_id(random_bytes: bytes) -> str:
-    """A request id such as `R-7K3F2QAB` from five random bytes."""
+    """Makes a request id such as `R-7K3F2QAB` from the first five of these random bytes."""
     number = int.from_bytes(random_bytes[:5], "big")
     return "R-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -1, -5))
 
@@ -31,13 +31,13 @@ def is_request_id(text: str) -> bool:
 
 
 def parse_request_id(text: str) -> str | None:
-    """The request id that somebody meant, whatever case they typed it in, or None."""
+    """The request id in upper case, or None if the text is no request id."""
     upper = text.upper()
     return upper if is_request_id(upper) else None
 
 
 def parse_group_id(text: str) -> str | None:
-    """The task group id (a UUID) that somebody meant, in lower case, or None."""
+    """The task group id (a UUID) in lower case, or None if the text is no UUID."""
     lower = text.lower()
     return lower if _GROUP_ID.fullmatch(lower) else None
 
@@ -47,19 +47,25 @@ def is_link(word: str) -> bool:
 
 
 def parse_typed_group_id(word: str) -> str | None:
-    """The task group id in one word that somebody typed: a UUID, or a link to the console that holds one; or None."""
+    """The task group id in one typed word: a UUID, or a link to the console with one UUID in it. None otherwise."""
     link = _LINK.fullmatch(word)
     if link is None:
-        return parse_group_id(html.unescape(word).strip(_AROUND))
+        return parse_group_id(html.unescape(word).strip(_PUNCTUATION))
     return _group_id_in_url(link[1] or link[2])
 
 
 def parse_typed_group_ids(word: str) -> tuple[str, ...]:
-    """As `typed_group_id`, of a word that may be several joined by commas; none where anything else is among them."""
-    one = parse_typed_group_id(word)
-    parts = [one] if one or is_link(word) else [parse_typed_group_id(part) for part in word.split(",") if part]
-    ids = tuple(part for part in parts if part is not None)
-    return ids if len(ids) == len(parts) else ()
+    """The task group ids in one typed word, which may be several joined by commas.
+
+    Returns an empty tuple if a part is anything else. Each part is read by `parse_typed_group_id`.
+    """
+    group_id = parse_typed_group_id(word)
+    if group_id or is_link(word):
+        found = [group_id]
+    else:
+        found = [parse_typed_group_id(part) for part in word.split(",") if part]
+    ids = tuple(part for part in found if part is not None)
+    return ids if len(ids) == len(found) else ()
 
 
 def _group_id_in_url(url: str) -> str | None:
@@ -68,5 +74,5 @@ def _group_id_in_url(url: str) -> str | None:
     except ValueError:
         return None
     found = set(_GROUP_ID.findall(url.lower()))
-    # Links to tickets and chats hold UUIDs as well, and theirs are no groups.
+    # The UUIDs in links to tickets and chats are not those of task groups.
     return found.pop() if len(found) == 1 and f".{host}".endswith(f".{_CONSOLE_DOMAIN}") else None

@@ -1,6 +1,6 @@
-"""Who may ask, who may approve, and when a quorum is full.
+"""Checks who may create, see and approve a request, and when a quorum is complete.
 
-Pure: people come in as they were looked up, and nobody who could not be looked up counts.
+Pure: people are passed in as they were looked up. A person who could not be looked up does not count.
 """
 
 from __future__ import annotations
@@ -12,61 +12,84 @@ from functools import partial
 
 from bot.domain.request import Policy
 
+# In `Policy.requesters`: every full member of the workspace.
 EVERY_FULL_MEMBER = "*"
-# Each look-up is a call, and Slack takes about a hundred of them a minute from the whole bot.
+# Each lookup is a call to users.info, which Slack limits to about 100 a minute for the whole bot.
 MAX_LOOKUPS = 20
 
 
 class AccountKind(StrEnum):
-    """What Slack says of an account (users.info)."""
+    """The kind of a Slack account, from the fields that users.info returns."""
 
+    #: A member who is neither a guest nor deactivated.
     FULL = "full member"
+    #: A guest of one or several channels (`is_restricted`).
     GUEST = "guest"
+    #: A bot or an app (`is_bot`).
     BOT = "bot"
+    #: An account that was deactivated (`deleted`).
     DEACTIVATED = "deactivated"
+    #: A person of another organisation, in a shared channel (`is_stranger`, or another `team_id`).
     EXTERNAL = "of another organisation"
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody as just looked up: who they are, and which of the user groups that matter they are in.
+    """A person, as just looked up in Slack."""
 
-    `groups_known` is False when Slack could not be asked; then `groups` holds nobody.
-    """
-
-    id: str
-    team_id: str
+    id: str  # the user id (U… or W…)
+    team_id: str  # the workspace (T…)
     account_kind: AccountKind
-    groups: frozenset[str] = frozenset()
-    groups_known: bool = True
+    groups: frozenset[str] = frozenset()  # the user groups (S…) that bot.toml names and the person is a member of
+    groups_known: bool = True  # False if Slack did not answer who is in the user groups; `groups` is empty then
 
 
 class Refusal(StrEnum):
-    """Why somebody may not do what they tried."""
+    """Why an action is refused. The value goes into the audit; the text for the person is in `bot.ui.replies`."""
 
+    #: The account is a guest's.
     GUEST = "guest"
+    #: The account is a bot's.
     BOT = "bot"
+    #: The account is deactivated.
     DEACTIVATED = "deactivated"
+    #: The person is of another organisation.
     EXTERNAL = "stranger"
+    #: The person is neither a requester nor an approver of the project, so they are not told that it exists.
     CANNOT_SEE_PROJECT = "not a reader"
+    #: The policy does not name the person as a requester.
     NOT_A_REQUESTER = "not a requester"
+    #: The policy does not name the person as an approver.
     NOT_AN_APPROVER = "not an approver"
+    #: The policy of the request names the person, and bot.toml no longer does.
     NO_LONGER_NAMED = "no longer named"
+    #: The requester tries to approve or deny, and self approval is not allowed.
     OWN_REQUEST = "own request"
+    #: The requester tries to approve, self approval is allowed, and the request has no reason.
     OWN_REQUEST_NEEDS_REASON = "own request needs a reason"
+    #: Slack did not answer which user groups the person is in, so it is not known whether the policy names them.
     GROUPS_UNKNOWN = "groups unknown"
+    #: The person has voted already.
     ALREADY_APPROVED_BY_YOU = "already approved by you"
+    #: The person withdraws a vote and has none.
     NOTHING_TO_WITHDRAW = "nothing to withdraw"
+    #: The request is no longer pending, or for CANCEL, something was sent or it has ended.
     NOT_PENDING = "not pending"
+    #: The request, or its approval, has expired.
     EXPIRED = "expired"
+    #: RETRY of a request that is not in state NOT_STARTED.
     NOT_RETRYABLE = "not retryable"
+    #: PAUSE of a request that is neither ACCEPTED nor MOVING.
     NOT_PAUSABLE = "not pausable"
+    #: CHOOSE_SCOPE for a request that has only one scope.
     NO_SCOPE_TO_CHOOSE = "nothing to choose"
+    #: CHOOSE_SCOPE with the scope that the request has already.
     SCOPE_UNCHANGED = "chosen already"
+    #: APPROVE from a card that showed another scope than the request has now.
     SCOPE_CHANGED_MEANWHILE = "chosen otherwise meanwhile"
 
 
-_STANDING_REFUSALS: Mapping[AccountKind, Refusal] = {
+_ACCOUNT_REFUSALS: Mapping[AccountKind, Refusal] = {
     AccountKind.GUEST: Refusal.GUEST,
     AccountKind.BOT: Refusal.BOT,
     AccountKind.DEACTIVATED: Refusal.DEACTIVATED,
@@ -75,7 +98,7 @@ _STANDING_REFUSALS: Mapping[AccountKind, Refusal] = {
 
 
 def is_named(person: Person, names: Iterable[str]) -> bool:
-    """Whether one of these user ids or user group ids is this person, or `*` and they are a full member."""
+    """Whether `names` holds the person's id, one of their user groups, or `*` for a full member."""
     return any(
         name == person.id
         or name in person.groups
@@ -84,108 +107,112 @@ def is_named(person: Person, names: Iterable[str]) -> bool:
     )
 
 
-def why_not_member(person: Person) -> Refusal | None:
-    """Why this person may do nothing at all, whatever the settings name, or None."""
-    return _STANDING_REFUSALS.get(person.account_kind)
+def account_refusal(person: Person) -> Refusal | None:
+    """Returns why this person's account may do nothing at all, or None for a full member."""
+    return _ACCOUNT_REFUSALS.get(person.account_kind)
 
 
-def why_not_requester(policy: Policy, person: Person) -> Refusal | None:
-    """Why this person may not ask, or None."""
-    return _why_not_named(person, policy.requesters, Refusal.NOT_A_REQUESTER)
+def requester_refusal(policy: Policy, person: Person) -> Refusal | None:
+    """Returns why this person may not create a request, or None."""
+    return _named_refusal(person, policy.requesters, Refusal.NOT_A_REQUESTER)
 
 
-def why_not_approver(policy: Policy, person: Person, requester: str) -> Refusal | None:
-    """Why this person's approval of a request by `requester` would not count, or None."""
-    refusal = _why_not_named(person, approver_names(policy), Refusal.NOT_AN_APPROVER)
+def approver_refusal(policy: Policy, person: Person, requester: str) -> Refusal | None:
+    """Returns why this person may not approve a request by `requester` (a user id), or None."""
+    refusal = _named_refusal(person, approver_names(policy), Refusal.NOT_AN_APPROVER)
     if refusal is None and person.id == requester and not policy.self_approval:
         return Refusal.OWN_REQUEST
     return refusal
 
 
+def reader_refusal(policy: Policy, person: Person) -> Refusal | None:
+    """Returns why this person may not know that the project exists, or None."""
+    return _named_refusal(person, (*policy.requesters, *approver_names(policy)), Refusal.CANNOT_SEE_PROJECT)
+
+
 def refusal_under_either(
-    asked_under: Policy, current: Policy | None, why_not: Callable[[Policy], Refusal | None]
+    stored: Policy, current: Policy | None, check: Callable[[Policy], Refusal | None]
 ) -> Refusal | None:
-    """Why somebody may not do what they tried, by the policy that it was asked under or by the one in force.
+    """Returns the refusal by the policy stored with the request or by the current one, or None if both allow it.
 
     Arguments:
-        in_force: None where the settings no longer have the project. Nothing is approved there any more, and the
-            first policy alone says who may end it.
+        stored: the policy at the time the request was created.
+        current: the policy now. None if the project was removed from bot.toml; then only `stored` is checked, which
+            allows people to end the request. Approving it makes it void.
+        check: returns the refusal under one policy.
     """
-    refusal = why_not(asked_under)
+    refusal = check(stored)
     if refusal is not None or current is None:
         return refusal
-    refusal = why_not(current)
+    refusal = check(current)
     return Refusal.NO_LONGER_NAMED if refusal in (Refusal.NOT_A_REQUESTER, Refusal.NOT_AN_APPROVER) else refusal
 
 
-def why_not_reader(policy: Policy, person: Person) -> Refusal | None:
-    """Why this person may not even see that the project exists, or None."""
-    return _why_not_named(person, (*policy.requesters, *approver_names(policy)), Refusal.CANNOT_SEE_PROJECT)
-
-
-def _why_not_named(person: Person, names: Iterable[str], otherwise: Refusal) -> Refusal | None:
-    refusal = why_not_member(person)
+def _named_refusal(person: Person, names: Iterable[str], not_named: Refusal) -> Refusal | None:
+    refusal = account_refusal(person)
     if refusal is not None or is_named(person, names):
         return refusal
-    return otherwise if person.groups_known else Refusal.GROUPS_UNKNOWN
+    return not_named if person.groups_known else Refusal.GROUPS_UNKNOWN
 
 
 def approver_names(policy: Policy) -> tuple[str, ...]:
-    """Every user id and user group id that a place names, each once, in the order of the settings."""
-    return tuple(dict.fromkeys(name for place in policy.slots for name in place))
+    """The ids of all users and user groups that the slots name, each once, in the order of the slots."""
+    return tuple(dict.fromkeys(name for slot in policy.slots for name in slot))
 
 
 def open_slots(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
-    """The places still without a person of their own, after seating as many of these people as can be."""
-    seated = _seating(policy, {person.id: person for person in approving})
-    return tuple(place for index, place in enumerate(policy.slots) if index not in seated)
+    """The slots that stay open when these people fill as many as they can. Empty when the quorum is complete."""
+    assigned = _assign_slots(policy, {person.id: person for person in approving})
+    return tuple(slot for index, slot in enumerate(policy.slots) if index not in assigned)
 
 
 def candidates_for_open_slots(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
-    """For each unfilled place, the users and user groups of whom one more person would fill it.
+    """For each open slot, the ids of the users and user groups of which one more person would fill it.
 
-    These may be named for another place: whoever sits there then moves here. Who has approved is left out.
+    A candidate may be named in a filled slot only: the person who fills that slot then moves to the open one. People
+    who have approved are left out.
     """
     people = {person.id: person for person in approving}
-    seated = _seating(policy, people)
-    missing = []
-    for free in range(len(policy.slots)):
-        if free in seated:
+    assigned = _assign_slots(policy, people)
+    candidates = []
+    for open_index in range(len(policy.slots)):
+        if open_index in assigned:
             continue
-        within_reach = [free]
-        found: list[str] = []
-        for index in within_reach:
-            found.extend(name for name in policy.slots[index] if name not in people)
-            within_reach.extend(
+        # The open slot, and every slot whose person can move so that the open one is filled.
+        reachable = [open_index]
+        names: list[str] = []
+        for index in reachable:
+            names.extend(name for name in policy.slots[index] if name not in people)
+            reachable.extend(
                 other
-                for other, user in seated.items()
-                if other not in within_reach and is_named(people[user], policy.slots[index])
+                for other, user_id in assigned.items()
+                if other not in reachable and is_named(people[user_id], policy.slots[index])
             )
-        missing.append(tuple(dict.fromkeys(found)))
-    return tuple(missing)
+        candidates.append(tuple(dict.fromkeys(names)))
+    return tuple(candidates)
 
 
-def _seating(policy: Policy, people: Mapping[str, Person]) -> Mapping[int, str]:
-    """Which place is whose.
+def _assign_slots(policy: Policy, people: Mapping[str, Person]) -> Mapping[int, str]:
+    """Assigns as many slots as possible, each to another person; returns user ids by the index of the slot.
 
-    Nobody fills two places, and no order of arrival matters: an early voter moves to another place
-    of theirs when a later one fits only here (augmenting paths of a bipartite matching).
+    The order of the votes does not matter: an earlier voter moves to another slot when a later one fits only here
+    (augmenting paths of a bipartite matching).
     """
-    seated: dict[int, str] = {}
+    assigned: dict[int, str] = {}
 
-    def seat(person: Person, tried: set[int]) -> bool:
-        for index, place in enumerate(policy.slots):
-            if index in tried or not is_named(person, place):
+    def assign(person: Person, tried: set[int]) -> bool:
+        for index, slot in enumerate(policy.slots):
+            if index in tried or not is_named(person, slot):
                 continue
             tried.add(index)
-            if index not in seated or seat(people[seated[index]], tried):
-                seated[index] = person.id
+            if index not in assigned or assign(people[assigned[index]], tried):
+                assigned[index] = person.id
                 return True
         return False
 
     for person in people.values():
-        seat(person, set())
-    return seated
+        assign(person, set())
+    return assigned
 
 
 def unfillable_slots(
@@ -195,28 +222,31 @@ def unfillable_slots(
     members: Mapping[str, frozenset[str]],
     look_up: Callable[[str], Person],
 ) -> tuple[tuple[str, ...], ...]:
-    """The places that stay free were everybody to approve who may; none when a quorum is possible.
+    """The slots that stay open even if everybody approves who may. Empty when a quorum is possible.
 
-    Looks up no more people than it takes to fill every place. After `MOST_LOOKED_UP`, or where Slack does not
-    tell who is in the groups, a quorum counts as possible: every vote is checked again, whatever is said here.
+    Looks up no more people than it takes to fill every slot. Returns an empty result when `MAX_LOOKUPS` is reached,
+    or when Slack did not answer who is in the user groups: the voters are checked again at every vote.
 
     Arguments:
-        in_force: the policy that must name them as well: see `of_both`.
-        members: the user ids of each user group that the places name.
-        look_up: the person behind a user id.
+        policy: the policy stored with the request.
+        current: the policy now, as for `refusal_under_either`.
+        requester: the user id of the requester.
+        members: the user ids of each user group that the slots name.
+        look_up: returns the person with a user id.
     """
     eligible: list[Person] = []
     seen = set() if policy.self_approval else {requester}
     for _ in range(MAX_LOOKUPS):
-        missing = open_slots(policy, eligible)
-        named = (name for place in (*missing, *policy.slots) for name in place)
-        users = (user for name in named for user in sorted(members.get(name, {name})))
-        candidate = next((user for user in users if user not in seen), None)
-        if not missing or candidate is None:
-            return missing
+        still_open = open_slots(policy, eligible)
+        # Slots that are filled come last: a person named there can still free another for an open slot.
+        names = (name for slot in (*still_open, *policy.slots) for name in slot)
+        user_ids = (user_id for name in names for user_id in sorted(members.get(name, {name})))
+        candidate = next((user_id for user_id in user_ids if user_id not in seen), None)
+        if not still_open or candidate is None:
+            return still_open
         seen.add(candidate)
         person = look_up(candidate)
-        match refusal_under_either(policy, current, partial(why_not_approver, person=person, requester=requester)):
+        match refusal_under_either(policy, current, partial(approver_refusal, person=person, requester=requester)):
             case None:
                 eligible.append(person)
             case Refusal.GROUPS_UNKNOWN:

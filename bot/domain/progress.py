@@ -1,4 +1,4 @@
-"""How far, how fast, how long still: arithmetic on a group's progress that admits what it does not know."""
+"""Arithmetic on a group's progress: the percentage, the time left, and whether anything has moved."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from bot.domain.task_group import Progress
 
 
 def percent(progress: Progress) -> int | None:
-    """Whole percent by bytes, by objects where there are no bytes; None while the totals are unknown.
+    """Whole percent of the bytes, or of the objects if the total of bytes is 0; None while both totals are 0.
 
-    Rounded down, so that 100 is said of a group that is complete and of no other.
+    Rounded down, so that only a complete group has 100.
     """
     if progress.total_bytes > 0:
         return min(100, 100 * progress.complete_bytes // progress.total_bytes)
@@ -18,7 +18,7 @@ def percent(progress: Progress) -> int | None:
 
 
 def seconds_left(progress: Progress) -> int | None:
-    """Seconds to the end at the present rate; None while nothing moves or the total is unknown."""
+    """Seconds to the end at the current speed, rounded up; None if the speed or the total is 0."""
     left = progress.total_bytes - progress.complete_bytes
     if progress.speed_bytes_per_second <= 0 or progress.total_bytes <= 0 or left < 0:
         return None
@@ -26,7 +26,7 @@ def seconds_left(progress: Progress) -> int | None:
 
 
 def has_moved(before: Progress, after: Progress) -> bool:
-    """Whether more bytes or objects were migrated, or skipped, than before. A status alone moves nothing."""
+    """Whether more bytes or objects were migrated, or more objects skipped, than before."""
     return (
         after.complete_bytes > before.complete_bytes
         or after.success_objects > before.success_objects

@@ -1,6 +1,6 @@
-"""A request from asking to the end, and the values it is made of.
+"""A request to resume or retry one task group, from its creation to its end, and the values it is made of.
 
-What may happen to it is in `votes` and `next_step`; how it is kept is left to `bot.store`.
+Which actions are allowed is decided in `decisions`, the next step in `schedule`. Storing is left to `bot.store`.
 """
 
 from __future__ import annotations
@@ -13,29 +13,83 @@ from bot.domain.task_group import Progress, Scope, TaskGroup
 
 
 class Verb(StrEnum):
+    """The OMS call that a request asks for. The group's status at preflight picks it."""
+
+    #: StartTaskGroup: starts a paused group.
     RESUME = "resume"
+    #: RetryTaskGroup: starts a failed group again.
     RETRY = "retry"
 
 
 class State(StrEnum):
-    """Where a request is. The first eight are open: the group has at most one request in them."""
+    """Where a request is in its life. The first eight states are open: a group has at most one request in them.
 
+    Each comment says what is true in the state, who acts next, and which states follow. The bot moves a request from
+    SENDING, UNKNOWN, ACCEPTED, MOVING or PAUSING to NOT_FOLLOWED if bot.toml no longer leads to its group.
+    """
+
+    #: The card is posted and the approvers vote. Ends in APPROVED when every slot is filled, in DENIED or CANCELLED
+    #: by a person, in EXPIRED at `expires_at`, or in VOID if bot.toml now leads to another plan.
     PENDING = "pending"
+
+    #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
+    #: or after a delay if OMS throttled or could not be reached. Ends in SENDING; in VOID if the settings or the group
+    #: changed; in NOT_STARTED if the keys cannot be read or OMS refuses; in ACCEPTED or DONE if somebody else started
+    #: the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `expires_at`.
     APPROVED = "approved"
+
+    #: Committed before the PUT, so the PUT may be on its way. Only the worker that wrote this state sends it. Ends
+    #: with the answer in ACCEPTED, NOT_STARTED, UNKNOWN, or back in APPROVED if nothing was done and the bot tries
+    #: again. Another worker that finds this state moves it to UNKNOWN.
     SENDING = "sending"
+
+    #: The PUT may or may not have taken effect. The bot reads the group until that is clear. Ends like ACCEPTED if
+    #: the group changed, or in NOT_STARTED if it is unchanged for a minute.
     UNKNOWN = "unknown"
+
+    #: Nothing was started; `problem` says why. The approval still holds. A person acts: Retry leads to APPROVED with
+    #: a new attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `expires_at`.
     NOT_STARTED = "not started"
+
+    #: OMS accepted the call, or somebody else started the group, and no progress is known yet. The bot reads the
+    #: group. Ends in MOVING, in NOT_STARTED if the group's status is unchanged for a minute, in PAUSING by a person,
+    #: or in DONE, FAILED or PAUSED_AGAIN.
     ACCEPTED = "accepted"
+
+    #: More bytes or objects were migrated or skipped since the PUT. The bot reads the group until it ends in DONE,
+    #: FAILED or PAUSED_AGAIN, or in PAUSING by a person.
     MOVING = "moving"
+
+    #: A person pressed Pause. The bot sends the call and reads the group. Ends in PAUSED_AGAIN, in DONE or FAILED, or
+    #: back in the state before if the group is not paused.
     PAUSING = "pausing"
+
+    #: Ended: OMS shows the group as completed.
     DONE = "done"
+
+    #: Ended: OMS shows the group as failed, or the group was deleted. A new request can retry a failed group.
     FAILED = "failed"
+
+    #: Ended: the group was paused after it ran, by the Pause button or outside the bot. A new request can resume it.
     PAUSED_AGAIN = "paused again"
+
+    #: Ended: bot.toml no longer has the project, or names another OMS address or project id for it, so the bot cannot
+    #: read the group. The migration itself goes on.
     NOT_FOLLOWED = "no longer followed"
+
+    #: Ended: approved, but not started before `expires_at`.
     APPROVAL_EXPIRED = "approval expired"
+
+    #: Ended: an approver denied it while it was pending.
     DENIED = "denied"
+
+    #: Ended: the requester or an approver called it off before anything was sent.
     CANCELLED = "cancelled"
+
+    #: Ended: `expires_at` came before the quorum was complete.
     EXPIRED = "expired"
+
+    #: Ended before anything was sent: the settings or the group are no longer those that people were asked to approve.
     VOID = "void"
 
 
@@ -55,121 +109,107 @@ OPEN_STATES = frozenset(
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be called, and which keys would be read, as the settings stood when it was asked.
+    """What would be called and which keys would be read, by the settings at the time the request was created.
 
-    Compared with the settings in force before anything is read or sent: a difference voids the request.
-    `source_path` is None for a group whose source needs no key.
+    The bot compares it with the current settings before it reads keys or sends the PUT. A difference voids the request.
     """
 
-    project: str
-    region: str
-    project_id: str
-    oms_url: str
+    project: str  # its name in bot.toml
+    region: str  # such as `ap-southeast-3`
+    project_id: str  # the project's id at Huawei Cloud
+    oms_url: str  # base URLs, without a path
     iam_url: str
-    vault_mount: str
-    caller_path: str
-    source_path: str | None
-    destination_path: str
+    vault_mount: str  # the mount of the KV secrets engine; the paths below are within it
+    caller_path: str  # the bot's own credential at Huawei Cloud
+    source_path: str | None  # the keys of the source; None if the source needs none
+    destination_path: str  # the keys of the destination
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Who may ask and who must approve, as the settings stood when it was asked.
+    """Who may create a request and who must approve it.
 
-    `requesters` and the members of `places` are Slack user ids (`U…`, `W…`) and user group ids (`S…`);
-    `requesters` may be `*`, every full member of the workspace. A quorum fills every place with a
-    person of its own: `approvals = 2` of a flat list is that list as two places.
+    A quorum is complete when every slot is filled by a different person. `approvals = 2` with one list of approvers
+    gives that list as two slots.
     """
 
-    requesters: tuple[str, ...]
-    slots: tuple[tuple[str, ...], ...]
-    self_approval: bool
+    requesters: tuple[str, ...]  # Slack user ids (U…, W…) and user group ids (S…), or `*` for every full member
+    slots: tuple[tuple[str, ...], ...]  # for each slot, the user ids and user group ids that may fill it
+    self_approval: bool  # whether the requester's own approval counts
 
 
 @dataclass(frozen=True)
 class KeyCheck:
-    """What Vault said at preflight of one path: its version and which keys are there, never their values.
-
-    `version` is None on KV version 1, `keys` is None where Vault could not be asked.
-    """
+    """What Vault showed at preflight about one path. No values are read then."""
 
     path: str
-    version: int | None
-    keys: tuple[str, ...] | None
+    version: int | None  # of the secret; None on KV version 1
+    keys: tuple[str, ...] | None  # the names of the keys that are present; None if Vault could not be asked
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong, for a person: whose answer, its code, its words, what it means, what to do, whose side."""
+    """What went wrong, as the card shows it. An empty string means that there is nothing to show."""
 
-    where: str
-    code: str
-    message: str
-    meaning: str
-    next_step: str
-    huawei_request_id: str | None = None
-    reference: str | None = None
-    side: str = ""
+    where: str  # the service that answered, such as `OMS` or `Vault`
+    code: str  # its error code
+    message: str  # its own words, without secrets
+    meaning: str  # what the error means, and whether anything was started
+    next_step: str  # what to do, and where
+    huawei_request_id: str | None = None  # for a support ticket; None if Huawei Cloud did not answer
+    reference: str | None = None  # where the log has the details of a bug; None if the bot has no bug here
+    side: str = ""  # whose side the error is on: a value of `bot.huawei.error_catalogue.Side`
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Who decided, when and, for a denial, why."""
+    """Who approved, denied or cancelled a request, and when."""
 
-    people: tuple[str, ...]
+    people: tuple[str, ...]  # user ids, in the order of their votes
     at: datetime
-    reason: str = ""
+    reason: str = ""  # of a denial
 
 
 @dataclass(frozen=True)
 class VoteProgress:
-    """How a vote stands that is not decided: whose approvals count, and for each free place who could still fill it.
+    """The votes of a pending request, as of the last vote. All voters were looked up then."""
 
-    As of the last vote, when everybody who had voted was looked up.
-    """
-
-    people: tuple[str, ...]
-    missing: tuple[tuple[str, ...], ...]
+    people: tuple[str, ...]  # the user ids whose votes count
+    missing: tuple[tuple[str, ...], ...]  # for each open slot, the users and user groups that could fill it
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt at the PUT. The approval opens number 1, and each press of Retry opens the next.
+    """One attempt to start the group. A PUT is repeated within an attempt only if it certainly did nothing."""
 
-    `tries` counts the calls that certainly started nothing; the same attempt is then sent again, after `not_before`.
-    `sent_at` and `before` (the group's progress) are stored before the PUT, `answered_at` and `huawei_request_id` after
-    OMS accepted it. `unanswered_at` is when the bot stopped waiting for a clear reply.
-    """
-
-    number: int
-    opened_by: str
+    number: int  # 1 for the attempt that the approval opens, one more for each Retry
+    opened_by: str  # the user id of the last approver, or of the person who pressed Retry
     opened_at: datetime
-    tries: int = 0
-    not_before: datetime | None = None
-    sent_at: datetime | None = None
-    answered_at: datetime | None = None
+    tries: int = 0  # how often OMS or IAM throttled, was not reached, or found the token expired: nothing was done
+    not_before: datetime | None = None  # the earliest time of the next try; None if there was no such failure
+    sent_at: datetime | None = None  # set by the compare-and-set before the PUT; None while nothing was sent
+    answered_at: datetime | None = None  # when OMS accepted the PUT, or the group was found running; None before
+    # When no answer came, or OMS refused because of the group's status: only the group tells whether it was started.
     unanswered_at: datetime | None = None
+    # The progress that later progress is compared with: that before the PUT, or less once a retried group counts anew.
     before: Progress | None = None
-    huawei_request_id: str | None = None
+    huawei_request_id: str | None = None  # of the accepted PUT; None if the answer held none
 
 
 @dataclass(frozen=True)
 class Pause:
-    """Somebody wants the group paused; `before` is how the request stood, and stands again if it comes to nothing.
+    """One press of Pause."""
 
-    `sent_at` is when OMS accepted it, `failure` why it came to nothing.
-    """
-
-    person: str
+    person: str  # the user id
     at: datetime
-    before: State
-    sent_at: datetime | None = None
-    failure: Problem | None = None
+    before: State  # ACCEPTED or MOVING: the state to return to if the group is not paused
+    sent_at: datetime | None = None  # when OMS accepted the call, or there was nothing to pause; None before
+    failure: Problem | None = None  # why the group was not paused; None if nothing failed
 
 
 @dataclass(frozen=True)
 class LastSeen:
-    """What the last SHOW told."""
+    """The last SHOW of a group that the bot follows."""
 
     at: datetime
     progress: Progress
@@ -177,41 +217,35 @@ class LastSeen:
 
 @dataclass(frozen=True)
 class Request:
-    """One row. Every change makes a new one with a higher `version`; the card shows a version.
+    """One request. Every change makes a new value, which `bot.store.requests` stores under the next `version`."""
 
-    `asked_with` is the key of the message that asked. `scope` is what a retry migrates again, None for other verbs.
-    `is_elsewhere` says that the group runs, or ran, because somebody outside this bot started it.
-    `decision` is the approval, `ending` who denied or cancelled it, approved or not.
-    `tally` is None until somebody votes; `reminders` counts those whose time has passed.
-    """
-
-    id: str
-    team_id: str
+    id: str  # such as `R-7K3F2QAB`
+    team_id: str  # the Slack workspace
     verb: Verb
-    plan: Plan
-    policy: Policy
-    channel: str
-    group: TaskGroup
-    keys: tuple[KeyCheck, ...]
-    requester: str
-    reason: str
+    plan: Plan  # as of creation
+    policy: Policy  # as of creation
+    channel: str  # the id of the channel with the card
+    group: TaskGroup  # as last read
+    keys: tuple[KeyCheck, ...]  # as of preflight
+    requester: str  # a user id
+    reason: str  # the requester's words; may be empty
     created_at: datetime
-    expires_at: datetime
+    expires_at: datetime  # when voting ends, and the approval with it
     state: State
-    version: int = 1
-    start_at: datetime | None = None
-    origin_key: str = ""
-    scope: Scope | None = None
-    started_elsewhere: bool = False
-    vote_progress: VoteProgress | None = None
-    reminders: int = 0
-    decision: Decision | None = None
-    ending: Decision | None = None
-    attempt: Attempt | None = None
-    last_seen: LastSeen | None = None
-    pause: Pause | None = None
-    problem: Problem | None = None
-    ended_at: datetime | None = None
+    version: int = 1  # raised by every change; a card that shows an older version is repaired
+    start_at: datetime | None = None  # the earliest time of the PUT (`at=`); None: as soon as it is approved
+    origin_key: str = ""  # the key of the inbox message that created it
+    scope: Scope | None = None  # what a retry migrates again; None for a resume
+    started_elsewhere: bool = False  # whether somebody outside this bot started the group after the creation
+    vote_progress: VoteProgress | None = None  # None before the first vote, and after the approval
+    reminders: int = 0  # how many of `bot.domain.schedule.reminders_at` have passed
+    decision: Decision | None = None  # the approval; None before
+    ending: Decision | None = None  # who denied or cancelled it; None if nobody did
+    attempt: Attempt | None = None  # the current attempt; None before the approval
+    last_seen: LastSeen | None = None  # None until the group is read after the PUT
+    pause: Pause | None = None  # the last press of Pause; None if there was none
+    problem: Problem | None = None  # what is wrong now; None if nothing is
+    ended_at: datetime | None = None  # None while it is open
 
     @property
     def is_open(self) -> bool:
@@ -219,11 +253,11 @@ class Request:
 
     @property
     def group_key(self) -> str:
-        """What two requests may not have open at once."""
+        """Identifies the group within all projects. The store keeps at most one open request for each key."""
         return f"{self.plan.project_id}/{self.group.group_id}"
 
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
-        """The request in another state; one that is no longer open has ended at this moment."""
+        """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""
         ended_at = None if state in OPEN_STATES else at
         return replace(self, state=state, problem=problem, ended_at=ended_at)
 
@@ -232,6 +266,6 @@ class Request:
 class Vote:
     """One approval by one person."""
 
-    person: str
-    team_id: str
+    person: str  # the user id
+    team_id: str  # the workspace of the person
     at: datetime

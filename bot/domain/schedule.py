@@ -1,6 +1,7 @@
-"""What has to happen next to a request, and when: a pure function of the row and the clock.
+"""Computes the next step of a request and when it is due, from the stored request and the time alone.
 
-Whatever died, whenever, the next claim asks here and goes on from what is true. Doing it is left to `bot.jobs`.
+After a crash the next worker calls the same functions, so it continues from what is stored. Doing the step is left to
+`bot.jobs`.
 """
 
 from __future__ import annotations
@@ -10,27 +11,39 @@ from enum import StrEnum
 
 from bot.domain.request import Request, State
 
+# How often the group is read while it runs.
 FOLLOW_EVERY = timedelta(seconds=10)
+# How often the group is read while people wait to learn whether a call took effect.
 SETTLE_EVERY = timedelta(seconds=3)
-# How long OMS may go on showing what it showed before a call until that counts as "nothing was started".
+# A status that is unchanged for this long after a call means that the call did nothing.
 UNCHANGED_FOR = timedelta(seconds=60)
-# A request that holds no longer than this ends before a reminder would help anybody.
+# A request that expires within this time gets no reminders.
 TOO_SHORT_TO_REMIND = timedelta(minutes=20)
-LAST_REMINDER_AT_LEAST, LAST_REMINDER_AT_MOST = timedelta(minutes=5), timedelta(minutes=30)
+# The time between the last reminder and the expiry.
+MIN_LAST_REMINDER, MAX_LAST_REMINDER = timedelta(minutes=5), timedelta(minutes=30)
 
 
 class Step(StrEnum):
+    """What the bot has to do next for a request."""
+
+    #: Post a reminder in the thread of a pending request.
     REMIND = "remind"
+    #: End a pending request whose time is over.
     EXPIRE = "expire"
-    SEND = "release"
+    #: Read the keys and send the PUT of an approved request.
+    SEND = "send"
+    #: Read the group to find out whether a PUT without an answer took effect.
     SETTLE = "settle"
+    #: Read the group's progress after OMS accepted a call.
     FOLLOW = "follow"
+    #: Send the call that pauses the group.
     PAUSE = "pause"
-    EXPIRE_APPROVAL = "lapse"
+    #: End an approved request that was not started in time.
+    EXPIRE_APPROVAL = "expire approval"
 
 
 def next_step(request: Request, now: datetime) -> Step | None:
-    """The step that is due, or None when it is time for nothing."""
+    """The step that is due now, or None if none is."""
     due = due_at(request)
     if due is None or due > now:
         return None
@@ -38,7 +51,7 @@ def next_step(request: Request, now: datetime) -> Step | None:
         case State.PENDING:
             return Step.EXPIRE if now >= request.expires_at else Step.REMIND
         case State.APPROVED:
-            # Waiting to be sent never outlives the approval.
+            # An approval that has expired is never sent, whatever delayed it.
             return Step.EXPIRE_APPROVAL if now >= request.expires_at else Step.SEND
         case State.SENDING | State.UNKNOWN:
             return Step.SETTLE
@@ -53,7 +66,7 @@ def next_step(request: Request, now: datetime) -> Step | None:
 
 
 def due_at(request: Request) -> datetime | None:
-    """When `next_step` will next have something to say; None for a request that has ended."""
+    """When the next step is due; None for a request that has ended."""
     attempt, last_seen = request.attempt, request.last_seen
     match request.state:
         case State.PENDING:
@@ -63,31 +76,32 @@ def due_at(request: Request) -> datetime | None:
         case State.APPROVED if attempt is not None:
             return max(filter(None, (attempt.opened_at, attempt.not_before, request.start_at)))
         case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:
-            return _after_sight(request, attempt.sent_at, SETTLE_EVERY) if last_seen else attempt.sent_at
+            return _next_look(request, attempt.sent_at, SETTLE_EVERY) if last_seen else attempt.sent_at
         case State.ACCEPTED | State.MOVING if attempt is not None and attempt.answered_at is not None:
-            fresh = request.state is State.ACCEPTED and _seen(request) - attempt.answered_at < UNCHANGED_FOR
-            # Whether it really moves is what people wait for: until then it is looked at more often.
-            return _after_sight(request, attempt.answered_at, SETTLE_EVERY if fresh else FOLLOW_EVERY)
+            # Right after the answer people wait to learn whether the group moves, so it is read more often.
+            is_new = request.state is State.ACCEPTED and _last_seen_at(request) - attempt.answered_at < UNCHANGED_FOR
+            return _next_look(request, attempt.answered_at, SETTLE_EVERY if is_new else FOLLOW_EVERY)
         case State.PAUSING if request.pause is not None:
             sent_at = request.pause.sent_at
-            return request.pause.at if sent_at is None else _after_sight(request, sent_at, SETTLE_EVERY)
+            return request.pause.at if sent_at is None else _next_look(request, sent_at, SETTLE_EVERY)
         case _:
             return None
 
 
 def reminders_at(request: Request) -> tuple[datetime, ...]:
-    """When people are reminded to vote: at half time, and shortly before the end (an eighth of the whole time)."""
-    whole = request.expires_at - request.created_at
-    if whole <= TOO_SHORT_TO_REMIND:
+    """When people are reminded to vote: at half time, and again an eighth of the whole time before the expiry."""
+    lifetime = request.expires_at - request.created_at
+    if lifetime <= TOO_SHORT_TO_REMIND:
         return ()
-    before_the_end = min(max(whole / 8, LAST_REMINDER_AT_LEAST), LAST_REMINDER_AT_MOST)
-    return request.created_at + whole / 2, request.expires_at - before_the_end
+    time_left = min(max(lifetime / 8, MIN_LAST_REMINDER), MAX_LAST_REMINDER)
+    return request.created_at + lifetime / 2, request.expires_at - time_left
 
 
-def _seen(request: Request) -> datetime:
+def _last_seen_at(request: Request) -> datetime:
     return request.last_seen.at if request.last_seen is not None else request.created_at
 
 
-def _after_sight(request: Request, since: datetime, every: timedelta) -> datetime:
-    seen = request.last_seen.at if request.last_seen is not None else since
-    return max(seen, since) + every
+def _next_look(request: Request, since: datetime, every: timedelta) -> datetime:
+    """`every` after the last SHOW, or after `since` if the group was not read since then."""
+    last_seen_at = request.last_seen.at if request.last_seen is not None else since
+    return max(last_seen_at, since) + every

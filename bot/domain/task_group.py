@@ -1,7 +1,4 @@
-"""A task group as the rest of the bot speaks of it: plain values, no wire format.
-
-Reading them from the API is left to `bot.huawei.wire`; what may be done with them to the rooms above.
-"""
+"""A task group of OMS as plain values, without the API's format, which is left to `bot.huawei.wire`."""
 
 from __future__ import annotations
 
@@ -10,17 +7,27 @@ from enum import IntEnum, StrEnum
 
 
 class GroupStatus(IntEnum):
-    """The `status` of a task group, numbered as the OMS API numbers it (ShowTaskGroup, field `status`)."""
+    """The `status` of a task group, with the numbers of the OMS API (ShowTaskGroup, field `status`)."""
 
+    #: OMS has not begun.
     WAITING = 0
+    #: OMS creates the tasks of the group. The totals may still grow.
     EXECUTING = 1
+    #: The tasks of the group are running.
     MONITORING = 2
+    #: Paused. The only status from which StartTaskGroup starts a group.
     PAUSED = 3
+    #: Creating the tasks failed. RetryTaskGroup starts the group again.
     CREATION_FAILED = 4
+    #: Migrating failed. RetryTaskGroup starts the group again.
     MIGRATION_FAILED = 5
+    #: The migration is complete.
     COMPLETED = 6
+    #: OMS is pausing the group; PAUSED follows.
     PAUSING = 7
+    #: The group will be deleted.
     WAITING_FOR_DELETION = 8
+    #: The group is deleted.
     DELETED = 9
 
 
@@ -30,9 +37,11 @@ def status_name(status: GroupStatus) -> str:
 
 
 class Scope(StrEnum):
-    """What retrying a failed group migrates again (`migrate_failed_object` of RetryTaskGroup)."""
+    """Which objects RetryTaskGroup migrates again (`migrate_failed_object`). The value is the text on the card."""
 
+    #: All objects; those that are at the destination already are skipped.
     ALL_OBJECTS = "all objects"
+    #: The objects on OMS's list of failed objects.
     FAILED_OBJECTS = "only the failed objects"
 
 
@@ -42,25 +51,25 @@ RUNNING_STATUSES = frozenset({GroupStatus.WAITING, GroupStatus.EXECUTING, GroupS
 
 @dataclass(frozen=True)
 class Source:
-    """Where the objects come from. `cloud_type` is upper case, as SHOW returns it."""
+    """Where the objects come from."""
 
     bucket: str
-    cloud_type: str
+    cloud_type: str  # in upper case, such as `AWS`
     region: str
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the objects go: always an OBS bucket."""
+    """The OBS bucket that the objects go to."""
 
     bucket: str
     region: str
-    save_prefix: str
+    save_prefix: str  # put before the name of every object; may be empty
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a group is. `total_*` may still grow while OMS lists the source."""
+    """How much of a group is migrated. The totals may grow while OMS lists the source."""
 
     total_bytes: int = 0
     complete_bytes: int = 0
@@ -77,35 +86,35 @@ class Progress:
 
 @dataclass(frozen=True)
 class ErrorReason:
-    """Why OMS says that a group failed: a `TRF.` or `OMS.` code, where it gives one, and OMS's own words."""
+    """The reason that OMS gives for a failed group."""
 
-    code: str
-    message: str
+    code: str  # such as `TRF.0151` or `OMS.1014`; empty if OMS gives none
+    message: str  # OMS's own words
 
 
 @dataclass(frozen=True)
 class TaskGroup:
-    """One SHOW of a task group, at one moment."""
+    """A task group as one SHOW returned it."""
 
-    group_id: str
+    group_id: str  # a UUID in lower case
     status: GroupStatus
-    task_type: str
-    description: str
+    task_type: str  # in upper case, such as `PREFIX` or `URL_LIST`
+    description: str  # may be empty
     source: Source
     destination: Destination
     progress: Progress
-    restores_archives: bool
-    overwrite_mode: str
-    cdn_authentication: str | None
-    error: ErrorReason | None
-    records_failed_objects: bool = False
+    restores_archives: bool  # whether OMS restores archived objects at the source first
+    overwrite_mode: str  # which objects at the destination are overwritten (`object_overwrite_mode`)
+    cdn_authentication: str | None  # how OMS authenticates to the source's CDN; None if there is no CDN
+    error: ErrorReason | None  # None if OMS gives no reason
+    records_failed_objects: bool = False  # whether OMS keeps a list of the objects that failed
 
     def is_same_migration(self, other: TaskGroup) -> bool:
-        """Whether both move the same objects between the same places in the same way, however far they are."""
-        return _migration_of(self) == _migration_of(other)
+        """Whether both migrate the same objects from and to the same buckets in the same way. Ignores progress."""
+        return _migration(self) == _migration(other)
 
 
-def _migration_of(group: TaskGroup) -> tuple[object, ...]:
+def _migration(group: TaskGroup) -> tuple[object, ...]:
     return (
         group.task_type,
         group.source,

@@ -1,6 +1,6 @@
-"""Sends one request to Huawei Cloud, and tells apart what was sent from what was not.
+"""Sends one call to Huawei Cloud and raises the error that says whether it may have taken effect.
 
-Thin. It repeats nothing and follows nothing; what an answer says is left to whoever asked.
+Repeats no call and follows no redirect. Reading the body of a success is left to `oms` and `iam`.
 """
 
 from __future__ import annotations
@@ -16,102 +16,105 @@ import urllib3
 import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
-from bot.huawei.errors import NotSent, Rejected, Service, Throttled, Unanswered, Unreadable, read_answer, request_id_of
+from bot.huawei.error_answer import read_answer, request_id_of
+from bot.huawei.errors import NotSent, Rejected, Service, Throttled, Unanswered, Unreadable
 from bot.huawei.signing import Auth
 from bot.net.session import MAX_BODY_BYTES
 from bot.redaction import Secret
 
-NO_ADDRESS = "that is no address"
-_SENDABLE = re.compile(r"[\x20-\x7e]*")
+_INVALID_ADDRESS = "that is no address"
+_VALID_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long to wait for a connection, at each address and for TLS, and then for the whole answer."""
+    """How long one call may take."""
 
-    connect_seconds: float = 5.0
-    read_seconds: float = 20.0
+    connect_seconds: float = 5.0  # for the TCP connection at each address of the host, and again for TLS
+    read_seconds: float = 20.0  # for the whole answer
 
     @property
-    def whole(self) -> urllib3.Timeout:
-        """Each by itself and both together, with what it takes to send."""
+    def as_urllib3(self) -> urllib3.Timeout:
+        """Both limits, and their sum as the limit for both together."""
         return urllib3.Timeout(self.connect_seconds + self.read_seconds, self.connect_seconds, self.read_seconds)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request, whom it is sent to, and the secrets in its body, which no answer may give back."""
+    """One HTTP request to Huawei Cloud."""
 
     service: Service
     method: str
     url: str
-    body: bytes | None = None
-    secrets: tuple[Secret, ...] = ()
+    body: bytes | None = None  # JSON; None for a request without a body
+    secrets: tuple[Secret, ...] = ()  # the secrets in the body, which are removed from what an answer echoes
 
 
 @dataclass(frozen=True)
 class Success:
-    """An answer of 2xx."""
+    """An answer with status 2xx."""
 
     status: int
     headers: CaseInsensitiveDict[str]
     content: bytes
-    huawei_request_id: str | None
+    huawei_request_id: str | None  # None if the answer has none
 
     def parsed(self, service: Service) -> object:
-        """Its JSON.
+        """The body as JSON.
 
         Raises:
-            Unreadable: it is none.
+            Unreadable: the body is not JSON.
         """
         try:
-            return json.loads(self.content, parse_constant=_no_number)
+            return json.loads(self.content, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
             raise Unreadable(f"{service} answered with something that is not JSON", service) from None
 
 
-def _no_number(name: str) -> object:
+def _reject_constant(name: str) -> object:
+    """Rejects NaN and Infinity, which Python accepts and JSON does not have."""
     raise ValueError(f"{name} is no JSON")
 
 
 def send(session: requests.Session, call: Call, auth: Auth | None, timeouts: Timeouts) -> Success:
-    """The answer, when it is one of 2xx.
+    """Sends a call and returns its answer if the status is 2xx.
 
     Arguments:
-        session: of `bot.net.session`.
+        session: a session of `bot.net.session`.
+        auth: adds the bot's identity; None for a login, whose body has it.
 
     Raises:
-        NotSent, Throttled, Refused: nothing was done.
-        Unanswered: it may have been done.
-        Unreadable: it was done, and the answer is larger than can be.
+        NotSent, Throttled, Rejected: nothing was done.
+        Unanswered: the call may have been done.
+        Unreadable: the call was done, and the answer is larger than MAX_BODY_BYTES.
     """
-    prepared = _prepared(session, call, auth)
+    prepared = _prepare(session, call, auth)
     try:
-        response = session.send(prepared, timeout=timeouts.whole)  # type: ignore[arg-type]
+        response = session.send(prepared, timeout=timeouts.as_urllib3)  # type: ignore[arg-type]
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-        raise NotSent(NO_ADDRESS, call.service) from None
+        raise NotSent(_INVALID_ADDRESS, call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
-            raise NotSent(_why(error), call.service) from None
-        raise Unanswered(_why(error), service=call.service) from None
-    return _read(call, response, (*call.secrets, *(auth.secrets if auth else ())))
+            raise NotSent(_failure_text(error), call.service) from None
+        raise Unanswered(_failure_text(error), service=call.service) from None
+    return _read_response(call, response, (*call.secrets, *(auth.secrets if auth else ())))
 
 
-def _prepared(session: requests.Session, call: Call, auth: Auth | None) -> requests.PreparedRequest:
+def _prepare(session: requests.Session, call: Call, auth: Auth | None) -> requests.PreparedRequest:
     headers = {"Accept": "application/json"}
     if call.body is not None:
         headers["Content-Type"] = "application/json;charset=UTF-8"
     try:
         prepared = session.prepare_request(requests.Request(call.method, call.url, headers, data=call.body, auth=auth))
     except (requests.exceptions.RequestException, ValueError):
-        raise NotSent(NO_ADDRESS, call.service) from None
-    if not all(_SENDABLE.fullmatch(str(value)) for value in prepared.headers.values()):
-        # http.client would refuse it too, with the value in its words.
+        raise NotSent(_INVALID_ADDRESS, call.service) from None
+    if not all(_VALID_HEADER_VALUE.fullmatch(str(value)) for value in prepared.headers.values()):
+        # http.client would refuse the value too, and put it into the text of its error.
         raise NotSent("the bot's identity holds characters that cannot be sent", call.service)
     return prepared
 
 
-def _read(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) -> Success:
+def _read_response(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) -> Success:
     status, headers, content = response.status_code, response.headers, response.content
     if 200 <= status < 300:
         if len(content) > MAX_BODY_BYTES:
@@ -126,40 +129,39 @@ def _read(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) 
 
 
 def _never_connected(error: requests.exceptions.RequestException) -> bool:
-    """Whether the failure came before one byte of the request had left.
+    """Whether the failure came before a byte of the request was sent.
 
-    A TLS failure counts only where it is about the certificate, which is looked at before anything is sent.
+    Of TLS failures only those of the certificate count: it is checked before anything is sent.
     """
-    return _holds(
-        error,
+    kinds = (
         urllib3.exceptions.NewConnectionError,
         urllib3.exceptions.NameResolutionError,
         urllib3.exceptions.ConnectTimeoutError,
         ssl.SSLCertVerificationError,
     )
+    return any(isinstance(cause, kinds) for cause in _causes(error))
 
 
-def _holds(error: BaseException, *kinds: type[BaseException]) -> bool:
-    return any(isinstance(inner, kinds) for inner in _inside(error))
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and the errors that it wraps, which requests and urllib3 keep in `reason` or in the arguments.
 
-
-def _inside(error: BaseException | None) -> Iterator[BaseException]:
-    """A failure and those that it was made of, and none that was only under way when it came."""
+    Does not follow `__context__`, which may be an earlier error that was handled.
+    """
     while error is not None:
         yield error
         if isinstance(error, urllib3.exceptions.MaxRetryError):
             error = error.reason
         else:
-            error = next((part for part in error.args if isinstance(part, BaseException)), None)
+            error = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
 
-def _why(error: requests.exceptions.RequestException) -> str:
-    """What happened, in words that hold nothing of the request."""
+def _failure_text(error: requests.exceptions.RequestException) -> str:
+    """Says what failed. The error's own text is not used: it may hold parts of the request."""
     match error:
         case requests.exceptions.ConnectTimeout():
             return "no connection in time"
         case _ if any(
-            isinstance(inner, TimeoutError | urllib3.exceptions.ReadTimeoutError) for inner in _inside(error)
+            isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError) for cause in _causes(error)
         ):
             return "no answer in time"
         case requests.exceptions.SSLError():
@@ -171,4 +173,5 @@ def _why(error: requests.exceptions.RequestException) -> str:
 
 
 def _retry_after(value: str | None) -> int | None:
+    """The seconds in a Retry-After header, at most an hour. None if it has a date or something else."""
     return min(int(value), 3600) if value and value.isascii() and value.isdigit() and len(value) < 9 else None

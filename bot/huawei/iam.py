@@ -1,6 +1,6 @@
-"""Logs in at IAM with a user name and password, and asks it for the id of a project.
+"""Logs in at IAM with a user name and password, and looks up the id of a project.
 
-Thin. When a token is renewed, and what follows from a refusal, is left to `bot.jobs.identity.callers`.
+When a token is renewed, and what follows from a refused login, is left to `bot.jobs.identity.callers`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MAX_TOKEN_CHARACTERS = 16_384
 
 @dataclass(frozen=True)
 class Token:
-    """A token of one project, and how long it serves."""
+    """An IAM token for one project."""
 
     value: Secret
-    expires_at: datetime
+    expires_at: datetime  # in UTC
     project_id: str
 
 
@@ -52,7 +52,11 @@ class _Projects(_Wire):
 
 
 class Iam:
-    """IAM of one region. `base_url` is such as `https://iam.ap-southeast-3.myhuaweicloud.com`."""
+    """The IAM of one region.
+
+    Arguments:
+        base_url: such as `https://iam.ap-southeast-3.myhuaweicloud.com`.
+    """
 
     def __init__(self, base_url: str, session: requests.Session, timeouts: Timeouts | None = None) -> None:
         self._base = base_url
@@ -60,10 +64,13 @@ class Iam:
         self._timeouts = timeouts or Timeouts()
 
     def log_in(self, user: PasswordUser, region: str, project_id: str | None) -> Token:
-        """A token for the project, or for the region's own where its id is not known (POST /v3/auth/tokens).
+        """Fetches a token for a project (POST /v3/auth/tokens).
+
+        Arguments:
+            project_id: None for the region's own project, which has the region's id as its name.
 
         Raises:
-            OmsError: any of its kinds, of the service IAM.
+            HuaweiError: any kind, with the service IAM.
         """
         body = login_body(user, region, project_id)
         call = Call(Service.IAM, "POST", f"{self._base}/v3/auth/tokens?nocatalog=true", body, (user.password,))
@@ -71,10 +78,10 @@ class Iam:
         return read_token(answer.headers.get("X-Subject-Token", ""), answer.parsed(Service.IAM))
 
     def project_id(self, region: str, auth: Auth) -> str:
-        """The id of the region's own project (GET /v3/projects).
+        """Looks up the id of the region's own project (GET /v3/projects).
 
         Raises:
-            OmsError: any of its kinds, of the service IAM; Unreadable where there is not just one.
+            HuaweiError: any kind, with the service IAM. Unreadable also if there is not exactly one project.
         """
         call = Call(Service.IAM, "GET", f"{self._base}/v3/projects?{urlencode({'name': region})}")
         parsed = send(self._session, call, auth, self._timeouts).parsed(Service.IAM)
@@ -88,18 +95,22 @@ class Iam:
 
 
 def login_body(user: PasswordUser, region: str, project_id: str | None) -> bytes:
-    """The body of a login with a password, for one project."""
+    """The body of a login with a password. `project_id` is as for `Iam.log_in`."""
     project = {"id": project_id} if project_id else {"name": region}
-    person = {"name": user.name, "password": user.password.reveal(), "domain": {"name": user.domain}}
-    auth = {"identity": {"methods": ["password"], "password": {"user": person}}, "scope": {"project": project}}
+    iam_user = {"name": user.name, "password": user.password.reveal(), "domain": {"name": user.domain}}
+    auth = {"identity": {"methods": ["password"], "password": {"user": iam_user}}, "scope": {"project": project}}
     return json.dumps({"auth": auth}, ensure_ascii=False).encode()
 
 
 def read_token(header: str, parsed: object) -> Token:
-    """The token, from the header X-Subject-Token and the body of the answer.
+    """Reads the answer to a login.
+
+    Arguments:
+        header: the value of X-Subject-Token; empty if the header is missing.
+        parsed: the body.
 
     Raises:
-        Unreadable: it is not as documented.
+        Unreadable: the answer is not as documented.
     """
     try:
         created = _Created.model_validate(parsed).token
@@ -108,5 +119,6 @@ def read_token(header: str, parsed: object) -> Token:
     if not 1 <= len(header) <= MAX_TOKEN_CHARACTERS:
         raise Unreadable("IAM answered without a token", Service.IAM)
     expires_at = created.expires_at
-    aware = expires_at if expires_at.tzinfo is not None else expires_at.replace(tzinfo=UTC)
-    return Token(Secret(header), aware.astimezone(UTC), created.project.id)
+    if expires_at.tzinfo is None:
+        expires_at = expires_at.replace(tzinfo=UTC)
+    return Token(Secret(header), expires_at.astimezone(UTC), created.project.id)

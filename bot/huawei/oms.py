@@ -1,6 +1,6 @@
-"""Calls OMS: writes what is sent, reads what is answered. Sending is left to `http`.
+"""The calls of the OMS API that the bot uses. Sending is left to `http`, reading and writing bodies to `wire`.
 
-It repeats nothing by itself: whether a second PUT may ever be sent is decided elsewhere.
+Repeats no call. Whether a PUT may be sent a second time is left to `bot.jobs.send`.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ MAX_PAGES = 200
 
 @dataclass(frozen=True)
 class Accepted:
-    """OMS answered 2xx to a PUT: it will do it. Nothing more is known yet."""
+    """OMS answered 2xx to a PUT: it accepted the call. Whether objects move is not known yet."""
 
-    huawei_request_id: str | None
+    huawei_request_id: str | None  # None if the answer has none
 
 
 class Oms:
-    """The OMS of one project.
+    """The task groups of one project.
 
     Arguments:
         base_url: such as `https://oms.ap-southeast-3.myhuaweicloud.com`.
+        session: a session of `bot.net.session`.
     """
 
     def __init__(
@@ -50,10 +51,10 @@ class Oms:
         self._timeouts = timeouts or Timeouts()
 
     def show(self, group_id: str) -> TaskGroup:
-        """The task group as it is now (ShowTaskGroup).
+        """Reads one task group (ShowTaskGroup).
 
         Raises:
-            OmsError: any of its kinds; Unreadable where it answers with another group too.
+            HuaweiError: any kind. Unreadable also if OMS answers with another group.
         """
         group = read_group(self._send("GET", f"/{quote(group_id, safe='')}").parsed(Service.OMS))
         if group.group_id != parse_group_id(group_id):
@@ -61,45 +62,49 @@ class Oms:
         return group
 
     def groups(self, status: GroupStatus | None = None) -> Iterator[TaskGroup | Unreadable]:
-        """The task groups of the project, each once, in whatever order (ListTaskGroup, by pages of 100, to the end).
+        """Lists the task groups of the project, each once, in no defined order (ListTaskGroup, all pages).
 
-        One that cannot be read is given as what is wrong with it, and hides none of the others.
+        A group that cannot be read is returned as its error, so that it does not hide the others.
+
+        Arguments:
+            status: only groups with this status; None for all.
 
         Raises:
-            OmsError: any of its kinds; Unreadable when the pages do not come to an end.
+            HuaweiError: any kind. Unreadable also if a page is repeated or the list has more than MAX_PAGES pages.
         """
         seen: set[str] = set()
         offset = 0
         for _ in range(MAX_PAGES):
             query = {"limit": PAGE_SIZE, "offset": offset} | ({} if status is None else {"status": int(status)})
             total, items = _page(self._send("GET", f"?{urlencode(query)}").parsed(Service.OMS))
-            named = {_name(item) or f"number {offset + place}": item for place, item in enumerate(items)}
-            fresh = {name: item for name, item in named.items() if name not in seen}
-            seen.update(fresh)
-            yield from map(_read, fresh.values())
+            by_id = {_id_of(item) or f"number {offset + index}": item for index, item in enumerate(items)}
+            new = {group_id: item for group_id, item in by_id.items() if group_id not in seen}
+            seen.update(new)
+            yield from map(_read_item, new.values())
             offset += len(items)
-            # Whatever OMS says that there are: a full page is never the last, and a short one only where they agree.
+            # `count` is not trusted: the page after a full one is always read, and a short page ends the list only
+            # if the count has been reached or is missing.
             if not items or (len(items) < PAGE_SIZE and (total is None or offset >= total)):
                 return
-            if not fresh:
+            if not new:
                 raise Unreadable(f"OMS repeated a page of its list: after {len(seen):,} task groups the bot gave up")
         raise Unreadable(f"OMS listed more than {len(seen):,} task groups: there the bot gave up")
 
     def start(self, group_id: str, body: bytes) -> Accepted:
-        """Resumes a paused task group (StartTaskGroup). `body` is `taskgroup.start_body`.
+        """Resumes a paused task group (StartTaskGroup). `body` is from `wire.start_body`.
 
         Raises:
-            NotSent, Throttled, Refused: nothing was started.
-            Unanswered: it may have been.
+            NotSent, Throttled, Rejected: nothing was started.
+            Unanswered: the group may have been started.
         """
         return self._put(group_id, "start", body)
 
     def retry(self, group_id: str, body: bytes) -> Accepted:
-        """Restarts a failed task group (RetryTaskGroup). `body` is `taskgroup.retry_body`.
+        """Restarts a failed task group (RetryTaskGroup). `body` is from `wire.retry_body`.
 
         Raises:
-            NotSent, Throttled, Refused: nothing was started.
-            Unanswered: it may have been.
+            NotSent, Throttled, Rejected: nothing was started.
+            Unanswered: the group may have been started.
         """
         return self._put(group_id, "retry", body)
 
@@ -107,8 +112,8 @@ class Oms:
         """Pauses a running task group (StopTaskGroup), which takes no body.
 
         Raises:
-            NotSent, Throttled, Refused: nothing was paused.
-            Unanswered: it may have been.
+            NotSent, Throttled, Rejected: nothing was paused.
+            Unanswered: the group may have been paused.
         """
         return self._put(group_id, "stop", b"")
 
@@ -124,12 +129,12 @@ class Oms:
         return send(self._session, call, self._auth, self._timeouts)
 
 
-def _name(item: object) -> str | None:
-    found = item.get("group_id") if isinstance(item, dict) else None
-    return found if isinstance(found, str) else None
+def _id_of(item: object) -> str | None:
+    group_id = item.get("group_id") if isinstance(item, dict) else None
+    return group_id if isinstance(group_id, str) else None
 
 
-def _read(item: object) -> TaskGroup | Unreadable:
+def _read_item(item: object) -> TaskGroup | Unreadable:
     try:
         return read_group(item)
     except Unreadable as error:
@@ -137,7 +142,7 @@ def _read(item: object) -> TaskGroup | Unreadable:
 
 
 def _page(parsed: object) -> tuple[int | None, list[object]]:
-    """How many groups there are in all, where OMS says so, and those of this page, still to be read."""
+    """The total number of groups (None if OMS does not say it) and the unread groups of this page."""
     items = parsed.get("taskgroups") if isinstance(parsed, dict) else None
     if not isinstance(parsed, dict) or not isinstance(items, list):
         raise Unreadable("OMS answered with a list of task groups that is none")

@@ -1,6 +1,6 @@
-"""Which keys START and RETRY need for a group, as the group itself tells, and which of those at hand are sent.
+"""Which keys START and RETRY need for a task group, and which of the keys in Vault are sent. Pure.
 
-Pure. Source: StartTaskGroup and RetryTaskGroup (fields and lengths), ShowTaskGroup (`task_type`,
+Source: StartTaskGroup and RetryTaskGroup (fields and lengths), ShowTaskGroup (`task_type`,
 `src_node.cloud_type`, `source_cdn`).
 """
 
@@ -14,11 +14,11 @@ from bot.domain.task_group import TaskGroup
 
 @dataclass(frozen=True)
 class KeyField:
-    """A key: what it is called in the call, what in Vault, and how many characters OMS takes at the most."""
+    """One key of a source or destination."""
 
-    name: str
-    key: str
-    max_characters: int
+    name: str  # the field of the OMS call
+    key: str  # the name of the key in Vault
+    max_characters: int  # the limit of OMS
 
 
 SRC_AK, SRC_SK = KeyField("src_ak", "ak", 100), KeyField("src_sk", "sk", 100)
@@ -27,18 +27,18 @@ JSON_AUTH_FILE = KeyField("json_auth_file", "json_auth_file", 65_535)
 CONNECTION_STRING = KeyField("connection_string", "connection_string", 2_048)
 CDN_KEY = KeyField("source_cdn_authentication_key", "source_cdn_authentication_key", 255)
 
-# OMS takes no security token for source and destination: a temporary access key cannot work.
+# The key in Vault that marks a temporary access key. OMS takes no security token, so such a key cannot be used.
 SECURITY_TOKEN = "security_token"  # noqa: S105 (the name of a key)
 
-_CDN_WITHOUT_KEY = frozenset({"NONE", "QINIU_PRIVATE_AUTHENTICATION", "KSYUN_PRIVATE_AUTHENTICATION"})
+_CDN_KINDS_WITHOUT_KEY = frozenset({"NONE", "QINIU_PRIVATE_AUTHENTICATION", "KSYUN_PRIVATE_AUTHENTICATION"})
 
 
 @dataclass(frozen=True)
 class RequiredKeys:
-    """One of `either`, the first of which all keys are there, and all of `besides`."""
+    """The keys that one side of a migration needs."""
 
-    alternatives: tuple[tuple[KeyField, ...], ...]
-    additional: tuple[KeyField, ...] = ()
+    alternatives: tuple[tuple[KeyField, ...], ...]  # sets of keys; the first set that is present is sent
+    additional: tuple[KeyField, ...] = ()  # keys that are needed with each of the alternatives
 
     @property
     def is_empty(self) -> bool:
@@ -46,7 +46,7 @@ class RequiredKeys:
 
 
 DESTINATION_KEYS = RequiredKeys(((DST_AK, DST_SK),))
-# What a source may need, whichever kind it is.
+# The keys of each kind of source.
 ANY_SOURCE_KEYS = (
     RequiredKeys(((SRC_AK, SRC_SK),)),
     RequiredKeys(((JSON_AUTH_FILE,),)),
@@ -55,33 +55,36 @@ ANY_SOURCE_KEYS = (
 
 
 def source_keys(group: TaskGroup) -> RequiredKeys:
-    """The keys of the source that this group needs. A kind of cloud that is not known needs an access key."""
-    besides = () if group.cdn_authentication in (None, *_CDN_WITHOUT_KEY) else (CDN_KEY,)
+    """The keys that the source of this group needs. An unknown kind of cloud needs an access key."""
+    additional = () if group.cdn_authentication in (None, *_CDN_KINDS_WITHOUT_KEY) else (CDN_KEY,)
     if group.task_type == "URL_LIST" or group.source.cloud_type == "URLSOURCE":
-        return RequiredKeys(((),), besides)
+        return RequiredKeys(((),), additional)
     match group.source.cloud_type:
         case "GOOGLE":
-            return RequiredKeys(((JSON_AUTH_FILE,),), besides)
+            return RequiredKeys(((JSON_AUTH_FILE,),), additional)
         case "AZURE":
-            return RequiredKeys(((CONNECTION_STRING,), (SRC_AK, SRC_SK)), besides)
+            return RequiredKeys(((CONNECTION_STRING,), (SRC_AK, SRC_SK)), additional)
         case _:
-            return RequiredKeys(((SRC_AK, SRC_SK),), besides)
+            return RequiredKeys(((SRC_AK, SRC_SK),), additional)
 
 
-def fields_to_send(needs: RequiredKeys, present: Collection[str]) -> tuple[KeyField, ...] | None:
-    """The fields to send of the keys that are there (their names in Vault); None where some are missing."""
-    for fields in needs.alternatives:
-        chosen = (*fields, *needs.additional)
-        if all(field.key in present for field in chosen):
-            return chosen
+def fields_to_send(required: RequiredKeys, present: Collection[str]) -> tuple[KeyField, ...] | None:
+    """The fields to send. `present` has the names of the keys in Vault. None if required keys are missing."""
+    for alternative in required.alternatives:
+        fields = (*alternative, *required.additional)
+        if all(field.key in present for field in fields):
+            return fields
     return None
 
 
-def missing_keys(needs: RequiredKeys, present: Collection[str]) -> str:
-    """What is missing, for a person: `json_auth_file`, `connection_string, or ak and sk`; empty where nothing is."""
-    if fields_to_send(needs, present) is not None:
+def missing_keys(required: RequiredKeys, present: Collection[str]) -> str:
+    """The missing keys as text, such as `json_auth_file` or `connection_string, or ak and sk`. Empty if none is."""
+    if fields_to_send(required, present) is not None:
         return ""
-    either = [" and ".join(field.key for field in fields if field.key not in present) for fields in needs.alternatives]
-    parts = [] if any(not one for one in either) else [", or ".join(either)]
-    parts += [field.key for field in needs.additional if field.key not in present]
+    missing = [
+        " and ".join(field.key for field in alternative if field.key not in present)
+        for alternative in required.alternatives
+    ]
+    parts = [", or ".join(missing)] if all(missing) else []
+    parts += [field.key for field in required.additional if field.key not in present]
     return " and ".join(parts)

@@ -1,7 +1,7 @@
-"""Who the bot is to Huawei Cloud, and how a request says so: signed with an access key, or with a token.
+"""The bot's credentials at Huawei Cloud, and the headers that authenticate a call: a signature or an IAM token.
 
-SDK-HMAC-SHA256 is computed over the exact bytes that are sent, anew for each attempt, and never kept. What is
-called is left to `client` and `iam`.
+The SDK-HMAC-SHA256 signature covers the exact bytes that are sent. It is computed anew for each call. Fetching tokens
+is left to `iam`.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ _UNRESERVED = "-_.~"
 
 @dataclass(frozen=True)
 class AccessKey:
-    """The bot's own access key at Huawei Cloud; with a security token when it is a temporary one."""
+    """The access key of an IAM user."""
 
     ak: Secret
     sk: Secret
-    security_token: Secret | None = None
+    security_token: Secret | None = None  # of a temporary access key; None for a permanent one
 
 
 @dataclass(frozen=True)
 class PasswordUser:
-    """An IAM user who logs in with a password; `domain` is the account's name."""
+    """An IAM user who logs in with a password."""
 
     name: str
     password: Secret
-    domain: str
+    domain: str  # the name of the account
 
 
 @dataclass(frozen=True)
 class IamToken:
-    """A token that somebody else fetched: nothing renews it."""
+    """An IAM token that was fetched outside the bot. The bot cannot renew it."""
 
     value: Secret
 
@@ -51,10 +51,10 @@ Credential = AccessKey | PasswordUser | IamToken
 
 
 def canonical_request(method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
-    """The request in the form that is signed: all of `headers`, and nothing else.
+    """The canonical request that is signed. All of `headers` are signed headers.
 
-    Source: "AK/SK Signing and Authentication Algorithm" of the API Gateway documentation. The path ends
-    in a slash here, also where the URL does not.
+    Source: "AK/SK Signing and Authentication Algorithm" of the API Gateway documentation. The canonical path ends
+    in a slash even if the path of the URL does not.
     """
     parts = urlsplit(url)
     path = "/".join(quote(unquote(segment), safe=_UNRESERVED) for segment in parts.path.split("/"))
@@ -62,14 +62,14 @@ def canonical_request(method: str, url: str, headers: Mapping[str, str], body: b
         (quote(key, safe=_UNRESERVED), quote(value, safe=_UNRESERVED))
         for key, value in sorted(parse_qsl(parts.query, keep_blank_values=True))
     ]
-    lower = {name.lower(): value.strip() for name, value in headers.items()}
-    names = sorted(lower)
+    values = {name.lower(): value.strip() for name, value in headers.items()}
+    names = sorted(values)
     return "\n".join(
         (
             method.upper(),
             path if path.endswith("/") else f"{path}/",
             "&".join(f"{key}={value}" for key, value in pairs),
-            "".join(f"{name}:{lower[name]}\n" for name in names),
+            "".join(f"{name}:{values[name]}\n" for name in names),
             ";".join(names),
             hashlib.sha256(body).hexdigest(),
         )
@@ -83,7 +83,12 @@ def signature(canonical: str, sdk_date: str, secret_key: str) -> str:
 
 
 class AccessKeyAuth(AuthBase):
-    """Adds the headers that are signed, and the signature. Without `project_id` where it is not known yet."""
+    """Signs a request with an access key.
+
+    Arguments:
+        project_id: None while it is not known; then the request has no X-Project-Id.
+        now: the time of the signature.
+    """
 
     def __init__(self, key: AccessKey, project_id: str | None, now: Callable[[], datetime]) -> None:
         self._key = key
@@ -92,7 +97,7 @@ class AccessKeyAuth(AuthBase):
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What no answer may give back."""
+        """The secrets that are removed from what an answer echoes."""
         key = self._key
         return (key.ak, key.sk) if key.security_token is None else (key.ak, key.sk, key.security_token)
 
@@ -101,10 +106,7 @@ class AccessKeyAuth(AuthBase):
         if not isinstance(body, bytes):
             raise TypeError("only bytes are signed: they are what is sent")
         sdk_date = self._now().astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        signed = {
-            "Host": urlsplit(request.url or "").netloc,
-            "X-Sdk-Date": sdk_date,
-        }
+        signed = {"Host": urlsplit(request.url or "").netloc, "X-Sdk-Date": sdk_date}
         if self._project_id is not None:
             signed["X-Project-Id"] = self._project_id
         if "Content-Type" in request.headers:
@@ -112,24 +114,24 @@ class AccessKeyAuth(AuthBase):
         if self._key.security_token:
             signed["X-Security-Token"] = self._key.security_token.reveal()
         canonical = canonical_request(request.method or "", request.url or "", signed, body)
-        made = signature(canonical, sdk_date, self._key.sk.reveal())
+        hex_digest = signature(canonical, sdk_date, self._key.sk.reveal())
         names = ";".join(sorted(name.lower() for name in signed))
         request.headers.update(signed)
         request.headers["Authorization"] = (
-            f"{ALGORITHM} Access={self._key.ak.reveal()}, SignedHeaders={names}, Signature={made}"
+            f"{ALGORITHM} Access={self._key.ak.reveal()}, SignedHeaders={names}, Signature={hex_digest}"
         )
         return request
 
 
 class TokenAuth(AuthBase):
-    """Adds a token of IAM, and nothing beside it: the gateway would try to read the wrong one."""
+    """Adds an IAM token. The request has no other authentication header: the gateway could read the wrong one."""
 
     def __init__(self, token: Secret) -> None:
         self._token = token
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
-        """What no answer may give back."""
+        """The secrets that are removed from what an answer echoes."""
         return (self._token,)
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:

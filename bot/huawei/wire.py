@@ -1,4 +1,4 @@
-"""The wire form of task groups: reads what SHOW answers, writes what START and RETRY are sent.
+"""Reads task groups from the JSON of the OMS API, and writes the bodies of START and RETRY.
 
 Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup, StartTaskGroup and RetryTaskGroup.
 """
@@ -13,9 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, V
 
 from bot.domain.ids import parse_group_id
 from bot.domain.task_group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
-from bot.huawei.errors import Unreadable, clean_code, clean_message
-from bot.huawei.required_keys import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK
-from bot.huawei.required_keys import KeyField as Key
+from bot.huawei.error_answer import clean_code, clean_message
+from bot.huawei.errors import Unreadable
+from bot.huawei.required_keys import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, KeyField
 from bot.redaction import Secret, visible
 
 MAX_TEXT_CHARACTERS = 1024
@@ -24,7 +24,7 @@ _ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
 
 
 def _text(value: object) -> object:
-    """Null stands for nothing. Nobody names a bucket in characters that cannot be seen, or in more than a page."""
+    """Reads null as empty, replaces invisible characters and shortens the text."""
     return visible(value[:MAX_TEXT_CHARACTERS]) if isinstance(value, str) else "" if value is None else value
 
 
@@ -83,23 +83,23 @@ class _Group(_Wire):
 
 
 def read_group(parsed: object) -> TaskGroup:
-    """One task group as SHOW and LIST answer it; unknown fields are left alone, null stands for nothing.
+    """Reads one task group of a SHOW or LIST answer. Ignores unknown fields, and reads null like a missing field.
 
     Raises:
-        Unreadable: it is no task group, or its status is none of 0 to 9.
+        Unreadable: the value is not a task group as documented, or its status is not between 0 and 9.
     """
     try:
         wire = _Group.model_validate(parsed)
         group_id, status = parse_group_id(wire.group_id), GroupStatus(wire.status)
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
-        raise Unreadable(f"OMS answered with a task group whose {place} is not as documented") from None
+        field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
+        raise Unreadable(f"OMS answered with a task group whose {field} is not as documented") from None
     except ValueError:
         raise Unreadable(f"OMS answered with a task group of status {wire.status}, which is not documented") from None
     if group_id is None:
         raise Unreadable("OMS answered with a task group whose group_id is not as documented")
     cdn, reason = wire.source_cdn, wire.error_reason
-    code, words = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
+    code, message = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
     return TaskGroup(
         group_id=group_id,
         status=status,
@@ -120,34 +120,34 @@ def read_group(parsed: object) -> TaskGroup:
         overwrite_mode=wire.object_overwrite_mode,
         records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
-        error=ErrorReason(code, words) if code or words.strip() else None,
+        error=ErrorReason(code, message) if code or message.strip() else None,
     )
 
 
-def start_body(keys: Mapping[Key, Secret]) -> bytes:
-    """The body of START, as the bytes that are signed and sent; what is not needed is left out, never sent empty.
+def start_body(keys: Mapping[KeyField, Secret]) -> bytes:
+    """The body of START, as the bytes that are signed and sent. Keys that are not needed are left out.
 
     Raises:
-        ValueError: a key cannot be right; it says which, and holds nothing of it.
+        ValueError: a key cannot be valid. The text names the field and holds nothing of the key.
     """
-    return _body(dict(_checked(keys)))
+    return _to_json(dict(_checked_fields(keys)))
 
 
-def retry_body(keys: Mapping[Key, Secret], scope: Scope) -> bytes:
-    """The body of RETRY: as START's, and whether only the failed objects are migrated again.
+def retry_body(keys: Mapping[KeyField, Secret], scope: Scope) -> bytes:
+    """The body of RETRY: the fields of START, and which objects are migrated again.
 
     Raises:
-        ValueError: as `start_body`.
+        ValueError: as for `start_body`.
     """
-    return _body({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked(keys)))
+    return _to_json({"migrate_failed_object": scope is Scope.FAILED_OBJECTS} | dict(_checked_fields(keys)))
 
 
 def keys_in(body: bytes) -> tuple[Secret, ...]:
-    """The keys in a body that `start_body` or `retry_body` made: every text in it is one."""
+    """The keys in a body from `start_body` or `retry_body`: all its strings."""
     return tuple(Secret(value) for value in json.loads(body).values() if isinstance(value, str))
 
 
-def _checked(keys: Mapping[Key, Secret]) -> Iterator[tuple[str, str]]:
+def _checked_fields(keys: Mapping[KeyField, Secret]) -> Iterator[tuple[str, str]]:
     for field, key in keys.items():
         if not 1 <= len(key) <= field.max_characters:
             raise ValueError(f"{field.name} has {len(key):,} characters; OMS takes 1 to {field.max_characters:,}")
@@ -165,5 +165,5 @@ def _is_json_object(text: str) -> bool:
         return False
 
 
-def _body(fields: Mapping[str, str | bool]) -> bytes:
+def _to_json(fields: Mapping[str, str | bool]) -> bytes:
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()

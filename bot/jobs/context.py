@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.domain.request import Request, State
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.identity.callers import Callers
@@ -20,7 +20,7 @@ from bot.store.audit import Event, append_all
 from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
-from bot.ui.replies import pause_failed, thread_line
+from bot.ui.thread import pause_failed, thread_line
 from bot.vault.client import Vault
 
 

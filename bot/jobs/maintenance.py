@@ -15,6 +15,7 @@ from bot.store import audit, outbox, queue, tables
 from bot.store.audit import ANCHORED, BOT, Anchor, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
+from bot.ui.thread import audit_anchor
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def _anchor(context: Context, now: datetime) -> None:
         if not queue.reschedule_due(connection, tables.maintenance, Task.ANCHOR, now, _next_midnight(now)):
             return
         for name, rows in told.items():
-            text = anchor_text(name, rows, head)
+            text = audit_anchor(name, rows, head.seq, head.hash)
             outbox.add_notice(connection, Notice(Delivery.CHANNEL, context.projects[name].channel, text), now)
         if told:
             events = [
@@ -66,15 +67,6 @@ def _anchor(context: Context, now: datetime) -> None:
             ]
             audit.append_all(connection, events, now)
     log.info("audit: %d rows, newest hash %s", head.seq, head.hash)
-
-
-def anchor_text(project: str, rows: int, head: audit.Head) -> str:
-    """The message to the channel."""
-    new = "1 new row" if rows == 1 else f"{rows:,} new rows"
-    return (
-        f"Audit of {project}: {new}, {head.seq:,} in the whole chain. Check with the newest hash, at any time, that "
-        f"none was changed or removed: `taskgroup-bot audit verify --head {head.hash}`"
-    )
 
 
 def _purge(context: Context, now: datetime) -> None:

@@ -1,116 +1,107 @@
-"""Puts what went wrong with Vault or Huawei Cloud into the words of a card. Pure."""
+"""Explains an error of Vault or Huawei Cloud as a `Problem`: what it means, whose side it is on, and the next step.
+
+Pure. The meaning of error codes is in `bot.huawei.error_catalogue`, other sentences are in `bot.ui.problem_texts`.
+"""
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 from bot.domain.request import Plan, Problem
 from bot.domain.task_group import ErrorReason
 from bot.huawei.error_catalogue import Meaning, Side, meaning_of
 from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Service, Throttled, TooLate, Unanswered
 from bot.jobs.identity.guard import IdentitySuspended
+from bot.ui import problem_texts as texts
+from bot.ui.problem_texts import NOTHING_STARTED, RetryHint
 from bot.vault.errors import VaultError
 
-NOTHING_STARTED = "Nothing was started."
-
-
-class RetryHint(StrEnum):
-    """What to do once the trouble is mended: it depends on where people read of it."""
-
-    RETRY = "Then press Retry."
-    CREATE_REQUEST = "Then ask again."
-    REQUEST_AGAIN = "Then press Ask again."
-    PAUSE = "Then press Pause again."
-    NOTHING = ""
+# Callers import `explain` and the values of its arguments from here.
+__all__ = ["NOTHING_STARTED", "RetryHint", "explain", "explain_answer", "explain_reason"]
 
 
 def explain(
-    fault: VaultError | HuaweiError | IdentitySuspended, plan: Plan, then: RetryHint, started: str = NOTHING_STARTED
+    error: VaultError | HuaweiError | IdentitySuspended,
+    plan: Plan,
+    retry_hint: RetryHint,
+    started: str = NOTHING_STARTED,
 ) -> Problem:
-    """What a failure means, and what to do next.
+    """Explains why a call did not succeed.
 
     Arguments:
-        started: what is known of whether anything was started.
+        plan: has the addresses and Vault paths that the next step names.
+        retry_hint: how to try again from where the problem is shown.
+        started: a sentence that says whether anything was started; empty if that is not known or said elsewhere.
     """
-    match fault:
+    match error:
         case VaultError():
-            return _trouble(fault.sentence, started, fault.next_step, then, where="Vault", side=Side.VAULT)
+            return _problem(error.sentence, started, error.next_step, retry_hint, where="Vault", side=Side.VAULT)
         case IdentitySuspended(code=""):
-            return _trouble(
-                "The bot's own identity was tried several times and no answer is known, so it is not used for now: if "
-                "it was refused each time, one more would lock it for everybody.",
-                started,
-                "Wait five minutes.",
-                then,
-                side=Side.CLOUD,
-            )
+            return _problem(texts.IDENTITY_UNANSWERED, started, texts.WAIT_FIVE_MINUTES, retry_hint, side=Side.CLOUD)
         case IdentitySuspended():
-            return _trouble(
-                "Huawei Cloud refused the bot's own identity, so it is not used again by itself: some refusals more "
-                "lock it for everybody.",
+            return _problem(
+                texts.IDENTITY_REFUSED,
                 started,
-                f"Correct {fault.path} in Vault." + (" Wait five minutes." if fault.is_close_to_lock else ""),
-                then,
-                code=fault.code,
+                texts.correct_identity(error.path, is_close_to_lock=error.is_close_to_lock),
+                retry_hint,
+                code=error.code,
                 side=Side.PERMISSIONS,
             )
         case Rejected() | Throttled():
-            return explain_answer(fault.answer, plan, then, started)
+            return explain_answer(error.answer, plan, retry_hint, started)
         case TooLate():
-            return _trouble("The bot was held up before it could call OMS.", started, "", then, side=Side.BOT)
+            return _problem(texts.BOT_WAS_LATE, started, "", retry_hint, side=Side.BOT)
         case NotSent():
-            url, setting = (plan.iam_url, "iam_url") if fault.service is Service.IAM else (plan.oms_url, "oms_url")
-            sentence = f"{fault.service} cannot be reached at {url} ({fault})."
-            return _trouble(sentence, started, f"Check the network, region and {setting}.", then, side=Side.BOT)
-        case Unanswered() if fault.answer is not None:
-            return explain_answer(fault.answer, plan, then, started)
+            url, setting = (plan.iam_url, "iam_url") if error.service is Service.IAM else (plan.oms_url, "oms_url")
+            sentence = texts.cannot_reach(error.service, url, str(error))
+            return _problem(sentence, started, texts.check_address(setting), retry_hint, side=Side.BOT)
+        case Unanswered() if error.answer is not None:
+            return explain_answer(error.answer, plan, retry_hint, started)
         case _:
-            sentence = f"{fault.service} gave no clear answer: {fault}."
-            return _trouble(sentence, started, "Wait some minutes.", then, side=Side.CLOUD)
+            sentence = texts.no_clear_answer(error.service, str(error))
+            return _problem(sentence, started, texts.WAIT_SOME_MINUTES, retry_hint, side=Side.CLOUD)
 
 
-def explain_answer(answer: Answer, plan: Plan, then: RetryHint, started: str) -> Problem:
-    """What an error answer of Huawei Cloud means."""
+def explain_answer(answer: Answer, plan: Plan, retry_hint: RetryHint, started: str) -> Problem:
+    """Explains an error response of Huawei Cloud. The arguments are those of `explain`."""
     meaning = meaning_of(answer.code, answer.http_status, answer.message)
-    said = f"{answer.message} {answer.detail}".strip()
+    message = f"{answer.message} {answer.detail}".strip()
     return Problem(
         "Huawei Cloud",
         answer.code,
-        said,
+        message,
         _joined(meaning.sentence, started),
-        _remedy(meaning, plan, then),
+        _remedy(meaning, plan, retry_hint),
         answer.huawei_request_id,
         side=meaning.side,
     )
 
 
-def explain_reason(reason: ErrorReason | None, plan: Plan, then: RetryHint) -> Problem:
-    """Why OMS says that a group failed."""
+def explain_reason(reason: ErrorReason | None, plan: Plan, retry_hint: RetryHint) -> Problem:
+    """Explains why OMS reports a group as failed."""
     if reason is None:
-        sentence = "OMS says that the migration failed, and gives no reason."
-        return _trouble(sentence, "", "Look at it in the console.", then, where="OMS", side=Side.CLOUD)
+        sentence, remedy = texts.FAILED_WITHOUT_REASON, texts.LOOK_IN_CONSOLE
+        return _problem(sentence, "", remedy, retry_hint, where="OMS", side=Side.CLOUD)
     if not reason.code:
-        sentence = "OMS says that the migration failed, and gives no code."
-        return Problem("OMS", "", reason.message, sentence, "Look at it in the console.", side=Side.CLOUD)
+        sentence, remedy = texts.FAILED_WITHOUT_CODE, texts.LOOK_IN_CONSOLE
+        return Problem("OMS", "", reason.message, sentence, remedy, side=Side.CLOUD)
     meaning = meaning_of(reason.code, 200, reason.message)
-    remedy = _remedy(meaning, plan, then)
+    remedy = _remedy(meaning, plan, retry_hint)
     return Problem("OMS", reason.code, reason.message, meaning.sentence, remedy, side=meaning.side)
 
 
-def _trouble(
-    sentence: str, started: str, remedy: str, then: RetryHint, *, code: str = "", where: str = "", side: str
+def _problem(
+    sentence: str, started: str, remedy: str, retry_hint: RetryHint, *, code: str = "", where: str = "", side: str
 ) -> Problem:
-    return Problem(where, code, "", _joined(sentence, started), _joined(remedy, then), side=side)
+    return Problem(where, code, "", _joined(sentence, started), _joined(remedy, retry_hint), side=side)
 
 
-def _remedy(meaning: Meaning, plan: Plan, then: RetryHint) -> str:
+def _remedy(meaning: Meaning, plan: Plan, retry_hint: RetryHint) -> str:
     mount = plan.vault_mount
     remedy = meaning.remedy.format(
         caller=f"{mount}/{plan.caller_path}",
-        source=f"{mount}/{plan.source_path}" if plan.source_path else "the source's address",
+        source=f"{mount}/{plan.source_path}" if plan.source_path else texts.SOURCE_WITHOUT_KEY,
         destination=f"{mount}/{plan.destination_path}",
     )
-    return _joined(remedy, then if meaning.again else "")
+    return _joined(remedy, retry_hint if meaning.retryable else "")
 
 
 def _joined(first: str, second: str) -> str:

@@ -1,22 +1,20 @@
-"""The buttons of a card. Their value is a request id and nothing else; whether it may be so is looked at later."""
+"""Listens to buttons and choices, on cards and in App Home. Whether a press counts is decided in `bot.jobs.decide`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
 
 from slack_bolt import Ack, App
 
-from bot.domain.ids import is_request_id
-from bot.listeners.background import open_form, say
+from bot.listeners.payloads import Payload, to_message
 from bot.listeners.receiver import Receiver
-from bot.slack.messenger import Messenger
-from bot.store.inbox import Kind, Message
-from bot.ui import modals, replies
+from bot.listeners.responder import Responder
+from bot.store.inbox import Kind
+from bot.ui import replies
 
-MAX_SCOPE_CHARACTERS = 150
-KINDS = {
+# By `action_id`: what is stored in the inbox at once, and what opens a form first.
+STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
     "withdraw": Kind.WITHDRAW,
@@ -24,67 +22,32 @@ KINDS = {
     "retry": Kind.RETRY,
     "pause": Kind.PAUSE,
 }
+FORM_ACTIONS = {"deny": Kind.OPEN_DENY, "request": Kind.OPEN_REQUEST}
 
 
-def register(app: App, receiver: Receiver, messenger: Messenger) -> None:
-    """Listens for every button."""
-
-    def pressed(ack: Ack, body: Mapping[str, Any]) -> None:
-        action = body["actions"][0]
-        kind = KINDS.get(str(action.get("action_id")))
-        if not receiver.is_ours(body):
-            receiver.reject_foreign(body)
-            say(messenger, _response_url(body), replies.FOREIGN_PAYLOAD)
-        elif kind is None:
-            say(messenger, _response_url(body), replies.UNKNOWN_CONTROL)
-        elif not receiver.take(_message(body, kind, _request_id(action))):
-            say(messenger, _response_url(body), replies.CLICK_NOT_STORED)
-        ack()
-
-    def opens(kind: Kind, title: str) -> Callable[[Ack, Mapping[str, Any]], None]:
-        def open_one(ack: Ack, body: Mapping[str, Any]) -> None:
-            if not receiver.is_ours(body):
-                pressed(ack, body)
-                return
-            open_form(messenger, receiver, title, _message(body, kind, _request_id(body["actions"][0])))
-            ack()
-
-        return open_one
-
-    app.action("deny")(opens(Kind.OPEN_DENY, modals.DENY_TITLE))
-    app.action("request")(opens(Kind.OPEN_REQUEST, modals.REQUEST_TITLE))
-    app.action(re.compile(".*"))(pressed)
+def register(app: App, receiver: Receiver, responder: Responder) -> None:
+    """Registers a listener for each button and choice, and one for those that the bot does not know."""
+    for action_id, kind in STORED_ACTIONS.items():
+        app.action(action_id)(partial(store_action, receiver, responder, kind))
+    for action_id, kind in FORM_ACTIONS.items():
+        app.action(action_id)(partial(open_form, responder, kind))
+    app.action(re.compile(".*"))(partial(refuse_unknown_action, responder))
 
 
-def _request_id(action: Mapping[str, Any]) -> str:
-    """A button carries the id as its value; a choice, whose value is what was chosen, in the id of its block."""
-    value = str(action.get("value") or str(action.get("block_id") or "").partition(" ")[0])
-    return value if is_request_id(value) else ""
+def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
+    """Stores a press. A person whose press is not stored is told so."""
+    if not receiver.accept(to_message(body, kind)):
+        responder.reply(body, replies.CLICK_NOT_STORED)
+    ack()
 
 
-def _scope(body: Mapping[str, Any]) -> str:
-    """What the message showed as chosen when it was pressed."""
-    for values in ((body.get("state") or {}).get("values") or {}).values():
-        chosen = ((values.get("scope") or {}).get("selected_option") or {}).get("value")
-        if chosen:
-            return str(chosen)[:MAX_SCOPE_CHARACTERS]
-    return ""
+def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
+    """Opens the form that the button stands for."""
+    responder.open_form(body, kind)
+    ack()
 
 
-def _message(body: Mapping[str, Any], kind: Kind, request_id: str) -> Message:
-    container = body.get("container") or {}
-    return Message(
-        kind=kind,
-        key=str(body["trigger_id"]),
-        person=str(body["user"]["id"]),
-        team_id=str((body.get("team") or {}).get("id") or ""),
-        channel=str(container.get("channel_id") or ""),
-        request_id=request_id,
-        message_ts=str(container.get("message_ts") or ""),
-        response_url=_response_url(body),
-        scope=_scope(body),
-    )
-
-
-def _response_url(body: Mapping[str, Any]) -> str:
-    return str(body.get("response_url") or "")
+def refuse_unknown_action(responder: Responder, ack: Ack, body: Payload) -> None:
+    """Answers a button that this version of the bot does not make."""
+    responder.reply(body, replies.UNKNOWN_CONTROL)
+    ack()

@@ -1,26 +1,30 @@
-"""App Home: somebody opened it. What they may see there is looked at later, as for any click."""
+"""Listens to events: App Home was opened. What the person may see there is decided in `bot.jobs.ask`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from functools import partial
 
 from slack_bolt import Ack, App
 
+from bot.listeners.payloads import Payload, text_at, to_message
 from bot.listeners.receiver import Receiver
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Kind
 
 
 def register(app: App, receiver: Receiver) -> None:
-    """Listens for App Home."""
+    """Registers a listener for App Home, and one for any other event that the app is subscribed to."""
+    app.event("app_home_opened")(partial(show_home, receiver))
+    app.event(re.compile(".*"))(acknowledge_event)
 
-    def opened(ack: Ack, body: Mapping[str, Any]) -> None:
-        event = body["event"]
-        if not receiver.is_ours(body):
-            receiver.reject_foreign({**body, "user": event.get("user")})
-        elif event.get("tab") == "home":
-            # Not taken is not answered: whoever opens it again sees it then.
-            receiver.take(Message(Kind.HOME, str(body["event_id"]), str(event["user"]), str(body["team_id"])))
-        ack()
 
-    app.event("app_home_opened")(opened)
+def show_home(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores that App Home was opened. If it is not stored, App Home shows what it showed before."""
+    if text_at(body, "event", "tab") == "home":
+        receiver.accept(to_message(body, Kind.HOME))
+    ack()
+
+
+def acknowledge_event(ack: Ack) -> None:
+    """Acknowledges an event that the bot does not need, so that Slack does not send it again."""
+    ack()

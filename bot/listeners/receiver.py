@@ -1,162 +1,142 @@
-"""The door: what Slack sends is written down here before it is acknowledged, or plainly not taken.
+"""Stores what Slack sends before it is acknowledged, and hands it to a worker.
 
-It checks that a payload is of this workspace and app. What is in it is left to the handlers.
+What a payload means is left to the listeners, and what is done about it to `bot.jobs`.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
+from bot.listeners.payloads import MalformedPayload, Payload, to_foreign_message
 from bot.metrics import ACCEPTED, NOT_STORED
-from bot.redaction import visible
 from bot.store import inbox
 from bot.store.audit import Event, append
 from bot.store.database import Store
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Message
 from bot.store.queue import Claim
 
 log = logging.getLogger(__name__)
 
-WITHIN_SECONDS = 2.0
-WRITERS = 8
-
-
-@dataclass(frozen=True)
-class OurApp:
-    """The workspace and the app that this bot serves."""
-
-    team_id: str
-    app_id: str
+STORE_WITHIN_SECONDS = 2.0
+WRITER_THREADS = 8
 
 
 class _Verdict:
-    """Taken or not: said once, by whoever wrote the row or by whoever could wait no longer."""
+    """Whether a message is accepted.
+
+    The thread that stores it and the thread that waits for it may both settle this, and the first of the two decides.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._is_taken: bool | None = None
+        self._is_accepted: bool | None = None
 
-    def say(self, is_taken: bool) -> bool:
-        """Says it, if nothing was said before; what holds."""
+    def settle(self, is_accepted: bool) -> bool:
+        """Sets the verdict if it is open, and gives the verdict that holds."""
         with self._lock:
-            if self._is_taken is None:
-                self._is_taken = is_taken
-            return self._is_taken
+            if self._is_accepted is None:
+                self._is_accepted = is_accepted
+            return self._is_accepted
 
     @property
-    def is_refused(self) -> bool:
-        return self._is_taken is False
+    def is_rejected(self) -> bool:
+        return self._is_accepted is False
 
 
 class Receiver:
-    """Takes messages in.
+    """Stores messages in the inbox, and starts the work on them.
 
     Arguments:
-        hand_over: works on a row that was written down and claimed.
-        within_seconds: how long a message may take to be written down.
+        owner: the name under which this process claims rows.
+        submit: starts work on a row that is stored and claimed.
+        within_seconds: how long storing a message may take.
+        writers: runs the writes to the database, so that a database that hangs does not delay the answer to Slack.
     """
 
     def __init__(
         self,
         store: Store,
-        ours: OurApp,
         owner: str,
         now: Callable[[], datetime],
         submit: Callable[[Claim], None],
-        within_seconds: float = WITHIN_SECONDS,
+        within_seconds: float = STORE_WITHIN_SECONDS,
+        writers: Executor | None = None,
     ) -> None:
         self._store = store
-        self._ours = ours
         self._owner = owner
         self._now = now
-        self._hand_over = submit
+        self._submit = submit
         self._within_seconds = within_seconds
-        # A database that stands still holds whoever writes to it; Slack must be answered all the same.
-        self._writers = ThreadPoolExecutor(WRITERS, "door")
+        self._writers = writers or ThreadPoolExecutor(WRITER_THREADS, "inbox-writer")
 
-    def is_ours(self, body: Mapping[str, Any]) -> bool:
-        """Whether a payload is of this workspace and app."""
-        return _id(body, "team") == self._ours.team_id and _id(body, "api_app") == self._ours.app_id
+    def accept(self, message: Message | MalformedPayload) -> bool:
+        """Stores a message. A redelivery of an accepted message is accepted, and not stored again.
 
-    def reject_foreign(self, body: Mapping[str, Any]) -> None:
-        """Has the audit told that a payload was refused because it is not of this workspace and app, or not as made.
+        A message that is stored too late is discarded by the thread that stored it, and no worker handles it. A form
+        that was not accepted can be submitted again.
 
-        Only ids are kept of it. One row, with the first who sent, tells of all that came from one workspace and app in
-        one minute: for the inbox they are the same message again. There are as many of these as have this app, since
-        Slack signs what it sends.
+        Returns:
+            False if the payload was malformed, or if the message was not stored within the time given. The caller tells
+            the person who sent it.
         """
-        team, app = _id(body, "team"), _id(body, "api_app")
-        key = f"not ours {team} {app} {self._now():%Y-%m-%dT%H:%M}"
-        self.take(Message(Kind.FOREIGN_PAYLOAD, key, _id(body, "user"), team, app_id=app))
-
-    def take(self, message: Message) -> bool:
-        """Writes a message down; False when that was not done within 2 s. A redelivery is taken, once.
-
-        What is written later than that is written off by whoever wrote it, and never worked on. A form that was not
-        taken is taken when it is pressed again.
-        """
-        message = _storable(message)
+        if isinstance(message, MalformedPayload):
+            log.error("a payload was not accepted: it has no valid %s", ", ".join(message.missing))
+            NOT_STORED.inc()
+            return False
         verdict = _Verdict()
         writing = self._writers.submit(self._write, message, verdict)
         try:
             writing.result(self._within_seconds)
         except TimeoutError:
             writing.cancel()
-            log.warning("not taken: it was not written down within %g s", self._within_seconds)
-        if not verdict.say(False):
+            log.warning("a message was not accepted: it was not stored within %g s", self._within_seconds)
+        if not verdict.settle(False):
             NOT_STORED.inc()
             return False
         claim = writing.result()
         if claim is not None:
             ACCEPTED.labels(message.kind.value).inc()
-            # Here and not by the writer: the thread that acknowledges is the one that runs already.
-            self._hand_over(claim)
+            # Submitted here and not by the writer, which saves a switch of threads before the acknowledgement.
+            self._submit(claim)
         return True
 
+    def reject(self, body: Payload) -> None:
+        """Records a payload that does not come from this workspace and app, or not from a form that the bot made.
+
+        A worker writes it to the audit chain. All payloads that one workspace and app send within one minute are
+        recorded once, with the first person who sent one.
+        """
+        self.accept(to_foreign_message(body, self._now()))
+
     def _write(self, message: Message, verdict: _Verdict) -> Claim | None:
-        """The claim on a row that was written in time."""
+        """Stores a message, and gives the claim if it was stored in time and has to be worked on."""
         try:
             with self._store.write() as connection:
                 claim = inbox.put(connection, message, self._owner, self._now())
                 if claim is None:
-                    claim = inbox.put_again(connection, message, self._owner, self._now())
+                    claim = inbox.put_resubmitted(connection, message, self._owner, self._now())
                 if claim is None:
-                    verdict.say(inbox.mark_of(connection, message.key) != inbox.DISCARDED)
+                    verdict.settle(inbox.mark_of(connection, message.key) != inbox.DISCARDED)
                     return None
-                if verdict.is_refused:
-                    self._write_off(connection, message)
+                if verdict.is_rejected:
+                    self._discard(connection, message)
                     return None
-            if verdict.say(True):
+            if verdict.settle(True):
                 return claim
-            # The commit itself was what took so long.
+            # The commit itself took too long.
             with self._store.write() as connection:
-                self._write_off(connection, message)
+                self._discard(connection, message)
         except Exception:
-            log.exception("not taken: it could not be written down")
+            log.exception("a message was not accepted: it could not be stored")
         return None
 
-    def _write_off(self, connection: Connection, message: Message) -> None:
+    def _discard(self, connection: Connection, message: Message) -> None:
         if inbox.discard(connection, message, self._owner):
             event = Event("not taken", message.person, message.request_id or None, {"kind": message.kind.value})
             append(connection, event, self._now())
-
-
-def _id(body: Mapping[str, Any], what: str) -> str:
-    """The id of a team, user or app, wherever this kind of payload has it; `unknown` where it has none."""
-    part = body.get(what)
-    found = body.get(f"{what}_id") or (part.get("id") if isinstance(part, Mapping) else part)
-    return found if isinstance(found, str) and re.fullmatch(r"[A-Z0-9]{1,20}", found) else "unknown"
-
-
-def _storable(message: Message) -> Message:
-    """The same without what no database takes: a row that cannot be worked on would be tried again and again."""
-    return Message(message.kind, **{name: visible(text) for name, text in vars(message).items() if name != "kind"})

@@ -1,100 +1,101 @@
-"""The two forms as they are sent in: asking without typing, and denying with a reason.
+"""Listens to the two forms: the request form becomes a command, the deny form becomes a denial with a reason.
 
-What they look like is in `bot.ui.modals`; that one opens is left to `beside`.
+What the forms look like is in `bot.ui.modals`.
 """
 
 from __future__ import annotations
 
-import html
+import re
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
-from slack_bolt import Ack, App
+from slack_bolt import Ack, App, BoltResponse
 
-from bot.domain.command import InvalidCommand, parse
-from bot.domain.ids import is_request_id, parse_group_id, parse_typed_group_id
+from bot.domain.command import InvalidCommand, ResumeGroups, resume_groups
+from bot.domain.ids import parse_group_id, parse_typed_group_id
+from bot.listeners.payloads import MalformedPayload, Payload, form_choice, form_text, text_at, to_message
 from bot.listeners.receiver import Receiver
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Kind
 from bot.ui import replies
 from bot.ui.modals import DENY_FORM, REQUEST_FORM
 
 NO_GROUP = "Pick a task group, or type its id."
 NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
+FORM_NOT_STORED = "Not taken, please press again. It was not written down."
+
+# The block of each form at which an error that concerns the whole form is shown.
+_ERROR_BLOCKS = {REQUEST_FORM: "group", DENY_FORM: "reason"}
 
 
-def register(app: App, receiver: Receiver, command: str) -> None:
-    """Listens for both forms."""
-
-    def asked(ack: Ack, body: Mapping[str, Any]) -> None:
-        if not receiver.is_ours(body):
-            receiver.reject_foreign(body)
-            ack(response_action="errors", errors={"group": replies.FOREIGN_PAYLOAD})
-            return
-        typed, reason = _typed(body, "group").strip(), " ".join(_typed(body, "reason").split())
-        project, _, picked = _selected(body, "pick").partition(" ")
-        chosen, at = _selected(body, "project"), _selected(body, "at")
-        group_id = parse_typed_group_id(typed) if typed else parse_group_id(picked)
-        if group_id is None:
-            ack(response_action="errors", errors={"group": NOT_A_GROUP_ID if typed else NO_GROUP})
-            return
-        if typed:
-            project = chosen
-        elif chosen not in ("", project):
-            ack(response_action="errors", errors={"project": f"The group that is picked is in {project}."})
-            return
-        where, when = f" project={project}" if project else "", f" at={at}" if at else ""
-        text = f"{group_id}{where}{when} {html.escape(reason, quote=False)}".strip()
-        understood = parse(text, command)
-        if isinstance(understood, InvalidCommand):
-            ack(response_action="errors", errors={"reason": understood.sentence.replace("`", "")})
-            return
-        if receiver.take(_message(body, Kind.CREATE_REQUEST, text=text)):
-            ack()
-        else:
-            ack(response_action="errors", errors={"group": "Not taken, please press again. It was not written down."})
-
-    def denied(ack: Ack, body: Mapping[str, Any]) -> None:
-        words = str(body["view"].get("private_metadata") or "").split(" ")
-        if not receiver.is_ours(body) or len(words) != 3 or not is_request_id(words[0]):
-            receiver.reject_foreign(body)
-            ack(response_action="errors", errors={"reason": replies.FOREIGN_PAYLOAD})
-            return
-        request_id, channel, message_ts = words
-        message = _message(
-            body,
-            Kind.DENY,
-            text=_typed(body, "reason").strip(),
-            request_id=request_id,
-            channel=channel,
-            message_ts=message_ts,
-        )
-        if receiver.take(message):
-            ack()
-        else:
-            ack(response_action="errors", errors={"reason": "Not taken, please press again. It was not written down."})
-
-    app.view(REQUEST_FORM)(asked)
-    app.view(DENY_FORM)(denied)
+def register(app: App, receiver: Receiver) -> None:
+    """Registers listeners for the two forms, and for any other form that is submitted or closed."""
+    app.view(REQUEST_FORM)(partial(submit_request, receiver))
+    app.view(DENY_FORM)(partial(submit_denial, receiver))
+    app.view_submission(re.compile(".*"))(close_unknown_form)
+    app.view_closed(re.compile(".*"))(acknowledge_closing)
 
 
-def _typed(body: Mapping[str, Any], block_id: str) -> str:
-    state = body["view"].get("state") or {}
-    return str(((state.get("values") or {}).get(block_id) or {}).get("text", {}).get("value") or "")
+def submit_request(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores the command that the request form stands for, or shows the errors in the form."""
+    command = parse_request_form(body)
+    if not isinstance(command, ResumeGroups):
+        ack(response_action="errors", errors=dict(command))
+    elif receiver.accept(to_message(body, Kind.CREATE_REQUEST, command)):
+        ack()
+    else:
+        ack_with_error(ack, body, FORM_NOT_STORED)
 
 
-def _selected(body: Mapping[str, Any], name: str) -> str:
-    """What was picked of a list or a clock."""
-    state = body["view"].get("state") or {}
-    picked = ((state.get("values") or {}).get(name) or {}).get(name) or {}
-    return str(picked.get("selected_time") or (picked.get("selected_option") or {}).get("value") or "")
+def submit_denial(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores a denial."""
+    message = to_message(body, Kind.DENY)
+    if isinstance(message, MalformedPayload):
+        # The bot writes the request id into every deny form that it opens, so another app has made this one.
+        receiver.reject(body)
+        ack_with_error(ack, body, replies.FOREIGN_PAYLOAD)
+    elif receiver.accept(message):
+        ack()
+    else:
+        ack_with_error(ack, body, FORM_NOT_STORED)
 
 
-def _message(body: Mapping[str, Any], kind: Kind, **more: str) -> Message:
-    return Message(
-        kind=kind,
-        key=str(body["view"]["id"]),
-        press=str(body.get("trigger_id") or ""),
-        person=str(body["user"]["id"]),
-        team_id=str(body["team"]["id"]),
-        **more,
-    )
+def close_unknown_form(ack: Ack) -> None:
+    """Closes a submitted form that this version of the bot does not make."""
+    ack(response_action="clear")
+
+
+def acknowledge_closing(ack: Ack) -> None:
+    """Acknowledges that a form was closed without being submitted."""
+    ack()
+
+
+def ack_with_error(ack: Ack, body: Payload, text: str) -> BoltResponse:
+    """Acknowledges a submitted form, and leaves it open with an error. A form that the bot does not know is closed."""
+    block_id = _ERROR_BLOCKS.get(text_at(body, "view", "callback_id"))
+    if block_id is None:
+        return ack(response_action="clear")
+    return ack(response_action="errors", errors={block_id: text})
+
+
+def parse_request_form(body: Payload) -> ResumeGroups | Mapping[str, str]:
+    """Parses the submitted request form. A typed id goes before a picked group.
+
+    Returns:
+        The command, or the error to show at a block, by block id.
+    """
+    typed = form_text(body, "group").strip()
+    picked_project, _, picked_group = form_choice(body, "pick").partition(" ")
+    group_id = parse_typed_group_id(typed) if typed else parse_group_id(picked_group)
+    if group_id is None:
+        return {"group": NOT_A_GROUP_ID if typed else NO_GROUP}
+    project = form_choice(body, "project")
+    if not typed:
+        if project not in ("", picked_project):
+            return {"project": f"The group that is picked is in {picked_project}."}
+        project = picked_project
+    reason = " ".join(form_text(body, "reason").split())
+    command = resume_groups((group_id,), reason, project or None, form_choice(body, "at") or None)
+    if isinstance(command, InvalidCommand):
+        # Slack shows these errors as plain text.
+        return {"reason": command.sentence.replace("`", "")}
+    return command

@@ -1,4 +1,7 @@
-"""A port that serves HTTP: whoever is slow, or many, keeps nobody else out. What is answered is left to others."""
+"""Serves a WSGI application over HTTP, so that slow or many clients do not keep others out.
+
+What is answered is left to the application.
+"""
 
 from __future__ import annotations
 
@@ -9,51 +12,56 @@ from typing import Any, cast
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
+# Connections without a complete request.
 MAX_WAITING = 100
 MAX_HEAD_BYTES = 32_768
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class _Connection(HTTPChannel):
-    """Of those whose request is not whole, or who only keep the connection, the oldest gives way to one too many.
+class _LimitedConnection(HTTPChannel):
+    """A connection that closes the oldest waiting one if more than `MAX_WAITING` have no complete request.
 
-    A time-out would not do: a byte now and then is no silence, and who sends a request at once should find a place.
+    A time-out would not be enough: a client that sends a byte now and then is never silent, and would keep out
+    clients that send a request at once.
     """
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(server, *args, **kwargs)
-        waiting = [one for one in server.active_channels.values() if not one.requests and not one.will_close]
+        channels = server.active_channels.values()
+        waiting = [channel for channel in channels if not channel.requests and not channel.will_close]
         if len(waiting) > MAX_WAITING:
-            min(waiting, key=lambda one: one.creation_time).will_close = True
+            min(waiting, key=lambda channel: channel.creation_time).will_close = True
 
 
 class HttpServer:
-    """Listens from the start, answers from `start` on.
+    """Accepts connections from its creation on, and answers them after `start`.
 
     Arguments:
-        max_body_bytes: a request that is larger is refused before the application sees it.
+        port: 0 for any free port; see the property.
+        threads: how many requests are answered at the same time.
+        max_body_bytes: a request with a larger body is refused before the application sees it.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
 
     def __init__(self, application: WsgiApp, host: str, port: int, *, threads: int, max_body_bytes: int) -> None:
-        made = create_server(
+        server = create_server(
             application,
             host=host,
             port=port,
             threads=threads,
             max_request_header_size=MAX_HEAD_BYTES,
-            # waitress refuses what is as large as this, too.
+            # waitress also refuses a body of exactly this size.
             max_request_body_size=max_body_bytes + 1,
-            # Only requests that are being answered come on top of those that wait.
+            # The waiting connections, and those with a request that is being answered.
             connection_limit=2 * MAX_WAITING,
-            # select() ends at file descriptor 1023, and with it the thread.
+            # select() fails on file descriptors above 1023, which would end the thread.
             asyncore_use_poll=True,
         )
-        self._server = cast("Any", made)
-        self._server.channel_class = _Connection
+        self._server = cast("Any", server)
+        self._server.channel_class = _LimitedConnection
         self._thread = threading.Thread(target=self._server.run, name=f"port {port}", daemon=True)
 
     @property

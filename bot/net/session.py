@@ -1,6 +1,6 @@
-"""HTTP sessions whose every exchange ends in time, and that only the settings can lead anywhere.
+"""HTTP sessions with a deadline for the whole answer, and without redirects, proxies, cookies or .netrc.
 
-What is sent, and what an answer says, is left to whoever asks.
+What is sent, and what an answer means, is left to the clients of each service.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
+# Reading an answer stops after this.
 MAX_BODY_BYTES = 4_000_000
 
 
-class _InTime(io.RawIOBase):
-    """What comes over a socket, until its time-out counted from now: that alone would begin anew with each byte."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline: the socket's time-out, counted from the creation of the reader.
+
+    The time-out of a socket alone would start anew with each byte.
+    """
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
         self._socket = sock
@@ -43,32 +47,32 @@ class _InTime(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            # The next request on this connection begins with the whole of it.
+            # The next request on this connection gets the full time again.
             self._socket.settimeout(self._seconds)
             self._raw.close()
         super().close()
 
 
-class ResponseInTime(HTTPResponse):
-    """A response of `http.client` of which status, headers and body together come within the socket's time-out."""
+class DeadlineResponse(HTTPResponse):
+    """A response of `http.client` whose status, headers and body must all arrive within the socket's time-out."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_InTime(sock, self.fp.detach()))
+        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
 
 
 class _Connection(HTTPConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
     def connect(self) -> None:
         try:
             super().connect()
         except TimeoutError as error:
-            # Of the handshake: urllib3 would call it a time-out of the answer, as if something had been sent.
+            # The TLS handshake timed out. urllib3 would report a time-out of the answer, as if something was sent.
             raise ConnectTimeoutError(self, "no TLS connection in time") from error
 
 
@@ -88,27 +92,27 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nowhere: an answer that points elsewhere is the answer."""
+        """Returns None: a redirect is not followed but returned as the answer."""
 
 
 def new_session() -> requests.Session:
-    """A session that no redirect, proxy, cookie or ~/.netrc can lead astray, and that repeats nothing by itself.
+    """Makes a session that follows no redirect, ignores proxies, cookies and ~/.netrc, and repeats no request.
 
-    An answer comes whole within the time to read, or not at all. Of one that is larger than any can be, only a
-    beginning of more than `MAX_BODY_BYTES` is kept.
+    A whole answer must arrive within the read time-out of its request. The body of a response has more than
+    `MAX_BODY_BYTES` only if the answer was too large; the rest was not read then.
     """
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    session.hooks["response"] = [_read]
+    session.hooks["response"] = [_read_body]
     adapter = _Adapter(max_retries=0, pool_maxsize=16)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
-def _read(response: requests.Response, **_: object) -> None:
-    """Reads the body before requests does, which would read on without end."""
+def _read_body(response: requests.Response, **_: object) -> None:
+    """Reads the body up to the limit, before requests would read it without one."""
     content = bytearray()
     with response:
         for part in response.iter_content(65_536):

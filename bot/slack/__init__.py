@@ -1,1 +1,1 @@
-"""What people see and who they are: cards, people, posting, and the two ways in from Slack."""
+"""Slack: Web API clients, user look-ups, posting, and the two transports."""

@@ -1,6 +1,6 @@
-"""Asks Slack over HTTP as slack_sdk does, but straight: no redirect is followed, no proxy taken from the environment.
+"""Clients of slack_sdk whose calls end in time and go to Slack alone: no redirects, no proxies of the environment.
 
-What is asked, and what the answer means, is left to `bot.slack.messenger` and whoever else calls.
+Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and `bot.slack.transport`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from bot.net.session import MAX_BODY_BYTES, ResponseInTime
+from bot.net.session import MAX_BODY_BYTES, DeadlineResponse
 
 
 class _Connection(HTTPConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _TlsConnection(HTTPSConnection):
-    response_class = ResponseInTime
+    response_class = DeadlineResponse
 
 
 class _Http(HTTPHandler):
@@ -34,31 +34,31 @@ class _Https(HTTPSHandler):
         return self.do_open(_TlsConnection, req)
 
 
-# All else that urllib would do, redirects and proxies among it, are handlers of their own, and left out.
-_STRAIGHT = OpenerDirector()
-_STRAIGHT.add_handler(_Http())
-_STRAIGHT.add_handler(_Https())
+# urllib follows redirects and uses proxies in handlers of their own, which are left out.
+_OPENER = OpenerDirector()
+_OPENER.add_handler(_Http())
+_OPENER.add_handler(_Https())
 
 
 class DirectClient(WebClient):
-    """A `WebClient` that nothing leads elsewhere. The names of headers are given in small letters."""
+    """A `WebClient` without redirects and proxies. It returns the names of headers in lower case."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # Whatever HTTPS_PROXY says: Bolt hands it on to the socket.
+        # slack_sdk sets it from HTTPS_PROXY, and Bolt passes it on to the socket.
         self.proxy = None
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        got = _ask(req, self.timeout)
-        return {"status": got.status, "headers": got.headers, "body": got.body}
+        answer = _send(req, self.timeout)
+        return {"status": answer.status, "headers": answer.headers, "body": answer.body}
 
 
 class DirectWebhook(WebhookClient):
-    """The same for a `response_url`."""
+    """A `WebhookClient` for one `response_url`, with the same limits."""
 
     def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
-        got = _ask(req, self.timeout)
-        return WebhookResponse(url=url, status_code=got.status, body=got.body, headers=got.headers)
+        answer = _send(req, self.timeout)
+        return WebhookResponse(url=url, status_code=answer.status, body=answer.body, headers=answer.headers)
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class _Answer:
     body: str
 
 
-def _ask(request: Request, seconds: float) -> _Answer:
-    """The answer, whatever it is: the whole of it comes within these seconds.
+def _send(request: Request, seconds: float) -> _Answer:
+    """The answer, of any status. All of it arrives within these seconds.
 
     Raises:
-        OSError, HTTPException, UnicodeError: there is none, or half of one, or one larger than any can be.
+        OSError, HTTPException, UnicodeError: there is no answer, only a part of one, or it is too large.
     """
-    with _STRAIGHT.open(request, timeout=seconds) as answer:
+    with _OPENER.open(request, timeout=seconds) as answer:
         body = answer.read(MAX_BODY_BYTES)
         if answer.length:
             raise IncompleteRead(b"", answer.length)

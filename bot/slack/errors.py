@@ -1,49 +1,142 @@
-"""How a call to Slack fails: refused in Slack's own word, or without one. What follows is left to whoever called."""
+"""What can go wrong with a call to Slack: one tree of exceptions.
+
+`translating_errors` turns what slack_sdk and the connection raise into it. What follows from an error is left to the
+caller.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
+from typing import ClassVar
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-# What slack_sdk raises, as SlackApiError where something answered; and what comes up where nothing does, or half of it.
-SLACK_EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
+MAX_RETRY_AFTER_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class NoAnswer:
-    """Why Slack itself said nothing of what it was asked, as said of Slack; and what to do about it."""
+class SlackError(Exception):
+    """A call to Slack failed.
 
-    said: str
-    fix: str
+    Arguments:
+        code: Slack's error code, such as `invalid_blocks`; without one, the HTTP status or the name of the exception.
+    """
 
-
-UNREACHABLE = NoAnswer("cannot be reached", "check the network and SLACK_API_URL")
-NOT_SLACK = NoAnswer("is not what answers there", "check SLACK_API_URL, and any proxy on the way")
-BUSY = NoAnswer("cannot answer now", "try again later")
-
-
-def no_answer_reason(error: Exception) -> NoAnswer | None:
-    """Why Slack said nothing, or None where it refuses."""
-    if not isinstance(error, SlackApiError):
-        return NOT_SLACK if isinstance(error, UnicodeError) else UNREACHABLE
-    if error.response.status_code >= HTTPStatus.TOO_MANY_REQUESTS:
-        return BUSY
-    return None if slack_error_code(error) else NOT_SLACK
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
-def slack_error_code(error: Exception) -> str | None:
-    """Slack's own word for its refusal."""
-    # Where there is no JSON, slack_sdk puts the whole page in place of it.
-    code = str(error.response.get("error")) if isinstance(error, SlackApiError) else ""
-    return code if re.fullmatch(r"[a-z0-9_]{1,80}", code) else None
+class Unavailable(SlackError):
+    """Slack did not process the call, or its answer was lost. A later call may succeed.
+
+    `problem` continues a sentence that begins with "Slack"; `fix` says what people can do.
+    """
+
+    problem: ClassVar[str]
+    fix: ClassVar[str]
 
 
-def error_label(error: Exception) -> str:
-    """Slack's own word for its refusal, or the status or kind of error where there is none."""
-    if isinstance(error, SlackApiError):
-        return slack_error_code(error) or f"HTTP {error.response.status_code}"
-    return type(error).__name__
+class Unreachable(Unavailable):
+    """There was no connection, or it ended before the whole answer came. Slack may have processed the call."""
+
+    problem = "cannot be reached"
+    fix = "check the network and SLACK_API_URL"
+
+
+class NotSlack(Unavailable):
+    """The answer does not come from Slack's API, but for example from a proxy."""
+
+    problem = "is not what answers there"
+    fix = "check SLACK_API_URL, and any proxy on the way"
+
+
+class Busy(Unavailable):
+    """Slack failed with an internal error. It may have processed the call."""
+
+    problem = "cannot answer now"
+    fix = "try again later"
+
+
+class RateLimited(Busy):
+    """Slack did not process the call, because there were too many.
+
+    Arguments:
+        retry_after_seconds: how long Slack asks to wait, at most 600; None where it does not say.
+    """
+
+    def __init__(self, code: str, retry_after_seconds: int | None = None) -> None:
+        super().__init__(code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotInChannel(SlackError):
+    """The bot is not a member of the channel, or the channel does not exist."""
+
+
+class ChannelArchived(SlackError):
+    """The channel is archived."""
+
+
+class Gone(SlackError):
+    """The message, view or response URL does not exist, or not any more."""
+
+
+class Refused(SlackError):
+    """Slack refused the call with another error code."""
+
+
+class LookupFailed(SlackError):
+    """Slack did not say who a person is, or who is in a user group. `code` begins with the method that was called."""
+
+
+# slack_sdk raises the first where something answered. The others come up through it where nothing did.
+_EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
+_KINDS: Mapping[str, type[SlackError]] = {
+    "not_in_channel": NotInChannel,
+    "channel_not_found": NotInChannel,
+    "is_archived": ChannelArchived,
+    "message_not_found": Gone,
+    "cant_update_message": Gone,
+    "not_found": Gone,
+    "ratelimited": RateLimited,
+    "rate_limited": RateLimited,
+    "message_limit_exceeded": RateLimited,
+    "internal_error": Busy,
+    "fatal_error": Busy,
+    "service_unavailable": Busy,
+    "request_timeout": Busy,
+}
+
+
+@contextmanager
+def translating_errors() -> Iterator[None]:
+    """Raises a `SlackError` for every exception of slack_sdk and of the connection."""
+    try:
+        yield
+    except SlackApiError as error:
+        raise _answered(error.response.status_code, error.response.headers, error.response.get("error")) from None
+    except _EXCEPTIONS as error:
+        kind = NotSlack if isinstance(error, UnicodeError) else Unreachable
+        raise kind(type(error).__name__) from None
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
+    """How long an answer asks to wait, at most 600 s; None where it does not say. Names of headers are lower case."""
+    value = headers.get("retry-after", "")
+    return min(int(value), MAX_RETRY_AFTER_SECONDS) if value.isascii() and value.isdigit() else None
+
+
+def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackError:
+    # Where the answer is not JSON, slack_sdk puts the whole page in place of the error code.
+    code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_]{1,80}", error) else None
+    label = code or f"HTTP {status}"
+    kind = _KINDS.get(code or "", Refused)
+    if status == HTTPStatus.TOO_MANY_REQUESTS or kind is RateLimited:
+        return RateLimited(label, retry_after_seconds(headers))
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Busy(label)
+    return kind(label) if code else NotSlack(label)

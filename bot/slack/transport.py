@@ -1,6 +1,6 @@
-"""The two ways in from Slack: a socket that the bot opens, or HTTP requests that Slack signs.
+"""The two transports from Slack to the Bolt app: Socket Mode, and HTTP requests that Slack signs.
 
-Both give what comes to the same Bolt app. What listens in it is left to `bot.listeners`.
+What the app does with a payload is left to `bot.listeners`.
 """
 
 from __future__ import annotations
@@ -20,57 +20,69 @@ from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.internals import parse_body
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
 from bot.net.server import HttpServer, WsgiApp
 from bot.redaction import Secret
 from bot.slack.client import DirectClient
+from bot.slack.errors import RateLimited, translating_errors
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 API_SECONDS = 10
 ACK_SECONDS = 2
+RETRY_AFTER_SECONDS = 30
 CLOSE_SECONDS = 1.0
-# A ping each so often, and no pong for four times as long: then the socket is dead.
+# slack_sdk closes a socket after four of these without a pong.
 PING_SECONDS = 10.0
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 class Transport(Protocol):
-    """A way in."""
+    """Receives payloads from Slack and passes them to a Bolt app."""
 
-    def start(self, shutdown: threading.Event) -> None: ...
+    def start(self, shutdown: threading.Event) -> None:
+        """Starts to receive. Returns early when `shutdown` is set.
 
-    def stop(self) -> None: ...
+        Raises:
+            SlackError: Slack does not let the bot connect.
+        """
+
+    def stop(self) -> None:
+        """Receives nothing more."""
 
     @property
-    def is_connected(self) -> bool: ...
+    def is_connected(self) -> bool:
+        """Whether Slack can reach the bot."""
 
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
-    """A client that repeats nothing by itself: a post that was repeated is a post too many."""
+    """A Web API client that repeats no call: a repeated post is a second message."""
     return DirectClient(
         token=token.reveal(),
         base_url=api_url,
         timeout=timeout_seconds,
         retry_handlers=[],
-        # It writes down what it then raises.
+        # It logs every error that it raises.
         logger=_quiet_logger("bot.slack.api", logging.CRITICAL),
     )
 
 
-def new_app(token: Secret, api_url: str, signing_secret: Secret | None, who: AuthorizeResult) -> App:
-    """A Bolt app that acknowledges inline and asks Slack nothing on the way."""
+def new_app(token: Secret, api_url: str, signing_secret: Secret | None, authorization: AuthorizeResult) -> App:
+    """A Bolt app that acknowledges in the thread that received, without a call to Slack before the acknowledgement.
+
+    Arguments:
+        authorization: the workspace and the bot user, for every payload.
+    """
     return App(
         client=new_client(token, api_url, ACK_SECONDS),
         signing_secret=signing_secret.reveal() if signing_secret else "",
-        authorize=lambda **_: who,
-        # Waiting for the ack by polling costs 10 ms.
+        authorize=lambda **_: authorization,
+        # By default Bolt polls for the acknowledgement every 10 ms.
         process_before_response=True,
         raise_error_for_unhandled_request=False,
-        # Below errors it writes bodies down, and warns of settings that are meant.
+        # Bolt logs bodies at lower levels, and warns of settings that are intended here.
         logger=_quiet_logger("bot.slack.bolt", logging.ERROR),
         request_verification_enabled=True,
     )
@@ -83,11 +95,11 @@ def _quiet_logger(name: str, level: int) -> logging.Logger:
 
 
 class SocketTransport:
-    """Socket Mode.
+    """Socket Mode: a WebSocket that the bot opens.
 
-    A socket that is open but dead counts as not connected: slack_sdk pings, drops it when no pong comes for four
-    times `ping_seconds`, and opens another (`Connection.check_state`, slack_sdk 3.48). One that the other side has
-    ended without a close frame it takes for silent, and reads its end over and over: that is dropped here.
+    slack_sdk sends pings, and replaces a socket without a pong for four times `ping_seconds`
+    (`Connection.check_state`, slack_sdk 3.48). It does not notice when Slack ends the TCP connection without a close
+    frame; that is noticed here.
     """
 
     def __init__(self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS) -> None:
@@ -97,40 +109,43 @@ class SocketTransport:
             app,
             app_token.reveal(),
             logger=_quiet_logger("bot.slack.socket", logging.WARNING),
-            # Nobody waits for this one, as for the ack.
+            # Its own client: no acknowledgement waits for this one, so its time-out is longer.
             web_client=new_client(app_token, app.client.base_url),
             ping_interval=ping_seconds,
         )
-        # It would ask the environment for one.
+        # slack_sdk takes it from the environment.
         self._handler.client.proxy = None
 
     def start(self, shutdown: threading.Event) -> None:
-        """Connects. A socket that does not open is tried again, by slack_sdk, until `stop`.
+        """Opens the socket. Afterwards slack_sdk reconnects by itself until `stop`.
 
         Arguments:
-            stopping: set when there is no need to any more.
+            shutdown: ends a wait for Slack's rate limit.
 
         Raises:
-            SlackErrors: Slack does not take the token, or cannot be asked.
+            SlackError: Slack does not accept the token, or does not answer.
         """
-        client = self._handler.client
         while not shutdown.is_set():
             try:
-                client.wss_uri = client.web_client.apps_connections_open(app_token=self._app_token.reveal())["url"]
-            except SlackApiError as error:
-                # slack_sdk would sleep here, and nothing could wake it.
-                if error.response.get("error") != "ratelimited":
-                    raise
-                shutdown.wait(float(error.response.headers.get("retry-after", "30")))
+                self._connect()
+            except RateLimited as error:
+                seconds = error.retry_after_seconds
+                shutdown.wait(RETRY_AFTER_SECONDS if seconds is None else seconds)
             else:
-                self._handler.connect()  # type: ignore[no-untyped-call]
-                threading.Thread(target=self._drop_ended, name="ended", daemon=True).start()
+                threading.Thread(target=self._close_ended_sockets, name="socket-check", daemon=True).start()
                 return
 
-    def _drop_ended(self) -> None:
-        """Looks each second, so that whoever reads has read what came before the end. slack_sdk connects anew."""
+    @translating_errors()
+    def _connect(self) -> None:
+        client = self._handler.client
+        # slack_sdk would make this call too, but sleep through a rate limit, whatever happens meanwhile.
+        client.wss_uri = client.web_client.apps_connections_open(app_token=self._app_token.reveal())["url"]
+        self._handler.connect()  # type: ignore[no-untyped-call]
+
+    def _close_ended_sockets(self) -> None:
+        """Closes a socket one check after its end was seen, when all that came before the end has been read."""
         ended = None
-        while not self._stopped.wait(LOOK_SECONDS):
+        while not self._stopped.wait(CHECK_SECONDS):
             session = self._handler.client.current_session
             sock = session.sock if session is not None else None
             if session is None or sock is None or not _has_ended(sock):
@@ -141,19 +156,20 @@ class SocketTransport:
                 ended = sock
 
     def stop(self) -> None:
-        """Takes nothing more at once. The socket is closed behind it: that may wait for a thread that sleeps."""
+        """Receives nothing more. Waits at most 1 s for the socket to close, since slack_sdk may be asleep."""
         self._stopped.set()
-        closing = threading.Thread(target=self._handler.close, name="close", daemon=True)
+        closing = threading.Thread(target=self._handler.close, name="socket-close", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
 
     @property
     def is_connected(self) -> bool:
+        """Whether a socket is open and not known to be dead."""
         return bool(self._handler.client.is_connected())
 
 
 def _has_ended(sock: socket.socket) -> bool:
-    """Whether the other side sends nothing more, as the kernel knows; nothing is read."""
+    """Whether the other side has closed its end of the connection. Nothing is read from the socket."""
     if sock.fileno() < 0:
         return False
     poll = select.poll()
@@ -162,48 +178,56 @@ def _has_ended(sock: socket.socket) -> bool:
 
 
 class HttpTransport:
-    """HTTP on a port of our own, on all addresses unless told otherwise: Slack comes from outside."""
+    """HTTP: Slack posts payloads to `/slack/events`, each with a signature.
+
+    Arguments:
+        host: the address to listen on; by default all of them, since Slack calls from outside.
+    """
 
     def __init__(self, app: App, signing_secret: Secret | None, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104
         verifier = SignatureVerifier(signing_secret.reveal() if signing_secret else "")
-        guarded = _guard(SlackRequestHandler(app), verifier)
-        self._listener = HttpServer(guarded, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
+        wsgi_app = _checking_signatures(SlackRequestHandler(app), verifier)
+        self._server = HttpServer(wsgi_app, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
 
     @property
     def port(self) -> int:
-        return self._listener.port
+        """The port it listens on."""
+        return self._server.port
 
     def start(self, shutdown: threading.Event) -> None:
-        self._listener.start()
+        """Starts to answer requests."""
+        self._server.start()
 
     def stop(self) -> None:
-        self._listener.stop()
+        """Closes the port."""
+        self._server.stop()
 
     @property
     def is_connected(self) -> bool:
-        return self._listener.is_alive
+        """Whether the server runs."""
+        return self._server.is_alive
 
 
-def _guard(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
-    """Refuses what is not from Slack before anybody reads it: Bolt reads first, and asks for the signature then."""
+def _checking_signatures(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
+    """Rejects requests without Slack's signature before their body is parsed. Bolt alone would parse it first."""
 
-    def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def refuse(status: str, why: str) -> Iterable[bytes]:
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def reject(status: str, reason: str) -> Iterable[bytes]:
             start_response(status, [("Content-Type", "text/plain")])
-            return [f"{why}\n".encode()]
+            return [f"{reason}\n".encode()]
 
         if environ.get("PATH_INFO") != "/slack/events" or environ.get("REQUEST_METHOD") != "POST":
-            return refuse("404 Not Found", "not found")
+            return reject("404 Not Found", "not found")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if not _is_signed(verifier, environ, body):
-            return refuse("401 Unauthorized", "not signed by Slack")
+            return reject("401 Unauthorized", "not signed by Slack")
         if not _is_payload(body, environ.get("CONTENT_TYPE")):
-            log.warning("a request that is signed holds no payload")
-            return refuse("400 Bad Request", "no payload")
+            log.warning("rejected a signed request: its body is not a payload")
+            return reject("400 Bad Request", "no payload")
         answer: Iterable[bytes] = inner(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
         return answer
 
-    return guarded
+    return application
 
 
 def _is_signed(verifier: SignatureVerifier, environ: dict[str, Any], body: bytes) -> bool:
@@ -214,12 +238,12 @@ def _is_signed(verifier: SignatureVerifier, environ: dict[str, Any], body: bytes
     try:
         return verifier.is_valid(body, timestamp, signature)
     except UnicodeDecodeError:
-        # Slack signs text.
+        # The body is not text, and Slack signs only text.
         return False
 
 
 def _is_payload(body: bytes, content_type: str | None) -> bool:
-    """Whether Bolt can read it: it raises where it cannot."""
+    """Whether Bolt's own parser reads the body as an object. It raises where it cannot."""
     try:
         return isinstance(parse_body(body.decode(), (content_type or "").partition(";")[0]), dict)
     except (ValueError, RecursionError):

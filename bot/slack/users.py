@@ -1,6 +1,6 @@
-"""Who somebody is, as Slack says at this moment; and the user groups that the settings name, for 60 s.
+"""Looks people up in Slack at the moment of a decision, and the members of the user groups in bot.toml once a minute.
 
-Whoever cannot be looked up is nobody: this fails closed. What they may do is left to `bot.domain.policy`.
+A person whom Slack does not return counts as unknown. What a person may do is left to `bot.domain.policy`.
 """
 
 from __future__ import annotations
@@ -14,70 +14,68 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from slack_sdk import WebClient
 
 from bot.domain.policy import AccountKind, Person
-from bot.slack.errors import SLACK_EXCEPTIONS, error_label
+from bot.slack.errors import LookupFailed, SlackError, translating_errors
 
 GROUP_CACHE_SECONDS = 60.0
-# While Slack hangs, not everybody who waits is to wait for a time-out of their own.
+# While Slack hangs, one thread waits for the time-out and the others share its result.
 FAILURE_CACHE_SECONDS = 5.0
-
-
-class LookupFailed(Exception):
-    """Slack did not tell who somebody is."""
 
 
 @dataclass
 class _Group:
-    """What is known of one user group, or why nothing is. One thread asks, the others wait for its answer."""
+    """The members of a user group, or why they are unknown. `lock` is held by the thread that asks Slack."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    ids: frozenset[str] = frozenset()
+    members: frozenset[str] = frozenset()
     failure: str | None = None
-    good_until: float = -math.inf
+    expires_at: float = -math.inf
 
 
 class Users:
-    """Looks people up.
+    """Looks up people and user groups.
 
     Arguments:
-        team_id: the workspace; anybody of another is a stranger.
-        group_names: the user groups (`S…`) that the settings name.
-        monotonic: seconds, for the age of what is known of the groups.
+        team_id: the workspace. People of other workspaces are external.
+        group_ids: the user groups (`S…`) in bot.toml.
+        monotonic: a clock in seconds, for the age of cached groups.
     """
 
     def __init__(
-        self, client: WebClient, team_id: str, group_names: Iterable[str], monotonic: Callable[[], float]
+        self, client: WebClient, team_id: str, group_ids: Iterable[str], monotonic: Callable[[], float]
     ) -> None:
         self._client = client
         self._team_id = team_id
-        self._group_names = tuple(sorted(set(group_names)))
+        self._group_ids = tuple(sorted(set(group_ids)))
         self._monotonic = monotonic
         self._groups: dict[str, _Group] = {}
         self._lock = threading.Lock()
 
     def look_up(self, user_id: str) -> Person:
-        """The person behind an id.
+        """The person behind a user id, with the groups of bot.toml they are in. An unknown id is an external person.
+
+        `groups_known` is false when Slack did not return the members of a group.
 
         Raises:
-            SlackCannotBeAsked: no answer; the person then counts as nobody.
+            LookupFailed: Slack did not return the person.
         """
         user = self._user(user_id)
         if user is None:
             return Person(user_id, "", AccountKind.EXTERNAL)
-        groups, known = set(), True
-        for name in self._group_names:
+        groups, groups_known = set(), True
+        for group_id in self._group_ids:
             try:
-                if user_id in self._members_of(name):
-                    groups.add(name)
+                if user_id in self._members_of(group_id):
+                    groups.add(group_id)
             except LookupFailed:
-                known = False
+                groups_known = False
         team_id = str(user.get("team_id") or "")
-        return Person(user_id, team_id, self._standing(user, team_id), frozenset(groups), known)
+        return Person(user_id, team_id, self._account_kind(user, team_id), frozenset(groups), groups_known)
 
     def time_zone(self, user_id: str) -> ZoneInfo:
-        """The time zone that somebody set in Slack; UTC where there is none.
+        """The time zone in a person's Slack profile; UTC where there is none.
 
         Raises:
-            SlackCannotBeAsked: no answer.
+            LookupFailed: Slack did not return the person.
         """
         user = self._user(user_id)
         try:
@@ -85,26 +83,27 @@ class Users:
         except (ZoneInfoNotFoundError, ValueError, OSError):
             return ZoneInfo("UTC")
 
-    def members(self, names: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        """Who is in each of these user groups; names that are no groups are left out.
+    def members(self, ids: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        """The user ids in each user group among these ids. Ids of people are left out.
 
         Raises:
-            SlackCannotBeAsked: no answer about one of them.
+            LookupFailed: Slack did not return the members of one of them.
         """
-        return {name: self._members_of(name) for name in names if name.startswith("S")}
+        return {group_id: self._members_of(group_id) for group_id in ids if group_id.startswith("S")}
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
         try:
-            user = self._client.users_info(user=user_id)["user"]
-        except (*SLACK_EXCEPTIONS, KeyError) as error:
-            if error_label(error) in ("user_not_found", "user_not_visible"):
+            with translating_errors():
+                user = self._client.users_info(user=user_id).get("user")
+        except SlackError as error:
+            if error.code in ("user_not_found", "user_not_visible"):
                 return None
-            raise LookupFailed(f"users.info: {error_label(error)}") from error
+            raise LookupFailed(f"users.info: {error.code}") from error
         if not isinstance(user, Mapping):
             raise LookupFailed("users.info: no user")
         return user
 
-    def _standing(self, user: Mapping[str, object], team_id: str) -> AccountKind:
+    def _account_kind(self, user: Mapping[str, object], team_id: str) -> AccountKind:
         if user.get("is_stranger") or team_id != self._team_id:
             return AccountKind.EXTERNAL
         if user.get("deleted"):
@@ -115,25 +114,28 @@ class Users:
             return AccountKind.GUEST
         return AccountKind.FULL
 
-    def _members_of(self, name: str) -> frozenset[str]:
+    def _members_of(self, group_id: str) -> frozenset[str]:
         with self._lock:
-            group = self._groups.setdefault(name, _Group())
+            group = self._groups.setdefault(group_id, _Group())
         with group.lock:
-            if self._monotonic() >= group.good_until:
+            if self._monotonic() >= group.expires_at:
                 try:
-                    group.ids, group.failure, kept = self._ask_for_members(name), None, GROUP_CACHE_SECONDS
-                except LookupFailed as failure:
-                    group.ids, group.failure, kept = frozenset(), str(failure), FAILURE_CACHE_SECONDS
-                group.good_until = self._monotonic() + kept
+                    group.members, group.failure = self._fetch_members(group_id), None
+                    seconds = GROUP_CACHE_SECONDS
+                except LookupFailed as error:
+                    group.members, group.failure = frozenset(), error.code
+                    seconds = FAILURE_CACHE_SECONDS
+                group.expires_at = self._monotonic() + seconds
             if group.failure is not None:
                 raise LookupFailed(group.failure)
-            return group.ids
+            return group.members
 
-    def _ask_for_members(self, name: str) -> frozenset[str]:
+    def _fetch_members(self, group_id: str) -> frozenset[str]:
         try:
-            found = self._client.usergroups_users_list(usergroup=name)["users"]
-        except (*SLACK_EXCEPTIONS, KeyError) as error:
-            raise LookupFailed(f"usergroups.users.list: {error_label(error)}") from error
+            with translating_errors():
+                found = self._client.usergroups_users_list(usergroup=group_id).get("users")
+        except SlackError as error:
+            raise LookupFailed(f"usergroups.users.list: {error.code}") from error
         if not isinstance(found, list):
             raise LookupFailed("usergroups.users.list: no users")
         return frozenset(str(user) for user in found)

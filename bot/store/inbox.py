@@ -1,6 +1,6 @@
-"""What Slack sent, written down before it is acknowledged.
+"""Stores what Slack sends before it is acknowledged, and what the bot leaves for itself to do later.
 
-Slack's own key of a payload is the row's key, so that a redelivery is the same row.
+Slack's own id of a payload is the row's key, so that a redelivery is the same row.
 """
 
 from __future__ import annotations
@@ -8,37 +8,58 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, NamedTuple
 
+from pydantic import Field, TypeAdapter
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.domain.command import ResumeGroups, ShowStatus
 from bot.store.database import clock
 from bot.store.queue import LEASE, Claim
 from bot.store.tables import inbox
 
 
 class Kind(StrEnum):
-    CREATE_REQUEST = "ask"
-    CREATE_ONCE_PAUSED = "ask once paused"
+    """What a message asks for. The values are stored."""
+
+    #: Create a request for each task group of a command, typed or entered in the form.
+    CREATE_REQUEST = "create request"
+    #: Create a request for one task group that was pausing. Left by `CREATE_REQUEST`, and tried until it is paused.
+    CREATE_ONCE_PAUSED = "create once paused"
+    #: Approve a request.
     APPROVE = "approve"
+    #: Deny a request, with the reason from the deny form.
     DENY = "deny"
+    #: Cancel a request.
     CANCEL = "cancel"
+    #: Withdraw an approval.
     WITHDRAW = "withdraw"
+    #: Choose which objects a retry migrates.
     CHOOSE_SCOPE = "choose"
+    #: Send the approved call again after it failed.
     RETRY = "retry"
+    #: Pause a task group that the bot has resumed.
     PAUSE = "pause"
+    #: Fill the deny form that was opened.
     OPEN_DENY = "open deny form"
+    #: Fill the request form that was opened.
     OPEN_REQUEST = "open request form"
+    #: Show App Home.
     HOME = "home"
+    #: List the open requests and the task groups that can be resumed.
     LIST = "list"
+    #: Show the status of a request or of a task group.
     STATUS = "status"
-    FOREIGN_PAYLOAD = "forgery"
-    # Not from Slack: left by the bot for itself.
-    NOTIFY_APPROVERS = "tell approvers"
-    NOTIFY_APPROVER = "tell approver"
+    #: Write to the audit chain that a payload of another workspace or app was refused.
+    FOREIGN_PAYLOAD = "foreign payload"
+    #: Notify everybody who could approve that a requester approved their own request. Left by the bot for itself.
+    NOTIFY_APPROVERS = "notify approvers"
+    #: Notify one of them. Left by `NOTIFY_APPROVERS`, so that each person is notified once.
+    NOTIFY_APPROVER = "notify approver"
 
 
-# What may take long, for it looks at groups or people one after the other, and no decision waits for it.
+#: Kinds that may take long, because they read task groups or people one after the other. No decision waits for them.
 SLOW_KINDS = frozenset(
     {
         Kind.CREATE_REQUEST,
@@ -56,40 +77,69 @@ FAST_KINDS = frozenset(Kind) - SLOW_KINDS
 
 @dataclass(frozen=True)
 class Message:
-    """One thing that somebody typed, pressed or sent in.
+    """What a person typed, pressed or submitted, or what the bot left for itself.
 
-    `response_url` answers only that person; it is good for 30 minutes, and is forgotten once the row is done.
-    `request_id`, `channel` and `message_ts` say which button of which message it was, `scope` what that message
-    showed as chosen, `view_id` which view waits to be filled. `press` is Slack's key of the press where that of the row
-    is the form's, which may be pressed again. `app_id` says of what was refused for it whose it was.
+    Texts that do not apply are empty.
     """
 
+    #: What it asks for.
     kind: Kind
+    #: Slack's id of the payload: the `trigger_id` of a command or a press, the view id of a form, the `event_id` of an
+    #: event. A message that the bot leaves for itself has the key of the message that led to it, `/`, and a suffix.
     key: str
+    #: The user id of the person who sent it, or who is to be notified.
     person: str
+    #: The workspace that it came from.
     team_id: str
+    #: The channel where it was typed or pressed.
     channel: str = ""
-    text: str = ""
+    #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED` and `STATUS`. A stored value is read as the first
+    #: type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires.
+    command: Annotated[ResumeGroups | ShowStatus | None, Field(union_mode="left_to_right")] = None
+    #: The request whose card has the button, or whose deny form it is.
     request_id: str = ""
+    #: The `ts` of the message that has the button.
     message_ts: str = ""
+    #: Slack's address for replies that this person alone sees, valid for 30 minutes. Removed once it is handled.
     response_url: str = ""
+    #: The open view that waits to be filled.
     view_id: str = ""
+    #: The scope that the card showed as chosen when the button was pressed.
     scope: str = ""
-    press: str = ""
+    #: The reason entered in the deny form.
+    reason: str = ""
+    #: Slack's id of one press or submission. It tells a form that is submitted again from a redelivery.
+    trigger_id: str = ""
+    #: The app that a foreign payload came from.
     app_id: str = ""
 
     @property
     def origin_key(self) -> str:
-        """Slack's key of what somebody sent: that of the message itself, or of the one that it was written for."""
+        """Slack's id of the payload that led to this message: of the message itself, or of the one that left it."""
         return self.key.partition("/")[0]
 
 
-DECIDED, DISCARDED = "decided", "not taken"
-# With one of these marks a row only waits to be finished.
+class StoredMessage(NamedTuple):
+    """A row of the inbox: the message, when it was stored, and its mark."""
+
+    message: Message
+    received_at: datetime
+    mark: str | None
+
+
+#: The mark of a message that has had its effect, such as a vote or an answer. It must not have an effect again.
+DECIDED = "decided"
+#: The mark of a message that was stored too late. The person was told that it does not count, so no worker handles it.
+DISCARDED = "discarded"
+#: With one of these marks a message has no effect any more. A worker only ends the row.
 FINISHED_MARKS = frozenset({DECIDED, DISCARDED})
 
+_MESSAGE = TypeAdapter(Message)
+# These have columns of their own.
+_COLUMNS = {"kind", "key", "person"}
 
-# Slack waits for this statement, and a decision for the next: built once, for that takes longer than to run one.
+# Slack waits for this statement, and a decision for the next. Built once: building a statement takes longer than
+# running it.
 _PUT = {
     name: build(inbox).on_conflict_do_nothing(index_elements=["key"]).returning(inbox.c.id)
     for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
@@ -98,42 +148,108 @@ _MARK = update(inbox).where(inbox.c.key == bindparam("of"), inbox.c.mark.is_(Non
 
 
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
-    """Writes a row, already claimed by this process, which will work on it at once.
+    """Stores a message, already claimed by this process, which handles it at once.
 
     Returns:
-        The claim, or None when the row is there already: a redelivery.
+        The claim, or None if a message with this key is stored already: a redelivery, or a form submitted again.
     """
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
     added = connection.execute(_PUT[connection.dialect.name], _row(message, now) | claimed).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
 
 
-def put_again(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
-    """Writes a row anew that was not taken, if somebody pressed once more since; claimed by this process.
+def put_resubmitted(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
+    """Stores a form that was discarded and submitted again since; claimed by this process.
 
-    A row that is taken stays as it is, but whoever wrote it for an earlier press can no longer write it off.
+    A form that was not discarded stays as it is, and can no longer be discarded for an earlier submission.
 
     Returns:
-        The claim, or None when this process has nothing to do: a redelivery, or what is taken.
+        The claim, or None if this process has nothing to do: a redelivery, or a form that is accepted already.
     """
     found = connection.execute(
         select(inbox.c.id, inbox.c.mark, inbox.c.body).where(inbox.c.key == message.key).with_for_update()
     ).one()
-    if found.body.get("press", "") == message.press:
+    if found.body.get("trigger_id", "") == message.trigger_id:
         return None
-    mine = update(inbox).where(inbox.c.id == found.id)
+    this_row = update(inbox).where(inbox.c.id == found.id)
     if found.mark != DISCARDED:
-        connection.execute(mine.values(body=found.body | {"press": message.press}))
+        connection.execute(this_row.values(body=found.body | {"trigger_id": message.trigger_id}))
         return None
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
-    connection.execute(mine.values(**_row(message, now), **claimed, mark=None))
+    connection.execute(this_row.values(**_row(message, now), **claimed, mark=None))
     return Claim(inbox.name, found.id, 0, message.kind, message.person)
 
 
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
-    """Writes a row that is worked on later by whoever is free; False when it is there already."""
+    """Stores a message that any process handles once it is due; False if it is stored already."""
     values = _row(message, now) | {"due_at": due_at}
     return connection.execute(_PUT[connection.dialect.name], values).scalar_one_or_none() is not None
+
+
+def get(connection: Connection, number: int) -> StoredMessage:
+    """The message in a row of the inbox."""
+    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark)
+    row = connection.execute(select(*columns).where(inbox.c.id == number)).one()
+    message = _MESSAGE.validate_python({**row.body, "kind": row.kind, "key": row.key, "person": row.person})
+    return StoredMessage(message, row.received_at, row.mark)
+
+
+def clear_response_url(connection: Connection, number: int) -> None:
+    """Removes the response_url of a message that is handled: whoever has it can write to that person in Slack."""
+    body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
+    if body.pop("response_url", ""):
+        connection.execute(update(inbox).where(inbox.c.id == number).values(body=body))
+
+
+def mark_once(connection: Connection, key: str, mark: str) -> bool:
+    """Marks a message that has no mark; True if this call has set the mark."""
+    marked = connection.execute(_MARK, {"of": key, "mark": mark})
+    return marked.rowcount == 1
+
+
+def mark_of(connection: Connection, key: str) -> str | None:
+    """The mark of a message."""
+    found: str | None = connection.execute(select(inbox.c.mark).where(inbox.c.key == key)).scalar_one_or_none()
+    return found
+
+
+def mark_decided(connection: Connection, key: str) -> bool:
+    """Marks a message in the transaction of its effect, before all other changes: a message has an effect once.
+
+    Returns:
+        False if the message has had its effect already, or was discarded. Then this transaction must change nothing.
+    """
+    return mark_once(connection, key, DECIDED)
+
+
+def unmark_decided(connection: Connection, key: str) -> None:
+    """Takes back the mark that this transaction has set, because the message has no effect after all."""
+    connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark == DECIDED).values(mark=None))
+
+
+def discard(connection: Connection, message: Message, owner: str) -> bool:
+    """Discards a message of which the person was told that it is not stored, so that no worker handles it.
+
+    Returns:
+        False if another process has claimed it, if it has had its effect, or if its form was submitted again since.
+    """
+    query = select(inbox.c.body).where(inbox.c.key == message.key).with_for_update()
+    body = connection.execute(query).scalar_one_or_none()
+    if body is None or body.get("trigger_id", "") != message.trigger_id:
+        return False
+    this_row = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
+    discarded = connection.execute(
+        update(inbox)
+        .where(*this_row)
+        .values(
+            body=_body(replace(message, response_url="")),
+            mark=DISCARDED,
+            due_at=None,
+            claimed_by=None,
+            claimed_until=None,
+        )
+    )
+    return discarded.rowcount == 1
 
 
 def _row(message: Message, now: datetime) -> dict[str, object]:
@@ -146,61 +262,6 @@ def _row(message: Message, now: datetime) -> dict[str, object]:
     }
 
 
-def get(connection: Connection, number: int) -> tuple[Message, datetime]:
-    """The message of a row, and when it came."""
-    columns = (inbox.c.kind, inbox.c.key, inbox.c.body, inbox.c.received_at)
-    row = connection.execute(select(*columns).where(inbox.c.id == number)).one()
-    return Message(Kind(row.kind), row.key, **row.body), row.received_at
-
-
-def forget_address(connection: Connection, number: int) -> None:
-    """A message that is done with keeps no response_url: it is of some use to a thief, and of none to us."""
-    body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
-    if body.get("response_url"):
-        connection.execute(update(inbox).where(inbox.c.id == number).values(body=body | {"response_url": ""}))
-
-
-def mark_once(connection: Connection, key: str, mark: str) -> bool:
-    """Leaves a mark on a message; True for the first who leaves one."""
-    added = connection.execute(_MARK, {"of": key, "mark": mark})
-    return added.rowcount == 1
-
-
-def mark_of(connection: Connection, key: str) -> str | None:
-    """The mark that was left on a message."""
-    found: str | None = connection.execute(select(inbox.c.mark).where(inbox.c.key == key)).scalar_one_or_none()
-    return found
-
-
-def mark_decided(connection: Connection, key: str) -> bool:
-    """In the transaction of a decision, before all its other changes: one message decides once.
-
-    Returns:
-        False when it has decided already, or was not taken: then this transaction must decide nothing.
-    """
-    return mark_once(connection, key, DECIDED)
-
-
-def unmark_decided(connection: Connection, key: str) -> None:
-    """It was not decided after all: takes the mark of this very transaction back."""
-    connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark == DECIDED).values(mark=None))
-
-
-def discard(connection: Connection, message: Message, owner: str) -> bool:
-    """Whoever sent it was told "not taken": nobody works on it, and a redelivery is not taken either.
-
-    Returns:
-        False when somebody works on it already, has decided by it, or has pressed again since.
-    """
-    query = select(inbox.c.body).where(inbox.c.key == message.key).with_for_update()
-    body = connection.execute(query).scalar_one_or_none()
-    if body is None or body.get("press", "") != message.press:
-        return False
-    mine = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
-    values = {"mark": DISCARDED, "due_at": None, "claimed_by": None, "claimed_until": None}
-    off = connection.execute(update(inbox).where(*mine).values(body=_body(replace(message, response_url="")), **values))
-    return off.rowcount == 1
-
-
 def _body(message: Message) -> dict[str, object]:
-    return {name: value for name, value in vars(message).items() if name not in ("kind", "key")}
+    body: dict[str, object] = _MESSAGE.dump_python(message, mode="json", exclude=_COLUMNS, exclude_defaults=True)
+    return body

@@ -166,11 +166,6 @@ def remove_vote(connection: Connection, request_id: str, person: str) -> None:
     connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 
-def remove_votes(connection: Connection, request_id: str) -> None:
-    """Deletes all votes for a request. The audit keeps them."""
-    connection.execute(delete(votes).where(votes.c.request_id == request_id))
-
-
 def _changing_columns(request: Request) -> dict[str, object]:
     return {
         "version": request.version,

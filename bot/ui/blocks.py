@@ -1,6 +1,6 @@
-"""A message as the bot sends it: one sentence that says it all, and the blocks that lay it out.
+"""Builds Slack messages and Block Kit blocks within Slack's limits.
 
-Pure. The sentence is what notifications show and screen readers read.
+Pure. Every message has a `text`, which notifications and screen readers use, and blocks, which lay it out.
 """
 
 from __future__ import annotations
@@ -34,59 +34,66 @@ TEXT_CHARACTERS = 4_000
 
 @dataclass(frozen=True)
 class SlackMessage:
-    """What `chat.postMessage` and `chat.update` are given."""
+    """The `text` and `blocks` arguments of `chat.postMessage` and `chat.update`."""
 
     text: str
     blocks: tuple[dict[str, Any], ...] = ()
 
 
 def slack_message(text: str, blocks: Sequence[Block]) -> SlackMessage:
-    """Puts a message together; each block checks its own limits as it is written out."""
-    return SlackMessage(cut(flatten_user_text(text), TEXT_CHARACTERS), tuple(block.to_dict() for block in blocks))
+    """A message with blocks.
+
+    Raises:
+        slack_sdk.errors.SlackObjectFormationError: a block exceeds a limit of Block Kit.
+    """
+    return SlackMessage(truncate(flatten_user_text(text), TEXT_CHARACTERS), tuple(block.to_dict() for block in blocks))
 
 
 def text_message(text: str) -> SlackMessage:
-    """A line of a thread, or a direct message; in blocks only where it tells what somebody typed."""
+    """A line of a thread, or a direct message. It has blocks only if it contains marked user text."""
     texts = _texts(text)
     blocks = tuple(SectionBlock(text=one).to_dict() for one in texts) if len(texts) > 1 else ()
     return SlackMessage(flatten_user_text(text), blocks)
 
 
 def header(text: str) -> HeaderBlock:
-    return HeaderBlock(text=PlainTextObject(text=cut(text, HEADER_CHARACTERS), emoji=False))
+    return HeaderBlock(text=PlainTextObject(text=truncate(text, HEADER_CHARACTERS), emoji=False))
 
 
 def section(text: str) -> SectionBlock:
-    return SectionBlock(text=MarkdownTextObject(text=cut(text, SECTION_CHARACTERS), verbatim=True))
+    """A section of mrkdwn."""
+    return SectionBlock(text=MarkdownTextObject(text=truncate(text, SECTION_CHARACTERS), verbatim=True))
 
 
 def plain_section(text: str) -> SectionBlock:
-    """What somebody typed: plain text, which obeys nobody."""
-    return SectionBlock(text=PlainTextObject(text=cut(text, SECTION_CHARACTERS), emoji=False))
+    """A section of plain text, for text that a person typed: Slack formats nothing in it."""
+    return SectionBlock(text=PlainTextObject(text=truncate(text, SECTION_CHARACTERS), emoji=False))
 
 
 def fields(*pairs: tuple[str, str]) -> SectionBlock:
-    """Titles and texts side by side."""
+    """A section with fields side by side. Each pair is a title and mrkdwn."""
     return SectionBlock(
         fields=[
-            MarkdownTextObject(text=cut(f"*{title}*\n{text}", FIELD_CHARACTERS), verbatim=True) for title, text in pairs
+            MarkdownTextObject(text=truncate(f"*{title}*\n{text}", FIELD_CHARACTERS), verbatim=True)
+            for title, text in pairs
         ]
     )
 
 
 def context_block(text: str) -> ContextBlock:
+    """Small text: mrkdwn, and marked user text as plain text."""
     return ContextBlock(elements=_texts(text))
 
 
-def _texts(text: str) -> list[TextObject]:
-    """The parts of a line, each obeyed or not as whose words they are."""
+def _texts(line: str) -> list[TextObject]:
+    """Splits a line into mrkdwn of the bot and plain text of users."""
     found: list[TextObject] = []
-    for number, part in enumerate(split_user_text(text)):
-        said = cut(part.strip(), FIELD_CHARACTERS)
-        if said and number % 2:
-            found.append(PlainTextObject(text=said, emoji=False))
-        elif said:
-            found.append(MarkdownTextObject(text=said, verbatim=True))
+    for index, part in enumerate(split_user_text(line)):
+        text = truncate(part.strip(), FIELD_CHARACTERS)
+        if text and index % 2:
+            found.append(PlainTextObject(text=text, emoji=False))
+        elif text:
+            found.append(MarkdownTextObject(text=text, verbatim=True))
     return found
 
 
@@ -99,32 +106,37 @@ def button(
     action_id: str,
     request_id: str | None,
     *,
-    says: str,
+    accessibility_label: str,
     style: str | None = None,
     confirm: ConfirmObject | None = None,
 ) -> ButtonElement:
-    """A button of a request, or of none. `says` is what a screen reader says in place of the label."""
+    """A button whose value is a request id.
+
+    Arguments:
+        request_id: None for a button that belongs to no request.
+        accessibility_label: what a screen reader says in place of the label.
+    """
     return ButtonElement(
         text=PlainTextObject(text=label, emoji=False),
         action_id=action_id,
         value=request_id,
         style=style,
         confirm=confirm,
-        accessibility_label=cut(says, 75),
+        accessibility_label=truncate(accessibility_label, 75),
     )
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, style: str = "primary") -> ConfirmObject:
-    """The dialog before a button counts; its style is that of its own button."""
+    """The dialog that a button opens before its click is sent. `style` is that of its `yes` button."""
     return ConfirmObject(
-        title=PlainTextObject(text=cut(title, 100), emoji=False),
-        text=PlainTextObject(text=cut(text, 300), emoji=False),
-        confirm=PlainTextObject(text=cut(yes, 30), emoji=False),
-        deny=PlainTextObject(text=cut(no, 30), emoji=False),
+        title=PlainTextObject(text=truncate(title, 100), emoji=False),
+        text=PlainTextObject(text=truncate(text, 300), emoji=False),
+        confirm=PlainTextObject(text=truncate(yes, 30), emoji=False),
+        deny=PlainTextObject(text=truncate(no, 30), emoji=False),
         style=style,
     )
 
 
-def cut(text: str, characters: int) -> str:
+def truncate(text: str, max_characters: int) -> str:
     """The text, or its beginning and an ellipsis."""
-    return text if len(text) <= characters else text[: characters - 1] + "…"
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

@@ -1,6 +1,6 @@
-"""The buttons of a card in each state, with the dialogs before they count, and the choice of what to retry. Pure.
+"""Builds the blocks with buttons of a card, their confirmation dialogs, and the choice of what to retry.
 
-What a press does is decided in `bot.domain.decisions`.
+Pure. `bot.ui.states` says which state has which buttons, `bot.domain.decisions` what a click on one does.
 """
 
 from __future__ import annotations
@@ -8,88 +8,88 @@ from __future__ import annotations
 from slack_sdk.models.blocks import Block, ButtonElement, Option, PlainTextObject, RadioButtonsElement
 
 from bot.domain.decisions import can_choose_scope
-from bot.domain.request import Request, State
+from bot.domain.request import Request
 from bot.domain.task_group import Scope
 from bot.ui.blocks import actions, button, confirm
-from bot.ui.status import RESUMING, group_name
+from bot.ui.formatting import group_name, ing_form
 
-_ASK_AGAIN_STATES = frozenset(
-    {State.FAILED, State.PAUSED_AGAIN, State.CANCELLED, State.EXPIRED, State.APPROVAL_EXPIRED, State.VOID}
-)
-_SCOPES = {
+_SCOPE_DESCRIPTIONS = {
     Scope.ALL_OBJECTS: "Objects that are at the destination already are skipped",
     Scope.FAILED_OBJECTS: "Those that OMS has on its list of failed objects",
 }
 
 
-def buttons(request: Request) -> list[Block]:
-    """What can be pressed now."""
-    match request.state:
-        case State.PENDING:
-            choice = [_choice(request)] if can_choose_scope(request) else []
-            return [*choice, actions("decide", *_decisions(request))]
-        case State.APPROVED if request.start_at is not None or request.problem is not None:
-            return [actions("waits", _cancel(request))]
-        case State.NOT_STARTED:
-            return [actions("again", _retry(request), _cancel(request))]
-        case State.ACCEPTED | State.MOVING:
-            return [actions("running", _pause(request))]
-        case state if state in _ASK_AGAIN_STATES:
-            says = f"Ask again for group {request.group.group_id}"
-            return [actions("ended", button("Ask again", "request", request.id, says=says))]
-        case _:
-            return []
+def no_buttons(request: Request) -> list[Block]:
+    """Nothing can be pressed."""
+    return []
+
+
+def decision_buttons(request: Request) -> list[Block]:
+    """Approve, Deny, Cancel, Withdraw once somebody has approved, and the choice of what to retry if OMS offers one."""
+    choice = [_scope_choice(request)] if can_choose_scope(request) else []
+    decisions = [_approve(request), _deny(request), _cancel(request)]
+    if request.vote_progress is not None:
+        decisions.append(_withdraw(request))
+    return [*choice, actions("decide", *decisions)]
+
+
+def cancel_button_while_waiting(request: Request) -> list[Block]:
+    """Cancel, for an approved request that waits for its start time or for its next try."""
+    is_waiting = request.start_at is not None or request.problem is not None
+    return [actions("waits", _cancel(request))] if is_waiting else []
+
+
+def retry_and_cancel_buttons(request: Request) -> list[Block]:
+    """Retry and Cancel, for an approved request that OMS did not start."""
+    return [actions("again", _retry(request), _cancel(request))]
+
+
+def pause_button(request: Request) -> list[Block]:
+    """Pause, for a group that runs."""
+    return [actions("running", _pause(request))]
+
+
+def ask_again_button(request: Request) -> list[Block]:
+    """Ask again, which opens the request form for the same group."""
+    label = f"Ask again for group {request.group.group_id}"
+    return [actions("ended", button("Ask again", "request", request.id, accessibility_label=label))]
 
 
 def warnings(request: Request) -> list[str]:
-    """What starting this group again may cost, beyond time."""
-    doing = RESUMING[request.verb]
+    """Side effects of starting this group again, such as a second bill. Each begins in lower case, without a period."""
     found = []
     if request.group.restores_archives:
-        found.append(f"{doing} repeats the archive restores at the source: hours, and a second bill")
+        found.append(f"{ing_form(request.verb)} repeats the archive restores at the source: hours, and a second bill")
     if request.group.overwrite_mode == "FULL_OVERWRITE":
         found.append("objects already at the destination are copied again and overwritten")
     return found
 
 
-def _choice(request: Request) -> Block:
+def _scope_choice(request: Request) -> Block:
     options = {
         scope: Option(
             text=PlainTextObject(text=scope.capitalize(), emoji=False),
             value=scope.value,
-            description=PlainTextObject(text=said, emoji=False),
+            description=PlainTextObject(text=description, emoji=False),
         )
-        for scope, said in _SCOPES.items()
+        for scope, description in _SCOPE_DESCRIPTIONS.items()
     }
-    chosen = options[request.scope or Scope.ALL_OBJECTS]
-    element = RadioButtonsElement(action_id="scope", options=list(options.values()), initial_option=chosen)
-    # The value of an action is its option's; a block id of its own makes Slack forget what somebody had clicked before.
+    initial = options[request.scope or Scope.ALL_OBJECTS]
+    element = RadioButtonsElement(action_id="scope", options=list(options.values()), initial_option=initial)
+    # The action's value is the chosen option, so the block id carries the request id. It also contains the scope: a
+    # changed block id makes Slack show `initial_option` instead of what a reader selected before.
     return actions(f"{request.id} {request.scope}", element)
 
 
-def _decisions(request: Request) -> list[ButtonElement]:
-    of_group = f"group {request.group.group_id}"
-    doing = RESUMING[request.verb]
-    found = [
-        button(
-            "Approve",
-            "approve",
-            request.id,
-            says=f"Approve {doing} {of_group}",
-            style="primary",
-            confirm=confirm(f"{request.verb.capitalize()} this migration?", _before(request), "Approve", "Not yet"),
-        ),
-        button("Deny", "deny", request.id, says=f"Deny {doing} {of_group}", style="danger"),
-        _cancel(request),
-    ]
-    if request.vote_progress is not None:
-        says = f"Withdraw my approval of {doing} {of_group}"
-        found.append(button("Withdraw my approval", "withdraw", request.id, says=says))
-    return found
+def _approve(request: Request) -> ButtonElement:
+    title = f"{request.verb.capitalize()} this migration?"
+    dialog = confirm(title, _approval_dialog(request), "Approve", "Not yet")
+    label = f"Approve {ing_form(request.verb)} group {request.group.group_id}"
+    return button("Approve", "approve", request.id, accessibility_label=label, style="primary", confirm=dialog)
 
 
-def _before(request: Request) -> str:
-    """What the dialog says, the costs first: it is cut at 300 characters."""
+def _approval_dialog(request: Request) -> str:
+    """The text of the dialog. It is cut at 300 characters, so warnings come first."""
     text = "".join(f"{warning.capitalize()}. " for warning in warnings(request))
     if request.scope is not None:
         text += f"Retries {request.scope}. "
@@ -100,6 +100,16 @@ def _before(request: Request) -> str:
     return f"{text}{which} {when} reads the keys and asks OMS to {request.verb}."
 
 
+def _deny(request: Request) -> ButtonElement:
+    label = f"Deny {ing_form(request.verb)} group {request.group.group_id}"
+    return button("Deny", "deny", request.id, accessibility_label=label, style="danger")
+
+
+def _withdraw(request: Request) -> ButtonElement:
+    label = f"Withdraw my approval of {ing_form(request.verb)} group {request.group.group_id}"
+    return button("Withdraw my approval", "withdraw", request.id, accessibility_label=label)
+
+
 def _cancel(request: Request) -> ButtonElement:
     dialog = confirm(
         "Cancel this request?",
@@ -108,22 +118,23 @@ def _cancel(request: Request) -> ButtonElement:
         "Keep it",
         style="danger",
     )
-    says = f"Cancel the request for group {request.group.group_id}"
-    return button("Cancel", "cancel", request.id, says=says, confirm=dialog)
+    label = f"Cancel the request for group {request.group.group_id}"
+    return button("Cancel", "cancel", request.id, accessibility_label=label, confirm=dialog)
 
 
 def _retry(request: Request) -> ButtonElement:
-    says = f"Retry {RESUMING[request.verb]} group {request.group.group_id}"
-    return button("Retry", "retry", request.id, says=says, style="primary")
+    label = f"Retry {ing_form(request.verb)} group {request.group.group_id}"
+    return button("Retry", "retry", request.id, accessibility_label=label, style="primary")
 
 
 def _pause(request: Request) -> ButtonElement:
-    costs = "".join(f"Later, {warning}. " for warning in warnings(request))
+    later_warnings = "".join(f"Later, {warning}. " for warning in warnings(request))
     dialog = confirm(
         "Pause this migration?",
-        f"{costs}{group_name(request.group)} stops until somebody asks to resume it and that is approved.",
+        f"{later_warnings}{group_name(request.group)} stops until somebody asks to resume it and that is approved.",
         "Pause it",
         "Let it run",
         style="danger",
     )
-    return button("Pause", "pause", request.id, says=f"Pause group {request.group.group_id}", confirm=dialog)
+    label = f"Pause group {request.group.group_id}"
+    return button("Pause", "pause", request.id, accessibility_label=label, confirm=dialog)

@@ -1,6 +1,6 @@
-"""Small words that every message is made of: mentions, times, sizes, bars, and text that nobody obeys.
+"""Formats values for messages: mentions, times, sizes, names of groups, and text from users with mrkdwn escaped.
 
-Pure. What is said when is left to `cards`, `headlines` and `answers`.
+Pure. The sentences around these values are in the other modules of this package.
 """
 
 from __future__ import annotations
@@ -10,115 +10,113 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-# mrkdwn has no escape for its marks, and beside a zero-width space they still pair up. What looks like them does not.
-_FORMATS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+from bot.domain.request import Verb
+from bot.domain.task_group import TaskGroup
+
+# mrkdwn has no escape sequence for its formatting characters, and a zero-width space beside them does not stop Slack
+# from pairing them. Characters that only look like them do.
+_FORMATTING_CHARACTERS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
-_EMOJI = re.compile(r":(?=[\w+'-]+:)")
-# White space to `str.split`, so that no text that came through here holds one.
-_OPEN, _CLOSE = "\x1e", "\x1f"
-_QUOTED = re.compile(f"{_OPEN}([^{_CLOSE}]*){_CLOSE}")
+_EMOJI_START = re.compile(r":(?=[\w+'-]+:)")
+# `str.split` treats both as white space, so text that passed `_one_line` contains neither.
+_USER_TEXT_START, _USER_TEXT_END = "\x1e", "\x1f"
+_USER_TEXT = re.compile(f"{_USER_TEXT_START}([^{_USER_TEXT_END}]*){_USER_TEXT_END}")
+
+_PAST_TENSE = {Verb.RESUME: "resumed", Verb.RETRY: "retried"}
+_ING_FORM = {Verb.RESUME: "resuming", Verb.RETRY: "retrying"}
 
 
-def escape_mrkdwn(text: str, characters: int = 600) -> str:
-    """Somebody else's text for an mrkdwn field: shown, never obeyed; cut to a length, its lines joined.
+def escape_mrkdwn(text: str, max_characters: int = 600) -> str:
+    """Text from outside the bot for an mrkdwn field: joined to one line, truncated, and without any formatting.
 
-    Escaping `&`, `<` and `>` is what keeps `<!channel>` from ringing everybody; a zero-width space breaks the name of
-    an emoji. Inside a word such as `oms_url` a mark formats nothing, and it can be copied as it is.
+    Escaping `&`, `<` and `>` keeps `<!channel>` from notifying the channel. A zero-width space breaks the name of an
+    emoji. Inside a word such as `oms_url` an underscore formats nothing, so it stays and the word can be copied.
     """
-    looks_alike = _FORMATS.sub(lambda mark: _LOOK_ALIKES[mark[0]], _escaped(text, characters))
-    return _EMOJI.sub(":\u200b", looks_alike)
+    looks_alike = _FORMATTING_CHARACTERS.sub(lambda found: _LOOK_ALIKES[found[0]], _escaped(text, max_characters))
+    return _EMOJI_START.sub(":\u200b", looks_alike)
 
 
-def user_text(text: str, characters: int = 600) -> str:
-    """What somebody typed, in a line that is for `bot.ui.blocks` to lay out: there it becomes plain text."""
-    return f"{_OPEN}{_cut(text, characters)}{_CLOSE}"
+def user_text(text: str, max_characters: int = 600) -> str:
+    """Marks text that a person typed, so that `bot.ui.blocks` can show it as `plain_text`, unchanged."""
+    return f"{_USER_TEXT_START}{_one_line(text, max_characters)}{_USER_TEXT_END}"
 
 
-def split_user_text(text: str) -> list[str]:
-    """A line taken apart: the bot's own words in mrkdwn, what somebody typed, and so on by turns."""
-    return _QUOTED.split(text)
+def split_user_text(line: str) -> list[str]:
+    """Splits a line at marked user text: mrkdwn of the bot at even indexes, user text at odd ones."""
+    return _USER_TEXT.split(line)
 
 
-def flatten_user_text(text: str) -> str:
-    """A line in mrkdwn alone, for where there are no blocks."""
-    return _QUOTED.sub(lambda found: escape_mrkdwn(found[1], len(found[1])), text)
+def flatten_user_text(line: str) -> str:
+    """Replaces marked user text by escaped mrkdwn, for messages without blocks."""
+    return _USER_TEXT.sub(lambda found: escape_mrkdwn(found[1], len(found[1])), line)
 
 
-def code(text: str, characters: int = 600) -> str:
-    """The same between backticks: what is shown there can be copied as it is."""
-    shown = _escaped(text.replace("`", "'"), characters)
+def inline_code(text: str, max_characters: int = 600) -> str:
+    """Text from outside the bot between backticks. It stays as it is, except for backticks, and can be copied."""
+    shown = _escaped(text.replace("`", "'"), max_characters)
     return f"`{shown}`"
 
 
-def _escaped(text: str, characters: int) -> str:
-    return html.escape(_cut(text, characters), quote=False)
+def _escaped(text: str, max_characters: int) -> str:
+    return html.escape(_one_line(text, max_characters), quote=False)
 
 
-def _cut(text: str, characters: int) -> str:
+def _one_line(text: str, max_characters: int) -> str:
     joined = " ".join(text.split())
-    return joined if len(joined) <= characters else joined[: characters - 1] + "…"
+    return joined if len(joined) <= max_characters else joined[: max_characters - 1] + "…"
+
+
+def group_name(group: TaskGroup) -> str:
+    """The group's description, or the beginning of its id. Not escaped."""
+    return group.description.strip() or f"group {group.group_id[:8]}"
+
+
+def group_label(group: TaskGroup) -> str:
+    """The group's description, if it has one, and its whole id, as mrkdwn."""
+    name = escape_mrkdwn(group.description, 80)
+    return f"{name}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
+
+
+def past_tense(verb: Verb) -> str:
+    """`resumed` or `retried`."""
+    return _PAST_TENSE[verb]
+
+
+def ing_form(verb: Verb) -> str:
+    """`resuming` or `retrying`."""
+    return _ING_FORM[verb]
 
 
 def mention(user_or_group: str) -> str:
-    """A user or a user group as Slack rings them."""
+    """Mentions a user id (`U…`, `W…`) or a user group id (`S…`)."""
     return f"<!subteam^{user_or_group}>" if user_or_group.startswith("S") else f"<@{user_or_group}>"
 
 
-def mentions(names: Iterable[str], last: str = "or") -> str:
-    """`<@U1>, <@U2> or <!subteam^S1>`."""
-    mentions = [mention(name) for name in names]
-    if len(mentions) < 2:
-        return "".join(mentions)
-    return f"{', '.join(mentions[:-1])} {last} {mentions[-1]}"
+def mentions(ids: Iterable[str], conjunction: str = "or") -> str:
+    """Mentions several ids: `<@U1>, <@U2> or <!subteam^S1>`."""
+    found = [mention(one) for one in ids]
+    if len(found) < 2:
+        return "".join(found)
+    return f"{', '.join(found[:-1])} {conjunction} {found[-1]}"
 
 
 def approvals_needed(slots: Sequence[Sequence[str]]) -> str:
-    """`2 of <@U1>, <@U2>`, or `1 of <@U1>; and 1 of <!subteam^S1>`: one person for each place."""
-    if len({tuple(place) for place in slots}) == 1:
-        return f"{len(slots)} of {', '.join(mention(name) for name in slots[0])}"
-    return "; and ".join(f"1 of {', '.join(mention(name) for name in place)}" for place in slots)
+    """Names the people who can fill each slot: `2 of <@U1>, <@U2>`, or `1 of <@U1>; and 1 of <!subteam^S1>`."""
+    if len({tuple(slot) for slot in slots}) == 1:
+        return f"{len(slots)} of {', '.join(mention(one) for one in slots[0])}"
+    return "; and ".join(f"1 of {', '.join(mention(one) for one in slot)}" for slot in slots)
 
 
 def local_time(at: datetime) -> str:
-    """A moment in the reader's own zone: `today 22:05`. Readers without one see UTC."""
+    """A time that Slack shows in the reader's time zone: `today 22:05`. Clients that cannot do so show UTC."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
 def local_time_with_seconds(at: datetime) -> str:
-    """As `clock`, where seconds matter: `today 22:05:07`."""
+    """As `local_time`, with seconds: `today 22:05:07`."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{fallback}>"
-
-
-def size(size_bytes: int, unit_from: int | None = None) -> str:
-    """Bytes in decimal units, three digits at most: `4.0 GB`."""
-    amount, unit = _scaled(size_bytes, unit_from or size_bytes)
-    return f"{amount} {unit}"
-
-
-def size_of(part_bytes: int, whole_bytes: int) -> str:
-    """`4.0 of 10.0 GB`, both in the unit of the whole."""
-    part, unit = _scaled(part_bytes, whole_bytes)
-    whole, _ = _scaled(whole_bytes, whole_bytes)
-    return f"{part} of {whole} {unit}"
-
-
-def _scaled(size_bytes: int, unit_from: int) -> tuple[str, str]:
-    units = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-    power = 0
-    while power < len(units) - 1 and unit_from >= 1000 ** (power + 1):
-        power += 1
-    if power == 0:
-        return str(size_bytes), "B"
-    return f"{size_bytes / 1000**power:.1f}", units[power]
-
-
-def rate(bytes_per_second: int) -> str:
-    """`220 MB/s`: no decimals where they would only flicker."""
-    amount, unit = _scaled(bytes_per_second, bytes_per_second)
-    shown = amount if float(amount) < 10 and unit != "B" else f"{float(amount):.0f}"
-    return f"{shown} {unit}/s"
 
 
 def duration(seconds: int) -> str:
@@ -135,8 +133,39 @@ def duration(seconds: int) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
-def bar(percent: int, width: int = 20) -> str:
-    """A bar of text. It stands beside its percentage, never alone."""
+def size(size_bytes: int) -> str:
+    """Bytes in decimal units: `4.0 GB`."""
+    amount, unit = _scaled(size_bytes, size_bytes)
+    return f"{amount} {unit}"
+
+
+def size_of_total(part_bytes: int, total_bytes: int) -> str:
+    """`4.0 of 10.0 GB`, both in the unit of the total."""
+    part, unit = _scaled(part_bytes, total_bytes)
+    total, _ = _scaled(total_bytes, total_bytes)
+    return f"{part} of {total} {unit}"
+
+
+def rate(bytes_per_second: int) -> str:
+    """`220 MB/s`. From 10 on without decimals, which would change at every update."""
+    amount, unit = _scaled(bytes_per_second, bytes_per_second)
+    shown = amount if float(amount) < 10 and unit != "B" else f"{float(amount):.0f}"
+    return f"{shown} {unit}/s"
+
+
+def _scaled(size_bytes: int, unit_of_bytes: int) -> tuple[str, str]:
+    """The size in the unit that fits `unit_of_bytes`, and that unit."""
+    units = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+    power = 0
+    while power < len(units) - 1 and unit_of_bytes >= 1000 ** (power + 1):
+        power += 1
+    if power == 0:
+        return str(size_bytes), "B"
+    return f"{size_bytes / 1000**power:.1f}", units[power]
+
+
+def progress_bar(percent: int, width: int = 20) -> str:
+    """A bar of block characters. Show the percentage beside it, for screen readers."""
     full = percent * width // 100
     return "█" * full + "░" * (width - full)
 

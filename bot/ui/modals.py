@@ -1,6 +1,6 @@
-"""The views that the bot shows: the two forms, what stands there until one is filled, a plain word, and App Home.
+"""The modal views: the form for a new request, the form to deny one, and plain notes in their place.
 
-Pure. Opening them is left to `posting`, who gets which to `bot.jobs.ask.forms`.
+Pure. `bot.listeners` opens a modal, `bot.jobs.ask.forms` decides what to show in it.
 """
 
 from __future__ import annotations
@@ -21,21 +21,24 @@ from slack_sdk.models.views import View
 
 from bot.domain.command import MAX_REASON_CHARACTERS
 from bot.domain.decisions import MAX_DENY_REASON_CHARACTERS
-from bot.ui.blocks import actions, button, context_block, cut, header, section
+from bot.domain.progress import percent
+from bot.domain.task_group import TaskGroup, status_name
+from bot.ui.blocks import context_block, section, truncate
+from bot.ui.formatting import escape_mrkdwn, group_name
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
 REQUEST_TITLE, DENY_TITLE = "Ask for a migration", "Deny this request"
-# Slack's limits of a select and of a view, the second less what else stands there.
-MAX_CHOICES, MAX_LINES = 100, 50
+# Slack's limit for the options of a select menu.
+MAX_OPTIONS = 100
 
 
 def loading(title: str) -> View:
-    """What stands there until it is known who pressed."""
+    """The modal that opens at once, before the bot knows what this person may do."""
     return note(title, "One moment.")
 
 
 def note(title: str, text: str) -> View:
-    """A word in place of a form, with nothing to send in."""
+    """A modal with a text and nothing to submit."""
     return View(
         type="modal", title=PlainTextObject(text=title), close=PlainTextObject(text="Close"), blocks=[section(text)]
     )
@@ -43,11 +46,23 @@ def note(title: str, text: str) -> View:
 
 @dataclass(frozen=True)
 class GroupChoice:
-    """A group that can be picked: which, in which project, and what people call it."""
+    """A task group that can be selected in the request form. `label` is plain text."""
 
     project: str
     group_id: str
     label: str
+
+
+def group_choice(project: str, group: TaskGroup) -> GroupChoice:
+    """The option for a group, with its name, project, status and progress."""
+    share = percent(group.progress)
+    done = f", {share} %" if share is not None else ""
+    return GroupChoice(project, group.group_id, f"{group_name(group)} · {project} · {status_name(group.status)}{done}")
+
+
+def groups_not_listed(project: str, meaning: str) -> str:
+    """The remark for a project whose groups cannot be offered. `meaning` is a sentence about the error."""
+    return f"The groups of {project} cannot be listed just now; type an id. {escape_mrkdwn(meaning)}"
 
 
 def request_form(
@@ -58,19 +73,21 @@ def request_form(
     project: str = "",
     reason: str = "",
 ) -> View:
-    """Asks for a group, a reason, a time and, where there are several, a project.
+    """The form for a new request: a group, a reason, a start time and, if there are several, a project.
 
     Arguments:
-        projects: where this person may ask.
-        choices: the groups to pick from.
-        remark: what else there is to say of them, such as a project that could not be asked.
-        group_id, project, reason: what stands there already.
+        projects: where this person may create requests.
+        choices: the groups to select from.
+        remark: mrkdwn below the fields; empty for none.
+        group_id, project, reason: initial values.
     """
     picker: list[Block] = []
     if choices and not group_id:
         options = [
-            Option(text=PlainTextObject(text=cut(one.label, 75), emoji=False), value=f"{one.project} {one.group_id}")
-            for one in choices[:MAX_CHOICES]
+            Option(
+                text=PlainTextObject(text=truncate(one.label, 75), emoji=False), value=f"{one.project} {one.group_id}"
+            )
+            for one in choices[:MAX_OPTIONS]
         ]
         element = StaticSelectElement(
             action_id="pick", options=options, placeholder=PlainTextObject(text="Paused and failed groups")
@@ -115,46 +132,32 @@ def request_form(
     )
 
 
-def _project_select(projects: Sequence[str], chosen: str) -> list[Block]:
-    """Which project an id is in; nothing where there is one alone."""
+def _project_select(projects: Sequence[str], initial: str) -> list[Block]:
+    """The select menu of projects; no block if there is only one project."""
     options = {
-        name: Option(text=PlainTextObject(text=name, emoji=False), value=name) for name in projects[:MAX_CHOICES]
+        name: Option(text=PlainTextObject(text=name, emoji=False), value=name) for name in projects[:MAX_OPTIONS]
     }
     if len(options) < 2:
         return []
     element = StaticSelectElement(
         action_id="project",
         options=list(options.values()),
-        initial_option=options.get(chosen),
+        initial_option=options.get(initial),
         placeholder=PlainTextObject(text="Wherever the group is"),
     )
     return [InputBlock(block_id="project", label=PlainTextObject(text="Project"), element=element, optional=True)]
 
 
-def home_view(lines: Sequence[str], help_text: str) -> View:
-    """App Home: open requests, a way to ask, and how to use the command."""
-    return View(
-        type="home",
-        blocks=[
-            header("Open requests"),
-            *(section(line) for line in lines[:MAX_LINES]),
-            actions("home", button("Ask for a group", "request", None, says="Ask to resume or retry a task group")),
-            section(help_text),
-        ],
-    )
-
-
-def empty_home_view(text: str) -> View:
-    """App Home for whoever has nothing to see there."""
-    return View(type="home", blocks=[section(text)])
-
-
 def deny_form(request_id: str, channel: str, message_ts: str) -> View:
-    """Asks why, of whoever denies."""
+    """The form that asks for the reason of a denial.
+
+    Arguments:
+        channel, message_ts: the message whose Deny button opened the form; empty if not known.
+    """
     return View(
         type="modal",
         callback_id=DENY_FORM,
-        # Untrusted on its way back: an id and where the button was, checked again as any click is.
+        # Slack returns this with the submission. The bot does not trust it, and checks the person and the message.
         private_metadata=f"{request_id} {channel or '-'} {message_ts or '-'}",
         title=PlainTextObject(text=DENY_TITLE),
         submit=PlainTextObject(text="Deny"),

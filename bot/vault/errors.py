@@ -1,4 +1,7 @@
-"""What Vault did not do, in words for a person, with the next step. Pure; calling Vault is left to `bot.vault`."""
+"""What can go wrong with Vault: one exception with a kind, a sentence for people and the next step.
+
+`translating_errors` turns what hvac and requests raise into it. Calling Vault is left to `bot.vault.client`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,30 @@ import requests
 
 
 class VaultErrorKind(StrEnum):
+    """Why a call to Vault failed."""
+
+    #: There was no answer, or only that of a load balancer without a Vault behind it.
     DOWN = "down"
+    #: Vault is sealed and answers nothing until it is unsealed.
     SEALED = "sealed"
+    #: Vault refused the bot's credentials.
     LOGIN = "login refused"
+    #: The policy of the token does not allow the call, or the token expired.
     FORBIDDEN = "forbidden"
+    #: The path holds no secret, or its newest version is deleted.
     MISSING = "missing"
+    #: Vault failed, or the answer is not Vault's.
     UNEXPECTED = "unexpected"
 
 
 class VaultError(Exception):
-    """What Vault did not do, for a person: one sentence, the next step, and the path it is about."""
+    """A call to Vault failed. No attribute holds a secret.
+
+    Arguments:
+        path: the mount and path of the secret, or the API path, or `login`.
+        sentence: what happened, for people.
+        next_step: what people can do about it.
+    """
 
     def __init__(self, kind: VaultErrorKind, path: str, sentence: str, next_step: str) -> None:
         super().__init__(sentence)
@@ -32,7 +49,10 @@ class VaultError(Exception):
 
 @contextmanager
 def translating_errors(path: str) -> Iterator[None]:
-    """Turns whatever Vault, or what stands in its place, does not answer as documented into a fault for a person."""
+    """Raises a `VaultError` about `path` for every exception of hvac and requests, and for answers of another shape.
+
+    Those raise KeyError, TypeError, ValueError or AttributeError where the answer is read.
+    """
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -51,7 +71,7 @@ def translating_errors(path: str) -> Iterator[None]:
 
 
 def error_for(error: Exception, path: str) -> VaultError:
-    """What a failure of hvac or of the connection means to a person."""
+    """The `VaultError` for an exception of hvac or requests."""
     match error:
         case requests.exceptions.SSLError():
             return VaultError(
@@ -64,7 +84,7 @@ def error_for(error: Exception, path: str) -> VaultError:
         case hvac.exceptions.VaultDown() if "sealed" in str(error):
             return VaultError(VaultErrorKind.SEALED, path, "Vault is sealed.", "Unseal Vault.")
         case hvac.exceptions.VaultDown():
-            # 503 is also what a load balancer says when there is no Vault behind it.
+            # A load balancer without a Vault behind it answers 503 too.
             return VaultError(
                 VaultErrorKind.DOWN, path, "Vault is not available (HTTP 503).", "Look at Vault's own log."
             )
@@ -82,7 +102,7 @@ def error_for(error: Exception, path: str) -> VaultError:
 
 
 def login_error(error: hvac.exceptions.VaultError) -> VaultError:
-    """The same for a login, where "forbidden" is about who we are."""
+    """The `VaultError` for an exception during a login, where 400, 401 and 403 mean refused credentials."""
     if isinstance(error, hvac.exceptions.InvalidRequest | hvac.exceptions.Forbidden | hvac.exceptions.Unauthorized):
         return VaultError(
             VaultErrorKind.LOGIN,
@@ -94,7 +114,7 @@ def login_error(error: hvac.exceptions.VaultError) -> VaultError:
 
 
 def forbidden(path: str) -> VaultError:
-    """The policy does not let us."""
+    """The error for a path that the token may not read."""
     return VaultError(
         VaultErrorKind.FORBIDDEN,
         path,
@@ -104,7 +124,7 @@ def forbidden(path: str) -> VaultError:
 
 
 def missing(path: str) -> VaultError:
-    """Nothing there, or deleted."""
+    """The error for a path without a secret, or with a deleted one."""
     return VaultError(
         VaultErrorKind.MISSING,
         path,

@@ -1,6 +1,6 @@
-"""Measures `audit verify` as a process, on a chain of a million rows: `python -m tests.bench.audit [ROWS]`.
+"""Measures `audit verify` on a chain of a million rows: `python -m tests.bench.audit [ROWS]`.
 
-Prints figures for SQLite and PostgreSQL; exits 1 when one is past its limit.
+Prints figures for SQLite and PostgreSQL. Exits with 1 if one is above its limit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Row = tuple[int, str, str | None, str, str, str, str, str]
 
 
 def rows(count: int) -> Iterator[Row]:
-    """A chain like a real one: a release with its key versions, again and again."""
+    """The rows of a valid chain, each with the details of a sent PUT."""
     detail = '{"number":1,"secret/oms/media/destination":3,"secret/oms/media/source":7,"token given back":true}'
     digest = GENESIS_HASH
     for seq in range(1, count + 1):
@@ -57,22 +57,26 @@ def build_postgresql(url: str, count: int) -> None:
 
 
 def measure(name: str, url: str, count: int) -> bool:
-    """The best of some rounds: what else runs on the machine is not what is measured."""
+    """Runs the command several times and prints the fastest, which other load on the machine affects least.
+
+    Returns:
+        Whether it is below the limit.
+    """
     environment = {"DATABASE_URL": url}
-    found = []
+    results = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", "bot", "audit", "verify"], env=os.environ | environment, stdout=subprocess.PIPE
         )
         assert process.stdout is not None
-        said = process.stdout.read().decode()
+        output = process.stdout.read().decode()
         _, status, used = os.wait4(process.pid, 0)
-        found.append((time.perf_counter() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))
+        results.append((time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))
         process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, said
-        assert f"Whole: {count:,} rows" in said, said
-    seconds, cpu_seconds, memory_bytes = min(found)
+        assert process.returncode == 0, output
+        assert f"Whole: {count:,} rows" in output, output
+    seconds, cpu_seconds, memory_bytes = min(results)
     print(f"audit verify, {count:,} rows, {name}, best of {ROUNDS}:  ", end="")
     print(f"{seconds:.2f} s (limit {LIMIT_SECONDS:.0f} s)   ", end="")
     print(f"{cpu_seconds:.2f} s of processor   {memory_bytes / 1e6:.0f} MB at most")
@@ -88,12 +92,12 @@ def main() -> None:
             directory = Path(name)
             sqlite_url, postgresql_url = f"sqlite:///{directory / 'bot.sqlite'}", server.new_database()
             build_sqlite(sqlite_url, count)
-            well = measure("SQLite", sqlite_url, count)
+            passed = measure("SQLite", sqlite_url, count)
             build_postgresql(postgresql_url, count)
-            well = measure("PostgreSQL", postgresql_url, count) and well
+            passed = measure("PostgreSQL", postgresql_url, count) and passed
     finally:
         server.stop()
-    sys.exit(0 if well else 1)
+    sys.exit(0 if passed else 1)
 
 
 if __name__ == "__main__":

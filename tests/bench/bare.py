@@ -1,6 +1,6 @@
-"""The yardstick: the requests of one release, in the bot's order, by a script that does nothing else.
+"""The baseline for the time from Approve to PUT: a script that makes the same calls in the same order as the bot.
 
-Prints when it began each group. Arguments: Slack, OMS and Vault addresses, role id, secret id, group ids.
+Prints the start time for each group. Arguments: the URLs of Slack, OMS and Vault, a role id, a secret id, group ids.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
     auth = AccessKeyAuth(key, ow.PROJECT_ID, lambda: datetime.now(UTC))
     base = f"{oms_url}/v2/{ow.PROJECT_ID}/taskgroups"
     for group_id in groups:
-        time.sleep(1)  # as long as between two clicks
+        time.sleep(1)  # as between two actions of a person
         print(datetime.now(UTC).isoformat())
         slack.users_info(user=w.CAROL)
         session.get(f"{base}/{group_id}", auth=auth, timeout=5).json()

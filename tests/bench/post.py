@@ -1,6 +1,6 @@
-"""Slack's side of an acknowledgement, in a process of its own: the stand-ins' threads are not to be measured with it.
+"""Posts commands like Slack and measures the answers, in its own process, apart from the threads of the sandbox.
 
-Arguments: the address. Each line that it reads is a command's body; it prints the seconds that the answer took.
+Argument: the URL. Reads the body of a command from each line of its input, and prints the seconds until the answer.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ def main() -> None:
     for line in sys.stdin:
         body = line.strip()
         headers = signed(body)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         connection.request("POST", address.path, body, headers)
         answer = connection.getresponse()
-        said = answer.read()
-        taken = time.perf_counter() - begun
-        assert answer.status == 200, said
-        print(taken, flush=True)
+        content = answer.read()
+        seconds = time.perf_counter() - started
+        assert answer.status == 200, content
+        print(seconds, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A variable that cannot be right is named in a line, and its value is never shown."""
+"""A wrong environment variable is one line that names it and never shows its value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 import certifi
 import pytest
 
-from bot.config.settings import InvalidSettings, example, load, load_database
+from bot.config.problems import InvalidSettings
+from bot.config.settings import example, load, load_database_url
 from tests.support.settings import GOOD, problems
 
 TOKENS = {
@@ -34,21 +35,21 @@ def bot_toml(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", TOKENS)
 @pytest.mark.parametrize("value", ["leaks…", "leaks here", "leaks\n", "leaks\x7f", "leäks"])
-def test_a_token_is_printable_ascii_without_blanks(bot_toml: Path, name: str, value: str) -> None:
+def test_a_token_must_be_printable_ascii_without_blanks(bot_toml: Path, name: str, value: str) -> None:
     release = {"VAULT_RELEASE_ROLE_ID": "role", "VAULT_RELEASE_SECRET_ID": "secret"}
-    said = problems(GOOD | release | {"BOT_CONFIG": str(bot_toml), name: TOKENS[name] + value})
-    assert said.startswith(f"{name}: holds a blank, or a character that is not ASCII")
-    assert len(said.splitlines()) == 1
-    assert value.strip() not in said
+    lines = problems(GOOD | release | {"BOT_CONFIG": str(bot_toml), name: TOKENS[name] + value})
+    assert lines.startswith(f"{name}: holds a blank, or a character that is not ASCII")
+    assert len(lines.splitlines()) == 1
+    assert value.strip() not in lines
 
 
 @pytest.mark.parametrize("name", ["VAULT_TOKEN", "VAULT_K8S_ROLE"])
-def test_so_is_each_other_way_to_log_in(bot_toml: Path, name: str) -> None:
+def test_every_other_vault_login_must_be_printable_ascii_too(bot_toml: Path, name: str) -> None:
     environ = {key: value for key, value in GOOD.items() if not key.endswith("_ID")}
     assert problems(environ | {"BOT_CONFIG": str(bot_toml), name: "hvs.…"}).startswith(f"{name}: holds a blank")
 
 
-def test_what_is_right_is_taken_however_it_is_written(bot_toml: Path) -> None:
+def test_valid_variables_are_accepted_in_every_spelling(bot_toml: Path) -> None:
     more = {"LOG_LEVEL": "debug", "PORT": "65535", "SLACK_API_URL": "http://127.0.0.1:8080/api"}
     more |= {"DATABASE_URL": "sqlite:////data/of the böt.sqlite", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": "s"}
     read = load(GOOD | more | {"BOT_CONFIG": str(bot_toml)}).environment
@@ -68,20 +69,20 @@ def test_what_is_right_is_taken_however_it_is_written(bot_toml: Path) -> None:
         ("VAULT_ADDR", "https://vault.example/?x", "VAULT_ADDR: is not an https address"),
     ],
 )
-def test_what_is_half_right_is_named(bot_toml: Path, name: str, value: str, words: str) -> None:
-    said = problems(GOOD | {"BOT_CONFIG": str(bot_toml), name: value})
-    assert said.startswith(words)
-    assert len(said.splitlines()) == 1
+def test_a_partly_valid_variable_is_one_problem(bot_toml: Path, name: str, value: str, words: str) -> None:
+    lines = problems(GOOD | {"BOT_CONFIG": str(bot_toml), name: value})
+    assert lines.startswith(words)
+    assert len(lines.splitlines()) == 1
 
 
-def test_an_empty_file_holds_no_secret(bot_toml: Path, tmp_path: Path) -> None:
+def test_an_empty_secret_file_is_a_problem(bot_toml: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     environ = {**GOOD, "BOT_CONFIG": str(bot_toml), "SLACK_SIGNING_SECRET_FILE": str(tmp_path / "empty")}
     assert problems(environ).startswith("SLACK_SIGNING_SECRET_FILE: names an empty file")
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
-def test_the_placeholders_of_the_readme_end_in_a_line_each(bot_toml: Path, command: str) -> None:
+def test_the_placeholders_of_the_readme_are_one_problem_each(bot_toml: Path, command: str) -> None:
     placeholders = {
         "SLACK_BOT_TOKEN": "xoxb-…",
         "SLACK_APP_TOKEN": "xapp-…",
@@ -113,15 +114,15 @@ def test_the_placeholders_of_the_readme_end_in_a_line_each(bot_toml: Path, comma
         ("sqlite://leak/bot.sqlite", "names no file"),
     ],
 )
-def test_a_database_that_cannot_be_is_named_without_its_password(bot_toml: Path, url: str, words: str) -> None:
-    said = problems(GOOD | {"BOT_CONFIG": str(bot_toml), "DATABASE_URL": url})
-    assert said.startswith(f"DATABASE_URL: {words}")
-    assert len(said.splitlines()) == 1
-    assert "leak" not in said
+def test_an_invalid_database_url_is_reported_without_its_password(bot_toml: Path, url: str, words: str) -> None:
+    lines = problems(GOOD | {"BOT_CONFIG": str(bot_toml), "DATABASE_URL": url})
+    assert lines.startswith(f"DATABASE_URL: {words}")
+    assert len(lines.splitlines()) == 1
+    assert "leak" not in lines
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "audit verify", "audit export"])
-def test_no_command_shows_a_part_of_the_databases_password(bot_toml: Path, command: str) -> None:
+def test_no_command_prints_a_part_of_the_database_password(bot_toml: Path, command: str) -> None:
     environ = os.environ | GOOD | {"BOT_CONFIG": str(bot_toml), "DATABASE_URL": "postgresql://bot:p@leak:leak@db/bot"}
     ended = subprocess.run(
         [sys.executable, "-m", "bot", *command.split()], env=environ, capture_output=True, text=True, check=False
@@ -135,23 +136,23 @@ def test_no_command_shows_a_part_of_the_databases_password(bot_toml: Path, comma
 @pytest.mark.parametrize(
     "url", ["sqlite:////data/bot.sqlite", "postgresql://bot:p%40ss@db:5432/bot", "postgresql:///bot"]
 )
-def test_a_database_that_can_be_is_taken_as_it_is(url: str) -> None:
-    assert load_database({"DATABASE_URL": url}).reveal() == url
+def test_a_valid_database_url_is_kept_unchanged(url: str) -> None:
+    assert load_database_url({"DATABASE_URL": url}).reveal() == url
 
 
-def test_the_audit_is_read_without_any_other_setting(tmp_path: Path) -> None:
+def test_the_database_url_is_read_without_any_other_setting(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("sqlite:////data/bot.sqlite\n")
-    assert load_database({"DATABASE_URL_FILE": str(tmp_path / "url")}).reveal() == "sqlite:////data/bot.sqlite"
+    assert load_database_url({"DATABASE_URL_FILE": str(tmp_path / "url")}).reveal() == "sqlite:////data/bot.sqlite"
     with pytest.raises(InvalidSettings, match="DATABASE_URL_FILE: cannot be read"):
-        load_database({"DATABASE_URL_FILE": "/nowhere"})
+        load_database_url({"DATABASE_URL_FILE": "/nowhere"})
 
 
-def test_a_file_of_trusted_certificates_holds_some(bot_toml: Path) -> None:
+def test_vault_cacert_must_hold_a_certificate(bot_toml: Path) -> None:
     words = "VAULT_CACERT: names a file without a certificate"
     assert words in problems(GOOD | {"BOT_CONFIG": str(bot_toml), "VAULT_CACERT": str(bot_toml)})
     assert load(GOOD | {"BOT_CONFIG": str(bot_toml), "VAULT_CACERT": certifi.where()}).environment.vault_ca
 
 
 @pytest.mark.parametrize("url", ["https://vault.…", "https://vault.example.com/ x"])
-def test_an_address_is_printable_ascii_too(bot_toml: Path, url: str) -> None:
+def test_an_address_must_be_printable_ascii(bot_toml: Path, url: str) -> None:
     assert "VAULT_ADDR: is not an https address" in problems(GOOD | {"BOT_CONFIG": str(bot_toml), "VAULT_ADDR": url})

@@ -1,4 +1,4 @@
-"""A wrong setting is one line that says which, what, and how to fix it; all of them at once."""
+"""Each wrong setting is one line with its key, the problem and the fix; all of them are reported at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.bot_toml import Project
 from bot.config.environment import is_safe_address
-from bot.config.settings import Project, example, load
+from bot.config.settings import example, load
 from bot.config.values import checked_address
 from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
 from tests.support.settings import GOOD, problems
@@ -24,7 +25,7 @@ def bot_toml(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_example_is_right(bot_toml: Path) -> None:
+def test_the_example_is_valid(bot_toml: Path) -> None:
     config = load(GOOD | {"BOT_CONFIG": str(bot_toml)})
     media = config.projects["media"]
     assert media.policy.slots == (("S0123456789", "U0123456789"),)
@@ -53,7 +54,7 @@ def test_the_example_is_right(bot_toml: Path) -> None:
         ({"BOT_CONFIG": "/nowhere"}, "/nowhere: cannot be read"),
     ],
 )
-def test_each_wrong_variable_is_named(bot_toml: Path, change: dict[str, str], words: str) -> None:
+def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str], words: str) -> None:
     assert words in problems(GOOD | {"BOT_CONFIG": str(bot_toml)} | change)
 
 
@@ -113,14 +114,14 @@ def test_each_wrong_variable_is_named(bot_toml: Path, change: dict[str, str], wo
         ("[projects.media]", "[projects.media", "is not TOML"),
     ],
 )
-def test_each_wrong_setting_is_named(bot_toml: Path, old: str, new: str, words: str) -> None:
+def test_each_wrong_setting_is_a_problem(bot_toml: Path, old: str, new: str, words: str) -> None:
     text = example()
     assert old in text
     bot_toml.write_text(text.replace(old, new, 1), encoding="utf-8")
     assert words in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
 
 
-def test_all_faults_are_told_at_once_and_serve_ends_with_2(bot_toml: Path) -> None:
+def test_all_problems_are_reported_at_once_and_serve_exits_with_2(bot_toml: Path) -> None:
     bot_toml.write_text(example().replace('"8h"', '"x"'), encoding="utf-8")
     environ = {"BOT_CONFIG": str(bot_toml), "PATH": ""}
     ended = subprocess.run(
@@ -131,7 +132,7 @@ def test_all_faults_are_told_at_once_and_serve_ends_with_2(bot_toml: Path) -> No
     assert len(ended.stderr.splitlines()) == len(problems(environ).splitlines()) == 5
 
 
-def test_a_secret_may_come_from_a_file_and_is_not_shown(bot_toml: Path, tmp_path: Path) -> None:
+def test_a_secret_can_come_from_a_file_and_is_not_shown(bot_toml: Path, tmp_path: Path) -> None:
     (tmp_path / "token").write_text("hvs.something-secret\n")
     environ = {name: value for name, value in GOOD.items() if not name.startswith("VAULT_")}
     environ |= {"VAULT_ADDR": "http://127.0.0.1:8200", "VAULT_TOKEN_FILE": str(tmp_path / "token")}
@@ -143,26 +144,26 @@ def test_a_secret_may_come_from_a_file_and_is_not_shown(bot_toml: Path, tmp_path
     assert "xoxb" not in repr(config)
 
 
-def test_kubernetes_is_a_way_to_log_in(bot_toml: Path) -> None:
+def test_vault_k8s_role_selects_the_kubernetes_login(bot_toml: Path) -> None:
     environ = {name: value for name, value in GOOD.items() if name not in ("VAULT_ROLE_ID", "VAULT_SECRET_ID")}
     config = load(environ | {"VAULT_K8S_ROLE": "bot", "BOT_CONFIG": str(bot_toml)})
     assert config.environment.vault_identity == VaultKubernetes("bot")
 
 
-def said_of(bot_toml: Path, text: str) -> list[str]:
+def lines_of(bot_toml: Path, text: str) -> list[str]:
     bot_toml.write_text(text, encoding="utf-8")
     return problems(GOOD | {"BOT_CONFIG": str(bot_toml)}).splitlines()
 
 
 def media(bot_toml: Path, old: str, new: str) -> Project:
-    """The project of the example with one change that is right."""
+    """The project of the example, with one valid change."""
     text = example()
     assert old in text
     bot_toml.write_text(text.replace(old, new), encoding="utf-8")
     return load(GOOD | {"BOT_CONFIG": str(bot_toml)}).projects["media"]
 
 
-def test_a_flat_list_is_a_place_for_each_approval_and_lists_inside_are_a_place_each(bot_toml: Path) -> None:
+def test_a_flat_list_is_a_slot_for_each_approval_and_each_inner_list_is_a_slot(bot_toml: Path) -> None:
     flat = ("S0123456789", "U0123456789")
     assert media(bot_toml, "approvals = 1", "approvals = 2").policy.slots == (flat, flat)
     lists = '[["S0123456789"], ["S0123456789"], ["U0123456789"]]'
@@ -170,7 +171,7 @@ def test_a_flat_list_is_a_place_for_each_approval_and_lists_inside_are_a_place_e
     assert media(bot_toml, "self_approval = false", "self_approval = true").policy.self_approval
 
 
-def test_a_bucket_has_its_own_path_or_that_of_any_other(bot_toml: Path) -> None:
+def test_a_bucket_has_its_own_source_path_or_the_default_one(bot_toml: Path) -> None:
     table = 'source = { "photos" = "a", "*" = "b" }'
     project = media(bot_toml, 'source = "oms/media/source"', table)
     assert [project.source_path(bucket) for bucket in ("photos", "else")] == ["a", "b"]
@@ -178,16 +179,16 @@ def test_a_bucket_has_its_own_path_or_that_of_any_other(bot_toml: Path) -> None:
     assert project.source_path("else") is None
 
 
-def test_addresses_follow_from_the_region_and_from_what_is_set(bot_toml: Path) -> None:
+def test_addresses_follow_from_the_region_unless_set(bot_toml: Path) -> None:
     away = media(bot_toml, '"ap-southeast-3"', '"ap-southeast-5"')
-    assert away.iam_address == "https://iam.myhuaweicloud.com", "that region has no IAM of its own"
+    assert away.iam_address == "https://iam.myhuaweicloud.com", "the region uses the global IAM"
     region = 'region = "ap-southeast-3"'
     set_ = media(bot_toml, region, f'{region}\noms_url = "https://oms.example/"\niam_url = "https://iam.example"')
     assert (set_.oms_address, set_.iam_address) == ("https://oms.example", "https://iam.example")
 
 
 @pytest.mark.parametrize(("text", "is_right"), [("1m", True), ("59s", False), ("7d", True), ("169h", False)])
-def test_a_request_holds_from_a_minute_to_a_week(bot_toml: Path, text: str, is_right: bool) -> None:
+def test_expires_after_is_from_a_minute_to_a_week(bot_toml: Path, text: str, is_right: bool) -> None:
     if is_right:
         assert media(bot_toml, '"8h"', f'"{text}"').expires_after == text
     else:
@@ -196,42 +197,42 @@ def test_a_request_holds_from_a_minute_to_a_week(bot_toml: Path, text: str, is_r
 
 
 @pytest.mark.parametrize("path", ["a" * 513, "a/./b", "a/../b"])
-def test_a_path_that_vault_would_read_otherwise_is_named(bot_toml: Path, path: str) -> None:
+def test_a_path_that_vault_would_resolve_differently_is_a_problem(bot_toml: Path, path: str) -> None:
     bot_toml.write_text(example().replace('"oms/media/source"', f'"{path}"'), encoding="utf-8")
     assert "projects.media.vault.source: " in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
     assert media(bot_toml, '"oms/media/source"', f'"{"a" * 512}"').vault.source == "a" * 512
 
 
-def test_an_id_with_more_behind_it_is_none(bot_toml: Path) -> None:
+def test_an_id_with_trailing_characters_is_a_problem(bot_toml: Path) -> None:
     bot_toml.write_text(example().replace(PEOPLE, '["U0123456789>"]'), encoding="utf-8")
     assert "projects.media.approvers: holds something that is no id, as entry 1" in problems(
         GOOD | {"BOT_CONFIG": str(bot_toml)}
     )
 
 
-def test_a_file_that_is_no_text_is_named(bot_toml: Path) -> None:
+def test_a_file_that_is_not_text_is_a_problem(bot_toml: Path) -> None:
     bot_toml.write_bytes(b"\xff\xfe")
     assert f"{bot_toml}: is not TOML" in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
 
 
-def test_two_approvals_need_two_people(bot_toml: Path) -> None:
+def test_two_approvals_need_two_approvers(bot_toml: Path) -> None:
     text = example().replace("approvals = 1", "approvals = 2")
-    (said,) = said_of(bot_toml, text.replace(PEOPLE, '["U0123456789"]'))
-    assert "projects.media.approvals: asks for 2 people, and approvers names 1 person." in said
+    (line,) = lines_of(bot_toml, text.replace(PEOPLE, '["U0123456789"]'))
+    assert "projects.media.approvals: asks for 2 people, and approvers names 1 person." in line
     bot_toml.write_text(text, encoding="utf-8")
-    load(GOOD | {"BOT_CONFIG": str(bot_toml)})  # How many are in the user group is not known here.
+    load(GOOD | {"BOT_CONFIG": str(bot_toml)})  # The number of members of the user group is not known here.
 
 
-def test_approvals_stand_beside_a_flat_list_alone(bot_toml: Path) -> None:
+def test_approvals_is_allowed_only_with_a_flat_list(bot_toml: Path) -> None:
     text = example().replace(PEOPLE, '[["U0123456789"], ["S0123456789"]]').replace("approvals = 1", "approvals = 2")
-    (said,) = said_of(bot_toml, text)
-    assert "projects.media.approvals: counts only with a flat list of approvers. Leave it out" in said
+    (line,) = lines_of(bot_toml, text)
+    assert "projects.media.approvals: counts only with a flat list of approvers. Leave it out" in line
 
 
-def test_a_fault_of_the_approvals_hides_none_of_another_setting(bot_toml: Path) -> None:
+def test_a_problem_of_approvals_hides_no_other_problem(bot_toml: Path) -> None:
     text = example().replace("approvals = 1", "approvals = 2").replace(PEOPLE, '["U0123456789"]')
-    said = said_of(bot_toml, text.replace('"8h"', '"x"').replace('"C0123456789"', '"#x"'))
-    keys = [line.split(": ")[1] for line in said]
+    lines = lines_of(bot_toml, text.replace('"8h"', '"x"').replace('"C0123456789"', '"#x"'))
+    keys = [line.split(": ")[1] for line in lines]
     assert keys == ["projects.media.channel", "projects.media.approvals", "projects.media.expires_after"]
 
 
@@ -245,30 +246,30 @@ def test_a_fault_of_the_approvals_hides_none_of_another_setting(bot_toml: Path) 
         ("[projects.media]", "[projects]", "projects: holds settings that belong to one project"),
     ],
 )
-def test_a_table_under_a_wrong_name_is_one_fault(bot_toml: Path, old: str, new: str, words: str) -> None:
-    (said,) = said_of(bot_toml, example().replace(old, new))
-    assert words in said
+def test_a_table_under_a_wrong_name_is_one_problem(bot_toml: Path, old: str, new: str, words: str) -> None:
+    (line,) = lines_of(bot_toml, example().replace(old, new))
+    assert words in line
 
 
 def second(change: str, to: str) -> str:
-    """A second project, as the example but for one thing."""
+    """The example and a second project that differs from it in one place."""
     table = example().replace("projects.media", "projects.archive").replace("command =", "# command =")
     assert change in table
     return example() + table.replace(change, to)
 
 
-def test_a_huawei_cloud_project_stands_in_one_table(bot_toml: Path) -> None:
-    (said,) = said_of(bot_toml, second(PEOPLE, '["U0123456789"]'))
-    assert "projects: media and archive are the same Huawei Cloud project" in said
-    (said,) = said_of(bot_toml, second(PEOPLE, PEOPLE).replace("project_id =", "# project_id ="))
-    assert "projects: media and archive are the same Huawei Cloud project" in said
+def test_a_huawei_cloud_project_in_two_tables_is_a_problem(bot_toml: Path) -> None:
+    (line,) = lines_of(bot_toml, second(PEOPLE, '["U0123456789"]'))
+    assert "projects: media and archive are the same Huawei Cloud project" in line
+    (line,) = lines_of(bot_toml, second(PEOPLE, PEOPLE).replace("project_id =", "# project_id ="))
+    assert "projects: media and archive are the same Huawei Cloud project" in line
 
 
 @pytest.mark.parametrize("host", ["OMS.ap-southeast-3.myhuaweicloud.com", "oms.example"])
-def test_another_address_of_a_huawei_cloud_project_makes_no_other_project(bot_toml: Path, host: str) -> None:
+def test_two_addresses_of_one_huawei_cloud_project_are_one_project(bot_toml: Path, host: str) -> None:
     for url in (f"https://{host}", f"https://{host}:443", f"https://{host}./"):
-        (said,) = said_of(bot_toml, second("# oms_url =", f'oms_url = "{url}" #'))
-        assert "projects: media and archive are the same Huawei Cloud project" in said
+        (line,) = lines_of(bot_toml, second("# oms_url =", f'oms_url = "{url}" #'))
+        assert "projects: media and archive are the same Huawei Cloud project" in line
         without_ids = second("# oms_url =", f'oms_url = "{url}" #').replace("project_id =", "# project_id =")
         bot_toml.write_text(without_ids, encoding="utf-8")
         if host == "oms.example":
@@ -287,7 +288,7 @@ def test_another_address_of_a_huawei_cloud_project_makes_no_other_project(bot_to
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
     ],
 )
-def test_an_address_is_kept_in_one_way_of_writing_it(url: str, kept: str) -> None:
+def test_addresses_are_normalised(url: str, kept: str) -> None:
     assert checked_address(url, "oms_url") == kept
 
 
@@ -298,7 +299,7 @@ def test_an_address_is_kept_in_one_way_of_writing_it(url: str, kept: str) -> Non
         second('region = "ap-southeast-3"', 'region = "ap-southeast-1"').replace("project_id =", "# project_id ="),
     ],
 )
-def test_projects_of_their_own_may_share_a_channel(bot_toml: Path, text: str) -> None:
+def test_different_projects_may_share_a_channel(bot_toml: Path, text: str) -> None:
     bot_toml.write_text(text, encoding="utf-8")
     projects = load(GOOD | {"BOT_CONFIG": str(bot_toml)}).projects
     assert {project.channel for project in projects.values()} == {"C0123456789"}
@@ -320,5 +321,5 @@ def test_projects_of_their_own_may_share_a_channel(bot_toml: Path, text: str) ->
         ("https://[::1", False),
     ],
 )
-def test_secrets_travel_over_https_alone(url: str, safe: bool) -> None:
+def test_secrets_are_sent_only_over_https_or_to_this_machine(url: str, safe: bool) -> None:
     assert is_safe_address(url) is safe

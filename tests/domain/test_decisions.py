@@ -1,4 +1,4 @@
-"""Nobody approves alone what others must approve: for any sequence of clicks, departures and changes."""
+"""Decisions about a request: who may do what, and that no sequence of actions gives one person two votes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from bot.domain.decisions import (
     Action,
+    ActionEffect,
     ActionKind,
-    ActionRejected,
     CurrentSettings,
-    Decided,
-    ScopeChanged,
-    StateChanged,
-    VoteAdded,
-    VoteWithdrawn,
     decide,
     is_self_approved,
     missing_approvers,
@@ -28,24 +23,28 @@ from bot.domain.decisions import (
 from bot.domain.policy import AccountKind, Person, Refusal
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Verb, Vote, VoteProgress
 from bot.domain.task_group import GroupStatus, Scope
-from tests.domain.test_policy import GROUPS, USERS, seats, slots
+from tests.domain.test_policy import GROUPS, USERS, is_quorum, slot_lists
 from tests.support.values import GROUP, NOON, PLAN, POLICY, person, request
 
 CAROL = person("UCAROL00")
 LATE = NOON + timedelta(hours=8)
 
 
-def press(
-    act: ActionKind, who: Person, current: Request | None = None, votes: tuple[Vote, ...] = (), *others: Person
-) -> Decided:
-    """One click at noon, with the settings as they were."""
-    people = {one.id: one for one in others}
+def act(
+    kind: ActionKind, who: Person, current: Request | None = None, votes: tuple[Vote, ...] = (), *voters: Person
+) -> ActionEffect | Refusal:
+    """The result of one action at noon, with unchanged settings."""
     current = current or request()
-    return decide(current, votes, people, Action(act, who, NOON), as_asked(current))
+    people = {voter.id: voter for voter in voters}
+    return decide(current, votes, people, Action(kind, who, NOON), unchanged_settings(current))
 
 
-def as_asked(current: Request) -> CurrentSettings:
-    """Settings that nobody has changed since."""
+def allowed(result: ActionEffect | Refusal) -> ActionEffect:
+    assert isinstance(result, ActionEffect), result
+    return result
+
+
+def unchanged_settings(current: Request) -> CurrentSettings:
     return CurrentSettings(current.plan, current.policy)
 
 
@@ -54,137 +53,142 @@ def vote_of(user: str) -> Vote:
 
 
 class Voting(RuleBasedStateMachine):
-    """One request, and a workspace in which anything may happen between two clicks."""
+    """One request, with accounts, user groups and settings that change between two actions."""
 
     @initialize(
-        some_places=st.one_of(slots, st.integers(2, 3).map(lambda number: ((*USERS, *GROUPS),) * number)),
+        slots=st.one_of(slot_lists, st.integers(2, 3).map(lambda number: ((*USERS, *GROUPS),) * number)),
         self_approval=st.booleans(),
         reason=st.sampled_from(["", "network is back"]),
         members=st.fixed_dictionaries({group: st.sets(st.sampled_from(USERS)) for group in GROUPS}),
     )
-    def ask(
-        self, some_places: tuple[tuple[str, ...], ...], self_approval: bool, reason: str, members: dict[str, set[str]]
+    def create_request(
+        self, slots: tuple[tuple[str, ...], ...], self_approval: bool, reason: str, members: dict[str, set[str]]
     ) -> None:
-        self.request = request(policy=Policy(("*",), some_places, self_approval), reason=reason)
+        self.request = request(policy=Policy(("*",), slots, self_approval), reason=reason)
         self.votes: list[Vote] = []
         self.members = members
-        self.standings = dict.fromkeys(USERS, AccountKind.FULL)
+        self.account_kinds = dict.fromkeys(USERS, AccountKind.FULL)
         self.groups_known = True
         self.plan: Plan | None = PLAN
-        self.current: Policy | None = self.request.policy
+        self.policy: Policy | None = self.request.policy
         self.now = NOON
         self.decisions = 0
 
     def look_up(self, user: str) -> Person:
         groups = [name for name, users in self.members.items() if user in users and self.groups_known]
-        return person(user, *groups, account_kind=self.standings[user], groups_known=self.groups_known)
+        return person(user, *groups, account_kind=self.account_kinds[user], groups_known=self.groups_known)
 
     def may_approve(self, user: str) -> bool:
-        """Said again in other words than the code's."""
-        one, own = self.look_up(user), user == self.request.requester
-        policies = [self.request.policy, *([self.current] if self.current else [])]
-        named = all(any(user in place or one.groups & set(place) for place in policy.slots) for policy in policies)
-        alone = all(policy.self_approval for policy in policies) and self.request.reason != ""
-        return one.account_kind is AccountKind.FULL and named and (not own or alone)
+        """The rule of the policy, written independently of the code under test."""
+        voter, is_requester = self.look_up(user), user == self.request.requester
+        policies = [self.request.policy, *([self.policy] if self.policy else [])]
+        is_named = all(any(user in slot or voter.groups & set(slot) for slot in policy.slots) for policy in policies)
+        may_self_approve = all(policy.self_approval for policy in policies) and self.request.reason != ""
+        return voter.account_kind is AccountKind.FULL and is_named and (not is_requester or may_self_approve)
 
     @rule(user=st.sampled_from(USERS))
     def approve(self, user: str) -> None:
-        self.press(user, ActionKind.APPROVE)
+        self.act(user, ActionKind.APPROVE)
 
     @rule(user=st.sampled_from(USERS))
     def approve_again(self, user: str) -> None:
-        self.press(self.votes[-1].person if self.votes else user, ActionKind.APPROVE)
+        self.act(self.votes[-1].person if self.votes else user, ActionKind.APPROVE)
 
     @rule(
         user=st.sampled_from(USERS),
-        act=st.sampled_from([ActionKind.WITHDRAW] * 4 + [ActionKind.DENY, ActionKind.CANCEL]),
+        kind=st.sampled_from([ActionKind.WITHDRAW] * 4 + [ActionKind.DENY, ActionKind.CANCEL]),
     )
-    def press_something_else(self, user: str, act: ActionKind) -> None:
-        self.press(user, act)
+    def withdraw_deny_or_cancel(self, user: str, kind: ActionKind) -> None:
+        self.act(user, kind)
 
-    def press(self, user: str, act: ActionKind) -> None:
+    def act(self, user: str, kind: ActionKind) -> None:
         people = {vote.person: self.look_up(vote.person) for vote in self.votes}
-        click = Action(act, self.look_up(user), self.now, "no")
-        before = [vote.person for vote in self.votes]
-        verdict = decide(self.request, self.votes, people, click, CurrentSettings(self.plan, self.current))
-        match verdict:
-            case VoteAdded(vote, counted):
-                assert self.may_approve(user)
-                assert not self.is_quorum([*before, user])
-                self.votes.append(vote)
-                self.request = counted
-            case VoteWithdrawn(without):
-                assert user in before
-                self.votes = [vote for vote in self.votes if vote.person != user]
-                self.request = without
-            case StateChanged(changed, vote):
-                self.turn(changed, vote, user, before)
-            case ActionRejected():
-                if (
-                    act is ActionKind.APPROVE
-                    and self.request.state is State.PENDING
-                    and self.now < self.request.expires_at
-                ):
-                    assert not self.may_approve(user) or user in before
+        action = Action(kind, self.look_up(user), self.now, "no")
+        voted_before = [vote.person for vote in self.votes]
+        result = decide(self.request, self.votes, people, action, CurrentSettings(self.plan, self.policy))
+        if isinstance(result, Refusal):
+            if kind is ActionKind.APPROVE and self.is_pending:
+                assert not self.may_approve(user) or user in voted_before
+            return
+        self.check_votes(result, kind, user, voted_before)
+        if result.request.state is not self.request.state:
+            self.check_new_state(result, user, voted_before)
+        self.request = result.request
+
+    @property
+    def is_pending(self) -> bool:
+        return self.request.state is State.PENDING and self.now < self.request.expires_at
+
+    def check_votes(self, effect: ActionEffect, kind: ActionKind, user: str, voted_before: list[str]) -> None:
+        """A vote is added by APPROVE and removed by WITHDRAW alone; the quorum decides whether it approves."""
+        if kind is ActionKind.WITHDRAW:
+            assert user in voted_before
+            assert effect.request.state is self.request.state
+            assert effect.removed_voters == (user,)
+        else:
+            assert effect.removed_voters == ()
+        if kind is ActionKind.APPROVE and effect.request.state is not State.VOID:
+            assert self.may_approve(user)
+            assert user not in voted_before, "a second approval by the same person is not a second vote"
+            assert effect.added_vote == Vote(user, effect.request.team_id, self.now)
+            assert self.is_quorum([*voted_before, user]) == (effect.request.state is State.APPROVED)
+            self.votes.append(effect.added_vote)
+        else:
+            assert effect.added_vote is None
+        self.votes = [vote for vote in self.votes if vote.person not in effect.removed_voters]
         assert len({vote.person for vote in self.votes}) == len(self.votes)
 
-    def turn(self, changed: Request, vote: Vote | None, user: str, before: list[str]) -> None:
+    def check_new_state(self, effect: ActionEffect, user: str, voted_before: list[str]) -> None:
+        changed = effect.request
         if (self.request.state, changed.state) == (State.APPROVED, State.CANCELLED):
-            self.request = changed  # Nothing was sent yet: calling it off is no second decision to start.
-            return
-        assert self.request.state is State.PENDING, "what is decided is not decided again"
-        assert self.now < self.request.expires_at
+            return  # Nothing was sent yet, so cancelling is not a second decision to start.
+        assert self.is_pending, "a request is decided once, before it expires"
         self.decisions += 1
         if changed.state is State.APPROVED:
-            assert vote is not None
-            assert user not in before, "a second click of the same person is no second vote"
-            assert self.is_quorum([*before, user])
             assert changed.decision is not None
-            assert all(self.may_approve(one) for one in changed.decision.people)
-            assert self.plan == PLAN, "what would be called is what was asked for"
-            assert changed.vote_progress is None, "nobody is missing any more"
+            assert all(self.may_approve(voter) for voter in changed.decision.people)
+            assert self.plan == PLAN, "an approved request has the plan it was created with"
+            assert changed.vote_progress is None
             assert is_self_approved(changed) == (self.request.requester in changed.decision.people)
-            self.votes.append(vote)
-        self.request = changed
 
     def is_quorum(self, users: list[str]) -> bool:
-        return seats(self.request.policy, [self.look_up(user) for user in users if self.may_approve(user)])
+        return is_quorum(self.request.policy, [self.look_up(user) for user in users if self.may_approve(user)])
 
     @rule(user=st.sampled_from(USERS), account_kind=st.sampled_from([AccountKind.FULL, *AccountKind]))
-    def change_standing(self, user: str, account_kind: AccountKind) -> None:
-        self.standings[self.votes[0].person if self.votes else user] = account_kind
+    def change_account_kind(self, user: str, account_kind: AccountKind) -> None:
+        self.account_kinds[self.votes[0].person if self.votes else user] = account_kind
 
     @rule(user=st.sampled_from(USERS), group=st.sampled_from(GROUPS))
-    def join_or_leave(self, user: str, group: str) -> None:
+    def join_or_leave_a_group(self, user: str, group: str) -> None:
         self.members[group] ^= {user}
 
-    @rule(names=st.none() | slots, self_approval=st.booleans())
-    def change_who_counts(self, names: tuple[tuple[str, ...], ...] | None, self_approval: bool) -> None:
-        """Also back to how it was; and a project that is gone from the settings has no plan either."""
-        self.current = None if names is None else Policy(("*",), names, self_approval)
-        self.plan = None if names is None else self.plan or PLAN
+    @rule(slots=st.none() | slot_lists, self_approval=st.booleans())
+    def change_policy(self, slots: tuple[tuple[str, ...], ...] | None, self_approval: bool) -> None:
+        """None removes the project from the settings, and with it the plan."""
+        self.policy = None if slots is None else Policy(("*",), slots, self_approval)
+        self.plan = None if slots is None else self.plan or PLAN
 
     @rule()
-    def change_nothing_after_all(self) -> None:
-        self.plan, self.current = PLAN, self.request.policy
+    def restore_settings(self) -> None:
+        self.plan, self.policy = PLAN, self.request.policy
 
-    @rule(what=st.sampled_from(["groups", "groups", "settings", "time"]))
-    def change_the_world(self, what: str) -> None:
-        match what:
+    @rule(change=st.sampled_from(["groups", "groups", "plan", "time"]))
+    def change_surroundings(self, change: str) -> None:
+        match change:
             case "groups":
                 self.groups_known = not self.groups_known
-            case "settings":
+            case "plan":
                 elsewhere = replace(PLAN, oms_url="https://elsewhere.example")
-                self.plan = None if self.current is None else elsewhere if self.plan == PLAN else PLAN
+                self.plan = None if self.policy is None else elsewhere if self.plan == PLAN else PLAN
             case _:
                 self.now += timedelta(hours=3)
 
     @invariant()
-    def is_decided_at_most_once(self) -> None:
+    def a_request_is_decided_at_most_once(self) -> None:
         assert self.decisions == (self.request.state is not State.PENDING)
 
     @invariant()
-    def the_card_names_only_people_who_voted(self) -> None:
+    def vote_progress_names_only_people_who_voted(self) -> None:
         if self.request.vote_progress is not None:
             assert set(self.request.vote_progress.people) <= {vote.person for vote in self.votes}
             assert self.request.vote_progress.missing
@@ -194,204 +198,190 @@ TestVoting = Voting.TestCase
 TestVoting.settings = settings(max_examples=400, stateful_step_count=20)
 
 
-def test_the_requester_does_not_approve_unless_the_settings_say_so_and_there_is_a_reason() -> None:
+def test_a_requester_approves_only_if_self_approval_is_allowed_and_there_is_a_reason() -> None:
     policy = Policy(("*",), (("UALICE00",),), False)
-    alice, allowed = person("UALICE00"), replace(policy, self_approval=True)
-    assert press(ActionKind.APPROVE, alice, request(policy=policy)) == ActionRejected(Refusal.OWN_REQUEST)
+    alice, self_approval = person("UALICE00"), replace(policy, self_approval=True)
+    assert act(ActionKind.APPROVE, alice, request(policy=policy)) is Refusal.OWN_REQUEST
     for reason in ("", "  "):
-        assert press(ActionKind.APPROVE, alice, request(policy=allowed, reason=reason)) == ActionRejected(
-            Refusal.OWN_REQUEST_NEEDS_REASON
-        )
-    verdict = press(ActionKind.APPROVE, alice, request(policy=allowed))
-    assert isinstance(verdict, StateChanged)
-    assert is_self_approved(verdict.request)
+        without_reason = request(policy=self_approval, reason=reason)
+        assert act(ActionKind.APPROVE, alice, without_reason) is Refusal.OWN_REQUEST_NEEDS_REASON
+    approved = allowed(act(ActionKind.APPROVE, alice, request(policy=self_approval))).request
+    assert approved.state is State.APPROVED
+    assert is_self_approved(approved)
     assert not is_self_approved(request(State.DONE))
 
 
-def test_an_approval_of_the_requesters_own_is_said_while_others_are_still_missing() -> None:
+def test_a_pending_request_tells_whether_the_requester_has_approved_it() -> None:
     both = Policy(("*",), (("UALICE00",), ("UCAROL00",)), self_approval=True)
-    for user, is_own in (("UALICE00", True), ("UCAROL00", False)):
-        verdict = press(ActionKind.APPROVE, person(user), request(policy=both))
-        assert isinstance(verdict, VoteAdded)
-        assert is_self_approved(verdict.request) == is_own
+    for user, is_requester in (("UALICE00", True), ("UCAROL00", False)):
+        pending = allowed(act(ActionKind.APPROVE, person(user), request(policy=both))).request
+        assert pending.state is State.PENDING
+        assert is_self_approved(pending) == is_requester
     assert not is_self_approved(request(policy=both))
 
 
-def test_who_voted_and_was_not_looked_up_for_the_decision_does_not_count() -> None:
+def test_a_voter_who_was_not_looked_up_for_the_decision_does_not_count() -> None:
     both = Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, self_approval=False)
-    verdict = press(ActionKind.APPROVE, CAROL, request(policy=both), (vote_of("UDAVE000"),))
-    assert isinstance(verdict, VoteAdded)
-    assert verdict.request.vote_progress == VoteProgress(("UCAROL00",), (("UDAVE000",),))
+    pending = allowed(act(ActionKind.APPROVE, CAROL, request(policy=both), (vote_of("UDAVE000"),))).request
+    assert pending.state is State.PENDING
+    assert pending.vote_progress == VoteProgress(("UCAROL00",), (("UDAVE000",),))
 
 
-def test_only_who_could_approve_can_deny_and_what_they_say_is_kept_to_its_length() -> None:
+def test_only_approvers_can_deny_and_a_long_reason_is_cut() -> None:
     policy = Policy(("*",), (("UALICE00", "UCAROL00"),), self_approval=False)
-    assert press(ActionKind.DENY, person("UALICE00"), request(policy=policy)) == ActionRejected(Refusal.OWN_REQUEST)
-    assert press(ActionKind.DENY, person("UBOB0000"), request(policy=policy)) == ActionRejected(Refusal.NOT_AN_APPROVER)
-    verdict = decide(
-        request(policy=policy), [], {}, Action(ActionKind.DENY, CAROL, NOON, "x" * 501), CurrentSettings(PLAN, policy)
-    )
-    assert isinstance(verdict, StateChanged)
-    assert verdict.request.state is State.DENIED
-    assert verdict.request.ending == Decision(("UCAROL00",), NOON, "x" * 500)
+    assert act(ActionKind.DENY, person("UALICE00"), request(policy=policy)) is Refusal.OWN_REQUEST
+    assert act(ActionKind.DENY, person("UBOB0000"), request(policy=policy)) is Refusal.NOT_AN_APPROVER
+    deny = Action(ActionKind.DENY, CAROL, NOON, "x" * 501)
+    denied = allowed(decide(request(policy=policy), [], {}, deny, CurrentSettings(PLAN, policy))).request
+    assert denied.state is State.DENIED
+    assert denied.ending == Decision(("UCAROL00",), NOON, "x" * 500)
 
 
-def test_an_outsider_learns_nothing_of_how_a_request_stands() -> None:
+def test_a_refusal_tells_an_outsider_nothing_about_the_request() -> None:
     policy = Policy(("UALICE00",), (("UCAROL00",),), False)
-    for act in ActionKind:
-        answers = {
-            (who.account_kind, state): press(act, who, request(state, policy=policy))
-            for who in (
-                person("UEVE0000"),
-                *(person("UCAROL00", account_kind=one) for one in set(AccountKind) - {AccountKind.FULL}),
-            )
-            for state in State
-        }
-        for (account_kind, state), verdict in answers.items():
-            assert verdict == answers[account_kind, State.PENDING], (act, account_kind, state)
-            assert isinstance(verdict, ActionRejected)
-            assert (verdict.why is Refusal.CANNOT_SEE_PROJECT) == (account_kind is AccountKind.FULL)
-            who = person("UEVE0000", account_kind=account_kind)
-            assert press(act, who, request(state, policy=policy)) == verdict, "nor whether the settings name them"
+    not_named = person("UEVE0000")
+    not_full_members = [person("UCAROL00", account_kind=kind) for kind in set(AccountKind) - {AccountKind.FULL}]
+    for kind in ActionKind:
+        for outsider in (not_named, *not_full_members):
+            answers = {act(kind, outsider, request(state, policy=policy)) for state in State}
+            assert len(answers) == 1, "the answer does not depend on the state"
+            (answer,) = answers
+            assert isinstance(answer, Refusal)
+            assert (answer is Refusal.CANNOT_SEE_PROJECT) == (outsider is not_named)
+            same_kind = person("UEVE0000", account_kind=outsider.account_kind)
+            for state in State:
+                assert act(kind, same_kind, request(state, policy=policy)) is answer, (
+                    "nor on whether the person is named"
+                )
 
 
-def test_an_expired_request_is_neither_approved_nor_denied_nor_withdrawn_from() -> None:
-    for act in (ActionKind.APPROVE, ActionKind.DENY, ActionKind.CANCEL, ActionKind.WITHDRAW):
-        verdict = decide(request(), [vote_of("UCAROL00")], {}, Action(act, CAROL, LATE), as_asked(request()))
-        assert verdict == ActionRejected(Refusal.EXPIRED), act
+def test_an_expired_request_is_not_approved_denied_cancelled_or_withdrawn_from() -> None:
+    for kind in (ActionKind.APPROVE, ActionKind.DENY, ActionKind.CANCEL, ActionKind.WITHDRAW):
+        late = Action(kind, CAROL, LATE)
+        assert decide(request(), [vote_of("UCAROL00")], {}, late, unchanged_settings(request())) is Refusal.EXPIRED
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.PENDING])
 def test_a_decided_request_is_not_decided_again(state: State) -> None:
-    not_sent_yet = (State.APPROVED, State.NOT_STARTED)
-    for act in (
+    can_be_cancelled = state in (State.APPROVED, State.NOT_STARTED)
+    for kind in (
         ActionKind.APPROVE,
         ActionKind.DENY,
         ActionKind.WITHDRAW,
         ActionKind.CHOOSE_SCOPE,
-        *([] if state in not_sent_yet else [ActionKind.CANCEL]),
+        *([] if can_be_cancelled else [ActionKind.CANCEL]),
     ):
         for who in (CAROL, person("UALICE00")):
-            assert press(act, who, request(state), (vote_of("UCAROL00"),)) == ActionRejected(Refusal.NOT_PENDING)
+            assert act(kind, who, request(state), (vote_of("UCAROL00"),)) is Refusal.NOT_PENDING
 
 
 @pytest.mark.parametrize("state", [State.APPROVED, State.NOT_STARTED])
-def test_what_was_not_sent_can_be_called_off_by_whoever_is_involved(state: State) -> None:
+def test_the_requester_and_approvers_can_cancel_while_nothing_was_sent(state: State) -> None:
     for who in (CAROL, person("UALICE00")):
-        verdict = press(ActionKind.CANCEL, who, request(state))
-        assert isinstance(verdict, StateChanged)
-        assert verdict.request.state is State.CANCELLED
-    assert press(ActionKind.CANCEL, person("UBOB0000"), request(state)) == ActionRejected(Refusal.NOT_AN_APPROVER)
+        assert allowed(act(ActionKind.CANCEL, who, request(state))).request.state is State.CANCELLED
+    assert act(ActionKind.CANCEL, person("UBOB0000"), request(state)) is Refusal.NOT_AN_APPROVER
 
 
-def retried(**changes: Any) -> Request:
+def retry_request(**changes: Any) -> Request:
     failed = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
     return request(verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=failed, **changes)
 
 
-def choose(who: Person, current: Request, scope: Scope | None) -> Decided:
-    return decide(current, [], {}, Action(ActionKind.CHOOSE_SCOPE, who, NOON, scope=scope), as_asked(current))
+def choose(who: Person, current: Request, scope: Scope | None, votes: tuple[Vote, ...] = ()) -> ActionEffect | Refusal:
+    action = Action(ActionKind.CHOOSE_SCOPE, who, NOON, scope=scope)
+    return decide(current, votes, {}, action, unchanged_settings(current))
 
 
-def test_what_to_retry_is_chosen_by_whoever_is_involved_and_voids_what_was_approved_before() -> None:
-    current = retried(vote_progress=VoteProgress(("UCAROL00",), (("UDAVE000",),)))
+def test_the_requester_and_approvers_can_change_the_scope_which_removes_all_votes() -> None:
+    current = retry_request(vote_progress=VoteProgress(("UCAROL00",), (("UDAVE000",),)))
     for who in (CAROL, person("UALICE00")):
-        chosen = choose(who, current, Scope.FAILED_OBJECTS)
-        assert isinstance(chosen, ScopeChanged)
-        assert (chosen.request.scope, chosen.request.vote_progress) == (Scope.FAILED_OBJECTS, None)
-        assert choose(who, current, Scope.ALL_OBJECTS) == ActionRejected(Refusal.SCOPE_UNCHANGED)
-        assert choose(who, current, None) == ActionRejected(Refusal.NO_SCOPE_TO_CHOOSE)
-        assert choose(who, request(), Scope.FAILED_OBJECTS) == ActionRejected(Refusal.NO_SCOPE_TO_CHOOSE)
-    assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) == ActionRejected(Refusal.NOT_AN_APPROVER)
+        changed = allowed(choose(who, current, Scope.FAILED_OBJECTS, (vote_of("UCAROL00"),)))
+        assert (changed.request.scope, changed.request.vote_progress) == (Scope.FAILED_OBJECTS, None)
+        assert changed.request.state is State.PENDING
+        assert (changed.added_vote, changed.removed_voters) == (None, ("UCAROL00",))
+        assert choose(who, current, Scope.ALL_OBJECTS) is Refusal.SCOPE_UNCHANGED
+        assert choose(who, current, None) is Refusal.NO_SCOPE_TO_CHOOSE
+        assert choose(who, request(), Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
+    assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) is Refusal.NOT_AN_APPROVER
     for change in ({"records_failed_objects": False}, {"status": GroupStatus.CREATION_FAILED}):
-        unrecorded = replace(current, group=replace(current.group, **change))
-        assert choose(CAROL, unrecorded, Scope.FAILED_OBJECTS) == ActionRejected(Refusal.NO_SCOPE_TO_CHOOSE)
+        without_list = replace(current, group=replace(current.group, **change))
+        assert choose(CAROL, without_list, Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
 
 
-def test_an_approval_of_another_choice_than_the_card_showed_does_not_count() -> None:
-    seen = Action(ActionKind.APPROVE, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
-    assert decide(retried(), [], {}, seen, as_asked(retried())) == ActionRejected(Refusal.SCOPE_CHANGED_MEANWHILE)
-    for as_it_is in (Scope.ALL_OBJECTS, None):  # None: the card showed no choice
-        assert isinstance(decide(retried(), [], {}, replace(seen, scope=as_it_is), as_asked(retried())), StateChanged)
+def test_an_approval_of_another_scope_than_the_current_one_does_not_count() -> None:
+    settings_now = unchanged_settings(retry_request())
+    approve = Action(ActionKind.APPROVE, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
+    assert decide(retry_request(), [], {}, approve, settings_now) is Refusal.SCOPE_CHANGED_MEANWHILE
+    for shown in (Scope.ALL_OBJECTS, None):  # None: the card showed no scope
+        approved = allowed(decide(retry_request(), [], {}, replace(approve, scope=shown), settings_now)).request
+        assert approved.state is State.APPROVED
 
 
-def test_whoever_may_ask_or_approve_may_pause_what_runs_and_nothing_else() -> None:
+def test_everybody_who_may_see_a_running_request_can_pause_it() -> None:
     for state in (State.ACCEPTED, State.MOVING):
         for user in ("UBOB0000", "UCAROL00", "UALICE00"):
-            verdict = press(ActionKind.PAUSE, person(user), request(state))
-            assert isinstance(verdict, StateChanged)
-            assert verdict.request.state is State.PAUSING
-            assert verdict.request.pause == Pause(user, NOON, state)
-        narrow = Policy(("UALICE00",), (("UCAROL00",),), False)
-        assert press(ActionKind.PAUSE, person("UBOB0000"), request(state, policy=narrow)) == ActionRejected(
-            Refusal.CANNOT_SEE_PROJECT
-        )
+            pausing = allowed(act(ActionKind.PAUSE, person(user), request(state))).request
+            assert pausing.state is State.PAUSING
+            assert pausing.pause == Pause(user, NOON, state)
+        narrow = request(state, policy=Policy(("UALICE00",), (("UCAROL00",),), False))
+        assert act(ActionKind.PAUSE, person("UBOB0000"), narrow) is Refusal.CANNOT_SEE_PROJECT
     for state in set(State) - {State.ACCEPTED, State.MOVING}:
-        assert press(ActionKind.PAUSE, CAROL, request(state)) == ActionRejected(Refusal.NOT_PAUSABLE)
+        assert act(ActionKind.PAUSE, CAROL, request(state)) is Refusal.NOT_PAUSABLE
 
 
-def test_a_vote_is_withdrawn_by_whoever_cast_it_and_by_nobody_else() -> None:
+def test_only_the_voter_can_withdraw_a_vote() -> None:
     policy = Policy(("*",), (("UCAROL00", "UDAVE000", "UERIN000"),) * 3, False)
     current = request(policy=policy, vote_progress=VoteProgress(("UCAROL00", "UDAVE000"), (("UERIN000",),)))
     votes = (vote_of("UCAROL00"), vote_of("UDAVE000"))
     for other in ("UALICE00", "UBOB0000", "UERIN000"):
-        assert press(ActionKind.WITHDRAW, person(other), current, votes) == ActionRejected(Refusal.NOTHING_TO_WITHDRAW)
-    verdict = press(ActionKind.WITHDRAW, CAROL, current, votes, person("UDAVE000"))
-    assert isinstance(verdict, VoteWithdrawn)
-    assert verdict.request.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00", "UERIN000"),) * 2)
-    verdict = press(ActionKind.WITHDRAW, CAROL, current, votes[:1])
-    assert isinstance(verdict, VoteWithdrawn)
-    assert verdict.request.vote_progress is None
+        assert act(ActionKind.WITHDRAW, person(other), current, votes) is Refusal.NOTHING_TO_WITHDRAW
+    withdrawn = allowed(act(ActionKind.WITHDRAW, CAROL, current, votes, person("UDAVE000")))
+    assert withdrawn.removed_voters == ("UCAROL00",)
+    assert withdrawn.request.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00", "UERIN000"),) * 2)
+    last = allowed(act(ActionKind.WITHDRAW, CAROL, current, votes[:1]))
+    assert last.request.vote_progress is None
 
 
-def test_what_is_missing_leaves_out_a_requester_whose_approval_does_not_count() -> None:
+def test_missing_approvers_leave_out_a_requester_whose_approval_does_not_count() -> None:
     policy = Policy(("*",), (("UALICE00", "UCAROL00"),), False)
     assert missing_approvers(request(policy=policy)) == (("UCAROL00",),)
     assert missing_approvers(request(policy=replace(policy, self_approval=True))) == policy.slots
 
 
-def test_a_vote_for_what_would_now_be_something_else_makes_the_request_void() -> None:
+def test_approving_or_retrying_voids_the_request_if_the_settings_lead_to_another_plan() -> None:
     for by_now in (CurrentSettings(None, None), CurrentSettings(replace(PLAN, source_path="elsewhere"), POLICY)):
-        for act, current in ((ActionKind.APPROVE, request()), (ActionKind.RETRY, request(State.NOT_STARTED))):
-            verdict = decide(current, [], {}, Action(act, CAROL, NOON), by_now)
-            assert isinstance(verdict, StateChanged)
-            assert verdict.request.state is State.VOID
-            assert verdict.vote is None
-            stranger = decide(current, [], {}, Action(act, person("UBOB0000"), NOON), by_now)
-            assert stranger == ActionRejected(Refusal.NOT_AN_APPROVER), "only who may decide can end it so"
+        for kind, current in ((ActionKind.APPROVE, request()), (ActionKind.RETRY, request(State.NOT_STARTED))):
+            effect = allowed(decide(current, [], {}, Action(kind, CAROL, NOON), by_now))
+            assert effect.request.state is State.VOID
+            assert effect.added_vote is None
+            not_an_approver = decide(current, [], {}, Action(kind, person("UBOB0000"), NOON), by_now)
+            assert not_an_approver is Refusal.NOT_AN_APPROVER, "only approvers can end the request like this"
 
 
-def test_whom_the_settings_no_longer_name_does_not_count_though_the_request_was_asked_while_they_did() -> None:
-    asked_under = Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, False)
-    current = request(policy=asked_under)
+def test_approvers_removed_from_the_settings_no_longer_count_and_the_slots_stay() -> None:
+    current = request(policy=Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, False))
     by_now = CurrentSettings(PLAN, Policy(("*",), (("UDAVE000", "UERIN000"),), False))
-    for act in (ActionKind.APPROVE, ActionKind.DENY, ActionKind.CANCEL):
-        for user, why in (("UCAROL00", Refusal.NO_LONGER_NAMED), ("UERIN000", Refusal.NOT_AN_APPROVER)):
-            assert decide(current, [], {}, Action(act, person(user), NOON), by_now) == ActionRejected(why)
+    for kind in (ActionKind.APPROVE, ActionKind.DENY, ActionKind.CANCEL):
+        for user, refusal in (("UCAROL00", Refusal.NO_LONGER_NAMED), ("UERIN000", Refusal.NOT_AN_APPROVER)):
+            assert decide(current, [], {}, Action(kind, person(user), NOON), by_now) is refusal
     dave = Action(ActionKind.APPROVE, person("UDAVE000"), NOON)
-    verdict = decide(current, [vote_of("UCAROL00")], {"UCAROL00": CAROL}, dave, by_now)
-    assert isinstance(verdict, VoteAdded), "two must approve, as when it was asked, and carol's vote is none any more"
-    assert verdict.request.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00",),))
-    nobody_else = CurrentSettings(PLAN, Policy(("UZOE0000",), (("UDAVE000",),), False))
+    pending = allowed(decide(current, [vote_of("UCAROL00")], {"UCAROL00": CAROL}, dave, by_now)).request
+    assert pending.state is State.PENDING, "two approvals are still needed, and carol's vote no longer counts"
+    assert pending.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00",),))
+    without_alice = CurrentSettings(PLAN, Policy(("UZOE0000",), (("UDAVE000",),), False))
     retry = Action(ActionKind.RETRY, person("UALICE00"), NOON)
-    assert decide(request(State.NOT_STARTED), [], {}, retry, nobody_else) == ActionRejected(Refusal.CANNOT_SEE_PROJECT)
+    assert decide(request(State.NOT_STARTED), [], {}, retry, without_alice) is Refusal.CANNOT_SEE_PROJECT
 
 
-def test_retry_opens_the_next_attempt_only_when_nothing_was_started_and_the_approval_holds() -> None:
-    verdict = press(ActionKind.RETRY, person("UALICE00"), request(State.NOT_STARTED))
-    assert isinstance(verdict, StateChanged)
-    assert verdict.request.attempt == Attempt(2, "UALICE00", NOON)
-    assert verdict.request.state is State.APPROVED
-    failed_again = replace(verdict.request, state=State.NOT_STARTED)
-    verdict = press(ActionKind.RETRY, CAROL, failed_again)
-    assert isinstance(verdict, StateChanged)
-    assert verdict.request.attempt == Attempt(3, "UCAROL00", NOON)
+def test_retry_opens_the_next_attempt_if_nothing_was_started_and_the_approval_holds() -> None:
+    retried = allowed(act(ActionKind.RETRY, person("UALICE00"), request(State.NOT_STARTED))).request
+    assert retried.attempt == Attempt(2, "UALICE00", NOON)
+    assert retried.state is State.APPROVED
+    again = allowed(act(ActionKind.RETRY, CAROL, replace(retried, state=State.NOT_STARTED))).request
+    assert again.attempt == Attempt(3, "UCAROL00", NOON)
     for state in set(State) - {State.NOT_STARTED}:
-        assert press(ActionKind.RETRY, person("UALICE00"), request(state)) == ActionRejected(Refusal.NOT_RETRYABLE)
-    late = decide(
-        request(State.NOT_STARTED), [], {}, Action(ActionKind.RETRY, person("UALICE00"), LATE), as_asked(request())
-    )
-    assert late == ActionRejected(Refusal.EXPIRED)
-    assert press(ActionKind.RETRY, person("UBOB0000"), request(State.NOT_STARTED)) == ActionRejected(
-        Refusal.NOT_AN_APPROVER
-    )
+        assert act(ActionKind.RETRY, person("UALICE00"), request(state)) is Refusal.NOT_RETRYABLE
+    late = Action(ActionKind.RETRY, person("UALICE00"), LATE)
+    not_started = request(State.NOT_STARTED)
+    assert decide(not_started, [], {}, late, unchanged_settings(not_started)) is Refusal.EXPIRED
+    assert act(ActionKind.RETRY, person("UBOB0000"), not_started) is Refusal.NOT_AN_APPROVER

@@ -1,4 +1,4 @@
-"""What counts as the id of a task group when somebody types it, into the command or into a form."""
+"""Parsing task group ids that people type into the command or a form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
         f"<https://console.eu.huaweicloud.com/oms/#/{GROUP}?again={GROUP}|the-group>",
     ],
 )
-def test_a_uuid_or_a_link_to_one_in_the_console_is_an_id(word: str) -> None:
+def test_a_uuid_or_a_console_link_with_one_is_an_id(word: str) -> None:
     assert parse_typed_group_id(word) == GROUP
 
 
@@ -42,11 +42,11 @@ def test_a_uuid_or_a_link_to_one_in_the_console_is_an_id(word: str) -> None:
         "https://console.huaweicloud.com/oms",
     ],
 )
-def test_whatever_else_holds_a_uuid_is_no_id(word: str) -> None:
+def test_other_text_with_a_uuid_in_it_is_no_id(word: str) -> None:
     assert parse_typed_group_id(word) is None
 
 
-def test_ids_that_are_joined_by_commas_are_all_taken_or_none() -> None:
+def test_a_list_with_commas_is_accepted_if_every_part_is_an_id() -> None:
     link = f"<https://console.huaweicloud.com/{OTHER}>"
     for word in (f"{GROUP},{OTHER}", f"&lt;{GROUP}&gt;,`{OTHER}`,", f"{GROUP},{link}"):
         assert parse_typed_group_ids(word) == (GROUP, OTHER)

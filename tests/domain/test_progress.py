@@ -1,4 +1,4 @@
-"""How far and how long still: never more than is known, and 100 only of what is complete."""
+"""The percentage, the time left and whether a group has moved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot.domain.task_group import Progress
 
 
 @pytest.mark.parametrize(
-    ("progress", "share"),
+    ("progress", "expected"),
     [
         (Progress(total_bytes=1000, complete_bytes=999), 99),
         (Progress(total_bytes=1000, complete_bytes=1000), 100),
@@ -19,13 +19,13 @@ from bot.domain.task_group import Progress
         (Progress(), None),
     ],
 )
-def test_the_percentage_is_rounded_down_and_goes_by_bytes_where_there_are_any(
-    progress: Progress, share: int | None
+def test_the_percentage_is_rounded_down_and_counts_bytes_before_objects(
+    progress: Progress, expected: int | None
 ) -> None:
-    assert percent(progress) == share
+    assert percent(progress) == expected
 
 
-def test_the_time_left_is_rounded_up_and_told_only_where_something_moves_towards_a_known_total() -> None:
+def test_the_time_left_is_rounded_up_and_needs_a_speed_and_a_total() -> None:
     moving = {"total_bytes": 1000, "complete_bytes": 500, "speed_bytes_per_second": 300}
     assert seconds_left(Progress(**moving)) == 2
     assert seconds_left(Progress(**moving | {"complete_bytes": 1000})) == 0
@@ -33,7 +33,7 @@ def test_the_time_left_is_rounded_up_and_told_only_where_something_moves_towards
         assert seconds_left(Progress(**moving | unknown)) is None
 
 
-def test_only_what_was_migrated_or_skipped_has_moved() -> None:
+def test_a_group_has_moved_if_more_bytes_or_objects_were_migrated_or_skipped() -> None:
     before = Progress(1000, 500, 10, success_objects=5, skipped_objects=1)
     assert not has_moved(before, before)
     assert not has_moved(before, Progress(2000, 500, 20, 5, 1, failed_objects=3, speed_bytes_per_second=9))

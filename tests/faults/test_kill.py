@@ -106,7 +106,8 @@ def no_click_ends(sandbox: Sandbox) -> Iterator[None]:
     """The end of work on a click is not written down: the bot is killed before that, and started when it can be."""
     database = sqlite3.connect(sandbox.directory / "bot.sqlite", isolation_level=None)
     database.execute(
-        "CREATE TRIGGER no_end BEFORE UPDATE OF due_at ON inbox WHEN new.due_at IS NULL AND new.kind != 'ask' "
+        "CREATE TRIGGER no_end BEFORE UPDATE OF due_at ON inbox "
+        "WHEN new.due_at IS NULL AND new.kind != 'create request' "
         "BEGIN SELECT RAISE(ABORT, 'killed before that'); END"
     )
     yield

@@ -1,4 +1,4 @@
-"""What IAM answers is taken for what it is: a token with an end and a project, and one project of a name."""
+"""Logging in at IAM, reading its tokens, and looking up a project."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 @pytest.mark.parametrize(
     "expires_at", ["2026-03-02T12:00:00.000000Z", "2026-03-02T12:00:00", "2026-03-02T20:00:00+08:00"]
 )
-def test_a_token_is_read_with_its_end_in_utc(expires_at: str) -> None:
+def test_a_token_is_read_with_its_expiry_in_utc(expires_at: str) -> None:
     token = read_token("t" * MAX_TOKEN_CHARACTERS, {"token": BODY["token"] | {"expires_at": expires_at}})
     assert (token.expires_at, token.expires_at.tzinfo, token.project_id) == (NOON, UTC, "abc")
 
@@ -30,25 +30,25 @@ def test_a_token_is_read_with_its_end_in_utc(expires_at: str) -> None:
     ("header", "body"),
     [("", BODY), ("t" * (MAX_TOKEN_CHARACTERS + 1), BODY), ("t", {}), ("t", None), ("t", {"token": {"project": {}}})],
 )
-def test_what_is_no_token_is_unreadable_and_of_iam(header: str, body: object) -> None:
+def test_an_invalid_token_is_unreadable(header: str, body: object) -> None:
     with pytest.raises(Unreadable) as unreadable:
         read_token(header, body)
     assert unreadable.value.service is Service.IAM
 
 
-def test_a_login_is_for_the_project_that_is_set_and_for_the_regions_own_otherwise() -> None:
+def test_a_login_is_for_the_given_project_or_the_regions_own() -> None:
     user = PasswordUser("bot", Secret("pässword"), "company")
     for project_id, project in (("abc", {"id": "abc"}), (None, {"name": "ap-southeast-3"})):
-        asked = json.loads(login_body(user, "ap-southeast-3", project_id))["auth"]
-        assert asked["scope"] == {"project": project}
-        assert asked["identity"]["password"]["user"]["password"] == "pässword"
+        auth = json.loads(login_body(user, "ap-southeast-3", project_id))["auth"]
+        assert auth["scope"] == {"project": project}
+        assert auth["identity"]["password"]["user"]["password"] == "pässword"
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_the_project_of_a_region_is_told_only_where_there_is_just_one(count: int) -> None:
-    found = [{"id": f"id-{number}"} for number in range(count)]
+def test_the_project_of_a_region_is_returned_only_if_there_is_exactly_one(count: int) -> None:
+    projects = [{"id": f"id-{number}"} for number in range(count)]
     auth = TokenAuth(Secret("t"))
-    with answering(ok(json.dumps({"projects": found}).encode())) as address:
+    with answering(ok(json.dumps({"projects": projects}).encode())) as address:
         iam = Iam(address, new_session())
         if count == 1:
             assert iam.project_id("ap-southeast-3", auth) == "id-0"

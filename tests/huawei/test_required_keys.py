@@ -1,4 +1,4 @@
-"""The keys that are sent follow from the group, and from which of them are there."""
+"""Which keys a task group needs, and which of the keys in Vault are sent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.values import GROUP
 ACCESS_KEY = (SRC_AK, SRC_SK)
 CLOUDS_WITH_ACCESS_KEYS = (
     *("AWS", "ALIYUN", "TENCENT", "HUAWEICLOUD", "QINGCLOUD", "KINGSOFTCLOUD", "BAIDU", "QINIU", "UCLOUD"),
-    "A_CLOUD_OF_TOMORROW",
+    "AN_UNKNOWN_CLOUD",
 )
 
 
@@ -37,7 +37,7 @@ def group(cloud_type: str = "AWS", task_type: str = "PREFIX", cdn: str | None = 
 
 
 @pytest.mark.parametrize(
-    ("one", "present", "sent"),
+    ("task_group", "present", "sent"),
     [
         *[(group(cloud), ("ak", "sk"), ACCESS_KEY) for cloud in CLOUDS_WITH_ACCESS_KEYS],
         (group(task_type="LIST"), ("ak", "sk"), ACCESS_KEY),
@@ -59,17 +59,17 @@ def group(cloud_type: str = "AWS", task_type: str = "PREFIX", cdn: str | None = 
         (group(task_type="URL_LIST", cdn="ALIYUN_OSS_B"), ("source_cdn_authentication_key",), (CDN_KEY,)),
     ],
 )
-def test_each_kind_of_group_is_sent_just_what_it_needs(
-    one: TaskGroup, present: tuple[str, ...], sent: tuple[KeyField, ...]
+def test_each_kind_of_group_is_sent_exactly_the_keys_it_needs(
+    task_group: TaskGroup, present: tuple[str, ...], sent: tuple[KeyField, ...]
 ) -> None:
-    needs = source_keys(one)
-    assert fields_to_send(needs, present) == sent
-    assert missing_keys(needs, present) == ""
-    assert needs.is_empty == (sent == ())
+    required = source_keys(task_group)
+    assert fields_to_send(required, present) == sent
+    assert missing_keys(required, present) == ""
+    assert required.is_empty == (sent == ())
 
 
 @pytest.mark.parametrize(
-    ("one", "present", "missing"),
+    ("task_group", "present", "missing"),
     [
         (group(), (), "ak and sk"),
         (group(), ("ak",), "sk"),
@@ -79,9 +79,9 @@ def test_each_kind_of_group_is_sent_just_what_it_needs(
         (group(cdn="ALIYUN_OSS_A"), ("sk",), "ak and source_cdn_authentication_key"),
     ],
 )
-def test_what_is_missing_is_named(one: TaskGroup, present: tuple[str, ...], missing: str) -> None:
-    assert fields_to_send(source_keys(one), present) is None
-    assert missing_keys(source_keys(one), present) == missing
+def test_missing_keys_are_named(task_group: TaskGroup, present: tuple[str, ...], missing: str) -> None:
+    assert fields_to_send(source_keys(task_group), present) is None
+    assert missing_keys(source_keys(task_group), present) == missing
 
 
 def test_the_destination_always_needs_an_access_key() -> None:

@@ -1,4 +1,4 @@
-"""The signature is the one that Huawei Cloud computes: known answers, and the official SDK as judge."""
+"""The signature equals that of Huawei Cloud: test vectors, and a comparison with the official SDK."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CDN = '{"dst_ak":"DSTAK","dst_sk":"DSTSK","source_cdn_authentication_key":"kéy 
 UPPER, LOWER = "application/json;charset=UTF-8", "application/json;charset=utf-8"
 
 
-def signed(host: str, **more: str) -> dict[str, str]:
+def headers_to_sign(host: str, **more: str) -> dict[str, str]:
     headers = {"Host": host, "X-Project-Id": PROJECT, "X-Sdk-Date": DATE}
     return headers | {name.replace("_", "-"): value for name, value in more.items()}
 
@@ -37,7 +37,7 @@ VECTORS = [
     pytest.param(
         "GET",
         f"{BASE}/taskgroups?status=3&limit=100&offset=0",
-        signed(HOST),
+        headers_to_sign(HOST),
         b"",
         "c27aeb21d14b527d0cc30f295b60bd8cf851457b7c2898e2393d6fac2b2f9363",
         "0a47218f99213ddf8c4502819691997b40dcf670e0cc2d03e25977b6f4dd7d12",
@@ -46,7 +46,7 @@ VECTORS = [
     pytest.param(
         "PUT",
         f"{BASE}/taskgroups/{GROUP}/start",
-        signed(HOST, Content_Type=UPPER),
+        headers_to_sign(HOST, Content_Type=UPPER),
         START,
         "09f895f02402e00ef2a3ddc5f1dd72e5a7d2782c72096b5b2ac84c65379d94f4",
         "480d3180096e59ea3be46afa4cfbb046eff92ca5cece6fb65b6e995c76baab0f",
@@ -55,7 +55,7 @@ VECTORS = [
     pytest.param(
         "PUT",
         f"{BASE}/taskgroups/{GROUP}/start",
-        signed(HOST, Content_Type=LOWER),
+        headers_to_sign(HOST, Content_Type=LOWER),
         START,
         "2eda8eaa05205cade1a81256d560c169a2178c996bf581eac23a96db1379f053",
         "d56669a7cb5fab062f353dc36398e691ad6786a2f15de0fa0317f7de67e55661",
@@ -64,7 +64,9 @@ VECTORS = [
     pytest.param(
         "PUT",
         f"https://oms.cn-north-4.myhuaweicloud.com/v2/{PROJECT}/taskgroups/{GROUP}/start",
-        signed("oms.cn-north-4.myhuaweicloud.com", Content_Type=UPPER, X_Security_Token="TESTSTSTOKEN/abc+def=="),
+        headers_to_sign(
+            "oms.cn-north-4.myhuaweicloud.com", Content_Type=UPPER, X_Security_Token="TESTSTSTOKEN/abc+def=="
+        ),
         CDN,
         "011f259bd7f2acf09e89988d0fec249f6add002a461304739f48fe7894471b4d",
         "302083dd7a2cdf11afed33ab6291c35f7eced2640aecc9c32b1d89e829d4dc92",
@@ -73,7 +75,7 @@ VECTORS = [
     pytest.param(
         "GET",
         f"{BASE}/tasks?task_name=a%20b%2Bc%2Fd~e%3Df%26%E4%B8%AD&limit=10&group_id={GROUP}",
-        signed(HOST),
+        headers_to_sign(HOST),
         b"",
         "da5403a2731898259cd65305b9ea0218a9467e3cf4b18ae92c72ec386ef65bb9",
         "eab94abd6e96016fb4ee161848d95566c27a654c040a7a250d8b0e89d7888540",
@@ -82,7 +84,7 @@ VECTORS = [
     pytest.param(
         "PUT",
         f"{BASE}/taskgroups/{GROUP}/stop",
-        signed(HOST, Content_Type="application/json"),
+        headers_to_sign(HOST, Content_Type="application/json"),
         b"",
         "02b781f32ca43d3346a56b5c6f618a99a462a6359931d1c9cd04c559e7cb87c3",
         "576a9bea9a322be6a32deea85d3621de9e28539702ab932144c285e9d3b2426a",
@@ -92,7 +94,7 @@ VECTORS = [
 
 
 @pytest.mark.parametrize(("method", "url", "headers", "body", "digest", "expected"), VECTORS)
-def test_a_request_is_signed_as_in_the_known_answers(
+def test_a_request_is_signed_as_in_the_test_vectors(
     method: str, url: str, headers: dict[str, str], body: bytes, digest: str, expected: str
 ) -> None:
     canonical = canonical_request(method, url, headers, body)
@@ -100,7 +102,7 @@ def test_a_request_is_signed_as_in_the_known_answers(
     assert signature(canonical, DATE, SK) == expected
 
 
-def test_requests_sends_the_bytes_and_headers_that_were_signed() -> None:
+def test_the_bytes_and_headers_that_are_signed_are_sent() -> None:
     now = datetime(2026, 1, 15, 8, 30, tzinfo=UTC)
     auth = AccessKeyAuth(AccessKey(Secret(AK), Secret(SK)), PROJECT, lambda: now)
     url = f"{BASE}/taskgroups/{GROUP}/start"
@@ -113,7 +115,7 @@ def test_requests_sends_the_bytes_and_headers_that_were_signed() -> None:
     assert AK not in repr(auth)
 
 
-def test_the_moment_of_a_signature_is_said_in_utc_and_only_bytes_are_signed() -> None:
+def test_the_time_of_a_signature_is_in_utc_and_only_bytes_are_signed() -> None:
     in_shanghai = datetime(2026, 1, 15, 16, 30, tzinfo=timezone(timedelta(hours=8)))
     auth = AccessKeyAuth(AccessKey(Secret(AK), Secret(SK)), PROJECT, lambda: in_shanghai)
     assert requests.Request("GET", BASE, auth=auth).prepare().headers["X-Sdk-Date"] == DATE
@@ -135,9 +137,9 @@ def test_any_request_is_signed_as_the_official_sdk_signs_it(
     method: str, segments: list[str], query: list[tuple[str, str]], body: str
 ) -> None:
     path = "/" + "/".join(quote(segment, safe="-_.~") for segment in segments)
-    headers = signed(HOST, Content_Type="application/json")
+    headers = headers_to_sign(HOST, Content_Type="application/json")
     sdk = Signer(BasicCredentials(AK, SK, PROJECT))
-    theirs = sdk.sign(
+    signed_by_sdk = sdk.sign(
         SdkRequest(
             method=method,
             schema="https",
@@ -152,5 +154,5 @@ def test_any_request_is_signed_as_the_official_sdk_signs_it(
         ("?" if index == 0 else "&") + f"{quote(key, safe='-_.~')}={quote(value, safe='-_.~')}"
         for index, (key, value) in enumerate(query)
     )
-    ours = signature(canonical_request(method, url, headers, body.encode()), DATE, SK)
-    assert theirs.header_params["Authorization"].endswith(f"Signature={ours}")
+    hex_digest = signature(canonical_request(method, url, headers, body.encode()), DATE, SK)
+    assert signed_by_sdk.header_params["Authorization"].endswith(f"Signature={hex_digest}")

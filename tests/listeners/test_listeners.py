@@ -1,9 +1,8 @@
-"""What Slack sends, as Bolt gives it to the handlers: written down as it is, or refused in the ack, and never both."""
+"""Every payload that Slack sends through Bolt is stored as it is, or refused in the acknowledgement, and never both."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,11 @@ from slack_bolt import App, BoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from sqlalchemy import select
 
-from bot.listeners import actions, commands, events, fallbacks, views
-from bot.listeners.receiver import OurApp, Receiver
+from bot.domain.command import ResumeGroups, ShowStatus
+from bot.listeners import register_listeners
+from bot.listeners.payloads import OurApp
+from bot.listeners.receiver import Receiver
+from bot.listeners.responder import Responder
 from bot.redaction import Secret
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_app, new_client
@@ -22,37 +24,31 @@ from bot.store import inbox, tables
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.ui import replies
+from tests.support.executors import InlineExecutor
 from tests.support.values import NOON
 from tests.support.wire import answering, ok
 
 TEAM, APP = "T0TEST0001", "A0TEST0001"
 GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
 OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
-FOREIGN = [{"team": {"id": "T0OTHER001"}, "team_id": "T0OTHER001"}, {"api_app_id": "A0OTHER001"}]
+FOREIGN: list[dict[str, Any]] = [{"team": {"id": "T0OTHER001"}, "team_id": "T0OTHER001"}, {"api_app_id": "A0OTHER001"}]
 COMMON = {"team": {"id": TEAM}, "team_id": TEAM, "api_app_id": APP, "user": {"id": "UALICE00"}, "trigger_id": "1"}
 
 
 class Place:
-    """The handlers in a Bolt app, with a door to a database of their own."""
+    """The listeners in a Bolt app, with an inbox of their own."""
 
     def __init__(self, store: Store, slack: str) -> None:
         self.store = store
         token, who = Secret("xoxb-1"), AuthorizeResult(enterprise_id=None, team_id=TEAM, bot_id="B1", bot_user_id="U1")
         self.app: App = new_app(token, f"{slack}/api/", None, who)
-        messenger = Messenger(new_client(token, f"{slack}/api/"))
-        receiver = Receiver(store, OurApp(TEAM, APP), "me", lambda: NOON, lambda claim: None, 20.0)
-        commands.register(self.app, receiver, messenger, "/resume-taskgroup")
-        views.register(self.app, receiver, "/resume-taskgroup")
-        actions.register(self.app, receiver, messenger)
-        events.register(self.app, receiver)
-        fallbacks.register(self.app)
+        receiver = Receiver(store, "me", lambda: NOON, lambda claim: None, 20.0)
+        responder = Responder(Messenger(new_client(token, f"{slack}/api/")), receiver, InlineExecutor())
+        register_listeners(self.app, OurApp(TEAM, APP), receiver, responder, "/resume-taskgroup")
 
     def send(self, **body: Any) -> str:
-        """What the ack says, once what goes on beside it has ended."""
+        """The body of the acknowledgement, once the responder has sent what it sends."""
         response = self.app.dispatch(BoltRequest(body=COMMON | body, mode="socket_mode"))
-        for thread in threading.enumerate():
-            if thread.name == "beside":
-                thread.join(20)
         assert response.status == 200
         return str(response.body or "")
 
@@ -72,10 +68,10 @@ class Place:
         event = {"type": "app_home_opened", "user": "UALICE00", "tab": tab}
         return self.send(type="event_callback", event_id="E1", event=event, **more)
 
-    def taken(self) -> list[Message]:
+    def stored(self) -> list[Message]:
         with self.store.read() as connection:
             numbers = connection.execute(select(tables.inbox.c.id).order_by(tables.inbox.c.id)).scalars().all()
-            return [inbox.get(connection, number)[0] for number in numbers]
+            return [inbox.get(connection, number).message for number in numbers]
 
 
 @pytest.fixture
@@ -121,10 +117,10 @@ EVERYTHING: list[Callable[..., str]] = [
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 @pytest.mark.parametrize("number", range(len(EVERYTHING)))
-def test_what_is_of_another_workspace_or_app_is_no_order(place: Place, number: int, foreign: dict[str, Any]) -> None:
+def test_a_foreign_payload_is_refused_and_recorded(place: Place, number: int, foreign: dict[str, Any]) -> None:
     said = EVERYTHING[number](place, **foreign)
     EVERYTHING[number](place, **foreign)
-    [message] = place.taken()
+    [message] = place.stored()
     assert message == Message(
         Kind.FOREIGN_PAYLOAD,
         message.key,
@@ -136,14 +132,14 @@ def test_what_is_of_another_workspace_or_app_is_no_order(place: Place, number: i
         assert replies.FOREIGN_PAYLOAD in said
 
 
-def test_whatever_is_ours_is_taken_as_what_it_is(place: Place) -> None:
+def test_every_payload_of_ours_is_stored_with_its_kind(place: Place) -> None:
     for number, send in enumerate(EVERYTHING):
-        # Slack's own key of each, as each comes once.
+        # A trigger_id of its own for each, as Slack gives it.
         send(place, trigger_id=str(number))
         if number in (4, 5):
             with place.store.write() as connection:
                 connection.execute(tables.inbox.update().where(tables.inbox.c.key == "V1").values(key=f"V-{number}"))
-    assert [(message.kind, message.request_id, message.view_id) for message in place.taken()] == [
+    assert [(message.kind, message.request_id, message.view_id) for message in place.stored()] == [
         (Kind.CREATE_REQUEST, "", ""),
         (Kind.OPEN_REQUEST, "", "V9"),
         (Kind.APPROVE, "R-00000001", ""),
@@ -152,44 +148,72 @@ def test_whatever_is_ours_is_taken_as_what_it_is(place: Place) -> None:
         (Kind.DENY, "R-00000001", ""),
         (Kind.HOME, "", ""),
     ]
-    assert {message.person for message in place.taken()} == {"UALICE00"}
+    assert {message.person for message in place.stored()} == {"UALICE00"}
 
 
-def test_a_button_names_a_request_or_nothing_and_a_choice_is_kept_to_its_length(place: Place) -> None:
+def test_a_button_that_names_no_request_has_no_request_id_and_a_long_choice_is_cut(place: Place) -> None:
     place.press("approve", "../../etc", trigger_id="1")
     choice = {"type": "radio_buttons", "action_id": "scope", "block_id": "R-00000001 all objects"}
     state = {"values": {"b": {"scope": {"selected_option": {"value": "x" * 151}}}}}
     place.press("scope", "", actions=[choice], state=state, trigger_id="2")
-    first, second = place.taken()
+    first, second = place.stored()
     assert (first.request_id, first.channel, first.message_ts, first.scope) == ("", "C1", "1.2", "")
     assert (second.kind, second.request_id, second.scope) == (Kind.CHOOSE_SCOPE, "R-00000001", "x" * 150)
 
 
 @pytest.mark.parametrize("metadata", ["", "R-00000001", "R-00000001 C1 1.2 more", "nonsense C1 1.2"])
-def test_a_deny_form_that_leads_to_no_request_denies_nothing(place: Place, metadata: str) -> None:
+def test_a_deny_form_that_names_no_request_is_refused_and_recorded(place: Place, metadata: str) -> None:
     assert replies.FOREIGN_PAYLOAD in place.submit("deny_form", typed(reason="no"), metadata)
-    assert [message.kind for message in place.taken()] == [Kind.FOREIGN_PAYLOAD]
+    assert [message.kind for message in place.stored()] == [Kind.FOREIGN_PAYLOAD]
+
+
+def test_a_command_is_stored_parsed(place: Place) -> None:
+    place.type(f"{GROUP} {OTHER} project=media at=22:05 a &lt;b&gt; &amp; c", trigger_id="1")
+    place.type("list", trigger_id="2")
+    place.type(f"status {GROUP}", trigger_id="3")
+    assert [(message.kind, message.command) for message in place.stored()] == [
+        (Kind.CREATE_REQUEST, ResumeGroups((GROUP, OTHER), "a <b> & c", "media", (22, 5))),
+        (Kind.LIST, None),
+        (Kind.STATUS, ShowStatus(group_id=GROUP)),
+    ]
+
+
+@pytest.mark.parametrize("text", ["nonsense", "help"])
+def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(place: Place, text: str) -> None:
+    assert "/resume-taskgroup" in place.type(text)
+    assert "This bot answers to `/resume-taskgroup`" in place.send(command="/another", text=text)
+    assert place.stored() == []
 
 
 @pytest.mark.parametrize(
-    ("values", "text"),
+    ("values", "command"),
     [
-        (picked(f"media {GROUP}") | typed(reason="a <b> & c"), f"{GROUP} project=media a &lt;b&gt; &amp; c"),
-        (picked(f"media {GROUP}") | typed(group=OTHER), OTHER),
-        (typed(group=f" https://console.huaweicloud.com/{OTHER} ", reason=" why\nnot "), f"{OTHER} why not"),
+        (picked(f"media {GROUP}") | typed(reason="a <b> & c"), ResumeGroups((GROUP,), "a <b> & c", "media")),
+        (picked(f"media {GROUP}") | typed(reason="at=22:00 works"), ResumeGroups((GROUP,), "at=22:00 works", "media")),
+        (picked(f"media {GROUP}") | typed(group=OTHER), ResumeGroups((OTHER,), "")),
+        (
+            typed(group=f" https://console.huaweicloud.com/{OTHER} ", reason=" why\nnot "),
+            ResumeGroups((OTHER,), "why not"),
+        ),
         (
             typed(group=OTHER, reason="why") | picked("archive", "project") | at("22:30"),
-            f"{OTHER} project=archive at=22:30 why",
+            ResumeGroups((OTHER,), "why", "archive", (22, 30)),
         ),
-        (picked(f"media {GROUP}") | picked("media", "project") | at("07:05"), f"{GROUP} project=media at=07:05"),
-        (typed(group=OTHER) | picked(f"media {GROUP}") | picked("archive", "project"), f"{OTHER} project=archive"),
-        (typed(group=OTHER) | picked("", "project") | at(None), OTHER),
+        (
+            picked(f"media {GROUP}") | picked("media", "project") | at("07:05"),
+            ResumeGroups((GROUP,), "", "media", (7, 5)),
+        ),
+        (
+            typed(group=OTHER) | picked(f"media {GROUP}") | picked("archive", "project"),
+            ResumeGroups((OTHER,), "", "archive"),
+        ),
+        (typed(group=OTHER) | picked("", "project") | at(None), ResumeGroups((OTHER,), "")),
     ],
 )
-def test_what_is_typed_in_the_form_goes_before_what_is_picked(place: Place, values: dict[str, Any], text: str) -> None:
+def test_a_typed_id_goes_before_a_picked_group(place: Place, values: dict[str, Any], command: ResumeGroups) -> None:
     assert place.submit("request_form", values) == ""
-    [message] = place.taken()
-    assert (message.kind, message.text) == (Kind.CREATE_REQUEST, text)
+    [message] = place.stored()
+    assert (message.kind, message.command) == (Kind.CREATE_REQUEST, command)
 
 
 @pytest.mark.parametrize(
@@ -198,43 +222,94 @@ def test_what_is_typed_in_the_form_goes_before_what_is_picked(place: Place, valu
         ({}, "group"),
         (typed(group="nonsense"), "group"),
         (typed(group=GROUP, reason=f"also {OTHER}"), "reason"),
+        (typed(group=GROUP, reason="x" * 501), "reason"),
         (picked(f"media {GROUP}") | picked("archive", "project"), "project"),
     ],
 )
-def test_what_cannot_be_right_in_the_form_is_said_where_it_is(place: Place, values: dict[str, Any], block: str) -> None:
+def test_an_error_in_the_form_is_shown_at_its_block(place: Place, values: dict[str, Any], block: str) -> None:
     said = json.loads(place.submit("request_form", values))
     assert (said["response_action"], list(said["errors"])) == ("errors", [block])
-    assert place.taken() == []
+    assert place.stored() == []
 
 
-def test_app_home_is_shown_when_its_own_tab_is_opened(place: Place) -> None:
+def test_opening_the_messages_tab_of_the_app_is_not_stored(place: Place) -> None:
     place.open("messages")
-    assert place.taken() == []
+    assert place.stored() == []
 
 
-def test_what_was_not_written_down_is_said_at_once(place: Place) -> None:
+def test_a_person_whose_command_or_form_was_discarded_is_told_so_at_once(place: Place) -> None:
+    discarded = {"mark": inbox.DISCARDED, "received_at": NOON}
     with place.store.write() as connection:
-        connection.execute(tables.inbox.insert().values(key="gone", kind="ask", body={}, received_at=NOON))
-        inbox.mark_once(connection, "gone", inbox.DISCARDED)
-        connection.execute(tables.inbox.update().values(key="1"))
+        row = tables.inbox.insert().values(key="1", kind="list", body={"trigger_id": "1"}, **discarded)
+        connection.execute(row)
     assert place.type(f"{GROUP} why") == replies.COMMAND_NOT_STORED
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):
         with place.store.write() as connection:
-            connection.execute(tables.inbox.update().values(key="V1", body={"press": "1"}, mark=inbox.DISCARDED))
+            connection.execute(tables.inbox.update().values(key="V1", body={"trigger_id": "1"}, mark=inbox.DISCARDED))
         assert "Not taken, please press again." in place.submit(callback, values, "R-00000001 C1 1.2")
-        assert place.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "pressed again"
+        assert place.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "submitted again"
 
 
 @pytest.mark.parametrize(("error", "is_told"), [("exchanged_trigger_id", False), ("expired_trigger_id", True)])
-def test_the_same_press_delivered_twice_is_told_nothing(
+def test_a_press_that_is_delivered_twice_opens_one_form_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, is_told: bool
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(Messenger, "answer", lambda _, url, text: said.append(text))
+    replied: list[str] = []
+    monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append(text))
     store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
     with answering(ok(json.dumps({"ok": False, "error": error}).encode())) as url:
         place = Place(store, url)
         assert place.type("") == ""
-        assert said == ([replies.FORM_DID_NOT_OPEN] if is_told else [])
-        assert place.taken() == []
+        assert replied == ([replies.FORM_DID_NOT_OPEN] if is_told else [])
+        assert place.stored() == []
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("action", "reply"),
+    [({"action_id": "unknown"}, replies.UNKNOWN_CONTROL), ({"action_id": "approve"}, replies.CLICK_NOT_STORED)],
+)
+def test_a_press_that_is_not_stored_is_answered_to_the_person_alone(
+    place: Place, monkeypatch: pytest.MonkeyPatch, action: dict[str, str], reply: str
+) -> None:
+    replied: list[tuple[str, str]] = []
+    monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append((url, text)))
+    assert place.press("", "R-00000001", actions=[action], user={"id": "no id"}, response_url="https://x") == ""
+    assert replied == [("https://x", reply)]
+    assert place.stored() == []
+
+
+def test_a_foreign_press_is_answered_to_the_person_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    replied: list[str] = []
+    monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append(text))
+    for action_id in ("approve", "deny", "unknown"):
+        assert place.press(action_id, "R-00000001", **FOREIGN[0]) == ""
+    assert replied == [replies.FOREIGN_PAYLOAD] * 3
+
+
+def test_payloads_that_nothing_listens_to_are_acknowledged(place: Place) -> None:
+    assert json.loads(place.submit("another_form", {})) == {"response_action": "clear"}
+    assert place.send(type="view_closed", view={"id": "V1", "callback_id": "deny_form"}) == ""
+    assert place.send(type="shortcut", callback_id="one") == ""
+    assert place.send(type="event_callback", event={"type": "app_mention", "user": "UALICE00"}) == ""
+    options = place.send(type="block_suggestion", action_id="one", block_id="b", value="x")
+    assert json.loads(options) == {"options": []}
+    assert place.stored() == []
+
+
+def test_a_foreign_payload_that_nothing_listens_to_is_acknowledged_and_recorded(place: Place) -> None:
+    foreign = FOREIGN[0]
+    assert json.loads(place.submit("another_form", {}, **foreign)) == {"response_action": "clear"}
+    options = place.send(type="block_suggestion", action_id="one", block_id="b", value="x", **foreign)
+    assert json.loads(options) == {"options": []}
+    assert place.send(type="shortcut", callback_id="one", **foreign) == ""
+    [message] = place.stored()
+    assert message.kind is Kind.FOREIGN_PAYLOAD
+
+
+def test_a_listener_that_raises_is_logged_and_the_person_is_told(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Receiver, "accept", lambda *_: 1 / 0)
+    assert place.type("list") == replies.COMMAND_NOT_STORED
+    assert "a listener raised an exception" in caplog.text

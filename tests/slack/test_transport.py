@@ -1,4 +1,4 @@
-"""Connected means that Slack is there, not that a socket is open."""
+"""A transport is connected while Slack answers, not while a socket is open; only signed payloads reach the app."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from collections.abc import Callable, Iterator
 import pytest
 from aiohttp import WSMsgType, web
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk.errors import SlackApiError
 
 from bot.net.server import MAX_WAITING
 from bot.redaction import Secret
 from bot.sandbox.serving import ServerThread
+from bot.slack.errors import Refused
 from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
 from tests.support.wire import ask
 
-# After so many slack_sdk takes a socket for dead.
+# slack_sdk closes a socket after so many.
 MISSED_PONGS = 4
 
 
-class Line:
-    """The far end of sockets that take whatever comes and never say a word, pongs included, until it wakes up."""
+class SilentSlack:
+    """A Slack whose sockets receive everything and send nothing, not even pongs, until `is_awake`."""
 
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.opened = 0
         self.is_awake = False
-        self.far_ends: list[asyncio.Transport | None] = []
+        self.connections: list[asyncio.Transport | None] = []
         self.pongs = 0
         app = web.Application()
         app.router.add_post("/api/apps.connections.open", self._open)
@@ -46,7 +46,7 @@ class Line:
         return web.json_response({"ok": False, "error": "invalid_auth"})
 
     async def _link(self, request: web.Request) -> web.StreamResponse:
-        self.far_ends.append(request.transport)
+        self.connections.append(request.transport)
         socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         async for message in socket:
@@ -55,22 +55,24 @@ class Line:
                 self.pongs += 1
         return socket
 
-    def one_socket(self) -> None:
+    def allow_one_socket(self) -> None:
         url = f"ws://127.0.0.1:{self.server.port}/link?ticket=1"
         self.answers.append(web.json_response({"ok": True, "url": url}))
 
 
 @pytest.fixture
-def line() -> Iterator[Line]:
-    built = Line()
+def silent_slack() -> Iterator[SilentSlack]:
+    built = SilentSlack()
     built.server.start()
     yield built
     built.server.stop()
 
 
-def transport(line: Line, ping_seconds: float = 10.0) -> SocketTransport:
-    who = AuthorizeResult(enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1")
-    app = new_app(Secret("xoxb-1"), f"{line.server.url}/api/", None, who)
+def transport(silent_slack: SilentSlack, ping_seconds: float = 10.0) -> SocketTransport:
+    authorization = AuthorizeResult(
+        enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1"
+    )
+    app = new_app(Secret("xoxb-1"), f"{silent_slack.server.url}/api/", None, authorization)
     return SocketTransport(app, Secret("xapp-1"), ping_seconds)
 
 
@@ -85,59 +87,59 @@ def wait_until_gone(socket: SocketTransport) -> None:
     wait_until(lambda: not socket.is_connected, "a dead socket still counts as connected")
 
 
-def test_a_socket_that_is_open_but_dead_is_not_connected(line: Line) -> None:
-    line.one_socket()
-    socket = transport(line, ping_seconds=0.5)
+def test_an_open_socket_that_sends_no_pong_is_not_connected(silent_slack: SilentSlack) -> None:
+    silent_slack.allow_one_socket()
+    socket = transport(silent_slack, ping_seconds=0.5)
     socket.start(threading.Event())
     assert socket.is_connected
     wait_until_gone(socket)
     socket.stop()
 
 
-def test_a_socket_that_is_dead_is_made_anew_and_the_next_one_stays(line: Line) -> None:
-    line.one_socket()
-    socket = transport(line, ping_seconds=0.5)
+def test_a_dead_socket_is_replaced_and_the_new_one_stays_open(silent_slack: SilentSlack) -> None:
+    silent_slack.allow_one_socket()
+    socket = transport(silent_slack, ping_seconds=0.5)
     socket.start(threading.Event())
     wait_until_gone(socket)
-    line.is_awake = True
-    line.one_socket()
-    wait_until(lambda: line.pongs > MISSED_PONGS, "a socket that answers")
+    silent_slack.is_awake = True
+    silent_slack.allow_one_socket()
+    wait_until(lambda: silent_slack.pongs > MISSED_PONGS, "a socket that answers")
     assert socket.is_connected
-    assert line.opened >= 2
+    assert silent_slack.opened >= 2
     socket.stop()
 
 
-def test_a_socket_that_ends_without_a_word_is_dropped_long_before_a_pong_is_missed(line: Line) -> None:
-    line.one_socket()
-    socket = transport(line)
+def test_a_socket_that_ends_without_a_close_frame_is_closed_before_a_pong_is_missed(silent_slack: SilentSlack) -> None:
+    silent_slack.allow_one_socket()
+    socket = transport(silent_slack)
     socket.start(threading.Event())
-    [far_end] = line.far_ends
-    assert far_end is not None
-    line.server.loop.call_soon_threadsafe(far_end.abort)
+    [connection] = silent_slack.connections
+    assert connection is not None
+    silent_slack.server.loop.call_soon_threadsafe(connection.abort)
     wait_until_gone(socket)
     socket.stop()
 
 
-def test_a_token_that_slack_refuses_is_told_at_the_start(line: Line) -> None:
-    with pytest.raises(SlackApiError, match="invalid_auth"):
-        transport(line).start(threading.Event())
+def test_a_refused_app_token_raises_at_the_start(silent_slack: SilentSlack) -> None:
+    with pytest.raises(Refused, match="invalid_auth"):
+        transport(silent_slack).start(threading.Event())
 
 
-def test_when_slack_asks_to_wait_it_connects_afterwards(line: Line) -> None:
+def test_it_connects_after_the_wait_that_slack_asks_for(silent_slack: SilentSlack) -> None:
     refusal = {"ok": False, "error": "ratelimited"}
-    line.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "0"}))
-    line.one_socket()
-    socket = transport(line)
+    silent_slack.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "0"}))
+    silent_slack.allow_one_socket()
+    socket = transport(silent_slack)
     socket.start(threading.Event())
     assert socket.is_connected
-    assert line.opened == 2
+    assert silent_slack.opened == 2
     socket.stop()
 
 
-def test_whoever_stops_does_not_wait_until_slack_may_be_asked_again(line: Line) -> None:
+def test_a_shutdown_ends_the_wait_that_slack_asks_for(silent_slack: SilentSlack) -> None:
     refusal = {"ok": False, "error": "ratelimited"}
-    line.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "600"}))
-    socket, shutdown = transport(line), threading.Event()
+    silent_slack.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "600"}))
+    socket, shutdown = transport(silent_slack), threading.Event()
     starting = threading.Thread(target=socket.start, args=(shutdown,), daemon=True)
     starting.start()
     shutdown.set()
@@ -152,9 +154,13 @@ SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 
 @pytest.fixture
 def http() -> Iterator[HttpTransport]:
-    who = AuthorizeResult(enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1")
+    authorization = AuthorizeResult(
+        enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1"
+    )
     secret = Secret(SIGNING_SECRET)
-    built = HttpTransport(new_app(Secret("xoxb-1"), "http://127.0.0.1:9/", secret, who), secret, 0, "127.0.0.1")
+    built = HttpTransport(
+        new_app(Secret("xoxb-1"), "http://127.0.0.1:9/", secret, authorization), secret, 0, "127.0.0.1"
+    )
     built.start(threading.Event())
     yield built
     built.stop()
@@ -171,8 +177,8 @@ def post(http: HttpTransport, body: bytes, content_type: str, secret: str = SIGN
     return int(answer.split(b" ")[1]), answer.partition(b"\r\n\r\n")[2]
 
 
-def said(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What the bot wrote to its log. waitress may say that it is busy."""
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The log lines of the bot. waitress may log that it is busy."""
     return [record.getMessage() for record in caplog.records if not record.name.startswith("waitress")]
 
 
@@ -180,39 +186,39 @@ NO_PAYLOADS = [b"{", b"[" * 100_000, b"[1]", b"7", b"payload=%7B", b"payload=[1]
 
 
 @pytest.mark.parametrize("body", [*NO_PAYLOADS, b"\xff\xfe", b"", b"ssl_check=1", b'{"type": "url_verification"}'])
-def test_what_slack_did_not_sign_is_refused_unread(
+def test_an_unsigned_request_is_rejected_before_it_is_parsed(
     http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     for content_type in ("application/json", "application/x-www-form-urlencoded", "application/json; charset=x"):
         assert post(http, body, content_type, "another secret") == (401, b"not signed by Slack\n")
-    assert said(caplog) == []
+    assert logged(caplog) == []
 
 
 @pytest.mark.parametrize("body", NO_PAYLOADS)
-def test_what_is_signed_and_no_payload_is_one_line_in_the_log(
+def test_a_signed_request_without_a_payload_logs_one_line(
     http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     content_type = "application/x-www-form-urlencoded" if body.startswith(b"payload") else "application/json; charset=x"
     assert post(http, body, content_type) == (400, b"no payload\n")
-    assert said(caplog) == ["a request that is signed holds no payload"]
+    assert logged(caplog) == ["rejected a signed request: its body is not a payload"]
 
 
-def test_text_that_is_none_is_not_signed_by_slack(http: HttpTransport) -> None:
+def test_a_body_that_is_not_text_is_rejected_as_unsigned(http: HttpTransport) -> None:
     assert post(http, b"\xff\xfe", "application/json")[0] == 401
 
 
-def test_what_is_signed_reaches_the_app(http: HttpTransport) -> None:
+def test_a_signed_request_reaches_the_app(http: HttpTransport) -> None:
     body = b'{"type": "url_verification", "challenge": "words"}'
     status, answer = post(http, body, "application/json")
     assert (status, b"words" in answer) == (200, True)
 
 
-def test_a_body_larger_than_any_payload_is_not_taken(http: HttpTransport) -> None:
+def test_an_oversized_body_is_rejected(http: HttpTransport) -> None:
     head = f"POST /slack/events HTTP/1.0\r\nContent-Length: {MAX_BODY_BYTES + 1}\r\n\r\n"
     assert b" 413 " in ask(http.port, head.encode())
 
 
-def test_however_many_keep_a_request_half_sent_slack_is_answered(http: HttpTransport) -> None:
+def test_slack_is_answered_while_many_connections_send_half_a_request(http: HttpTransport) -> None:
     half = [socket.create_connection(("127.0.0.1", http.port), timeout=5) for _ in range(2 * MAX_WAITING)]
     for connection in half:
         connection.sendall(b"POST /slack/events HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")

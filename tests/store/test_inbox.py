@@ -1,4 +1,4 @@
-"""The inbox: a redelivery is the same row, a message decides once, and finished messages keep no response_url."""
+"""The inbox: a redelivery is the same row, a message decides once, and handled messages keep no response_url."""
 
 from __future__ import annotations
 
@@ -6,42 +6,64 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain.command import ResumeGroups, ShowStatus
 from bot.store import inbox, queue, tables
 from bot.store.database import Store
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Queue
-from tests.support.values import NOON
+from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
 
+GROUP, OTHER = request().group.group_id, "11878453-3402-4a86-9e2a-5d5217cd35b2"
+
 
 def test_a_redelivery_is_the_same_row(store: Store) -> None:
-    message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", text="x")
+    message = Message(Kind.APPROVE, "trigger-1", "UALICE00", "T0TEST0001", request_id="R-00000001")
     with store.write() as connection:
         first = inbox.put(connection, message, "me", NOON)
     with store.write() as connection:
         assert inbox.put(connection, message, "me", NOON) is None
     assert first is not None
     with store.read() as connection:
-        assert inbox.get(connection, int(first.key)) == (message, NOON)
+        assert inbox.get(connection, int(first.key)) == (message, NOON, None)
 
 
-def test_a_finished_message_keeps_no_answer_address(store: Store) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        None,
+        ResumeGroups((GROUP,), ""),
+        ResumeGroups((GROUP, OTHER), 'a <b> & "c" ⇒', "media", (9, 5)),
+        ResumeGroups((GROUP,), "at midnight", at=(0, 0)),
+        ShowStatus(request_id="R-00000001"),
+        ShowStatus(group_id=GROUP),
+    ],
+)
+def test_a_command_is_read_as_it_was_stored(store: Store, command: ResumeGroups | ShowStatus | None) -> None:
+    message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", command=command)
+    with store.write() as connection:
+        claim = inbox.put(connection, message, "me", NOON)
+        assert claim is not None
+        assert inbox.get(connection, int(claim.key)).message == message
+
+
+def test_a_handled_message_keeps_no_response_url(store: Store) -> None:
     message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        inbox.forget_address(connection, int(claim.key))
+        inbox.clear_response_url(connection, int(claim.key))
     with store.read() as connection:
-        assert inbox.get(connection, int(claim.key))[0].response_url == ""
+        assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
 
 
-def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: Store) -> None:
+def test_a_message_decides_once_and_a_discarded_message_never_decides(store: Store) -> None:
     message = Message(Kind.CREATE_REQUEST, "t", "U", "T", response_url="https://hooks.slack.com/commands/secret")
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        assert not inbox.discard(connection, message, "somebody else"), "who works on it decides"
+        assert not inbox.discard(connection, message, "somebody else"), "another process has claimed it"
         assert inbox.mark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
         assert not inbox.discard(connection, message, "me")
@@ -50,5 +72,5 @@ def test_a_message_decides_once_and_what_was_not_taken_decides_nothing(store: St
         inbox.unmark_decided(connection, "t")
         assert not inbox.mark_decided(connection, "t")
         assert inbox.mark_of(connection, "t") == inbox.DISCARDED
-        assert inbox.get(connection, int(claim.key))[0] == replace(message, response_url="")
+        assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
         assert queue.claim_due(connection, Queue(tables.inbox), "me", NOON, 1) == []

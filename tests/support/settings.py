@@ -1,10 +1,11 @@
-"""Settings that are well-formed and lead nowhere, and what is said of those that are not."""
+"""Well-formed settings of services that do not exist, and the problems of settings that are wrong."""
 
 from __future__ import annotations
 
 import pytest
 
-from bot.config.settings import InvalidSettings, load
+from bot.config.problems import InvalidSettings
+from bot.config.settings import load
 
 GOOD = {
     "SLACK_BOT_TOKEN": "xoxb-1",
@@ -16,7 +17,7 @@ GOOD = {
 
 
 def problems(environ: dict[str, str]) -> str:
-    """The lines that end a command."""
+    """The problems of these settings, one line each."""
     with pytest.raises(InvalidSettings) as raised:
         load(environ)
     return str(raised.value)

@@ -1,4 +1,4 @@
-"""A TLS server on loopback, with a certificate that nobody trusts who was not given it."""
+"""A TLS server on this machine, with a certificate that only clients with its PEM file trust."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.wire import read_request
 
-# Made for these tests, for 127.0.0.1, until 2126: no secret.
+# A key and certificate made for these tests, for 127.0.0.1, valid until 2126. Not a secret.
 PAIR = """-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsIwkxcU0i0f1GOIV
 OG5LOsaFUoAJkiZgzZiLpY9JBbShRANCAASbY02uC17rhAOtfX+jz6wCuJl4Lxgi
@@ -34,28 +34,28 @@ h/jQkng95QjOD8g1DKU6ufmfpw==
 
 @dataclass(frozen=True)
 class Served:
-    """Its address, the requests that got through the handshake, and the PEM file to trust it by."""
+    """A running server."""
 
     url: str
-    received: list[bytes]
-    ca: Path
+    received: list[bytes]  # the requests that arrived after a successful handshake
+    ca: Path  # the PEM file to trust
 
 
 def trusted_by(directory: Path) -> tuple[ssl.SSLContext, Path]:
-    """What a server shows, and the PEM file to trust it by."""
-    pair = directory / "pair.pem"
-    pair.write_text(PAIR, encoding="ascii")
+    """A server's TLS context, and the PEM file that clients have to trust."""
+    pem = directory / "pair.pem"
+    pem.write_text(PAIR, encoding="ascii")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pair)
-    return context, pair
+    context.load_cert_chain(pem)
+    return context, pem
 
 
 @contextmanager
 def serving_tls(directory: Path, answer: bytes = b"") -> Iterator[Served]:
-    """The server, while the block runs. Whatever it is asked, it answers with these bytes and closes."""
-    context, pair = trusted_by(directory)
+    """Runs a server that answers every request with these bytes and closes the connection."""
+    context, pem = trusted_by(directory)
     listener = socket.create_server(("127.0.0.1", 0))
-    served = Served(f"https://127.0.0.1:{listener.getsockname()[1]}", [], pair)
+    served = Served(f"https://127.0.0.1:{listener.getsockname()[1]}", [], pem)
 
     def run() -> None:
         while True:

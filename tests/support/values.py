@@ -1,4 +1,4 @@
-"""Sample values: a paused group, a request for it, people."""
+"""Sample values of the domain: a paused group, a request for it, people."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def person(
 
 
 def request(state: State = State.PENDING, number: int = 1, **changes: object) -> Request:
-    """A request as it is in this state, asked at noon by alice, decided by carol."""
+    """A request in this state, created at noon by alice and decided at once by carol. `changes` replaces fields."""
     pending = Request(
         id=f"R-{number:08d}",
         team_id=TEAM,

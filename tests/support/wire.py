@@ -1,4 +1,4 @@
-"""What goes over a socket byte for byte: half requests, half answers, endless ones; and wires that can be cut."""
+"""Servers that answer with given bytes: valid, broken or endless answers; and a relay that can be cut off."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+# Answers that are not valid HTTP, or whose body is not valid JSON, by what is wrong with them.
 BROKEN_ANSWERS = {
     "half a body": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
     "no status line": b"what is HTTP?\r\n\r\n",
@@ -19,7 +20,7 @@ BROKEN_ANSWERS = {
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """The whole request, head and body: closing with something unread would reset the connection under the answer."""
+    """Reads a whole request. Closing a connection with unread bytes would reset it before the answer is read."""
     received = b""
     while b"\r\n\r\n" not in received:
         if not (more := connection.recv(65536)):
@@ -34,7 +35,7 @@ def read_request(connection: socket.socket) -> bytes:
     return received
 
 
-# Beginnings, after which a drop now and then goes on with the same part for ever.
+# The beginnings of answers that more bytes continue without end, by the part of the answer that never ends.
 ENDLESS_ANSWERS = {
     "status": b"HTTP/1.1 2",
     "headers": b"HTTP/1.1 200 OK\r\nX-Drops: ",
@@ -45,7 +46,7 @@ ENDLESS_ANSWERS = {
 
 
 def ask(port: int, request: bytes) -> bytes:
-    """All that is answered to exactly these bytes."""
+    """Sends exactly these bytes to a port of this machine and returns everything that is answered."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
         connection.sendall(request)
         answer = b""
@@ -56,14 +57,14 @@ def ask(port: int, request: bytes) -> bytes:
 
 @contextmanager
 def answering(answer: bytes) -> Iterator[str]:
-    """The address of the server, while the block runs."""
+    """Runs a server that answers every request with these bytes. Yields its URL."""
     with recording(answer) as (address, _):
         yield address
 
 
 @contextmanager
 def recording(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """The same, and the requests that it was sent."""
+    """Like `answering`. Yields the URL and the list of the requests received so far."""
     listener = socket.create_server(("127.0.0.1", 0))
     requests: list[bytes] = []
 
@@ -87,11 +88,12 @@ def recording(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
 
 @contextmanager
 def dripping(beginning: bytes, drop: bytes = b" ", context: ssl.SSLContext | None = None) -> Iterator[str]:
-    """The address of a server that answers so, and then with a drop every 20 ms, until whoever asked has gone.
+    """Runs a server for one connection that answers with `beginning`, and then `drop` every 20 ms. Yields its URL.
 
-    With a context it does so over TLS; without, it answers to the first bytes, whatever they are.
+    Arguments:
+        context: answers over TLS with this context; None for no TLS.
     """
-    hung_up = threading.Event()
+    stopped = threading.Event()
 
     def drip(plain: socket.socket) -> None:
         with plain, suppress(OSError):
@@ -99,7 +101,7 @@ def dripping(beginning: bytes, drop: bytes = b" ", context: ssl.SSLContext | Non
             with connection:
                 connection.recv(65536)
                 connection.sendall(beginning)
-                while not hung_up.wait(0.02):
+                while not stopped.wait(0.02):
                     connection.sendall(drop)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -107,11 +109,11 @@ def dripping(beginning: bytes, drop: bytes = b" ", context: ssl.SSLContext | Non
         try:
             yield f"{'https' if context else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            hung_up.set()
+            stopped.set()
 
 
 def ok(body: bytes, content_type: str = "application/json") -> bytes:
-    """An answer of 200 with this body."""
+    """An answer with status 200 and this body."""
     return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
         content_type.encode(),
         len(body),
@@ -120,14 +122,18 @@ def ok(body: bytes, content_type: str = "application/json") -> bytes:
 
 
 class Wire:
-    """Leads to a server until it is cut. Each connection carries one request, so that the next must be made anew."""
+    """Relays connections to a server until it is cut off. Each connection carries one request.
 
-    def __init__(self, to: str) -> None:
-        self._to = ("127.0.0.1", int(to.rpartition(":")[2]))
+    Attributes:
+        carried: how many connections were relayed so far.
+        left: how many more are relayed before the relay is cut off; None for any number.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._server = ("127.0.0.1", int(url.rpartition(":")[2]))
         self._listener: socket.socket | None = None
         self._port = 0
         self.carried = 0
-        # How many requests it still carries; None is any number.
         self.left: int | None = None
         self.mend()
 
@@ -136,14 +142,14 @@ class Wire:
         return f"http://127.0.0.1:{self._port}"
 
     def cut(self) -> None:
-        """From now on a connection is refused."""
+        """Refuses new connections from now on."""
         listener, self._listener = self._listener, None
         if listener is not None:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
 
     def mend(self) -> None:
-        """On the port that it had."""
+        """Accepts connections again, on the same port, without a limit."""
         self._listener, self.left = socket.create_server(("127.0.0.1", self._port)), None
         self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._carry, args=(self._listener,), daemon=True).start()
@@ -162,7 +168,7 @@ class Wire:
             threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
 
     def _relay(self, connection: socket.socket) -> None:
-        with connection, socket.create_connection(self._to) as server:
+        with connection, socket.create_connection(self._server) as server:
             request = read_request(connection)
             server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             while part := server.recv(65536):

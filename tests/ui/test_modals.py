@@ -1,17 +1,21 @@
-"""What the views hold that people act on."""
+"""The request form."""
 
 from __future__ import annotations
 
-from bot.ui.modals import home_view
+from bot.sandbox.slack.checks import problems_of_view
+from bot.ui.modals import request_form
+from tests.support.values import GROUP_ID
 
 
-def test_a_button_of_no_request_carries_nothing() -> None:
-    view = home_view(["R-7K3F2QAB: a line"], "help").to_dict()
-    assert [element for block in view["blocks"] for element in block.get("elements", ())] == [
-        {
-            "type": "button",
-            "action_id": "request",
-            "text": {"type": "plain_text", "text": "Ask for a group", "emoji": False},
-            "accessibility_label": "Ask to resume or retry a task group",
-        }
-    ]
+def test_the_request_form_asks_for_a_project_only_if_there_are_several() -> None:
+    one, several = (request_form(names, (), "", GROUP_ID, "media") for names in (["media"], ["archive", "media"]))
+    assert [block.block_id for block in one.blocks] == ["group", "reason", "at"]
+    assert [block.block_id for block in several.blocks] == ["group", "project", "reason", "at"]
+    project = several.to_dict()["blocks"][1]["element"]
+    assert [option["value"] for option in project["options"]] == ["archive", "media"]
+    assert project["initial_option"]["value"] == "media", "Ask again keeps the project of the ended request"
+
+
+def test_the_request_form_stays_within_the_limits_of_slack() -> None:
+    view = request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
+    assert problems_of_view(view.to_dict()) == []

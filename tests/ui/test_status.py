@@ -1,4 +1,4 @@
-"""How a request stands is told with its group, who decided, and what it waits for until when."""
+"""The status text names the group, the people who decided, and what the request waits for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bot.ui.status import status_text
 from tests.support.values import GROUP, NOON, request
 
 LATER = NOON + timedelta(hours=1)
-ASKS = f"R-00000001: Resume migration: nightly images. Group `{GROUP.group_id}` in project media."
+PENDING = f"R-00000001: Resume migration: nightly images. Group `{GROUP.group_id}` in project media."
 
 
-def test_what_stands_says_who_decided_and_how() -> None:
+def test_the_status_text_names_who_decided() -> None:
     assert "Approved by <@UCAROL00>" in status_text(request(State.DONE))
     assert "Cancelled by <@UCAROL00>" in status_text(request(State.CANCELLED))
     denied = status_text(request(State.DENIED))
@@ -24,13 +24,13 @@ def test_what_stands_says_who_decided_and_how() -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"),
+    ("made", "text"),
     [
-        (request(), f"{ASKS} Needs 1 of <@UCAROL00> until {local_time(request().expires_at)}."),
+        (request(), f"{PENDING} Needs 1 of <@UCAROL00> until {local_time(request().expires_at)}."),
         (
             request(start_at=LATER, vote_progress=VoteProgress(("UDAVE000",), (("UCAROL00",),))),
-            f"{ASKS} Needs 1 of <@UCAROL00> until {local_time(request().expires_at)}, approved so far by <@UDAVE000>. "
-            f"It starts {local_time(LATER)}.",
+            f"{PENDING} Needs 1 of <@UCAROL00> until {local_time(request().expires_at)}, approved so far by "
+            f"<@UDAVE000>. It starts {local_time(LATER)}.",
         ),
         (
             request(State.APPROVED, start_at=LATER),
@@ -45,5 +45,5 @@ def test_what_stands_says_who_decided_and_how() -> None:
         ),
     ],
 )
-def test_what_stands_says_of_which_group_and_what_it_waits_for(made: Request, said: str) -> None:
-    assert status_text(made) == said
+def test_the_status_text_says_what_a_request_waits_for(made: Request, text: str) -> None:
+    assert status_text(made) == text

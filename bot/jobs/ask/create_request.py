@@ -1,6 +1,6 @@
-"""Asks: looks at each group, stores a request for it, posts its card, and tells whoever typed what came of it.
+"""Creates requests: reads each task group, stores a request for it, posts its card, and answers the person who asked.
 
-Whether a request may be asked at all is left to `preflight`.
+Whether a request may be created at all is decided in `preflight`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.domain import command
-from bot.domain.command import InvalidCommand, ResumeGroups
+from bot.domain.command import ResumeGroups
 from bot.domain.ids import new_request_id
 from bot.domain.policy import Person
 from bot.domain.request import Request, State, Verb
@@ -23,25 +22,27 @@ from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, Found
 from bot.jobs.context import Context, reply
 from bot.jobs.notify import cards
-from bot.slack.messenger import PostFailed
+from bot.slack.errors import LookupFailed, SlackError
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Detail, Event, append
 from bot.store.inbox import Kind, Message
-from bot.ui import replies
+from bot.ui import refusals, replies
 from bot.ui.status import status_text
 
 log = logging.getLogger(__name__)
 
-LOOK_AGAIN_AFTER = timedelta(seconds=10)
+CHECK_PAUSING_EVERY = timedelta(seconds=10)
 WAIT_FOR_PAUSE = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """What came of asking for one group.
+class _Result:
+    """The result for one task group.
 
-    `line` is for whoever asked, and None when the group is still pausing. `events` are what the audit is told where
-    nobody was asked; `may_pass` says whether what was in the way may pass by itself.
+    Attributes:
+        line: the answer to the person; None if the group is still pausing.
+        events: the audit events of a refusal. A request that was created has its events in its own transaction.
+        may_pass: whether the reason of a refusal may pass without anybody doing anything.
     """
 
     line: str | None
@@ -49,116 +50,132 @@ class _Answer:
     may_pass: bool = False
 
 
-def create_requests(context: Context, message: Message) -> None:
-    """Asks for each group; one that is still pausing is asked for once it is paused.
+def create_requests(context: Context, message: Message, command: ResumeGroups) -> None:
+    """Creates a request for each task group of a command. A group that is still pausing is left for later.
 
     Raises:
-        SlackCannotBeAsked: who asks is not known.
+        LookupFailed: Slack does not tell who the person is.
     """
-    asked = command.parse(message.text, context.command)
-    if not isinstance(asked, ResumeGroups):
-        sentence = asked.sentence if isinstance(asked, InvalidCommand) else replies.help_text(context.command)
-        reply(context, message, sentence)
-        return
     person = context.people.look_up(message.person)
     try:
-        projects = preflight.projects_of(context, person, asked.project)
+        projects = preflight.projects_of(context, person, command.project)
     except CannotCreate as refusal:
-        reply(context, message, str(refusal), _not_asked(context, message, asked.group_ids, refusal, asked.project))
+        event = _not_asked(context, message, command.group_ids, refusal, command.project)
+        reply(context, message, str(refusal), event)
         return
     for project in projects:
         # Once for all groups: each try with a refused identity counts towards its lock.
         context.callers.retry_allowed_by_person(project)
     lines = []
     events: list[Event] = []
-    for group_id in asked.group_ids:
-        answer = _ask_for(context, message, asked, group_id, person, projects)
-        events.extend(answer.events)
-        if answer.line is None:
-            _wait_until_paused(context, message, asked, group_id)
-        line = answer.line or replies.waits_until_paused(group_id)
-        lines.append(replies.with_group_id(group_id, line) if len(asked.group_ids) > 1 else line)
+    for group_id in command.group_ids:
+        result = _create(context, message, command, group_id, person, projects)
+        events.extend(result.events)
+        if result.line is None:
+            _wait_until_paused(context, message, command, group_id)
+        line = result.line or replies.waits_until_paused(group_id)
+        lines.append(replies.with_group_id(group_id, line) if len(command.group_ids) > 1 else line)
     reply(context, message, "\n".join(lines), *events)
 
 
-def create_once_paused(context: Context, message: Message, received_at: datetime) -> bool:
-    """Whether the wait has come to an end, and the person was told which. What may pass is waited for as well.
+def create_once_paused(
+    context: Context, message: Message, command: ResumeGroups, received_at: datetime
+) -> datetime | None:
+    """Creates a request for one task group that was pausing, and answers the person.
+
+    For half an hour it waits for the group to be paused, and for faults that may pass without anybody doing anything.
+
+    Arguments:
+        command: one that names a single group.
+
+    Returns:
+        When to try again; None if the wait has ended and the person was answered.
 
     Raises:
-        SlackCannotBeAsked: who asks is not known.
+        LookupFailed: Slack still does not tell who the person is, after half an hour.
     """
-    asked = command.parse(message.text, context.command)
-    if not isinstance(asked, ResumeGroups):
-        raise TypeError("a message that waits asks for a group")
-    [group_id] = asked.group_ids
-    may_wait = context.now() - received_at < WAIT_FOR_PAUSE
-    person = context.people.look_up(message.person)
+    [group_id] = command.group_ids
+    now = context.now()
+    try_again_at = now + CHECK_PAUSING_EVERY if now - received_at < WAIT_FOR_PAUSE else None
     try:
-        projects = preflight.projects_of(context, person, asked.project)
+        person = context.people.look_up(message.person)
+        projects = preflight.projects_of(context, person, command.project)
+    except LookupFailed:
+        if try_again_at is not None:
+            return try_again_at
+        raise
     except CannotCreate as refusal:
-        if may_wait and isinstance(refusal, CannotCreateNow):
-            return False
-        reply(context, message, str(refusal), _not_asked(context, message, [group_id], refusal, asked.project))
-        return True
-    answer = _ask_for(context, message, asked, group_id, person, projects)
-    if may_wait and (answer.line is None or answer.may_pass):
-        return False
-    reply(context, message, answer.line or replies.still_pausing(group_id), *answer.events)
-    return True
+        if try_again_at is not None and isinstance(refusal, CannotCreateNow):
+            return try_again_at
+        event = _not_asked(context, message, [group_id], refusal, command.project)
+        reply(context, message, str(refusal), event)
+        return None
+    result = _create(context, message, command, group_id, person, projects)
+    if try_again_at is not None and (result.line is None or result.may_pass):
+        return try_again_at
+    reply(context, message, result.line or refusals.still_pausing(group_id), *result.events)
+    return None
 
 
 def _not_asked(
     context: Context, message: Message, group_ids: Sequence[str], refusal: CannotCreate, project: str | None
 ) -> Event:
-    """Nobody was asked. Where it is known which project it is about, it counts as activity there."""
+    """The audit event of a refusal. It names the project, if it is known, so that it counts as activity there."""
     about: Detail = {"project": project} if project in context.projects else {}
     return Event("not asked", message.person, None, {"groups": list(group_ids), "why": str(refusal)[:500], **about})
 
 
-def _wait_until_paused(context: Context, message: Message, asked: ResumeGroups, group_id: str) -> None:
+def _wait_until_paused(context: Context, message: Message, command: ResumeGroups, group_id: str) -> None:
     later = replace(
         message,
         kind=Kind.CREATE_ONCE_PAUSED,
         key=f"{message.key}/{group_id}",
-        text=command.to_text(replace(asked, group_ids=(group_id,))),
+        command=replace(command, group_ids=(group_id,)),
     )
     now = context.now()
     with context.store.write() as connection:
-        if inbox.put_for_later(connection, later, now, now + LOOK_AGAIN_AFTER):
+        if inbox.put_for_later(connection, later, now, now + CHECK_PAUSING_EVERY):
             append(connection, Event("waits until paused", message.person, None, {"group": group_id}), now)
 
 
-def _ask_for(
-    context: Context, message: Message, asked: ResumeGroups, group_id: str, person: Person, projects: Sequence[str]
-) -> _Answer:
-    mine = _asked_before(context, message, group_id)
-    if mine is not None:
-        return _Answer(mine)
+def _create(
+    context: Context,
+    message: Message,
+    command: ResumeGroups,
+    group_id: str,
+    person: Person,
+    projects: Sequence[str],
+) -> _Result:
+    line = _created_before(context, message, group_id)
+    if line is not None:
+        return _Result(line)
     project = projects[0] if len(projects) == 1 else None
     try:
         found = preflight.find_group(context, projects, group_id)
         project = found.project
-        return _Answer(_ask_for_found(context, message, asked, found, person))
+        return _Result(_create_for_found(context, message, command, found, person))
     except CannotCreate as refusal:
         event = _not_asked(context, message, [group_id], refusal, project)
-        return _Answer(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
+        return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
 
 
-def _ask_for_found(context: Context, message: Message, asked: ResumeGroups, found: Found, person: Person) -> str | None:
-    """The answer to the person, or None when the group is still pausing.
+def _create_for_found(
+    context: Context, message: Message, command: ResumeGroups, found: Found, person: Person
+) -> str | None:
+    """The answer to the person, or None if the group is still pausing.
 
     Raises:
-        CannotAsk: nobody is asked, and why.
+        CannotCreate: no request was created, and why.
     """
     group_id, project = found.group.group_id, context.projects[found.project]
     already = _open_request(context, f"{found.project_id}/{found.group.group_id}")
     if already is not None:
-        return _about_open(context, already, message)
+        return _answer_open(context, already, message)
     if found.group.status is GroupStatus.PAUSING:
         return None
     verb = preflight.verb_for(found.group)
     plan = preflight.plan_for(context, found)
-    preflight.refuse_without_quorum(context, found, person.id, asked.reason)
+    preflight.refuse_without_quorum(context, found, person.id, command.reason)
     keys = preflight.check_keys(context, plan, found.group)
     now = context.now()
     expires_at = now + project.expiry
@@ -173,38 +190,38 @@ def _ask_for_found(context: Context, message: Message, asked: ResumeGroups, foun
         group=found.group,
         keys=keys,
         requester=person.id,
-        reason=asked.reason,
+        reason=command.reason,
         created_at=now,
         expires_at=expires_at,
         state=State.PENDING,
-        start_at=preflight.start_at(context, person.id, asked.at, expires_at),
+        start_at=preflight.start_at(context, person.id, command.at, expires_at),
         origin_key=message.origin_key,
     )
     detail = {
         "group": group_id,
         "project": found.project,
         "verb": verb.value,
-        "reason": asked.reason,
+        "reason": command.reason,
         "channel": message.channel,
     }
     try:
         with context.store.write() as connection:
             requests.add(connection, request, Event("asked", person.id, request.id, detail), now)
-            # Nobody but this worker posts the card: two who did would be two cards.
+            # Claims the card, so that no other worker posts it as well: that would be two cards.
             queue.claim_one(connection, tables.cards, request.id, context.owner)
     except requests.AlreadyOpen:
-        mine = _asked_before(context, message, group_id)
-        if mine is not None:
-            return mine
+        line = _created_before(context, message, group_id)
+        if line is not None:
+            return line
         already = _open_request(context, request.group_key)
         if already is None:
             raise
-        return _about_open(context, already, message)
+        return _answer_open(context, already, message)
     return _after_posting(context, request)
 
 
-def _asked_before(context: Context, message: Message, group_id: str) -> str | None:
-    """The answer when this very message has asked already, and the bot was stopped before it could say so."""
+def _created_before(context: Context, message: Message, group_id: str) -> str | None:
+    """The answer if this message has created its request already, and the process ended before it could answer."""
     with context.store.read() as connection:
         request = requests.find_by_origin(connection, message.origin_key, group_id)
         card = outbox.get_card(connection, request.id) if request else None
@@ -221,7 +238,8 @@ def _open_request(context: Context, group_key: str) -> Request | None:
         return requests.find_open(connection, group_key)
 
 
-def _about_open(context: Context, request: Request, message: Message) -> str:
+def _answer_open(context: Context, request: Request, message: Message) -> str:
+    """The answer if the group has an open request."""
     with context.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     permalink = card.permalink if card else None
@@ -231,15 +249,15 @@ def _about_open(context: Context, request: Request, message: Message) -> str:
 
 
 def _after_posting(context: Context, request: Request) -> str:
-    """Posts the card at once, so that the answer can link to it; where that fails, the card's own row goes on."""
+    """Posts the card, and gives the answer that links to it. A card that cannot be posted now stays due."""
     try:
         cards.show_now(context, request.id)
-    except (PostFailed, SQLAlchemyError) as fault:
-        log.warning("the card of %s was not shown at once: %s", request.id, fault)
+    except (SlackError, SQLAlchemyError) as failure:
+        log.warning("the card of %s was not posted at once: %s", request.id, failure)
         with context.store.read() as connection:
             card = outbox.get_card(connection, request.id)
         if card is None or card.ts is None:
-            return cards.not_posted_yet(request)
+            return replies.card_not_posted_yet(request)
     with context.store.read() as connection:
         card = outbox.get_card(connection, request.id)
     return replies.request_created(request, card.permalink if card else None)

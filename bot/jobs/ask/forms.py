@@ -9,26 +9,21 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
-from bot.domain.decisions import Action, ActionKind, why_not_allowed, why_not_visible
-from bot.domain.policy import Person, why_not_member
-from bot.domain.progress import percent
-from bot.domain.task_group import TaskGroup, status_name
+from bot.domain.decisions import Action, ActionKind, action_refusal, view_refusal
+from bot.domain.policy import Person, account_refusal
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate
 from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
-from bot.slack.messenger import PostFailed, PostFailure
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed, SlackError, Unavailable
 from bot.store import inbox, outbox, requests
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
-from bot.ui import modals, replies
-from bot.ui.formatting import escape_mrkdwn
+from bot.ui import modals, refusals, replies
 from bot.ui.modals import GroupChoice
-from bot.ui.status import group_name
 
 
 @dataclass(frozen=True)
@@ -47,15 +42,15 @@ def fill(context: Context, message: Message) -> bool:
         person = context.people.look_up(message.person)
     except LookupFailed:
         title = modals.DENY_TITLE if is_denial else modals.REQUEST_TITLE
-        filling = _Filling(modals.note(title, replies.LOOKUP_FAILED), "Slack cannot be asked")
+        filling = _Filling(modals.note(title, refusals.LOOKUP_FAILED), "Slack cannot be asked")
     else:
         filling = _for_denial(context, message, person) if is_denial else _for_asking(context, message, person)
     _write_down(context, message, filling)
     try:
         context.messenger.update_view(message.view_id, filling.view)
-    except PostFailed as fault:
+    except SlackError as error:
         # Whoever closed it meanwhile misses nothing.
-        return fault.reason in (PostFailure.SLOW_DOWN, PostFailure.UNREACHABLE)
+        return isinstance(error, Unavailable)
     return False
 
 
@@ -73,24 +68,24 @@ def _write_down(context: Context, message: Message, filling: _Filling) -> None:
 
 
 def _for_denial(context: Context, message: Message, person: Person) -> _Filling:
-    outsider = why_not_member(person)
+    outsider = account_refusal(person)
     if outsider is not None:
-        return _no(replies.outsider_text(outsider), outsider.value)
+        return _no(refusals.outsider_text(outsider), outsider.value)
     with context.store.read() as connection:
         request, card = requests.get(connection, message.request_id), outbox.get_card(connection, message.request_id)
         already = requests.votes_of(connection, message.request_id)
     if request is None or card is None:
-        return _no(replies.NO_SUCH_REQUEST, "no such request")
+        return _no(refusals.NO_SUCH_REQUEST, "no such request")
     policy = current_policy(context, request)
-    may_read = why_not_visible(request, person, policy) is None
+    may_read = view_refusal(request, person, policy) is None
     permalink = card.permalink if may_read else None
     if may_read and is_duplicate(message, card):
         return _no(
-            replies.with_link(replies.DUPLICATE_CARD, permalink), "copy", duplicate_notice(message, request, card)
+            replies.with_link(refusals.DUPLICATE_CARD, permalink), "copy", duplicate_notice(message, request, card)
         )
-    refusal = why_not_allowed(request, already, Action(ActionKind.DENY, person, context.now()), policy)
+    refusal = action_refusal(request, already, Action(ActionKind.DENY, person, context.now()), policy)
     if refusal is not None:
-        return _no(replies.with_link(replies.refusal_text(refusal, request), permalink), refusal.value)
+        return _no(replies.with_link(refusals.refusal_text(refusal, request), permalink), refusal.value)
     return _Filling(modals.deny_form(request.id, message.channel, message.message_ts))
 
 
@@ -106,20 +101,14 @@ def _for_asking(context: Context, message: Message, person: Person) -> _Filling:
         return _Filling(modals.note(modals.REQUEST_TITLE, str(refusal)), "may not ask")
     with context.store.read() as connection:
         ended = requests.get(connection, message.request_id) if message.request_id else None
-    if ended is not None and why_not_visible(ended, person, current_policy(context, ended)) is None:
+    if ended is not None and view_refusal(ended, person, current_policy(context, ended)) is None:
         form = modals.request_form(projects, (), "", ended.group.group_id, ended.plan.project, ended.reason)
         return _Filling(form)
     choices: list[GroupChoice] = []
     remarks: list[str] = []
     for name, found in resumable_groups(context, projects).items():
         if isinstance(found, NotListed):
-            remarks.append(f"The groups of {name} cannot be listed just now; type an id. {escape_mrkdwn(found.why)}")
+            remarks.append(modals.groups_not_listed(name, found.why))
         else:
-            choices += [_choice(name, group) for group in found.groups]
+            choices += [modals.group_choice(name, group) for group in found.groups]
     return _Filling(modals.request_form(projects, choices, " ".join(remarks)))
-
-
-def _choice(project: str, group: TaskGroup) -> GroupChoice:
-    share = percent(group.progress)
-    done = f", {share} %" if share is not None else ""
-    return GroupChoice(project, group.group_id, f"{group_name(group)} · {project} · {status_name(group.status)}{done}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from bot.domain.policy import why_not_member
+from bot.domain.policy import account_refusal
 from bot.jobs.ask import queries
 from bot.jobs.context import Context
-from bot.slack.messenger import PostFailed
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed, SlackError
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
-from bot.ui import modals, replies
+from bot.ui import refusals, replies
+from bot.ui.home import empty_home_view, home_view
 
 
 def show(context: Context, message: Message) -> None:
@@ -17,21 +17,19 @@ def show(context: Context, message: Message) -> None:
     why = None
     try:
         person = context.people.look_up(message.person)
-        outsider = why_not_member(person)
+        outsider = account_refusal(person)
         mine = queries.visible_projects(context, person)
-        lines = queries.open_request_lines(context, mine) if mine else [replies.NOTHING_TO_SEE]
+        lines = queries.open_request_lines(context, mine) if mine else [refusals.NOTHING_TO_SEE]
         if outsider is not None or not mine:
             why = outsider.value if outsider is not None else "no project to see"
-            lines = [replies.outsider_text(outsider)] if outsider is not None else lines
+            lines = [refusals.outsider_text(outsider)] if outsider is not None else lines
     except LookupFailed:
-        why, lines = "Slack cannot be asked", [replies.LOOKUP_FAILED]
-    view = (
-        modals.home_view(lines, replies.help_text(context.command)) if why is None else modals.empty_home_view(lines[0])
-    )
+        why, lines = "Slack cannot be asked", [refusals.LOOKUP_FAILED]
+    view = home_view(lines, replies.help_text(context.command)) if why is None else empty_home_view(lines[0])
     if why is not None:
         with context.store.write() as connection:
             append(connection, Event("refused", message.person, None, {"kind": "home", "why": why}), context.now())
     try:
         context.messenger.publish_home(message.person, view)
-    except PostFailed:
+    except SlackError:
         return

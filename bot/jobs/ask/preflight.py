@@ -11,8 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.domain.command import inline_text
-from bot.domain.policy import Person, Refusal, why_not_requester
+from bot.domain.policy import Person, Refusal, requester_refusal
 from bot.domain.request import KeyCheck, Plan, Verb
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
@@ -22,9 +21,8 @@ from bot.jobs.context import Context
 from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
-from bot.slack.users import LookupFailed
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, join_words
-from bot.ui.replies import NOT_A_REQUESTER, not_resumable
+from bot.slack.errors import LookupFailed
+from bot.ui import refusals
 from bot.vault.errors import VaultError, VaultErrorKind
 
 log = logging.getLogger(__name__)
@@ -63,18 +61,17 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
     Raises:
         CannotAsk: none. CannotAskNow: so long as Slack does not tell who is in the user groups.
     """
-    refusals = {name: why_not_requester(project.policy, person) for name, project in context.projects.items()}
-    mine = [name for name, refusal in refusals.items() if refusal is None]
+    reasons = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
+    mine = [name for name, reason in reasons.items() if reason is None]
     if named is not None:
         if named in mine:
             return [named]
-        hint = f" You may ask in {join_words(mine)}." if mine else ""
-        raise CannotCreate(f"There is no project `{inline_text(named)}` in which you may ask.{hint} Nothing was asked.")
+        raise CannotCreate(refusals.no_such_project(named, mine))
     if mine:
         return mine
-    if Refusal.GROUPS_UNKNOWN in refusals.values():
-        raise CannotCreateNow("Slack does not tell just now who is in the user groups. Please try again in a minute.")
-    raise CannotCreate(NOT_A_REQUESTER)
+    if Refusal.GROUPS_UNKNOWN in reasons.values():
+        raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
+    raise CannotCreate(refusals.NOT_A_REQUESTER)
 
 
 def look_everywhere(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
@@ -100,24 +97,19 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
     for one in found:
         _refuse_second_table(context, one)
     if len(found) > 1:
-        names = join_words(one.project for one in found)
-        raise CannotCreate(f"Group `{group_id}` is in {names}. Type it again with `project=NAME`. Nothing was asked.")
+        raise CannotCreate(refusals.group_in_several_projects(group_id, [one.project for one in found]))
     if found and not failures:
         return found[0]
     if found:
-        raise could_not(
-            f"Group `{group_id}` is in {found[0].project}, but not every project could be asked. {said} "
-            f"Type it again with `project={found[0].project}` if that is the one. Nothing was asked."
-        )
+        raise could_not(refusals.group_maybe_in_several_projects(group_id, found[0].project, said))
     if failures:
-        raise could_not(f"Group `{group_id}`: {said} Nothing was asked.")
-    raise CannotCreate(f"{nowhere(context, projects, group_id)} Nothing was asked.")
+        raise could_not(f"{refusals.group_not_read(group_id, said)} {refusals.NOTHING_ASKED}")
+    raise CannotCreate(f"{nowhere(context, projects, group_id)} {refusals.NOTHING_ASKED}")
 
 
 def nowhere(context: Context, projects: Sequence[str], group_id: str) -> str:
     """That none of the projects has the group."""
-    looked_in = ", ".join(f"{name} ({context.projects[name].region})" for name in projects)
-    return f"No task group `{group_id}` in: {looked_in}. Check the id and the region."
+    return refusals.group_not_found(group_id, {name: context.projects[name].region for name in projects})
 
 
 def _refuse_second_table(context: Context, found: Found) -> None:
@@ -138,16 +130,10 @@ def _refuse_second_table(context: Context, found: Found) -> None:
         except (HuaweiError, VaultError, IdentitySuspended) as fault:
             log.warning("whether %s and %s are one project cannot be told: %s", name, found.project, fault)
             could_not = CannotCreateNow if _may_pass(fault) else CannotCreate
-            raise could_not(
-                f"Whether project {found.project} is in bot.toml a second time, with other approvers, cannot be told "
-                f"just now. Set project_id in every table of {project.region}, or try again later. Nothing was asked."
-            ) from None
+            raise could_not(refusals.maybe_duplicate_project(found.project, project.region)) from None
         if is_same:
             log.error("%s and %s are the same Huawei Cloud project: keep one table for it", name, found.project)
-            raise CannotCreate(
-                f"Project {found.project} is in bot.toml a second time, under another name, so its groups would have "
-                "two sets of approvers. Keep one table for it. Nothing was asked."
-            )
+            raise CannotCreate(refusals.duplicate_project(found.project))
 
 
 def _look(context: Context, name: str, group_id: str) -> Found | Failure | None:
@@ -165,12 +151,7 @@ def _look(context: Context, name: str, group_id: str) -> Found | Failure | None:
 
 def _failure(context: Context, name: str, fault: VaultError | HuaweiError | IdentitySuspended) -> Failure:
     problem = explain(fault, context.projects[name].plan(name, "", None), RetryHint.CREATE_REQUEST, "")
-    code = f"{problem.code}: " if problem.code else ""
-    said = f" ({escape_mrkdwn(problem.message, 200)})" if problem.message else ""
-    reference = f" Huawei request id {problem.huawei_request_id}." if problem.huawei_request_id else ""
-    next_step = escape_mrkdwn(problem.next_step)
-    sentence = f"project {name}: {code}{escape_mrkdwn(problem.meaning)}{said}{reference} Next: {next_step}"
-    return Failure(sentence, _may_pass(fault))
+    return Failure(refusals.project_not_asked(name, problem), _may_pass(fault))
 
 
 def _may_pass(fault: VaultError | HuaweiError | IdentitySuspended) -> bool:
@@ -190,7 +171,7 @@ def verb_for(group: TaskGroup) -> Verb:
         return Verb.RESUME
     if group.status in FAILED_STATUSES:
         return Verb.RETRY
-    raise CannotCreate(not_resumable(group.status, group.group_id))
+    raise CannotCreate(refusals.not_resumable(group.status, group.group_id))
 
 
 def plan_for(context: Context, found: Found) -> Plan:
@@ -204,10 +185,7 @@ def plan_for(context: Context, found: Found) -> Plan:
         return project.plan(found.project, found.project_id, None)
     source_path = project.source_path(group.source.bucket)
     if source_path is None:
-        raise CannotCreate(
-            f"bot.toml names no Vault path for the source bucket {escape_mrkdwn(group.source.bucket)}. Add it to "
-            f"projects.{found.project}.vault.source. Nothing was asked."
-        )
+        raise CannotCreate(refusals.no_source_path(group.source.bucket, found.project))
     return project.plan(found.project, found.project_id, source_path)
 
 
@@ -229,20 +207,15 @@ def _check(context: Context, plan: Plan, path: str, needs: Sequence[RequiredKeys
         check = context.vault.check(plan.vault_mount, path)
     except VaultError as fault:
         could_not = CannotCreateNow if _may_pass(fault) else CannotCreate
-        raise could_not(
-            f"{escape_mrkdwn(fault.sentence)} Next: {escape_mrkdwn(fault.next_step)} Then ask again. Nothing was asked."
-        ) from None
+        raise could_not(refusals.keys_not_checked(fault.sentence, fault.next_step)) from None
     if check.keys is None:
         return check
-    where = f"`{plan.vault_mount}/{path}` in Vault"
+    vault_path = f"{plan.vault_mount}/{path}"
     missing = " and ".join(filter(None, (missing_keys(one, check.keys) for one in needs)))
     if missing:
-        raise CannotCreate(f"{where} has no key {missing}. Write it there, then ask again. Nothing was asked.")
+        raise CannotCreate(refusals.missing_key(vault_path, missing))
     if SECURITY_TOKEN in check.keys:
-        raise CannotCreate(
-            f"{where} holds a temporary access key, and OMS takes no security token for source and destination. Write "
-            "a permanent access key there, then ask again. Nothing was asked."
-        )
+        raise CannotCreate(refusals.temporary_key(vault_path))
     return check
 
 
@@ -255,20 +228,9 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
     try:
         missing = slots_without_candidates(context, policy, policy, requester, reason)
     except LookupFailed:
-        raise CannotCreateNow(
-            "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
-        ) from None
-    if not missing:
-        return
-    own, next_step = "your own approval does not count", "Add"
-    if policy.self_approval and reason.strip():
-        own = "your own approval alone is not enough"
-    elif policy.self_approval:
-        own, next_step = "your own approval needs a reason", "Ask again with a reason, or add"
-    raise CannotCreate(
-        f"Nobody but you could approve this: no other full member is left for {approvals_needed(missing)}, and {own}. "
-        f"{next_step} approvers to projects.{found.project} in bot.toml. Nothing was asked."
-    )
+        raise CannotCreateNow(refusals.APPROVERS_UNKNOWN) from None
+    if missing:
+        raise CannotCreate(refusals.no_quorum(found.project, policy, missing, reason))
 
 
 def start_at(context: Context, person: str, at: tuple[int, int] | None, expires_at: datetime) -> datetime | None:
@@ -282,19 +244,13 @@ def start_at(context: Context, person: str, at: tuple[int, int] | None, expires_
     try:
         zone = context.people.time_zone(person)
     except LookupFailed:
-        raise CannotCreateNow("Slack does not tell your time zone just now. Please try again in a minute.") from None
+        raise CannotCreateNow(refusals.TIME_ZONE_UNKNOWN) from None
     now = context.now()
     local = now.astimezone(zone)
     wanted = local.replace(hour=at[0], minute=at[1], second=0, microsecond=0)
-    has_passed = wanted <= local
-    if has_passed:
+    if wanted <= local:
         wanted += timedelta(days=1)
     if wanted >= expires_at:
         latest = (expires_at - timedelta(microseconds=1)).astimezone(zone)
-        day = "today" if latest.date() == local.date() else "tomorrow"
-        passed = "has passed today, and tomorrow it " if has_passed else ""
-        raise CannotCreate(
-            f"{at[0]:02}:{at[1]:02} ({zone.key}) {passed}comes after the request expires. The latest is "
-            f"{latest:%H:%M} {day}. Nothing was asked."
-        )
+        raise CannotCreate(refusals.start_after_expiry(wanted, latest, local, zone.key))
     return wanted.astimezone(now.tzinfo)

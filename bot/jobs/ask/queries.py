@@ -1,110 +1,95 @@
-"""Answers `list` and `status`: only to the person who typed, and only of projects that are theirs to see."""
+"""Answers `list` and `status`, to the person who typed them alone, and of the projects that this person may see."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.domain import command
 from bot.domain.command import ShowStatus
-from bot.domain.policy import Person, why_not_reader
-from bot.domain.progress import percent
+from bot.domain.policy import Person, reader_refusal
 from bot.domain.request import Request
-from bot.domain.task_group import status_name
 from bot.jobs.ask import preflight
-from bot.jobs.ask.preflight import Found
 from bot.jobs.ask.resumable_groups import MAX_SHOWN, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
 from bot.store import outbox, requests
-from bot.store.inbox import Kind, Message
-from bot.ui.formatting import escape_mrkdwn
-from bot.ui.replies import NO_SUCH_REQUEST, NOTHING_TO_SEE, with_link
-from bot.ui.status import group_name, status_text
+from bot.store.inbox import Message
+from bot.ui import refusals, replies
+from bot.ui.status import status_text
 
 
-def answer_query(context: Context, message: Message) -> None:
-    """Works on one `list` or `status`.
+def show_list(context: Context, message: Message) -> None:
+    """Answers `list`.
 
     Raises:
-        SlackCannotBeAsked: who asks is not known.
+        LookupFailed: Slack does not tell who the person is.
     """
     mine = visible_projects(context, context.people.look_up(message.person))
-    text = _list(context, mine) if message.kind is Kind.LIST else _status(context, message, mine)
-    reply(context, message, text)
+    reply(context, message, _list(context, mine))
+
+
+def show_status(context: Context, message: Message, command: ShowStatus) -> None:
+    """Answers `status`.
+
+    Raises:
+        LookupFailed: Slack does not tell who the person is.
+    """
+    mine = visible_projects(context, context.people.look_up(message.person))
+    reply(context, message, _status(context, command, mine))
 
 
 def visible_projects(context: Context, person: Person) -> list[str]:
-    """The projects in which this person may ask or approve: of any other they see nothing."""
-    return [name for name, project in context.projects.items() if why_not_reader(project.policy, person) is None]
+    """The projects in which this person may ask or approve. A person sees nothing of any other project."""
+    return [name for name, project in context.projects.items() if reader_refusal(project.policy, person) is None]
 
 
 def open_request_lines(context: Context, mine: Sequence[str]) -> list[str]:
-    """The open requests of these projects, a line each."""
+    """One line for each open request of these projects."""
     with context.store.read() as connection:
         found = requests.open_requests(connection, mine)
-    return [_line(context, request) for request in found] or ["none"]
+    return [_line(context, request) for request in found] or [replies.NOTHING_LISTED]
 
 
 def _list(context: Context, mine: Sequence[str]) -> str:
     if not mine:
-        return NOTHING_TO_SEE
-    lines = ["*Open requests*", *open_request_lines(context, mine)]
+        return refusals.NOTHING_TO_SEE
+    lines = [replies.OPEN_REQUESTS, *open_request_lines(context, mine)]
     for name, found in resumable_groups(context, mine).items():
-        lines.append(f"*Groups of {name} that can be asked for*")
         lines.extend(_groups(context, name, found))
     return "\n".join(lines)
 
 
 def _groups(context: Context, name: str, found: Listed | NotListed) -> list[str]:
     if isinstance(found, NotListed):
-        return [f"They cannot be listed just now. {escape_mrkdwn(found.why)} Next: {escape_mrkdwn(found.next_step)}"]
+        return replies.groups_not_listed(name, found.why, found.next_step)
     with context.store.read() as connection:
         asked = {request.group.group_id for request in requests.open_requests(connection, [name])}
-    lines = [
-        f"`{group.group_id}` {escape_mrkdwn(group_name(group), 80)}, {status_name(group.status)}"
-        + (", asked for already" if group.group_id in asked else "")
-        for group in found.groups[:MAX_SHOWN]
-    ]
-    if len(found.groups) > MAX_SHOWN:
-        lines.append(f"and more; the first {MAX_SHOWN} are shown")
-    if found.unreadable:
-        lines.append(f"and {found.unreadable} that OMS describes in a way that the bot cannot read")
-    return lines or ["none"]
+    return replies.resumable_groups(name, found.groups, asked, max_shown=MAX_SHOWN, unreadable=found.unreadable)
 
 
-def _status(context: Context, message: Message, mine: Sequence[str]) -> str:
-    asked = command.parse(message.text, context.command)
-    if not isinstance(asked, ShowStatus):
-        return NO_SUCH_REQUEST
+def _status(context: Context, command: ShowStatus, mine: Sequence[str]) -> str:
     found: list[Request] = []
     with context.store.read() as connection:
-        if asked.request_id:
-            one = requests.get(connection, asked.request_id)
+        if command.request_id:
+            one = requests.get(connection, command.request_id)
             found = [one] if one else []
-        elif asked.group_id:
-            found = requests.of_group(connection, asked.group_id)
+        elif command.group_id:
+            found = requests.of_group(connection, command.group_id)
     lines = [_line(context, request) for request in found if request.plan.project in mine]
-    if not asked.group_id or not mine:
-        return "\n".join(lines) or NO_SUCH_REQUEST
-    return "\n".join(_of_group(context, mine, asked.group_id, lines))
+    if not command.group_id or not mine:
+        return "\n".join(lines) or refusals.NO_SUCH_REQUEST
+    return "\n".join(_of_group(context, mine, command.group_id, lines))
 
 
 def _of_group(context: Context, mine: Sequence[str], group_id: str, lines: Sequence[str]) -> list[str]:
-    """How a group stands now, whatever was asked for it, and then that; and which projects could not be asked."""
+    """The status of a group now, then its requests (`lines`), and the projects that could not be asked for it."""
     found, failures = preflight.look_everywhere(context, mine, group_id)
-    said = [*map(_now, found), *(f"Group `{group_id}`: {failure.said}" for failure in failures)]
+    said = [replies.group_status(one.group, one.project) for one in found]
+    said += [refusals.group_not_read(group_id, failure.said) for failure in failures]
     if found and not lines:
-        return [*said, "Nobody has asked for it."]
+        return [*said, replies.NO_REQUEST_FOR_GROUP]
     return [*(said or [preflight.nowhere(context, mine, group_id)]), *lines]
-
-
-def _now(found: Found) -> str:
-    group, share = found.group, percent(found.group.progress)
-    done = f", {share} % done" if share is not None else ""
-    what = f"`{group.group_id}` {escape_mrkdwn(group_name(group), 80)} in project {found.project}"
-    return f"{what} is {status_name(group.status)} now{done}."
 
 
 def _line(context: Context, request: Request) -> str:
     with context.store.read() as connection:
         card = outbox.get_card(connection, request.id)
-    return with_link(status_text(request), card.permalink if card else None)
+    return replies.with_link(status_text(request), card.permalink if card else None)

@@ -11,16 +11,8 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from bot.domain import decisions
-from bot.domain.decisions import (
-    Action,
-    ActionKind,
-    ActionRejected,
-    ScopeChanged,
-    StateChanged,
-    VoteAdded,
-    VoteWithdrawn,
-)
-from bot.domain.policy import Person, why_not_member
+from bot.domain.decisions import Action, ActionEffect, ActionKind
+from bot.domain.policy import Person, Refusal, account_refusal
 from bot.domain.request import Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
@@ -31,10 +23,10 @@ from bot.jobs.send import send
 from bot.jobs.worker import REQUESTS
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
-from bot.ui import replies
+from bot.ui import refusals, replies, thread
 
 
 def handle_action(context: Context, message: Message) -> None:
@@ -85,119 +77,101 @@ def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookU
     Returns:
         The request when this worker is to go on with its release.
     """
-    outsider = why_not_member(seen.person)
+    outsider = account_refusal(seen.person)
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return None
         if outsider is not None:
-            _refuse(connection, context, message, replies.outsider_text(outsider), outsider.value)
+            _refuse(connection, context, message, refusals.outsider_text(outsider), outsider.value)
             return None
         request = requests.lock(connection, message.request_id)
         card = outbox.get_card(connection, message.request_id)
         if request is None or card is None:
-            _refuse(connection, context, message, replies.NO_SUCH_REQUEST, "no such request")
+            _refuse(connection, context, message, refusals.NO_SUCH_REQUEST, "no such request")
             return None
         settings = current_settings(context, request)
-        may_see = decisions.why_not_visible(request, seen.person, settings.policy) is None
+        may_see = decisions.view_refusal(request, seen.person, settings.policy) is None
         if may_see and is_duplicate(message, card):
-            _refuse(connection, context, message, replies.DUPLICATE_CARD, "copy", request)
+            _refuse(connection, context, message, refusals.DUPLICATE_CARD, "copy", request)
             mark = duplicate_notice(message, request, card)
             if mark is not None:
                 outbox.add_notice(connection, mark, context.now())
             return None
         scope = Scope(message.scope) if message.scope in set(Scope) else None
-        click = Action(ActionKind(message.kind.value), seen.person, context.now(), message.text, scope)
+        click = Action(ActionKind(message.kind.value), seen.person, context.now(), message.reason, scope)
         already = requests.votes_of(connection, request.id)
         wanted = _wanted(request, click, already, seen, settings.policy)
         if wanted is not None:
             inbox.unmark_decided(connection, message.key)
             return wanted
-        match decisions.decide(request, already, seen.voters, click, settings):
-            case ActionRejected(why):
-                visible = request if may_see else None
-                _refuse(connection, context, message, replies.refusal_text(why, request), why.value, visible)
-            case VoteAdded(vote, counted):
-                requests.add_vote(connection, request.id, vote)
-                events = [_event(message, "approve"), *_break_glass(connection, message, request, click)]
-                requests.save(connection, request, counted, click.at, *events)
-            case VoteWithdrawn(without):
-                requests.remove_vote(connection, request.id, click.person.id)
-                requests.save(connection, request, without, click.at, _event(message, "withdraw"))
-            case ScopeChanged(chosen):
-                _choose(connection, request, chosen, _event(message, "choose"), already, click)
-            case StateChanged(changed, _) if changed.state is State.VOID:
-                _tell(connection, context, message, replies.request_void(request), request)
-                save_and_notify(connection, request, changed, click.at, _event(message, "void"))
-            case StateChanged(changed, vote):
-                events = _break_glass(connection, message, request, click) if vote is not None else []
-                return _write_down(connection, context, message, request, changed, vote, events)
-        return None
-
-
-def _choose(
-    connection: Connection, request: Request, chosen: Request, event: Event, already: list[Vote], click: Action
-) -> None:
-    requests.remove_votes(connection, request.id)
-    voters = [vote.person for vote in already]
-    if voters:
-        text = replies.scope_changed(chosen, click.person.id, voters)
-        outbox.add_notice(connection, Notice(Delivery.THREAD, "", text, request.id), click.at)
-    scope = chosen.scope.value if chosen.scope else ""
-    detail = {**event.detail, "scope": scope, "void approvals": voters}
-    requests.save(connection, request, chosen, click.at, replace(event, detail=detail))
+        effect = decisions.decide(request, already, seen.voters, click, settings)
+        if isinstance(effect, Refusal):
+            visible = request if may_see else None
+            _refuse(connection, context, message, refusals.refusal_text(effect, request), effect.value, visible)
+            return None
+        return _apply(connection, context, message, request, click, effect)
 
 
 def _wanted(request: Request, click: Action, already: list[Vote], seen: _Seen, policy: Policy | None) -> _LookUp | None:
     """Who must be known for this decision and is not yet; None where nobody, or where it is refused anyway."""
     if (
-        click.act not in (ActionKind.APPROVE, ActionKind.WITHDRAW)
-        or decisions.why_not_allowed(request, already, click, policy) is not None
+        click.kind not in (ActionKind.APPROVE, ActionKind.WITHDRAW)
+        or decisions.action_refusal(request, already, click, policy) is not None
     ):
         return None
     voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
     return _LookUp(voters) if voters else None
 
 
-def _break_glass(connection: Connection, message: Message, request: Request, click: Action) -> list[Event]:
-    """A requester approves alone: everybody else who could is told, and the audit says so."""
-    if click.person.id != request.requester:
-        return []
-    return [self_approval.queue_notification(connection, message, request, click.at)]
-
-
-def _write_down(
+def _apply(
     connection: Connection,
     context: Context,
     message: Message,
     request: Request,
-    changed: Request,
-    vote: Vote | None,
-    more: list[Event],
+    click: Action,
+    effect: ActionEffect,
 ) -> Request | None:
-    now = context.now()
-    if vote is not None:
-        requests.add_vote(connection, request.id, vote)
-    events = [_event(message, message.kind.value), *more]
+    """Stores what the action changes, with its audit events and notices.
+
+    Returns:
+        The request if this worker sends it next.
+    """
+    now, changed = click.at, effect.request
+    if effect.added_vote is not None:
+        requests.add_vote(connection, request.id, effect.added_vote)
+    for user_id in effect.removed_voters:
+        requests.remove_vote(connection, request.id, user_id)
+    events = [_action_event(message, click, effect)]
+    if effect.added_vote is not None and click.person.id == request.requester:
+        events.append(self_approval.queue_notification(connection, message, request, now))
     if changed.state is State.APPROVED and changed.attempt is not None:
         people = list(changed.decision.people) if changed.decision else []
-        events.append(
-            Event(
-                "attempt opened",
-                message.person,
-                request.id,
-                {"number": changed.attempt.number, "approved by": people},
-            )
-        )
+        opened: dict[str, Fact] = {"number": changed.attempt.number, "approved by": people}
+        events.append(Event("attempt opened", message.person, request.id, opened))
+    if changed.state is State.VOID:
+        _tell(connection, context, message, refusals.request_void(request), request)
     if changed.state is State.DENIED:
-        outbox.add_notice(
-            connection, Notice(Delivery.DIRECT, request.requester, replies.denied(changed), request.id), now
-        )
+        notice = Notice(Delivery.DIRECT, request.requester, replies.denied(changed), request.id)
+        outbox.add_notice(connection, notice, now)
+    if click.kind is ActionKind.CHOOSE_SCOPE and effect.removed_voters:
+        text = thread.scope_changed(changed, click.person.id, list(effect.removed_voters))
+        outbox.add_notice(connection, Notice(Delivery.THREAD, "", text, request.id), now)
     saved = save_and_notify(connection, request, changed, now, *events)
-    if message.kind is Kind.RETRY:
+    if changed.state is not State.APPROVED:
+        return None
+    if click.kind is ActionKind.RETRY:
         context.callers.wake(connection, changed.plan.project)
-    if changed.state is not State.APPROVED or (changed.start_at is not None and changed.start_at > now):
+    if changed.start_at is not None and changed.start_at > now:
         return None
     return saved if queue.claim_one(connection, tables.requests, request.id, context.owner) else None
+
+
+def _action_event(message: Message, click: Action, effect: ActionEffect) -> Event:
+    event = _event(message, "void" if effect.request.state is State.VOID else message.kind.value)
+    if click.kind is not ActionKind.CHOOSE_SCOPE:
+        return event
+    scope = effect.request.scope.value if effect.request.scope else ""
+    return replace(event, detail={**event.detail, "scope": scope, "void approvals": list(effect.removed_voters)})
 
 
 def _refuse(
@@ -216,6 +190,6 @@ def _event(message: Message, what: str, why: str | None = None) -> Event:
     detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
-    if message.text:
-        detail["reason"] = message.text[: decisions.MAX_DENY_REASON_CHARACTERS]
+    if message.reason:
+        detail["reason"] = message.reason[: decisions.MAX_DENY_REASON_CHARACTERS]
     return Event(what, message.person, message.request_id or None, detail)

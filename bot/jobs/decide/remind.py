@@ -15,12 +15,12 @@ from bot.domain.schedule import Step, next_step, reminders_at
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan, current_policy, slots_without_candidates
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.store import outbox, requests
 from bot.store.audit import BOT, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
-from bot.ui import replies
+from bot.ui import replies, thread
 
 
 def remind(context: Context, request: Request, claim: Claim) -> Result:
@@ -52,10 +52,10 @@ def _remind(connection: Connection, context: Context, request: Request, gone: tu
             Notice(Delivery.DIRECT, request.requester, replies.no_quorum_possible(request, gone)),
         )
     elif passed < len(times):
-        text = replies.half_time_reminder(request, missing_approvers(request))
+        text = thread.half_time_reminder(request, missing_approvers(request))
         what, notice = "reminded", Notice(Delivery.THREAD, "", text)
     else:
-        what, notice = "reminded", Notice(Delivery.THREAD, "", replies.final_reminder(request))
+        what, notice = "reminded", Notice(Delivery.THREAD, "", thread.final_reminder(request))
     card = outbox.get_card(connection, request.id)
     # A card that could not be posted has no thread, and whoever asked was told of that.
     if notice.delivery is Delivery.DIRECT or (card is not None and card.ts is not None):

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.domain.decisions import why_not_approver_now
+from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.worker import Failed, Finished, Result, backoff
-from bot.slack.users import LookupFailed
+from bot.slack.errors import LookupFailed
 from bot.store import inbox, outbox, requests
 from bot.store.audit import BOT, Event, append
 from bot.store.inbox import Kind, Message
@@ -74,7 +74,7 @@ def _leave_one_for_each(context: Context, message: Message, request: Request) ->
 
 
 def _tell(context: Context, message: Message, request: Request) -> None:
-    refusal = why_not_approver_now(request, context.people.look_up(message.person), current_policy(context, request))
+    refusal = approval_refusal(request, context.people.look_up(message.person), current_policy(context, request))
     if refusal is Refusal.GROUPS_UNKNOWN:
         raise LookupFailed("it does not tell who is in the user groups")
     if refusal is not None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 import requests
 from sqlalchemy import Connection
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.huawei.error_catalogue import is_identity_rejected, is_token_expired
 from bot.huawei.errors import Rejected, Service, Unanswered
 from bot.huawei.iam import Iam, Token

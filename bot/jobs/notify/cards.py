@@ -13,14 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
-from bot.slack.messenger import PostFailed, PostFailure
+from bot.slack.errors import ChannelArchived, Gone, NotInChannel, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue, requests, tables
 from bot.store.audit import Event, append
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
+from bot.ui import replies
 from bot.ui.card import card as card_message
-from bot.ui.formatting import mentions
-from bot.ui.status import group_label, status_text
 
 # After an outage of Slack, however long, every card says within 60 s what is.
 CARDS_WAIT_AT_MOST = timedelta(seconds=30)
@@ -38,7 +37,7 @@ def show_now(context: Context, request_id: str) -> None:
     with context.active_claims.holding(claim):
         try:
             _show(context, request_id)
-        except (PostFailed, SQLAlchemyError):
+        except (SlackError, SQLAlchemyError):
             with context.store.write() as connection:
                 queue.finish(connection, claim, context.owner, context.now() + timedelta(seconds=1))
             raise
@@ -51,8 +50,8 @@ def update_card(context: Context, claim: Claim) -> Result:
     request_id = str(claim.key)
     try:
         _show(context, request_id)
-    except PostFailed as fault:
-        return _hindered(context, claim, request_id, fault)
+    except SlackError as error:
+        return _hindered(context, claim, request_id, error)
     return Rescheduled()
 
 
@@ -84,31 +83,31 @@ def _shown(context: Context, card: Card) -> None:
         outbox.save_card(connection, card, context.now() if behind else None)
 
 
-def _hindered(context: Context, claim: Claim, request_id: str, fault: PostFailed) -> Result:
+def _hindered(context: Context, claim: Claim, request_id: str, error: SlackError) -> Result:
     now = context.now()
     with context.store.write() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
         if card is None or request is None:
             return Finished()
-        match fault.reason:
-            case PostFailure.SLOW_DOWN:
-                return Failed(now + timedelta(seconds=fault.retry_after_seconds or 5))
-            case PostFailure.UNREACHABLE:
+        match error:
+            case RateLimited():
+                return Failed(now + timedelta(seconds=error.retry_after_seconds or 5))
+            case Unavailable():
                 return Failed(now + backoff(claim.tries, CARDS_WAIT_AT_MOST))
-            case PostFailure.GONE if card.ts is not None:
-                text = f"The card of {request_id} was deleted. {status_text(request)}"
+            case Gone() if card.ts is not None:
+                text = replies.card_deleted(request)
                 outbox.save_card(connection, Card(request_id, card.channel, None, None, 0), None)
                 outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event("card gone", "bot", request_id, {"code": fault.code}), now)
+                append(connection, Event("card gone", "bot", request_id, {"code": error.code}), now)
                 return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
-                text = not_shown(request, fault)
+                text = not_shown(request, error)
                 outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event("card not shown", "bot", request_id, {"code": fault.code}), now)
-    return _again(request, now, fault.reason, claim.tries)
+                append(connection, Event("card not shown", "bot", request_id, {"code": error.code}), now)
+    return _again(request, now, error, claim.tries)
 
 
-def _again(request: Request, now: datetime, reason: PostFailure, tries: int) -> Result:
+def _again(request: Request, now: datetime, error: SlackError, tries: int) -> Result:
     """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day.
 
     Where people can mend it, the card follows soon; what Slack refuses for good it refuses until the card says else.
@@ -116,28 +115,20 @@ def _again(request: Request, now: datetime, reason: PostFailure, tries: int) -> 
     ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
     if ended_for > SHOW_THE_END_FOR:
         return Finished()
-    if reason not in (PostFailure.NOT_IN_CHANNEL, PostFailure.ARCHIVED):
+    if not isinstance(error, NotInChannel | ChannelArchived):
         return Failed(now + backoff(tries, LOOK_SLOWLY_EVERY))
     return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
 
-def not_posted_yet(request: Request) -> str:
-    """To whoever asked, when the card could not be posted at once."""
-    return (
-        f"Asked, as {request.id}, for {group_label(request.group)}, but the card is not in <#{request.channel}> yet. "
-        "The bot goes on trying; if it may not write there, it tells you what to do."
-    )
-
-
-def not_shown(request: Request, fault: PostFailed) -> str:
+def not_shown(request: Request, error: SlackError) -> str:
     """Why a card is not up to date, and the way out."""
-    channel = f"<#{request.channel}>"
-    way_out = {
-        PostFailure.NOT_IN_CHANNEL: f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card "
-        "then follows by itself.",
-        PostFailure.ARCHIVED: f"{channel} is archived. Unarchive it, or set another channel in bot.toml and ask again.",
-    }.get(fault.reason, f"Slack refuses the card in {channel} ({fault.code}). Tell whoever runs the bot.")
-    return f"{status_text(request)} {way_out}"
+    match error:
+        case NotInChannel():
+            return replies.bot_not_in_channel(request)
+        case ChannelArchived():
+            return replies.channel_archived(request)
+        case _:
+            return replies.card_rejected(request, error.code)
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
@@ -148,6 +139,6 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
     with context.store.write() as connection:
         request = requests.get(connection, str(claim.key))
         if request is not None:
-            text = f"{mentions([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
+            text = replies.bug_in_card(request, reference)
             outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request.id), now)
             append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)

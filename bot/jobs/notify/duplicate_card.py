@@ -11,8 +11,6 @@ from bot.store.inbox import Message
 from bot.store.outbox import Card, Delivery, Notice
 from bot.ui import replies
 from bot.ui.blocks import context_block, slack_message
-from bot.ui.formatting import escape_mrkdwn
-from bot.ui.status import headline
 
 
 def is_duplicate(message: Message, card: Card) -> bool:
@@ -25,12 +23,7 @@ def duplicate_notice(message: Message, request: Request, card: Card) -> Notice |
     if not message.channel or not message.message_ts:
         return None
     address = f"{message.channel} {message.message_ts}"
-    return Notice(Delivery.DUPLICATE, address, duplicate_text(request, card.permalink), request.id)
-
-
-def duplicate_text(request: Request, permalink: str | None) -> str:
-    """What a message becomes that looks like the card and is not."""
-    return replies.with_link(f"A copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}.", permalink)
+    return Notice(Delivery.DUPLICATE, address, replies.duplicate_card(request, card.permalink), request.id)
 
 
 def mark_duplicate(messenger: Messenger, address: str, text: str) -> None:

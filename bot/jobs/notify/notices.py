@@ -11,7 +11,7 @@ from datetime import timedelta
 from bot.jobs.context import Context
 from bot.jobs.notify import duplicate_card
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
-from bot.slack.messenger import PostFailed, PostFailure
+from bot.slack.errors import ChannelArchived, Gone, NotInChannel, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue
 from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import Card, Delivery, Notice
@@ -47,14 +47,14 @@ def send_notice(context: Context, claim: Claim) -> Result:
                 context.messenger.reply(card.channel, card.ts, notice.text)
             case Delivery.THREAD:
                 return Failed(context.now() + backoff(claim.tries))
-    except PostFailed as fault:
-        if fault.reason is PostFailure.SLOW_DOWN:
-            return Failed(context.now() + timedelta(seconds=fault.retry_after_seconds or 5))
-        if fault.reason is PostFailure.UNREACHABLE:
-            return Failed(context.now() + backoff(claim.tries))
-        if fault.reason in (PostFailure.NOT_IN_CHANNEL, PostFailure.ARCHIVED) and notice.delivery is Delivery.THREAD:
+    except RateLimited as error:
+        return Failed(context.now() + timedelta(seconds=error.retry_after_seconds or 5))
+    except Unavailable:
+        return Failed(context.now() + backoff(claim.tries))
+    except SlackError as error:
+        if isinstance(error, NotInChannel | ChannelArchived) and notice.delivery is Delivery.THREAD:
             return Failed(context.now() + LOOK_AT_CHANNEL_EVERY)
-        return _not_sent(context, claim, notice, fault.code)
+        return _not_sent(context, claim, notice, error.code)
     return _end(context, claim)
 
 
@@ -81,9 +81,7 @@ def _answer(context: Context, address: str, text: str) -> None:
     response_url, person = address.split(" ")
     try:
         context.messenger.answer(response_url, text)
-    except PostFailed as fault:
-        if fault.reason is not PostFailure.GONE:
-            raise
+    except Gone:
         context.messenger.direct(person, text)
 
 

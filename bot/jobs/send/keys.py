@@ -26,7 +26,8 @@ from bot.jobs.context import Context
 from bot.jobs.problems import NOTHING_STARTED, RetryHint
 from bot.redaction import Secret
 from bot.store.audit import BOT, Detail, Event, Fact, append
-from bot.vault.client import KvSecret, TokenKind
+from bot.vault.client import KvSecret
+from bot.vault.login import TokenKind
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-# One identity: it reads the bot's own access key, and after an approval the keys of source and destination.
+# The main identity, where there is no release identity: reads the bot's own access key, and the source and destination
+# keys.
 path "secret/data/oms/*" {
   capabilities = ["read"]
 }

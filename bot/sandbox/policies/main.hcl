@@ -1,4 +1,4 @@
-# Two identities, the standing one: the bot's own access key in each project, and nothing else.
+# The main identity, where there is a release identity too: reads only the bot's own access key in each project.
 path "secret/data/oms/+/caller" {
   capabilities = ["read"]
 }

@@ -1,4 +1,4 @@
-# Two identities, the one of the release: the keys of source and destination of each project, and nothing else.
+# The release identity: reads only the source and destination keys of each project.
 path "secret/data/oms/+/source*" {
   capabilities = ["read"]
 }

@@ -1,7 +1,9 @@
-"""Every answer of Huawei Cloud, from the wire to the card: its code, what it means, whose side, what was started, what
-to do.
+"""Every error of Huawei Cloud is explained on the card.
 
-One town for all of them; each request is of a group of its own, approved by carol, and worked on in this process.
+The card shows its code, its meaning, whose side it is on, whether anything was started, and what to do.
+
+All tests share one sandbox. Each has a request for a group of its own, which carol approves, and runs the jobs in this
+process.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ VAULT_PATHS = {
 
 
 class Card:
-    """A request that alice has asked, and its card in Slack."""
+    """A request of alice, and its card in Slack."""
 
     def __init__(self, sandbox: Sandbox, context: Context) -> None:
         self.sandbox, self.context = sandbox, context
@@ -62,12 +64,12 @@ class Card:
         return self.request.state
 
     def approve(self) -> str:
-        """Carol approves; all that the card then says."""
+        """Carol approves. Returns the whole text of the card then."""
         self.request = press(self.context, Kind.APPROVE, w.CAROL, self.request, self.posted)
         return card_text(self.context, self.posted, self.request.id)
 
     def after(self, seconds: int, tries: int = 0) -> str:
-        """What the card says after a look at the group so many seconds later, and so many that failed."""
+        """Reads the group `seconds` later, after `tries` reads that failed. Returns the whole text of the card then."""
         later = at(self.context, self.context.now() + timedelta(seconds=seconds))
         self.request = advance_once(later, self.request.id, tries)
         return card_text(self.context, self.posted, self.request.id)
@@ -110,7 +112,7 @@ REFUSALS = [code for code in (*OMS, *APIG, "OMS.9999", "S3M.0064") if code not i
 
 
 @pytest.mark.parametrize("code", REFUSALS)
-def test_every_refusal_of_a_start_is_explained_on_the_card(card: Card, code: str) -> None:
+def test_every_error_code_of_a_start_is_explained_on_the_card(card: Card, code: str) -> None:
     status = AT_GATEWAY.get(code, 403 if code.startswith("APIG.") else 400)
     sent = code.replace("APIG.", "APIGW.")
     card.sandbox.oms.fault("start", Answer(status, sent, "words of OMS", detail="request parameter [x] invalid."))
@@ -134,12 +136,12 @@ def test_every_refusal_of_a_start_is_explained_on_the_card(card: Card, code: str
     assert card.puts() == [status]
 
 
-def test_the_catalogue_has_every_code_that_is_documented_with_a_meaning_and_no_other() -> None:
+def test_the_catalogue_has_every_documented_error_code_and_no_other() -> None:
     assert sorted(CATALOGUE) == sorted(EVERY_CODE)
 
 
 @pytest.mark.parametrize(("code", "status"), IAM_STATUS.items())
-def test_every_refusal_of_a_login_is_explained_on_the_card(card: Card, code: str, status: int) -> None:
+def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: str, status: int) -> None:
     passes = status == 429 or status >= 500
     card.sandbox.vault.write("oms/media/caller", ow.CALLERS["password"])
     body = {"error_code": code, "error_msg": "words of IAM"}
@@ -161,7 +163,7 @@ def test_every_refusal_of_a_login_is_explained_on_the_card(card: Card, code: str
 
 
 @pytest.mark.parametrize("code", [*TRF, "OMS.1014", "TRF.9999"])
-def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str) -> None:
+def test_every_error_code_of_a_failed_migration_is_explained_on_the_card(card: Card, code: str) -> None:
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
     group.turns.clear()
@@ -177,11 +179,11 @@ def test_every_late_failure_is_explained_on_the_same_card(card: Card, code: str)
     assert "<!channel>" not in text
     assert "OMS said: words of" in text
     assert buttons(card.posted) == ["request"]
-    if meaning_of(code, 200).again:
+    if meaning_of(code, 200).retryable:
         assert "press Ask again" in text
 
 
-def test_a_late_failure_without_a_code_is_told_in_the_words_of_oms(card: Card) -> None:
+def test_a_failed_migration_without_an_error_code_shows_the_message_of_oms(card: Card) -> None:
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
     group.turns.clear()
@@ -212,7 +214,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("fault", "code"), SHAPES)
-def test_every_shape_of_refusal_comes_to_a_sentence(card: Card, fault: Raw, code: str) -> None:
+def test_an_error_body_of_any_shape_is_explained_on_the_card(card: Card, fault: Raw, code: str) -> None:
     card.sandbox.oms.fault("start", fault)
     text = card.approve()
     assert card.stands() is State.NOT_STARTED
@@ -221,7 +223,7 @@ def test_every_shape_of_refusal_comes_to_a_sentence(card: Card, fault: Raw, code
     assert "<html>" not in text
 
 
-def test_a_200_with_nothing_in_it_is_accepted(card: Card) -> None:
+def test_a_200_with_an_empty_body_is_accepted(card: Card) -> None:
     card.sandbox.oms.fault("start", Raw(200, b"", done=True))
     assert "Accepted by OMS, nothing has moved yet" in card.approve()
 
@@ -236,7 +238,7 @@ def test_a_200_with_nothing_in_it_is_accepted(card: Card) -> None:
         pytest.param(Raw(200, b" " * 5_000_000), id="huge"),
     ],
 )
-def test_what_may_have_been_started_is_not_known_until_the_group_tells_and_is_never_sent_twice(
+def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_is_never_sent_twice(
     card: Card, fault: Answer | Raw | Drop
 ) -> None:
     card.sandbox.oms.fault("start", fault)
@@ -258,7 +260,7 @@ def test_what_may_have_been_started_is_not_known_until_the_group_tells_and_is_ne
 @pytest.mark.parametrize(
     "fault", [Drop(done=True), Raw(504, b"", done=True), Raw(200, b"x" * 99, done=True, cut_after=9)]
 )
-def test_what_was_started_though_the_answer_was_lost_is_followed(card: Card, fault: Drop | Raw) -> None:
+def test_a_start_whose_answer_was_lost_is_followed(card: Card, fault: Drop | Raw) -> None:
     card.sandbox.oms.fault("start", fault)
     card.approve()
     assert card.stands() is State.UNKNOWN
@@ -269,7 +271,7 @@ def test_what_was_started_though_the_answer_was_lost_is_followed(card: Card, fau
     assert len(card.puts()) == 1
 
 
-def test_no_answer_in_time_is_not_known(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_without_an_answer_in_time_is_unknown(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     from bot.huawei import http, oms
 
     monkeypatch.setattr(oms, "Timeouts", lambda: http.Timeouts(5, 2))
@@ -280,7 +282,7 @@ def test_no_answer_in_time_is_not_known(card: Card, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("refusal", ["OMS.1039", "OMS.0065"])
-def test_who_comes_second_is_told_that_somebody_else_was_quicker_and_it_is_no_failure(card: Card, refusal: str) -> None:
+def test_a_group_that_somebody_else_resumed_first_is_not_a_failure(card: Card, refusal: str) -> None:
     card.sandbox.oms.fault("start", Answer(400, refusal))
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
@@ -291,7 +293,7 @@ def test_who_comes_second_is_told_that_somebody_else_was_quicker_and_it_is_no_fa
     assert "Accepted by OMS" not in text
 
 
-def test_what_somebody_else_has_resumed_before_the_approval_is_not_sent_again(card: Card) -> None:
+def test_a_group_that_was_resumed_before_the_approval_is_not_sent(card: Card) -> None:
     card.sandbox.world.groups[card.request.group.group_id].status = ow.MONITORING
     text = card.approve()
     assert "Already resumed by somebody else" in text
@@ -299,7 +301,7 @@ def test_what_somebody_else_has_resumed_before_the_approval_is_not_sent_again(ca
 
 
 @pytest.mark.parametrize("status", [ow.CREATION_FAILED, ow.MIGRATION_FAILED, 8, 9])
-def test_what_stands_otherwise_than_when_it_was_asked_is_void(card: Card, status: int) -> None:
+def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card: Card, status: int) -> None:
     card.sandbox.world.groups[card.request.group.group_id].status = status
     text = card.approve()
     assert card.stands() is State.VOID
@@ -309,7 +311,7 @@ def test_what_stands_otherwise_than_when_it_was_asked_is_void(card: Card, status
 
 
 @pytest.mark.parametrize("echo", ["{sk}", '\\"{sk}\\"', "src_sk={quoted}", "ak:{ak},err"])
-def test_keys_that_oms_echoes_are_seen_by_nobody(card: Card, echo: str) -> None:
+def test_keys_that_oms_echoes_are_hidden(card: Card, echo: str) -> None:
     from urllib.parse import quote
 
     words = echo.format(sk=ow.SOURCE_SK, ak=ow.DESTINATION_AK, quoted=quote(ow.SOURCE_SK, safe=""))
@@ -322,7 +324,7 @@ def test_keys_that_oms_echoes_are_seen_by_nobody(card: Card, echo: str) -> None:
     assert "[hidden]" in text
 
 
-def test_a_pause_is_sent_and_the_card_says_who_wanted_it(card: Card) -> None:
+def test_a_pause_is_sent_and_the_card_names_the_person(card: Card) -> None:
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
     group.turns.clear()
@@ -341,7 +343,7 @@ def test_a_pause_is_sent_and_the_card_says_who_wanted_it(card: Card) -> None:
     assert buttons(card.posted) == ["request"]
 
 
-def test_a_pause_that_is_refused_says_why_and_the_group_goes_on(card: Card) -> None:
+def test_a_refused_pause_is_explained_and_the_group_is_followed_on(card: Card) -> None:
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
     group.turns.clear()
@@ -358,7 +360,7 @@ def test_a_pause_that_is_refused_says_why_and_the_group_goes_on(card: Card) -> N
     assert buttons(card.posted) == ["pause"]
 
 
-def test_a_group_that_is_not_there_any_more_is_told_and_followed_no_longer(card: Card) -> None:
+def test_a_deleted_group_is_followed_no_longer_and_the_card_says_so(card: Card) -> None:
     card.approve()
     del card.sandbox.world.groups[card.request.group.group_id]
     for tries in (0, 1):
@@ -370,7 +372,7 @@ def test_a_group_that_is_not_there_any_more_is_told_and_followed_no_longer(card:
     assert not card.request.is_open
 
 
-def test_a_group_that_cannot_be_seen_for_a_while_is_not_said_to_move(card: Card) -> None:
+def test_a_group_that_cannot_be_read_is_not_said_to_be_moving(card: Card) -> None:
     card.approve()
     group = card.sandbox.world.groups[card.request.group.group_id]
     group.turns.clear()
@@ -384,7 +386,7 @@ def test_a_group_that_cannot_be_seen_for_a_while_is_not_said_to_move(card: Card)
     assert "Resumed, moving" in card.after(40)
 
 
-def test_a_project_that_left_the_settings_is_followed_no_longer_and_says_so(card: Card) -> None:
+def test_a_request_whose_project_left_the_settings_is_followed_no_longer_and_the_card_says_so(card: Card) -> None:
     card.approve()
     card.context = replace(card.context, projects={})
     text = card.after(3)

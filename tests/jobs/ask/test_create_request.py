@@ -1,19 +1,21 @@
-"""One message asks once for each group, whatever kills the bot and whatever becomes of the request meanwhile.
+"""One message creates one request for each group, whenever the bot is killed and however the request has ended.
 
-One that waits for a group to pause bears what may pass by itself, and ends with what nobody corrects. Where nobody is
-asked, the audit says of which project: so it counts as activity there.
+A message that waits for a group to pause waits for faults that pass by themselves, and ends with those that do not. The
+audit event of a refusal names the project, so that it counts as activity there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from bot.domain.command import ResumeGroups
 from bot.domain.request import Request, State
 from bot.jobs.ask import create_request, preflight
 from bot.jobs.context import Context
@@ -22,7 +24,8 @@ from bot.sandbox.oms_examples import LEDGERS, NIGHTLY_IMAGES, an
 from bot.sandbox.oms_state import PAUSED
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
-from bot.store import audit, outbox, requests, tables
+from bot.slack.errors import LookupFailed
+from bot.store import audit, inbox, outbox, requests, tables
 from bot.store.inbox import Kind, Message
 from tests.support.in_process import at, context_of, press, stored_message
 
@@ -41,8 +44,11 @@ class Killed(BaseException):
     """As kill -9: nothing catches it."""
 
 
+NIGHTLY = ResumeGroups((NIGHTLY_IMAGES,), "network is back")
+
+
 def typed(key: str = "trigger-1") -> Message:
-    return Message(Kind.CREATE_REQUEST, key, w.ALICE, w.TEAM_ID, "C0TEST0001", text=f"{NIGHTLY_IMAGES} network is back")
+    return Message(Kind.CREATE_REQUEST, key, w.ALICE, w.TEAM_ID, "C0TEST0001", command=NIGHTLY)
 
 
 def killed_before_its_answer(context: Context, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +58,7 @@ def killed_before_its_answer(context: Context, message: Message, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(create_request, "reply", die)
         with pytest.raises(Killed):
-            create_request.create_requests(context, message)
+            create_request.create_requests(context, message, NIGHTLY)
 
 
 def all_requests(context: Context) -> list[Request]:
@@ -64,7 +70,7 @@ def all_requests(context: Context) -> list[Request]:
 def denied(sandbox: Sandbox, context: Context) -> Request:
     [made] = all_requests(context)
     [card] = sandbox.workspace.of(w.MIGRATIONS)
-    return press(context, Kind.DENY, w.CAROL, made, card, text="not today")
+    return press(context, Kind.DENY, w.CAROL, made, card, reason="not today")
 
 
 def answers(context: Context) -> list[str]:
@@ -74,7 +80,7 @@ def answers(context: Context) -> list[str]:
     return [notice.text for notice in notices if notice.address == w.ALICE]
 
 
-def test_what_was_denied_before_it_was_answered_is_not_asked_again_by_the_same_message(
+def test_a_message_creates_no_second_request_after_its_first_was_denied(
     inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = inside
@@ -82,7 +88,7 @@ def test_what_was_denied_before_it_was_answered_is_not_asked_again_by_the_same_m
     stored_message(context, message)
     killed_before_its_answer(context, message, monkeypatch)
     ended = denied(sandbox, context)
-    create_request.create_requests(context, message)
+    create_request.create_requests(context, message, NIGHTLY)
     assert [(one.id, one.state) for one in all_requests(context)] == [(ended.id, State.DENIED)]
     answer = answers(context)[-1]
     [card] = sandbox.workspace.of(w.MIGRATIONS)
@@ -90,11 +96,11 @@ def test_what_was_denied_before_it_was_answered_is_not_asked_again_by_the_same_m
     assert card.ts.replace(".", "") in answer
     again = typed("trigger-2")
     stored_message(context, again)
-    create_request.create_requests(context, again)
-    assert len(all_requests(context)) == 2, "who types it once more asks once more"
+    create_request.create_requests(context, again, NIGHTLY)
+    assert len(all_requests(context)) == 2, "a second command creates a second request"
 
 
-def test_a_message_that_waited_for_a_group_to_pause_asks_once_as_well(
+def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
     inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = inside
@@ -103,14 +109,14 @@ def test_a_message_that_waited_for_a_group_to_pause_asks_once_as_well(
     sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
     killed_before_its_answer(context, message, monkeypatch)
     sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSED
-    waits = Message(Kind.CREATE_ONCE_PAUSED, f"trigger-1/{NIGHTLY_IMAGES}", w.ALICE, w.TEAM_ID, text=message.text)
-    assert create_request.create_once_paused(context, waits, context.now())
+    waits = replace(message, kind=Kind.CREATE_ONCE_PAUSED, key=f"trigger-1/{NIGHTLY_IMAGES}")
+    assert create_request.create_once_paused(context, waits, NIGHTLY, context.now()) is None
     denied(sandbox, context)
-    create_request.create_requests(context, message)
+    create_request.create_requests(context, message, NIGHTLY)
     assert [one.state for one in all_requests(context)] == [State.DENIED]
 
 
-def test_of_two_who_work_on_one_message_at_once_one_asks(
+def test_of_two_workers_on_one_message_one_creates_the_request(
     inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = inside
@@ -119,14 +125,14 @@ def test_of_two_who_work_on_one_message_at_once_one_asks(
     check_keys = preflight.check_keys
 
     def meanwhile(*arguments: Any) -> object:
-        # The other is quicker, by a whole request, and carol has denied it.
+        # The other worker creates the request first, and carol denies it.
         monkeypatch.setattr(preflight, "check_keys", check_keys)
         killed_before_its_answer(context, message, monkeypatch)
         denied(sandbox, context)
         return check_keys(*arguments)
 
     monkeypatch.setattr(preflight, "check_keys", meanwhile)
-    create_request.create_requests(context, message)
+    create_request.create_requests(context, message, NIGHTLY)
     assert [one.state for one in all_requests(context)] == [State.DENIED]
     assert "Denied" in answers(context)[-1]
 
@@ -143,11 +149,11 @@ def of_one(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
         yield context
 
 
-def not_asked(context: Context, text: str, person: str = w.ALICE) -> dict[str, object]:
-    """What the audit says of a message by which nobody is asked."""
-    message = Message(Kind.CREATE_REQUEST, text, person, w.TEAM_ID, w.MIGRATIONS, text=text)
+def not_asked(context: Context, command: ResumeGroups, person: str = w.ALICE) -> dict[str, object]:
+    """The detail of the audit event of a message that creates no request."""
+    message = Message(Kind.CREATE_REQUEST, "trigger-1", person, w.TEAM_ID, w.MIGRATIONS, command=command)
     stored_message(context, message)
-    create_request.create_requests(context, message)
+    create_request.create_requests(context, message, command)
     with context.store.read() as connection:
         [row] = connection.execute(select(tables.audit.c.event, tables.audit.c.detail)).all()
     assert row.event == "not asked"
@@ -160,43 +166,35 @@ def activity(context: Context) -> dict[str, int]:
         return {name: audit.count_of_project(connection, name, 0, 9) for name in context.projects}
 
 
-def test_a_group_that_cannot_be_asked_for_counts_in_the_project_that_it_is_in(of_two: Context) -> None:
-    detail = not_asked(of_two, f"{DONE} why not")
+def test_a_refusal_counts_in_the_project_that_the_group_is_in(of_two: Context) -> None:
+    detail = not_asked(of_two, ResumeGroups((DONE,), "why not"))
     assert (detail["groups"], detail["project"]) == ([DONE], "media")
     assert activity(of_two) == {"media": 1, "archive": 0}
 
 
-def test_a_group_that_is_nowhere_counts_in_the_one_project_where_it_was_looked_for(of_two: Context) -> None:
-    assert not_asked(of_two, f"{NIGHTLY_IMAGES} project=archive")["project"] == "archive"
+def test_a_group_that_is_not_found_counts_in_the_only_project_that_was_searched(of_two: Context) -> None:
+    assert not_asked(of_two, ResumeGroups((NIGHTLY_IMAGES,), "", "archive"))["project"] == "archive"
     assert activity(of_two) == {"media": 0, "archive": 1}
 
 
-def test_a_group_that_is_in_none_of_several_projects_counts_in_none(of_two: Context) -> None:
-    assert "project" not in not_asked(of_two, UNKNOWN)
+def test_a_group_that_is_found_in_none_of_several_projects_counts_in_none(of_two: Context) -> None:
+    assert "project" not in not_asked(of_two, ResumeGroups((UNKNOWN,), ""))
     assert activity(of_two) == {"media": 0, "archive": 0}
 
 
-def test_who_names_a_project_and_may_not_ask_there_counts_there(of_one: Context) -> None:
-    assert not_asked(of_one, f"{NIGHTLY_IMAGES} project=media", w.ERIN)["project"] == "media"
+def test_a_person_who_may_not_ask_in_a_named_project_counts_there(of_one: Context) -> None:
+    assert not_asked(of_one, ResumeGroups((NIGHTLY_IMAGES,), "", "media"), w.ERIN)["project"] == "media"
     assert activity(of_one) == {"media": 1}
 
 
-def test_a_name_that_is_no_project_is_not_taken_for_one(of_one: Context) -> None:
-    assert "project" not in not_asked(of_one, f"{LEDGERS} project=nowhere")
+def test_a_name_that_is_not_in_the_settings_counts_in_no_project(of_one: Context) -> None:
+    assert "project" not in not_asked(of_one, ResumeGroups((LEDGERS,), "", "nowhere"))
 
 
 def waiting(sandbox: Sandbox, context: Context) -> Message:
     sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
     url = sandbox.slack.answer_url(w.ALICE, w.MIGRATIONS)
-    message = Message(
-        Kind.CREATE_ONCE_PAUSED,
-        "1",
-        w.ALICE,
-        w.TEAM_ID,
-        w.MIGRATIONS,
-        f"{NIGHTLY_IMAGES} network is back",
-        response_url=url,
-    )
+    message = Message(Kind.CREATE_ONCE_PAUSED, "1", w.ALICE, w.TEAM_ID, w.MIGRATIONS, command=NIGHTLY, response_url=url)
     stored_message(context, message)
     return message
 
@@ -206,36 +204,65 @@ def vault_is_sealed(sandbox: Sandbox) -> None:
     sandbox.vault.seal()
 
 
-HINDRANCES: dict[str, Callable[[Sandbox], None]] = {
+PASSING_FAULTS: dict[str, Callable[[Sandbox], None]] = {
     "OMS fails": lambda sandbox: sandbox.oms.fault("show", Answer(503, "APIG.0601")),
     "OMS asks to slow down": lambda sandbox: sandbox.oms.fault("show", Answer(429, "APIG.0308", retry_after=1)),
     "Vault is sealed": vault_is_sealed,
 }
 
 
-@pytest.mark.parametrize("reason", HINDRANCES)
-def test_what_may_pass_is_waited_for_half_an_hour_and_then_told(inside: tuple[Sandbox, Context], reason: str) -> None:
+@pytest.mark.parametrize("fault", PASSING_FAULTS)
+def test_a_fault_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
+    inside: tuple[Sandbox, Context], fault: str
+) -> None:
     sandbox, context = inside
     message, received_at = waiting(sandbox, context), context.now()
-    HINDRANCES[reason](sandbox)
-    assert not create_request.create_once_paused(context, message, received_at)
+    PASSING_FAULTS[fault](sandbox)
+    assert create_request.create_once_paused(context, message, NIGHTLY, received_at) is not None
     assert sandbox.workspace.told(w.ALICE) == []
-    HINDRANCES[reason](sandbox)
-    assert create_request.create_once_paused(at(context, received_at + timedelta(minutes=30)), message, received_at)
+    PASSING_FAULTS[fault](sandbox)
+    later = at(context, received_at + timedelta(minutes=30))
+    assert create_request.create_once_paused(later, message, NIGHTLY, received_at) is None
 
 
-def test_what_has_passed_does_no_harm(inside: tuple[Sandbox, Context]) -> None:
+def test_a_person_who_cannot_be_looked_up_is_tried_again_for_half_an_hour(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    message, received_at = waiting(sandbox, context), context.now()
+    sandbox.slack.outage.answers["users.info"] = [500] * 10
+    try_again_at = create_request.create_once_paused(at(context, received_at), message, NIGHTLY, received_at)
+    assert try_again_at == received_at + timedelta(seconds=10)
+    later = at(context, received_at + timedelta(minutes=30))
+    with pytest.raises(LookupFailed):
+        create_request.create_once_paused(later, message, NIGHTLY, received_at)
+
+
+def test_a_request_is_created_once_the_fault_has_passed(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     message = waiting(sandbox, context)
     sandbox.oms.fault("show", Answer(503, "APIG.0601"))
-    assert not create_request.create_once_paused(context, message, context.now())
+    assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is not None
     sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSED
-    assert create_request.create_once_paused(context, message, context.now())
+    assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
     assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1, "the card"
 
 
-def test_a_refusal_ends_the_wait_at_once(inside: tuple[Sandbox, Context]) -> None:
+def test_a_fault_that_does_not_pass_ends_the_wait_at_once(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     message = waiting(sandbox, context)
     sandbox.oms.fault("show", Answer(403, "OMS.0072"))
-    assert create_request.create_once_paused(context, message, context.now())
+    assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
+
+
+def test_a_group_that_pauses_is_left_for_later_with_what_was_asked(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
+    command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
+    message = replace(typed(), command=command)
+    stored_message(context, message)
+    create_request.create_requests(context, message, command)
+    with context.store.read() as connection:
+        kind = tables.inbox.c.kind == Kind.CREATE_ONCE_PAUSED
+        number = connection.execute(select(tables.inbox.c.id).where(kind)).scalar_one()
+        left = inbox.get(connection, number).message
+    assert left.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
+    assert (left.person, left.origin_key) == (w.ALICE, message.key)

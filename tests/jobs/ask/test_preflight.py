@@ -1,4 +1,4 @@
-"""One set of approvers for a group, whichever table it is asked by; when it may be started; keys that can work."""
+"""Checks before a request is created: one project under one name, a start that is in time, and keys that can work."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.in_process import at, context_of
 
 @contextmanager
 def with_second_table(sandbox: Sandbox, *changes: tuple[str, str]) -> Iterator[Context]:
-    """The settings of the town, and those of media once more as `easy`, but for these changes."""
+    """The settings of the sandbox, with a copy of the project media named `easy` that has these changes."""
     toml = sandbox.directory / "bot.toml"
     text = toml.read_text(encoding="utf-8")
     table = text[text.index("[projects.media]") :].replace("projects.media", "projects.easy")
@@ -36,7 +36,7 @@ LEFT_OUT = (f'project_id = "{ow.PROJECT_ID}"\n', "")
 
 
 @pytest.mark.parametrize("by", [["easy"], ["media"], ["media", "easy"]])
-def test_a_project_that_is_in_the_settings_twice_is_asked_for_by_neither(
+def test_a_project_that_is_in_the_settings_twice_is_refused_under_both_names(
     new_sandbox: Callable[..., Sandbox], by: list[str]
 ) -> None:
     sandbox = new_sandbox()
@@ -44,10 +44,10 @@ def test_a_project_that_is_in_the_settings_twice_is_asked_for_by_neither(
         with pytest.raises(CannotCreate, match="a second time, under another name") as refusal:
             find_group(context, by, NIGHTLY_IMAGES)
         unseen = {"media", "easy"} - set(by)
-        assert not any(name in str(refusal.value) for name in unseen), "who may not see a project does not hear of it"
+        assert not any(name in str(refusal.value) for name in unseen), "a project that the person may not see"
 
 
-def test_where_it_cannot_be_told_whether_two_tables_are_one_project_nobody_is_asked(
+def test_a_project_is_refused_while_it_is_unknown_whether_it_is_in_the_settings_twice(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox()
@@ -57,7 +57,7 @@ def test_where_it_cannot_be_told_whether_two_tables_are_one_project_nobody_is_as
             find_group(context, ["media"], NIGHTLY_IMAGES)
 
 
-def test_another_project_of_the_same_region_is_no_second_table(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_two_projects_of_one_region_are_two_projects(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     with with_second_table(sandbox, (ow.PROJECT_ID, "f" * 32)) as context:
         assert find_group(context, ["media"], NIGHTLY_IMAGES).project == "media"
@@ -81,13 +81,15 @@ def context(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
         ((8, 40), f"08:40 (Asia/Singapore) has passed today, and tomorrow it {LATEST_TODAY}"),
     ],
 )
-def test_a_time_that_is_too_late_is_told_with_the_latest(context: Context, typed: tuple[int, int], said: str) -> None:
+def test_a_start_after_the_expiry_is_refused_with_the_latest_time(
+    context: Context, typed: tuple[int, int], said: str
+) -> None:
     with pytest.raises(CannotCreate) as refusal:
         start_at(at(context, MORNING), w.ALICE, typed, MORNING + timedelta(hours=8))
     assert str(refusal.value) == said
 
 
-def test_the_latest_time_may_be_tomorrow_and_is_taken_itself(context: Context) -> None:
+def test_the_latest_start_is_accepted_and_may_be_tomorrow(context: Context) -> None:
     evening = MORNING + timedelta(hours=12)
     context, expires_at = at(context, evening), evening + timedelta(hours=8)
     with pytest.raises(CannotCreate, match="The latest is 04:44 tomorrow"):
@@ -96,7 +98,7 @@ def test_the_latest_time_may_be_tomorrow_and_is_taken_itself(context: Context) -
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
-def test_a_temporary_access_key_is_refused_before_anybody_is_asked(
+def test_a_temporary_access_key_is_refused_before_a_request_is_created(
     new_sandbox: Callable[..., Sandbox], side: str
 ) -> None:
     sandbox = new_sandbox()

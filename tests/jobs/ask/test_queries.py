@@ -1,4 +1,4 @@
-"""What `list` and `status` tell whoever typed: how every request and group stands, in whichever project."""
+"""`list` and `status` tell a person the status of every request and group, in every project that the person may see."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from bot.domain.command import ResumeGroups, ShowStatus, parse
 from bot.jobs.ask import preflight, queries
 from bot.jobs.ask.create_request import create_requests
 from bot.jobs.ask.preflight import CannotCreate
@@ -21,7 +22,7 @@ from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
-from bot.ui.replies import NO_SUCH_REQUEST
+from bot.ui.refusals import NO_SUCH_REQUEST
 from bot.ui.status import status_text
 from tests.support.in_process import create_request, sandbox_and_context, stored_message
 
@@ -44,22 +45,31 @@ def newest_notice(context: Context) -> str:
         return outbox.get_notice(connection, number)[0].text
 
 
-def told(context: Context, kind: Kind, text: str, person: str = w.BOB) -> str:
-    """What somebody is told who typed this."""
-    message = Message(kind, f"typed {next(NUMBERS)}", person, w.TEAM_ID, w.MIGRATIONS, text)
-    stored_message(context, message)
-    if kind is Kind.CREATE_REQUEST:
-        create_requests(context, message)
-    else:
-        queries.answer_query(context, message)
+def answer(context: Context, text: str, person: str = w.BOB) -> str:
+    """The answer to a typed command."""
+    command = parse(text, context.command)
+    key = f"typed {next(NUMBERS)}"
+    match command:
+        case ResumeGroups():
+            message = Message(Kind.CREATE_REQUEST, key, person, w.TEAM_ID, w.MIGRATIONS, command)
+            stored_message(context, message)
+            create_requests(context, message, command)
+        case ShowStatus():
+            message = Message(Kind.STATUS, key, person, w.TEAM_ID, w.MIGRATIONS, command)
+            stored_message(context, message)
+            queries.show_status(context, message, command)
+        case _:
+            message = Message(Kind.LIST, key, person, w.TEAM_ID, w.MIGRATIONS)
+            stored_message(context, message)
+            queries.show_list(context, message)
     return newest_notice(context)
 
 
-def status(context: Context, what: str, person: str = w.BOB) -> str:
-    return told(context, Kind.STATUS, f"status {what}", person)
+def status(context: Context, wanted: str, person: str = w.BOB) -> str:
+    return answer(context, f"status {wanted}", person)
 
 
-def test_status_of_a_group_says_how_it_stands_now_and_then_what_was_asked(place: tuple[Sandbox, Context]) -> None:
+def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     made, _ = create_request(sandbox, context, next(NUMBERS))
     sandbox.world.groups[made.group.group_id].status = ow.MONITORING
@@ -69,13 +79,13 @@ def test_status_of_a_group_says_how_it_stands_now_and_then_what_was_asked(place:
     assert of_request.startswith(status_text(made))
 
 
-def test_status_of_a_group_that_nobody_asked_for_says_so(place: tuple[Sandbox, Context]) -> None:
+def test_status_of_a_group_without_a_request_says_so(place: tuple[Sandbox, Context]) -> None:
     _, context = place
     assert "`" + ow.LEDGERS + "` ledgers 1998 to 2010 in project archive is paused now, " in status(context, ow.LEDGERS)
     assert status(context, ow.LEDGERS).endswith("\nNobody has asked for it.")
 
 
-def test_status_of_a_group_that_is_nowhere_names_the_projects_and_keeps_what_was_asked(
+def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_requests(
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
@@ -87,7 +97,7 @@ def test_status_of_a_group_that_is_nowhere_names_the_projects_and_keeps_what_was
     assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == ["No", f"{made.id}:"]
 
 
-def test_status_of_a_group_says_which_project_could_not_be_asked(place: tuple[Sandbox, Context]) -> None:
+def test_status_of_a_group_names_the_project_that_fails(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.clouds["archive"].fault("show", Answer(403, "OMS.0072"))
     now, failure, nobody = status(context, ow.NIGHTLY_IMAGES).splitlines()
@@ -96,19 +106,19 @@ def test_status_of_a_group_says_which_project_could_not_be_asked(place: tuple[Sa
     assert nobody == "Nobody has asked for it."
 
 
-def test_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
+def test_a_person_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
     _, context = place
     assert status(context, ow.NIGHTLY_IMAGES, w.ERIN) == NO_SUCH_REQUEST
 
 
-def test_a_list_names_the_project_that_is_late_and_waits_no_longer(
+def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
     place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = place
-    assert "ledgers" in told(context, Kind.LIST, "list")
+    assert "ledgers" in answer(context, "list")
     sandbox.clouds["archive"].fault("list", Late())
     monkeypatch.setattr(queries, "resumable_groups", partial(resumable_groups, answer_seconds=6))
-    text = told(context, Kind.LIST, "list")
+    text = answer(context, "list")
     assert "nightly images" in text
     assert text.endswith(
         "*Groups of archive that can be asked for*\nThey cannot be listed just now. Project archive did not answer "
@@ -116,38 +126,38 @@ def test_a_list_names_the_project_that_is_late_and_waits_no_longer(
     )
 
 
-def test_whoever_asks_for_several_groups_is_told_of_each_which_it_is(place: tuple[Sandbox, Context]) -> None:
+def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     done = "2a2b2c2d-0000-4000-8000-000000000001"
     sandbox.world.groups[done] = replace(sandbox.world.groups[ow.NIGHTLY_IMAGES], id=done, status=ow.COMPLETED)
     ids = (ow.NIGHTLY_IMAGES, ow.LEDGERS, done, NOWHERE)
-    lines = told(context, Kind.CREATE_REQUEST, f"{' '.join(ids)} go", w.ALICE).splitlines()
+    lines = answer(context, f"{' '.join(ids)} go", w.ALICE).splitlines()
     for group_id, name, line in zip(ids, ("nightly images", "ledgers 1998 to 2010", "", ""), lines, strict=True):
         assert f"`{group_id}`" in line
         assert name in line
-    again = told(context, Kind.CREATE_REQUEST, f"{ow.NIGHTLY_IMAGES} {ow.LEDGERS} go", w.ALICE).splitlines()
+    again = answer(context, f"{ow.NIGHTLY_IMAGES} {ow.LEDGERS} go", w.ALICE).splitlines()
     for group_id, line in zip(ids, again, strict=False):
         assert line.startswith("You have asked for this group already")
         assert f"`{group_id}`" in line
 
 
-def test_a_refusal_that_names_no_group_is_put_under_its_id(place: tuple[Sandbox, Context]) -> None:
+def test_a_refusal_that_names_no_group_is_prefixed_with_its_id(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     paused = sandbox.world.groups[ow.NIGHTLY_IMAGES]
     ids = [f"2a2b2c2d-0000-4000-8000-{number:012d}" for number in (2, 3)]
     sandbox.world.groups.update({one: replace(paused, id=one) for one in ids})
     sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK})
-    lines = told(context, Kind.CREATE_REQUEST, f"{' '.join(ids)} go", w.ALICE).splitlines()
-    alone = told(context, Kind.CREATE_REQUEST, f"{ids[0]} go", w.ALICE)
+    lines = answer(context, f"{' '.join(ids)} go", w.ALICE).splitlines()
+    alone = answer(context, f"{ids[0]} go", w.ALICE)
     sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK, "sk": ow.DESTINATION_SK})
     assert "/destination` in Vault has no key sk." in alone
     assert lines == [f"Group `{one}`: {alone}" for one in ids]
 
 
-def test_nobodys_name_of_a_group_is_obeyed(place: tuple[Sandbox, Context]) -> None:
+def test_a_group_name_is_escaped(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.world.groups[NASTY_GROUP] = Group(NASTY_GROUP, NASTY, PAUSED, bucket=NASTY, source_region=NASTY)
-    for text in (told(context, Kind.LIST, "list"), status(context, NASTY_GROUP)):
+    for text in (answer(context, "list"), status(context, NASTY_GROUP)):
         assert SHOWN in text
         assert NASTY not in text
     found = preflight.find_group(context, ["media"], NASTY_GROUP)
@@ -160,7 +170,7 @@ def test_nobodys_name_of_a_group_is_obeyed(place: tuple[Sandbox, Context]) -> No
     assert NASTY not in str(refusal.value)
 
 
-def test_nobodys_words_for_a_failure_are_obeyed(place: tuple[Sandbox, Context]) -> None:
+def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.oms.fault("show", Answer(500, "OMS.1001", NASTY, detail=NASTY))
     with pytest.raises(CannotCreate) as refusal:
@@ -168,4 +178,4 @@ def test_nobodys_words_for_a_failure_are_obeyed(place: tuple[Sandbox, Context]) 
     assert SHOWN in str(refusal.value)
     assert NASTY not in str(refusal.value)
     sandbox.oms.fault("list", Answer(500, "OMS.1001", NASTY, detail=NASTY))
-    assert NASTY not in told(context, Kind.LIST, "list")
+    assert NASTY not in answer(context, "list")

@@ -1,4 +1,4 @@
-"""What can be asked for is looked for in every project at once, and no longer than it is worth."""
+"""The groups that can be resumed are listed in all projects at once, and within a time limit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from slack_sdk.models.views import View
 
 from bot.huawei.oms import Oms
 from bot.jobs.ask import forms
@@ -17,6 +18,7 @@ from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer, Hold, Late
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
+from bot.slack.messenger import Messenger
 from bot.store.inbox import Kind, Message
 from tests.support.in_process import sandbox_and_context
 
@@ -34,7 +36,7 @@ def ids(found: Listed | NotListed) -> set[str]:
     return {group.group_id for group in found.groups}
 
 
-def test_what_is_paused_or_failed_is_found_in_every_project(place: tuple[Sandbox, Context]) -> None:
+def test_paused_and_failed_groups_of_every_project_are_found(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     found = resumable_groups(context, BOTH)
     for name in BOTH:
@@ -66,7 +68,7 @@ def test_every_project_is_listed_at_once_and_a_seat_is_left_to_what_a_migration_
         assert ow.LEDGERS in ids(asking.result()["archive"])
 
 
-def test_who_is_late_is_left_out_and_holds_up_nobody(place: tuple[Sandbox, Context]) -> None:
+def test_a_project_that_is_late_is_left_out(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.clouds["archive"].fault("list", Late())
     found = resumable_groups(context, BOTH, answer_seconds=6)
@@ -74,7 +76,7 @@ def test_who_is_late_is_left_out_and_holds_up_nobody(place: tuple[Sandbox, Conte
     assert found["archive"] == NotListed("Project archive did not answer within 6 s.", "Try again in a minute.")
 
 
-def test_who_refuses_is_told_with_what_to_do(place: tuple[Sandbox, Context]) -> None:
+def test_a_project_that_refuses_is_named_with_what_to_do(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.clouds["archive"].fault("list", Answer(403, "OMS.0072"))
     found = resumable_groups(context, BOTH)
@@ -83,11 +85,16 @@ def test_who_refuses_is_told_with_what_to_do(place: tuple[Sandbox, Context]) -> 
     assert "secret/oms/archive/caller" in found["archive"].next_step
 
 
-def test_the_form_offers_what_was_found_and_says_what_was_not(place: tuple[Sandbox, Context]) -> None:
+def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_failed(
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+) -> None:
     sandbox, context = place
     sandbox.clouds["archive"].fault("list", Answer(503, "APIG.0601"))
     message = Message(Kind.OPEN_REQUEST, "1", w.BOB, w.TEAM_ID)
-    view = str(forms._for_asking(context, message, context.people.look_up(w.BOB)).view.to_dict())
+    shown: list[View] = []
+    monkeypatch.setattr(Messenger, "update_view", lambda _, view_id, view: shown.append(view))
+    assert not forms.fill(context, message)
+    view = str(shown[-1].to_dict())
     assert f"media {ow.NIGHTLY_IMAGES}" in view
     assert "The groups of archive cannot be listed just now; type an id. " in view
     assert ow.LEDGERS not in view

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.domain.request import Policy, Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs import request_dispatcher
@@ -30,7 +30,7 @@ from bot.store.identities import IdentityState
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
-from bot.ui import replies
+from bot.ui import refusals
 from bot.ui.blocks import text_message
 from tests.support.in_process import advance_once, at, context_of, create_request, press, stored_message
 from tests.support.sandbox import put_calls
@@ -116,12 +116,12 @@ def test_a_copy_is_told_and_marked_for_who_sees_the_project_and_for_nobody_else(
     elsewhere = sandbox.workspace.add_message(w.GENERAL, w.BOT_USER_ID, "a copy", [], None)
     press(context, Kind.APPROVE, w.BOB, request, elsewhere)
     [no] = notices(context)
-    assert (no.text, no.request_id) == (replies.NO_SUCH_REQUEST, None)
+    assert (no.text, no.request_id) == (refusals.NO_SUCH_REQUEST, None)
     same_ts = Posted(w.GENERAL, card.ts, w.BOT_USER_ID, "a copy", [], None)
     for posted in (elsewhere, same_ts):
         press(context, Kind.APPROVE, w.CAROL, request, posted)
         [answer, mark] = notices(context)[-2:]
-        assert (answer.text, answer.request_id) == (replies.DUPLICATE_CARD, request.id)
+        assert (answer.text, answer.request_id) == (refusals.DUPLICATE_CARD, request.id)
         assert (mark.delivery, mark.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
     assert voters(context, request) == []
     assert [detail["why"] for _, detail in told(context, "refused")] == ["not a reader", "copy", "copy"]
@@ -181,7 +181,7 @@ def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside:
 def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tuple[Sandbox, Context]) -> None:
     _, context = inside
     request, card = create_request(*inside)
-    denied = press(context, Kind.DENY, w.CAROL, request, card, text="not <!channel> today")
+    denied = press(context, Kind.DENY, w.CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
     assert direct.address == w.ALICE

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.config.settings import Project
+from bot.config.bot_toml import Project
 from bot.domain import outcome
 from bot.domain.request import Request, State
 from bot.domain.task_group import ErrorReason, TaskGroup

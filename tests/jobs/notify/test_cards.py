@@ -16,7 +16,7 @@ from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.workspace import SCOPES, Posted
 from bot.sandbox.system import Sandbox
-from bot.slack.messenger import PostFailed, PostFailure
+from bot.slack.errors import Gone
 from bot.store import outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.queue import Claim
@@ -62,7 +62,7 @@ def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple
     failures: list[Exception] = []
 
     def gone() -> None:
-        fault = PostFailed(PostFailure.GONE, "message_not_found")
+        fault = Gone("message_not_found")
         try:
             cards._hindered(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
         except Exception as error:  # noqa: BLE001 (the test shows it)

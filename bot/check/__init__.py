@@ -1,0 +1,1 @@
+"""`taskgroup-bot check`: whether everything that `serve` needs is there, one module for each system."""

@@ -1,0 +1,52 @@
+"""Checks the database. It creates and changes nothing: `serve` does that."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from sqlalchemy import URL
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.check.finding import Finding
+from bot.redaction import Secret
+from bot.store.database import SchemaState, UnreadableDatabase, connection_problem, open_to_read, unwritable_path
+
+
+def check_database(database_url: Secret) -> Finding:
+    """Whether the database answers, whether `serve` can use its schema, and whether an SQLite file can be written."""
+    url = make_url(database_url.reveal())
+    try:
+        with closing(open_to_read(database_url.reveal())) as store:
+            store.ping()
+    except UnreadableDatabase as error:
+        return _unusual_schema(error.found, url)
+    except SQLAlchemyError as error:
+        return Finding(
+            "database",
+            f"does not answer as it should ({connection_problem(error, url)})",
+            "check DATABASE_URL",
+        )
+    return _if_writable(url, "is there, and its schema is up to date")
+
+
+def _unusual_schema(found: SchemaState, url: URL) -> Finding:
+    match found:
+        case SchemaState.NO_FILE:
+            return _if_writable(url, "is not there yet: serve makes it")
+        case SchemaState.NOTHING:
+            return _if_writable(url, "holds nothing yet: serve makes its tables")
+        case SchemaState.OLDER:
+            return _if_writable(url, "is older than this program: serve brings it up to date")
+        case SchemaState.NEWER:
+            fix = "use the version of the program that served from it last"
+            return Finding("database", "is newer than this program", fix)
+
+
+def _if_writable(url: URL, result: str) -> Finding:
+    """This result, unless the bot may not write the SQLite file or the directory that holds it."""
+    path = unwritable_path(url)
+    if path is None:
+        return Finding("database", result)
+    problem = f"{path} is not there, or may not be written"
+    return Finding("database", problem, "correct DATABASE_URL, or the rights there")

@@ -1,0 +1,37 @@
+"""The result of one check, as `taskgroup-bot check` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.vault.errors import VaultError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The result of one check.
+
+    Arguments:
+        subject: what was checked, such as `database` or `project media, channel C0123456789`.
+        result: what was found, without a full stop.
+        fix: what to do about it; empty when nothing is wrong.
+    """
+
+    subject: str
+    result: str
+    fix: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.fix
+
+    def __str__(self) -> str:
+        if self.is_well:
+            return f"ok    {self.subject}: {self.result}"
+        return f"FAIL  {self.subject}: {self.result}. Fix: {self.fix}"
+
+
+def vault_failed(subject: str, error: VaultError) -> Finding:
+    """The finding for a call to Vault that failed."""
+    return Finding(subject, error.sentence.rstrip("."), error.next_step.rstrip("."))

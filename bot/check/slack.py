@@ -1,0 +1,147 @@
+"""Checks Slack: tokens, scopes, user groups, people and channels. It posts no message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+
+from slack_sdk import WebClient
+from slack_sdk.web import SlackResponse
+
+from bot.check.finding import Finding
+from bot.config.bot_toml import Project
+from bot.config.settings import Settings
+from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots
+from bot.redaction import Secret
+from bot.slack.errors import LookupFailed, SlackError, Unavailable, translating_errors
+from bot.slack.users import Users
+
+# The text of a scheduled message. It is posted only when `check` is killed before it deletes the message.
+LEFT_BEHIND = (
+    "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
+    "Nothing is wrong, and there is nothing to do."
+)
+SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
+
+
+def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
+    """Everything in the workspace but channels.
+
+    The first finding is about the bot token. If Slack does not accept it, it is the only one.
+    """
+    try:
+        with translating_errors():
+            me = client.auth_test()
+    except SlackError as error:
+        yield _failed("Slack", error, "copy SLACK_BOT_TOKEN from your app again")
+        return
+    yield Finding("Slack", f"workspace {me['team']}, bot {me['user']}")
+    yield _scopes(me)
+    app_token = settings.environment.slack_app_token
+    if app_token is not None:
+        yield _socket_mode(client, app_token)
+    for group_id in settings.user_groups:
+        yield _user_group(client, group_id)
+    users = Users(client, me["team_id"], settings.user_groups, time.monotonic)
+    try:
+        yield from _people(settings, users, cache(users.look_up))
+    except LookupFailed as error:
+        yield Finding("people", f"cannot be looked up ({error})", "mend what is told above, or try again later")
+
+
+def check_channel(client: WebClient, name: str, project: Project) -> Finding:
+    """Whether the bot may post to a project's channel.
+
+    Schedules a message for tomorrow and deletes it at once: that needs the same rights, and nobody sees it.
+    """
+    subject = f"project {name}, channel {project.channel}"
+    post_at = int(datetime.now(UTC).timestamp()) + 3600 * 24
+    try:
+        with translating_errors():
+            scheduled = client.chat_scheduleMessage(channel=project.channel, text=LEFT_BEHIND, post_at=post_at)
+            client.chat_deleteScheduledMessage(
+                channel=project.channel, scheduled_message_id=scheduled["scheduled_message_id"]
+            )
+    except SlackError as error:
+        fix = {
+            "is_archived": "unarchive it, or name another in bot.toml",
+            "not_in_channel": "type /invite with the bot's name there",
+            "channel_not_found": "type /invite with the bot's name there, or correct the id",
+        }.get(error.code, "check the channel's id and its posting rules")
+        return _failed(subject, error, fix, "the bot cannot write there")
+    return Finding(subject, "the bot may write there")
+
+
+def _scopes(me: SlackResponse) -> Finding:
+    granted = str(me.headers.get("x-oauth-scopes") or "").split(",")
+    missing = [scope for scope in SCOPES if scope not in granted]
+    if missing:
+        return Finding("Slack scopes", f"{', '.join(missing)} missing", "add them under OAuth & Permissions, reinstall")
+    return Finding("Slack scopes", ", ".join(SCOPES))
+
+
+def _socket_mode(client: WebClient, app_token: Secret) -> Finding:
+    try:
+        with translating_errors():
+            client.apps_connections_open(app_token=app_token.reveal())
+    except SlackError as error:
+        return _failed("Socket Mode", error, "give SLACK_APP_TOKEN the scope connections:write")
+    return Finding("Socket Mode", "opens")
+
+
+def _user_group(client: WebClient, group_id: str) -> Finding:
+    subject = f"user group {group_id}"
+    try:
+        with translating_errors():
+            users = client.usergroups_users_list(usergroup=group_id)["users"]
+    except SlackError as error:
+        return _failed(subject, error, "correct its id in bot.toml", "cannot be read")
+    return Finding(
+        subject, "1 person" if len(users) == 1 else f"{len(users)} people", "" if users else "add people to it"
+    )
+
+
+def _people(settings: Settings, users: Users, look_up: Callable[[str], Person]) -> Iterator[Finding]:
+    """Every person in bot.toml, and for each project whether its approvers could approve a request.
+
+    Raises:
+        LookupFailed: Slack did not return a person, or the members of a user group.
+    """
+    names = {
+        name
+        for project in settings.projects.values()
+        for name in (*project.policy.requesters, *approver_names(project.policy))
+        if name != EVERY_FULL_MEMBER and not name.startswith("S")
+    }
+    for user_id in sorted(names):
+        yield _person(look_up(user_id))
+    for name, project in settings.projects.items():
+        yield _approvers(name, project, users, look_up)
+
+
+def _person(person: Person) -> Finding:
+    is_full = person.account_kind is AccountKind.FULL
+    fix = "" if is_full else "correct or remove it in bot.toml: only full members count"
+    return Finding(f"user {person.id}", person.account_kind.value if person.team_id else "is nobody here", fix)
+
+
+def _approvers(name: str, project: Project, users: Users, look_up: Callable[[str], Person]) -> Finding:
+    subject, policy = f"project {name}, approvers", project.policy
+    unfillable = unfillable_slots(policy, policy, "", users.members(approver_names(policy)), look_up)
+    if not unfillable:
+        return Finding(subject, "enough people could approve")
+    slots = " and for one of ".join(", ".join(slot) for slot in unfillable)
+    return Finding(subject, f"no full member is left for one of {slots}", "name others, or add people to the groups")
+
+
+def _failed(subject: str, error: SlackError, fix: str, result: str = "refuses") -> Finding:
+    """The finding for a call that failed.
+
+    Arguments:
+        fix, result: for a call that Slack refused. Where Slack did not answer, the error has its own.
+    """
+    if isinstance(error, Unavailable):
+        result, fix = error.problem, error.fix
+    return Finding(subject, f"{result} ({error.code})", fix)

@@ -1,0 +1,71 @@
+"""Checks Vault: logins, and the paths of the source and destination keys. It reads no value of a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bot.check.finding import Finding, vault_failed
+from bot.config.bot_toml import Project
+from bot.huawei.required_keys import (
+    ANY_SOURCE_KEYS,
+    DESTINATION_KEYS,
+    SECURITY_TOKEN,
+    RequiredKeys,
+    fields_to_send,
+    missing_keys,
+)
+from bot.vault.client import Vault
+from bot.vault.errors import VaultError
+from bot.vault.login import VaultIdentity, VaultToken
+
+
+def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
+    """Whether an identity can log in, and whether its tokens can be revoked and used any number of times."""
+    try:
+        terms = vault.token_terms(identity)
+    except VaultError as error:
+        return vault_failed(subject, error)
+    # A role can be changed; a static token has to be replaced.
+    is_token = isinstance(identity, VaultToken)
+    if terms.is_batch:
+        fix = "make a token with -type=service" if is_token else "set token_type=service on its role"
+        return Finding(subject, "gives a batch token, which has no accessor and cannot be given back", fix)
+    if terms.uses:
+        fix = "make a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
+        return Finding(subject, f"gives a token that ends after {terms.uses} uses", fix)
+    return Finding(subject, "gives a service token, for any number of uses")
+
+
+def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
+    """One finding for each path of a project's source and destination keys."""
+    settings = project.vault
+    sources = [settings.source] if isinstance(settings.source, str) else sorted(set(settings.source.values()))
+    for path in dict.fromkeys((*sources, settings.destination)):
+        required = [DESTINATION_KEYS] if path == settings.destination else ANY_SOURCE_KEYS
+        yield _keys(vault, f"project {name}, Vault {settings.mount}/{path}", settings.mount, path, required)
+
+
+def version_suffix(version: int | None) -> str:
+    """The version of a secret at the end of a result; empty for KV version 1, which has none."""
+    return f", version {version}" if version is not None else ""
+
+
+def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[RequiredKeys]) -> Finding:
+    """Whether a path may be read, and holds the keys of one of `required`."""
+    try:
+        check = vault.check(mount, path)
+    except VaultError as error:
+        return vault_failed(subject, error)
+    keys = check.keys
+    if keys is None:
+        return Finding(subject, "may be read; its keys were not checked")
+    result = f"has the keys {', '.join(keys) or 'none'}"
+    if SECURITY_TOKEN in keys:
+        fix = "write a permanent access key there: OMS takes no security token for source and destination"
+        return Finding(subject, result, fix)
+    if all(fields_to_send(one, keys) is None for one in required):
+        # Where some keys of a kind are there, only that kind is suggested.
+        begun = [one for one in required if any(field.key in keys for fields in one.alternatives for field in fields)]
+        missing = ", or ".join(missing_keys(one, keys) for one in begun or required)
+        return Finding(subject, result, f"write {missing} there")
+    return Finding(subject, f"may be read{version_suffix(check.version)}, keys {', '.join(keys)}")

@@ -1,0 +1,159 @@
+"""Reads Slack's payloads, and turns them into inbox messages. Pure.
+
+A payload of any shape gives a message or the names of the fields that it lacks; nothing here raises. All text that is
+read from a payload is free of characters that no database stores.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.ids import is_request_id
+from bot.redaction import visible
+from bot.store.inbox import Kind, Message
+
+MAX_SCOPE_CHARACTERS = 150
+
+Payload = Mapping[str, Any]
+
+_SLACK_ID = re.compile(r"[A-Z0-9]{1,20}")
+# Where Slack puts the id that a redelivery repeats, by the payload's type. A command has no type.
+# Of a form it is the view's id, so that a form counts once, however often it is submitted.
+_KEY_PATHS = {"view_submission": ("view", "id"), "event_callback": ("event_id",)}
+_DEFAULT_KEY_PATH = ("trigger_id",)
+
+
+@dataclass(frozen=True)
+class OurApp:
+    """The workspace and the Slack app that this bot serves."""
+
+    team_id: str
+    app_id: str
+
+
+@dataclass(frozen=True)
+class MalformedPayload:
+    """A payload that does not give a message. `missing` names the fields that are absent or not as Slack sends them."""
+
+    missing: tuple[str, ...]
+
+
+def is_from(ours: OurApp, body: Payload) -> bool:
+    """Whether a payload comes from this workspace and app."""
+    return _slack_id(body, "team") == ours.team_id and _slack_id(body, "api_app") == ours.app_id
+
+
+def to_message(
+    body: Payload, kind: Kind, command: ResumeGroups | ShowStatus | None = None
+) -> Message | MalformedPayload:
+    """Turns a command, a press, a submitted form or an event into an inbox message.
+
+    Arguments:
+        command: what was typed, or entered in the request form.
+    """
+    key_path = _KEY_PATHS.get(text_at(body, "type"), _DEFAULT_KEY_PATH)
+    key, person, team_id = text_at(body, *key_path), _slack_id(body, "user"), _slack_id(body, "team")
+    request_id, channel, message_ts = _origin(body)
+    required = {".".join(key_path): key, "user": person, "team": team_id}
+    if kind is Kind.DENY:
+        required["view.private_metadata"] = request_id
+    missing = tuple(name for name, value in required.items() if not value)
+    if missing:
+        return MalformedPayload(missing)
+    return Message(
+        kind,
+        key,
+        person,
+        team_id,
+        channel,
+        command=command,
+        request_id=request_id,
+        message_ts=message_ts,
+        response_url=text_at(body, "response_url"),
+        scope=_scope(body),
+        reason=form_text(body, "reason").strip() if kind is Kind.DENY else "",
+        trigger_id=text_at(body, "trigger_id"),
+    )
+
+
+def to_foreign_message(body: Payload, now: datetime) -> Message:
+    """The record of a payload that was refused. Of the payload only ids are kept, `unknown` where there is none.
+
+    All payloads that one workspace and app send within one minute have the same key, and so become one row: they cannot
+    fill the inbox or the audit chain.
+    """
+    person, team_id, app_id = (_slack_id(body, name) or "unknown" for name in ("user", "team", "api_app"))
+    key = f"foreign {team_id} {app_id} {now:%Y-%m-%dT%H:%M}"
+    return Message(Kind.FOREIGN_PAYLOAD, key, person, team_id, app_id=app_id)
+
+
+def text_at(body: object, *path: str) -> str:
+    """The text at a path of keys; empty if the payload has none there."""
+    for key in path:
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return visible(body) if isinstance(body, str) else ""
+
+
+def form_text(body: Payload, block_id: str) -> str:
+    """The text that was entered in a block of a form."""
+    return text_at(body, "view", "state", "values", block_id, "text", "value")
+
+
+def form_choice(body: Payload, block_id: str) -> str:
+    """The option or the time that was picked in a block of a form."""
+    picked = ("view", "state", "values", block_id, block_id)
+    return text_at(body, *picked, "selected_time") or text_at(body, *picked, "selected_option", "value")
+
+
+def _origin(body: Payload) -> tuple[str, str, str]:
+    """The request, the channel and the message (`ts`) that a payload belongs to; empty where it belongs to none.
+
+    The deny form carries all three in its metadata. A button's value is a request id; a choice has the chosen option as
+    its value, and the request id at the beginning of its block id.
+    """
+    if text_at(body, "type") == "view_submission":
+        metadata = text_at(body, "view", "private_metadata").split(" ")
+        request_id, channel, message_ts = metadata if len(metadata) == 3 else ("", "", "")
+        return (request_id, channel, message_ts) if is_request_id(request_id) else ("", "", "")
+    control = _pressed_control(body)
+    value = text_at(control, "value") or text_at(control, "block_id").partition(" ")[0]
+    return (
+        value if is_request_id(value) else "",
+        text_at(body, "channel_id") or text_at(body, "container", "channel_id"),
+        text_at(body, "container", "message_ts"),
+    )
+
+
+def _pressed_control(body: Payload) -> Payload:
+    """The button or choice that was used; empty if the payload has none. Slack sends one at a time."""
+    actions = body.get("actions")
+    first = actions[0] if isinstance(actions, list) and actions else None
+    return first if isinstance(first, Mapping) else {}
+
+
+def _scope(body: Payload) -> str:
+    """The scope that the message showed as chosen when the button was pressed."""
+    state = body.get("state")
+    blocks = state.get("values") if isinstance(state, Mapping) else None
+    for block in blocks.values() if isinstance(blocks, Mapping) else ():
+        chosen = text_at(block, "scope", "selected_option", "value")
+        if chosen:
+            return chosen[:MAX_SCOPE_CHARACTERS]
+    return ""
+
+
+def _slack_id(body: Payload, name: str) -> str:
+    """The id of a team, a user or an app, wherever this kind of payload has it; empty if there is none."""
+    part = body.get(name)
+    event = body.get("event")
+    found = (
+        body.get(f"{name}_id")
+        or (part.get("id") if isinstance(part, Mapping) else part)
+        or (event.get(name) if isinstance(event, Mapping) else None)
+    )
+    return found if isinstance(found, str) and _SLACK_ID.fullmatch(found) else ""

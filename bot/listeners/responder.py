@@ -1,0 +1,102 @@
+"""Answers people without delaying the acknowledgement: opens forms, and sends replies that one person sees.
+
+Nothing here changes a request, so nothing is lost if the process ends before an answer is sent. What a form shows is
+left to `bot.jobs.ask.forms`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+
+from bot.listeners.payloads import MalformedPayload, Payload, text_at, to_message
+from bot.listeners.receiver import Receiver
+from bot.slack.errors import SlackError
+from bot.slack.messenger import Messenger
+from bot.store.inbox import Kind, Message
+from bot.ui import modals, replies
+
+log = logging.getLogger(__name__)
+
+THREADS = 8
+# A form has to open within 3 s of the press. With more of them pending for 8 threads, the last would come too late.
+MAX_PENDING_FORMS = 32
+# Forms and replies together. The room that forms cannot take is for telling people that their form does not open.
+MAX_PENDING = 64
+
+_TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
+
+
+class Responder:
+    """Opens forms and sends replies on a few threads of its own.
+
+    Arguments:
+        messenger: one with a short timeout, because a form has to open within 3 s.
+        receiver: accepts the message by which a worker fills the form.
+        executor: runs the calls to Slack.
+    """
+
+    def __init__(self, messenger: Messenger, receiver: Receiver, executor: Executor | None = None) -> None:
+        self._messenger = messenger
+        self._receiver = receiver
+        self._executor = executor or ThreadPoolExecutor(THREADS, "responder")
+        self._lock = threading.Lock()
+        self._pending = 0
+
+    def reply(self, body: Payload, text: str) -> None:
+        """Sends a reply to the person who sent a payload. It is dropped if Slack does not take it."""
+        if not self._submit(MAX_PENDING, self._send_reply, text_at(body, "response_url"), text):
+            log.warning("a reply was dropped: %d answers wait to be sent", MAX_PENDING)
+
+    def open_form(self, body: Payload, kind: Kind) -> None:
+        """Opens a form that says "One moment", and stores a message by which a worker fills it.
+
+        If the form cannot be opened, the person is told so.
+
+        Arguments:
+            kind: `OPEN_DENY` or `OPEN_REQUEST`.
+        """
+        message = to_message(body, kind)
+        if isinstance(message, MalformedPayload):
+            self._receiver.accept(message)  # logs what is missing
+        elif self._submit(MAX_PENDING_FORMS, self._open_form, message):
+            return
+        self.reply(body, replies.FORM_DID_NOT_OPEN)
+
+    def _submit(self, max_pending: int, send: Callable[..., None], *arguments: object) -> bool:
+        with self._lock:
+            if self._pending >= max_pending:
+                return False
+            self._pending += 1
+        self._executor.submit(self._run, send, *arguments)
+        return True
+
+    def _run(self, send: Callable[..., None], *arguments: object) -> None:
+        try:
+            send(*arguments)
+        except Exception:
+            log.exception("an answer was not sent")
+        finally:
+            with self._lock:
+                self._pending -= 1
+
+    def _send_reply(self, response_url: str, text: str) -> None:
+        try:
+            self._messenger.answer(response_url, text)
+        except SlackError as failure:
+            # There is no other way to reach this person alone, and the reply only said that nothing was changed.
+            log.warning("a reply was not sent: %s", failure)
+
+    def _open_form(self, message: Message) -> None:
+        title = _TITLES[message.kind]
+        try:
+            view_id = self._messenger.open_view(message.key, modals.loading(title))
+            if not self._receiver.accept(replace(message, view_id=view_id)):
+                self._messenger.update_view(view_id, modals.note(title, replies.FORM_NOT_STORED))
+        except SlackError as failure:
+            # The press was delivered twice, and the first delivery has opened the form.
+            if failure.code != "exchanged_trigger_id":
+                self._send_reply(message.response_url, replies.FORM_DID_NOT_OPEN)

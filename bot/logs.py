@@ -1,0 +1,41 @@
+"""Logging: one handler on stderr whose records are scrubbed of secrets.
+
+What counts as a secret is left to `bot.redaction`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from bot.redaction import scrub
+
+# Their lower levels log bodies.
+QUIET_LOGGERS = ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic")
+
+
+class LogFilter(logging.Filter):
+    """Scrubs each record that a handler writes, with its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replaces the message and the traceback of the record. True: every record is written."""
+        record.msg, record.args = scrub(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = scrub(logging.Formatter().formatException(record.exc_info))
+        elif record.exc_text:
+            record.exc_text = scrub(record.exc_text)
+        return True
+
+
+def set_up_logging(level: str) -> None:
+    """Logs to stderr from this level on, and from WARNING on for libraries that log bodies.
+
+    Arguments:
+        level: DEBUG, INFO, WARNING or ERROR.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(LogFilter())
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))

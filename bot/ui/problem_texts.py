@@ -1,0 +1,102 @@
+"""The sentences that a `Problem` is made of, and how cards and thread lines quote a `Problem`.
+
+Pure. `bot.jobs.problems` chooses the sentences for an error of Vault or Huawei Cloud. The meaning of each error code is
+in `bot.huawei.error_catalogue`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bot.domain.request import Problem
+from bot.ui.formatting import escape_mrkdwn, inline_code
+
+NOTHING_STARTED = "Nothing was started."
+
+IDENTITY_UNANSWERED = (
+    "The bot's own identity was tried several times and no answer is known, so it is not used for now: if it was "
+    "refused each time, one more would lock it for everybody."
+)
+IDENTITY_REFUSED = (
+    "Huawei Cloud refused the bot's own identity, so it is not used again by itself: some refusals more lock it for "
+    "everybody."
+)
+BOT_WAS_LATE = "The bot was held up before it could call OMS."
+FAILED_WITHOUT_REASON = "OMS says that the migration failed, and gives no reason."
+FAILED_WITHOUT_CODE = "OMS says that the migration failed, and gives no code."
+
+WAIT_FIVE_MINUTES = "Wait five minutes."
+WAIT_SOME_MINUTES = "Wait some minutes."
+LOOK_IN_CONSOLE = "Look at it in the console."
+
+#: In place of a Vault path, where a group's source needs no key.
+SOURCE_WITHOUT_KEY = "the source's address"
+
+# Sentences that begin with one of these keep the capital letter in the middle of a line.
+_PROPER_NAMES = ("Vault", "Huawei", "OMS", "IAM", "Slack")
+
+
+class RetryHint(StrEnum):
+    """The sentence after the next step: how to try again from where the reader sees the problem."""
+
+    #: On a card with a Retry button.
+    RETRY = "Then press Retry."
+    #: In the answer to a command or a form.
+    CREATE_REQUEST = "Then ask again."
+    #: On a card whose request has ended.
+    REQUEST_AGAIN = "Then press Ask again."
+    #: On a card whose group could not be paused.
+    PAUSE = "Then press Pause again."
+    #: Where the bot tries again by itself, or nothing is to be tried.
+    NOTHING = ""
+
+
+def correct_identity(path: str, *, is_close_to_lock: bool) -> str:
+    """The next step after Huawei Cloud refused the identity at this path in Vault."""
+    return f"Correct {path} in Vault." + (f" {WAIT_FIVE_MINUTES}" if is_close_to_lock else "")
+
+
+def cannot_reach(service: str, url: str, error: str) -> str:
+    return f"{service} cannot be reached at {url} ({error})."
+
+
+def check_address(setting: str) -> str:
+    """The next step when a service cannot be reached. `setting` is the key in bot.toml with its address."""
+    return f"Check the network, region and {setting}."
+
+
+def no_clear_answer(service: str, error: str) -> str:
+    return f"{service} gave no clear answer: {error}."
+
+
+def first_sentence(problem: Problem) -> str:
+    """The first sentence of the meaning, to go on after a colon or a comma: in lower case, without its period."""
+    sentence = problem.meaning.split(". ")[0].rstrip(".")
+    return sentence if sentence.startswith(_PROPER_NAMES) else sentence[:1].lower() + sentence[1:]
+
+
+def after_first_sentence(problem: Problem) -> str:
+    """The meaning without its first sentence, as mrkdwn."""
+    return escape_mrkdwn(problem.meaning.partition(". ")[2])
+
+
+def original_message(problem: Problem) -> str:
+    """The error message of Vault or Huawei Cloud, as mrkdwn; empty if the meaning already contains it."""
+    message = problem.message.rstrip(".")
+    if not message or problem.meaning.lower().startswith(message.lower()):
+        return ""
+    return f"{escape_mrkdwn(problem.where)} said: {escape_mrkdwn(problem.message, 300)}"
+
+
+def details(problem: Problem) -> str:
+    """What follows the meaning in a thread line: original message, next step and Huawei request id.
+
+    Begins with a space unless it is empty.
+    """
+    message = original_message(problem).rstrip(".")
+    parts = [
+        f"{message}." if message else "",
+        f"Next: {escape_mrkdwn(problem.next_step)}" if problem.next_step else "",
+        f"Huawei request id {inline_code(problem.huawei_request_id, 80)}." if problem.huawei_request_id else "",
+    ]
+    return "".join(f" {part}" for part in parts if part)

@@ -1,0 +1,88 @@
+"""Reading error answers: every shape of body, one short line for the message, and no keys in any field."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, MAX_READ_CHARACTERS, read_answer
+from bot.huawei.errors import Answer
+from bot.redaction import Secret
+from bot.sandbox import oms_state as ow
+
+
+def test_the_request_id_is_read_from_headers_or_body_and_holds_only_safe_characters() -> None:
+    in_body = b'{"error_code": "OMS.0064", "error_msg": "x", "request_id": "in-the-body"}'
+    for headers, expected in (
+        ({"X-Request-Id": "abc", "X-IAM-Trace-Id": "trace"}, "abc"),
+        ({"X-IAM-Trace-Id": "trace"}, "trace"),
+        ({}, "in-the-body"),
+        ({"X-Request-Id": "<!channel> `a`"}, "channela"),
+        ({"X-Request-Id": "x" * 65}, "x" * 64),
+        ({"X-Request-Id": "<>"}, None),
+    ):
+        assert read_answer(400, headers, in_body, ()).huawei_request_id == expected
+
+
+def test_the_message_is_one_short_line_without_keys() -> None:
+    key = "HST3EXAMPLE0000000"
+    for message in (f"{'x' * 588} ak:{key}", f"{'x' * 700}\n"):
+        answer = read_answer(400, {}, json.dumps({"error_code": "OMS.0064", "error_msg": message}).encode(), ())
+        assert len(answer.message) == 600
+        assert key[:6] not in answer.message
+        assert "\n" not in answer.message
+    assert read_answer(400, {}, b'{"error_code": "OMS.0064", "error_msg": "a\\nb"}', ()).message == "a b"
+    assert len(read_answer(502, {}, b"word " * 10_000, ()).message) == 600
+
+
+def test_a_key_is_masked_before_the_text_is_cut_at_any_position() -> None:
+    sent = (Secret(ow.SOURCE_SK), Secret(ow.ACCESS_KEY))
+    for before in range(MAX_MESSAGE_CHARACTERS - len(ow.SOURCE_SK) - 8, MAX_MESSAGE_CHARACTERS + 2):
+        text = "x" * before + " " + ow.SOURCE_SK
+        for body in ({"error_code": "OMS.0061", "error_msg": text, "error_detail": text}, {"message": text}):
+            answer = read_answer(400, {}, json.dumps(body).encode(), sent)
+            for shown in (answer.message, answer.detail):
+                assert set(shown) <= set("x [hidden]")
+                assert len(shown) <= MAX_MESSAGE_CHARACTERS
+    page = f"<style>{'s' * (MAX_READ_CHARACTERS - 40)}</style><p>{ow.SOURCE_SK}</p>".encode()
+    assert read_answer(502, {}, page, sent).message == ""
+
+
+def test_no_field_of_an_answer_holds_an_echoed_key() -> None:
+    for key in (ow.SOURCE_SK[:40], ow.ACCESS_KEY):
+        body = {"error_code": key, "error_msg": f"wrong: {key}", "error_detail": key, "request_id": key}
+        for headers in ({}, {"X-Request-Id": key}, {"X-Request-Id": f"{key}+{'0' * 9_000}"}):
+            answer = read_answer(400, headers, json.dumps(body).encode(), (Secret(key),))
+            assert answer == Answer(400, "HTTP 400", "wrong: [hidden]", "[hidden]", None)
+
+
+def test_an_unknown_key_in_a_page_is_recognised_by_its_tag() -> None:
+    page = f"<Error><SecretAccessKey>{ow.SOURCE_SK}</SecretAccessKey><b>is wrong</b></Error>".encode()
+    assert read_answer(403, {}, page, ()).message == "[hidden] is wrong"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "message"),
+    [
+        ({"error_code": "OMS.0064", "error_msg": "Invalid.", "error_detail": "field x"}, "OMS.0064", "Invalid."),
+        (
+            {"error_code": "APIGW.0301", "error_msg": "ak:HST3AAAABBBB,err", "request_id": "r"},
+            "APIG.0301",
+            "ak:[hidden],err",
+        ),
+        ({"error": {"code": 401, "message": "wrong", "title": "Unauthorized"}}, "HTTP 400", "wrong"),
+        ({"errorCode": "IAM.0062", "errorMsg": "password"}, "IAM.0062", "password"),
+        ({"code": "X.1", "message": "m"}, "X.1", "m"),
+        ({"something": "else"}, "HTTP 400", ""),
+        ([1, 2], "HTTP 400", ""),
+        (json.loads('{"in":' * 900 + '{"code":"X.1"}' + "}" * 900), "HTTP 400", ""),
+    ],
+)
+def test_every_shape_of_error_body_is_read(body: object, code: str, message: str) -> None:
+    answer = read_answer(400, {}, json.dumps(body).encode(), ())
+    assert (answer.code, answer.message) == (code, message)
+
+
+def test_an_html_error_is_its_visible_words() -> None:
+    assert read_answer(502, {}, b"<html><style>x{}</style><b>Bad</b> gateway</html>", ()).message == "Bad gateway"

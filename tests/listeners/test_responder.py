@@ -1,0 +1,120 @@
+"""Forms and replies never delay an acknowledgement, and a person whose form does not open is told so."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+import pytest
+from slack_sdk.models.views import View
+
+from bot.listeners.receiver import Receiver
+from bot.listeners.responder import MAX_PENDING, MAX_PENDING_FORMS, Responder
+from bot.redaction import Secret
+from bot.sandbox.slack import workspace as w
+from bot.sandbox.system import Sandbox
+from bot.slack.messenger import Messenger
+from bot.slack.transport import new_client
+from bot.store.database import Store
+from bot.store.inbox import Kind
+from bot.ui import replies
+from tests.support.executors import InlineExecutor
+from tests.support.sandbox import create_request, view_text, wait_for_reply, wait_for_view
+from tests.support.values import NOON
+
+
+def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_locked(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.slack.delay_seconds = 1.1
+    with closing(sqlite3.connect(sandbox.directory / "bot.sqlite", isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        # The first form waits longest: for Slack, for the database, and for Slack again.
+        for person, ack in (
+            (w.ALICE, sandbox.people.type(w.ALICE, "")),
+            (w.CAROL, sandbox.people.press(w.CAROL, card, "deny")),
+        ):
+            assert ack.failure is None
+            assert "could not write it down" in view_text(sandbox, wait_for_view(sandbox, person))
+
+
+def test_a_person_whose_form_does_not_open_is_told_so(sandbox: Sandbox) -> None:
+    card = create_request(sandbox)
+    sandbox.slack.outage.answers["views.open"] = [500, 500]
+    sandbox.people.type(w.BOB, "")
+    sandbox.people.press(w.CAROL, card, "deny")
+    for person in (w.BOB, w.CAROL):
+        wait_for_reply(sandbox, person, "Slack did not open the form.")
+
+
+class SlowSlack(Messenger):
+    """Opens no form and sends no reply until it is released, and records both."""
+
+    def __init__(self) -> None:
+        super().__init__(new_client(Secret("xoxb-1"), "http://127.0.0.1:9/api/"))
+        self.released = threading.Event()
+        self.opened: list[str] = []
+        self.replies: list[tuple[str, str]] = []
+
+    def open_view(self, trigger_id: str, view: View) -> str:
+        assert self.released.wait(20)
+        self.opened.append(trigger_id)
+        return f"V{trigger_id}"
+
+    def answer(self, response_url: str, text: str) -> None:
+        assert self.released.wait(20)
+        self.replies.append((response_url, text))
+
+
+@contextmanager
+def slow_responder(store: Store) -> Iterator[tuple[SlowSlack, Responder]]:
+    """A responder for which Slack is slow until the block ends; then all answers are sent before this returns."""
+    slack, threads = SlowSlack(), ThreadPoolExecutor(2)
+    receiver = Receiver(store, "me", lambda: NOON, lambda claim: None, 20.0)
+    yield slack, Responder(slack, receiver, threads)
+    slack.released.set()
+    threads.shutdown(wait=True)
+
+
+def press(number: int) -> dict[str, Any]:
+    person = {"team": {"id": "T0TEST0001"}, "user": {"id": "UALICE00"}}
+    return person | {"type": "block_actions", "trigger_id": f"{number}", "response_url": f"url {number}"}
+
+
+def test_a_form_beyond_what_can_open_in_time_is_not_opened_and_the_person_is_told_so(store: Store) -> None:
+    with slow_responder(store) as (slack, responder):
+        for number in range(MAX_PENDING_FORMS + 2):
+            responder.open_form(press(number), Kind.OPEN_REQUEST)
+    assert sorted(slack.opened, key=int) == [str(number) for number in range(MAX_PENDING_FORMS)]
+    late = (MAX_PENDING_FORMS, MAX_PENDING_FORMS + 1)
+    assert slack.replies == [(f"url {number}", replies.FORM_DID_NOT_OPEN) for number in late]
+
+
+def test_replies_wait_for_a_slow_slack_up_to_a_limit_and_the_log_says_what_is_dropped(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with slow_responder(store) as (slack, responder):
+        for number in range(MAX_PENDING + 1):
+            responder.reply(press(number), "no")
+    assert len(slack.replies) == MAX_PENDING
+    assert "a reply was dropped" in caplog.text
+
+
+def test_there_is_room_for_new_forms_once_others_have_opened(store: Store) -> None:
+    slack = SlowSlack()
+    slack.released.set()
+    receiver = Receiver(store, "me", lambda: NOON, lambda claim: None, 20.0)
+    responder = Responder(slack, receiver, InlineExecutor())
+    for number in range(MAX_PENDING + 1):
+        responder.open_form(press(number), Kind.OPEN_REQUEST)
+    assert len(slack.opened) == MAX_PENDING + 1
+    assert slack.replies == []
+
+
+def test_a_malformed_press_opens_no_form_and_the_person_is_told_so(store: Store) -> None:
+    with slow_responder(store) as (slack, responder):
+        responder.open_form(press(1) | {"trigger_id": None}, Kind.OPEN_REQUEST)
+    assert (slack.opened, slack.replies) == ([], [("url 1", replies.FORM_DID_NOT_OPEN)])

@@ -1,0 +1,48 @@
+"""Reads texts and buttons out of Block Kit blocks and views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from bot.ui.blocks import SlackMessage
+
+
+def block_texts(message: SlackMessage) -> str:
+    """Every string in the blocks of a message, a line each."""
+    return "\n".join(_strings(message.blocks))
+
+
+def mrkdwn_texts(value: Any) -> Iterator[str]:
+    """The texts in blocks, or in a view, that Slack reads as mrkdwn."""
+    if isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            yield value["text"]
+        for item in value.values():
+            yield from mrkdwn_texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from mrkdwn_texts(item)
+
+
+def plain_texts(message: SlackMessage) -> list[str]:
+    """The plain texts of a message outside its buttons, in which Slack makes no emoji."""
+    texts = [block.get("text") or block.get("elements") for block in message.blocks if block["type"] != "actions"]
+    found = [text for one in texts for text in (one if isinstance(one, list) else [one]) if text]
+    return [text["text"] for text in found if text["type"] == "plain_text" and text["emoji"] is False]
+
+
+def elements(message: SlackMessage) -> list[dict[str, Any]]:
+    """The buttons and radio buttons of a message."""
+    return [element for block in message.blocks if block["type"] == "actions" for element in block["elements"]]
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _strings(item)

@@ -1,0 +1,57 @@
+"""Formatting of values, and text from outside the bot without its mrkdwn."""
+
+from __future__ import annotations
+
+from bot.domain.task_group import GroupStatus, status_name
+from bot.ui.formatting import (
+    approvals_needed,
+    duration,
+    escape_mrkdwn,
+    inline_code,
+    mentions,
+    progress_bar,
+    rate,
+    size_of_total,
+)
+
+
+def test_escaped_text_shows_every_character_and_formats_nothing() -> None:
+    assert escape_mrkdwn("a <b> & *c*") == "a &lt;b&gt; &amp; \u2217c\u2217"
+    assert escape_mrkdwn("set oms_url, _not_ this_ `x`") == "set oms_url, \u02cdnot\u02cd this\u02cd \u02cbx\u02cb"
+    assert escape_mrkdwn("at 10:30, :x: and :+1:") == "at 10:30, :\u200bx: and :\u200b+1:"
+
+
+def test_escaped_text_is_truncated_before_it_is_escaped() -> None:
+    assert escape_mrkdwn("`a` " + "x" * 10, 8) == "\u02cba\u02cb xxx…"
+    assert escape_mrkdwn("x" * 8, 8) == "x" * 8
+
+
+def test_inline_code_keeps_everything_but_backticks() -> None:
+    assert inline_code("oms/my_path` <!here>") == "`oms/my_path' &lt;!here&gt;`"
+
+
+def test_mentions_name_users_and_user_groups() -> None:
+    assert mentions(["UA"]) == "<@UA>"
+    assert mentions(["UA", "UB", "SC"]) == "<@UA>, <@UB> or <!subteam^SC>"
+    assert mentions(["UA", "UB"], "and") == "<@UA> and <@UB>"
+
+
+def test_slots_with_the_same_people_are_counted() -> None:
+    assert approvals_needed((("UA", "UB"),) * 2) == "2 of <@UA>, <@UB>"
+    assert approvals_needed((("UA",), ("SB",))) == "1 of <@UA>; and 1 of <!subteam^SB>"
+
+
+def test_sizes_rates_and_durations() -> None:
+    assert size_of_total(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
+    assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
+    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+
+
+def test_the_progress_bar_always_has_the_same_width() -> None:
+    assert progress_bar(46).count("█") == 9
+    assert len(progress_bar(100)) == len(progress_bar(0)) == 20
+
+
+def test_group_statuses_have_names() -> None:
+    assert status_name(GroupStatus.MONITORING) == "running"
+    assert status_name(GroupStatus.WAITING_FOR_DELETION) == "waiting for deletion"
