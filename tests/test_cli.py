@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bot.cli import main
 from bot.config.settings import example
+from bot.domain.audit_events import AuditEvent
 from bot.store.audit import Event, append_all
 from bot.store.database import Store, open_store
 from bot.store.migrations import NEWEST_SCHEMA
@@ -26,7 +27,10 @@ def run(database_url: str, *arguments: str) -> Result:
 
 
 def chain(store: Store, rows: int = 3) -> None:
-    events = [Event("asked", "UALICE00", f"R-{number:08d}", {"reason": f"café {number}"}) for number in range(rows)]
+    events = [
+        Event(AuditEvent.REQUEST_CREATED, "UALICE00", f"R-{number:08d}", {"reason": f"café {number}"})
+        for number in range(rows)
+    ]
     with store.write() as connection:
         append_all(connection, events, NOON)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.config.bot_toml import BotToml, Project, ProjectVault
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.huawei import errors
 from bot.huawei.errors import HuaweiError
@@ -73,6 +74,12 @@ def test_the_layout_page_names_folders_that_exist() -> None:
 def test_the_database_page_lists_every_table() -> None:
     section = page("bot/store/README.md").split("## Two databases")[0]
     assert set(first_cells(section)) == set(tables.metadata.tables)
+
+
+def test_the_database_page_lists_every_audit_event() -> None:
+    table = page("bot/store/README.md").split("## Audit events")[1]
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|$", table, re.MULTILINE)
+    assert rows == [(event.value, event.description) for event in AuditEvent]
 
 
 def test_the_vault_page_shows_the_policies_that_the_tests_run_with() -> None:

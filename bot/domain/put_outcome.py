@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from bot.domain import outcome
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
 
@@ -47,7 +48,7 @@ class PutOutcome:
     """The request after a reply, and the name of the audit event. The caller adds the problem, if there is one."""
 
     request: Request
-    event: str
+    event: AuditEvent
 
 
 def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request | None:
@@ -94,7 +95,7 @@ def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
         raise ValueError(f"{request.id} has no attempt")
     match reply.kind:
         case PutReplyKind.ACCEPTED:
-            return PutOutcome(outcome.accepted(request, reply.huawei_request_id, now), "accepted")
+            return PutOutcome(outcome.accepted(request, reply.huawei_request_id, now), AuditEvent.PUT_ACCEPTED)
         case PutReplyKind.TRY_AGAIN if attempt.tries + 1 < MAX_TRIES:
             again = replace(
                 attempt,
@@ -105,14 +106,14 @@ def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
                 before=None,
             )
             waiting = replace(request, attempt=again).with_state(State.APPROVED, at=now)
-            return PutOutcome(waiting, "not sent, tried again")
+            return PutOutcome(waiting, AuditEvent.PUT_POSTPONED)
         case PutReplyKind.TRY_AGAIN | PutReplyKind.REJECTED:
-            return PutOutcome(request.with_state(State.NOT_STARTED, at=now), "not started")
+            return PutOutcome(request.with_state(State.NOT_STARTED, at=now), AuditEvent.REQUEST_NOT_STARTED)
         case PutReplyKind.CONFLICT:
             conflict = replace(_unknown(request, attempt, now), started_elsewhere=True)
-            return PutOutcome(conflict, "refused by OMS")
+            return PutOutcome(conflict, AuditEvent.PUT_CONFLICT)
         case PutReplyKind.UNANSWERED:
-            return PutOutcome(_unknown(request, attempt, now), "unanswered")
+            return PutOutcome(_unknown(request, attempt, now), AuditEvent.PUT_UNANSWERED)
 
 
 def after_late_reply(request: Request, number: int, reply: PutReply, now: datetime) -> PutOutcome | None:

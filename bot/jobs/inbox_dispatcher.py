@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.jobs.ask import create_request, forms, home, queries
 from bot.jobs.context import Context, reply, reply_address
@@ -37,7 +38,9 @@ def handle_message(context: Context, claim: Claim) -> Result:
         result = _dispatch(context, stored, claim.tries)
     except LookupFailed:
         message = stored.message
-        event = Event("refused", message.person, message.request_id or None, {"why": "Slack cannot be asked"})
+        event = Event(
+            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": "Slack cannot be asked"}
+        )
         reply(context, message, refusals.LOOKUP_FAILED, event)
         result = Finished()
     if result == Finished() and stored.message.response_url:
@@ -84,7 +87,7 @@ def _record_foreign_payload(context: Context, message: Message) -> None:
     detail = {"why": "foreign payload", "team": message.team_id, "app": message.app_id}
     with context.store.write() as connection:
         if inbox.mark_decided(connection, message.key):
-            append(connection, Event("refused", message.person, None, detail), context.now())
+            append(connection, Event(AuditEvent.ACTION_REFUSED, message.person, None, detail), context.now())
 
 
 def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime) -> bool:
@@ -114,4 +117,4 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
     with context.store.write() as connection:
         if message.kind not in self_approval.KINDS:
             outbox.add_notice(connection, Notice(*reply_address(message), text), now)
-        append(connection, Event("fault", "bot", message.request_id or None, {"reference": reference}), now)
+        append(connection, Event(AuditEvent.BUG, "bot", message.request_id or None, {"reference": reference}), now)

@@ -9,10 +9,11 @@ import logging
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from bot.domain.audit_events import AuditEvent
 from bot.jobs.context import Context
 from bot.jobs.worker import Rescheduled, Result
 from bot.store import audit, outbox, queue, tables
-from bot.store.audit import ANCHORED, BOT, Anchor, Event
+from bot.store.audit import BOT, Anchor, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui.thread import audit_anchor
@@ -63,7 +64,8 @@ def _anchor(context: Context, now: datetime) -> None:
             outbox.add_notice(connection, Notice(Delivery.CHANNEL, context.projects[name].channel, text), now)
         if told:
             events = [
-                Event(ANCHORED, BOT, None, {"project": name, "rows": head.seq, "head": head.hash}) for name in told
+                Event(AuditEvent.AUDIT_ANCHORED, BOT, None, {"project": name, "rows": head.seq, "head": head.hash})
+                for name in told
             ]
             audit.append_all(connection, events, now)
     log.info("audit: %d rows, newest hash %s", head.seq, head.hash)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bot.domain.audit_events import STATE_EVENTS, AuditEvent
 from bot.domain.request import Problem, Request, State
 from bot.domain.schedule import Step, next_step
 from bot.jobs.context import Context, save_and_notify
@@ -56,7 +57,7 @@ def _take_step(context: Context, request: Request, claim: Claim) -> Result:
 
 def _end(context: Context, request: Request, state: State) -> Result:
     now = context.now()
-    event = Event(state.value, BOT, request.id)
+    event = Event(STATE_EVENTS[state], BOT, request.id)
     with context.store.write() as connection:
         save_and_notify(connection, request, request.with_state(state, at=now), now, event)
     return Rescheduled()
@@ -72,5 +73,5 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
         if request is None or not request.is_open:
             return
         problem = Problem("", "", "", "The bot failed at this request, and tries again.", "", None, reference)
-        event = Event("fault", BOT, request.id, {"reference": reference})
+        event = Event(AuditEvent.BUG, BOT, request.id, {"reference": reference})
         requests.save(connection, request, replace(request, problem=problem), now, event)

@@ -13,6 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.domain.audit_events import AuditEvent
 from bot.listeners.payloads import MalformedPayload, Payload, to_foreign_message
 from bot.metrics import ACCEPTED, NOT_STORED
 from bot.store import inbox
@@ -138,5 +139,7 @@ class Receiver:
 
     def _discard(self, connection: Connection, message: Message) -> None:
         if inbox.discard(connection, message, self._owner):
-            event = Event("not taken", message.person, message.request_id or None, {"kind": message.kind.value})
+            event = Event(
+                AuditEvent.MESSAGE_DISCARDED, message.person, message.request_id or None, {"kind": message.kind.value}
+            )
             append(connection, event, self._now())

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Update, bindparam, func, insert, or_, select,
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from bot.domain.audit_events import AuditEvent
 from bot.store.database import cached_statement
 from bot.store.tables import audit, audit_head, requests
 
 GENESIS_HASH = "0" * 64
 BOT = "bot"
-ANCHORED = "anchored"
 _ROWS_AT_ONCE = 5000
 
 Fact = str | int | bool | list[str] | None
@@ -35,7 +35,7 @@ class Event:
     `actor` is a Slack user id, or `BOT`.
     """
 
-    name: str
+    name: AuditEvent
     actor: str
     request_id: str | None = None
     detail: Detail = field(default_factory=dict)
@@ -153,7 +153,12 @@ def newest(connection: Connection) -> Head | None:
 
 def last_anchor(connection: Connection) -> Anchor | None:
     """The newest row that records that the newest hash was posted."""
-    query = select(audit.c.at, audit.c.detail).where(audit.c.event == ANCHORED).order_by(audit.c.seq.desc()).limit(1)
+    query = (
+        select(audit.c.at, audit.c.detail)
+        .where(audit.c.event == AuditEvent.AUDIT_ANCHORED.value)
+        .order_by(audit.c.seq.desc())
+        .limit(1)
+    )
     found = connection.execute(query).one_or_none()
     return None if found is None else Anchor(datetime.fromisoformat(found.at), json.loads(found.detail)["rows"])
 
@@ -165,7 +170,7 @@ def count_of_project(connection: Connection, project: str, after: int, up_to: in
     query = (
         select(func.count())
         .select_from(audit.outerjoin(requests, audit.c.request_id == requests.c.id))
-        .where(audit.c.seq > after, audit.c.seq <= up_to, audit.c.event != ANCHORED)
+        .where(audit.c.seq > after, audit.c.seq <= up_to, audit.c.event != AuditEvent.AUDIT_ANCHORED.value)
         .where(or_(requests.c.project == project, audit.c.detail.contains(named, autoescape=True)))
     )
     return connection.execute(query).scalar_one()

@@ -32,8 +32,8 @@ def rows(count: int) -> Iterator[Row]:
     digest = GENESIS_HASH
     for seq in range(1, count + 1):
         at, request_id = "2026-03-02T12:00:00.000000+00:00", f"R-{seq // 10:08d}"
-        previous, digest = digest, row_hash(seq, at, request_id, "bot", "sending", detail, digest)
-        yield seq, at, request_id, "bot", "sending", detail, previous, digest
+        previous, digest = digest, row_hash(seq, at, request_id, "bot", "put.sending", detail, digest)
+        yield seq, at, request_id, "bot", "put.sending", detail, previous, digest
 
 
 def build_sqlite(url: str, count: int) -> None:

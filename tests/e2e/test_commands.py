@@ -228,7 +228,7 @@ def test_audit_verify_tells_whole_from_broken(sandbox: Sandbox) -> None:
     sandbox.stop_bot()
     assert run(sandbox, "audit", "verify").returncode == 0
     assert run(sandbox, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1
-    assert '"event": "asked"' in run(sandbox, "audit", "export").stdout
+    assert '"event": "request.created"' in run(sandbox, "audit", "export").stdout
 
 
 def test_a_second_bot_on_the_same_file_does_not_start(sandbox: Sandbox) -> None:

@@ -129,5 +129,5 @@ def test_sigterm_ends_it_once_what_is_in_hand_is_done(served: Sandbox) -> None:
     hold.released.set()
     shutdown.join()
     assert ended == [0]
-    assert audit(sandbox, "accepted")[-1]["detail"]["huawei_request_id"]
+    assert audit(sandbox, "put.accepted")[-1]["detail"]["huawei_request_id"]
     assert [call.status for call in put_calls(sandbox) if an(6) in call.path] == [200]

@@ -92,14 +92,16 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
         assert not [secret for secret in (*SECRETS, *logins.values()) if secret in text], where
     events = [json.loads(line)["event"] for line in exported.splitlines()]
     assert [
-        event for event in events if event in ("asked", "approve", "vault opened", "sending", "accepted", "done")
+        event
+        for event in events
+        if event in ("request.created", "vote.added", "vault.opened", "put.sending", "put.accepted", "request.done")
     ] == [
-        "asked",
-        "approve",
-        "vault opened",
-        "sending",
-        "accepted",
-        "done",
+        "request.created",
+        "vote.added",
+        "vault.opened",
+        "put.sending",
+        "put.accepted",
+        "request.done",
     ]
     verified = subprocess.run(
         [sys.executable, "-m", "bot", "audit", "verify"],

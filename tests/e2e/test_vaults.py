@@ -54,7 +54,7 @@ def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbo
     reads = [call.path for call in sandbox.call_log.since() if "/kv1/oms/" in call.path]
     assert reads[-2:] == ["/v1/kv1/oms/media/source", "/v1/kv1/oms/media/destination"]
 
-    [opened] = audit(sandbox, "vault opened")
+    [opened] = audit(sandbox, "vault.opened")
     assert opened["detail"]["token"] == token
     is_its_own = opened["detail"]["accessor"] == static["accessor"]
     assert is_its_own == (token == "static token")
@@ -62,7 +62,7 @@ def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbo
     if not is_its_own:
         with pytest.raises(Exception, match="invalid accessor"):
             root.lookup_token(opened["detail"]["accessor"], accessor=True)
-    [sending] = audit(sandbox, "sending")
+    [sending] = audit(sandbox, "put.sending")
     assert sending["detail"]["kv1/oms/media/source"] is None
     assert sending["detail"]["token given back"] is not is_its_own
 

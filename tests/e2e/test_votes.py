@@ -73,8 +73,13 @@ def test_a_vote_is_taken_back_until_the_decision_and_one_denial_ends_it(new_sand
     sandbox.people.press(w.CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
-    told = [(row["event"], row["actor"]) for row in audit(sandbox, "approve", "withdraw")]
-    assert told == [("approve", w.CAROL), ("withdraw", w.CAROL), ("approve", w.DAVE), ("approve", w.CAROL)]
+    told = [(row["event"], row["actor"]) for row in audit(sandbox, "vote.added", "vote.withdrawn")]
+    assert told == [
+        ("vote.added", w.CAROL),
+        ("vote.withdrawn", w.CAROL),
+        ("vote.added", w.DAVE),
+        ("vote.added", w.CAROL),
+    ]
 
 
 def test_a_voter_who_became_a_guest_no_longer_counts_at_the_decision(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -119,7 +124,7 @@ def test_break_glass_needs_a_reason_is_marked_and_tells_every_approver_once(
     assert "everybody else is asleep" in told
     assert again.ts.replace(".", "") in told
     assert not any("Break-glass" in text for text in sandbox.workspace.told(w.CAROL))
-    [row] = audit(sandbox, "self approval")
+    [row] = audit(sandbox, "vote.self_approved")
     assert row["actor"] == w.CAROL
     assert sum("Break-glass" in text for text in sandbox.workspace.told(w.DAVE)) == 1
 

@@ -85,8 +85,10 @@ def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one
     wait_for_reply(sandbox, w.BOB, "decided already")
     assert len(put_calls(sandbox)) == 1
     assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
-    rows = [(row["event"], row["actor"]) for row in audit(sandbox, "approve", "refused")]
-    assert sorted(rows) == sorted([("approve", w.CAROL), ("refused", w.CAROL)] + [("refused", w.BOB)] * 2)
+    rows = [(row["event"], row["actor"]) for row in audit(sandbox, "vote.added", "action.refused")]
+    assert sorted(rows) == sorted(
+        [("vote.added", w.CAROL), ("action.refused", w.CAROL)] + [("action.refused", w.BOB)] * 2
+    )
     for person, most in ((w.CAROL, 1), (w.BOB, 2)):
         # Slack adds words of its own where an ack comes late.
         assert len([text for text in sandbox.workspace.told(person) if not text.startswith("Slack: ")]) == most
@@ -134,7 +136,7 @@ def test_what_is_refused_as_not_ours_is_in_the_audit(sandbox: Sandbox) -> None:
     refused = {(w.DAVE, w.TEAM_ID, w.APP_ID), (w.CAROL, w.TEAM_ID, "A0ELSEWHER"), (w.BOB, "T0ELSEWHER", w.APP_ID)}
 
     def told() -> set[tuple[str, str, str]]:
-        rows = audit(sandbox, "refused")
+        rows = audit(sandbox, "action.refused")
         return {(row["actor"], row["detail"]["team"], row["detail"]["app"]) for row in rows}
 
     sandbox.wait_until(lambda: told() == refused, what="what was refused in the audit")

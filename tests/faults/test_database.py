@@ -44,10 +44,10 @@ def test_clicks_while_the_database_stands_still_are_not_taken_and_never_count(
     assert [ack.payload["text"] for ack in acks if isinstance(ack.payload, dict)] == [
         "Not taken, please type it again. The bot could not write it down."
     ]
-    sandbox.wait_until(lambda: bool(audit(sandbox, "not taken")), what="what came late written off")
+    sandbox.wait_until(lambda: bool(audit(sandbox, "message.discarded")), what="what came late written off")
     assert buttons(card) == ["approve", "deny", "cancel"]
-    assert audit(sandbox, "approve", "attempt opened") == []
+    assert audit(sandbox, "vote.added", "attempt.opened") == []
     sandbox.people.press(w.CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
-    assert [row["actor"] for row in audit(sandbox, "approve")] == [w.CAROL]
+    assert [row["actor"] for row in audit(sandbox, "vote.added")] == [w.CAROL]

@@ -131,8 +131,8 @@ def test_killed_after_its_decision_a_retry_opens_no_second_attempt(sandbox: Sand
     sandbox.wait_until(lambda: "retry" in buttons(card), what="Retry")
     with no_click_ends(sandbox):
         sandbox.people.press(w.ALICE, card, "retry")
-        sandbox.wait_until(lambda: len(audit(sandbox, "not started")) == 2, what="the second attempt settled")
-    assert [row["detail"]["number"] for row in audit(sandbox, "attempt opened")] == [1, 2]
+        sandbox.wait_until(lambda: len(audit(sandbox, "request.not_started")) == 2, what="the second attempt settled")
+    assert [row["detail"]["number"] for row in audit(sandbox, "attempt.opened")] == [1, 2]
     assert len(put_calls(sandbox)) == 2
 
 
@@ -143,7 +143,7 @@ def test_killed_after_its_decision_an_approval_is_not_told_that_it_came_too_late
         sandbox.people.press(w.CAROL, card, "approve")
         wait_for_accepted(sandbox, card)
     assert sandbox.workspace.told(w.CAROL) == []
-    assert audit(sandbox, "refused") == []
+    assert audit(sandbox, "action.refused") == []
     assert len(put_calls(sandbox)) == 1
 
 

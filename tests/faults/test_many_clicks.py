@@ -131,7 +131,7 @@ def is_one_of_each(sandbox: Sandbox, context: Context) -> None:
         events = Counter(connection.execute(select(tables.audit.c.event)).scalars())
         voted = Counter(connection.execute(select(tables.votes.c.request_id)).scalars())
         assert isinstance(verify(connection), Verified)
-    once = ("approve", "attempt opened", "sending", "accepted", "refused")
+    once = ("vote.added", "attempt.opened", "put.sending", "put.accepted", "action.refused")
     assert {what: events[what] for what in once} == dict.fromkeys(once, ROUNDS)
     puts = Counter(call.path for call in put_calls(sandbox))
     for counted in (voted, puts):

@@ -101,7 +101,7 @@ def test_people_who_may_do_nothing_are_refused_by_every_button(new_sandbox: Call
     refusals.check()
     assert (buttons(card), full_text(card)) == (before, text)
     assert not put_calls(sandbox)
-    refused = audit(sandbox, "refused")
+    refused = audit(sandbox, "action.refused")
     assert len(refused) == 2 * 4 * len(OUTSIDERS)
 
 
@@ -199,10 +199,10 @@ def test_only_who_may_deny_gets_the_form_and_who_gets_it_is_in_the_audit(sandbox
     form = open_form(sandbox, w.DAVE, partial(sandbox.people.press, w.DAVE, card, "deny"))
     assert sandbox.workspace.views[form].view["callback_id"] == "deny_form"
     assert full_text(card) == before, "a form that is opened changes nothing"
-    opened = [(row["event"], row["actor"]) for row in audit(sandbox, "form opened", "refused")]
-    assert opened.count(("form opened", w.DAVE)) == 1
+    opened = [(row["event"], row["actor"]) for row in audit(sandbox, "form.opened", "action.refused")]
+    assert opened.count(("form.opened", w.DAVE)) == 1
     for person in (w.ERIN, w.BOB, w.CAROL):
-        assert opened.count(("refused", person)) == 2
+        assert opened.count(("action.refused", person)) == 2
 
 
 def press_deny(sandbox: Sandbox, person: str, card: Posted, trigger: str) -> Callable[[], object]:
@@ -254,7 +254,7 @@ def test_a_denial_sent_in_twice_or_by_two_denies_once(sandbox: Sandbox) -> None:
         lambda: sum("decided already" in text for one in forms for text in sandbox.workspace.told(one)) == 1,
         what="the slower one told the truth",
     )
-    assert len(audit(sandbox, "deny")) == 1
+    assert len(audit(sandbox, "request.denied")) == 1
     wait_for_thread_line(sandbox, card, "Denied by")
     assert len([one for one in sandbox.workspace.of(w.MIGRATIONS, card.ts) if "Denied by" in one.text]) == 1
 
@@ -269,8 +269,8 @@ def test_only_who_may_ask_somewhere_gets_the_form_to_ask(sandbox: Sandbox) -> No
     form = open_form(sandbox, w.ALICE, lambda: sandbox.people.type(w.ALICE, ""))
     opened = sandbox.workspace.views[form]
     assert opened.view["callback_id"] == "request_form"
-    events = [(row["event"], row["actor"]) for row in audit(sandbox, "form opened", "refused")]
-    assert events == [("refused", w.ERIN), ("refused", w.GRACE), ("form opened", w.ALICE)]
+    events = [(row["event"], row["actor"]) for row in audit(sandbox, "form.opened", "action.refused")]
+    assert events == [("action.refused", w.ERIN), ("action.refused", w.GRACE), ("form.opened", w.ALICE)]
     # A guest who sends in somebody else's form asks for nothing.
     for _ in range(2):
         send_in(sandbox, w.ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})

@@ -60,7 +60,7 @@ def refusals(shared: Sandbox) -> Refusals:
 
 def refused(sandbox: Sandbox, request_id: str | None = None) -> list[tuple[str, str]]:
     """Who was refused what, as the audit has it."""
-    rows = [row for row in audit(sandbox, "refused") if request_id in (None, row["request_id"])]
+    rows = [row for row in audit(sandbox, "action.refused") if request_id in (None, row["request_id"])]
     return [(row["actor"], row["detail"].get("kind", "")) for row in rows]
 
 

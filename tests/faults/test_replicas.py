@@ -48,7 +48,7 @@ def test_a_replica_that_was_stopped_in_the_call_tells_the_audit_what_oms_had_sai
     sandbox.start_bot(free_port())
     wait_for_text(sandbox, card, "Resumed, moving", 45)
     first.send_signal(signal.SIGCONT)
-    sandbox.wait_until(lambda: bool(audit(sandbox, "answered too late")), 20, "the late answer")
-    [late] = audit(sandbox, "answered too late")
+    sandbox.wait_until(lambda: bool(audit(sandbox, "put.answered_late")), 20, "the late answer")
+    [late] = audit(sandbox, "put.answered_late")
     assert late["detail"]["huawei_request_id"]
     assert len(put_calls(sandbox)) == 1

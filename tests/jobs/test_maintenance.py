@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text, update
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.jobs import maintenance
 from bot.jobs.context import Context
@@ -77,7 +78,7 @@ def tell(context: Context, event: Event) -> None:
 
 def ask(context: Context) -> None:
     with context.store.write() as connection:
-        requests.add(connection, request(), Event("asked", "UALICE00", "R-00000001"), context.now())
+        requests.add(connection, request(), Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001"), context.now())
 
 
 def notices(store: Store) -> list[tuple[str, str]]:
@@ -105,8 +106,8 @@ def test_both_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context
 
 def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context: Context) -> None:
     ask(context)
-    tell(context, Event("approve", "UCAROL00", "R-00000001"))
-    tell(context, Event("refused", "UEVE0000", None, {"why": "not ours"}))
+    tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
+    tell(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
     with context.store.read() as connection:
         head = audit.newest(connection)
     assert head is not None
@@ -121,14 +122,14 @@ def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context:
     with context.store.read() as connection:
         assert verify(connection, head.hash) == Verified(audit.newest(connection) or head, 3)
         anchored = list(rows(connection))[-1]
-    assert (anchored.event, anchored.actor, anchored.request_id) == ("anchored", "bot", None)
+    assert (anchored.event, anchored.actor, anchored.request_id) == ("audit.anchored", "bot", None)
     assert anchored.detail == f'{{"head":"{head.hash}","project":"media","rows":3}}'
 
 
 def test_the_newest_hash_goes_to_the_log_also_without_activity(
     context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tell(context, Event("refused", "UEVE0000", None, {"why": "not ours"}))
+    tell(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
     with context.store.read() as connection:
         head = audit.newest(connection)
     assert head is not None
@@ -136,7 +137,7 @@ def test_the_newest_hash_goes_to_the_log_also_without_activity(
         do_due(context)
     assert f"audit: 1 rows, newest hash {head.hash}" in caplog.messages
     assert notices(context.store) == []
-    assert events(context.store) == ["refused"]
+    assert events(context.store) == ["action.refused"]
 
 
 def test_a_day_without_activity_is_quiet_and_an_anchor_is_no_activity(context: Context, clock: Clock) -> None:
@@ -145,7 +146,7 @@ def test_a_day_without_activity_is_quiet_and_an_anchor_is_no_activity(context: C
         do_due(context)
         clock.now += DAY
     assert len(notices(context.store)) == 1
-    tell(context, Event("approve", "UCAROL00", "R-00000001"))
+    tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
     do_due(context)
     assert len(notices(context.store)) == 2
     assert "Audit of media: 1 new row, 3 in the whole chain." in notices(context.store)[1][1]
@@ -153,7 +154,7 @@ def test_a_day_without_activity_is_quiet_and_an_anchor_is_no_activity(context: C
 
 def test_what_happened_between_the_look_and_the_anchor_is_told_the_next_day(context: Context, clock: Clock) -> None:
     ask(context)
-    tell(context, Event("anchored", "bot", None, {"project": "media", "rows": 0, "head": "0"}))
+    tell(context, Event(AuditEvent.AUDIT_ANCHORED, "bot", None, {"project": "media", "rows": 0, "head": "0"}))
     clock.now += DAY
     do_due(context)
     assert "Audit of media: 1 new row, 2 in the whole chain." in notices(context.store)[0][1]
@@ -167,7 +168,7 @@ def test_there_is_one_message_a_day_however_often_it_is_due(context: Context, cl
         if hours == 0:
             ask(context)
         else:
-            tell(context, Event("approve", "UCAROL00", "R-00000001"))
+            tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
         do_due(context)
     assert len(notices(context.store)) == 1
     clock.now = NOON + DAY
@@ -191,7 +192,7 @@ def test_one_of_many_replicas_posts_the_hash(context: Context) -> None:
     for thread in threads:
         thread.join()
     assert len(notices(context.store)) == 1
-    assert events(context.store).count("anchored") == 1
+    assert events(context.store).count("audit.anchored") == 1
 
 
 def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
@@ -203,11 +204,11 @@ def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
     with closing(open_store(database_url)) as store:
         context = maintenance_context(store, lambda: clock.now, slack.api_url)
         assert notices(store) == []
-        assert "anchored" not in events(store)
+        assert "audit.anchored" not in events(store)
         assert "anchor" in do_due(context)
         do_due(context)
         assert len(notices(store)) == 1
-        assert events(store).count("anchored") == 1
+        assert events(store).count("audit.anchored") == 1
 
 
 def send(context: Context) -> Result:
@@ -249,7 +250,7 @@ def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_
     hinder(slack)
     assert send(context) == Rescheduled()
     assert slack.workspace.of(w.MIGRATIONS) == []
-    assert events(context.store) == ["asked", "anchored", "notice not sent"]
+    assert events(context.store) == ["request.created", "audit.anchored", "notice.not_sent"]
     assert f"a notice was not sent: channel, {code}" in caplog.messages
     clock.now += DAY
     do_due(context)
@@ -265,7 +266,7 @@ def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
     assert isinstance(send(context), Failed)
     clock.now += DAY + timedelta(minutes=1)
     assert send(context) == Rescheduled()
-    assert events(context.store)[-1] == "notice not sent"
+    assert events(context.store)[-1] == "notice.not_sent"
 
 
 # Deleting finished rows
@@ -280,7 +281,11 @@ def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing
         old = requests.lock(connection, "R-00000001")
         assert old is not None
         requests.save(
-            connection, old, old.with_state(State.CANCELLED, at=NOON), NOON, Event("cancel", "UALICE00", old.id)
+            connection,
+            old,
+            old.with_state(State.CANCELLED, at=NOON),
+            NOON,
+            Event(AuditEvent.REQUEST_CANCELLED, "UALICE00", old.id),
         )
         for key in ("finished", "unfinished"):
             claim = inbox.put(connection, Message(Kind.CREATE_REQUEST, key, "U", "T"), "one", NOON)
@@ -302,7 +307,7 @@ def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing
             counts = {name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar() for name in kept}
         assert found == left
         assert counts == kept
-    assert events(context.store)[:2] == ["asked", "cancel"]
+    assert events(context.store)[:2] == ["request.created", "request.cancelled"]
     told = [line for line in caplog.messages if line.startswith("removed")]
     assert told == ["removed 2 messages and notices that were done with for 30 days"], "and of nothing, nothing"
 

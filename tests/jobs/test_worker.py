@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select, text
 
+from bot.domain.audit_events import AuditEvent
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.notify.cards import CARDS_WAIT_AT_MOST
 from bot.jobs.worker import ASKS, CLICKS, REQUESTS, Finished, Rescheduled, Result, Step, Worker, backoff
@@ -50,7 +51,7 @@ def add_requests(store: Store, count: int) -> None:
     for number in range(count):
         made = replace(request(number=number), group=replace(request().group, group_id=f"g{number}"))
         with store.write() as connection:
-            requests.add(connection, made, Event("asked", "UALICE00", made.id), utc_now())
+            requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, "UALICE00", made.id), utc_now())
     with store.write() as connection:
         connection.execute(tables.cards.update().values(due_at=None))
 
@@ -272,7 +273,7 @@ def test_a_project_whose_oms_hangs_keeps_no_other_project_waiting(store: Store) 
         project = "media" if number >= 50 else "hangs"
         made = replace(request(number=number), plan=replace(PLAN, project=project, project_id=str(number)))
         with store.write() as connection:
-            requests.add(connection, made, Event("asked", "UALICE00", made.id), utc_now())
+            requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, "UALICE00", made.id), utc_now())
     with store.write() as connection:
         connection.execute(tables.requests.update().values(due_at=utc_now()))
     with running(store, {"requests": work}) as (_, active_claims):

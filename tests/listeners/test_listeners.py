@@ -240,7 +240,7 @@ def test_opening_the_messages_tab_of_the_app_is_not_stored(place: Place) -> None
 def test_a_person_whose_command_or_form_was_discarded_is_told_so_at_once(place: Place) -> None:
     discarded = {"mark": inbox.DISCARDED, "received_at": NOON}
     with place.store.write() as connection:
-        row = tables.inbox.insert().values(key="1", kind="list", body={"trigger_id": "1"}, **discarded)
+        row = tables.inbox.insert().values(key="1", kind="list", person="U1", body={"trigger_id": "1"}, **discarded)
         connection.execute(row)
     assert place.type(f"{GROUP} why") == replies.COMMAND_NOT_STORED
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):

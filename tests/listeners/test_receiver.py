@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, func, select
 
+from bot.domain.audit_events import AuditEvent
 from bot.listeners.payloads import MalformedPayload, to_message
 from bot.listeners.receiver import WRITER_THREADS, Receiver
 from bot.store import inbox, queue, tables
@@ -89,7 +90,7 @@ def test_a_message_that_is_stored_too_late_is_discarded(store: Store, moment: st
     first.settle()
     assert first.submitted == []
     assert first.due() == []
-    assert first.events() == [("UCAROL00", "not taken")]
+    assert first.events() == [("UCAROL00", "message.discarded")]
     again = Inbox(store, 20.0)
     assert not again.receiver.accept(CLICK), "a redelivery of the same press"
     again.settle()
@@ -117,7 +118,7 @@ def test_a_discarded_form_is_accepted_once_when_it_is_submitted_again(store: Sto
         assert inbox.get(connection, int(claim.key)).message.reason == "with another reason"
         assert inbox.mark_of(connection, FORM.key) is None
     assert len(again.due()) == 1
-    assert again.events() == [("UCAROL00", "not taken")]
+    assert again.events() == [("UCAROL00", "message.discarded")]
 
 
 def test_a_form_submitted_again_is_not_discarded_for_its_first_submission(store: Store) -> None:
@@ -145,7 +146,7 @@ def test_a_message_that_still_waits_for_a_writer_is_never_stored(store: Store) -
         assert not first.receiver.accept(CLICK)
     first.settle()
     assert first.submitted == []
-    assert ("UCAROL00", "not taken") not in first.events()
+    assert ("UCAROL00", "message.discarded") not in first.events()
     assert Inbox(store, 20.0).receiver.accept(CLICK)
 
 
@@ -198,5 +199,5 @@ def test_text_that_no_database_stores_is_cleaned_before_it_is_stored(store: Stor
     message = first.newest()
     assert (message.kind, message.reason) == (Kind.DENY, "no     y es")
     with store.write() as connection:
-        append(connection, Event("deny", message.person, None, {"reason": message.reason}), NOON)
-    assert first.events() == [("UCAROL00", "deny")]
+        append(connection, Event(AuditEvent.REQUEST_DENIED, message.person, None, {"reason": message.reason}), NOON)
+    assert first.events() == [("UCAROL00", "request.denied")]

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import text
 
+from bot.domain.audit_events import AuditEvent
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
 from bot.store.database import Store, open_store
@@ -20,7 +21,7 @@ from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
 
-ASKED = Event("asked", "UALICE00", "R-00000001")
+ASKED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
 
 def add(store: Store, number: int = 1) -> None:

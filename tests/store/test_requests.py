@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Attempt, Request, State, Vote
 from bot.store import queue, requests, tables
 from bot.store.audit import Event
@@ -18,7 +19,7 @@ from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
 
-ASKED = Event("asked", "UALICE00", "R-00000001")
+ASKED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
 
 def add(store: Store, number: int = 1) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bot.app import Service
 from bot.config.settings import load
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
@@ -82,7 +83,7 @@ def create_request(sandbox: Sandbox, context: Context, number: int = 1, **change
     posted = sandbox.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, said.text, list(said.blocks), None)
     link = f"https://sandbox.slack.com/archives/{posted.channel}/p{posted.ts.replace('.', '')}"
     with context.store.write() as connection:
-        requests.add(connection, made, Event("asked", w.ALICE, made.id), now)
+        requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, w.ALICE, made.id), now)
         outbox.save_card(connection, Card(made.id, posted.channel, posted.ts, link, made.version), None)
     return made, posted
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.command import ResumeGroups
 from bot.domain.ids import new_request_id
 from bot.domain.policy import Person
@@ -122,7 +123,12 @@ def _not_asked(
 ) -> Event:
     """The audit event of a refusal. It names the project, if it is known, so that it counts as activity there."""
     about: Detail = {"project": project} if project in context.projects else {}
-    return Event("not asked", message.person, None, {"groups": list(group_ids), "why": str(refusal)[:500], **about})
+    return Event(
+        AuditEvent.REQUEST_NOT_CREATED,
+        message.person,
+        None,
+        {"groups": list(group_ids), "why": str(refusal)[:500], **about},
+    )
 
 
 def _wait_until_paused(context: Context, message: Message, command: ResumeGroups, group_id: str) -> None:
@@ -135,7 +141,7 @@ def _wait_until_paused(context: Context, message: Message, command: ResumeGroups
     now = context.now()
     with context.store.write() as connection:
         if inbox.put_for_later(connection, later, now, now + CHECK_PAUSING_EVERY):
-            append(connection, Event("waits until paused", message.person, None, {"group": group_id}), now)
+            append(connection, Event(AuditEvent.REQUEST_POSTPONED, message.person, None, {"group": group_id}), now)
 
 
 def _create(
@@ -206,7 +212,7 @@ def _create_for_found(
     }
     try:
         with context.store.write() as connection:
-            requests.add(connection, request, Event("asked", person.id, request.id, detail), now)
+            requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
             # Claims the card, so that no other worker posts it as well: that would be two cards.
             queue.claim_one(connection, tables.cards, request.id, context.owner)
     except requests.AlreadyOpen:

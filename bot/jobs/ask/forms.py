@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import Action, ActionKind, action_refusal, view_refusal
 from bot.domain.policy import Person, account_refusal
 from bot.jobs.ask import preflight
@@ -58,11 +59,11 @@ def _write_down(context: Context, message: Message, filling: _Filling) -> None:
     detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if filling.why is not None:
         detail["why"] = filling.why
-    what = "form opened" if filling.why is None else "refused"
+    event = AuditEvent.FORM_OPENED if filling.why is None else AuditEvent.ACTION_REFUSED
     with context.store.write() as connection:
         # Once for each press, however often Slack must be asked to show it.
-        if inbox.mark_once(connection, message.key, what):
-            append(connection, Event(what, message.person, message.request_id or None, detail), context.now())
+        if inbox.mark_once(connection, message.key, event.value):
+            append(connection, Event(event, message.person, message.request_id or None, detail), context.now())
             if filling.notice is not None:
                 outbox.add_notice(connection, filling.notice, context.now())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.policy import account_refusal
 from bot.jobs.ask import queries
 from bot.jobs.context import Context
@@ -28,7 +29,11 @@ def show(context: Context, message: Message) -> None:
     view = home_view(lines, replies.help_text(context.command)) if why is None else empty_home_view(lines[0])
     if why is not None:
         with context.store.write() as connection:
-            append(connection, Event("refused", message.person, None, {"kind": "home", "why": why}), context.now())
+            append(
+                connection,
+                Event(AuditEvent.ACTION_REFUSED, message.person, None, {"kind": "home", "why": why}),
+                context.now(),
+            )
     try:
         context.messenger.publish_home(message.person, view)
     except SlackError:

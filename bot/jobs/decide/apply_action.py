@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Connection
 
 from bot.domain import decisions
+from bot.domain.audit_events import ACTION_EVENTS, AuditEvent
 from bot.domain.decisions import Action, ActionEffect, ActionKind
 from bot.domain.policy import Person, Refusal, account_refusal
 from bot.domain.request import Policy, Request, State, Vote
@@ -147,7 +148,7 @@ def _apply(
     if changed.state is State.APPROVED and changed.attempt is not None:
         people = list(changed.decision.people) if changed.decision else []
         opened: dict[str, Fact] = {"number": changed.attempt.number, "approved by": people}
-        events.append(Event("attempt opened", message.person, request.id, opened))
+        events.append(Event(AuditEvent.ATTEMPT_OPENED, message.person, request.id, opened))
     if changed.state is State.VOID:
         _tell(connection, context, message, refusals.request_void(request), request)
     if changed.state is State.DENIED:
@@ -167,7 +168,8 @@ def _apply(
 
 
 def _action_event(message: Message, click: Action, effect: ActionEffect) -> Event:
-    event = _event(message, "void" if effect.request.state is State.VOID else message.kind.value)
+    is_void = effect.request.state is State.VOID
+    event = _event(message, AuditEvent.REQUEST_VOID if is_void else ACTION_EVENTS[click.kind])
     if click.kind is not ActionKind.CHOOSE_SCOPE:
         return event
     scope = effect.request.scope.value if effect.request.scope else ""
@@ -179,17 +181,17 @@ def _refuse(
 ) -> None:
     """Says no. `request` is given where whoever pressed may see it: the answer then leads to its card."""
     _tell(connection, context, message, text, request)
-    append(connection, _event(message, "refused", why), context.now())
+    append(connection, _event(message, AuditEvent.ACTION_REFUSED, why), context.now())
 
 
 def _tell(connection: Connection, context: Context, message: Message, text: str, request: Request | None) -> None:
     outbox.add_notice(connection, Notice(*reply_address(message), text, request.id if request else None), context.now())
 
 
-def _event(message: Message, what: str, why: str | None = None) -> Event:
+def _event(message: Message, event: AuditEvent, why: str | None = None) -> Event:
     detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if why is not None:
         detail["why"] = why
     if message.reason:
         detail["reason"] = message.reason[: decisions.MAX_DENY_REASON_CHARACTERS]
-    return Event(what, message.person, message.request_id or None, detail)
+    return Event(event, message.person, message.request_id or None, detail)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import missing_approvers
 from bot.domain.request import Request, State
 from bot.domain.schedule import Step, next_step, reminders_at
@@ -42,25 +43,25 @@ def _remind(connection: Connection, context: Context, request: Request, gone: tu
     now = context.now()
     if current_plan(context, request) != request.plan:
         void = request.with_state(State.VOID, at=now)
-        save_and_notify(connection, request, void, now, Event("void", BOT, request.id))
+        save_and_notify(connection, request, void, now, Event(AuditEvent.REQUEST_VOID, BOT, request.id))
         return
     times = reminders_at(request)
     passed = sum(at <= now for at in times)
     if gone:
-        what, notice = (
-            "no quorum possible",
+        event, notice = (
+            AuditEvent.QUORUM_IMPOSSIBLE,
             Notice(Delivery.DIRECT, request.requester, replies.no_quorum_possible(request, gone)),
         )
     elif passed < len(times):
         text = thread.half_time_reminder(request, missing_approvers(request))
-        what, notice = "reminded", Notice(Delivery.THREAD, "", text)
+        event, notice = AuditEvent.REMINDER_SENT, Notice(Delivery.THREAD, "", text)
     else:
-        what, notice = "reminded", Notice(Delivery.THREAD, "", thread.final_reminder(request))
+        event, notice = AuditEvent.REMINDER_SENT, Notice(Delivery.THREAD, "", thread.final_reminder(request))
     card = outbox.get_card(connection, request.id)
     # A card that could not be posted has no thread, and whoever asked was told of that.
     if notice.delivery is Delivery.DIRECT or (card is not None and card.ts is not None):
         outbox.add_notice(connection, replace(notice, request_id=request.id), now)
     # Nothing on the card changes, so its version stays, and Slack is not asked to edit it.
     requests.save_without_new_version(
-        connection, replace(request, reminders=passed), now, Event(what, BOT, request.id, {"number": passed})
+        connection, replace(request, reminders=passed), now, Event(event, BOT, request.id, {"number": passed})
     )

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
@@ -39,7 +40,7 @@ def queue_notification(connection: Connection, message: Message, request: Reques
         request_id=request.id,
     )
     inbox.put_for_later(connection, later, now, now)
-    return Event("self approval", request.requester, request.id, {"reason": request.reason})
+    return Event(AuditEvent.VOTE_SELF_APPROVED, request.requester, request.id, {"reason": request.reason})
 
 
 def notify_approvers(context: Context, message: Message, received_at: datetime, tries: int) -> Result:
@@ -58,7 +59,7 @@ def notify_approvers(context: Context, message: Message, received_at: datetime, 
             return Failed(context.now() + backoff(tries))
         with context.store.write() as connection:
             detail = {"delivery": Delivery.DIRECT.value, "code": "Slack cannot be asked", "person": message.person}
-            append(connection, Event("notice not sent", BOT, request.id, detail), context.now())
+            append(connection, Event(AuditEvent.NOTICE_NOT_SENT, BOT, request.id, detail), context.now())
     return Finished()
 
 
@@ -84,4 +85,8 @@ def _tell(context: Context, message: Message, request: Request) -> None:
         if inbox.mark_decided(connection, message.key):
             text = replies.self_approval_notice(request)
             outbox.add_notice(connection, Notice(Delivery.DIRECT, message.person, text, request.id), now)
-            append(connection, Event("told of self approval", BOT, request.id, {"person": message.person}), now)
+            append(
+                connection,
+                Event(AuditEvent.VOTE_SELF_APPROVAL_NOTIFIED, BOT, request.id, {"person": message.person}),
+                now,
+            )

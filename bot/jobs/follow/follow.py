@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain import outcome
+from bot.domain.audit_events import STATE_EVENTS, AuditEvent
 from bot.domain.request import Attempt, Problem, Request, State
 from bot.domain.schedule import SETTLE_EVERY, due_at
 from bot.domain.task_group import TaskGroup
@@ -45,7 +46,7 @@ def settle_request(context: Context, request: Request, claim: Claim) -> Result:
     settled = outcome.settle(request, group, group_failure(request, group), now)
     if settled is None:
         return Finished(now + SETTLE_EVERY)
-    event = Event("settled", BOT, request.id, {"status": int(group.status), "state": settled.state.value})
+    event = Event(AuditEvent.PUT_SETTLED, BOT, request.id, {"status": int(group.status), "state": settled.state.value})
     with context.store.write() as connection:
         save_and_notify(connection, request, settled, now, event)
     return Rescheduled()
@@ -67,7 +68,7 @@ def follow_request(context: Context, request: Request, claim: Claim) -> Result:
         return Finished(due_at(followed))
     events = []
     if followed.state is not request.state:
-        events.append(Event(followed.state.value, BOT, request.id, {"status": int(group.status)}))
+        events.append(Event(STATE_EVENTS[followed.state], BOT, request.id, {"status": int(group.status)}))
     with context.store.write() as connection:
         save_and_notify(connection, request, followed, now, *events)
     return Rescheduled()
@@ -85,7 +86,7 @@ def _save_interrupted(context: Context, request: Request, attempt: Attempt) -> R
     interrupted = replace(request, attempt=replace(attempt, unanswered_at=now))
     unknown = interrupted.with_state(State.UNKNOWN, at=now, problem=problem)
     with context.store.write() as connection:
-        return save_and_notify(connection, request, unknown, now, Event("found sending", BOT, request.id))
+        return save_and_notify(connection, request, unknown, now, Event(AuditEvent.PUT_FOUND, BOT, request.id))
 
 
 def _look(context: Context, request: Request) -> TaskGroup:
@@ -107,13 +108,13 @@ def _look_failed(
     """Looks again later. The card says so once several looks in a row have failed."""
     now = context.now()
     if claim.tries >= SILENT_FAILURES and _says_not_found(error):
-        event = Event(State.FAILED.value, BOT, request.id, {"why": "the group is not there any more"})
+        event = Event(AuditEvent.REQUEST_FAILED, BOT, request.id, {"why": "the group is not there any more"})
         with context.store.write() as connection:
             save_and_notify(connection, request, outcome.group_deleted(request, now), now, event)
         return Rescheduled()
     if claim.tries == SILENT_FAILURES:
         problem = _look_problem(request, error)
-        event = Event("look failed", BOT, request.id, {"code": problem.code, "why": problem.meaning})
+        event = Event(AuditEvent.GROUP_NOT_VISIBLE, BOT, request.id, {"code": problem.code, "why": problem.meaning})
         with context.store.write() as connection:
             requests.save(connection, request, replace(request, problem=problem), now, event)
     return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain import outcome
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Pause, Request, State
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import WRONG_STATE
@@ -75,7 +76,7 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
         "status": int(group.status),
         "huawei_request_id": reply.huawei_request_id if reply else None,
     }
-    event = Event("pause accepted" if reply else "nothing to pause", BOT, request.id, detail)
+    event = Event(AuditEvent.PAUSE_ACCEPTED if reply else AuditEvent.PAUSE_NOT_NEEDED, BOT, request.id, detail)
     with context.store.write() as connection:
         save_and_notify(connection, request, paused, now, event)
     return Rescheduled()
@@ -86,7 +87,7 @@ def _save_failed(context: Context, request: Request, error: VaultError | HuaweiE
     started = "" if isinstance(error, Unanswered) else NOTHING_PAUSED
     problem = explain(error, request.plan, RetryHint.PAUSE, started)
     detail: Detail = {"code": problem.code, "why": problem.meaning, "huawei_request_id": problem.huawei_request_id}
-    event = Event("not paused", BOT, request.id, detail)
+    event = Event(AuditEvent.PAUSE_FAILED, BOT, request.id, detail)
     with context.store.write() as connection:
         save_and_notify(connection, request, outcome.not_paused(request, problem, now), now, event)
     return Rescheduled()

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
@@ -98,12 +99,12 @@ def _hindered(context: Context, claim: Claim, request_id: str, error: SlackError
                 text = replies.card_deleted(request)
                 outbox.save_card(connection, Card(request_id, card.channel, None, None, 0), None)
                 outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event("card gone", "bot", request_id, {"code": error.code}), now)
+                append(connection, Event(AuditEvent.CARD_DELETED, "bot", request_id, {"code": error.code}), now)
                 return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
                 text = not_shown(request, error)
                 outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event("card not shown", "bot", request_id, {"code": error.code}), now)
+                append(connection, Event(AuditEvent.CARD_NOT_SHOWN, "bot", request_id, {"code": error.code}), now)
     return _again(request, now, error, claim.tries)
 
 
@@ -141,4 +142,4 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
         if request is not None:
             text = replies.bug_in_card(request, reference)
             outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request.id), now)
-            append(connection, Event("fault", "bot", request.id, {"reference": reference}), now)
+            append(connection, Event(AuditEvent.BUG, "bot", request.id, {"reference": reference}), now)

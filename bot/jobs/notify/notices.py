@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from bot.domain.audit_events import AuditEvent
 from bot.jobs.context import Context
 from bot.jobs.notify import duplicate_card
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
@@ -61,7 +62,7 @@ def send_notice(context: Context, claim: Claim) -> Result:
 def _not_sent(context: Context, claim: Claim, notice: Notice, code: str) -> Result:
     log.warning("a notice was not sent: %s, %s", notice.delivery.value, code)
     detail = {"delivery": notice.delivery.value, "code": code}
-    return _end(context, claim, Event("notice not sent", BOT, notice.request_id, detail))
+    return _end(context, claim, Event(AuditEvent.NOTICE_NOT_SENT, BOT, notice.request_id, detail))
 
 
 def _end(context: Context, claim: Claim, *events: Event) -> Result:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Problem, Request, Verb
 from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import Side
@@ -68,9 +69,11 @@ def read_body(context: Context, request: Request) -> CallBody:
     opened: dict[str, Fact] = {"accessor": session.accessor, "token": session.kind.value}
     closed: dict[str, Fact] = {}
     with ExitStack() as if_failed:
-        if_failed.callback(lambda: _append(context, Event("vault closed", BOT, request.id, {**opened, **closed})))
+        if_failed.callback(
+            lambda: _append(context, Event(AuditEvent.VAULT_CLOSED, BOT, request.id, {**opened, **closed}))
+        )
         try:
-            _append(context, Event("vault opened", BOT, request.id, opened))
+            _append(context, Event(AuditEvent.VAULT_OPENED, BOT, request.id, opened))
             for path in paths:
                 secrets[path] = session.read(mount, path)
         finally:
@@ -85,7 +88,7 @@ def read_body(context: Context, request: Request) -> CallBody:
 
 def record_closed(context: Context, request: Request, body: CallBody) -> None:
     """Stores the audit event "vault closed": keys were read, and nothing was sent."""
-    _append(context, Event("vault closed", BOT, request.id, {**body.opened, **body.closed}))
+    _append(context, Event(AuditEvent.VAULT_CLOSED, BOT, request.id, {**body.opened, **body.closed}))
 
 
 def _fields(request: Request, secrets: Mapping[str, KvSecret]) -> dict[KeyField, Secret]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain import put_outcome
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
 from bot.domain.task_group import TaskGroup
@@ -49,13 +50,18 @@ def send_request(context: Context, request: Request) -> None:
         return
     if current_plan(context, request) != plan:
         void = request.with_state(State.VOID, at=context.now())
-        _save(context, request, void, Event("void", BOT, request.id))
+        _save(context, request, void, Event(AuditEvent.REQUEST_VOID, BOT, request.id))
         return
     try:
         group = context.callers.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
         changed = put_outcome.before_put(request, attempt, group, context.now())
         if changed is not None:
-            _save(context, request, changed, Event("group changed", BOT, request.id, {"status": int(group.status)}))
+            _save(
+                context,
+                request,
+                changed,
+                Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(group.status)}),
+            )
             return
         body = read_body(context, request)
         sending, reply = _send_once(context, request, attempt, group, body)
@@ -107,7 +113,7 @@ def _start_sending(
     detail: dict[str, Fact] = {"verb": request.verb.value, "number": attempt.number, **body.closed}
     if request.scope is not None:
         detail["scope"] = request.scope.value
-    event = Event("sending", BOT, request.id, detail)
+    event = Event(AuditEvent.PUT_SENDING, BOT, request.id, detail)
     with context.store.write() as connection:
         return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
 
@@ -154,7 +160,7 @@ def _save_reply(context: Context, sending: Request, number: int, reply: Reply) -
         late = put_outcome.after_late_reply(current, number, put_reply(reply), now)
         detail = {**audit_detail(number, reply), "late": True}
         if late is None:
-            append(connection, Event("answered too late", BOT, sending.id, detail), now)
+            append(connection, Event(AuditEvent.PUT_ANSWERED_LATE, BOT, sending.id, detail), now)
             return
         event = Event(late.event, BOT, sending.id, detail)
         save_and_notify(connection, current, _explained(late.request, reply), now, event)
@@ -174,7 +180,7 @@ def _save_not_started(context: Context, request: Request, problem: Problem) -> N
         "why": problem.meaning,
         "huawei_request_id": problem.huawei_request_id or "",
     }
-    _save(context, request, not_started, Event("not started", BOT, request.id, detail))
+    _save(context, request, not_started, Event(AuditEvent.REQUEST_NOT_STARTED, BOT, request.id, detail))
 
 
 def _explained(request: Request, reply: Reply) -> Request:

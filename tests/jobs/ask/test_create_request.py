@@ -156,7 +156,7 @@ def not_asked(context: Context, command: ResumeGroups, person: str = w.ALICE) ->
     create_request.create_requests(context, message, command)
     with context.store.read() as connection:
         [row] = connection.execute(select(tables.audit.c.event, tables.audit.c.detail)).all()
-    assert row.event == "not asked"
+    assert row.event == "request.not_created"
     detail: dict[str, object] = json.loads(row.detail)
     return detail
 

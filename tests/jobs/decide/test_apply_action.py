@@ -89,7 +89,7 @@ def test_a_press_that_is_worked_on_twice_decides_once(inside: tuple[Sandbox, Con
     stored_message(context, message)
     apply_action.handle_action(context, message)
     apply_action.handle_action(context, message)
-    assert len(told(context, "approve", "refused")) == 1
+    assert len(told(context, "vote.added", "action.refused")) == 1
     assert voters(context, request) == ([w.CAROL] if person == w.CAROL else [])
     assert len(notices(context)) == (0 if person == w.CAROL else 1)
 
@@ -124,7 +124,7 @@ def test_a_copy_is_told_and_marked_for_who_sees_the_project_and_for_nobody_else(
         assert (answer.text, answer.request_id) == (refusals.DUPLICATE_CARD, request.id)
         assert (mark.delivery, mark.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
     assert voters(context, request) == []
-    assert [detail["why"] for _, detail in told(context, "refused")] == ["not a reader", "copy", "copy"]
+    assert [detail["why"] for _, detail in told(context, "action.refused")] == ["not a reader", "copy", "copy"]
 
 
 def test_everybody_who_voted_is_looked_at_again_when_the_quorum_fills(inside: tuple[Sandbox, Context]) -> None:
@@ -135,7 +135,7 @@ def test_everybody_who_voted_is_looked_at_again_when_the_quorum_fills(inside: tu
     assert approved.state is State.ACCEPTED
     assert approved.decision is not None
     assert approved.decision.people == (w.CAROL, w.DAVE)
-    [(_, opened)] = told(context, "attempt opened")
+    [(_, opened)] = told(context, "attempt.opened")
     assert opened["approved by"] == [w.CAROL, w.DAVE]
     other, card = create_request(*inside, 2, policy=TWO)
     press(context, Kind.APPROVE, w.CAROL, other, card)
@@ -160,7 +160,7 @@ def test_another_choice_takes_the_votes_out_and_tells_the_thread_whose(inside: t
     press(context, Kind.APPROVE, w.CAROL, request, card)
     assert press(context, Kind.CHOOSE_SCOPE, w.ALICE, request, card, scope=failed.value).scope is failed
     assert voters(context, request) == []
-    [(actor, detail)] = told(context, "choose")
+    [(actor, detail)] = told(context, "request.scope_chosen")
     assert (actor, detail["scope"], detail["void approvals"]) == (w.ALICE, failed.value, [w.CAROL])
     assert notices(context)[-1].text.endswith(
         f"The approval of <@{w.CAROL}> was for something else and no longer counts."
@@ -186,7 +186,7 @@ def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tu
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
     assert direct.address == w.ALICE
     assert text_message(direct.text).text.endswith(f"denied by <@{w.CAROL}>. Reason: not &lt;!channel&gt; today")
-    [(actor, detail)] = told(context, "deny")
+    [(actor, detail)] = told(context, "request.denied")
     assert (actor, detail["reason"]) == (w.CAROL, "not <!channel> today")
 
 
@@ -226,12 +226,12 @@ def test_that_the_requester_approves_is_left_to_be_told_once(inside: tuple[Sandb
     request, card = create_request(sandbox, context)
     own = press(context, Kind.APPROVE, w.ALICE, request, card)
     assert own.state is (State.ACCEPTED if is_alone else State.PENDING)
-    [(actor, detail)] = told(context, "self approval")
+    [(actor, detail)] = told(context, "vote.self_approved")
     assert (actor, detail) == (w.ALICE, {"reason": request.reason})
     assert left_to_tell(context) == 1
     if not is_alone:
         assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.ACCEPTED
-        assert len(told(context, "self approval")) == 1
+        assert len(told(context, "vote.self_approved")) == 1
         assert left_to_tell(context) == 1
 
 

@@ -177,4 +177,4 @@ def test_what_cannot_be_told_to_a_requester_who_left_is_dropped_and_in_the_audit
         assert queue.next_due(connection, [Queue(tables.notices)]) == {}
     with context.store.read() as connection:
         events = connection.execute(select(tables.audit.c.event)).scalars().all()
-    assert "notice not sent" in events
+    assert "notice.not_sent" in events

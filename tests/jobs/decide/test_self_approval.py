@@ -74,8 +74,8 @@ def test_full_members_who_could_approve_are_told_and_guests_are_not(inside: tupl
     assert told(context) == [], "a vote waits for nobody to be looked up"
     assert work_off(context) == []
     assert told(context) == sorted([w.BOB, w.CAROL, w.DAVE])
-    assert sorted(str(one["person"]) for one in events(context, "told of self approval")) == told(context)
-    assert len(events(context, "self approval")) == 1
+    assert sorted(str(one["person"]) for one in events(context, "vote.self_approval_notified")) == told(context)
+    assert len(events(context, "vote.self_approved")) == 1
 
 
 def test_while_slack_tells_nothing_it_is_tried_again_and_nobody_is_told_twice(inside: tuple[Sandbox, Context]) -> None:
@@ -104,4 +104,4 @@ def test_who_cannot_be_looked_up_for_a_day_is_given_up_and_that_is_in_the_audit(
     assert len(work_off(context)) == 6
     assert work_off(at(context, context.now() + self_approval.TELL_WITHIN)) == []
     assert told(context) == []
-    assert {one["code"] for one in events(context, "notice not sent")} == {"Slack cannot be asked"}
+    assert {one["code"] for one in events(context, "notice.not_sent")} == {"Slack cannot be asked"}

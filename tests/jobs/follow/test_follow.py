@@ -106,7 +106,7 @@ def test_a_request_found_sending_is_never_sent_and_settled_by_looking(followed: 
     for seconds in (0, 59):
         assert followed.look(seconds * SECOND) == Finished(followed.context.now() + 3 * SECOND)
         assert followed.request.state is State.UNKNOWN
-    assert followed.events().count("found sending") == 1
+    assert followed.events().count("put.found") == 1
     assert followed.look(SECOND) == Rescheduled()
     assert followed.request.state is State.NOT_STARTED
     assert followed.puts() == []
@@ -173,7 +173,7 @@ def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> Non
     for tries, seconds in enumerate((3, 3, 4, 8)):
         assert followed.look(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
         assert (followed.request.problem is not None) == (tries >= 2)
-    assert followed.events().count("look failed") == 1
+    assert followed.events().count("group.not_visible") == 1
     assert followed.request.state is State.ACCEPTED, "the gateway, not OMS, knows no such address"
 
 
@@ -188,7 +188,7 @@ def test_a_bug_is_shown_once_on_the_card_of_an_open_request(followed: Followed) 
     press(followed.context, Kind.CANCEL, w.ALICE, shown, followed.posted)
     request_dispatcher.report_bug(followed.context, claim, "F-3")
     assert followed.request.problem is None
-    assert followed.events().count("fault") == 1
+    assert followed.events().count("bug") == 1
 
 
 def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) -> None:
@@ -198,7 +198,7 @@ def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) 
     followed.group.status = ow.PAUSED
     assert followed.look() == Rescheduled()
     assert followed.request.state is State.PAUSED_AGAIN
-    assert "nothing to pause" in followed.events()
+    assert "pause.not_needed" in followed.events()
     assert followed.puts() == ["start"]
 
 

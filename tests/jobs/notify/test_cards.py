@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
+from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
 from bot.jobs.context import Context
 from bot.jobs.notify import cards
@@ -54,7 +55,7 @@ def test_a_card_is_shown_while_its_request_is_being_decided(on_postgresql: tuple
         assert card is not None
         # It would wait for the decision, which in turn waits for the card.
         cards._shown(context, card)
-        requests.save(deciding, locked, locked, context.now(), Event("approve", w.CAROL, request.id))
+        requests.save(deciding, locked, locked, context.now(), Event(AuditEvent.VOTE_ADDED, w.CAROL, request.id))
 
 
 def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple[Context, Request, Posted]) -> None:
@@ -73,7 +74,7 @@ def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple
         deciding.execute(tables.cards.update().values(due_at=context.now()))
         thread.start()
         wait_for_a_lock(context)
-        append(deciding, Event("approve", w.CAROL, request.id), context.now())
+        append(deciding, Event(AuditEvent.VOTE_ADDED, w.CAROL, request.id), context.now())
     thread.join()
     assert failures == []
 

@@ -90,7 +90,7 @@ def test_an_answer_that_was_given_up_keeps_no_address_either(inside: tuple[Sandb
     leave(context, answer(sandbox))
     send_due(at(context, context.now() + NOTICES_WAIT_FOR + timedelta(seconds=1)))
     assert left(context) == [("hello", "", None)]
-    assert told_of(context) == ["notice not sent"]
+    assert told_of(context) == ["notice.not_sent"]
 
 
 def test_a_line_that_slack_refuses_is_given_up_and_the_thread_goes_on(inside: tuple[Sandbox, Context]) -> None:
@@ -100,7 +100,7 @@ def test_a_line_that_slack_refuses_is_given_up_and_the_thread_goes_on(inside: tu
         leave(context, Notice(Delivery.THREAD, "", text, request.id))
     send_due(context)
     assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, card.ts)] == ["moving", "done"]
-    assert told_of(context) == ["asked", "notice not sent"]
+    assert told_of(context) == ["request.created", "notice.not_sent"]
 
 
 def test_a_line_that_never_gets_through_holds_its_thread_for_a_day_at_most_and_no_other(
@@ -119,7 +119,7 @@ def test_a_line_that_never_gets_through_holds_its_thread_for_a_day_at_most_and_n
     assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, other_card.ts)] == ["of another"]
     send_due(at(context, later.now() + timedelta(minutes=2)))
     assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, stuck_card.ts)] == ["later"]
-    assert told_of(context).count("notice not sent") == 1
+    assert told_of(context).count("notice.not_sent") == 1
 
 
 @pytest.mark.parametrize("status", [429, 500])

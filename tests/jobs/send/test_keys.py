@@ -42,7 +42,7 @@ def test_the_caller_records_how_the_login_ended(
     _, context, request = inside
     body = read_body(context, request)
     [(first, _)] = vault_events(context)
-    assert first == "vault opened"
+    assert first == "vault.opened"
     assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
 
 
@@ -52,7 +52,7 @@ def test_keys_that_cannot_work_are_recorded_with_their_versions(inside: tuple[Sa
     with pytest.raises(KeysUnfit):
         read_body(context, request)
     [(_, opened), (last, closed)] = vault_events(context)
-    assert (last, closed) == ("vault closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
+    assert (last, closed) == ("vault.closed", {**opened, SOURCE: 2, DESTINATION: 1, "token given back": True})
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])
@@ -100,7 +100,7 @@ def test_a_failed_read_is_recorded_with_the_keys_read_before_it(inside: tuple[Sa
     with pytest.raises(VaultError, match="nothing at"):
         read_body(context, request)
     [(_, opened), (last, closed)] = vault_events(context)
-    assert (last, closed) == ("vault closed", {**opened, SOURCE: 1, "token given back": True})
+    assert (last, closed) == ("vault.closed", {**opened, SOURCE: 1, "token given back": True})
 
 
 def test_a_login_that_could_not_be_given_back_is_recorded_as_such(

@@ -60,7 +60,7 @@ def test_a_bot_that_is_stopped_for_long_before_the_put_does_not_send_it(inside: 
     after = approve(stopped_before_the_put(context, request, timedelta(seconds=11)), request, card)
     assert put_calls(sandbox) == []
     assert after.state is State.APPROVED
-    assert events(context, request)[-2:] == ["sending", "not sent, tried again"]
+    assert events(context, request)[-2:] == ["put.sending", "put.postponed"]
     assert "The bot was held up before it could call OMS. Nothing was started." in card_text(context, card, request.id)
     advance_once(at(context, context.now() + timedelta(seconds=17)), request.id)
     assert len(put_calls(sandbox)) == 1
@@ -82,7 +82,7 @@ def test_an_approval_that_expires_while_keys_are_read_sends_nothing(
     monkeypatch.setattr(context.vault, "open_release", opened_late)
     approve(slow, request, card)
     assert put_calls(sandbox) == []
-    assert events(context, request)[-2:] == ["vault opened", "vault closed"]
+    assert events(context, request)[-2:] == ["vault.opened", "vault.closed"]
     assert advance_once(slow, request.id).state is State.APPROVAL_EXPIRED
 
 
@@ -136,7 +136,7 @@ def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
     after = approve(context, other, card)
     assert (after.state, put_calls(sandbox)) == (State.VOID, [])
     assert "no longer moves what was approved" in card_text(context, card, request.id)
-    assert "vault opened" not in events(context, request)
+    assert "vault.opened" not in events(context, request)
 
 
 def test_the_card_keeps_the_reply_to_the_put_when_later_looks_fail(inside: tuple[Sandbox, Context]) -> None:
