@@ -9,7 +9,7 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -19,13 +19,15 @@ from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk import WebClient
 
+from bot.config.bot_toml import Project
 from bot.config.environment import Environment
 from bot.config.settings import Settings
 from bot.health import GracePeriod, HealthServer, TimedProbe
+from bot.huawei.circuit_breaker import BreakerRows
+from bot.huawei.identity import HuaweiProject, Identity
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
-from bot.jobs.identity.callers import Callers
 from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Worker
 from bot.listeners import register_listeners
@@ -39,6 +41,7 @@ from bot.slack.messenger import Messenger
 from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
 from bot.slack.users import Users
 from bot.store import queue, tables
+from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store, open_store
 from bot.store.queue import Claim
 from bot.vault.client import Vault
@@ -196,6 +199,28 @@ def new_vault(environment: Environment) -> Vault:
     )
 
 
+def new_identity(
+    vault: Vault, projects: Mapping[str, Project], rows: BreakerRows, now: Callable[[], datetime]
+) -> Identity:
+    """The bot's identity at Huawei Cloud in these projects, read from Vault.
+
+    Arguments:
+        rows: where its circuit breakers are stored.
+    """
+    huawei_projects = {
+        name: HuaweiProject(
+            project.region,
+            project.project_id,
+            project.oms_address,
+            project.iam_address,
+            project.vault.mount,
+            project.vault.caller,
+        )
+        for name, project in projects.items()
+    }
+    return Identity(huawei_projects, vault.read, VaultError, rows, now)
+
+
 def utc_now() -> datetime:
     """The current time, in UTC."""
     return datetime.now(UTC)
@@ -208,7 +233,7 @@ def _new_context(settings: Settings, store: Store, client: WebClient, team_id: s
         projects=settings.projects,
         command=settings.command,
         vault=vault,
-        callers=Callers(vault, settings.projects, store, utc_now),
+        identity=new_identity(vault, settings.projects, CircuitBreakers(store.read, store.write), utc_now),
         people=Users(client, team_id, settings.user_groups, time.monotonic),
         messenger=Messenger(client),
         owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",

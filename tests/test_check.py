@@ -12,6 +12,7 @@ from sqlalchemy.engine import create_engine, make_url
 
 from bot.check.run import run_checks
 from bot.config.settings import example, load
+from bot.sandbox.oms_state import CALLERS
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
 from bot.store.database import Store
@@ -134,3 +135,13 @@ def test_the_scheduled_message_is_deleted_and_explains_itself(new_sandbox: Calla
     calls = [call for call in sandbox.call_log.since() if "cheduled" in call.path or "schedule" in call.path]
     assert [call.path for call in calls] == ["chat.scheduleMessage", "chat.deleteScheduledMessage"]
     assert calls[0].note.startswith("`taskgroup-bot check` looked whether the bot may write here")
+
+
+def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.vault.write("oms/media/caller", CALLERS["access key"] | {"sk": "wrong"})
+    for runs in (1, 2):
+        told = [str(finding) for finding in run_checks(load(sandbox.environment())) if "APIG.0301" in str(finding)]
+        assert len(told) == 1
+        assert [call.status for call in sandbox.call_log.since() if call.service == "oms"] == [401] * runs
+    assert not (sandbox.directory / "bot.sqlite").exists()

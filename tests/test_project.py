@@ -40,7 +40,7 @@ def test_secrets_are_opened_in_few_places() -> None:
         "bot/redaction.py",
         "bot/slack/transport.py",
         "bot/vault/login.py",
-        "bot/jobs/identity/credential.py",
+        "bot/huawei/credential.py",
         "bot/jobs/send/send.py",
     }
 

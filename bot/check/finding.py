@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bot.huawei.errors import UnusableIdentity
 from bot.vault.errors import VaultError
 
 
@@ -32,6 +33,6 @@ class Finding:
         return f"FAIL  {self.subject}: {self.result}. Fix: {self.fix}"
 
 
-def vault_failed(subject: str, error: VaultError) -> Finding:
-    """The finding for a call to Vault that failed."""
+def vault_failed(subject: str, error: UnusableIdentity | VaultError) -> Finding:
+    """The finding for a call to Vault that failed, or that gave no identity."""
     return Finding(subject, error.sentence.rstrip("."), error.next_step.rstrip("."))

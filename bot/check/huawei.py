@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from bot.check.finding import Finding, vault_failed
 from bot.check.vault import version_suffix
 from bot.config.bot_toml import Project
-from bot.huawei.errors import HuaweiError
-from bot.jobs.identity.callers import Callers
-from bot.jobs.identity.credential import KINDS, read_credential
-from bot.jobs.identity.guard import IdentitySuspended
+from bot.huawei.credential import KINDS, load_credential
+from bot.huawei.errors import HuaweiError, UnusableIdentity
+from bot.huawei.identity import Identity
 from bot.jobs.problems import RetryHint, explain
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
@@ -20,14 +19,14 @@ def check_caller(vault: Vault, name: str, project: Project) -> Finding:
     """Whether the bot's own identity in a project can be read from Vault, and of which kind it is."""
     subject = f"project {name}, Vault {project.vault.mount}/{project.vault.caller}"
     try:
-        version, credential = read_credential(vault, project.vault.mount, project.vault.caller)
-    except VaultError as error:
+        found = load_credential(vault.read, project.vault.mount, project.vault.caller)
+    except (UnusableIdentity, VaultError) as error:
         return vault_failed(subject, error)
-    return Finding(subject, f"may be read{version_suffix(version)}, holds {KINDS[type(credential)]}")
+    return Finding(subject, f"may be read{version_suffix(found.version)}, holds {KINDS[type(found.credential)]}")
 
 
 def check_huawei_cloud(
-    callers: Callers, name: str, project: Project, known: dict[tuple[str, str], str]
+    identity: Identity, name: str, project: Project, known: dict[tuple[str, str], str]
 ) -> Iterator[Finding]:
     """Whether IAM and OMS answer calls with the bot's own identity. The finding about OMS follows only if IAM answers.
 
@@ -36,13 +35,13 @@ def check_huawei_cloud(
     """
     subject = f"project {name}, IAM {project.iam_address}"
     try:
-        project_id = callers.project_id(name)
+        project_id = identity.project_id(name)
         first = known.setdefault((project.oms_address, project_id), name)
         fix = "" if first == name else "keep one table for it, so that its groups have one set of approvers"
         yield Finding(subject, f"the project's id is {project_id}{', as of project ' + first if fix else ''}", fix)
         subject = f"project {name}, OMS {project.oms_address}"
-        count = callers.call(name, lambda oms: sum(1 for _ in oms.groups()))
-    except (VaultError, HuaweiError, IdentitySuspended) as fault:
+        count = identity.call(name, lambda oms: sum(1 for _ in oms.groups()))
+    except (HuaweiError, VaultError) as fault:
         problem = explain(fault, project.plan(name, "", None), RetryHint.NOTHING, "")
         yield Finding(subject, f"{problem.code} {problem.meaning}".strip().rstrip("."), problem.next_step.rstrip("."))
     else:

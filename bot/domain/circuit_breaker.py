@@ -19,37 +19,37 @@ PROBE_LEASE = timedelta(seconds=60)
 class BreakerState(StrEnum):
     """Whether calls may be sent with an identity."""
 
-    # The identity was accepted. Calls are sent in parallel, and no call changes the stored row.
+    #: The identity was accepted. Calls are sent in parallel, and no call changes the stored row.
     CLOSED = "closed"
-    # The identity was refused. No call is sent.
+    #: The identity was refused. No call is sent.
     OPEN = "open"
-    # The identity is not proven. One call at a time is sent, as a probe.
+    #: The identity is not proven. One call at a time is sent, as a probe.
     HALF_OPEN = "half-open"
 
 
 class BreakerStep(StrEnum):
     """What a call that is about to be sent has to do."""
 
-    # Send at once.
+    #: Send at once.
     SEND = "send"
-    # Store that the call is a probe, then send it.
+    #: Store that the call is a probe, then send it.
     PROBE = "probe"
-    # Wait for the result of a probe that another call has sent.
+    #: Wait for the result of a probe that another call has sent.
     WAIT = "wait"
-    # Fail without sending.
+    #: Fail without sending.
     FAIL = "fail"
 
 
 class Verdict(StrEnum):
     """What the end of a call says of the identity."""
 
-    # The answer is one that only an accepted identity gets.
+    #: The answer is one that only an accepted identity gets.
     ACCEPTED = "accepted"
-    # The identity was refused.
+    #: The identity was refused.
     REFUSED = "refused"
-    # The call was not sent, or its answer does not concern the identity.
+    #: The call was not sent, or its answer does not concern the identity.
     UNRELATED = "unrelated"
-    # The call may have been sent, and no answer came.
+    #: The call may have been sent, and no answer came.
     UNKNOWN = "unknown"
 
 

@@ -6,7 +6,9 @@
     ├── Throttled      429: nothing was done, and the call can be repeated later
     ├── Rejected       another 4xx, or a redirect: nothing was done
     ├── Unanswered     no answer, or 5xx: it may or may not have been done
-    └── Unreadable     2xx, and the body is not as documented: it was done
+    ├── Unreadable     2xx, and the body is not as documented: it was done
+    ├── Suspended      the circuit breaker lets no call through: nothing was done
+    └── UnusableIdentity  what Vault holds is no identity for the call: nothing was done
 
 Reading an error answer is left to `error_answer`, what its code means to `error_catalogue`.
 """
@@ -69,6 +71,37 @@ class Unanswered(HuaweiError):
 
 class Unreadable(HuaweiError):
     """OMS or IAM answered 2xx with a body that is not as documented. The call was done."""
+
+
+class Suspended(HuaweiError):
+    """The circuit breaker of the bot's identity is open, or too many refusals count. Nothing was done.
+
+    Attributes:
+        path: the Vault path, with the mount, of the credential that was used last.
+        code: the error code of the refusal; empty if no answer to the last calls is known.
+        is_close_to_lock: whether no try is possible before five minutes have passed.
+    """
+
+    def __init__(self, path: str, code: str, *, is_close_to_lock: bool) -> None:
+        super().__init__(f"the identity at {path} was refused")
+        self.path = path
+        self.code = code
+        self.is_close_to_lock = is_close_to_lock
+
+
+class UnusableIdentity(HuaweiError):
+    """What is at `path` in Vault is no identity that the bot can call with. Nothing was done.
+
+    Attributes:
+        sentence: what is wrong, for people.
+        next_step: what to do about it, for people.
+    """
+
+    def __init__(self, path: str, sentence: str, next_step: str) -> None:
+        super().__init__(sentence)
+        self.path = path
+        self.sentence = sentence
+        self.next_step = next_step
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Logs in at IAM with a user name and password, and looks up the id of a project.
 
-When a token is renewed, and what follows from a refused login, is left to `bot.jobs.identity.callers`.
+When a token is renewed, and what follows from a refused login, is left to `identity`.
 """
 
 from __future__ import annotations

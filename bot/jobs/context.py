@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
 from bot.domain.request import Request, State
+from bot.huawei.identity import Identity
 from bot.jobs.active_claims import ActiveClaims
-from bot.jobs.identity.callers import Callers
 from bot.metrics import STATE_CHANGES
 from bot.slack.messenger import Messenger
 from bot.slack.users import Users
@@ -30,7 +30,7 @@ class Context:
     projects: Mapping[str, Project]
     command: str
     vault: Vault
-    callers: Callers
+    identity: Identity
     people: Users
     messenger: Messenger
     owner: str

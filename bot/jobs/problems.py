@@ -8,8 +8,18 @@ from __future__ import annotations
 from bot.domain.request import Plan, Problem
 from bot.domain.task_group import ErrorReason
 from bot.huawei.error_catalogue import Meaning, Side, meaning_of
-from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Service, Throttled, TooLate, Unanswered
-from bot.jobs.identity.guard import IdentitySuspended
+from bot.huawei.errors import (
+    Answer,
+    HuaweiError,
+    NotSent,
+    Rejected,
+    Service,
+    Suspended,
+    Throttled,
+    TooLate,
+    Unanswered,
+    UnusableIdentity,
+)
 from bot.ui import problem_texts as texts
 from bot.ui.problem_texts import NOTHING_STARTED, RetryHint
 from bot.vault.errors import VaultError
@@ -19,7 +29,7 @@ __all__ = ["NOTHING_STARTED", "RetryHint", "explain", "explain_answer", "explain
 
 
 def explain(
-    error: VaultError | HuaweiError | IdentitySuspended,
+    error: HuaweiError | VaultError,
     plan: Plan,
     retry_hint: RetryHint,
     started: str = NOTHING_STARTED,
@@ -32,11 +42,11 @@ def explain(
         started: a sentence that says whether anything was started; empty if that is not known or said elsewhere.
     """
     match error:
-        case VaultError():
+        case VaultError() | UnusableIdentity():
             return _problem(error.sentence, started, error.next_step, retry_hint, where="Vault", side=Side.VAULT)
-        case IdentitySuspended(code=""):
+        case Suspended(code=""):
             return _problem(texts.IDENTITY_UNANSWERED, started, texts.WAIT_FIVE_MINUTES, retry_hint, side=Side.CLOUD)
-        case IdentitySuspended():
+        case Suspended():
             return _problem(
                 texts.IDENTITY_REFUSED,
                 started,

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Column,
     DateTime,
     ForeignKey,
@@ -23,7 +22,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    false,
 )
 from sqlalchemy.engine import Dialect
 
@@ -174,15 +172,15 @@ audit_head = Table(
     Column("hash", String(64), nullable=False),
 )
 
-rests = Table(
-    "rests",
+circuit_breakers = Table(
+    "circuit_breakers",
     metadata,
-    Column("path", Text, primary_key=True),
-    Column("who", String(64), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("path", Text, nullable=False),
     Column("version", Integer),
+    Column("state", String(16), nullable=False),
     Column("code", String(64), nullable=False),
-    Column("refusals", Integer, nullable=False),
-    Column("refused_at", UtcDateTime, nullable=False),
-    Column("is_awake", Boolean, nullable=False),
-    Column("is_in_use", Boolean, nullable=False, server_default=false()),
+    # A list of times in ISO 8601.
+    Column("refused_at", JSON, nullable=False),
+    Column("probe_until", UtcDateTime),
 )

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from bot.app import new_identity
 from bot.config.bot_toml import BotToml
 from bot.config.settings import example
+from bot.huawei.circuit_breaker import InMemoryRows
 from bot.jobs import maintenance
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
-from bot.jobs.identity.callers import Callers
 from bot.jobs.maintenance import Task
 from bot.redaction import Secret
 from bot.sandbox.slack import workspace as w
@@ -41,7 +42,7 @@ def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: st
         projects=projects,
         command="/resume-taskgroup",
         vault=vault,
-        callers=Callers(vault, projects, store, now),
+        identity=new_identity(vault, projects, InMemoryRows(), now),
         people=Users(client, w.TEAM_ID, [], lambda: 0.0),
         messenger=Messenger(client),
         owner="one",

@@ -65,8 +65,8 @@ def create_requests(context: Context, message: Message, command: ResumeGroups) -
         reply(context, message, str(refusal), event)
         return
     for project in projects:
-        # Once for all groups: each try with a refused identity counts towards its lock.
-        context.callers.retry_allowed_by_person(project)
+        # Once for all groups: each refusal of the identity brings its lock closer.
+        context.identity.allow_retry(project)
     lines = []
     events: list[Event] = []
     for group_id in command.group_ids:

@@ -15,11 +15,10 @@ from bot.domain.policy import Person, Refusal, requester_refusal
 from bot.domain.request import KeyCheck, Plan, Verb
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
-from bot.huawei.errors import HuaweiError, Rejected, Service
+from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
 from bot.huawei.required_keys import DESTINATION_KEYS, SECURITY_TOKEN, RequiredKeys, missing_keys, source_keys
 from bot.jobs.context import Context
 from bot.jobs.current_settings import slots_without_candidates
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
 from bot.ui import refusals
@@ -126,8 +125,8 @@ def _refuse_second_table(context: Context, found: Found) -> None:
         ):
             continue
         try:
-            is_same = context.callers.project_id(name) == found.project_id
-        except (HuaweiError, VaultError, IdentitySuspended) as fault:
+            is_same = context.identity.project_id(name) == found.project_id
+        except (HuaweiError, VaultError) as fault:
             log.warning("whether %s and %s are one project cannot be told: %s", name, found.project, fault)
             could_not = CannotCreateNow if _may_pass(fault) else CannotCreate
             raise could_not(refusals.maybe_duplicate_project(found.project, project.region)) from None
@@ -139,26 +138,26 @@ def _refuse_second_table(context: Context, found: Found) -> None:
 def _look(context: Context, name: str, group_id: str) -> Found | Failure | None:
     """The group, or None when this project does not have it, or why it could not be asked."""
     try:
-        project_id = context.callers.project_id(name)
-        return Found(name, project_id, context.callers.call(name, lambda oms: oms.show(group_id)))
+        project_id = context.identity.project_id(name)
+        return Found(name, project_id, context.identity.call(name, lambda oms: oms.show(group_id)))
     except Rejected as refused:
         answer = refused.answer
         is_missing = answer.code in NOT_FOUND or (answer.http_status == 404 and not answer.code.startswith("APIG."))
         return None if is_missing and refused.service is Service.OMS else _failure(context, name, refused)
-    except (HuaweiError, VaultError, IdentitySuspended) as fault:
+    except (HuaweiError, VaultError) as fault:
         return _failure(context, name, fault)
 
 
-def _failure(context: Context, name: str, fault: VaultError | HuaweiError | IdentitySuspended) -> Failure:
+def _failure(context: Context, name: str, fault: HuaweiError | VaultError) -> Failure:
     problem = explain(fault, context.projects[name].plan(name, "", None), RetryHint.CREATE_REQUEST, "")
     return Failure(refusals.project_not_asked(name, problem), _may_pass(fault))
 
 
-def _may_pass(fault: VaultError | HuaweiError | IdentitySuspended) -> bool:
+def _may_pass(fault: HuaweiError | VaultError) -> bool:
     """Whether another try may well succeed though nobody corrects anything, and does no harm."""
     if isinstance(fault, VaultError):
         return fault.kind not in (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING)
-    return isinstance(fault, HuaweiError) and not isinstance(fault, Rejected)
+    return not isinstance(fault, Rejected | Suspended | UnusableIdentity)
 
 
 def verb_for(group: TaskGroup) -> Verb:

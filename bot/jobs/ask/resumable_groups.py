@@ -15,7 +15,6 @@ from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.errors import HuaweiError, Unreadable
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.vault.errors import VaultError
 
@@ -57,7 +56,7 @@ def resumable_groups(
         return {}
     pool = ThreadPoolExecutor(min(len(names) * len(STATUSES), LISTS_AT_ONCE), "list")
     lists = {
-        name: [pool.submit(context.callers.browse, name, partial(_first_groups, status)) for status in STATUSES]
+        name: [pool.submit(context.identity.call, name, partial(_first_groups, status)) for status in STATUSES]
         for name in names
     }
     wait([one for of_project in lists.values() for one in of_project], answer_seconds)
@@ -74,7 +73,7 @@ def _read(context: Context, name: str, lists: Sequence[Future[_Groups]], answer_
     answered = [one for one in lists if one.done() and not one.cancelled()]
     try:
         found = [group for one in answered for group in one.result()]
-    except (HuaweiError, VaultError, IdentitySuspended) as fault:
+    except (HuaweiError, VaultError) as fault:
         problem = explain(fault, context.projects[name].plan(name, "", None), RetryHint.NOTHING, "")
         return NotListed(problem.meaning, problem.next_step)
     if len(answered) < len(lists):

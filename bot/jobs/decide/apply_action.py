@@ -24,6 +24,7 @@ from bot.jobs.send import send
 from bot.jobs.worker import REQUESTS
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
+from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -161,7 +162,7 @@ def _apply(
     if changed.state is not State.APPROVED:
         return None
     if click.kind is ActionKind.RETRY:
-        context.callers.wake(connection, changed.plan.project)
+        context.identity.allow_retry(changed.plan.project, CircuitBreakers.within(connection))
     if changed.start_at is not None and changed.start_at > now:
         return None
     return saved if queue.claim_one(connection, tables.requests, request.id, context.owner) else None

@@ -16,7 +16,6 @@ from bot.domain.task_group import TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected
 from bot.jobs.context import Context, save_and_notify
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain, explain_reason
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store import requests
@@ -40,7 +39,7 @@ def settle_request(context: Context, request: Request, claim: Claim) -> Result:
         request = _save_interrupted(context, request, request.attempt)
     try:
         group = _look(context, request)
-    except (HuaweiError, VaultError, IdentitySuspended) as error:
+    except (HuaweiError, VaultError) as error:
         return _look_failed(context, request, claim, error)
     now = context.now()
     settled = outcome.settle(request, group, group_failure(request, group), now)
@@ -60,7 +59,7 @@ def follow_request(context: Context, request: Request, claim: Claim) -> Result:
     """
     try:
         group = _look(context, request)
-    except (HuaweiError, VaultError, IdentitySuspended) as error:
+    except (HuaweiError, VaultError) as error:
         return _look_failed(context, request, claim, error)
     now = context.now()
     followed = outcome.follow(request, group, group_failure(request, group), now)
@@ -91,7 +90,7 @@ def _save_interrupted(context: Context, request: Request, attempt: Attempt) -> R
 
 def _look(context: Context, request: Request) -> TaskGroup:
     plan, group_id = request.plan, request.group.group_id
-    return context.callers.call(plan.project, lambda oms: oms.show(group_id), plan.project_id)
+    return context.identity.call(plan.project, lambda oms: oms.show(group_id), plan.project_id)
 
 
 def _changes_card(old: Request, new: Request) -> bool:
@@ -102,9 +101,7 @@ def _changes_card(old: Request, new: Request) -> bool:
     return shown != to_show or new.last_seen.at - old.last_seen.at >= UPDATE_CARD_AFTER
 
 
-def _look_failed(
-    context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError | IdentitySuspended
-) -> Result:
+def _look_failed(context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError) -> Result:
     """Looks again later. The card says so once several looks in a row have failed."""
     now = context.now()
     if claim.tries >= SILENT_FAILURES and _says_not_found(error):
@@ -120,7 +117,7 @@ def _look_failed(
     return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))
 
 
-def _look_problem(request: Request, error: HuaweiError | VaultError | IdentitySuspended) -> Problem:
+def _look_problem(request: Request, error: HuaweiError | VaultError) -> Problem:
     looked = explain(error, request.plan, RetryHint.NOTHING, "")
     meaning = f"The bot cannot see how the group gets on. {looked.meaning}"
     if request.state is State.UNKNOWN and request.problem is not None:

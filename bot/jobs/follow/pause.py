@@ -18,7 +18,6 @@ from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswe
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.follow.follow import group_failure
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store.audit import BOT, Detail, Event
@@ -40,7 +39,7 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
         return Finished()
     plan, group_id = request.plan, request.group.group_id
     try:
-        group, reply = context.callers.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
+        group, reply = context.identity.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
     except (Throttled, NotSent, Unanswered) as error:
         if claim.tries + 1 < MAX_TRIES:
             return Failed(context.now() + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
@@ -50,7 +49,7 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
             # The status of the group changed between the look and the call. The next look shows the new one.
             return Failed(context.now() + LOOK_AGAIN_AFTER)
         return _save_failed(context, request, rejected)
-    except (VaultError, IdentitySuspended, HuaweiError) as error:
+    except (HuaweiError, VaultError) as error:
         return _save_failed(context, request, error)
     return _save_paused(context, request, request.pause, group, reply)
 
@@ -82,7 +81,7 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
     return Rescheduled()
 
 
-def _save_failed(context: Context, request: Request, error: VaultError | HuaweiError | IdentitySuspended) -> Result:
+def _save_failed(context: Context, request: Request, error: HuaweiError | VaultError) -> Result:
     now = context.now()
     started = "" if isinstance(error, Unanswered) else NOTHING_PAUSED
     problem = explain(error, request.plan, RetryHint.PAUSE, started)

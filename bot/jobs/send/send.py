@@ -18,11 +18,10 @@ from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
 from bot.domain.task_group import TaskGroup
 from bot.huawei.errors import HuaweiError, NotSent, Throttled, TooLate, Unanswered
+from bot.huawei.identity import ReadyClient
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
-from bot.jobs.identity.callers import ReadyCall
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, not_sent, put_reply
@@ -53,7 +52,7 @@ def send_request(context: Context, request: Request) -> None:
         _save(context, request, void, Event(AuditEvent.REQUEST_VOID, BOT, request.id))
         return
     try:
-        group = context.callers.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
+        group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
         changed = put_outcome.before_put(request, attempt, group, context.now())
         if changed is not None:
             _save(
@@ -67,7 +66,7 @@ def send_request(context: Context, request: Request) -> None:
         sending, reply = _send_once(context, request, attempt, group, body)
     except (Throttled, NotSent, Unanswered) as error:
         _save_not_sent(context, request, attempt.number, error)
-    except (VaultError, IdentitySuspended, HuaweiError) as error:
+    except (HuaweiError, VaultError) as error:
         _save_not_started(context, request, explain(error, plan, RetryHint.RETRY))
     except KeysUnfit as unfit:
         _save_not_started(context, request, unfit.problem)
@@ -85,7 +84,7 @@ def _send_once(
 
     Raises:
         requests.Stale: another worker changed the request first. Nothing was sent.
-        VaultError, IdentitySuspended, HuaweiError: the bot's own identity is not usable. Nothing was sent.
+        HuaweiError, VaultError: the bot's own identity is not usable. Nothing was sent.
     """
     plan = request.plan
     with ExitStack() as if_not_sent:
@@ -93,11 +92,11 @@ def _send_once(
         if_not_sent.callback(record_closed, context, request, body)
         # Waiting for a place and logging in at IAM may take long, so both come before the commit: from then on other
         # workers assume that the PUT was sent.
-        with context.callers.turn(plan.project, plan.project_id) as turn:
+        with context.identity.ready(plan.project, plan.project_id) as client:
             now = context.now()
             sending = _start_sending(context, request, attempt, group, body, now)
             if_not_sent.pop_all()
-            return sending, _put(context, turn, sending, body, now)
+            return sending, _put(context, client, sending, body, now)
 
 
 def _start_sending(
@@ -118,7 +117,7 @@ def _start_sending(
         return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
 
 
-def _put(context: Context, turn: ReadyCall, request: Request, body: CallBody, sent_at: datetime) -> Reply:
+def _put(context: Context, client: ReadyClient, request: Request, body: CallBody, sent_at: datetime) -> Reply:
     """Sends the one PUT of an attempt. The reply contains no key, whatever fails."""
     group_id, content = request.group.group_id, body.content.reveal().encode()
 
@@ -128,7 +127,7 @@ def _put(context: Context, turn: ReadyCall, request: Request, body: CallBody, se
         return oms.retry(group_id, content) if request.verb is Verb.RETRY else oms.start(group_id, content)
 
     try:
-        return turn.send(put)
+        return client.send(put)
     except HuaweiError as error:
         # The context and the traceback refer to the HTTP request, whose body contains the keys.
         error.__context__ = None

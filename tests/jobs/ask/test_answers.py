@@ -26,7 +26,7 @@ from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.workspace import Posted
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
-from bot.store.tables import rests
+from bot.store.tables import circuit_breakers
 from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
 from tests.support.in_process import (
     advance_once,
@@ -91,7 +91,7 @@ def card(place: tuple[Sandbox, Context]) -> Iterator[Card]:
     yield Card(sandbox, context)
     sandbox.oms.calm()
     with context.store.write() as connection:
-        connection.execute(delete(rests))
+        connection.execute(delete(circuit_breakers))
 
 
 def is_told_whole(card: Card, text: str, code: str, http_status: int) -> None:

@@ -21,7 +21,7 @@ from bot.jobs.ask import create_request, preflight
 from bot.jobs.context import Context
 from bot.sandbox.faults import Answer
 from bot.sandbox.oms_examples import LEDGERS, NIGHTLY_IMAGES, an
-from bot.sandbox.oms_state import PAUSED
+from bot.sandbox.oms_state import CALLERS, PAUSED, Group
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.system import Sandbox
 from bot.slack.errors import LookupFailed
@@ -266,3 +266,23 @@ def test_a_group_that_pauses_is_left_for_later_with_what_was_asked(inside: tuple
         left = inbox.get(connection, number).message
     assert left.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
     assert (left.person, left.origin_key) == (w.ALICE, message.key)
+
+
+def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    sandbox.vault.write("oms/media/caller", CALLERS["password"])
+    group_ids = [group.id for group in paused_groups(sandbox, 6)]
+    for number, group_id in enumerate(group_ids):
+        command = ResumeGroups((group_id,), "network is back")
+        message = replace(typed(f"trigger-{number}"), command=command)
+        stored_message(context, message)
+        create_request.create_requests(context, message, command)
+    assert {request.group.group_id for request in all_requests(context)} == set(group_ids)
+    logins = [call for call in sandbox.call_log.since() if (call.service, call.method) == ("iam", "POST")]
+    assert len(logins) == 1
+
+
+def paused_groups(sandbox: Sandbox, count: int) -> list[Group]:
+    made = [Group(f"3c3c3c3c-0000-4000-8000-{number:012d}", f"group {number}", PAUSED) for number in range(count)]
+    sandbox.world.groups.update({group.id: group for group in made})
+    return made

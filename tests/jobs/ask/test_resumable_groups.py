@@ -12,7 +12,7 @@ from slack_sdk.models.views import View
 
 from bot.huawei.oms import Oms
 from bot.jobs.ask import forms
-from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
+from bot.jobs.ask.resumable_groups import STATUSES, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer, Hold, Late
@@ -46,13 +46,13 @@ def test_paused_and_failed_groups_of_every_project_are_found(place: tuple[Sandbo
     assert resumable_groups(context, ()) == {}
 
 
-def test_every_project_is_listed_at_once_and_a_seat_is_left_to_what_a_migration_waits_for(
+def test_every_project_is_listed_at_once_and_a_migration_waits_for_no_list(
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
-    resumable_groups(context, BOTH)  # from now on the identities are in use
+    resumable_groups(context, BOTH)  # from now on the identities are proven
     released = threading.Event()
-    holds = {name: [Hold(released, threading.Event()) for _ in range(2)] for name in BOTH}
+    holds = {name: [Hold(released, threading.Event()) for _ in STATUSES] for name in BOTH}
     for name in BOTH:
         sandbox.clouds[name].fault("list", *holds[name])
     with ThreadPoolExecutor(1) as pool:
@@ -61,7 +61,7 @@ def test_every_project_is_listed_at_once_and_a_seat_is_left_to_what_a_migration_
             assert all(hold.reached.wait(10) for name in BOTH for hold in holds[name])
             for name, group_id in (("media", ow.NIGHTLY_IMAGES), ("archive", ow.LEDGERS)):
                 look = partial(Oms.show, group_id=group_id)
-                assert context.callers.call(name, look).group_id == group_id
+                assert context.identity.call(name, look).group_id == group_id
             assert not asking.done()
         finally:
             released.set()

@@ -14,19 +14,18 @@ from sqlalchemy import func, select
 from bot.config.bot_toml import Project
 from bot.domain.request import Policy, Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
+from bot.huawei.errors import Suspended
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
-from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.send import send
 from bot.jobs.worker import REQUESTS
 from bot.sandbox.oms_server import Answer
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.workspace import Posted
 from bot.sandbox.system import Sandbox
-from bot.store import identities, outbox, queue, requests, tables
+from bot.store import outbox, queue, requests, tables
 from bot.store.audit import rows
-from bot.store.identities import IdentityState
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -241,16 +240,14 @@ def left_to_tell(context: Context) -> int:
         return connection.execute(query).scalar_one()
 
 
-def test_whoever_presses_retry_lets_a_resting_identity_be_tried_once_more(inside: tuple[Sandbox, Context]) -> None:
+def test_retry_lets_a_suspended_identity_be_tried_once_more(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
-    with context.store.write() as connection:
-        path = "secret/oms/media/caller"
-        identities.lock(
-            connection, IdentityState(path, "", 1, "APIG.0301", 1, context.now(), is_awake=False, is_in_use=False)
-        )
+    sandbox.oms.fault("show", Answer(401, "APIG.0301"))
     request, card = create_request(*inside)
-    rested = press(context, Kind.APPROVE, w.CAROL, request, card)
-    assert (rested.state, put_calls(sandbox)) == (State.NOT_STARTED, [])
+    refused = press(context, Kind.APPROVE, w.CAROL, request, card)
+    assert (refused.state, put_calls(sandbox)) == (State.NOT_STARTED, [])
+    with pytest.raises(Suspended):
+        context.identity.call("media", lambda oms: oms.show(request.group.group_id))
     assert press(context, Kind.RETRY, w.ALICE, request, card).state is State.ACCEPTED
 
 
@@ -282,7 +279,9 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
     assert approved.state is State.APPROVED
 
 
-def test_who_retries_what_was_to_start_at_a_time_wakes_the_key(inside: tuple[Sandbox, Context]) -> None:
+def test_retry_of_a_request_with_a_start_time_lets_a_suspended_identity_be_tried_once_more(
+    inside: tuple[Sandbox, Context],
+) -> None:
     sandbox, context = inside
     start_at = context.now() + timedelta(hours=1)
     request, card = create_request(sandbox, context, start_at=start_at)
@@ -291,7 +290,7 @@ def test_who_retries_what_was_to_start_at_a_time_wakes_the_key(inside: tuple[San
     then = at(context, start_at)
     sandbox.oms.fault("show", Answer(401, "APIG.0301"))
     assert advance_once(then, request.id).state is State.NOT_STARTED
-    with pytest.raises(IdentitySuspended):
-        context.callers.call("media", lambda oms: oms.show(request.group.group_id))
+    with pytest.raises(Suspended):
+        context.identity.call("media", lambda oms: oms.show(request.group.group_id))
     assert press(then, Kind.RETRY, w.CAROL, request, card).state is State.ACCEPTED
     assert [call.status for call in put_calls(sandbox)] == [200]

@@ -21,7 +21,6 @@ from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.current_settings import can_be_followed, current_plan
 from bot.jobs.follow.follow import group_failure
-from bot.jobs.identity.callers import _Lane
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result
 from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer, Drop
@@ -98,7 +97,6 @@ def followed(place: tuple[Sandbox, Context]) -> Iterator[Followed]:
     sandbox.slack.api._buckets.clear()
     yield Followed(sandbox, context)
     sandbox.oms.calm()
-    context.callers._lanes["media"] = _Lane(context.callers._lanes["media"].guard)
 
 
 def test_a_request_found_sending_is_never_sent_and_settled_by_looking(followed: Followed) -> None:

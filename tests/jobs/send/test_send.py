@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.app import new_identity
 from bot.domain.request import Request, State
+from bot.huawei.circuit_breaker import InMemoryRows
 from bot.jobs.context import Context
-from bot.jobs.identity.callers import Callers
 from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer, Drop, Raw
 from bot.sandbox.slack import workspace as w
@@ -90,7 +91,8 @@ def test_an_identity_of_another_huawei_cloud_project_is_not_used(inside: tuple[S
     sandbox, context = inside
     request, card = create_request(*inside)
     media = {"media": context.projects["media"].model_copy(update={"project_id": None})}
-    left_to_iam = replace(context, projects=media, callers=Callers(context.vault, media, context.store, context.now))
+    identity = new_identity(context.vault, media, InMemoryRows(), context.now)
+    left_to_iam = replace(context, projects=media, identity=identity)
     elsewhere = {"projects": [{"id": "f" * 32, "name": ow.REGION}]}
     sandbox.oms.fault("projects", Raw(200, json.dumps(elsewhere).encode(), {"Content-Type": "application/json"}))
     after = approve(left_to_iam, request, card)

@@ -17,7 +17,6 @@ from bot.domain.request import Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context
-from bot.jobs.identity.callers import _Lane
 from bot.jobs.send import send
 from bot.sandbox import oms_state as ow
 from bot.sandbox.oms_server import Answer
@@ -70,7 +69,6 @@ def approve(place: tuple[Sandbox, Context]) -> Iterator[Callable[..., Approved]]
     sandbox.slack.api._buckets.clear()
     yield lambda **changes: Approved(sandbox, context, **changes)
     sandbox.oms.calm()
-    context.callers._lanes["media"] = _Lane(context.callers._lanes["media"].guard)
 
 
 @pytest.fixture
@@ -180,11 +178,13 @@ def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
 def test_an_expired_token_is_renewed_at_once_and_three_times_at_most(approved: Approved) -> None:
     vault = approved.sandbox.vault
     vault.write("oms/media/caller", ow.CALLERS["password"])
+    approved.context.identity.allow_retry("media")  # has it read again
     try:
         approved.sandbox.oms.fault("start", *[Answer(401, "APIGW.0307")] * 3)
         states = [approved.advance().state for _ in range(3)]
     finally:
         vault.write("oms/media/caller", ow.CALLERS["access key"])
+        approved.context.identity.allow_retry("media")
     assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
     assert approved.puts() == [401] * 3
 

@@ -149,7 +149,7 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
     wire = Wire(sandbox.vault.url)
     card = Card(sandbox, bot(vault=wire.url))
     if has_called:
-        card.context.callers.call("media", lambda oms: oms.show(card.request.group.group_id))
+        card.context.identity.call("media", lambda oms: oms.show(card.request.group.group_id))
     wire.cut()
     text = card.approve()
     assert card.stands() is State.NOT_STARTED

@@ -23,7 +23,7 @@ REFUSAL = "the audit chain is append-only"
 def upgrade() -> None:
     create_queues()
     create_votes()
-    create_rests()
+    create_circuit_breakers()
     create_audit()
     if op.get_bind().dialect.name == "sqlite":
         protect_audit_on_sqlite()
@@ -109,17 +109,16 @@ def create_votes() -> None:
     )
 
 
-def create_rests() -> None:
+def create_circuit_breakers() -> None:
     op.create_table(
-        "rests",
-        sa.Column("path", sa.Text, primary_key=True),
-        sa.Column("who", sa.String(64), primary_key=True),
+        "circuit_breakers",
+        sa.Column("fingerprint", sa.String(64), primary_key=True),
+        sa.Column("path", sa.Text, nullable=False),
         sa.Column("version", sa.Integer),
+        sa.Column("state", sa.String(16), nullable=False),
         sa.Column("code", sa.String(64), nullable=False),
-        sa.Column("refusals", sa.Integer, nullable=False),
-        sa.Column("refused_at", UtcDateTime, nullable=False),
-        sa.Column("is_awake", sa.Boolean, nullable=False),
-        sa.Column("is_in_use", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("refused_at", sa.JSON, nullable=False),
+        sa.Column("probe_until", UtcDateTime),
     )
 
 

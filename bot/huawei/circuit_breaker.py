@@ -1,0 +1,201 @@
+"""Applies the circuit breaker of an identity to the calls of this process: lets them through, and stores their result.
+
+Decisions are made in `bot.domain.circuit_breaker`, and waiting is left to `identity`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Protocol
+
+from bot.domain import circuit_breaker as rules
+from bot.domain.circuit_breaker import BreakerState, BreakerStep, CircuitBreaker, CredentialVersion, Verdict
+from bot.huawei.credential import LoadedCredential
+from bot.huawei.error_catalogue import is_identity_rejected, is_token_expired
+from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, Unanswered
+from bot.huawei.signing import Credential, PasswordUser
+
+log = logging.getLogger(__name__)
+
+
+class BreakerRows(Protocol):
+    """Where circuit breakers are stored, one row for each identity."""
+
+    def get(self, fingerprint: str) -> CircuitBreaker | None:
+        """The circuit breaker of this identity; None if nothing is stored."""
+
+    def at_path(self, path: str) -> Sequence[CircuitBreaker]:
+        """The circuit breakers of the identities whose last used credential was at this Vault path."""
+
+    def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
+        """Changes one row, or `new` if there is none, while nobody else does. Returns it as it was before."""
+
+    def delete(self, fingerprint: str) -> None:
+        """Forgets this identity."""
+
+
+class InMemoryRows:
+    """Circuit breakers that end with the process, for `check`: what it tries is not counted."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, CircuitBreaker] = {}
+        self._lock = threading.Lock()
+
+    def get(self, fingerprint: str) -> CircuitBreaker | None:
+        return self._rows.get(fingerprint)
+
+    def at_path(self, path: str) -> Sequence[CircuitBreaker]:
+        return [row for row in self._rows.values() if row.path == path]
+
+    def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
+        with self._lock:
+            before = self._rows.get(new.fingerprint, new)
+            self._rows[new.fingerprint] = change(before)
+        return before
+
+    def delete(self, fingerprint: str) -> None:
+        self._rows.pop(fingerprint, None)
+
+
+def is_refusal(rejected: Rejected) -> bool:
+    """Whether the identity was refused, or its token expired.
+
+    IAM gives no code for a wrong password, so that its HTTP status tells (IAM API reference, POST /v3/auth/tokens).
+    """
+    code = rejected.answer.code
+    is_refused_login = rejected.service is Service.IAM and rejected.answer.http_status in (401, 403)
+    return is_refused_login or is_identity_rejected(code) or is_token_expired(code)
+
+
+def verdict_on(error: HuaweiError, credential: Credential) -> Verdict:
+    """What an error says of the identity that the call was made with."""
+    match error:
+        case Rejected() if is_refusal(error):
+            # A user logs in again when the token expired; a ready token cannot be renewed.
+            is_renewed = is_token_expired(error.answer.code) and isinstance(credential, PasswordUser)
+            return Verdict.UNRELATED if is_renewed else Verdict.REFUSED
+        case Rejected() if error.answer.code.startswith("OMS."):
+            # The gateway, which checks the identity, let the call through to OMS.
+            return Verdict.ACCEPTED
+        case Unanswered(answer=None):
+            return Verdict.UNKNOWN
+        case _:
+            return Verdict.UNRELATED
+
+
+@dataclass
+class Permit:
+    """Permission to call with this credential.
+
+    Attributes:
+        probed_at: when the call was counted as a probe; None if it is no probe, or the result is stored.
+    """
+
+    loaded: LoadedCredential
+    probed_at: datetime | None = None
+
+
+class IdentityBreaker:
+    """The circuit breaker of one identity, for the threads of this process."""
+
+    def __init__(self, rows: BreakerRows, fingerprint: str, now: Callable[[], datetime]) -> None:
+        self._rows = rows
+        self._fingerprint = fingerprint
+        self._now = now
+        self._judged_last: Credential | None = None
+
+    def next_step(self, loaded: LoadedCredential) -> BreakerStep:
+        """What a call with this credential has to do, after one look at the stored row."""
+        row = self._rows.get(self._fingerprint) or self._new(loaded)
+        step = rules.next_step(row, self._version(loaded), self._now())
+        if step is BreakerStep.SEND:
+            self._judged_last = loaded.credential
+        return step
+
+    def begin_probe(self, loaded: LoadedCredential) -> Permit | None:
+        """Counts a probe with this credential before it is sent.
+
+        Returns:
+            None if another call was quicker, so that the next step has to be looked up again.
+
+        Raises:
+            Suspended: no call may be sent.
+        """
+        version, now = self._version(loaded), self._now()
+        before = self._rows.update(self._new(loaded), partial(rules.with_probe, version=version, now=now))
+        match rules.next_step(before, version, now):
+            case BreakerStep.PROBE:
+                return Permit(loaded, probed_at=now)
+            case BreakerStep.FAIL:
+                is_close = rules.is_close_to_lock(before, now)
+                raise Suspended(before.path, before.code, is_close_to_lock=is_close)
+            case _:
+                return None
+
+    @contextmanager
+    def observing(self, permit: Permit) -> Iterator[None]:
+        """Stores what the call in the block says of the identity."""
+        verdict, code = Verdict.UNKNOWN, ""
+        try:
+            yield
+            verdict = Verdict.ACCEPTED
+        except HuaweiError as error:
+            verdict = verdict_on(error, permit.loaded.credential)
+            code = error.answer.code if isinstance(error, Rejected) else ""
+            raise
+        finally:
+            self._settle(permit, verdict, code)
+
+    def give_back(self, permit: Permit) -> None:
+        """Ends a permit with which nothing was sent."""
+        self._settle(permit, Verdict.UNRELATED, "")
+
+    def _settle(self, permit: Permit, verdict: Verdict, code: str) -> None:
+        loaded, probed_at = permit.loaded, permit.probed_at
+        if probed_at is None and verdict is not Verdict.REFUSED:
+            return
+        if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+            self._judged_last = loaded.credential
+        version, now = self._version(loaded), self._now()
+        change = partial(rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code)
+        before = self._rows.update(self._new(loaded), change)
+        permit.probed_at = None
+        if verdict is Verdict.ACCEPTED:
+            self._delete_replaced(loaded.path)
+        elif verdict is Verdict.REFUSED and before.state is not BreakerState.OPEN:
+            log.warning("the identity at %s was refused with %s, and is suspended", loaded.path, code)
+
+    def _delete_replaced(self, path: str) -> None:
+        """Forgets the identities that were at this path before, once none of their refusals counts any more."""
+        for row in self._rows.at_path(path):
+            if row.fingerprint != self._fingerprint and rules.is_quiet(row, self._now()):
+                self._rows.delete(row.fingerprint)
+
+    def _new(self, loaded: LoadedCredential) -> CircuitBreaker:
+        return CircuitBreaker(self._fingerprint, loaded.path, loaded.version)
+
+    def _version(self, loaded: LoadedCredential) -> CredentialVersion:
+        judged = self._judged_last
+        was_judged_last = None if judged is None else judged == loaded.credential
+        return CredentialVersion(loaded.path, loaded.version, was_judged_last)
+
+
+def allow_retry(rows: BreakerRows, path: str, fingerprint: str | None, now: datetime) -> None:
+    """A person asks for another try: half-opens circuit breakers that are open and not close to the lock.
+
+    Arguments:
+        path: those of the identities that were last used at this Vault path,
+        fingerprint: and the one of this identity, which may have been used last at another path.
+    """
+    found = list(rows.at_path(path))
+    if fingerprint is not None and fingerprint not in {row.fingerprint for row in found}:
+        found += filter(None, [rows.get(fingerprint)])
+    for row in found:
+        if row.state is BreakerState.OPEN:
+            rows.update(row, partial(rules.with_retry_allowed, now=now))

@@ -1,0 +1,84 @@
+"""The circuit breaker of each identity is stored for itself, and changed by one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.circuit_breaker import BreakerState, CircuitBreaker
+from bot.store.circuit_breakers import CircuitBreakers
+from bot.store.database import Store
+from tests.support.values import NOON
+
+pytestmark = pytest.mark.usefixtures("patient")
+
+PATH = "secret/caller"
+NEW = CircuitBreaker("one", PATH, 3)
+OPEN = CircuitBreaker(
+    "one",
+    PATH,
+    3,
+    BreakerState.OPEN,
+    "APIG.0301",
+    (NOON, NOON + timedelta(microseconds=1)),
+    NOON + timedelta(seconds=9),
+)
+
+
+@pytest.fixture
+def rows(store: Store) -> CircuitBreakers:
+    return CircuitBreakers(store.read, store.write)
+
+
+def put(rows: CircuitBreakers, *breakers: CircuitBreaker) -> None:
+    for breaker in breakers:
+        rows.update(breaker, becomes(breaker))
+
+
+def becomes(after: CircuitBreaker) -> Callable[[CircuitBreaker], CircuitBreaker]:
+    return lambda before: after
+
+
+def test_what_is_stored_is_read_again(rows: CircuitBreakers) -> None:
+    assert rows.get("one") is None
+    assert rows.update(NEW, becomes(OPEN)) == NEW
+    assert rows.get("one") == OPEN
+    assert rows.update(NEW, becomes(NEW)) == OPEN
+    assert rows.get("one") == NEW
+
+
+def test_each_identity_has_its_own(rows: CircuitBreakers) -> None:
+    other = CircuitBreaker("other", PATH, None, BreakerState.CLOSED)
+    put(rows, OPEN, other, replace(OPEN, fingerprint="elsewhere", path="secret/elsewhere"))
+    put(rows, replace(OPEN, code="IAM.0061"))
+    assert rows.get("other") == other
+    assert {row.fingerprint: row.code for row in rows.at_path(PATH)} == {"one": "IAM.0061", "other": ""}
+    rows.delete("one")
+    assert (rows.get("one"), rows.get("other")) == (None, other)
+
+
+def test_changes_of_many_threads_follow_one_another(rows: CircuitBreakers) -> None:
+    def count(_: int) -> None:
+        rows.update(NEW, lambda before: replace(before, refused_at=(*before.refused_at, NOON)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(count, range(24)))
+    found = rows.get("one")
+    assert found is not None
+    assert found.refused_at == (NOON,) * 24
+
+
+def test_within_a_transaction_it_is_changed_with_the_rest_or_not_at_all(rows: CircuitBreakers, store: Store) -> None:
+    put(rows, NEW)
+    with store.write() as connection:
+        put(CircuitBreakers.within(connection), OPEN)
+        assert CircuitBreakers.within(connection).at_path(PATH) == [OPEN]
+        connection.rollback()
+    assert rows.get("one") == NEW
+    with store.write() as connection:
+        put(CircuitBreakers.within(connection), OPEN)
+    assert rows.get("one") == OPEN
