@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from bot.sandbox.oms_state import CALLERS
+from bot.sandbox.huawei.credentials import CALLERS
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, ERIN, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from bot.store.database import open_store
 from tests.support.sandbox import create_request, wait_for_reply
@@ -51,7 +52,7 @@ def test_check_finds_everything_well(new_sandbox: Callable[..., Sandbox]) -> Non
 
 def test_check_names_each_thing_that_is_wrong_and_its_fix(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
+    sandbox.workspace.channels[MIGRATIONS].members.discard(BOT_USER_ID)
     sandbox.workspace.scopes = frozenset({"commands", "chat:write", "users:read"})
     sandbox.vault.write("oms/media/source", {"ak": "x"})
     sandbox.vault.write("oms/media/caller", {"ak": "WRONGCALLERAK0000001", "sk": "x"})
@@ -71,7 +72,7 @@ def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
 
 def test_check_tells_once_that_slack_is_not_there(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
+    sandbox.extra_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Slack"]
@@ -81,7 +82,7 @@ def test_check_tells_once_that_slack_is_not_there(new_sandbox: Callable[..., San
 
 def test_check_tells_once_that_vault_refuses_the_login(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"VAULT_SECRET_ID": "wrong"}
+    sandbox.extra_environment = {"VAULT_SECRET_ID": "wrong"}
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
@@ -103,7 +104,7 @@ def test_check_counts_the_people_of_a_group(new_sandbox: Callable[..., Sandbox])
     sandbox = new_sandbox()
     [group] = sandbox.workspace.groups
     assert f"user group {group}: 1 person\n" in run(sandbox, "check").stdout
-    sandbox.workspace.groups[group].append(w.CAROL)
+    sandbox.workspace.groups[group].append(CAROL)
     assert f"user group {group}: 2 people\n" in run(sandbox, "check").stdout
 
 
@@ -115,7 +116,7 @@ def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(
     root.auth.approle.create_or_update_approle("batchy", token_policies=["main"], token_type="batch")
     root.auth.approle.create_or_update_approle("counted", token_policies=["release"], token_num_uses=3)
     batch, counted = sandbox.vault.login("batchy"), sandbox.vault.login("counted")
-    sandbox.more_environment = {
+    sandbox.extra_environment = {
         "VAULT_ROLE_ID": batch.role_id,
         "VAULT_SECRET_ID": batch.secret_id,
         "VAULT_RELEASE_ROLE_ID": counted.role_id,
@@ -178,7 +179,7 @@ def test_serve_says_in_a_line_why_it_cannot_start(
 ) -> None:
     sandbox = new_sandbox()
     taken = {name: str(sandbox.slack.server.port) if value == "TAKEN" else value for name, value in change.items()}
-    sandbox.more_environment = taken
+    sandbox.extra_environment = taken
     found = run(sandbox, "serve")
     assert found.returncode == 1
     assert found.stderr.startswith(f"Cannot start: {words}")
@@ -188,7 +189,7 @@ def test_serve_says_in_a_line_why_it_cannot_start(
 
 def test_serve_ends_when_slack_does_not_let_it_connect(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
+    sandbox.extra_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
     found = run(sandbox, "serve")
     assert found.returncode == 1
     last = found.stderr.splitlines()[-1]
@@ -214,7 +215,7 @@ def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_s
     new_sandbox: Callable[..., Sandbox], wrong: str, what: str
 ) -> None:
     sandbox = new_sandbox(two_identities=True)
-    sandbox.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
+    sandbox.extra_environment = {f"{wrong}_SECRET_ID": "wrong"}
     sandbox.start_bot()
     sandbox.wait_until(lambda: "refuses the bot's login" in sandbox.log(), what="a warning")
     [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
@@ -224,7 +225,7 @@ def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_s
 
 def test_audit_verify_tells_whole_from_broken(sandbox: Sandbox) -> None:
     create_request(sandbox)
-    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, "Asked.")
     sandbox.stop_bot()
     assert run(sandbox, "audit", "verify").returncode == 0
     assert run(sandbox, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1
@@ -240,20 +241,20 @@ def test_a_second_bot_on_the_same_file_does_not_start(sandbox: Sandbox) -> None:
 
 def test_list_and_status_answer_only_who_typed(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.people.type(w.BOB, "list")
-    told = wait_for_reply(sandbox, w.BOB, "Open requests")
+    sandbox.people.type(BOB, "list")
+    told = wait_for_reply(sandbox, BOB, "Open requests")
     assert "nightly images" in told
     assert "invoices" in told
     request_id = next(word for word in card.text.split() if word.startswith("R-")).rstrip(".")
-    sandbox.people.type(w.BOB, f"status {request_id}")
-    wait_for_reply(sandbox, w.BOB, f"{request_id}: Resume migration")
-    sandbox.people.type(w.ERIN, f"status {request_id}")
-    wait_for_reply(sandbox, w.ERIN, "no such request that you may see")
-    sandbox.people.type(w.ERIN, "list")
-    wait_for_reply(sandbox, w.ERIN, "no project here that you may see")
-    sandbox.people.type(w.BOB, "help")
-    wait_for_reply(sandbox, w.BOB, "asks for approval")
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
+    sandbox.people.type(BOB, f"status {request_id}")
+    wait_for_reply(sandbox, BOB, f"{request_id}: Resume migration")
+    sandbox.people.type(ERIN, f"status {request_id}")
+    wait_for_reply(sandbox, ERIN, "no such request that you may see")
+    sandbox.people.type(ERIN, "list")
+    wait_for_reply(sandbox, ERIN, "no project here that you may see")
+    sandbox.people.type(BOB, "help")
+    wait_for_reply(sandbox, BOB, "asks for approval")
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 
 def test_life_readiness_and_metrics_are_served_and_nothing_else(sandbox: Sandbox) -> None:
@@ -270,13 +271,12 @@ def test_life_readiness_and_metrics_are_served_and_nothing_else(sandbox: Sandbox
 
 def test_the_story_plays_and_fails_when_a_part_does_not_happen(new_sandbox: Callable[..., Sandbox]) -> None:
     from bot.sandbox.demo import run_demo
-    from bot.sandbox.oms_state import NIGHTLY_IMAGES
 
     sandbox = new_sandbox()
-    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
     sandbox.start_bot()
     assert run_demo(sandbox) == 0
     forbidden = new_sandbox()
-    forbidden.world.may_start = False
+    forbidden.oms.state.may_change_groups = False
     forbidden.start_bot()
     assert run_demo(forbidden) == 1

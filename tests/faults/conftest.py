@@ -10,4 +10,4 @@ import pytest
 @pytest.fixture
 def patient_triggers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A press is made before it is sent, which takes a slow machine long. That 3 s suffice is tested elsewhere."""
-    monkeypatch.setattr("bot.sandbox.slack.workspace.TRIGGER_SERVES", timedelta(seconds=20))
+    monkeypatch.setattr("bot.sandbox.slack.workspace.TRIGGER_LIFETIME", timedelta(seconds=20))

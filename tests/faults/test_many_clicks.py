@@ -13,19 +13,19 @@ from bot.domain.request import Request, State
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.slack.ids import CAROL, DAVE, TEAM_ID
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import requests, tables
 from bot.store.audit import Verified, verify
 from bot.store.inbox import Kind, Message
 from tests.faults.test_clicks import at_once
-from tests.support.in_process import context_of, create_request, stored_message
+from tests.support.in_process import context_of, create_request, store_message
 from tests.support.postgres import Postgres
 from tests.support.sandbox import put_calls
 
 ROUNDS, AT_ONCE = 500, 10
-APPROVERS = (w.CAROL, w.DAVE)
+APPROVERS = (CAROL, DAVE)
 DECIDED = "decided already"
 
 
@@ -48,10 +48,10 @@ def without_rate_limits(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sandbox.slack.api, "_limit", lambda *_: None)
 
 
-def press(context: Context, person: str, request: Request, card: Posted) -> Message:
+def press(context: Context, person: str, request: Request, card: PostedMessage) -> Message:
     key = f"{request.id} {person}"
-    message = Message(Kind.APPROVE, key, person, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
-    stored_message(context, message)
+    message = Message(Kind.APPROVE, key, person, TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    store_message(context, message)
     return message
 
 
@@ -86,7 +86,7 @@ def test_from_two_processes_on_postgresql(
     with context_of(sandbox) as context:
         for first in range(1, ROUNDS + 1, AT_ONCE):
             cards = [create_request(sandbox, context, number)[1] for number in range(first, first + AT_ONCE)]
-            heard, called = len(sandbox.workspace.privates), len(sandbox.call_log.since())
+            heard, called = len(sandbox.workspace.ephemerals), len(sandbox.call_log.since())
             # The stand-in hands each payload to the other connection than the one before.
             at_once(*[partial(sandbox.people.press, one, card, "approve") for card in cards for one in APPROVERS])
             over = partial(are_decided, sandbox, heard, called)
@@ -112,7 +112,7 @@ def who_won(sandbox: Sandbox, context: Context, number: int) -> str:
     assert decided.decision is not None
     [winner] = decided.decision.people
     assert [text for text in in_thread if text.startswith("Approved by")] == [f"Approved by <@{winner}>."]
-    [told] = [one for one in sandbox.workspace.privates if request_id in one.text]
+    [told] = [one for one in sandbox.workspace.ephemerals if request_id in one.text]
     assert {winner, told.person} == set(APPROVERS)
     assert DECIDED in told.text
     assert f"Approved by <@{winner}>" in told.text
@@ -121,7 +121,7 @@ def who_won(sandbox: Sandbox, context: Context, number: int) -> str:
 
 def are_decided(sandbox: Sandbox, heard: int, called: int) -> bool:
     """One of each two was told that it was decided, and OMS was called; `heard` and `called` is what came before."""
-    told = [one for one in sandbox.workspace.privates[heard:] if DECIDED in one.text]
+    told = [one for one in sandbox.workspace.ephemerals[heard:] if DECIDED in one.text]
     return len(told) == AT_ONCE == sum(call.method == "PUT" for call in sandbox.call_log.since(called))
 
 

@@ -17,10 +17,11 @@ from bot.huawei.errors import Rejected
 from bot.jobs.identity.callers import Callers
 from bot.jobs.identity.guard import IdentityGuard, IdentitySuspended
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import Call, CallLog
-from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_state import NIGHTLY_IMAGES, media_state
+from bot.sandbox.huawei.credentials import CALLERS, PROJECT_ID, REGION
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.oms_server import OmsStandIn
+from bot.sandbox.huawei.oms_state import media_state
 from bot.sandbox.vault import SandboxVault
 from bot.store.database import Store, open_store
 from bot.vault.client import Vault
@@ -40,8 +41,8 @@ class Clock:
 def project(oms_url: str, **settings: object) -> Project:
     return Project.model_validate(
         {
-            "region": ow.REGION,
-            "project_id": ow.PROJECT_ID,
+            "region": REGION,
+            "project_id": PROJECT_ID,
             "channel": "C0123456789",
             "approvers": ["U0123456789"],
             "oms_url": oms_url,
@@ -66,7 +67,7 @@ class Bench:
         return Callers(vault, projects, store or self.store, self.clock)
 
     def write_caller(self, kind: str, **more: str) -> None:
-        self.vault.write(PATH, ow.CALLERS[kind] | more)
+        self.vault.write(PATH, CALLERS[kind] | more)
 
     def calls(self, service: str) -> list[Call]:
         return [call for call in self.call_log.since() if call.service == service]

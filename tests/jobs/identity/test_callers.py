@@ -10,10 +10,10 @@ import pytest
 
 from bot.huawei.errors import NotSent, Rejected, Service
 from bot.jobs.identity.guard import IdentitySuspended
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.oms_server import Answer, Raw
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Raw
 from bot.sandbox.vault import SandboxVault
 from bot.vault.errors import VaultError
 from tests.support.callers import PATH, Bench, open_bench, show
@@ -45,7 +45,7 @@ def test_every_kind_of_identity_is_let_in(place: Bench, kind: str) -> None:
 def test_the_projects_id_may_be_left_to_iam(place: Bench, kind: str) -> None:
     place.write_caller(kind)
     callers = place.callers(project_id=None)
-    assert callers.project_id("media") == ow.PROJECT_ID
+    assert callers.project_id("media") == PROJECT_ID
     assert show(callers) == NIGHTLY_IMAGES
     assert len(place.calls("iam")) == 1, "it is asked once"
 
@@ -59,7 +59,7 @@ def test_a_ready_token_does_not_tell_its_project(place: Bench) -> None:
 
 def test_a_token_is_renewed_before_it_ends(place: Bench) -> None:
     place.write_caller("password")
-    place.oms.set_token_lifetime(timedelta(hours=24))
+    place.oms.tokens.lifetime = timedelta(hours=24)
     callers = place.callers()
     show(callers)
     place.clock.now += timedelta(hours=23, minutes=29)
@@ -72,7 +72,7 @@ def test_a_token_is_renewed_before_it_ends(place: Bench) -> None:
 
 def test_a_short_token_is_kept_for_most_of_its_life(place: Bench) -> None:
     place.write_caller("password")
-    place.oms.set_token_lifetime(timedelta(minutes=20))
+    place.oms.tokens.lifetime = timedelta(minutes=20)
     callers = place.callers()
     show(callers)
     place.clock.now += timedelta(minutes=14)
@@ -86,7 +86,7 @@ def test_a_short_token_is_kept_for_most_of_its_life(place: Bench) -> None:
 def test_a_ready_token_that_is_over_rests_for_nothing_renews_it(place: Bench) -> None:
     place.write_caller("token")
     callers = place.callers()
-    place.oms.fault("show", Answer(401, "APIGW.0307"))
+    place.oms.faults.add("show", Answer(401, "APIGW.0307"))
     with pytest.raises(IdentitySuspended):
         show(callers)
     assert len(place.calls("oms")) == 1
@@ -95,7 +95,7 @@ def test_a_ready_token_that_is_over_rests_for_nothing_renews_it(place: Bench) ->
 def test_a_refusal_that_says_nothing_of_the_identity_lets_it_go_on(place: Bench) -> None:
     place.write_caller("access key")
     callers = place.callers()
-    place.oms.fault("show", Answer(403, "OMS.0072"))
+    place.oms.faults.add("show", Answer(403, "OMS.0072"))
     with pytest.raises(Rejected):
         show(callers)
     assert show(callers) == NIGHTLY_IMAGES
@@ -105,10 +105,10 @@ def test_a_token_that_is_over_is_renewed_once_and_what_was_read_is_read_again(pl
     place.write_caller("password")
     callers = place.callers()
     show(callers)
-    place.oms.expire_tokens()
+    place.oms.tokens.expire_all()
     assert show(callers) == NIGHTLY_IMAGES
     assert [call.status for call in place.calls("oms")] == [200, 401, 200]
-    place.oms.fault("show", *[Answer(401, "APIGW.0307")] * 2)
+    place.oms.faults.add("show", *[Answer(401, "APIGW.0307")] * 2)
     with pytest.raises(Rejected):
         show(callers)
     assert len(place.calls("oms")) == 5, "a fresh token that is over too is not renewed again and again"
@@ -118,7 +118,7 @@ def test_what_changes_something_is_never_sent_twice(place: Bench) -> None:
     place.write_caller("password")
     callers = place.callers()
     show(callers)
-    place.oms.expire_tokens()
+    place.oms.tokens.expire_all()
     with pytest.raises(Rejected):
         callers.send("media", lambda oms: oms.stop(NIGHTLY_IMAGES))
     assert [call.method for call in place.calls("oms")] == ["GET", "PUT"]
@@ -128,7 +128,7 @@ def test_what_changes_something_is_never_sent_twice(place: Bench) -> None:
 def test_a_wrong_password_rests_too(place: Bench, status: int) -> None:
     place.write_caller("password", password="wrong")
     if status == 403:
-        place.oms.fault("token", Raw(403, b"{}"))
+        place.oms.faults.add("token", Raw(403, b"{}"))
     callers = place.callers()
     with pytest.raises(Rejected) as refused:
         show(callers)

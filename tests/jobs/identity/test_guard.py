@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -18,9 +17,8 @@ from bot.jobs.identity.callers import Callers
 from bot.jobs.identity.guard import IdentitySuspended
 from bot.jobs.problems import RetryHint, explain
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.faults import Drop
-from bot.sandbox.oms_server import Answer, Hold
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Drop, Hold
 from bot.sandbox.vault import SandboxVault
 from bot.store.database import open_store
 from tests.support.callers import Bench, all_at_once, dies_of_the_answer, open_bench, show
@@ -58,7 +56,7 @@ def replicas(server: SandboxVault, postgres: Postgres) -> Iterator[tuple[Bench, 
 def is_taken_away(place: Bench) -> None:
     """Huawei Cloud refuses the identity from now on, after a while, so that calls meet."""
     place.oms.delay_seconds = 0.1
-    place.oms.fault("show", *[Answer(401, "APIG.0301")] * 50)
+    place.oms.faults.add("show", *[Answer(401, "APIG.0301")] * 50)
 
 
 def people_ask(place: Bench, callers: Callers, name: str = "media") -> None:
@@ -96,8 +94,8 @@ def test_many_at_once_try_a_key_that_was_never_accepted_once(place: Bench) -> No
 def test_whoever_waited_for_a_first_try_comes_a_few_at_once_when_it_was_let_in(place: Bench) -> None:
     place.write_caller("access key")
     callers = place.callers()
-    first, *others = holds = [Hold(threading.Event(), threading.Event()) for _ in range(1 + CALLS_AT_ONCE)]
-    place.oms.fault("show", *holds)
+    first, *others = holds = [Hold() for _ in range(1 + CALLS_AT_ONCE)]
+    place.oms.faults.add("show", *holds)
     with ThreadPoolExecutor(len(holds)) as pool:
         looks = [pool.submit(show, callers) for _ in holds]
         try:
@@ -224,7 +222,7 @@ def test_whoever_was_killed_before_the_answer_counts_as_refused(server: SandboxV
 
 def test_without_any_answer_it_is_said_that_none_is_known(place: Bench) -> None:
     place.write_caller("access key")
-    place.oms.fault("show", *[Drop(done=False)] * MOST)
+    place.oms.faults.add("show", *[Drop(done=False)] * MOST)
     callers = place.callers()
     for _ in range(MOST):
         with pytest.raises(Unanswered):
@@ -243,7 +241,7 @@ def test_the_silence_of_oms_keeps_nobody_out_who_was_let_in_before(place: Bench)
     place.write_caller("access key")
     show(place.callers())
     after = place.callers()
-    place.oms.fault("show", *[Drop(done=False)] * 6)
+    place.oms.faults.add("show", *[Drop(done=False)] * 6)
     for _ in range(6):
         with pytest.raises(Unanswered):
             show(after)
@@ -253,7 +251,7 @@ def test_the_silence_of_oms_keeps_nobody_out_who_was_let_in_before(place: Bench)
 def test_what_says_nothing_of_the_key_is_no_refusal_of_it(place: Bench) -> None:
     place.write_caller("access key")
     callers = place.callers()
-    place.oms.fault("show", *[Answer(429, "APIG.0308")] * 6)
+    place.oms.faults.add("show", *[Answer(429, "APIG.0308")] * 6)
     for _ in range(6):
         with pytest.raises(Throttled):
             show(callers)
@@ -266,7 +264,7 @@ def test_what_says_nothing_of_the_key_is_no_refusal_of_it(place: Bench) -> None:
 def test_a_key_in_use_writes_nothing(place: Bench) -> None:
     place.write_caller("access key")
     callers = place.callers()
-    place.oms.fault("show", Answer(404, "OMS.0066"))
+    place.oms.faults.add("show", Answer(404, "OMS.0066"))
     with pytest.raises(Rejected):
         show(callers)  # the gateway let it through
     said: list[str] = []
@@ -281,7 +279,7 @@ def test_a_key_in_use_writes_nothing(place: Bench) -> None:
 def test_what_a_person_changed_in_vault_is_read_when_they_ask(place: Bench) -> None:
     place.write_caller("access key")
     callers = place.callers()
-    place.oms.fault("show", Answer(403, "OMS.0072"))
+    place.oms.faults.add("show", Answer(403, "OMS.0072"))
     with pytest.raises(Rejected):
         show(callers)
     place.write_caller("access key", sk="another")
