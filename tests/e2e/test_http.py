@@ -1,4 +1,4 @@
-"""HTTP instead of a socket: what Slack signed is taken as by the socket, all else refused before anybody reads it."""
+"""HTTP instead of Socket Mode: signed requests work as over a socket, all others are rejected unread."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bot.sandbox.slack import payloads
 from bot.sandbox.slack.http_delivery import signed_headers
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, MIGRATIONS, SIGNING_SECRET
 from bot.sandbox.system import Sandbox
-from tests.faults.test_clicks import at_once
 from tests.support.sandbox import (
     audit_rows,
     create_request_for,
     deny,
     open_view,
     put_calls,
+    run_concurrently,
     view_text,
     wait_for_reply,
     wait_for_text,
@@ -33,7 +33,7 @@ from tests.support.sandbox import (
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
-    """One bot for all, and the last of these tests ends it."""
+    """One sandbox with a bot for all tests. The last test stops the bot."""
     sandbox = Sandbox()
     try:
         sandbox.open()
@@ -51,22 +51,22 @@ def command(sandbox: Sandbox, text: str) -> str:
     return urlencode(payloads.command(sandbox.workspace, ALICE, MIGRATIONS, "/resume-taskgroup", text, answer_url))
 
 
-def test_the_whole_story_of_an_approval(served: Sandbox) -> None:
+def test_a_request_is_approved_once_although_slack_delivers_the_click_twice(served: Sandbox) -> None:
     sandbox = served
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
     card = create_request_for(sandbox, NIGHTLY_IMAGES, "over HTTP")
     sandbox.people.press(BOB, card, "approve")
     wait_for_reply(sandbox, BOB, "not among those who decide")
     trigger = sandbox.workspace.new_trigger(CAROL)
-    # Slack posts again what it had no answer to.
-    at_once(*[lambda: sandbox.people.press(CAROL, card, "approve", trigger_id=trigger)] * 2)
+    # Slack delivers a payload again if it got no answer.
+    run_concurrently(*[lambda: sandbox.people.press(CAROL, card, "approve", trigger_id=trigger)] * 2)
     wait_for_text(sandbox, card, "Done: nightly images")
     wait_for_thread_line(sandbox, card, "Approved by")
     assert [call.status for call in put_calls(sandbox)] == [200]
     assert sandbox.slack.connections == 0
 
 
-def test_both_forms(served: Sandbox) -> None:
+def test_the_request_form_and_the_deny_form(served: Sandbox) -> None:
     sandbox = served
     form = open_view(sandbox, ALICE, lambda: sandbox.people.type(ALICE, ""))
     ack = sandbox.people.submit(ALICE, form, {"group": "../../etc/passwd"})
@@ -80,7 +80,7 @@ def test_both_forms(served: Sandbox) -> None:
     wait_for_reply(sandbox, ALICE, "not tonight")
 
 
-def test_app_home_and_what_is_refused_in_the_answer_itself(served: Sandbox) -> None:
+def test_app_home_and_a_command_that_is_refused_in_the_ack(served: Sandbox) -> None:
     sandbox = served
     assert sandbox.people.open_home(BOB).failure is None
     sandbox.wait_until(lambda: sandbox.people.home_view(BOB) is not None, what="App Home")
@@ -92,7 +92,7 @@ def test_app_home_and_what_is_refused_in_the_answer_itself(served: Sandbox) -> N
     assert "is not a task group id" in str(ack.payload)
 
 
-def test_what_slack_did_not_sign_is_refused(served: Sandbox) -> None:
+def test_requests_without_a_valid_signature_are_rejected(served: Sandbox) -> None:
     sandbox, url = served, str(served.slack.request_url)
     cards = len(sandbox.workspace.messages_in(MIGRATIONS))
     body = command(sandbox, MAP_TILES)
@@ -111,11 +111,11 @@ def test_what_slack_did_not_sign_is_refused(served: Sandbox) -> None:
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == cards
     assert MAP_TILES not in sandbox.log()
     assert requests.post(url, data=body, headers=signed_headers(body), timeout=5).status_code == 200, (
-        "as signed it is taken"
+        "with a valid signature it is accepted"
     )
 
 
-def test_sigterm_ends_it_once_what_is_in_hand_is_done(served: Sandbox) -> None:
+def test_sigterm_ends_the_bot_once_its_work_in_progress_is_done(served: Sandbox) -> None:
     sandbox = served
     card = create_request_for(sandbox, CLICK_LOGS)
     hold = Hold()
@@ -125,7 +125,9 @@ def test_sigterm_ends_it_once_what_is_in_hand_is_done(served: Sandbox) -> None:
     ended: list[int] = []
     shutdown = threading.Thread(target=lambda: ended.append(sandbox.stop_bot()))
     shutdown.start()
-    sandbox.wait_until(lambda: sandbox.people.type(BOB, "list").failure == "dispatch_failed", what="nothing new taken")
+    sandbox.wait_until(
+        lambda: sandbox.people.type(BOB, "list").failure == "dispatch_failed", what="no new command accepted"
+    )
     hold.released.set()
     shutdown.join()
     assert ended == [0]

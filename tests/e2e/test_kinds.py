@@ -1,9 +1,9 @@
-"""Every kind of group, every verb and every project through the card that people see, with the real bot."""
+"""Every kind of group, status, project and caller credential, with the real bot."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -46,7 +46,8 @@ from tests.support.sandbox import (
 
 
 @pytest.fixture(scope="module")
-def shared() -> object:
+def shared() -> Iterator[Sandbox]:
+    """One sandbox with two projects and the bot for all tests. Each test uses a group of its own."""
     sandbox = Sandbox(projects=2)
     try:
         sandbox.open()
@@ -69,13 +70,13 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("group_id", "sent", "path"), KINDS)
-def test_each_kind_of_group_is_resumed_with_just_the_keys_it_needs(
+def test_each_kind_of_group_is_resumed_with_exactly_the_keys_it_needs(
     shared: Sandbox, group_id: str, sent: str, path: str | None
 ) -> None:
     card = create_request_for(shared, group_id)
-    said = full_text(card)
-    assert ("oms/media/source" in said) == (path is not None)
-    assert "oms/media/destination" in said
+    card_text = full_text(card)
+    assert ("oms/media/source" in card_text) == (path is not None)
+    assert "oms/media/destination" in card_text
     shared.people.press(CAROL, card, "approve")
     wait_for_text(shared, card, "Resumed, moving")
     [put] = [call for call in put_calls(shared) if group_id in call.path]
@@ -83,7 +84,7 @@ def test_each_kind_of_group_is_resumed_with_just_the_keys_it_needs(
     assert put.note == f"with {sent}"
 
 
-def test_a_failed_group_is_retried_as_the_card_chooses(shared: Sandbox) -> None:
+def test_a_failed_group_is_retried_with_the_scope_chosen_on_the_card(shared: Sandbox) -> None:
     group = shared.oms.state.groups[TAX_FILES]
     group.bytes_per_second = 1_000_000
     card = create_request_for(shared, TAX_FILES)
@@ -101,7 +102,7 @@ def test_a_failed_group_is_retried_as_the_card_chooses(shared: Sandbox) -> None:
     assert put.path.endswith("/retry")
 
 
-def test_an_approval_of_what_was_chosen_otherwise_meanwhile_does_not_count(shared: Sandbox) -> None:
+def test_an_approval_of_a_scope_that_has_changed_does_not_count(shared: Sandbox) -> None:
     group = shared.oms.state.groups[OLD_BACKUPS]
     group.records_failed_objects = True
     card = create_request_for(shared, OLD_BACKUPS)
@@ -109,14 +110,14 @@ def test_an_approval_of_what_was_chosen_otherwise_meanwhile_does_not_count(share
     shared.people.choose(CAROL, card, "scope", "only the failed objects")
     wait_for_text(shared, card, "Retries*\nonly the failed objects")
     shared.people.press(DAVE, stale, "approve")
-    told = wait_for_reply(shared, DAVE, "has changed what is retried")
-    assert card.ts.replace(".", "") in told
+    reply = wait_for_reply(shared, DAVE, "has changed what is retried")
+    assert card.ts.replace(".", "") in reply
     assert group.retries == 0
     shared.people.press(ALICE, card, "cancel")
     wait_for_text(shared, card, "Cancelled")
 
 
-def test_a_group_whose_tasks_were_not_created_is_retried_whole(shared: Sandbox) -> None:
+def test_a_group_whose_creation_failed_is_retried_without_a_choice_of_scope(shared: Sandbox) -> None:
     card = create_request_for(shared, LETTERS)
     assert "scope" not in button_ids(card)
     shared.people.press(CAROL, card, "approve")
@@ -133,16 +134,16 @@ def test_a_group_whose_tasks_were_not_created_is_retried_whole(shared: Sandbox) 
         (FIRST_TRIAL, "is deleted"),
     ],
 )
-def test_every_other_status_has_its_own_answer_and_asks_nobody(shared: Sandbox, group_id: str, words: str) -> None:
+def test_every_other_status_has_its_own_reply_and_no_card(shared: Sandbox, group_id: str, words: str) -> None:
     shared.people.type(ALICE, group_id)
     wait_for_reply(shared, ALICE, words)
     assert not [one for one in shared.workspace.messages_in(MIGRATIONS) if group_id in one.text]
 
 
-def test_what_moves_can_be_paused_and_asked_for_again(shared: Sandbox) -> None:
+def test_a_resumed_group_can_be_paused_and_requested_again(shared: Sandbox) -> None:
     shared.oms.state.groups[INVOICES].bytes_per_second = 1_000_000
     card = create_request_for(shared, INVOICES)
-    assert "repeats the archive restores" in card.text, "the costs are in the sentence too"
+    assert "repeats the archive restores" in card.text, "the text for notifications has the costs too"
     shared.people.press(CAROL, card, "approve")
     wait_for_text(shared, card, "Resumed, moving")
     [pause] = [e for b in card.blocks if b["type"] == "actions" for e in b["elements"]]
@@ -160,7 +161,7 @@ def test_what_moves_can_be_paused_and_asked_for_again(shared: Sandbox) -> None:
     wait_for_reply(shared, BOB, "Asked.")
 
 
-def test_a_group_is_looked_for_in_all_projects_at_once(shared: Sandbox) -> None:
+def test_a_group_is_searched_in_all_projects(shared: Sandbox) -> None:
     card = create_request_for(shared, LEDGERS)
     assert "project archive" in full_text(card)
     shared.people.type(ALICE, f"{LEDGERS} project=media")
@@ -168,8 +169,8 @@ def test_a_group_is_looked_for_in_all_projects_at_once(shared: Sandbox) -> None:
     twin = NIGHTLY_IMAGES
     shared.oms_by_project["archive"].state.groups[twin] = Group(twin, "a twin", PAUSED)
     shared.people.type(ALICE, twin)
-    told = wait_for_reply(shared, ALICE, "is in media and archive")
-    assert "project=NAME" in told
+    reply = wait_for_reply(shared, ALICE, "is in media and archive")
+    assert "project=NAME" in reply
     nowhere = "99999999-0000-4000-8000-000000000000"
     shared.people.type(ALICE, nowhere)
     assert "archive (" in wait_for_reply(shared, ALICE, f"No task group `{nowhere}` in: media (")
@@ -177,7 +178,7 @@ def test_a_group_is_looked_for_in_all_projects_at_once(shared: Sandbox) -> None:
     wait_for_reply(shared, ALICE, "no project `nope`")
 
 
-def test_the_form_offers_what_can_be_asked_for(shared: Sandbox) -> None:
+def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None:
     form = open_view(shared, CAROL, lambda: shared.people.type(CAROL, ""))
     assert "request_form" in str(shared.workspace.view(form).view)
     options = shared.workspace.view(form).view["blocks"][0]["element"]["options"]
@@ -194,7 +195,7 @@ def test_the_form_offers_what_can_be_asked_for(shared: Sandbox) -> None:
     assert f"<!date^{int(in_an_hour.replace(second=0, microsecond=0).timestamp())}^" in json.dumps(card.blocks)
 
 
-def test_app_home_shows_open_requests_to_whom_they_belong_and_nothing_to_anybody_else(shared: Sandbox) -> None:
+def test_app_home_shows_open_requests_only_to_full_members(shared: Sandbox) -> None:
     card = create_request_for(shared, MAP_TILES, "home")
     for person, words in ((BOB, "map tiles"), (ERIN, "Guests cannot"), (GRACE, "another organisation")):
         assert shared.people.open_home(person).failure is None
@@ -211,7 +212,9 @@ def test_app_home_shows_open_requests_to_whom_they_belong_and_nothing_to_anybody
 
 
 @pytest.mark.parametrize("kind", ["password", "token", "temporary key"])
-def test_every_kind_of_caller_resumes(new_sandbox: Callable[..., Sandbox], kind: str) -> None:
+def test_a_group_is_resumed_with_every_kind_of_caller_credential(
+    new_sandbox: Callable[..., Sandbox], kind: str
+) -> None:
     sandbox = new_sandbox()
     sandbox.vault.write("oms/media/caller", CALLERS[kind])
     sandbox.start_bot()

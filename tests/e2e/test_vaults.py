@@ -1,4 +1,4 @@
-"""The story with every other way that Vault is set up: KV version 1, a standing token that may make children or not."""
+"""A request on a KV engine of version 1, with a static token that may or may not create child tokens."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ CHILDREN = 'path "auth/token/create" {\n  capabilities = ["update"]\n}\n'
     [(READS + CHILDREN, "child token of 2 minutes"), (READS, "static token")],
     ids=["child", "static"],
 )
-def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbox], rights: str, token: str) -> None:
+def test_a_group_is_resumed_with_keys_of_kv_version_1_and_a_static_token(
+    new_sandbox: Callable[..., Sandbox], rights: str, token: str
+) -> None:
     sandbox = new_sandbox()
     root = sandbox.vault.as_root()
     for path, values in secrets_of(sandbox.oms.state.project).items():
@@ -47,7 +49,7 @@ def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbo
     assert "kv1/oms/media/source" in full_text(card)
     assert "not checked" in full_text(card)
     reads = [call.path for call in sandbox.call_log.since() if "/kv1/oms/" in call.path]
-    assert set(reads) <= {"/v1/kv1/oms/media/caller"}, "a look reads none of the keys"
+    assert set(reads) <= {"/v1/kv1/oms/media/caller"}, "the preflight reads no source or destination key"
     sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "Resumed, moving")
     assert [call.status for call in put_calls(sandbox)] == [200]
@@ -56,15 +58,17 @@ def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbo
 
     [opened] = audit_rows(sandbox, "vault.opened")
     assert opened["detail"]["token"] == token
-    is_its_own = opened["detail"]["accessor"] == static["accessor"]
-    assert is_its_own == (token == "static token")
-    assert root.lookup_token(static["client_token"])["data"]["accessor"] == static["accessor"], "it stays"
-    if not is_its_own:
+    is_static = opened["detail"]["accessor"] == static["accessor"]
+    assert is_static == (token == "static token")
+    assert root.lookup_token(static["client_token"])["data"]["accessor"] == static["accessor"], (
+        "the static token is not revoked"
+    )
+    if not is_static:
         with pytest.raises(Exception, match="invalid accessor"):
             root.lookup_token(opened["detail"]["accessor"], accessor=True)
     [sending] = audit_rows(sandbox, "put.sending")
     assert sending["detail"]["kv1/oms/media/source"] is None
-    assert sending["detail"]["token given back"] is not is_its_own
+    assert sending["detail"]["token given back"] is not is_static
 
     sandbox.people.type(BOB, f"status {NIGHTLY_IMAGES}")
     wait_for_reply(sandbox, BOB, "R-")

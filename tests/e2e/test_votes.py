@@ -1,4 +1,4 @@
-"""Votes, as people see them: who has approved, who is missing, what is taken back, what breaks the glass."""
+"""Votes on the card: who has approved, who is missing, withdrawals, self approval."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from tests.support.sandbox import (
 TWO_KINDS = f'approvers = [["{APPROVERS_GROUP}", "{ALICE}"], ["{CAROL}", "{APPROVERS_GROUP}"]]'
 
 
-def town_with(new_sandbox: Callable[..., Sandbox], approvers: str, settings: str = "") -> Sandbox:
-    """A town whose settings name these approvers, with the bot running in it."""
+def sandbox_with_approvers(new_sandbox: Callable[..., Sandbox], approvers: str, settings: str = "") -> Sandbox:
+    """A sandbox whose bot.toml has this line in place of the usual approvers, with the bot."""
     sandbox = new_sandbox(settings=settings)
     toml = sandbox.directory / "bot.toml"
     text = toml.read_text(encoding="utf-8")
-    was = f'approvers = ["{CAROL}", "{APPROVERS_GROUP}"]'
-    assert was in text
-    toml.write_text(text.replace(was, approvers), encoding="utf-8")
+    usual = f'approvers = ["{CAROL}", "{APPROVERS_GROUP}"]'
+    assert usual in text
+    toml.write_text(text.replace(usual, approvers), encoding="utf-8")
     sandbox.start_bot()
     return sandbox
 
 
-def test_a_card_shows_who_approved_and_who_is_missing_until_one_of_each_kind_has(
+def test_a_card_shows_who_approved_and_who_is_missing_until_both_lists_have_approved(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    sandbox = town_with(new_sandbox, TWO_KINDS)
+    sandbox = sandbox_with_approvers(new_sandbox, TWO_KINDS)
     card = create_request(sandbox, BOB)
     group = f"<!subteam^{APPROVERS_GROUP}>"
     assert f"1 of {group}, <@{ALICE}>; and 1 of <@{CAROL}>, {group}" in full_text(card)
     sandbox.people.press(DAVE, card, "approve")
     wait_for_text(sandbox, card, f"approved by <@{DAVE}>")
-    # dave may sit in either place, so anybody of the two lists completes it.
+    # dave can fill the slot of either list, so anybody of the two lists completes the quorum.
     assert f"1 of <@{CAROL}>, {group}, <@{ALICE}> still missing" in full_text(card)
     assert f"approved by <@{DAVE}>" in card.text
     assert button_ids(card) == ["approve", "deny", "cancel", "withdraw"]
@@ -56,7 +56,7 @@ def test_a_card_shows_who_approved_and_who_is_missing_until_one_of_each_kind_has
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_vote_is_taken_back_until_the_decision_and_one_denial_ends_it(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_an_approval_can_be_withdrawn_until_the_decision(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox(settings="approvals = 2")
     sandbox.start_bot()
     card = create_request(sandbox)
@@ -73,13 +73,8 @@ def test_a_vote_is_taken_back_until_the_decision_and_one_denial_ends_it(new_sand
     sandbox.people.press(CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
-    told = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "vote.added", "vote.withdrawn")]
-    assert told == [
-        ("vote.added", CAROL),
-        ("vote.withdrawn", CAROL),
-        ("vote.added", DAVE),
-        ("vote.added", CAROL),
-    ]
+    votes = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "vote.added", "vote.withdrawn")]
+    assert votes == [("vote.added", CAROL), ("vote.withdrawn", CAROL), ("vote.added", DAVE), ("vote.added", CAROL)]
 
 
 def test_a_voter_who_became_a_guest_no_longer_counts_at_the_decision(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -98,10 +93,12 @@ def test_a_voter_who_became_a_guest_no_longer_counts_at_the_decision(new_sandbox
     wait_for_thread_line(sandbox, card, f"Approved by <@{DAVE}> and <@{BOB}>.")
 
 
-def test_break_glass_needs_a_reason_is_marked_and_tells_every_approver_once(
+def test_self_approval_needs_a_reason_and_notifies_every_approver_once(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    sandbox = town_with(new_sandbox, f'approvers = ["{CAROL}", "{APPROVERS_GROUP}", "{DAVE}"]', "self_approval = true")
+    sandbox = sandbox_with_approvers(
+        new_sandbox, f'approvers = ["{CAROL}", "{APPROVERS_GROUP}", "{DAVE}"]', "self_approval = true"
+    )
     card = create_request(sandbox, CAROL, NIGHTLY_IMAGES)
     sandbox.people.press(CAROL, card, "approve")
     wait_for_reply(sandbox, CAROL, "needs a reason")
@@ -109,31 +106,31 @@ def test_break_glass_needs_a_reason_is_marked_and_tells_every_approver_once(
     wait_for_text(sandbox, card, "Cancelled")
     sandbox.people.type(CAROL, f"{NIGHTLY_IMAGES} everybody else is asleep")
     sandbox.wait_until(lambda: len(sandbox.workspace.messages_in(MIGRATIONS)) == 2, what="the second card")
-    again = sandbox.workspace.messages_in(MIGRATIONS)[1]
-    assert "Break-glass" not in full_text(again)
-    link = again.ts.replace(".", "")
+    second = sandbox.workspace.messages_in(MIGRATIONS)[1]
+    assert "Break-glass" not in full_text(second)
+    link = second.ts.replace(".", "")
     sandbox.wait_until(
-        lambda: any(link in text for text in sandbox.workspace.private_texts(CAROL)), what="where the card is"
+        lambda: any(link in text for text in sandbox.workspace.private_texts(CAROL)), what="the link to the card"
     )
-    sandbox.people.press(CAROL, again, "approve")
-    wait_for_accepted(sandbox, again)
-    assert "Break-glass: approved by whoever asked." in again.text
-    assert any("*Break-glass: approved by whoever asked.*" in json.dumps(block) for block in again.blocks)
-    wait_for_thread_line(sandbox, again, "Break-glass")
-    told = wait_for_reply(sandbox, DAVE, "Break-glass")
-    assert "everybody else is asleep" in told
-    assert again.ts.replace(".", "") in told
+    sandbox.people.press(CAROL, second, "approve")
+    wait_for_accepted(sandbox, second)
+    assert "Break-glass: approved by whoever asked." in second.text
+    assert any("*Break-glass: approved by whoever asked.*" in json.dumps(block) for block in second.blocks)
+    wait_for_thread_line(sandbox, second, "Break-glass")
+    reply = wait_for_reply(sandbox, DAVE, "Break-glass")
+    assert "everybody else is asleep" in reply
+    assert second.ts.replace(".", "") in reply
     assert not any("Break-glass" in text for text in sandbox.workspace.private_texts(CAROL))
     [row] = audit_rows(sandbox, "vote.self_approved")
     assert row["actor"] == CAROL
     assert sum("Break-glass" in text for text in sandbox.workspace.private_texts(DAVE)) == 1
 
 
-def test_where_nobody_but_the_requester_could_approve_nobody_is_asked(new_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = town_with(new_sandbox, f'approvers = ["{CAROL}", "{ERIN}", "{FRANK}"]')
+def test_no_card_is_posted_if_nobody_but_the_requester_could_approve(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = sandbox_with_approvers(new_sandbox, f'approvers = ["{CAROL}", "{ERIN}", "{FRANK}"]')
     sandbox.people.type(CAROL, f"{NIGHTLY_IMAGES} network is back")
-    told = wait_for_reply(sandbox, CAROL, "Nobody but you could approve this")
-    assert "your own approval does not count" in told
+    reply = wait_for_reply(sandbox, CAROL, "Nobody but you could approve this")
+    assert "your own approval does not count" in reply
     assert sandbox.workspace.messages_in(MIGRATIONS) == []
     sandbox.people.type(ALICE, f"{NIGHTLY_IMAGES} network is back")
     wait_for_reply(sandbox, ALICE, "Asked.")
@@ -152,8 +149,8 @@ def test_a_request_whose_settings_changed_is_void_at_the_first_vote(new_sandbox:
     wait_for_reply(sandbox, BOB, "not among those who decide")
     assert "withdraw" not in button_ids(card)
     sandbox.people.press(CAROL, card, "approve")
-    told = wait_for_reply(sandbox, CAROL, "settings have changed")
-    assert card.ts.replace(".", "") in told
+    reply = wait_for_reply(sandbox, CAROL, "settings have changed")
+    assert card.ts.replace(".", "") in reply
     wait_for_text(sandbox, card, "Void, the settings have changed")
     assert button_ids(card) == ["request"]
     wait_for_thread_line(sandbox, card, "It can be asked again")

@@ -1,4 +1,4 @@
-"""Two replicas on PostgreSQL: one that falls silent is taken for dead, and one that wakes up again does no harm."""
+"""Two replicas on PostgreSQL: one takes over the work of the other, which does no harm when it continues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.postgres import Postgres
 from tests.support.sandbox import audit_rows, create_request, put_calls, wait_for_text
 
 
-def test_what_a_killed_replica_had_in_hand_is_taken_up_by_the_other(
+def test_the_work_of_a_killed_replica_is_taken_over_by_the_other(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
@@ -27,12 +27,12 @@ def test_what_a_killed_replica_had_in_hand_is_taken_up_by_the_other(
     first.kill()
     first.wait(10)
     hold.released.set()
-    # The dead one's claim runs out first: 20 s.
+    # The lease of the killed replica expires first, after 20 s.
     wait_for_text(sandbox, card, "Resumed, moving", 45)
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_replica_that_was_stopped_in_the_call_tells_the_audit_what_oms_had_said(
+def test_a_replica_that_was_stopped_during_the_call_records_the_late_answer_in_the_audit(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
