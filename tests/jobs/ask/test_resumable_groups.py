@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from slack_sdk.models.views import View
 
 from bot.huawei.oms import Oms
 from bot.jobs.ask import forms
@@ -19,9 +18,9 @@ from bot.sandbox.huawei.faults import Answer, Hold, NoAnswer
 from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, PAUSED
 from bot.sandbox.slack.ids import BOB, TEAM_ID
 from bot.sandbox.system import Sandbox
-from bot.slack.messenger import Messenger
 from bot.store.inbox import Kind, Message
-from tests.support.in_process import sandbox_and_context
+from bot.ui import modals
+from tests.support.in_process import sandbox_and_context, store_message
 
 BOTH = ("media", "archive")
 
@@ -87,15 +86,15 @@ def test_a_project_that_refuses_is_named_with_what_to_do(place: tuple[Sandbox, C
 
 
 def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_failed(
-    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
     sandbox.oms_by_project["archive"].faults.add("list", Answer(503, "APIG.0601"))
-    message = Message(Kind.OPEN_REQUEST, "1", BOB, TEAM_ID)
-    shown: list[View] = []
-    monkeypatch.setattr(Messenger, "update_view", lambda _, view_id, view: shown.append(view))
-    assert not forms.fill(context, message)
-    view = str(shown[-1].to_dict())
+    opened = sandbox.workspace.open_view(BOB, modals.note(modals.REQUEST_TITLE, "One moment.").to_dict())
+    message = Message(Kind.OPEN_REQUEST, "1", BOB, TEAM_ID, view_id=opened.id)
+    store_message(context, message)
+    assert not forms.fill(context, message), "no further try is needed"
+    view = str(opened.view)
     assert f"media {NIGHTLY_IMAGES}" in view
     assert "The groups of archive cannot be listed just now; type an id. " in view
     assert LEDGERS not in view

@@ -58,7 +58,7 @@ def test_a_card_is_shown_while_its_request_is_being_decided(
         assert locked is not None
         assert card is not None
         # It would wait for the decision, which in turn waits for the card.
-        cards._shown(context, card)
+        cards.record_shown(context, card)
         requests.save(deciding, locked, locked, context.now(), Event(AuditEvent.VOTE_ADDED, CAROL, request.id))
 
 
@@ -71,7 +71,7 @@ def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(
     def gone() -> None:
         fault = Gone("message_not_found")
         try:
-            cards._hindered(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
+            cards.record_failure(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
         except Exception as error:  # noqa: BLE001 (the test shows it)
             failures.append(error)
 
