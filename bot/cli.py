@@ -124,13 +124,13 @@ def _checked_port(context: click.Context, parameter: click.Parameter, value: int
 def sandbox(play: bool, port: int) -> None:
     """Try everything on this machine, with no account anywhere."""
     try:
-        from bot.sandbox.run import run
+        from bot.sandbox.run import play_demo, serve_control_panel
     except ModuleNotFoundError as error:
         click.echo(
             f"The sandbox is not installed ({error.name}). Install it: pip install 'taskgroup-bot[sandbox]'.", err=True
         )
         sys.exit(1)
-    sys.exit(run(port, play))
+    sys.exit(play_demo() if play else serve_control_panel(port))
 
 
 @main.command(epilog=f"Examples: {', '.join(EXAMPLES)}.")

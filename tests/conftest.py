@@ -1,4 +1,4 @@
-"""What tests share: databases of both kinds, and the town that the real bot lives in."""
+"""Fixtures that all tests share: databases of both kinds, and sandboxes with the real bot."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bot.store import database
 from bot.store.database import Store, open_store
 from tests.support.postgres import Postgres
 
-# How long one example takes says more of the machine than of the code.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
+# The time that one example takes depends on the machine more than on the code.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -30,6 +30,7 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'bot.sqlite'}"
     server: Postgres = request.getfixturevalue("postgres")
@@ -45,27 +46,28 @@ def store(database_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever waits for a lock waits longer than a slow machine holds up whoever has it."""
+    """Lengthens the wait for a database lock, which a slow machine may hold for long."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture
 def new_sandbox() -> Iterator[Callable[..., Sandbox]]:
-    towns: list[Sandbox] = []
+    """Builds and opens sandboxes, without a bot. Closes them after the test."""
+    built: list[Sandbox] = []
 
     def build(**options: object) -> Sandbox:
         sandbox = Sandbox(**options)  # type: ignore[arg-type]
-        towns.append(sandbox)
+        built.append(sandbox)
         return sandbox.open()
 
     yield build
-    for sandbox in towns:
+    for sandbox in built:
         sandbox.close()
 
 
 @pytest.fixture
 def sandbox(new_sandbox: Callable[..., Sandbox]) -> Sandbox:
-    """A town on SQLite with the bot running in it."""
-    built = new_sandbox()
-    built.start_bot()
-    return built
+    """An open sandbox, with the bot on SQLite."""
+    opened = new_sandbox()
+    opened.start_bot()
+    return opened

@@ -12,8 +12,8 @@ from sqlalchemy.engine import create_engine, make_url
 
 from bot.check.run import run_checks
 from bot.config.settings import example, load
-from bot.sandbox.oms_state import CALLERS
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import CALLERS
+from bot.sandbox.slack.ids import APPROVERS_GROUP, CAROL, ERIN
 from bot.sandbox.system import Sandbox
 from bot.store.database import Store
 from tests.support.settings import GOOD
@@ -106,15 +106,15 @@ def test_people_who_are_not_full_members_and_projects_without_approvers_are_repo
 ) -> None:
     sandbox = new_sandbox()
     assert people_findings(sandbox) == [
-        f"ok    user {w.CAROL}: full member",
+        f"ok    user {CAROL}: full member",
         "ok    project media, approvers: enough people could approve",
     ]
     fix = "Fix: correct or remove it in bot.toml: only full members count"
-    sandbox.workspace.users[w.CAROL]["deleted"] = True
-    sandbox.workspace.groups[w.APPROVERS_GROUP] = [w.ERIN]
+    sandbox.workspace.users[CAROL]["deleted"] = True
+    sandbox.workspace.groups[APPROVERS_GROUP] = [ERIN]
     assert people_findings(sandbox) == [
-        f"FAIL  user {w.CAROL}: deactivated. {fix}",
-        f"FAIL  project media, approvers: no full member is left for one of {w.CAROL}, {w.APPROVERS_GROUP}. "
+        f"FAIL  user {CAROL}: deactivated. {fix}",
+        f"FAIL  project media, approvers: no full member is left for one of {CAROL}, {APPROVERS_GROUP}. "
         "Fix: name others, or add people to the groups",
     ]
     toml = sandbox.directory / "bot.toml"

@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from bot.check.slack import SCOPES
 from bot.config.bot_toml import BotToml
-from bot.sandbox.slack.workspace import SCOPES as SANDBOX_SCOPES
+from bot.sandbox.slack.ids import SCOPES as SANDBOX_SCOPES
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "manifest.yml").read_text(encoding="utf-8")

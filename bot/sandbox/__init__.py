@@ -1,1 +1,1 @@
-"""Stand-ins for Slack, OMS and IAM, a real Vault API server, and the page that shows them."""
+"""The sandbox: stand-ins for Slack, OMS and IAM, a real Vault API server, the real bot, and a control panel."""

@@ -1,6 +1,6 @@
-"""What the bot did, in order: one line for each call that reached a stand-in, its secrets left out.
+"""The call log: every call that reached a stand-in, in order, without its secrets.
 
-The stand-ins write it; the page, the story of `--play` and the tests read it.
+The stand-ins write it; the control panel, the demo and the tests read it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Call:
-    """One call. `service` is "slack", "oms", "iam" or "vault"; `note` says briefly what it carried or answered."""
+    """One call.
+
+    Arguments:
+        number: counts from 1.
+        service: "slack", "oms", "iam" or "vault".
+        status: the HTTP status of the answer, 0 if none was sent.
+        note: what the call carried, or what the answer was, in a few words.
+    """
 
     number: int
     at: datetime
@@ -25,7 +32,7 @@ class Call:
 
 
 class CallLog:
-    """An append-only list of calls that threads share."""
+    """An append-only list of calls, for use by several threads."""
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._now = now
@@ -39,8 +46,8 @@ class CallLog:
             self._changed.notify_all()
             return call
 
-    def start_over(self) -> None:
-        """Nothing was called yet."""
+    def clear(self) -> None:
+        """Removes all calls. The next one has number 1."""
         with self._changed:
             self._calls.clear()
 
@@ -49,19 +56,19 @@ class CallLog:
         with self._changed:
             return self._calls[number:]
 
-    def wait_for(self, wanted: Callable[[Call], bool], timeout_seconds: float = 30.0) -> Call:
-        """The first call that is wanted, waited for if it has not come yet.
+    def wait_for(self, matches: Callable[[Call], bool], timeout_seconds: float = 30.0) -> Call:
+        """Returns the first call that matches, as soon as there is one.
 
         Raises:
-            TimeoutError: none came in time.
+            TimeoutError: there was none in time.
         """
         found: list[Call] = []
 
-        def came() -> bool:
-            found[:] = [call for call in self._calls if wanted(call)][:1]
+        def is_there() -> bool:
+            found[:] = [call for call in self._calls if matches(call)][:1]
             return bool(found)
 
         with self._changed:
-            if not self._changed.wait_for(came, timeout_seconds):
+            if not self._changed.wait_for(is_there, timeout_seconds):
                 raise TimeoutError("no such call reached the stand-ins in time")
         return found[0]

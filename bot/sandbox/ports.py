@@ -1,4 +1,4 @@
-"""Ports for what the sandbox starts: each process takes them out of a part that no other process has."""
+"""Free ports for the servers of the sandbox. Each process takes them from a block that no other process uses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import cycle
 
-_FIRST_PORT, _PORTS_EACH, _PARTS = 20_000, 300, 40
+# Below the range that the kernel assigns ports from (Linux: 32768 and up).
+_FIRST_PORT, _PORTS_PER_BLOCK, _BLOCKS = 20_000, 300, 40
 
 
 def free_port() -> int:
-    """A port that is free just now, and that nobody is given unasked before it is used.
-
-    From below the range out of which the kernel gives ports to those who do not care which (Linux: 32768 and up).
+    """A port that is free, and that no other process of the sandbox or of the tests is given before it is used.
 
     Raises:
-        OSError: forty other processes have taken a part each.
+        OSError: other processes hold all 40 blocks.
     """
     ports = _ports()
     while True:
@@ -32,20 +31,20 @@ def free_port() -> int:
 
 @cache
 def _ports() -> Iterator[int]:
-    """The ports of this process's part, again and again. The part is given back when the process ends."""
-    for number in range(os.getpid(), os.getpid() + _PARTS):
-        first = _FIRST_PORT + number % _PARTS * _PORTS_EACH
-        if _hold(first):
-            # Every other one: OpenBao takes the next port as well, for its cluster.
-            return cycle(range(first + 2, first + _PORTS_EACH, 2))
-    raise OSError("every part of the ports is taken by another process")
+    """The ports of this process's block, endlessly. The block is free again when the process ends."""
+    for number in range(os.getpid(), os.getpid() + _BLOCKS):
+        first = _FIRST_PORT + number % _BLOCKS * _PORTS_PER_BLOCK
+        if _reserve_block(first):
+            # Every second port: OpenBao uses the next one as well, for its cluster.
+            return cycle(range(first + 2, first + _PORTS_PER_BLOCK, 2))
+    raise OSError("every block of ports is taken by another process")
 
 
-def _hold(port: int) -> bool:
-    """Whoever holds the first port of a part has the part, until the process ends. False where another has it."""
+def _reserve_block(first_port: int) -> bool:
+    """Reserves a block by binding its first port until the process ends. False if another process has it."""
     holder = socket.socket()
     try:
-        holder.bind(("127.0.0.1", port))
+        holder.bind(("127.0.0.1", first_port))
     except OSError:
         holder.close()
         return False

@@ -1,6 +1,6 @@
-"""A real Vault API server (OpenBao, in memory) with the sandbox's keys in it, behind a proxy that writes calls down.
+"""A real Vault API server (OpenBao, in memory) with the credentials of the sandbox, behind a proxy.
 
-The proxy notes methods and paths, never a body.
+The proxy writes methods and paths to the call log, never a body.
 """
 
 from __future__ import annotations
@@ -23,41 +23,85 @@ import requests
 from aiohttp import web
 
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.child import Child
-from bot.sandbox.credentials import MEDIA, CloudProject
+from bot.sandbox.child_process import ChildProcess
+from bot.sandbox.huawei.credentials import (
+    AZURE_CONNECTION_STRING,
+    CDN_KEY,
+    DESTINATION_AK,
+    DESTINATION_SK,
+    GOOGLE_JSON,
+    MEDIA,
+    SOURCE_AK,
+    SOURCE_SK,
+    CloudProject,
+)
 from bot.sandbox.ports import free_port
-from bot.sandbox.serving import ServerThread
-from bot.sandbox.vault_paths import secrets_of
+from bot.sandbox.server_thread import ServerThread
 
 START_SECONDS = 60.0
 _HOP_BY_HOP = {"transfer-encoding", "connection", "content-length", "content-encoding", "host"}
 
+# Source buckets that do not use the project's source access key, each with its path and what is stored there.
+_BUCKETS_WITH_OWN_KEYS: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "scans": ("google", {"json_auth_file": GOOGLE_JSON}),
+    "contracts": ("azure", {"connection_string": AZURE_CONNECTION_STRING}),
+    "shop": ("cdn", {"ak": SOURCE_AK, "sk": SOURCE_SK, "source_cdn_authentication_key": CDN_KEY}),
+}
+
+
+def caller_path(project: CloudProject) -> str:
+    """The path of the caller's credential, below the mount."""
+    return f"oms/{project.name}/caller"
+
+
+def source_paths(project: CloudProject) -> dict[str, str]:
+    """The paths of the source keys by bucket; "*" stands for every other bucket."""
+    paths = {bucket: f"oms/{project.name}/source/{name}" for bucket, (name, _) in _BUCKETS_WITH_OWN_KEYS.items()}
+    return paths | {"*": f"oms/{project.name}/source"}
+
+
+def destination_path(project: CloudProject) -> str:
+    """The path of the destination keys."""
+    return f"oms/{project.name}/destination"
+
+
+def secrets_of(project: CloudProject) -> dict[str, Mapping[str, str]]:
+    """Everything that is stored for a project, by path."""
+    paths = source_paths(project)
+    return {
+        caller_path(project): {"ak": project.access_key, "sk": project.secret_key},
+        paths["*"]: {"ak": SOURCE_AK, "sk": SOURCE_SK},
+        **{paths[bucket]: values for bucket, (_, values) in _BUCKETS_WITH_OWN_KEYS.items()},
+        destination_path(project): {"ak": DESTINATION_AK, "sk": DESTINATION_SK},
+    }
+
 
 @dataclass(frozen=True)
-class Login:
-    """An AppRole login."""
+class AppRole:
+    """What an AppRole login needs."""
 
     role_id: str
     secret_id: str
 
 
 class SandboxVault:
-    """OpenBao as a child process. `url` is the proxy's, which is what the bot is given.
+    """OpenBao as a child process. `url` is the address of the proxy, which the bot is given.
 
     Arguments:
-        places: the Huawei Cloud projects whose keys it holds.
+        delay_seconds: how long the proxy holds every call back.
+        projects: the projects whose credentials it holds.
     """
 
     def __init__(
-        self, call_log: CallLog, delay_seconds: float = 0.0, slots: tuple[CloudProject, ...] = (MEDIA,)
+        self, call_log: CallLog, delay_seconds: float = 0.0, projects: tuple[CloudProject, ...] = (MEDIA,)
     ) -> None:
+        self.call_log = call_log
         self.delay_seconds = delay_seconds
-        self._secrets = {path: values for place in slots for path, values in secrets_of(place).items()}
         self.root_token = f"root-{secrets.token_hex(12)}"
         self.is_sealed = False
-        self._journal = call_log
+        self._secrets = {path: values for project in projects for path, values in secrets_of(project).items()}
         self._port = free_port()
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._unseal_key = ""
         self._has_unseal_key = threading.Event()
         app = web.Application()
@@ -70,11 +114,11 @@ class SandboxVault:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where the keys are, below the mount `secret`."""
+        """Every path that holds a secret, below the mount `secret`."""
         return tuple(self._secrets)
 
     def start(self) -> SandboxVault:
-        """Up, with mounts, policies, keys and logins in place.
+        """Starts the server, and creates its mounts, policies, secrets and AppRoles.
 
         Raises:
             TimeoutError: the server ended, or did not come up in time.
@@ -89,9 +133,11 @@ class SandboxVault:
             f"-dev-root-token-id={self.root_token}",
         ]
         environment = {"HOME": os.environ.get("HOME", "/"), "PATH": os.environ.get("PATH", "")}
-        self._child = Child(arguments, environment, subprocess.PIPE, subprocess.DEVNULL)
+        self._child = ChildProcess(arguments, environment, subprocess.PIPE, subprocess.DEVNULL)
         self.server.start()
-        threading.Thread(target=self._read_output, args=(self._child.process.stdout,), daemon=True).start()
+        threading.Thread(
+            target=self._read_output, args=(self._child.process.stdout,), name="vault-output", daemon=True
+        ).start()
         self._wait_until_up(self._child.process)
         root = self.as_root()
         root.sys.enable_auth_method("approle")
@@ -107,16 +153,17 @@ class SandboxVault:
         return self
 
     def as_root(self) -> Any:
-        """A client that may do everything, past the proxy."""
+        """A client with the root token. Its calls do not go through the proxy and are not logged."""
         return hvac.Client(url=f"http://127.0.0.1:{self._port}", token=self.root_token)
 
     def write(self, path: str, values: Mapping[str, str]) -> None:
+        """Writes a new version of a secret, below the mount `secret`."""
         self.as_root().secrets.kv.v2.create_or_update_secret(path, dict(values), mount_point="secret")
 
-    def login(self, role: str) -> Login:
-        """A fresh role id and secret id of one of the roles `bot`, `standing` and `release`."""
+    def login(self, role: str) -> AppRole:
+        """The role id of an AppRole (`bot`, `main` or `release`), and a new secret id."""
         root = self.as_root()
-        return Login(
+        return AppRole(
             root.auth.approle.read_role_id(role)["data"]["role_id"],
             root.auth.approle.generate_secret_id(role)["data"]["secret_id"],
         )
@@ -126,7 +173,11 @@ class SandboxVault:
         self.is_sealed = True
 
     def unseal(self) -> None:
-        """Opens it again, with the key that a development server prints as it starts."""
+        """Unseals the server, with the key that a development server prints at its start.
+
+        Raises:
+            TimeoutError: the server did not print the key.
+        """
         if not self._has_unseal_key.wait(START_SECONDS):
             raise TimeoutError("the Vault API server did not print its unseal key")
         self.as_root().sys.submit_unseal_key(self._unseal_key)
@@ -139,8 +190,9 @@ class SandboxVault:
                 self._has_unseal_key.set()
 
     def stop_process(self) -> None:
+        """Kills the server. The proxy stays."""
         if self._child is not None:
-            self._child.end()
+            self._child.kill()
             self._child = None
 
     def stop(self) -> None:
@@ -148,23 +200,19 @@ class SandboxVault:
         self.stop_process()
 
     def _wait_until_up(self, server: subprocess.Popen[bytes]) -> None:
+        """Waits until the server answers for the mount `secret`."""
         deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and server.poll() is None:
-            try:
-                with requests.Session() as session:
-                    session.trust_env = False
-                    if (
-                        session.get(
-                            f"http://127.0.0.1:{self._port}/v1/secret/config",
-                            timeout=1,
-                            headers={"X-Vault-Token": self.root_token},
-                        ).status_code
-                        == 200
-                    ):
+        url = f"http://127.0.0.1:{self._port}/v1/secret/config"
+        with requests.Session() as session:
+            session.trust_env = False
+            while time.monotonic() < deadline and server.poll() is None:
+                try:
+                    answer = session.get(url, timeout=1, headers={"X-Vault-Token": self.root_token})
+                    if answer.status_code == 200:
                         return
-            except requests.exceptions.RequestException:
-                pass
-            time.sleep(0.02)
+                except requests.exceptions.RequestException:
+                    pass
+                time.sleep(0.02)
         raise TimeoutError("the Vault API server did not come up")
 
     async def _forward(self, request: web.Request) -> web.StreamResponse:
@@ -184,26 +232,26 @@ class SandboxVault:
                 ) as answer,
             ):
                 content = await answer.read()
-                self._journal.write("vault", request.method, request.path, answer.status, _note(request.path))
-                kept = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
-                return web.Response(status=answer.status, body=content, headers=kept)
+                self.call_log.write("vault", request.method, request.path, answer.status, _note(request.path))
+                forwarded = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP}
+                return web.Response(status=answer.status, body=content, headers=forwarded)
         except aiohttp.ClientError:
-            self._journal.write("vault", request.method, request.path, 0, "no answer")
+            self.call_log.write("vault", request.method, request.path, 0, "no answer")
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=502)
 
 
 def _note(path: str) -> str:
-    """What a call is for, in words."""
+    """What a call does, in words."""
     for part, words in (
         ("/auth/approle/login", "log in"),
-        ("/auth/token/revoke-self", "give the token back"),
-        ("/auth/token/create", "make a child token"),
-        ("/sys/capabilities-self", "ask what may be read"),
+        ("/auth/token/revoke-self", "revoke the token"),
+        ("/auth/token/create", "create a child token"),
+        ("/sys/capabilities-self", "ask which paths may be read"),
         ("/sys/internal/ui/mounts", "ask for the KV version"),
         ("/metadata/", "ask for the version"),
-        ("/subkeys/", "ask which keys are there"),
+        ("/subkeys/", "ask which keys exist"),
         ("/data/", "read the keys"),
     ):
         if part in path:

@@ -16,21 +16,21 @@ from slack_sdk import WebClient
 
 from bot.huawei.signing import AccessKey, AccessKeyAuth
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import ACCESS_KEY, PROJECT_ID, SECRET_KEY
+from bot.sandbox.slack.ids import BOT_TOKEN, CAROL
 
 
 def main() -> None:
     slack_url, oms_url, vault_url, role_id, secret_id, *groups = sys.argv[1:]
-    slack = WebClient(token=w.BOT_TOKEN, base_url=slack_url)
+    slack = WebClient(token=BOT_TOKEN, base_url=slack_url)
     session, vault_session = requests.Session(), requests.Session()
-    key = AccessKey(Secret(ow.ACCESS_KEY), Secret(ow.SECRET_KEY))
-    auth = AccessKeyAuth(key, ow.PROJECT_ID, lambda: datetime.now(UTC))
-    base = f"{oms_url}/v2/{ow.PROJECT_ID}/taskgroups"
+    key = AccessKey(Secret(ACCESS_KEY), Secret(SECRET_KEY))
+    auth = AccessKeyAuth(key, PROJECT_ID, lambda: datetime.now(UTC))
+    base = f"{oms_url}/v2/{PROJECT_ID}/taskgroups"
     for group_id in groups:
         time.sleep(1)  # as between two actions of a person
         print(datetime.now(UTC).isoformat())
-        slack.users_info(user=w.CAROL)
+        slack.users_info(user=CAROL)
         session.get(f"{base}/{group_id}", auth=auth, timeout=5).json()
         vault = hvac.Client(url=vault_url, session=vault_session)
         vault.auth.approle.login(role_id, secret_id)

@@ -10,7 +10,7 @@ import sys
 import time
 from urllib.parse import urlsplit
 
-from bot.sandbox.slack.signed import signed
+from bot.sandbox.slack.http_delivery import signed_headers
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     connection = http.client.HTTPConnection(address.netloc, timeout=5)
     for line in sys.stdin:
         body = line.strip()
-        headers = signed(body)
+        headers = signed_headers(body)
         started = time.perf_counter()
         connection.request("POST", address.path, body, headers)
         answer = connection.getresponse()

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 import psutil
 import requests
 
-from bot.sandbox.oms_state import PAUSED, Group
+from bot.sandbox.huawei.group import PAUSED, Group
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, BOT_TOKEN, CAROL, MIGRATIONS, SIGNING_SECRET
 from bot.sandbox.system import Sandbox
 from tests.e2e.test_http import command
-from tests.support.sandbox import buttons
+from tests.support.sandbox import button_ids
 
 ROUNDS, APPROVALS = 100, 15
 DELAY_SECONDS = 0.02
@@ -67,14 +67,12 @@ def median_post(sandbox: Sandbox, url: str, wait_until_idle: Callable[[int], Non
 def measure_acks() -> bool:
     sandbox = Sandbox().open()
     port, baseline_port = free_port(), free_port()
-    sandbox.more_environment = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": w.SIGNING_SECRET, "PORT": str(port)}
+    sandbox.extra_environment = {"SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": SIGNING_SECRET, "PORT": str(port)}
     baseline_app = subprocess.Popen(
         [
             sys.executable,
             "-c",
-            BASELINE_APP.format(
-                token=w.BOT_TOKEN, api=sandbox.slack.api_url, secret=w.SIGNING_SECRET, port=baseline_port
-            ),
+            BASELINE_APP.format(token=BOT_TOKEN, api=sandbox.slack.api_url, secret=SIGNING_SECRET, port=baseline_port),
         ],
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -85,10 +83,10 @@ def measure_acks() -> bool:
 
         def wait_until_answered(number: int) -> None:
             # The bot has finished with one command before the next one comes.
-            sandbox.wait_until(lambda: len(sandbox.workspace.told(w.ALICE)) > number, what="the answer")
+            sandbox.wait_until(lambda: len(sandbox.workspace.private_texts(ALICE)) > number, what="the answer")
 
         # Otherwise the rate limit of the stand-in for users.info would be reached.
-        sandbox.slack.api._buckets.clear()
+        sandbox.slack.api.reset_rate_limits()
         bot_seconds = median_post(sandbox, f"http://127.0.0.1:{port}/slack/events", wait_until_answered)
         baseline_seconds = median_post(sandbox, f"http://127.0.0.1:{baseline_port}/slack/events", lambda _: None)
     finally:
@@ -112,7 +110,7 @@ def _listens(port: int) -> bool:
 def new_groups(sandbox: Sandbox, first: int) -> list[str]:
     ids = [f"3c3c3c3c-0000-4000-8000-{number:012d}" for number in range(first, first + APPROVALS)]
     for group_id in ids:
-        sandbox.world.groups[group_id] = Group(group_id, "measured", PAUSED, bytes_per_second=10_000_000_000)
+        sandbox.oms.state.groups[group_id] = Group(group_id, "measured", PAUSED, bytes_per_second=10_000_000_000)
     return ids
 
 
@@ -120,17 +118,20 @@ def approvals_to_puts(sandbox: Sandbox, first: int) -> list[float]:
     """The seconds from each last approval to its PUT at OMS."""
     times = []
     for group_id in new_groups(sandbox, first):
-        sandbox.slack.api._buckets.clear()
-        sandbox.people.type(w.ALICE, group_id)
+        sandbox.slack.api.reset_rate_limits()
+        sandbox.people.type(ALICE, group_id)
 
         def is_posted(group_id: str = group_id) -> bool:
-            return any(group_id in message.text and buttons(message) for message in sandbox.workspace.of(w.MIGRATIONS))
+            return any(
+                group_id in message.text and button_ids(message)
+                for message in sandbox.workspace.messages_in(MIGRATIONS)
+            )
 
         sandbox.wait_until(is_posted, what="the card")
-        card = next(message for message in sandbox.workspace.of(w.MIGRATIONS) if group_id in message.text)
+        card = next(message for message in sandbox.workspace.messages_in(MIGRATIONS) if group_id in message.text)
         sandbox.wait_until(lambda: not _busy(sandbox), what="no more calls")
         approved_at = datetime.now(UTC)
-        sandbox.people.press(w.CAROL, card, "approve")
+        sandbox.people.press(CAROL, card, "approve")
         put = sandbox.call_log.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
         times.append((put.at - approved_at).total_seconds())
         sandbox.wait_until(lambda card=card: "Done" in card.text, 20, "the end")  # type: ignore[misc]
@@ -146,7 +147,7 @@ def bare_script(sandbox: Sandbox, first: int) -> list[float]:
     """The seconds from the start of each group to its PUT, in the baseline script `tests.bench.bare`."""
     login = sandbox.vault.login("bot")
     groups = new_groups(sandbox, first)
-    sandbox.slack.api._buckets.clear()
+    sandbox.slack.api.reset_rate_limits()
     arguments = [
         sandbox.slack.api_url,
         sandbox.oms.server.url,

@@ -1,4 +1,4 @@
-"""The page in a real browser, in front of a town in which the bot runs, or an app only listens."""
+"""The control panel in a real browser: of a sandbox with the bot, or with an app that records what it receives."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from bot.sandbox.control_panel import add_control_panel
+from bot.sandbox.control_panel.routes import add_control_panel
 from bot.sandbox.system import Sandbox
 from tests.browser.page import open_browser, open_page
 from tests.sandbox.app import App
 
-# In ms: for what the bot or the clock brings about, while other tests run.
+# In ms. Long enough for the bot to act while other tests run.
 expect.set_options(timeout=20_000)
 
 
@@ -23,8 +23,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def seen(browser: Browser) -> Iterator[tuple[Sandbox, Page, list[str]]]:
-    """The page of two projects with the bot, and what went wrong in the page."""
+def bot_page(browser: Browser) -> Iterator[tuple[Sandbox, Page, list[str]]]:
+    """A sandbox with two projects and the bot, its page, and the errors in the console of the browser."""
     sandbox = Sandbox(projects=2)
     add_control_panel(sandbox)
     errors: list[str] = []
@@ -40,8 +40,8 @@ def seen(browser: Browser) -> Iterator[tuple[Sandbox, Page, list[str]]]:
 
 
 @pytest.fixture
-def alone(browser: Browser) -> Iterator[tuple[Sandbox, Page, App]]:
-    """The page of a town in which an app only listens."""
+def app_page(browser: Browser) -> Iterator[tuple[Sandbox, Page, App]]:
+    """A sandbox with a recording app in place of the bot, its page, and the app."""
     sandbox = Sandbox()
     add_control_panel(sandbox)
     try:

@@ -1,4 +1,4 @@
-"""A real browser in front of the sandbox's page."""
+"""A real browser, and the page of the control panel in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Headless Chromium: Debian's where there is one, else Playwright's own."""
+    """Headless Chromium: the one on the path if there is one, otherwise Playwright's."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         yield browser
@@ -20,15 +20,15 @@ def open_browser() -> Iterator[Browser]:
 
 @contextmanager
 def open_page(browser: Browser, url: str, width: int = 1300, height: int = 900) -> Iterator[Page]:
-    """The page, in a session of its own."""
+    """A page in a browser session of its own."""
     page = browser.new_page(viewport={"width": width, "height": height}, timezone_id="UTC")
     page.goto(url)
     yield page
     page.close()
 
 
-def refreshed(page: Page) -> None:
-    """Returns when the page has shown anew all that was so before: the first answer may have been under way."""
+def wait_for_refresh(page: Page) -> None:
+    """Waits until the page shows the state of this moment. The first of the responses may be to an older request."""
     for _ in range(3):
         with page.expect_response("**/panel/state*"):
             pass

@@ -1,4 +1,4 @@
-"""What a rehearsal may do to the bot and to the world from the page: kill, start again, pause, start over."""
+"""What the page does beside Slack: it kills and restarts the bot, pauses groups, changes rules and starts over."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.oms_state import LEDGERS, MONITORING, NIGHTLY_IMAGES, PAUSED, an
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.switches import KILLED, SELF_APPROVAL, SWITCHES, TWO_APPROVALS
+from bot.sandbox.control_panel.switches import KILLED, SELF_APPROVAL, SWITCHES, TWO_APPROVALS
+from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES, VIDEO_MASTERS
+from bot.sandbox.huawei.group import MONITORING, PAUSED
+from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox
 
-# In ms: for what waits for a bot to start, while other tests run.
-LONG = 60_000.0
-VIDEO_MASTERS = an(2)
+# In ms. Long enough for a bot to start while other tests run.
+BOT_START = 60_000.0
 
 
 @contextmanager
-def no_bot_starts(sandbox: Sandbox) -> Iterator[None]:
-    """Until the block ends; what is shown meanwhile stays for as long."""
-    go_on, start = threading.Event(), sandbox.start_bot
+def bot_start_held(sandbox: Sandbox) -> Iterator[None]:
+    """Holds every start of the bot until the block ends, so that the page stays busy."""
+    released, start = threading.Event(), sandbox.start_bot
 
     def wait_and_start(ops_port: int | None = None) -> subprocess.Popen[bytes]:
-        go_on.wait(60)
+        released.wait(60)
         return start(ops_port)
 
     sandbox.start_bot = wait_and_start  # type: ignore[method-assign]
     try:
         yield
     finally:
-        go_on.set()
+        released.set()
         sandbox.start_bot = start  # type: ignore[method-assign]
 
 
-def test_a_bot_that_is_killed_is_said_to_be_and_starts_again(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, errors = seen
-    expect(page.locator("#down")).to_be_hidden()
+def test_a_bot_that_is_killed_is_shown_as_ended_and_can_be_restarted(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, errors = bot_page
+    expect(page.locator("#warning")).to_be_hidden()
     page.get_by_label(KILLED).check()
-    expect(page.locator("#down")).to_contain_text("The bot is not running (exit -9).")
+    expect(page.locator("#warning")).to_contain_text("The bot is not running (exit -9).")
     with page.expect_response("**/panel/home"):
         page.get_by_role("tab", name="App Home").click()
     expect(page.locator("#home")).to_have_text("The bot has published nothing here.")
@@ -49,78 +49,80 @@ def test_a_bot_that_is_killed_is_said_to_be_and_starts_again(seen: tuple[Sandbox
     page.get_by_role("button", name="Send").click()
     expect(page.locator("#failure")).to_have_text("Slack: dispatch_failed")
     page.get_by_label(KILLED).uncheck()
-    expect(page.locator("#down")).to_be_hidden(timeout=LONG)
+    expect(page.locator("#warning")).to_be_hidden(timeout=BOT_START)
     sandbox.wait_until(lambda: sandbox.slack.connections == 1)
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article .block-header")).to_contain_text("Resume migration")
     assert errors == []
 
 
-def test_a_bot_that_ends_by_itself_is_said_to_have_ended(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, _ = seen
+def test_a_bot_that_ends_by_itself_is_shown_as_ended(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, _ = bot_page
     sandbox.stop_bot()
-    expect(page.locator("#down")).to_contain_text("The bot is not running (exit 0).")
+    expect(page.locator("#warning")).to_contain_text("The bot is not running (exit 0).")
     expect(page.get_by_label(KILLED)).to_be_checked()
 
 
-def test_a_group_that_runs_can_be_paused_as_in_the_console(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, _ = seen
+def test_a_running_group_can_be_paused(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, _ = bot_page
     pause = page.get_by_role("button", name="pause video masters")
     pause.click()
     expect(pause).to_be_hidden()
     row = page.locator("#groups tr", has_text="video masters")
     expect(row).to_contain_text("paused")
-    assert sandbox.world.groups[VIDEO_MASTERS].status == PAUSED
+    assert sandbox.oms.state.groups[VIDEO_MASTERS].status == PAUSED
     expect(page.get_by_role("button", name="pause nightly images")).to_be_hidden()
 
 
-def test_the_other_project_is_asked_for_by_its_name(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    _, page, _ = seen
+def test_a_group_of_the_other_project_is_requested_with_its_name(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    _, page, _ = bot_page
     page.get_by_role("button", name="use ledgers").click()
     expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {LEDGERS} project=archive ")
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article")).to_contain_text("project archive")
 
 
-def test_starting_over_makes_the_world_and_the_bot_forget(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, errors = seen
+def test_starting_over_resets_the_stand_ins_and_the_bot(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, errors = bot_page
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article")).to_have_count(1)
-    sandbox.world.groups[NIGHTLY_IMAGES].status = MONITORING
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = MONITORING
     for name in SWITCHES:
         page.get_by_label(name).check()
     page.get_by_label("The next resume").select_option("OMS.0072")
-    sandbox.wait_until(lambda: bool(sandbox.faults.waiting("start")))
+    sandbox.wait_until(lambda: bool(sandbox.shared_faults.pending("start")))
     page.fill("#text", "something else")
     page.get_by_role("button", name="Start over").click()
     question = page.get_by_role("dialog", name="Start over?")
-    with no_bot_starts(sandbox):
+    with bot_start_held(sandbox):
         question.get_by_role("button", name="Start over").click()
         expect(page.locator("#busy")).to_contain_text("Start over: one moment.")
     expect(page.locator("article")).to_have_count(0)
     for name in SWITCHES:
-        expect(page.get_by_label(name)).not_to_be_checked(timeout=LONG)
+        expect(page.get_by_label(name)).not_to_be_checked(timeout=BOT_START)
     expect(page.get_by_label("The next resume")).to_have_value("")
-    assert sandbox.world.groups[NIGHTLY_IMAGES].status == PAUSED
-    expect(page.locator("#text")).to_have_value(f"/resume-taskgroup {NIGHTLY_IMAGES} network is back", timeout=LONG)
+    assert sandbox.oms.state.groups[NIGHTLY_IMAGES].status == PAUSED
+    expect(page.locator("#text")).to_have_value(
+        f"/resume-taskgroup {NIGHTLY_IMAGES} network is back", timeout=BOT_START
+    )
     expect(page.locator("#busy")).to_be_hidden()
-    # The bot has no open request for this group any more: the same words make a card again.
+    # The bot knows of no open request for this group: the same command creates a card again.
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article .block-header")).to_contain_text("Resume migration")
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
     assert errors == []
 
 
-def test_what_is_sent_while_it_starts_over_waits_for_the_bot(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, errors = seen
+def test_a_command_during_a_restart_waits_for_the_bot(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, errors = bot_page
     page.get_by_role("button", name="Start over").click()
-    with no_bot_starts(sandbox):
+    with bot_start_held(sandbox):
         page.get_by_role("dialog").get_by_role("button", name="Start over").click()
         expect(page.locator("#busy")).to_be_visible()
         page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=LONG)
+    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=BOT_START)
     expect(page.locator("#failure")).to_have_text("")
-    assert not any("did not answer" in text for text in sandbox.workspace.told(w.ALICE))
+    assert not any("did not answer" in text for text in sandbox.workspace.private_texts(ALICE))
     assert errors == []
 
 
@@ -129,17 +131,17 @@ def approve(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Approve").click()
 
 
-def test_two_approvals_a_vote_taken_back_and_break_glass_can_be_rehearsed(
-    seen: tuple[Sandbox, Page, list[str]],
+def test_rules_of_approval_can_be_switched_on(
+    bot_page: tuple[Sandbox, Page, list[str]],
 ) -> None:
-    sandbox, page, errors = seen
+    sandbox, page, errors = bot_page
     for name in (TWO_APPROVALS, SELF_APPROVAL):
-        with no_bot_starts(sandbox):
+        with bot_start_held(sandbox):
             page.get_by_label(name).check()
             expect(page.locator("#busy")).to_be_visible()
-        expect(page.locator("#busy")).to_be_hidden(timeout=LONG)
+        expect(page.locator("#busy")).to_be_hidden(timeout=BOT_START)
         expect(page.get_by_label(name)).to_be_checked()
-    expect(page.locator("#down")).to_be_hidden()
+    expect(page.locator("#warning")).to_be_hidden()
     page.select_option("#person", label="carol (approver)")
     page.get_by_role("button", name="Send").click()
     card = page.locator("article", has_text="#migrations")
@@ -158,14 +160,16 @@ def test_two_approvals_a_vote_taken_back_and_break_glass_can_be_rehearsed(
     assert errors == []
 
 
-def test_rules_that_change_while_the_bot_is_killed_hold_once_it_starts(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, _ = seen
+def test_a_rule_that_is_changed_while_the_bot_is_down_applies_once_it_starts(
+    bot_page: tuple[Sandbox, Page, list[str]],
+) -> None:
+    sandbox, page, _ = bot_page
     page.get_by_label(KILLED).check()
-    expect(page.locator("#down")).to_be_visible()
+    expect(page.locator("#warning")).to_be_visible()
     page.get_by_label(TWO_APPROVALS).check()
     sandbox.wait_until(lambda: bool(sandbox.rules))
-    expect(page.locator("#down")).to_be_visible()
+    expect(page.locator("#warning")).to_be_visible()
     page.get_by_label(KILLED).uncheck()
-    expect(page.locator("#down")).to_be_hidden(timeout=LONG)
+    expect(page.locator("#warning")).to_be_hidden(timeout=BOT_START)
     page.get_by_role("button", name="Send").click()
     expect(page.locator("article").first).to_contain_text("2 of @carol")

@@ -1,4 +1,4 @@
-"""Questions and forms are named, hold the keyboard, close by Escape, give the focus back, and warn where it is due."""
+"""Dialogs have a name, hold the focus, close with Escape, return the focus, and show danger by colour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from tests.sandbox.app import FORM, App, text
 
@@ -25,21 +25,21 @@ def button(words: str, style: str | None = None, confirm_style: str | None = Non
 
 
 def post(app: App, *buttons: dict[str, Any]) -> None:
-    app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=[{"type": "actions", "elements": list(buttons)}])
+    app.web.chat_postMessage(channel=MIGRATIONS, text="card", blocks=[{"type": "actions", "elements": list(buttons)}])
 
 
-def test_a_question_is_named_holds_the_keyboard_and_gives_the_focus_back(alone: tuple[Sandbox, Page, App]) -> None:
-    _, page, app = alone
+def test_a_confirmation_has_a_name_holds_the_focus_and_returns_it(app_page: tuple[Sandbox, Page, App]) -> None:
+    _, page, app = app_page
     post(app, button("Approve", "primary"))
     approve = page.locator("article").get_by_role("button", name="Approve")
     approve.click()
-    question = page.get_by_role("dialog", name="Approve?")
-    expect(question).to_have_attribute("aria-modal", "true")
+    dialog = page.get_by_role("dialog", name="Approve?")
+    expect(dialog).to_have_attribute("aria-modal", "true")
     for _ in range(6):
         page.keyboard.press("Tab")
         assert page.evaluate("[...document.querySelectorAll('dialog :focus, body')].includes(document.activeElement)")
     page.keyboard.press("Escape")
-    expect(question).to_have_count(0)
+    expect(dialog).to_have_count(0)
     expect(approve).to_be_focused()
     assert app.requests == []
 
@@ -54,24 +54,24 @@ def test_a_question_is_named_holds_the_keyboard_and_gives_the_focus_back(alone: 
         (None, None, GREY),
     ],
 )
-def test_the_button_that_says_yes_looks_like_what_it_does(
-    alone: tuple[Sandbox, Page, App], style: str | None, confirm_style: str | None, colour: str
+def test_the_confirming_button_has_the_style_of_its_action(
+    app_page: tuple[Sandbox, Page, App], style: str | None, confirm_style: str | None, colour: str
 ) -> None:
-    _, page, app = alone
+    _, page, app = app_page
     post(app, button("Pause", style, confirm_style))
     page.locator("article").get_by_role("button", name="Pause").click()
     expect(page.get_by_role("dialog").get_by_role("button", name="Yes")).to_have_css("background-color", colour)
 
 
-def test_a_form_closes_by_escape_is_not_green_and_what_is_typed_is_not_bold(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, app = alone
+def test_a_modal_closes_with_escape_and_has_a_neutral_style(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = app_page
     page.get_by_role("button", name="Send").focus()
-    app.web.views_open(trigger_id=sandbox.workspace.new_trigger(w.ALICE), view=FORM)
+    app.web.views_open(trigger_id=sandbox.workspace.new_trigger(ALICE), view=FORM)
     form = page.get_by_role("dialog", name="Form")
     expect(form.get_by_role("button", name="Ask")).to_have_css("background-color", GREY)
     expect(form.get_by_label("Reason")).to_have_css("font-weight", "400")
     expect(form.get_by_label("Group")).to_be_focused()
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
-    sandbox.wait_until(lambda: not sandbox.workspace.views, what="the form closes in Slack too")
+    sandbox.wait_until(lambda: not sandbox.workspace.views, what="the modal closed in Slack")
     expect(page.get_by_role("button", name="Send")).to_be_focused()

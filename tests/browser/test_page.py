@@ -1,4 +1,4 @@
-"""The page, in a real browser: what a person who has just cloned the repository does and sees."""
+"""The page in a real browser: requests, approvals, forms, switches and planned faults."""
 
 from __future__ import annotations
 
@@ -10,27 +10,29 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import Page, expect
 
 from bot.huawei.error_catalogue import CATALOGUE
-from bot.sandbox.control_panel import add_control_panel
-from bot.sandbox.faults import FailsLater, Late
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.switches import KILLED, SWITCHES
+from bot.sandbox.control_panel.routes import add_control_panel
+from bot.sandbox.control_panel.switches import KILLED, SWITCHES
+from bot.sandbox.huawei.faults import FailsLater, NoAnswer
+from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox, utc_now
-from tests.browser.page import refreshed
+from tests.browser.page import wait_for_refresh
 from tests.sandbox.app import CARD, FORM, HOME, App, option, text
 from tests.support.sandbox import put_calls
 
 SECONDS = 1000.0
 
 
-def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    sandbox, page, errors = seen
+def test_one_person_requests_another_approves_and_the_migration_moves(
+    bot_page: tuple[Sandbox, Page, list[str]],
+) -> None:
+    sandbox, page, errors = bot_page
     page.get_by_role("button", name="Send").click()
     header = page.locator("article .block-header")
     expect(header).to_have_text("Resume migration: nightly images", timeout=10 * SECONDS)
-    expect(page.locator(".private")).to_contain_text("Asked.")
+    expect(page.locator(".ephemeral")).to_contain_text("Asked.")
     expect(page.locator("article")).to_contain_text("@carol, @migration-leads")
     page.select_option("#person", label="carol (approver)")
-    expect(page.locator(".private")).to_have_count(0)
+    expect(page.locator(".ephemeral")).to_have_count(0)
     page.get_by_role("button", name="Approve resuming").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Resume this migration?")
@@ -47,8 +49,8 @@ def test_a_person_asks_another_approves_and_the_migration_moves(seen: tuple[Sand
     assert errors == []
 
 
-def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    _, page, errors = seen
+def test_a_denial_asks_for_a_reason_in_a_form(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    _, page, errors = bot_page
     page.get_by_role("button", name="Send").click()
     page.locator("article .block-header").wait_for()
     page.select_option("#person", label="dave (approver, by group)")
@@ -67,8 +69,10 @@ def test_denying_asks_for_a_reason_in_a_form(seen: tuple[Sandbox, Page, list[str
     assert errors == []
 
 
-def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[Sandbox, Page, list[str]]) -> None:
-    _, page, _ = seen
+def test_the_command_without_arguments_opens_a_form_that_shows_its_errors(
+    bot_page: tuple[Sandbox, Page, list[str]],
+) -> None:
+    _, page, _ = bot_page
     page.fill("#text", "/resume-taskgroup")
     page.get_by_role("button", name="Send").click()
     form = page.get_by_role("dialog")
@@ -92,9 +96,9 @@ def test_the_command_alone_opens_a_form_and_its_faults_show_in_it(seen: tuple[Sa
     expect(card).to_contain_text("not at once")
 
 
-def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, app = alone
-    app.web.chat_postMessage(channel=w.MIGRATIONS, text="card", blocks=CARD)
+def test_choices_in_messages_and_presses_in_app_home_reach_the_app(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = app_page
+    app.web.chat_postMessage(channel=MIGRATIONS, text="card", blocks=CARD)
     card = page.locator("article")
     card.get_by_label("FAILED").check()
     expect(card.get_by_label("FAILED")).to_be_checked()
@@ -106,15 +110,15 @@ def test_what_can_be_chosen_in_a_message_and_in_app_home_is_told_to_the_app(alon
     page.get_by_role("tab", name="App Home").click()
     expect(page.locator("#home")).to_have_text("The bot has published nothing here.")
     sandbox.wait_until(lambda: app.last.get("event", {}).get("type") == "app_home_opened")
-    app.web.views_publish(user_id=w.ALICE, view=HOME)
+    app.web.views_publish(user_id=ALICE, view=HOME)
     page.locator("#home").get_by_role("button", name="Approve").click()
     sandbox.wait_until(lambda: app.last.get("type") == "block_actions" and app.last["container"]["type"] == "view")
     expect(page.locator("#messages")).to_be_hidden()
 
 
-def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, app = alone
-    view = app.web.views_open(trigger_id=sandbox.workspace.new_trigger(w.ALICE), view=FORM)["view"]
+def test_a_modal_has_choices_and_an_update_keeps_typed_text(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, app = app_page
+    view = app.web.views_open(trigger_id=sandbox.workspace.new_trigger(ALICE), view=FORM)["view"]
     form = page.get_by_role("dialog")
     form.get_by_label("Reason").fill("network is back")
     app.web.views_update(view_id=view["id"], hash=view["hash"], view=FORM | {"title": text("Next")})
@@ -133,13 +137,13 @@ def test_a_form_offers_choices_and_an_update_keeps_what_was_typed(alone: tuple[S
     }
 
 
-def test_every_group_and_path_is_shown_and_every_fault_can_be_switched_on(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, _ = alone
-    expect(page.locator("#groups td.status")).to_have_count(len(sandbox.world.groups))
+def test_every_group_and_path_is_shown_and_every_switch_works(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = app_page
+    expect(page.locator("#groups td.status")).to_have_count(len(sandbox.oms.state.groups))
     for words in ("waiting for deletion", "creation failed", "pausing", "URL_LIST", "CDN ALIYUN_OSS_A"):
         expect(page.locator("#groups")).to_contain_text(words)
     expect(page.locator("#vault li")).to_have_count(len(sandbox.vault.paths))
-    # The bot that is killed has a test of its own: here is none.
+    # There is no bot here. Killing it has a test of its own.
     for name, switch in SWITCHES.items() - {(KILLED, SWITCHES[KILLED])}:
         page.get_by_label(name).check()
         sandbox.wait_until(partial(switch.is_on, sandbox), what=name)
@@ -148,42 +152,42 @@ def test_every_group_and_path_is_shown_and_every_fault_can_be_switched_on(alone:
     sandbox.wait_until(lambda: not any(switch.is_on(sandbox) for switch in SWITCHES.values()), what="all switched back")
 
 
-def test_the_next_call_can_be_made_to_meet_any_documented_code(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, _ = alone
+def test_a_fault_with_any_documented_code_can_be_planned(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = app_page
     resume = page.get_by_label("The next resume")
     resume.select_option("OMS.0072")
     sandbox.wait_until(
-        lambda: [getattr(fault, "code", "") for fault in sandbox.faults.waiting("start")] == ["OMS.0072"]
+        lambda: [getattr(fault, "code", "") for fault in sandbox.shared_faults.pending("start")] == ["OMS.0072"]
     )
     assert set(CATALOGUE) <= set(resume.locator("option").evaluate_all("all => all.map(one => one.value)"))
     resume.select_option("TRF.0057")
-    sandbox.wait_until(lambda: isinstance(next(iter(sandbox.faults.waiting("start")), None), FailsLater))
+    sandbox.wait_until(lambda: isinstance(next(iter(sandbox.shared_faults.pending("start")), None), FailsLater))
     resume.select_option("no answer, but it is done")
-    sandbox.wait_until(lambda: sandbox.faults.waiting("start") == (Late(done=True),))
+    sandbox.wait_until(lambda: sandbox.shared_faults.pending("start") == (NoAnswer(done=True),))
     page.get_by_label("The next pause").select_option("not available (503)")
-    sandbox.wait_until(lambda: bool(sandbox.faults.waiting("stop")))
-    assert sandbox.faults.waiting("start") == (Late(done=True),)
+    sandbox.wait_until(lambda: bool(sandbox.shared_faults.pending("stop")))
+    assert sandbox.shared_faults.pending("start") == (NoAnswer(done=True),)
     resume.select_option("as usual")
-    sandbox.wait_until(lambda: not sandbox.faults.waiting("start"))
+    sandbox.wait_until(lambda: not sandbox.shared_faults.pending("start"))
 
 
-def test_what_is_planned_shows_as_long_as_it_waits_and_no_longer(alone: tuple[Sandbox, Page, App]) -> None:
-    sandbox, page, _ = alone
+def test_a_planned_fault_is_shown_until_a_call_takes_it(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = app_page
     resume = page.get_by_label("The next resume")
     expect(resume).to_have_value("")
-    assert page.evaluate("(wanted) => document.querySelector('#plans select').value = wanted", "OMS.0072")
+    assert page.evaluate("(wanted) => document.querySelector('#planned select').value = wanted", "OMS.0072")
     expect(resume).to_have_value("")
     resume.select_option("OMS.0072")
-    sandbox.wait_until(lambda: bool(sandbox.faults.waiting("start")))
-    refreshed(page)
+    sandbox.wait_until(lambda: bool(sandbox.shared_faults.pending("start")))
+    wait_for_refresh(page)
     expect(resume).to_have_value("OMS.0072")
-    sandbox.faults.take("start")
+    sandbox.shared_faults.take("start")
     expect(resume).to_have_value("")
     assert page.evaluate("document.querySelector('#faults input').checked = true")
     expect(page.get_by_label(KILLED)).not_to_be_checked()
 
 
-def test_another_site_in_the_browser_cannot_act_here(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_another_site_in_the_browser_cannot_act_on_the_page(new_sandbox: Callable[..., Sandbox]) -> None:
     import requests
 
     sandbox = new_sandbox()

@@ -1,4 +1,4 @@
-"""The commands of the command line, on the real parts; and that the story tells on itself."""
+"""The commands of the command line, run as processes against the sandbox, and the demo."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import text
 
-from bot.sandbox.oms_state import CALLERS
+from bot.sandbox.huawei.credentials import CALLERS
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, ERIN, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from bot.store.database import open_store
 from tests.support.sandbox import create_request, wait_for_reply
@@ -29,7 +30,7 @@ def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_check_finds_everything_well(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_passes_and_names_everything_it_has_checked(new_sandbox: Callable[..., Sandbox]) -> None:
     for two_identities in (False, True):
         sandbox = new_sandbox(two_identities=two_identities)
         found = run(sandbox, "check")
@@ -49,9 +50,9 @@ def test_check_finds_everything_well(new_sandbox: Callable[..., Sandbox]) -> Non
         assert sandbox.workspace.messages == []
 
 
-def test_check_names_each_thing_that_is_wrong_and_its_fix(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_names_each_problem_and_its_fix(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
+    sandbox.workspace.channels[MIGRATIONS].members.discard(BOT_USER_ID)
     sandbox.workspace.scopes = frozenset({"commands", "chat:write", "users:read"})
     sandbox.vault.write("oms/media/source", {"ak": "x"})
     sandbox.vault.write("oms/media/caller", {"ak": "WRONGCALLERAK0000001", "sk": "x"})
@@ -69,9 +70,9 @@ def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
 
 
-def test_check_tells_once_that_slack_is_not_there(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_reports_once_that_slack_cannot_be_reached(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
+    sandbox.extra_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Slack"]
@@ -79,15 +80,15 @@ def test_check_tells_once_that_slack_is_not_there(new_sandbox: Callable[..., San
     assert found.stderr == ""
 
 
-def test_check_tells_once_that_vault_refuses_the_login(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_reports_once_that_vault_rejects_the_login(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"VAULT_SECRET_ID": "wrong"}
+    sandbox.extra_environment = {"VAULT_SECRET_ID": "wrong"}
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
 
 
-def test_check_tells_of_the_bots_own_identity_apart_from_what_huawei_cloud_says_of_it(
+def test_check_reports_a_wrong_caller_secret_without_calling_huawei_cloud(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox()
@@ -99,23 +100,23 @@ def test_check_tells_of_the_bots_own_identity_apart_from_what_huawei_cloud_says_
     assert "version 3, holds a user name and a password" in run(sandbox, "check").stdout
 
 
-def test_check_counts_the_people_of_a_group(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_counts_the_members_of_a_user_group(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     [group] = sandbox.workspace.groups
     assert f"user group {group}: 1 person\n" in run(sandbox, "check").stdout
-    sandbox.workspace.groups[group].append(w.CAROL)
+    sandbox.workspace.groups[group].append(CAROL)
     assert f"user group {group}: 2 people\n" in run(sandbox, "check").stdout
 
 
-def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(
+def test_check_rejects_vault_tokens_that_cannot_be_revoked_or_have_limited_uses(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox(two_identities=True)
     root = sandbox.vault.as_root()
-    root.auth.approle.create_or_update_approle("batchy", token_policies=["main"], token_type="batch")
+    root.auth.approle.create_or_update_approle("batch", token_policies=["main"], token_type="batch")
     root.auth.approle.create_or_update_approle("counted", token_policies=["release"], token_num_uses=3)
-    batch, counted = sandbox.vault.login("batchy"), sandbox.vault.login("counted")
-    sandbox.more_environment = {
+    batch, counted = sandbox.vault.login("batch"), sandbox.vault.login("counted")
+    sandbox.extra_environment = {
         "VAULT_ROLE_ID": batch.role_id,
         "VAULT_SECRET_ID": batch.secret_id,
         "VAULT_RELEASE_ROLE_ID": counted.role_id,
@@ -131,11 +132,11 @@ def test_check_refuses_tokens_that_cannot_be_given_back_or_end_with_their_use(
     ]
 
 
-def test_check_names_two_projects_that_are_one(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_check_reports_two_projects_with_the_same_project_id(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     path = sandbox.directory / "bot.toml"
     first = path.read_text(encoding="utf-8").partition("\n")[2]
-    # The id is left out, so that only IAM can tell.
+    # Without the project id in the settings, only IAM can show that they are the same.
     second = "\n".join(line for line in first.splitlines() if not line.startswith("project_id"))
     path.write_text(first + second.replace("projects.media", "projects.twin"), encoding="utf-8")
     (line,) = failures(run(sandbox, "check"))
@@ -145,7 +146,7 @@ def test_check_names_two_projects_that_are_one(new_sandbox: Callable[..., Sandbo
     )
 
 
-def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_serve_does_not_start_on_a_database_of_a_later_version(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     store = open_store(sandbox.database_url)
     with store.write() as connection:
@@ -173,12 +174,12 @@ def test_serve_leaves_a_database_alone_that_a_later_version_served_from(new_sand
         ),
     ],
 )
-def test_serve_says_in_a_line_why_it_cannot_start(
+def test_serve_prints_one_line_that_says_why_it_cannot_start(
     new_sandbox: Callable[..., Sandbox], change: dict[str, str], words: str
 ) -> None:
     sandbox = new_sandbox()
     taken = {name: str(sandbox.slack.server.port) if value == "TAKEN" else value for name, value in change.items()}
-    sandbox.more_environment = taken
+    sandbox.extra_environment = taken
     found = run(sandbox, "serve")
     assert found.returncode == 1
     assert found.stderr.startswith(f"Cannot start: {words}")
@@ -186,9 +187,9 @@ def test_serve_says_in_a_line_why_it_cannot_start(
     assert "leak" not in found.stderr
 
 
-def test_serve_ends_when_slack_does_not_let_it_connect(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_serve_ends_when_slack_rejects_the_app_token(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    sandbox.more_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
+    sandbox.extra_environment = {"SLACK_APP_TOKEN": "xapp-wrong"}
     found = run(sandbox, "serve")
     assert found.returncode == 1
     last = found.stderr.splitlines()[-1]
@@ -199,7 +200,7 @@ def test_serve_ends_when_slack_does_not_let_it_connect(new_sandbox: Callable[...
     assert "ERROR" not in found.stderr
 
 
-def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_serve_does_not_blame_the_token_for_an_outage_of_slack(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     sandbox.slack.outage.answers["auth.test"] = [503]
     found = run(sandbox, "serve")
@@ -210,11 +211,11 @@ def test_serve_does_not_blame_the_token_for_slacks_own_trouble(new_sandbox: Call
 @pytest.mark.parametrize(
     ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for the release")]
 )
-def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_same(
+def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
     new_sandbox: Callable[..., Sandbox], wrong: str, what: str
 ) -> None:
     sandbox = new_sandbox(two_identities=True)
-    sandbox.more_environment = {f"{wrong}_SECRET_ID": "wrong"}
+    sandbox.extra_environment = {f"{wrong}_SECRET_ID": "wrong"}
     sandbox.start_bot()
     sandbox.wait_until(lambda: "refuses the bot's login" in sandbox.log(), what="a warning")
     [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
@@ -222,41 +223,41 @@ def test_serve_says_at_the_start_that_vault_refuses_a_login_and_serves_all_the_s
     assert "Check the role id and secret id" in line
 
 
-def test_audit_verify_tells_whole_from_broken(sandbox: Sandbox) -> None:
+def test_audit_verify_passes_and_fails_with_an_unknown_head(sandbox: Sandbox) -> None:
     create_request(sandbox)
-    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, "Asked.")
     sandbox.stop_bot()
     assert run(sandbox, "audit", "verify").returncode == 0
     assert run(sandbox, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1
     assert '"event": "request.created"' in run(sandbox, "audit", "export").stdout
 
 
-def test_a_second_bot_on_the_same_file_does_not_start(sandbox: Sandbox) -> None:
+def test_a_second_bot_on_the_same_sqlite_file_does_not_start(sandbox: Sandbox) -> None:
     found = run(sandbox, "serve")
     assert found.returncode == 1
     assert "another process serves from" in found.stderr
     assert "Traceback" not in found.stderr
 
 
-def test_list_and_status_answer_only_who_typed(sandbox: Sandbox) -> None:
+def test_list_and_status_reply_only_to_the_person_who_typed(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.people.type(w.BOB, "list")
-    told = wait_for_reply(sandbox, w.BOB, "Open requests")
-    assert "nightly images" in told
-    assert "invoices" in told
+    sandbox.people.type(BOB, "list")
+    reply = wait_for_reply(sandbox, BOB, "Open requests")
+    assert "nightly images" in reply
+    assert "invoices" in reply
     request_id = next(word for word in card.text.split() if word.startswith("R-")).rstrip(".")
-    sandbox.people.type(w.BOB, f"status {request_id}")
-    wait_for_reply(sandbox, w.BOB, f"{request_id}: Resume migration")
-    sandbox.people.type(w.ERIN, f"status {request_id}")
-    wait_for_reply(sandbox, w.ERIN, "no such request that you may see")
-    sandbox.people.type(w.ERIN, "list")
-    wait_for_reply(sandbox, w.ERIN, "no project here that you may see")
-    sandbox.people.type(w.BOB, "help")
-    wait_for_reply(sandbox, w.BOB, "asks for approval")
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
+    sandbox.people.type(BOB, f"status {request_id}")
+    wait_for_reply(sandbox, BOB, f"{request_id}: Resume migration")
+    sandbox.people.type(ERIN, f"status {request_id}")
+    wait_for_reply(sandbox, ERIN, "no such request that you may see")
+    sandbox.people.type(ERIN, "list")
+    wait_for_reply(sandbox, ERIN, "no project here that you may see")
+    sandbox.people.type(BOB, "help")
+    wait_for_reply(sandbox, BOB, "asks for approval")
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 
-def test_life_readiness_and_metrics_are_served_and_nothing_else(sandbox: Sandbox) -> None:
+def test_only_livez_readyz_and_metrics_are_served(sandbox: Sandbox) -> None:
     import requests
 
     base = f"http://127.0.0.1:{sandbox.ops_port}"
@@ -268,15 +269,14 @@ def test_life_readiness_and_metrics_are_served_and_nothing_else(sandbox: Sandbox
     assert requests.get(f"{base}/nothing", timeout=5).status_code == 404
 
 
-def test_the_story_plays_and_fails_when_a_part_does_not_happen(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_the_demo_passes_and_fails_when_a_step_does_not_happen(new_sandbox: Callable[..., Sandbox]) -> None:
     from bot.sandbox.demo import run_demo
-    from bot.sandbox.oms_state import NIGHTLY_IMAGES
 
     sandbox = new_sandbox()
-    sandbox.world.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 600_000_000
     sandbox.start_bot()
     assert run_demo(sandbox) == 0
     forbidden = new_sandbox()
-    forbidden.world.may_start = False
+    forbidden.oms.state.may_change_groups = False
     forbidden.start_bot()
     assert run_demo(forbidden) == 1

@@ -1,4 +1,4 @@
-"""The story with every other way that Vault is set up: KV version 1, a standing token that may make children or not."""
+"""A request on a KV engine of version 1, with a static token that may or may not create child tokens."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import DESTINATION_SK, SECRET_KEY, SOURCE_SK
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.slack.ids import BOB, CAROL
 from bot.sandbox.system import Sandbox
-from bot.sandbox.vault_paths import secrets_of
+from bot.sandbox.vault import secrets_of
 from tests.support.sandbox import (
-    audit,
+    audit_rows,
     create_request,
     everything_shown,
     everything_stored,
@@ -31,14 +31,16 @@ CHILDREN = 'path "auth/token/create" {\n  capabilities = ["update"]\n}\n'
     [(READS + CHILDREN, "child token of 2 minutes"), (READS, "static token")],
     ids=["child", "static"],
 )
-def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbox], rights: str, token: str) -> None:
+def test_a_group_is_resumed_with_keys_of_kv_version_1_and_a_static_token(
+    new_sandbox: Callable[..., Sandbox], rights: str, token: str
+) -> None:
     sandbox = new_sandbox()
     root = sandbox.vault.as_root()
-    for path, values in secrets_of(sandbox.world.place).items():
+    for path, values in secrets_of(sandbox.oms.state.project).items():
         root.secrets.kv.v1.create_or_update_secret(path, dict(values), mount_point="kv1")
     root.sys.create_or_update_policy("kv1", rights)
     static = root.auth.token.create(policies=["kv1"], ttl="10m")["auth"]
-    sandbox.more_environment = {"VAULT_TOKEN": static["client_token"], "VAULT_ROLE_ID": "", "VAULT_SECRET_ID": ""}
+    sandbox.extra_environment = {"VAULT_TOKEN": static["client_token"], "VAULT_ROLE_ID": "", "VAULT_SECRET_ID": ""}
     toml = sandbox.directory / "bot.toml"
     toml.write_text(toml.read_text(encoding="utf-8").replace('mount = "secret"', 'mount = "kv1"'), encoding="utf-8")
     sandbox.start_bot()
@@ -47,27 +49,29 @@ def test_on_kv_version_1_with_a_standing_token(new_sandbox: Callable[..., Sandbo
     assert "kv1/oms/media/source" in full_text(card)
     assert "not checked" in full_text(card)
     reads = [call.path for call in sandbox.call_log.since() if "/kv1/oms/" in call.path]
-    assert set(reads) <= {"/v1/kv1/oms/media/caller"}, "a look reads none of the keys"
-    sandbox.people.press(w.CAROL, card, "approve")
+    assert set(reads) <= {"/v1/kv1/oms/media/caller"}, "the preflight reads no source or destination key"
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "Resumed, moving")
     assert [call.status for call in put_calls(sandbox)] == [200]
     reads = [call.path for call in sandbox.call_log.since() if "/kv1/oms/" in call.path]
     assert reads[-2:] == ["/v1/kv1/oms/media/source", "/v1/kv1/oms/media/destination"]
 
-    [opened] = audit(sandbox, "vault.opened")
+    [opened] = audit_rows(sandbox, "vault.opened")
     assert opened["detail"]["token"] == token
-    is_its_own = opened["detail"]["accessor"] == static["accessor"]
-    assert is_its_own == (token == "static token")
-    assert root.lookup_token(static["client_token"])["data"]["accessor"] == static["accessor"], "it stays"
-    if not is_its_own:
+    is_static = opened["detail"]["accessor"] == static["accessor"]
+    assert is_static == (token == "static token")
+    assert root.lookup_token(static["client_token"])["data"]["accessor"] == static["accessor"], (
+        "the static token is not revoked"
+    )
+    if not is_static:
         with pytest.raises(Exception, match="invalid accessor"):
             root.lookup_token(opened["detail"]["accessor"], accessor=True)
-    [sending] = audit(sandbox, "put.sending")
+    [sending] = audit_rows(sandbox, "put.sending")
     assert sending["detail"]["kv1/oms/media/source"] is None
-    assert sending["detail"]["token given back"] is not is_its_own
+    assert sending["detail"]["token given back"] is not is_static
 
-    sandbox.people.type(w.BOB, f"status {NIGHTLY_IMAGES}")
-    wait_for_reply(sandbox, w.BOB, "R-")
+    sandbox.people.type(BOB, f"status {NIGHTLY_IMAGES}")
+    wait_for_reply(sandbox, BOB, "R-")
     assert sandbox.stop_bot() == 0
     text = everything_shown(sandbox) + everything_stored(sandbox)
-    assert not [one for one in (ow.SECRET_KEY, ow.SOURCE_SK, ow.DESTINATION_SK, static["client_token"]) if one in text]
+    assert not [one for one in (SECRET_KEY, SOURCE_SK, DESTINATION_SK, static["client_token"]) if one in text]

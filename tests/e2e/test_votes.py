@@ -1,16 +1,16 @@
-"""Votes, as people see them: who has approved, who is missing, what is taken back, what breaks the glass."""
+"""Votes on the card: who has approved, who is missing, withdrawals, self approval."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, ERIN, FRANK, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
-    audit,
-    buttons,
+    audit_rows,
+    button_ids,
     create_request,
     full_text,
     key_reads,
@@ -21,122 +21,119 @@ from tests.support.sandbox import (
     wait_for_thread_line,
 )
 
-TWO_KINDS = f'approvers = [["{w.APPROVERS_GROUP}", "{w.ALICE}"], ["{w.CAROL}", "{w.APPROVERS_GROUP}"]]'
+TWO_KINDS = f'approvers = [["{APPROVERS_GROUP}", "{ALICE}"], ["{CAROL}", "{APPROVERS_GROUP}"]]'
 
 
-def town_with(new_sandbox: Callable[..., Sandbox], approvers: str, settings: str = "") -> Sandbox:
-    """A town whose settings name these approvers, with the bot running in it."""
+def sandbox_with_approvers(new_sandbox: Callable[..., Sandbox], approvers: str, settings: str = "") -> Sandbox:
+    """A sandbox whose bot.toml has this line in place of the usual approvers, with the bot."""
     sandbox = new_sandbox(settings=settings)
     toml = sandbox.directory / "bot.toml"
     text = toml.read_text(encoding="utf-8")
-    was = f'approvers = ["{w.CAROL}", "{w.APPROVERS_GROUP}"]'
-    assert was in text
-    toml.write_text(text.replace(was, approvers), encoding="utf-8")
+    usual = f'approvers = ["{CAROL}", "{APPROVERS_GROUP}"]'
+    assert usual in text
+    toml.write_text(text.replace(usual, approvers), encoding="utf-8")
     sandbox.start_bot()
     return sandbox
 
 
-def test_a_card_shows_who_approved_and_who_is_missing_until_one_of_each_kind_has(
+def test_a_card_shows_who_approved_and_who_is_missing_until_both_lists_have_approved(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    sandbox = town_with(new_sandbox, TWO_KINDS)
-    card = create_request(sandbox, w.BOB)
-    group = f"<!subteam^{w.APPROVERS_GROUP}>"
-    assert f"1 of {group}, <@{w.ALICE}>; and 1 of <@{w.CAROL}>, {group}" in full_text(card)
-    sandbox.people.press(w.DAVE, card, "approve")
-    wait_for_text(sandbox, card, f"approved by <@{w.DAVE}>")
-    # dave may sit in either place, so anybody of the two lists completes it.
-    assert f"1 of <@{w.CAROL}>, {group}, <@{w.ALICE}> still missing" in full_text(card)
-    assert f"approved by <@{w.DAVE}>" in card.text
-    assert buttons(card) == ["approve", "deny", "cancel", "withdraw"]
+    sandbox = sandbox_with_approvers(new_sandbox, TWO_KINDS)
+    card = create_request(sandbox, BOB)
+    group = f"<!subteam^{APPROVERS_GROUP}>"
+    assert f"1 of {group}, <@{ALICE}>; and 1 of <@{CAROL}>, {group}" in full_text(card)
+    sandbox.people.press(DAVE, card, "approve")
+    wait_for_text(sandbox, card, f"approved by <@{DAVE}>")
+    # dave can fill the slot of either list, so anybody of the two lists completes the quorum.
+    assert f"1 of <@{CAROL}>, {group}, <@{ALICE}> still missing" in full_text(card)
+    assert f"approved by <@{DAVE}>" in card.text
+    assert button_ids(card) == ["approve", "deny", "cancel", "withdraw"]
     assert not key_reads(sandbox)
-    sandbox.people.press(w.ALICE, card, "approve")
+    sandbox.people.press(ALICE, card, "approve")
     wait_for_accepted(sandbox, card)
-    wait_for_thread_line(sandbox, card, f"Approved by <@{w.DAVE}> and <@{w.ALICE}>.")
+    wait_for_thread_line(sandbox, card, f"Approved by <@{DAVE}> and <@{ALICE}>.")
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_vote_is_taken_back_until_the_decision_and_one_denial_ends_it(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_an_approval_can_be_withdrawn_until_the_decision(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox(settings="approvals = 2")
     sandbox.start_bot()
     card = create_request(sandbox)
-    sandbox.people.press(w.CAROL, card, "approve")
-    wait_for_text(sandbox, card, f"approved by <@{w.CAROL}>")
-    sandbox.people.press(w.DAVE, card, "withdraw")
-    link = wait_for_reply(sandbox, w.DAVE, "nothing to withdraw")
+    sandbox.people.press(CAROL, card, "approve")
+    wait_for_text(sandbox, card, f"approved by <@{CAROL}>")
+    sandbox.people.press(DAVE, card, "withdraw")
+    link = wait_for_reply(sandbox, DAVE, "nothing to withdraw")
     assert card.ts.replace(".", "") in link
-    sandbox.people.press(w.CAROL, card, "withdraw")
-    sandbox.wait_until(lambda: buttons(card) == ["approve", "deny", "cancel"], what="the card without a vote")
-    sandbox.people.press(w.DAVE, card, "approve")
-    wait_for_text(sandbox, card, f"approved by <@{w.DAVE}>")
+    sandbox.people.press(CAROL, card, "withdraw")
+    sandbox.wait_until(lambda: button_ids(card) == ["approve", "deny", "cancel"], what="the card without a vote")
+    sandbox.people.press(DAVE, card, "approve")
+    wait_for_text(sandbox, card, f"approved by <@{DAVE}>")
     assert not put_calls(sandbox)
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
-    told = [(row["event"], row["actor"]) for row in audit(sandbox, "vote.added", "vote.withdrawn")]
-    assert told == [
-        ("vote.added", w.CAROL),
-        ("vote.withdrawn", w.CAROL),
-        ("vote.added", w.DAVE),
-        ("vote.added", w.CAROL),
-    ]
+    votes = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "vote.added", "vote.withdrawn")]
+    assert votes == [("vote.added", CAROL), ("vote.withdrawn", CAROL), ("vote.added", DAVE), ("vote.added", CAROL)]
 
 
 def test_a_voter_who_became_a_guest_no_longer_counts_at_the_decision(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox(settings="approvals = 2")
-    sandbox.workspace.groups[w.APPROVERS_GROUP] = [w.DAVE, w.BOB]
+    sandbox.workspace.groups[APPROVERS_GROUP] = [DAVE, BOB]
     sandbox.start_bot()
     card = create_request(sandbox)
-    sandbox.people.press(w.CAROL, card, "approve")
-    wait_for_text(sandbox, card, f"approved by <@{w.CAROL}>")
-    sandbox.workspace.users[w.CAROL]["is_restricted"] = True
-    sandbox.people.press(w.DAVE, card, "approve")
-    wait_for_text(sandbox, card, f"approved by <@{w.DAVE}>")
+    sandbox.people.press(CAROL, card, "approve")
+    wait_for_text(sandbox, card, f"approved by <@{CAROL}>")
+    sandbox.workspace.users[CAROL]["is_restricted"] = True
+    sandbox.people.press(DAVE, card, "approve")
+    wait_for_text(sandbox, card, f"approved by <@{DAVE}>")
     assert not put_calls(sandbox)
-    sandbox.people.press(w.BOB, card, "approve")
+    sandbox.people.press(BOB, card, "approve")
     wait_for_accepted(sandbox, card)
-    wait_for_thread_line(sandbox, card, f"Approved by <@{w.DAVE}> and <@{w.BOB}>.")
+    wait_for_thread_line(sandbox, card, f"Approved by <@{DAVE}> and <@{BOB}>.")
 
 
-def test_break_glass_needs_a_reason_is_marked_and_tells_every_approver_once(
+def test_self_approval_needs_a_reason_and_notifies_every_approver_once(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
-    sandbox = town_with(
-        new_sandbox, f'approvers = ["{w.CAROL}", "{w.APPROVERS_GROUP}", "{w.DAVE}"]', "self_approval = true"
+    sandbox = sandbox_with_approvers(
+        new_sandbox, f'approvers = ["{CAROL}", "{APPROVERS_GROUP}", "{DAVE}"]', "self_approval = true"
     )
-    card = create_request(sandbox, w.CAROL, NIGHTLY_IMAGES)
-    sandbox.people.press(w.CAROL, card, "approve")
-    wait_for_reply(sandbox, w.CAROL, "needs a reason")
-    sandbox.people.press(w.CAROL, card, "cancel")
+    card = create_request(sandbox, CAROL, NIGHTLY_IMAGES)
+    sandbox.people.press(CAROL, card, "approve")
+    wait_for_reply(sandbox, CAROL, "needs a reason")
+    sandbox.people.press(CAROL, card, "cancel")
     wait_for_text(sandbox, card, "Cancelled")
-    sandbox.people.type(w.CAROL, f"{NIGHTLY_IMAGES} everybody else is asleep")
-    sandbox.wait_until(lambda: len(sandbox.workspace.of(w.MIGRATIONS)) == 2, what="the second card")
-    again = sandbox.workspace.of(w.MIGRATIONS)[1]
-    assert "Break-glass" not in full_text(again)
-    link = again.ts.replace(".", "")
-    sandbox.wait_until(lambda: any(link in text for text in sandbox.workspace.told(w.CAROL)), what="where the card is")
-    sandbox.people.press(w.CAROL, again, "approve")
-    wait_for_accepted(sandbox, again)
-    assert "Break-glass: approved by whoever asked." in again.text
-    assert any("*Break-glass: approved by whoever asked.*" in json.dumps(block) for block in again.blocks)
-    wait_for_thread_line(sandbox, again, "Break-glass")
-    told = wait_for_reply(sandbox, w.DAVE, "Break-glass")
-    assert "everybody else is asleep" in told
-    assert again.ts.replace(".", "") in told
-    assert not any("Break-glass" in text for text in sandbox.workspace.told(w.CAROL))
-    [row] = audit(sandbox, "vote.self_approved")
-    assert row["actor"] == w.CAROL
-    assert sum("Break-glass" in text for text in sandbox.workspace.told(w.DAVE)) == 1
+    sandbox.people.type(CAROL, f"{NIGHTLY_IMAGES} everybody else is asleep")
+    sandbox.wait_until(lambda: len(sandbox.workspace.messages_in(MIGRATIONS)) == 2, what="the second card")
+    second = sandbox.workspace.messages_in(MIGRATIONS)[1]
+    assert "Break-glass" not in full_text(second)
+    link = second.ts.replace(".", "")
+    sandbox.wait_until(
+        lambda: any(link in text for text in sandbox.workspace.private_texts(CAROL)), what="the link to the card"
+    )
+    sandbox.people.press(CAROL, second, "approve")
+    wait_for_accepted(sandbox, second)
+    assert "Break-glass: approved by whoever asked." in second.text
+    assert any("*Break-glass: approved by whoever asked.*" in json.dumps(block) for block in second.blocks)
+    wait_for_thread_line(sandbox, second, "Break-glass")
+    reply = wait_for_reply(sandbox, DAVE, "Break-glass")
+    assert "everybody else is asleep" in reply
+    assert second.ts.replace(".", "") in reply
+    assert not any("Break-glass" in text for text in sandbox.workspace.private_texts(CAROL))
+    [row] = audit_rows(sandbox, "vote.self_approved")
+    assert row["actor"] == CAROL
+    assert sum("Break-glass" in text for text in sandbox.workspace.private_texts(DAVE)) == 1
 
 
-def test_where_nobody_but_the_requester_could_approve_nobody_is_asked(new_sandbox: Callable[..., Sandbox]) -> None:
-    sandbox = town_with(new_sandbox, f'approvers = ["{w.CAROL}", "{w.ERIN}", "{w.FRANK}"]')
-    sandbox.people.type(w.CAROL, f"{NIGHTLY_IMAGES} network is back")
-    told = wait_for_reply(sandbox, w.CAROL, "Nobody but you could approve this")
-    assert "your own approval does not count" in told
-    assert sandbox.workspace.of(w.MIGRATIONS) == []
-    sandbox.people.type(w.ALICE, f"{NIGHTLY_IMAGES} network is back")
-    wait_for_reply(sandbox, w.ALICE, "Asked.")
+def test_no_card_is_posted_if_nobody_but_the_requester_could_approve(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = sandbox_with_approvers(new_sandbox, f'approvers = ["{CAROL}", "{ERIN}", "{FRANK}"]')
+    sandbox.people.type(CAROL, f"{NIGHTLY_IMAGES} network is back")
+    reply = wait_for_reply(sandbox, CAROL, "Nobody but you could approve this")
+    assert "your own approval does not count" in reply
+    assert sandbox.workspace.messages_in(MIGRATIONS) == []
+    sandbox.people.type(ALICE, f"{NIGHTLY_IMAGES} network is back")
+    wait_for_reply(sandbox, ALICE, "Asked.")
 
 
 def test_a_request_whose_settings_changed_is_void_at_the_first_vote(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -148,14 +145,14 @@ def test_a_request_whose_settings_changed_is_void_at_the_first_vote(new_sandbox:
     changed = toml.read_text(encoding="utf-8").replace('"oms/media/source"', '"oms/media/destination"')
     toml.write_text(changed, encoding="utf-8")
     sandbox.start_bot()
-    sandbox.people.press(w.BOB, card, "approve")
-    wait_for_reply(sandbox, w.BOB, "not among those who decide")
-    assert "withdraw" not in buttons(card)
-    sandbox.people.press(w.CAROL, card, "approve")
-    told = wait_for_reply(sandbox, w.CAROL, "settings have changed")
-    assert card.ts.replace(".", "") in told
+    sandbox.people.press(BOB, card, "approve")
+    wait_for_reply(sandbox, BOB, "not among those who decide")
+    assert "withdraw" not in button_ids(card)
+    sandbox.people.press(CAROL, card, "approve")
+    reply = wait_for_reply(sandbox, CAROL, "settings have changed")
+    assert card.ts.replace(".", "") in reply
     wait_for_text(sandbox, card, "Void, the settings have changed")
-    assert buttons(card) == ["request"]
+    assert button_ids(card) == ["request"]
     wait_for_thread_line(sandbox, card, "It can be asked again")
     assert not key_reads(sandbox)
     assert not put_calls(sandbox)

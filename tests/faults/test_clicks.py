@@ -1,21 +1,21 @@
-"""Clicks that cannot be right change nothing; clicks that land twice count once."""
+"""Redelivered and simultaneous clicks count once. Forged payloads change nothing."""
 
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable
 from copy import copy
 
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.slack.ids import ALICE, APP_ID, BOB, BOT_USER_ID, CAROL, DAVE, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
-    audit,
-    buttons,
+    audit_rows,
+    button_ids,
     create_request,
-    open_form,
+    open_view,
     put_calls,
+    run_concurrently,
     wait_for_accepted,
     wait_for_card,
     wait_for_reply,
@@ -23,43 +23,28 @@ from tests.support.sandbox import (
 )
 
 
-def at_once(*doing: Callable[[], object]) -> None:
-    """Runs them at the same moment, each in a thread of its own."""
-    barrier = threading.Barrier(len(doing))
-
-    def run(one: Callable[[], object]) -> None:
-        barrier.wait()
-        one()
-
-    threads = [threading.Thread(target=run, args=(one,)) for one in doing]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def test_the_same_click_delivered_twice_is_one_vote_and_one_put(sandbox: Sandbox) -> None:
+def test_a_redelivered_click_counts_once_and_sends_one_put(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    trigger = sandbox.workspace.new_trigger(w.CAROL)
-    at_once(*[lambda: sandbox.people.press(w.CAROL, card, "approve", trigger_id=trigger)] * 2)
+    trigger = sandbox.workspace.new_trigger(CAROL)
+    run_concurrently(*[lambda: sandbox.people.press(CAROL, card, "approve", trigger_id=trigger)] * 2)
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
 
 
-def test_two_approvers_at_once_are_one_put_and_both_are_told_the_truth(sandbox: Sandbox) -> None:
+def test_two_simultaneous_approvals_send_one_put_and_the_later_is_told(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    at_once(
-        lambda: sandbox.people.press(w.CAROL, card, "approve"),
-        lambda: sandbox.people.press(w.DAVE, card, "approve"),
+    run_concurrently(
+        lambda: sandbox.people.press(CAROL, card, "approve"),
+        lambda: sandbox.people.press(DAVE, card, "approve"),
     )
     wait_for_accepted(sandbox, card)
     sandbox.wait_until(
-        lambda: any("decided already" in text for one in (w.CAROL, w.DAVE) for text in sandbox.workspace.told(one))
+        lambda: any("decided already" in text for one in (CAROL, DAVE) for text in sandbox.workspace.private_texts(one))
     )
     assert len(put_calls(sandbox)) == 1
 
 
-def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one_put(
+def test_a_click_redelivered_to_another_replica_counts_once_and_sends_one_put(
     new_sandbox: Callable[..., Sandbox], postgres: object
 ) -> None:
     from bot.sandbox.ports import free_port
@@ -71,102 +56,102 @@ def test_the_same_click_in_two_processes_on_postgresql_counts_once_and_sends_one
     sandbox.start_bot(ops_port=free_port())
     sandbox.wait_until(lambda: sandbox.slack.connections == 2, what="two connections")
     card = create_request(sandbox)
-    # The stand-in hands each to the other process than the one before.
+    # The Slack stand-in delivers payloads to the replicas in turn.
     seen = copy(card)
-    bobs, carols = sandbox.workspace.new_trigger(w.BOB), sandbox.workspace.new_trigger(w.CAROL)
-    at_once(*[lambda: sandbox.people.press(w.BOB, seen, "approve", trigger_id=bobs)] * 2)
-    wait_for_reply(sandbox, w.BOB, "not among those who decide")
-    at_once(*[lambda: sandbox.people.press(w.CAROL, seen, "approve", trigger_id=carols)] * 2)
+    bobs, carols = sandbox.workspace.new_trigger(BOB), sandbox.workspace.new_trigger(CAROL)
+    run_concurrently(*[lambda: sandbox.people.press(BOB, seen, "approve", trigger_id=bobs)] * 2)
+    wait_for_reply(sandbox, BOB, "not among those who decide")
+    run_concurrently(*[lambda: sandbox.people.press(CAROL, seen, "approve", trigger_id=carols)] * 2)
     wait_for_text(sandbox, card, "Resumed, moving")
-    # Another click of each, and what is heard of it comes after whatever the first ones made.
-    sandbox.people.press(w.CAROL, seen, "approve")
-    sandbox.people.press(w.BOB, seen, "approve")
-    wait_for_reply(sandbox, w.CAROL, "decided already")
-    wait_for_reply(sandbox, w.BOB, "decided already")
+    # One more click of each: its reply comes after every reply to the clicks before.
+    sandbox.people.press(CAROL, seen, "approve")
+    sandbox.people.press(BOB, seen, "approve")
+    wait_for_reply(sandbox, CAROL, "decided already")
+    wait_for_reply(sandbox, BOB, "decided already")
     assert len(put_calls(sandbox)) == 1
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
-    rows = [(row["event"], row["actor"]) for row in audit(sandbox, "vote.added", "action.refused")]
-    assert sorted(rows) == sorted(
-        [("vote.added", w.CAROL), ("action.refused", w.CAROL)] + [("action.refused", w.BOB)] * 2
-    )
-    for person, most in ((w.CAROL, 1), (w.BOB, 2)):
-        # Slack adds words of its own where an ack comes late.
-        assert len([text for text in sandbox.workspace.told(person) if not text.startswith("Slack: ")]) == most
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
+    rows = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "vote.added", "action.refused")]
+    assert sorted(rows) == sorted([("vote.added", CAROL), ("action.refused", CAROL)] + [("action.refused", BOB)] * 2)
+    for person, replies in ((CAROL, 1), (BOB, 2)):
+        # Slack adds a message of its own when an ack is late.
+        assert (
+            len([text for text in sandbox.workspace.private_texts(person) if not text.startswith("Slack: ")]) == replies
+        )
 
 
-def test_a_button_of_a_copy_marks_the_copy_and_changes_nothing(sandbox: Sandbox) -> None:
+def test_a_click_on_a_duplicate_card_marks_the_duplicate_and_changes_nothing(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    copy = sandbox.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
-    sandbox.people.press(w.CAROL, copy, "approve")
-    wait_for_reply(sandbox, w.CAROL, "a copy of the card")
+    copy = sandbox.workspace.add_message(MIGRATIONS, BOT_USER_ID, card.text, card.blocks, None)
+    sandbox.people.press(CAROL, copy, "approve")
+    wait_for_reply(sandbox, CAROL, "a copy of the card")
     wait_for_text(sandbox, copy, "A copy of the card")
-    assert buttons(copy) == []
-    assert buttons(card) == ["approve", "deny", "cancel"]
+    assert button_ids(copy) == []
+    assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not put_calls(sandbox)
 
 
-def test_a_forged_value_names_no_request(sandbox: Sandbox) -> None:
+def test_a_forged_button_value_is_refused(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     for value in ("R-00000000", "../../x", "", "R-" + "A" * 5000):
         forged = [{"type": "button", "action_id": "approve", "block_id": "decide", "value": value}]
-        sandbox.people.press(w.CAROL, card, "approve", actions=forged)
-    wait_for_reply(sandbox, w.CAROL, "no such request")
+        sandbox.people.press(CAROL, card, "approve", actions=forged)
+    wait_for_reply(sandbox, CAROL, "no such request")
     assert not put_calls(sandbox)
 
 
 def test_a_payload_of_another_team_or_app_changes_nothing(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.people.press(w.CAROL, card, "approve", team={"id": "T0ELSEWHER"})
-    wait_for_reply(sandbox, w.CAROL, "does not come from the workspace")
-    sandbox.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
-    sandbox.people.type(w.BOB, "help", team_id="T0ELSEWHER")
-    wait_for_reply(sandbox, w.BOB, "does not come from the workspace")
-    assert buttons(card) == ["approve", "deny", "cancel"]
+    sandbox.people.press(CAROL, card, "approve", team={"id": "T0ELSEWHER"})
+    wait_for_reply(sandbox, CAROL, "does not come from the workspace")
+    sandbox.people.press(CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    sandbox.people.type(BOB, "help", team_id="T0ELSEWHER")
+    wait_for_reply(sandbox, BOB, "does not come from the workspace")
+    assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not put_calls(sandbox)
 
 
-def test_what_is_refused_as_not_ours_is_in_the_audit(sandbox: Sandbox) -> None:
+def test_refused_foreign_payloads_are_in_the_audit(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    form = open_form(sandbox, w.DAVE, lambda: sandbox.people.press(w.DAVE, card, "deny"))
+    form = open_view(sandbox, DAVE, lambda: sandbox.people.press(DAVE, card, "deny"))
     sandbox.workspace.views[form].view["private_metadata"] = "R-00000000"
-    sandbox.people.submit(w.DAVE, form, {"reason": "no"})
-    sandbox.people.press(w.CAROL, card, "approve", api_app_id="A0ELSEWHER")
-    sandbox.people.type(w.BOB, "help", team_id="T0ELSEWHER")
-    sandbox.people.type(w.BOB, NIGHTLY_IMAGES, team_id="T0ELSEWHER")
-    refused = {(w.DAVE, w.TEAM_ID, w.APP_ID), (w.CAROL, w.TEAM_ID, "A0ELSEWHER"), (w.BOB, "T0ELSEWHER", w.APP_ID)}
+    sandbox.people.submit(DAVE, form, {"reason": "no"})
+    sandbox.people.press(CAROL, card, "approve", api_app_id="A0ELSEWHER")
+    sandbox.people.type(BOB, "help", team_id="T0ELSEWHER")
+    sandbox.people.type(BOB, NIGHTLY_IMAGES, team_id="T0ELSEWHER")
+    refused = {(DAVE, TEAM_ID, APP_ID), (CAROL, TEAM_ID, "A0ELSEWHER"), (BOB, "T0ELSEWHER", APP_ID)}
 
-    def told() -> set[tuple[str, str, str]]:
-        rows = audit(sandbox, "action.refused")
+    def refusals_in_audit() -> set[tuple[str, str, str]]:
+        rows = audit_rows(sandbox, "action.refused")
         return {(row["actor"], row["detail"]["team"], row["detail"]["app"]) for row in rows}
 
-    sandbox.wait_until(lambda: told() == refused, what="what was refused in the audit")
+    sandbox.wait_until(lambda: refusals_in_audit() == refused, what="the refusals in the audit")
 
 
-def test_an_answer_address_that_is_not_slacks_is_never_called(sandbox: Sandbox) -> None:
+def test_a_response_url_outside_slack_is_never_called(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.people.press(w.BOB, card, "approve", response_url=f"{sandbox.oms.server.url}/steal")
-    sandbox.people.press(w.BOB, card, "approve")
-    wait_for_reply(sandbox, w.BOB, "not among those who decide")
+    sandbox.people.press(BOB, card, "approve", response_url=f"{sandbox.oms.server.url}/steal")
+    sandbox.people.press(BOB, card, "approve")
+    wait_for_reply(sandbox, BOB, "not among those who decide")
     assert not any("steal" in call.path for call in sandbox.call_log.since())
 
 
-def test_ten_thousand_characters_get_one_sentence(sandbox: Sandbox) -> None:
-    sandbox.people.type(w.ALICE, "x" * 10_000)
-    wait_for_reply(sandbox, w.ALICE, "10,000 characters")
-    assert sandbox.workspace.of(w.MIGRATIONS) == []
+def test_a_command_of_ten_thousand_characters_is_refused(sandbox: Sandbox) -> None:
+    sandbox.people.type(ALICE, "x" * 10_000)
+    wait_for_reply(sandbox, ALICE, "10,000 characters")
+    assert sandbox.workspace.messages_in(MIGRATIONS) == []
 
 
-def test_a_press_that_comes_before_the_bot_knows_where_its_card_is_counts_all_the_same(sandbox: Sandbox) -> None:
+def test_a_click_counts_even_if_the_bot_does_not_know_its_card_yet(sandbox: Sandbox) -> None:
     database = sqlite3.connect(sandbox.directory / "bot.sqlite", isolation_level=None)
-    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
+    sandbox.people.type(ALICE, NIGHTLY_IMAGES)
     card = wait_for_card(sandbox)
-    wait_for_reply(sandbox, w.ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, "Asked.")
     [(ts,)] = database.execute("SELECT ts FROM cards").fetchall()
     database.execute("UPDATE cards SET ts = NULL")
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.people.press(CAROL, card, "approve")
     sandbox.wait_until(
         lambda: database.execute("SELECT claimed_by FROM inbox WHERE kind = 'approve'").fetchall() == [(None,)],
-        what="the press to be put off",
+        what="the click to be rescheduled",
     )
     database.execute("UPDATE cards SET ts = ?", (ts,))
     database.close()

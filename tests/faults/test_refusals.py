@@ -1,17 +1,17 @@
-"""What fails is told in plain words on the card, with the code and the next step; nothing is started twice."""
+"""Failures are on the card with their code and the next step, and nothing is started twice."""
 
 from __future__ import annotations
 
 import json
 import re
 
-from bot.sandbox import oms_state
-from bot.sandbox.oms_server import Answer, Drop, Raw
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import ACCESS_KEY, SECRET_KEY, SOURCE_AK
+from bot.sandbox.huawei.example_groups import INVOICES, MAP_TILES, NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Drop, Raw
+from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
-    buttons,
+    button_ids,
     create_request,
     full_text,
     put_calls,
@@ -23,31 +23,31 @@ from tests.support.sandbox import (
 )
 
 
-def test_a_sealed_vault_is_named_and_retry_needs_no_second_approval(sandbox: Sandbox) -> None:
+def test_a_sealed_vault_is_on_the_card_and_a_retry_needs_no_second_approval(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.vault.seal()
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "Vault is sealed. Nothing was started.")
-    assert buttons(card) == ["retry", "cancel"]
+    assert button_ids(card) == ["retry", "cancel"]
     assert not put_calls(sandbox)
     sandbox.vault.unseal()
-    sandbox.people.press(w.ALICE, card, "retry")
+    sandbox.people.press(ALICE, card, "retry")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_sealed_vault_at_preflight_asks_nobody(sandbox: Sandbox) -> None:
+def test_no_card_is_posted_while_vault_is_sealed(sandbox: Sandbox) -> None:
     create_request(sandbox)
     sandbox.vault.seal()
-    sandbox.people.type(w.ALICE, "1a2b3c4d-0000-4000-8000-000000000001")
-    wait_for_reply(sandbox, w.ALICE, "Vault is sealed")
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1
+    sandbox.people.type(ALICE, INVOICES)
+    wait_for_reply(sandbox, ALICE, "Vault is sealed")
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 
-def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(sandbox: Sandbox) -> None:
+def test_an_error_of_oms_is_shown_with_its_code_its_message_and_its_request_id(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.world.may_start = False
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.oms.state.may_change_groups = False
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "OMS.0072")
     text = full_text(card)
     for words in (
@@ -66,96 +66,96 @@ def test_an_error_of_oms_shows_its_code_its_words_and_its_request_id(sandbox: Sa
         huawei_request_id,
     ):
         assert words in line
-    sandbox.world.may_start = True
-    sandbox.people.press(w.CAROL, card, "retry")
+    sandbox.oms.state.may_change_groups = True
+    sandbox.people.press(CAROL, card, "retry")
     wait_for_accepted(sandbox, card)
 
 
-def test_wrong_source_keys_lead_to_their_path_in_vault(sandbox: Sandbox) -> None:
+def test_wrong_source_keys_are_reported_with_their_path_in_vault(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.vault.write("oms/media/source", {"ak": "WRONGSOURCEAK0000001", "sk": "wrong-source-secret-key-0000001"})
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "OMS.1014")
     assert "secret/oms/media/source" in full_text(card)
     assert "WRONGSOURCEAK0000001" not in full_text(card) + sandbox.log()
 
 
-def test_a_path_without_a_key_is_refused_by_name_before_anybody_is_asked(sandbox: Sandbox) -> None:
-    sandbox.vault.write("oms/media/source", {"ak": oms_state.SOURCE_AK})
-    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
-    told = wait_for_reply(sandbox, w.ALICE, "has no key sk")
-    assert "secret/oms/media/source" in told
-    assert sandbox.workspace.of(w.MIGRATIONS) == []
+def test_no_card_is_posted_for_a_vault_path_without_a_needed_key(sandbox: Sandbox) -> None:
+    sandbox.vault.write("oms/media/source", {"ak": SOURCE_AK})
+    sandbox.people.type(ALICE, NIGHTLY_IMAGES)
+    reply = wait_for_reply(sandbox, ALICE, "has no key sk")
+    assert "secret/oms/media/source" in reply
+    assert sandbox.workspace.messages_in(MIGRATIONS) == []
 
 
-def test_a_lost_answer_is_settled_by_looking_and_never_by_a_second_put(sandbox: Sandbox) -> None:
+def test_a_lost_answer_is_resolved_by_reading_the_group_without_a_second_put(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.oms.fault("start", Drop(done=True))
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.oms.faults.add("start", Drop(done=True))
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_thread_line(sandbox, card, "looks until it knows")
     wait_for_text(sandbox, card, "Resumed, moving")
     assert len(put_calls(sandbox)) == 1
 
 
-def test_throttled_it_waits_and_sends_the_same_attempt_again(sandbox: Sandbox) -> None:
+def test_a_throttled_call_is_sent_again_after_a_wait(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.oms.fault("start", Answer(429, "APIG.0308", retry_after=1))
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.oms.faults.add("start", Answer(429, "APIG.0308", retry_after=1))
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "trying again")
     wait_for_accepted(sandbox, card)
     assert [call.status for call in put_calls(sandbox)] == [429, 200]
 
 
-def test_after_a_refused_signature_nothing_is_signed_until_the_key_changes(sandbox: Sandbox) -> None:
+def test_after_a_rejected_signature_nothing_is_signed_until_the_key_changes(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.oms.fault("show", Answer(401, "APIG.0301", "verify aksk signature fail,ak:SANDBOXCALLERAK00001"))
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.oms.faults.add("show", Answer(401, "APIG.0301", "verify aksk signature fail,ak:SANDBOXCALLERAK00001"))
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "APIG.0301")
     assert "SANDBOXCALLERAK00001" not in full_text(card) + sandbox.log()
     assert not put_calls(sandbox)
-    sandbox.vault.write("oms/media/caller", {"ak": oms_state.ACCESS_KEY, "sk": oms_state.SECRET_KEY})
-    sandbox.people.press(w.ALICE, card, "retry")
+    sandbox.vault.write("oms/media/caller", {"ak": ACCESS_KEY, "sk": SECRET_KEY})
+    sandbox.people.press(ALICE, card, "retry")
     wait_for_accepted(sandbox, card)
 
 
-def test_a_late_failure_is_reported_on_the_same_card(sandbox: Sandbox) -> None:
-    card = create_request(sandbox, text="1a2b3c4d-0000-4000-8000-000000000005 try")
-    sandbox.people.press(w.CAROL, card, "approve")
+def test_a_group_that_fails_later_is_reported_on_the_same_card(sandbox: Sandbox) -> None:
+    card = create_request(sandbox, text=f"{MAP_TILES} try")
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "TRF.0152", 30)
     assert "The source's access key lacks a permission" in full_text(card)
     wait_for_thread_line(sandbox, card, "TRF.0152")
 
 
-def test_where_the_bot_is_not_in_the_channel_the_requester_is_told_the_way_out(sandbox: Sandbox) -> None:
-    sandbox.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID)
-    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
-    wait_for_reply(sandbox, w.ALICE, "/invite")
-    sandbox.workspace.channels[w.MIGRATIONS].members.add(w.BOT_USER_ID)
+def test_the_requester_is_told_how_to_invite_the_bot_to_the_channel(sandbox: Sandbox) -> None:
+    sandbox.workspace.channels[MIGRATIONS].members.discard(BOT_USER_ID)
+    sandbox.people.type(ALICE, NIGHTLY_IMAGES)
+    wait_for_reply(sandbox, ALICE, "/invite")
+    sandbox.workspace.channels[MIGRATIONS].members.add(BOT_USER_ID)
     card = wait_for_card(sandbox)
-    assert buttons(card) == ["approve", "deny", "cancel"]
+    assert button_ids(card) == ["approve", "deny", "cancel"]
 
 
-def test_an_archived_channel_is_told_to_the_requester(sandbox: Sandbox) -> None:
-    sandbox.workspace.channels[w.MIGRATIONS].archived = True
-    sandbox.people.type(w.ALICE, NIGHTLY_IMAGES)
-    wait_for_reply(sandbox, w.ALICE, "is archived. Unarchive it")
+def test_the_requester_is_told_that_the_channel_is_archived(sandbox: Sandbox) -> None:
+    sandbox.workspace.channels[MIGRATIONS].archived = True
+    sandbox.people.type(ALICE, NIGHTLY_IMAGES)
+    wait_for_reply(sandbox, ALICE, "is archived. Unarchive it")
 
 
-def test_a_card_that_somebody_deleted_is_posted_again(sandbox: Sandbox) -> None:
+def test_a_deleted_card_is_posted_again(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    sandbox.people.press(w.CAROL, card, "approve")
+    sandbox.people.press(CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     sandbox.workspace.delete(card.channel, card.ts)
-    wait_for_reply(sandbox, w.ALICE, "was deleted")
-    sandbox.wait_until(lambda: bool(sandbox.workspace.of(w.MIGRATIONS)), what="a new card")
-    wait_for_text(sandbox, sandbox.workspace.of(w.MIGRATIONS)[0], "Resumed, moving")
+    wait_for_reply(sandbox, ALICE, "was deleted")
+    sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="a new card")
+    wait_for_text(sandbox, sandbox.workspace.messages_in(MIGRATIONS)[0], "Resumed, moving")
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_group_that_oms_describes_oddly_hides_no_other_from_the_list(sandbox: Sandbox) -> None:
-    shown = sandbox.world.show(NIGHTLY_IMAGES)
-    odd = {**shown, "group_id": "2b2b2b2b-0000-4000-8000-000000000001", "status": 42}
-    sandbox.oms.fault("list", Raw(body=json.dumps({"count": 2, "taskgroups": [odd, shown]}).encode()))
-    sandbox.people.type(w.BOB, "list")
-    told = wait_for_reply(sandbox, w.BOB, NIGHTLY_IMAGES)
-    assert "and 1 that OMS describes in a way that the bot cannot read" in told
+def test_a_group_that_cannot_be_read_hides_no_other_from_the_list(sandbox: Sandbox) -> None:
+    shown = sandbox.oms.state.show(NIGHTLY_IMAGES)
+    unreadable = {**shown, "group_id": "2b2b2b2b-0000-4000-8000-000000000001", "status": 42}
+    sandbox.oms.faults.add("list", Raw(body=json.dumps({"count": 2, "taskgroups": [unreadable, shown]}).encode()))
+    sandbox.people.type(BOB, "list")
+    reply = wait_for_reply(sandbox, BOB, NIGHTLY_IMAGES)
+    assert "and 1 that OMS describes in a way that the bot cannot read" in reply

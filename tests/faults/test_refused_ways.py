@@ -1,4 +1,4 @@
-"""Every way in but the votes refuses as well: once for what lands twice, once more for another, and changes nothing."""
+"""Refusals of all other actions: one reply even if they are delivered twice, and no effect."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.oms_state import NIGHTLY_IMAGES, an
+from bot.sandbox.huawei.example_groups import (
+    CLICK_LOGS,
+    CONTRACTS,
+    INVOICES,
+    MAP_TILES,
+    NIGHTLY_IMAGES,
+    PARTNER_FILES,
+    PUBLIC_RECORDS,
+    RADIO_SHOWS,
+    SHOP_PICTURES,
+    TAX_FILES,
+)
 from bot.sandbox.slack import payloads
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CAROL, DAVE, ERIN, FRANK, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
-from tests.faults.test_clicks import at_once
-from tests.faults.test_refused_clicks import OUTSIDERS, Act, Refusals, press, send_in, with_button
+from tests.support.refusals import OUTSIDERS, Action, Refusals, pressing, submit_as, with_button
 from tests.support.sandbox import (
-    audit,
-    buttons,
+    audit_rows,
+    button_ids,
     create_request_for,
     full_text,
-    open_form,
+    open_view,
     put_calls,
+    run_concurrently,
     view_text,
     wait_for_reply,
     wait_for_text,
 )
 
-pytestmark = pytest.mark.usefixtures("patient_triggers")
+pytestmark = pytest.mark.usefixtures("long_lived_triggers")
 
 NOBODY, OTHER_BOT = "U0NOBODY01", "U0OTHERBOT"
 ONLY_FAILED = "only the failed objects"
@@ -36,11 +47,11 @@ ONLY_FAILED = "only the failed objects"
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Sandbox]:
-    """One town for all: each test has a group of its own, and leaves the people as they are."""
+    """One sandbox with a bot for all tests. Each test uses a group of its own, and leaves the users as they are."""
     sandbox = Sandbox()
-    sandbox.workspace.groups[w.APPROVERS_GROUP] += [w.ERIN, w.FRANK, w.GRACE]
+    sandbox.workspace.groups[APPROVERS_GROUP] += [ERIN, FRANK, GRACE]
     sandbox.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody"}
-    bot = sandbox.workspace.users[w.BOT_USER_ID]
+    bot = sandbox.workspace.users[BOT_USER_ID]
     sandbox.workspace.users[OTHER_BOT] = bot | {"id": OTHER_BOT, "name": "other-bot"}
     try:
         sandbox.open()
@@ -52,15 +63,15 @@ def shared() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def refusals(shared: Sandbox) -> Refusals:
-    shared.slack.api._buckets.clear()
-    shared.workspace.privates.clear()
-    shared.workspace.messages[:] = [one for one in shared.workspace.messages if one.channel == w.MIGRATIONS]
-    return Refusals(shared, {})
+    shared.slack.api.reset_rate_limits()
+    shared.workspace.ephemerals.clear()
+    shared.workspace.messages[:] = [one for one in shared.workspace.messages if one.channel == MIGRATIONS]
+    return Refusals(shared)
 
 
 def refused(sandbox: Sandbox, request_id: str | None = None) -> list[tuple[str, str]]:
-    """Who was refused what, as the audit has it."""
-    rows = [row for row in audit(sandbox, "action.refused") if request_id in (None, row["request_id"])]
+    """The person and the kind of each refusal in the audit."""
+    rows = [row for row in audit_rows(sandbox, "action.refused") if request_id in (None, row["request_id"])]
     return [(row["actor"], row["detail"].get("kind", "")) for row in rows]
 
 
@@ -68,136 +79,137 @@ def id_in(text: str) -> str:
     return next(word for word in text.split() if word.startswith("R-")).strip(".`")
 
 
-def is_a_form_to_nobody(sandbox: Sandbox, person: str, words: str, open_it: Act) -> None:
-    """The same press twice is one view that only says why not; another is another."""
-    sandbox.slack.api._buckets.clear()
+def assert_no_form(sandbox: Sandbox, person: str, words: str, open_form: Action) -> None:
+    """Asserts that the same action twice opens one view with only the refusal, and another action another view."""
+    sandbox.slack.api.reset_rate_limits()
     before = {view.id for view in sandbox.workspace.views.values() if view.person == person}
     trigger = sandbox.workspace.new_trigger(person)
-    first = open_form(sandbox, person, lambda: at_once(lambda: open_it(trigger), lambda: open_it(trigger)))
+    first = open_view(sandbox, person, lambda: run_concurrently(lambda: open_form(trigger), lambda: open_form(trigger)))
     assert words in view_text(sandbox, first)
     assert "submit" not in sandbox.workspace.views[first].view
     assert {view.id for view in sandbox.workspace.views.values() if view.person == person} == before | {first}
-    another = open_form(sandbox, person, lambda: open_it(sandbox.workspace.new_trigger(person)))
+    another = open_view(sandbox, person, lambda: open_form(sandbox.workspace.new_trigger(person)))
     assert words in view_text(sandbox, another)
 
 
-def test_a_choice_of_what_is_retried(shared: Sandbox, refusals: Refusals) -> None:
-    card = create_request_for(shared, an(13))
+def test_a_refused_choice_of_scope_changes_nothing(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, TAX_FILES)
     before = full_text(card)
 
-    def choose(person: str, value: str = ONLY_FAILED) -> Act:
+    def choose(person: str, value: str = ONLY_FAILED) -> Action:
         return lambda trigger: shared.people.choose(person, card, "scope", value, trigger_id=trigger)
 
-    for person, words in (*OUTSIDERS, (w.BOB, "not among those who decide")):
-        refusals.hear(person, words, choose(person))
-    refusals.hear(w.ALICE, "chosen already", choose(w.ALICE, "all objects"))
-    refusals.check()
+    for person, words in (*OUTSIDERS, (BOB, "not among those who decide")):
+        refusals.expect(person, words, choose(person))
+    refusals.expect(ALICE, "chosen already", choose(ALICE, "all objects"))
+    refusals.assert_no_others()
     assert full_text(card) == before
-    people = [person for person, _ in OUTSIDERS] + [w.BOB, w.ALICE]
+    people = [person for person, _ in OUTSIDERS] + [BOB, ALICE]
     assert refused(shared, id_in(before)) == [(person, "choose") for person in people for _ in range(2)]
 
 
-def test_a_pause(shared: Sandbox, refusals: Refusals) -> None:
-    card = create_request_for(shared, an(6))
-    refusals.hear(w.BOB, "nothing to pause", press(shared, w.BOB, with_button(card, "pause"), "pause"))
-    shared.world.groups[an(6)].bytes_per_second = 1_000_000
-    shared.people.press(w.CAROL, card, "approve")
+def test_a_refused_pause_changes_nothing(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, CLICK_LOGS)
+    refusals.expect(BOB, "nothing to pause", pressing(shared, BOB, with_button(card, "pause"), "pause"))
+    shared.oms.state.groups[CLICK_LOGS].bytes_per_second = 1_000_000
+    shared.people.press(CAROL, card, "approve")
     wait_for_text(shared, card, "Resumed, moving")
     for person, words in OUTSIDERS:
-        refusals.hear(person, words, press(shared, person, card, "pause"))
-    refusals.check()
-    assert buttons(card) == ["pause"]
-    assert [call.path.rsplit("/", 1)[1] for call in put_calls(shared) if an(6) in call.path] == ["start"]
+        refusals.expect(person, words, pressing(shared, person, card, "pause"))
+    refusals.assert_no_others()
+    assert button_ids(card) == ["pause"]
+    assert [call.path.rsplit("/", 1)[1] for call in put_calls(shared) if CLICK_LOGS in call.path] == ["start"]
     assert len(refused(shared, id_in(full_text(card)))) == 2 * (1 + len(OUTSIDERS))
 
 
-def test_the_form_to_ask_from_a_card_from_app_home_and_from_the_command(shared: Sandbox) -> None:
-    card = create_request_for(shared, an(1))
-    shared.people.press(w.ALICE, card, "cancel")
+def test_the_request_form_is_refused_from_a_card_and_from_the_command(shared: Sandbox) -> None:
+    card = create_request_for(shared, INVOICES)
+    shared.people.press(ALICE, card, "cancel")
     wait_for_text(shared, card, "Cancelled")
     again = with_button(card, "request")
     for person, _ in OUTSIDERS:
-        ways: tuple[Act, ...] = (
-            press(shared, person, again, "request"),
+        actions: tuple[Action, ...] = (
+            pressing(shared, person, again, "request"),
             lambda trigger, one=person: shared.people.type(one, "", trigger_id=trigger),  # type: ignore[misc]
         )
-        for way in ways:
-            is_a_form_to_nobody(shared, person, "not among those who may ask", way)
+        for action in actions:
+            assert_no_form(shared, person, "not among those who may ask", action)
     people = [person for person, _ in OUTSIDERS]
     of_the_card = [person for person, kind in refused(shared, id_in(full_text(card))) if kind == "open request form"]
     assert of_the_card == [person for person in people for _ in range(2)]
 
 
-def test_both_forms_sent_in_by_whoever_was_never_shown_them(shared: Sandbox, refusals: Refusals) -> None:
-    card = create_request_for(shared, an(8))
+def test_forms_submitted_by_people_who_were_not_shown_them_are_refused(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, CONTRACTS)
     before = full_text(card)
-    denying = open_form(shared, w.DAVE, lambda: shared.people.press(w.DAVE, card, "deny"))
-    asking = open_form(shared, w.ALICE, lambda: shared.people.type(w.ALICE, ""))
+    denying = open_view(shared, DAVE, lambda: shared.people.press(DAVE, card, "deny"))
+    asking = open_view(shared, ALICE, lambda: shared.people.type(ALICE, ""))
     deny_form, request_form = shared.workspace.views[denying], shared.workspace.views[asking]
     for person, words in OUTSIDERS:
-        for name, form, values, said in (
+        for name, form, values, refusal in (
             ("DENY", deny_form, {"reason": "no"}, words),
-            ("ASK", request_form, {"group": an(9), "reason": "please"}, "not among those who may ask"),
+            ("ASK", request_form, {"group": RADIO_SHOWS, "reason": "please"}, "not among those who may ask"),
         ):
             for number, times in ((1, 2), (2, 1)):
                 for _ in range(times):
-                    send_in(shared, person, form, f"V0{name}{number}{person}", values)
-            # A form has no address to answer to, and nobody can write to a bot.
-            refusals.expected[person, said] = 0 if person == w.BOT_USER_ID else 2
+                    submit_as(shared, person, form, f"V0{name}{number}{person}", values)
+            # A submission has no response_url, and a bot gets no direct messages.
+            refusals.expected[person, refusal] = 0 if person == BOT_USER_ID else 2
     shared.wait_until(
         lambda: all(refusals.count(*key) >= most for key, most in refusals.expected.items()),
-        what="everybody told twice",
+        what="two replies to everybody",
     )
-    refusals.check()
+    refusals.assert_no_others()
     assert full_text(card) == before
-    assert not [one for one in shared.workspace.of(w.MIGRATIONS) if an(9) in one.text]
+    assert not [one for one in shared.workspace.messages_in(MIGRATIONS) if RADIO_SHOWS in one.text]
 
 
-def test_the_form_to_deny(shared: Sandbox) -> None:
-    card = create_request_for(shared, an(9))
+def test_the_deny_form_is_refused_to_outsiders(shared: Sandbox) -> None:
+    card = create_request_for(shared, RADIO_SHOWS)
     for person, words in OUTSIDERS:
-        is_a_form_to_nobody(shared, person, words, press(shared, person, card, "deny"))
-    assert buttons(card) == ["approve", "deny", "cancel"]
+        assert_no_form(shared, person, words, pressing(shared, person, card, "deny"))
+    assert button_ids(card) == ["approve", "deny", "cancel"]
 
 
-def test_the_command(shared: Sandbox, refusals: Refusals) -> None:
+def test_the_command_is_refused_to_outsiders(shared: Sandbox, refusals: Refusals) -> None:
     for person, _ in OUTSIDERS:
         for text, words in (
             (NIGHTLY_IMAGES, "not among those who may ask"),
             ("list", "no project here that you may see"),
             (f"status {NIGHTLY_IMAGES}", "no such request that you may see"),
         ):
-            refusals.hear(
+            refusals.expect(
                 person,
                 words,
                 lambda trigger, p=person, t=text: shared.people.type(p, t, trigger_id=trigger),  # type: ignore[misc]
             )
-    refusals.check()
-    assert not [one for one in shared.workspace.of(w.MIGRATIONS) if NIGHTLY_IMAGES in one.text]
+    refusals.assert_no_others()
+    assert not [one for one in shared.workspace.messages_in(MIGRATIONS) if NIGHTLY_IMAGES in one.text]
 
 
-def published(sandbox: Sandbox) -> int:
+def home_updates(sandbox: Sandbox) -> int:
+    """How often the bot has published an App Home."""
     return [call.path for call in sandbox.call_log.since()].count("views.publish")
 
 
-def test_app_home(shared: Sandbox) -> None:
+def test_app_home_of_outsiders_shows_only_the_refusal(shared: Sandbox) -> None:
     loop = shared.slack.server.loop
 
     def deliver(payload: dict[str, Any]) -> None:
         ack = asyncio.run_coroutine_threadsafe(shared.slack.deliver_event(payload), loop).result(10)
         assert ack.failure is None
 
-    shown = published(shared)
-    # Of its own bot Slack's library takes no event at all.
-    outsiders = [(OTHER_BOT if person == w.BOT_USER_ID else person, words) for person, words in OUTSIDERS]
+    shown = home_updates(shared)
+    # The library ignores every event of the bot's own user.
+    outsiders = [(OTHER_BOT if person == BOT_USER_ID else person, words) for person, words in OUTSIDERS]
     for person, words in outsiders:
-        shared.slack.api._buckets.clear()
+        shared.slack.api.reset_rate_limits()
         same = payloads.home_opened(shared.workspace, person)
-        at_once(lambda opened=same: deliver(opened), lambda opened=same: deliver(opened))  # type: ignore[misc]
+        run_concurrently(lambda opened=same: deliver(opened), lambda opened=same: deliver(opened))  # type: ignore[misc]
         shared.people.open_home(person)
         shown += 2
-        shared.wait_until(lambda most=shown: published(shared) == most, what="both shown")  # type: ignore[misc]
-        home = shared.people.home_of(person)
+        shared.wait_until(lambda most=shown: home_updates(shared) == most, what="both updates")  # type: ignore[misc]
+        home = shared.people.home_view(person)
         assert home is not None
         text = str(home.view["blocks"])
         assert words in text
@@ -208,16 +220,16 @@ def test_app_home(shared: Sandbox) -> None:
     )
 
 
-def test_a_copy_of_a_card(shared: Sandbox, refusals: Refusals) -> None:
-    card = create_request_for(shared, an(10))
+def test_clicks_on_a_duplicate_card_change_nothing(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, PARTNER_FILES)
     before = full_text(card)
     for action in ("approve", "cancel", "withdraw", "retry", "pause"):
-        copy = shared.workspace.add_message(w.MIGRATIONS, w.BOT_USER_ID, card.text, card.blocks, None)
+        copy = shared.workspace.add_message(MIGRATIONS, BOT_USER_ID, card.text, card.blocks, None)
         forged = with_button(copy, action)
-        refusals.hear(w.CAROL, "a copy of the card", press(shared, w.CAROL, forged, action))
+        refusals.expect(CAROL, "a copy of the card", pressing(shared, CAROL, forged, action))
         wait_for_text(shared, copy, "A copy of the card")
-        assert buttons(copy) == []
-    refusals.check()
+        assert button_ids(copy) == []
+    refusals.assert_no_others()
     assert full_text(card) == before
     assert [kind for _, kind in refused(shared, id_in(before))] == [
         action for action in ("approve", "cancel", "withdraw", "retry", "pause") for _ in range(2)
@@ -225,52 +237,58 @@ def test_a_copy_of_a_card(shared: Sandbox, refusals: Refusals) -> None:
 
 
 @pytest.mark.parametrize("value", ["R-00000000", "../../x", "R-" + "A" * 5000, "home"])
-def test_a_forged_value(shared: Sandbox, refusals: Refusals, value: str) -> None:
-    card = create_request_for(shared, an(11)) if value == "home" else shared.workspace.of(w.MIGRATIONS)[0]
+def test_a_forged_value_is_refused_by_every_button(shared: Sandbox, refusals: Refusals, value: str) -> None:
+    card = (
+        create_request_for(shared, PUBLIC_RECORDS) if value == "home" else shared.workspace.messages_in(MIGRATIONS)[0]
+    )
     before = full_text(card)
     for action in ("approve", "cancel", "withdraw", "retry", "pause"):
         forged = with_button(card, action)
         forged.blocks[0]["elements"][0]["value"] = value
-        refusals.hear(w.CAROL, "no such request that you may see", press(shared, w.CAROL, forged, action))
+        refusals.expect(CAROL, "no such request that you may see", pressing(shared, CAROL, forged, action))
     choice = {"type": "radio_buttons", "action_id": "scope", "block_id": value[:255]}
     shared_press = with_button(card, "approve")
-    refusals.hear(
-        w.CAROL,
+    refusals.expect(
+        CAROL,
         "no such request that you may see",
-        lambda trigger: shared.people.press(w.CAROL, shared_press, "approve", actions=[choice], trigger_id=trigger),
+        lambda trigger: shared.people.press(CAROL, shared_press, "approve", actions=[choice], trigger_id=trigger),
     )
-    refusals.check()
+    refusals.assert_no_others()
     assert full_text(card) == before
 
 
 @pytest.mark.parametrize("foreign", [{"team": {"id": "T0ELSEWHER"}}, {"api_app_id": "A0ELSEWHER"}], ids=["team", "app"])
-def test_what_comes_from_another_workspace_or_app(shared: Sandbox, refusals: Refusals, foreign: dict[str, Any]) -> None:
-    card = create_request_for(shared, an(12)) if "team" in foreign else shared.workspace.of(w.MIGRATIONS)[-1]
+def test_payloads_of_another_workspace_or_app_are_refused(
+    shared: Sandbox, refusals: Refusals, foreign: dict[str, Any]
+) -> None:
+    card = (
+        create_request_for(shared, SHOP_PICTURES) if "team" in foreign else shared.workspace.messages_in(MIGRATIONS)[-1]
+    )
     before, rows = full_text(card), len(refused(shared))
-    heard = 0
+    delivered = 0
     for action in ("approve", "deny", "cancel", "withdraw", "retry", "pause", "request", "home"):
-        forged, trigger = with_button(card, action), shared.workspace.new_trigger(w.CAROL)
-        # None of it is written down as an order, so each delivery is turned away.
+        forged, trigger = with_button(card, action), shared.workspace.new_trigger(CAROL)
+        # These are not stored in the inbox, so each delivery gets a reply.
         for _ in range(2):
-            shared.people.press(w.CAROL, forged, action, trigger_id=trigger, **foreign)
-            heard += 1
+            shared.people.press(CAROL, forged, action, trigger_id=trigger, **foreign)
+            delivered += 1
     shared.wait_until(
-        lambda: refusals.count(w.CAROL, "does not come from the workspace") == heard, what="each turned away"
+        lambda: refusals.count(CAROL, "does not come from the workspace") == delivered, what="a reply to each"
     )
     for _ in range(2):
-        ack = shared.people.type(w.BOB, an(12), **({"team_id": "T0ELSEWHER"} if "team" in foreign else foreign))
+        ack = shared.people.type(BOB, SHOP_PICTURES, **({"team_id": "T0ELSEWHER"} if "team" in foreign else foreign))
         assert "does not come from the workspace" in str(ack.payload)
     shared.wait_until(lambda: len(refused(shared)) > rows, what="a row in the audit")
-    told = refused(shared)[rows:]
-    # Once a minute for each sender, and a minute may have passed.
-    assert 1 <= len(told) <= 4
-    assert {person for person, _ in told} <= {w.CAROL, w.BOB}
+    found = refused(shared)[rows:]
+    # One row a minute for each sender, and a minute may have passed.
+    assert 1 <= len(found) <= 4
+    assert {person for person, _ in found} <= {CAROL, BOB}
     assert full_text(card) == before
-    assert [one for one in shared.workspace.of(w.MIGRATIONS) if an(12) in one.text] == [card]
+    assert [one for one in shared.workspace.messages_in(MIGRATIONS) if SHOP_PICTURES in one.text] == [card]
 
 
-def test_what_has_expired_and_was_not_ended_yet(shared: Sandbox, refusals: Refusals) -> None:
-    card = create_request_for(shared, an(5))
+def test_a_request_past_its_expiry_refuses_actions_before_the_bot_ends_it(shared: Sandbox, refusals: Refusals) -> None:
+    card = create_request_for(shared, MAP_TILES)
     request_id = id_in(full_text(card))
     past = datetime.now(UTC) - timedelta(seconds=1)
     database = sqlite3.connect(shared.directory / "bot.sqlite", isolation_level=None)
@@ -278,13 +296,13 @@ def test_what_has_expired_and_was_not_ended_yet(shared: Sandbox, refusals: Refus
         "UPDATE requests SET body = json_set(body, '$.expires_at', ?) WHERE id = ?", (past.isoformat(), request_id)
     )
     database.close()
-    for person, action in ((w.CAROL, "approve"), (w.ALICE, "cancel"), (w.DAVE, "withdraw")):
-        refusals.hear(person, "This has expired", press(shared, person, with_button(card, action), action))
-    is_a_form_to_nobody(shared, w.DAVE, "This has expired", press(shared, w.DAVE, card, "deny"))
-    refusals.check()
+    for person, action in ((CAROL, "approve"), (ALICE, "cancel"), (DAVE, "withdraw")):
+        refusals.expect(person, "This has expired", pressing(shared, person, with_button(card, action), action))
+    assert_no_form(shared, DAVE, "This has expired", pressing(shared, DAVE, card, "deny"))
+    refusals.assert_no_others()
     assert [kind for _, kind in refused(shared, request_id)] == [
         kind for kind in ("approve", "cancel", "withdraw", "open deny form") for _ in range(2)
     ]
-    assert buttons(card) == ["approve", "deny", "cancel"]
-    assert not [call for call in put_calls(shared) if an(5) in call.path]
-    wait_for_reply(shared, w.CAROL, "It can be asked again.")
+    assert button_ids(card) == ["approve", "deny", "cancel"]
+    assert not [call for call in put_calls(shared) if MAP_TILES in call.path]
+    wait_for_reply(shared, CAROL, "It can be asked again.")

@@ -1,54 +1,53 @@
-"""Two replicas on PostgreSQL: one that falls silent is taken for dead, and one that wakes up again does no harm."""
+"""Two replicas on PostgreSQL: one takes over the work of the other, which does no harm when it continues."""
 
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 
-from bot.sandbox.oms_server import Hold
+from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
 from tests.support.postgres import Postgres
-from tests.support.sandbox import audit, create_request, put_calls, wait_for_text
+from tests.support.sandbox import audit_rows, create_request, put_calls, wait_for_text
 
 
-def test_what_a_killed_replica_had_in_hand_is_taken_up_by_the_other(
+def test_the_work_of_a_killed_replica_is_taken_over_by_the_other(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
     first = sandbox.start_bot()
     card = create_request(sandbox)
-    hold = Hold(threading.Event(), threading.Event())
-    sandbox.oms.fault("start", hold)
-    sandbox.people.press(w.CAROL, card, "approve")
+    hold = Hold()
+    sandbox.oms.faults.add("start", hold)
+    sandbox.people.press(CAROL, card, "approve")
     assert hold.reached.wait(10)
     sandbox.start_bot(free_port())
     first.kill()
     first.wait(10)
     hold.released.set()
-    # The dead one's claim runs out first: 20 s.
+    # The lease of the killed replica expires first, after 20 s.
     wait_for_text(sandbox, card, "Resumed, moving", 45)
     assert len(put_calls(sandbox)) == 1
 
 
-def test_a_replica_that_was_stopped_in_the_call_tells_the_audit_what_oms_had_said(
+def test_a_replica_that_was_stopped_during_the_call_records_the_late_answer_in_the_audit(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
     first = sandbox.start_bot()
     card = create_request(sandbox)
-    hold = Hold(threading.Event(), threading.Event())
-    sandbox.oms.fault("start", hold)
-    sandbox.people.press(w.CAROL, card, "approve")
+    hold = Hold()
+    sandbox.oms.faults.add("start", hold)
+    sandbox.people.press(CAROL, card, "approve")
     assert hold.reached.wait(10)
     first.send_signal(signal.SIGSTOP)
     hold.released.set()
     sandbox.start_bot(free_port())
     wait_for_text(sandbox, card, "Resumed, moving", 45)
     first.send_signal(signal.SIGCONT)
-    sandbox.wait_until(lambda: bool(audit(sandbox, "put.answered_late")), 20, "the late answer")
-    [late] = audit(sandbox, "put.answered_late")
+    sandbox.wait_until(lambda: bool(audit_rows(sandbox, "put.answered_late")), 20, "the late answer")
+    [late] = audit_rows(sandbox, "put.answered_late")
     assert late["detail"]["huawei_request_id"]
     assert len(put_calls(sandbox)) == 1

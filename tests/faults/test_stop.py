@@ -1,4 +1,4 @@
-"""SIGTERM ends a real `serve` with 0 within 10 s, whenever it comes and whatever hangs."""
+"""SIGTERM ends the bot with exit code 0 within 10 s, whatever it waits for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECONDS = 10.0
 
 @pytest.fixture
 def launch() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Starts `serve` and does not wait for it to be ready."""
+    """Starts `serve` without waiting until it is ready."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(sandbox: Sandbox, stderr: int = subprocess.DEVNULL, **environment: str) -> subprocess.Popen[bytes]:
@@ -38,52 +38,52 @@ def launch() -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         process.wait(timeout=10)
 
 
-def ends_well(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
+def assert_ends(process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM) -> None:
     process.send_signal(number)
     assert process.wait(timeout=SECONDS) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_while_it_still_asks_slack_who_it_is(
+def test_it_ends_while_slack_does_not_answer_the_first_call(
     new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]], number: signal.Signals
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        port = mute.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
         bot = launch(new_sandbox(), SLACK_API_URL=f"http://127.0.0.1:{port}/api/")
-        mute.settimeout(20)
-        connection, _ = mute.accept()
-        ends_well(bot, number)
+        silent.settimeout(20)
+        connection, _ = silent.accept()
+        assert_ends(bot, number)
         connection.close()
 
 
-def test_while_slack_asks_it_to_wait_before_it_connects(
+def test_it_ends_while_slack_throttles_its_connection(
     new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     sandbox = new_sandbox()
     sandbox.slack.outage.answers["apps.connections.open"] = [429] * 60
     bot = launch(sandbox)
     sandbox.call_log.wait_for(lambda call: call.path == "apps.connections.open" and call.status == 429, 60)
-    ends_well(bot)
+    assert_ends(bot)
 
 
-def test_while_nobody_reads_what_it_logs(
+def test_it_ends_while_nobody_reads_its_log(
     new_sandbox: Callable[..., Sandbox], launch: Callable[..., subprocess.Popen[bytes]]
 ) -> None:
     sandbox = new_sandbox()
     reading, writing = os.pipe()
     bot = launch(sandbox, stderr=writing)
     sandbox.wait_until(lambda: is_ready(sandbox), what="readiness")
-    # A description of its own: the bot's end of the pipe still blocks, as it does in life.
+    # Opened again, so that only this descriptor does not block. The bot's end of the pipe does, as in operation.
     filling = os.open(f"/proc/self/fd/{writing}", os.O_WRONLY | os.O_NONBLOCK)
     with suppress(BlockingIOError):
         while True:
             os.write(filling, b"x")
-    ends_well(bot)
+    assert_ends(bot)
     for handle in (filling, reading, writing):
         os.close(handle)
 
 
-def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_it_ends_while_its_database_hangs_and_the_probes_answer_in_time(new_sandbox: Callable[..., Sandbox]) -> None:
     server = Postgres().start()
     try:
         sandbox = new_sandbox(database_url=server.new_database())
@@ -92,14 +92,14 @@ def test_while_its_database_hangs_and_the_probes_tell_so_in_time(new_sandbox: Ca
         server.freeze()
         begun = time.monotonic()
         answers = [requests.get(f"{ops}/readyz", timeout=5) for _ in range(12)]
-        assert time.monotonic() - begun < 8, "a question that hangs is waited for once"
+        assert time.monotonic() - begun < 8, "only one probe waits for the database"
         assert {answer.status_code for answer in answers} == {503}
         assert {answer.text for answer in answers} == {"the database does not answer (it hangs)\n"}
         assert requests.get(f"{ops}/livez", timeout=5).text == "ok\n"
         server.thaw()
         sandbox.wait_until(lambda: is_ready(sandbox), what="readiness after the database came back")
         server.freeze()
-        ends_well(bot)
+        assert_ends(bot)
     finally:
         server.thaw()
         server.stop()

@@ -17,11 +17,10 @@ from bot.huawei.errors import Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.identity import Identity
 from bot.jobs.problems import RetryHint, explain
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.faults import Drop
-from bot.sandbox.oms_server import Answer, Hold
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.huawei.credentials import CALLERS
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Drop, Hold
 from bot.sandbox.vault import SandboxVault
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import BUSY_TIMEOUT_SECONDS, open_store
@@ -124,7 +123,7 @@ def test_once_it_is_proven_the_calls_that_waited_run_in_parallel(cloud: Cloud) -
     cloud.write_caller("access key")
     identity = cloud.identity()
     first, *others = held = holds(7)
-    cloud.oms.fault("show", *held)
+    cloud.oms.faults.add("show", *held)
     with ThreadPoolExecutor(len(held)) as pool:
         calls = [pool.submit(show, identity) for _ in held]
         try:
@@ -146,7 +145,7 @@ def test_a_call_waits_for_a_probe_longer_than_the_database_lets_anything_wait(
         cloud.write_caller("access key")
         identity = cloud.identity()
         [hold] = holds(1)
-        cloud.oms.fault("show", hold)
+        cloud.oms.faults.add("show", hold)
         probe = pool.submit(show, identity)
         assert hold.reached.wait(10)
         waiting = pool.submit(show, identity)
@@ -161,7 +160,7 @@ def test_hanging_calls_of_one_project_do_not_keep_another_waiting(cloud: Cloud) 
     identity = cloud.identity(["hangs", "other"])
     show(identity, "other")
     held = holds(12)
-    cloud.oms.fault("show", *held)
+    cloud.oms.faults.add("show", *held)
     with ThreadPoolExecutor(len(held)) as pool:
         calls = [pool.submit(show, identity, "hangs") for _ in held]
         try:
@@ -176,7 +175,7 @@ def test_hanging_calls_of_one_project_do_not_keep_another_waiting(cloud: Cloud) 
 def test_a_closed_circuit_breaker_is_read_once_for_each_call_and_nothing_is_written(cloud: Cloud) -> None:
     cloud.write_caller("access key")
     identity = cloud.identity()
-    cloud.oms.fault("show", Answer(404, "OMS.0066"))
+    cloud.oms.faults.add("show", Answer(404, "OMS.0066"))
     with pytest.raises(Rejected):
         show(identity)  # the gateway let it through
     said: list[str] = []
@@ -196,7 +195,7 @@ def test_what_was_answered_counts_though_the_database_went_away_meanwhile(
         identity = cloud.identity()
         show(identity)
         [hold] = holds(1)
-        cloud.oms.fault("show", hold)
+        cloud.oms.faults.add("show", hold)
         call = pool.submit(show, identity)
         assert hold.reached.wait(10)
         with cloud.store.write() as connection:
@@ -270,7 +269,7 @@ def test_a_person_who_asks_changes_nothing_unless_the_identity_is_suspended(clou
 
 def test_a_retry_is_allowed_within_the_transaction_of_a_click_or_not_at_all(cloud: Cloud) -> None:
     cloud.write_caller("access key")
-    cloud.oms.fault("show", Answer(401, "APIG.0301"))
+    cloud.oms.faults.add("show", Answer(401, "APIG.0301"))
     with pytest.raises(Rejected):
         show(cloud.identity())
     with cloud.store.write() as connection:
@@ -389,7 +388,7 @@ def test_a_killed_process_keeps_the_others_waiting_no_longer_than_a_call_takes(
     url = postgres.new_database()
     with open_cloud(server, url) as cloud, ThreadPoolExecutor(1) as pool:
         cloud.write_caller("access key")
-        cloud.oms.fault("show", Answer(503, "APIG.0201"))
+        cloud.oms.faults.add("show", Answer(503, "APIG.0201"))
         killed_before_storing_a_refusal(cloud, url)
         waiting = pool.submit(show, cloud.identity())
         with pytest.raises(TimeoutError):
@@ -400,7 +399,7 @@ def test_a_killed_process_keeps_the_others_waiting_no_longer_than_a_call_takes(
 
 def test_without_any_answer_people_are_told_that_none_is_known(cloud: Cloud) -> None:
     cloud.write_caller("access key")
-    cloud.oms.fault("show", *[Drop(done=False)] * MAX_REFUSALS)
+    cloud.oms.faults.add("show", *[Drop(done=False)] * MAX_REFUSALS)
     identity = cloud.identity()
     for _ in range(MAX_REFUSALS):
         with pytest.raises(Unanswered):
@@ -419,7 +418,7 @@ def test_calls_without_an_answer_do_not_suspend_an_identity_that_was_accepted(cl
     cloud.write_caller("access key")
     show(cloud.identity())
     after = cloud.identity()
-    cloud.oms.fault("show", *[Drop(done=False)] * 6)
+    cloud.oms.faults.add("show", *[Drop(done=False)] * 6)
     for _ in range(6):
         with pytest.raises(Unanswered):
             show(after)
@@ -429,7 +428,7 @@ def test_calls_without_an_answer_do_not_suspend_an_identity_that_was_accepted(cl
 def test_an_answer_that_says_nothing_of_the_key_is_no_refusal(cloud: Cloud) -> None:
     cloud.write_caller("access key")
     identity = cloud.identity()
-    cloud.oms.fault("show", *[Answer(429, "APIG.0308")] * 6)
+    cloud.oms.faults.add("show", *[Answer(429, "APIG.0308")] * 6)
     for _ in range(6):
         with pytest.raises(Throttled):
             show(identity)
@@ -497,7 +496,7 @@ def test_two_paths_with_different_secrets_of_one_key_do_not_prove_each_other_cha
 
 def test_on_kv_version_1_changed_content_is_a_new_credential(cloud: Cloud) -> None:
     def write(**more: str) -> None:
-        values = ow.CALLERS["access key"] | more
+        values = CALLERS["access key"] | more
         cloud.vault.as_root().secrets.kv.v1.create_or_update_secret(PATH, values, mount_point="kv1")
 
     def start() -> Identity:

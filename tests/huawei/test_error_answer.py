@@ -9,7 +9,7 @@ import pytest
 from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, MAX_READ_CHARACTERS, read_answer
 from bot.huawei.errors import Answer
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
+from bot.sandbox.huawei.credentials import ACCESS_KEY, SOURCE_SK
 
 
 def test_the_request_id_is_read_from_headers_or_body_and_holds_only_safe_characters() -> None:
@@ -37,20 +37,20 @@ def test_the_message_is_one_short_line_without_keys() -> None:
 
 
 def test_a_key_is_masked_before_the_text_is_cut_at_any_position() -> None:
-    sent = (Secret(ow.SOURCE_SK), Secret(ow.ACCESS_KEY))
-    for before in range(MAX_MESSAGE_CHARACTERS - len(ow.SOURCE_SK) - 8, MAX_MESSAGE_CHARACTERS + 2):
-        text = "x" * before + " " + ow.SOURCE_SK
+    sent = (Secret(SOURCE_SK), Secret(ACCESS_KEY))
+    for before in range(MAX_MESSAGE_CHARACTERS - len(SOURCE_SK) - 8, MAX_MESSAGE_CHARACTERS + 2):
+        text = "x" * before + " " + SOURCE_SK
         for body in ({"error_code": "OMS.0061", "error_msg": text, "error_detail": text}, {"message": text}):
             answer = read_answer(400, {}, json.dumps(body).encode(), sent)
             for shown in (answer.message, answer.detail):
                 assert set(shown) <= set("x [hidden]")
                 assert len(shown) <= MAX_MESSAGE_CHARACTERS
-    page = f"<style>{'s' * (MAX_READ_CHARACTERS - 40)}</style><p>{ow.SOURCE_SK}</p>".encode()
+    page = f"<style>{'s' * (MAX_READ_CHARACTERS - 40)}</style><p>{SOURCE_SK}</p>".encode()
     assert read_answer(502, {}, page, sent).message == ""
 
 
 def test_no_field_of_an_answer_holds_an_echoed_key() -> None:
-    for key in (ow.SOURCE_SK[:40], ow.ACCESS_KEY):
+    for key in (SOURCE_SK[:40], ACCESS_KEY):
         body = {"error_code": key, "error_msg": f"wrong: {key}", "error_detail": key, "request_id": key}
         for headers in ({}, {"X-Request-Id": key}, {"X-Request-Id": f"{key}+{'0' * 9_000}"}):
             answer = read_answer(400, headers, json.dumps(body).encode(), (Secret(key),))
@@ -58,7 +58,7 @@ def test_no_field_of_an_answer_holds_an_echoed_key() -> None:
 
 
 def test_an_unknown_key_in_a_page_is_recognised_by_its_tag() -> None:
-    page = f"<Error><SecretAccessKey>{ow.SOURCE_SK}</SecretAccessKey><b>is wrong</b></Error>".encode()
+    page = f"<Error><SecretAccessKey>{SOURCE_SK}</SecretAccessKey><b>is wrong</b></Error>".encode()
     assert read_answer(403, {}, page, ()).message == "[hidden] is wrong"
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from bot.huawei.errors import NotSent, Rejected, Service, Suspended, UnusableIdentity
 from bot.huawei.identity import Identity
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.oms_server import Answer, Hold, Raw
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
+from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Hold, Raw
 from bot.sandbox.vault import SandboxVault
 from bot.vault.errors import VaultError
 from tests.support.identity import (
@@ -93,7 +93,7 @@ def test_the_id_of_the_project_may_be_left_to_iam_which_is_asked_once(cloud: Clo
     identity = cloud.identity(project_id=None)
     for _ in range(3):
         identity.allow_retry("media")
-        assert identity.project_id("media") == ow.PROJECT_ID
+        assert identity.project_id("media") == PROJECT_ID
         assert show(identity) == NIGHTLY_IMAGES
     assert len(cloud.calls("iam")) == 1
 
@@ -122,7 +122,7 @@ def test_iam_that_cannot_be_reached_is_told_from_oms(cloud: Cloud) -> None:
 def test_an_answer_that_says_nothing_of_the_identity_lets_it_go_on(cloud: Cloud) -> None:
     cloud.write_caller("access key")
     identity = cloud.identity()
-    cloud.oms.fault("show", Answer(403, "OMS.0072"))
+    cloud.oms.faults.add("show", Answer(403, "OMS.0072"))
     with pytest.raises(Rejected):
         show(identity)
     assert show(identity) == NIGHTLY_IMAGES
@@ -159,7 +159,7 @@ def test_a_login_that_hangs_keeps_no_other_project_waiting(cloud: Cloud) -> None
     identity = cloud.identity_of({"media": project(url), "other": project(url, project_id=None)})
     show(identity, "other")
     hold = Hold(threading.Event(), threading.Event())
-    cloud.oms.fault("token", hold)
+    cloud.oms.faults.add("token", hold)
     with ThreadPoolExecutor(1) as pool:
         hangs = pool.submit(show, identity, "media")
         try:
@@ -172,7 +172,7 @@ def test_a_login_that_hangs_keeps_no_other_project_waiting(cloud: Cloud) -> None
 
 def test_a_token_is_renewed_before_it_ends(cloud: Cloud) -> None:
     cloud.write_caller("password")
-    cloud.oms.set_token_lifetime(timedelta(hours=24))
+    cloud.oms.tokens.lifetime = timedelta(hours=24)
     identity = cloud.identity()
     show(identity)
     cloud.clock.now += timedelta(hours=23, minutes=29)
@@ -185,7 +185,7 @@ def test_a_token_is_renewed_before_it_ends(cloud: Cloud) -> None:
 
 def test_a_short_token_is_kept_for_most_of_its_life(cloud: Cloud) -> None:
     cloud.write_caller("password")
-    cloud.oms.set_token_lifetime(timedelta(minutes=20))
+    cloud.oms.tokens.lifetime = timedelta(minutes=20)
     identity = cloud.identity()
     show(identity)
     cloud.clock.now += timedelta(minutes=14)
@@ -199,7 +199,7 @@ def test_a_short_token_is_kept_for_most_of_its_life(cloud: Cloud) -> None:
 def test_a_token_that_ends_at_once_is_used_for_the_call_that_it_was_fetched_for(cloud: Cloud) -> None:
     cloud.write_caller("password")
     identity = cloud.identity()
-    cloud.oms.set_token_lifetime(timedelta(0))
+    cloud.oms.tokens.lifetime = timedelta(0)
     with pytest.raises(Rejected, match="0307"):
         show(identity)
     assert len(logins(cloud)) == 2, "it was fetched again once"
@@ -209,10 +209,10 @@ def test_an_expired_token_is_renewed_once_and_the_call_that_reads_is_repeated(cl
     cloud.write_caller("password")
     identity = cloud.identity()
     show(identity)
-    cloud.oms.expire_tokens()
+    cloud.oms.tokens.expire_all()
     assert show(identity) == NIGHTLY_IMAGES
     assert [call.status for call in cloud.calls("oms")] == [200, 401, 200]
-    cloud.oms.fault("show", *[Answer(401, "APIGW.0307")] * 2)
+    cloud.oms.faults.add("show", *[Answer(401, "APIGW.0307")] * 2)
     with pytest.raises(Rejected):
         show(identity)
     assert len(cloud.calls("oms")) == 5, "a fresh token that expired too is not renewed again and again"
@@ -222,7 +222,7 @@ def test_a_token_that_expired_for_many_threads_is_renewed_once(cloud: Cloud) -> 
     cloud.write_caller("password")
     identity = cloud.identity()
     show(identity)
-    cloud.oms.expire_tokens()
+    cloud.oms.tokens.expire_all()
     cloud.oms.delay_seconds = 0.1
     assert all_at_once([partial(show, identity)] * 8) == ["ok"] * 8
     assert logins(cloud) == [201, 201]
@@ -232,7 +232,7 @@ def test_a_call_that_changes_something_is_never_repeated(cloud: Cloud) -> None:
     cloud.write_caller("password")
     identity = cloud.identity()
     show(identity)
-    cloud.oms.expire_tokens()
+    cloud.oms.tokens.expire_all()
     with pytest.raises(Rejected):
         identity.send("media", lambda oms: oms.stop(NIGHTLY_IMAGES))
     assert [call.method for call in cloud.calls("oms")] == ["GET", "PUT"]
@@ -242,7 +242,7 @@ def test_a_call_that_changes_something_is_never_repeated(cloud: Cloud) -> None:
 def test_a_ready_token_that_expired_is_suspended_because_nothing_renews_it(cloud: Cloud) -> None:
     cloud.write_caller("token")
     identity = cloud.identity()
-    cloud.oms.fault("show", Answer(401, "APIGW.0307"))
+    cloud.oms.faults.add("show", Answer(401, "APIGW.0307"))
     with pytest.raises(Suspended):
         show(identity)
     assert len(cloud.calls("oms")) == 1
@@ -252,7 +252,7 @@ def test_a_ready_token_that_expired_is_suspended_because_nothing_renews_it(cloud
 def test_a_wrong_password_is_suspended_too(cloud: Cloud, status: int) -> None:
     cloud.write_caller("password", password="wrong")
     if status == 403:
-        cloud.oms.fault("token", Raw(403, b"{}"))
+        cloud.oms.faults.add("token", Raw(403, b"{}"))
     identity = cloud.identity()
     with pytest.raises(Rejected) as refused:
         show(identity)
@@ -278,8 +278,8 @@ def test_a_password_that_was_changed_at_iam_is_refused_once_for_many_threads(clo
     cloud.write_caller("password")
     identity = cloud.identity()
     show(identity)
-    cloud.oms.expire_tokens()
-    cloud.oms.fault("token", *[Answer(401, "")] * 16)
+    cloud.oms.tokens.expire_all()
+    cloud.oms.faults.add("token", *[Answer(401, "")] * 16)
     cloud.oms.delay_seconds = 0.1
     assert all_at_once([partial(show, identity)] * 16) == ["Rejected"] + ["Suspended"] * 15
     assert logins(cloud) == [201, 401]
@@ -288,7 +288,7 @@ def test_a_password_that_was_changed_at_iam_is_refused_once_for_many_threads(clo
 def test_a_token_that_is_refused_is_not_used_for_the_next_try(cloud: Cloud) -> None:
     cloud.write_caller("password")
     identity = cloud.identity()
-    cloud.oms.fault("show", Answer(401, "APIG.0301", "decrypt token fail"))
+    cloud.oms.faults.add("show", Answer(401, "APIG.0301", "decrypt token fail"))
     with pytest.raises(Rejected):
         show(identity)
     identity.allow_retry("media")
@@ -344,9 +344,9 @@ def test_a_call_that_reads_is_repeated_if_vault_has_a_newer_credential_than_the_
     identity = cloud.identity()
     show(identity)
     cloud.write_caller("access key")
-    cloud.oms.fault("show", Answer(401, "APIG.0301"))
+    cloud.oms.faults.add("show", Answer(401, "APIG.0301"))
     assert show(identity) == NIGHTLY_IMAGES
-    cloud.oms.fault("show", Answer(401, "APIG.0301"))
+    cloud.oms.faults.add("show", Answer(401, "APIG.0301"))
     with pytest.raises(Rejected):
         show(identity)
     assert [call.status for call in cloud.calls("oms")] == [200, 401, 200, 401]
@@ -357,7 +357,7 @@ def test_a_call_that_changes_something_is_not_repeated_though_vault_has_a_newer_
     identity = cloud.identity()
     show(identity)
     cloud.write_caller("access key")
-    cloud.oms.fault("stop", Answer(401, "APIG.0301"))
+    cloud.oms.faults.add("stop", Answer(401, "APIG.0301"))
     with pytest.raises(Rejected):
         identity.send("media", lambda oms: oms.stop(NIGHTLY_IMAGES))
     assert [call.method for call in cloud.calls("oms")] == ["GET", "PUT"]
@@ -407,7 +407,7 @@ def test_a_secret_that_is_no_identity_any_more_leaves_an_accepted_credential_in_
 def test_while_vault_is_down_a_suspended_identity_is_not_tried(cloud: Cloud, wire: Wire) -> None:
     cloud.write_caller("access key")
     identity = behind(wire, cloud)
-    cloud.oms.fault("show", Answer(401, "APIG.0301"))
+    cloud.oms.faults.add("show", Answer(401, "APIG.0301"))
     with pytest.raises(Rejected):
         show(identity)
     wire.cut()

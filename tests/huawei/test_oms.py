@@ -23,17 +23,28 @@ from bot.huawei.signing import AccessKey, AccessKeyAuth, TokenAuth
 from bot.huawei.wire import start_body
 from bot.net.session import new_session
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.oms_server import Answer, Drop, OmsStandIn, Raw
-from bot.sandbox.oms_state import NIGHTLY_IMAGES, Group, media_state
+from bot.sandbox.huawei.credentials import (
+    ACCESS_KEY,
+    DESTINATION_AK,
+    DESTINATION_SK,
+    PROJECT_ID,
+    SECRET_KEY,
+    SOURCE_AK,
+    SOURCE_SK,
+)
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, Drop, Raw
+from bot.sandbox.huawei.group import PAUSED, Group
+from bot.sandbox.huawei.oms_server import OmsStandIn
+from bot.sandbox.huawei.oms_state import media_state
 from tests.support.wire import read_request
 
 KEYS = {
-    SRC_AK: Secret(ow.SOURCE_AK),
-    SRC_SK: Secret(ow.SOURCE_SK),
-    DST_AK: Secret(ow.DESTINATION_AK),
-    DST_SK: Secret(ow.DESTINATION_SK),
+    SRC_AK: Secret(SOURCE_AK),
+    SRC_SK: Secret(SOURCE_SK),
+    DST_AK: Secret(DESTINATION_AK),
+    DST_SK: Secret(DESTINATION_SK),
 }
 
 
@@ -41,9 +52,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def client(url: str, secret_key: str = ow.SECRET_KEY, read_seconds: float = 5) -> Oms:
-    auth = AccessKeyAuth(AccessKey(Secret(ow.ACCESS_KEY), Secret(secret_key)), ow.PROJECT_ID, utc_now)
-    return Oms(url, ow.PROJECT_ID, auth, new_session(), Timeouts(1, read_seconds))
+def client(url: str, secret_key: str = SECRET_KEY, read_seconds: float = 5) -> Oms:
+    auth = AccessKeyAuth(AccessKey(Secret(ACCESS_KEY), Secret(secret_key)), PROJECT_ID, utc_now)
+    return Oms(url, PROJECT_ID, auth, new_session(), Timeouts(1, read_seconds))
 
 
 @pytest.fixture
@@ -91,26 +102,26 @@ def test_show_returns_the_group(oms: OmsStandIn) -> None:
 def test_start_is_accepted_with_an_empty_answer(oms: OmsStandIn) -> None:
     accepted = client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
     assert accepted.huawei_request_id
-    assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
+    assert oms.state.groups[NIGHTLY_IMAGES].starts == 1
 
 
 def add_groups(oms: OmsStandIn, number_of_groups: int) -> None:
     for number in range(number_of_groups):
         group_id = f"2b2b2b2b-0000-4000-8000-{number:012d}"
-        oms.world.groups[group_id] = Group(group_id, f"group {number}", ow.PAUSED)
+        oms.state.groups[group_id] = Group(group_id, f"group {number}", PAUSED)
 
 
 def test_all_pages_of_a_list_are_read_and_each_group_is_returned_once(oms: OmsStandIn) -> None:
     add_groups(oms, 250)
     listed = [group.group_id for group in client(oms.server.url).groups() if isinstance(group, TaskGroup)]
-    assert sorted(listed) == sorted(oms.world.groups)
+    assert sorted(listed) == sorted(oms.state.groups)
     paused = list(client(oms.server.url).groups(GroupStatus.PAUSED))
     assert paused
     assert all(isinstance(group, TaskGroup) and group.status is GroupStatus.PAUSED for group in paused)
 
 
 def page_of_groups(oms: OmsStandIn, first: int, end: int, count: int | None) -> Raw:
-    groups = [oms.world.show(f"2b2b2b2b-0000-4000-8000-{number:012d}") for number in range(first, end)]
+    groups = [oms.state.show(f"2b2b2b2b-0000-4000-8000-{number:012d}") for number in range(first, end)]
     return Raw(body=json.dumps({"taskgroups": groups} | ({} if count is None else {"count": count})).encode())
 
 
@@ -128,15 +139,15 @@ def test_a_list_ends_with_its_pages_even_if_its_count_is_wrong(
     oms: OmsStandIn, call_log: CallLog, ends: tuple[int, ...], count: int | None, calls: int
 ) -> None:
     add_groups(oms, 250)
-    oms.fault("list", *[page_of_groups(oms, first, end, count) for first, end in pairwise((0, *ends))])
+    oms.faults.add("list", *[page_of_groups(oms, first, end, count) for first, end in pairwise((0, *ends))])
     assert len(list(client(oms.server.url).groups())) == ends[-1]
     assert len(call_log.since()) == calls
 
 
 def test_an_unreadable_group_does_not_hide_the_others(oms: OmsStandIn) -> None:
-    shown = oms.world.show(NIGHTLY_IMAGES)
+    shown = oms.state.show(NIGHTLY_IMAGES)
     others = [{**shown, "group_id": f"2b2b2b2b-0000-4000-8000-{n:012d}", "status": n} for n in (3, 42)]
-    oms.fault("list", Raw(body=json.dumps({"count": 4, "taskgroups": [*others, "no group", shown]}).encode()))
+    oms.faults.add("list", Raw(body=json.dumps({"count": 4, "taskgroups": [*others, "no group", shown]}).encode()))
     listed = list(client(oms.server.url).groups())
     assert [group.group_id for group in listed if isinstance(group, TaskGroup)] == [
         "2b2b2b2b-0000-4000-8000-000000000003",
@@ -153,23 +164,23 @@ def page(count: object, *items: object) -> Raw:
 
 
 def test_short_pages_of_a_list_are_read_until_its_count_is_reached(oms: OmsStandIn) -> None:
-    shown = oms.world.show(NIGHTLY_IMAGES)
-    oms.fault("list", page(3, "no group"), page(3, shown), page(3, "no group"))
+    shown = oms.state.show(NIGHTLY_IMAGES)
+    oms.faults.add("list", page(3, "no group"), page(3, shown), page(3, "no group"))
     listed = list(client(oms.server.url).groups())
     assert [isinstance(group, TaskGroup) for group in listed] == [False, True, False]
-    oms.fault("list", page(None, shown), page(None, "no group"))
+    oms.faults.add("list", page(None, shown), page(None, "no group"))
     assert len(list(client(oms.server.url).groups())) == 1, "without a count a short page is the last"
 
 
 def test_a_list_without_an_end_is_an_error(oms: OmsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = oms.world.show(NIGHTLY_IMAGES)
-    oms.fault("list", page(9, shown), page(9, shown))
+    shown = oms.state.show(NIGHTLY_IMAGES)
+    oms.faults.add("list", page(9, shown), page(9, shown))
     groups = client(oms.server.url).groups()
     assert isinstance(next(groups), TaskGroup)
     with pytest.raises(Unreadable, match="repeated a page of its list: after 1 task groups"):
         next(groups)
     monkeypatch.setattr("bot.huawei.oms.MAX_PAGES", 2)
-    oms.fault("list", page(9, "a"), page(9, "b"))
+    oms.faults.add("list", page(9, "a"), page(9, "b"))
     groups = client(oms.server.url).groups()
     assert [isinstance(next(groups), Unreadable) for _ in range(2)] == [True, True]
     with pytest.raises(Unreadable, match="more than 2 task groups"):
@@ -178,14 +189,14 @@ def test_a_list_without_an_end_is_an_error(oms: OmsStandIn, monkeypatch: pytest.
 
 @pytest.mark.parametrize("body", [b'{"count": NaN, "taskgroups": []}', b"[]", b'{"taskgroups": null}'])
 def test_an_invalid_list_is_unreadable(oms: OmsStandIn, body: bytes) -> None:
-    oms.fault("list", Raw(body=body))
+    oms.faults.add("list", Raw(body=body))
     with pytest.raises(Unreadable):
         list(client(oms.server.url).groups())
 
 
 def test_an_answer_with_another_group_is_unreadable(oms: OmsStandIn) -> None:
-    other = {**oms.world.show(NIGHTLY_IMAGES), "group_id": "2b2b2b2b-0000-4000-8000-000000000001"}
-    oms.fault("show", Raw(body=json.dumps(other).encode()))
+    other = {**oms.state.show(NIGHTLY_IMAGES), "group_id": "2b2b2b2b-0000-4000-8000-000000000001"}
+    oms.faults.add("show", Raw(body=json.dumps(other).encode()))
     with pytest.raises(Unreadable, match="another task group"):
         client(oms.server.url).show(NIGHTLY_IMAGES)
 
@@ -195,20 +206,20 @@ def test_a_credential_that_no_header_can_hold_is_not_sent_and_not_logged(
     oms: OmsStandIn, ak: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     for auth in (
-        AccessKeyAuth(AccessKey(Secret(ak), Secret("secret")), ow.PROJECT_ID, utc_now),
+        AccessKeyAuth(AccessKey(Secret(ak), Secret("secret")), PROJECT_ID, utc_now),
         TokenAuth(Secret(ak)),
     ):
         with pytest.raises(NotSent) as not_sent:
-            Oms(oms.server.url, ow.PROJECT_ID, auth, new_session()).start(NIGHTLY_IMAGES, b"{}")
+            Oms(oms.server.url, PROJECT_ID, auth, new_session()).start(NIGHTLY_IMAGES, b"{}")
         shown = "".join(traceback.format_exception(not_sent.value)) + caplog.text
         assert "characters that cannot be sent" in shown
         assert ak.strip() not in shown.replace("\\n", "\n") or not ak.strip("\x00")
         assert repr(ak)[1:-1] not in shown
-    assert oms.world.groups[NIGHTLY_IMAGES].starts == 0
+    assert oms.state.groups[NIGHTLY_IMAGES].starts == 0
 
 
 def test_a_rejection_has_the_code_the_message_and_the_request_id(oms: OmsStandIn) -> None:
-    oms.world.may_start = False
+    oms.state.may_change_groups = False
     with pytest.raises(Rejected) as rejected:
         client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
     answer = rejected.value.answer
@@ -223,7 +234,7 @@ def test_a_wrong_secret_key_is_rejected_as_a_wrong_signature(oms: OmsStandIn) ->
 
 
 def test_429_is_throttled_with_the_seconds_to_wait(oms: OmsStandIn) -> None:
-    oms.fault("start", Answer(429, "APIG.0308", retry_after=7), Answer(429, "APIG.0308"))
+    oms.faults.add("start", Answer(429, "APIG.0308", retry_after=7), Answer(429, "APIG.0308"))
     for seconds in (7, None):
         with pytest.raises(Throttled) as throttled:
             client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
@@ -231,11 +242,11 @@ def test_429_is_throttled_with_the_seconds_to_wait(oms: OmsStandIn) -> None:
 
 
 def test_a_5xx_or_a_broken_connection_is_unanswered(oms: OmsStandIn) -> None:
-    oms.fault("start", Answer(500, "APIG.0601"), Answer(503, "APIG.0601"), Drop(done=False), Drop(done=True))
+    oms.faults.add("start", Answer(500, "APIG.0601"), Answer(503, "APIG.0601"), Drop(done=False), Drop(done=True))
     for _ in range(4):
         with pytest.raises(Unanswered):
             client(oms.server.url).start(NIGHTLY_IMAGES, start_body(KEYS))
-    assert oms.world.groups[NIGHTLY_IMAGES].starts == 1
+    assert oms.state.groups[NIGHTLY_IMAGES].starts == 1
 
 
 def test_an_invalid_address_or_refused_connection_is_not_sent() -> None:
@@ -254,7 +265,7 @@ def test_a_redirect_is_not_followed_with_the_keys(raw: Callable[[bytes], str], o
     with pytest.raises(Rejected) as rejected:
         client(url).start(NIGHTLY_IMAGES, start_body(KEYS))
     assert rejected.value.answer.code == "HTTP 307"
-    assert oms.world.groups[NIGHTLY_IMAGES].starts == 0
+    assert oms.state.groups[NIGHTLY_IMAGES].starts == 0
 
 
 @pytest.mark.parametrize(
@@ -296,7 +307,7 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
     assert client(oms.server.url).show(NIGHTLY_IMAGES).group_id == NIGHTLY_IMAGES
 
 
-@pytest.mark.parametrize("secret", [ow.SOURCE_SK, ow.DESTINATION_AK, ow.ACCESS_KEY, ow.SECRET_KEY])
+@pytest.mark.parametrize("secret", [SOURCE_SK, DESTINATION_AK, ACCESS_KEY, SECRET_KEY])
 def test_no_key_of_a_call_is_in_its_result(raw: Callable[[bytes], str], secret: str) -> None:
     body = json.dumps({"error_code": "OMS.0061", "error_msg": f"not {secret} {quote(secret, safe='')}"}).encode()
     head = b"HTTP/1.1 %s\r\nX-Request-Id: " + secret.encode() + b"\r\nContent-Length: %d\r\n\r\n"

@@ -20,16 +20,16 @@ from bot.jobs.maintenance import Task
 from bot.jobs.notify.notices import send_notice
 from bot.jobs.worker import Failed, Rescheduled, Result
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.demo_workspace import demo_workspace
+from bot.sandbox.slack.ids import BOT_USER_ID, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
-from bot.sandbox.slack.workspace import demo_workspace
 from bot.store import audit, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Verified, append, rows, verify
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
-from tests.support.maintenance import dies_before_the_commit, maintenance_context
+from tests.support.maintenance import die_before_commit, maintenance_context
 from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
@@ -114,7 +114,7 @@ def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context:
     do_due(context)
     assert notices(context.store) == [
         (
-            w.MIGRATIONS,
+            MIGRATIONS,
             "Audit of media: 2 new rows, 3 in the whole chain. Check with the newest hash, at any time, that none was "
             f"changed or removed: `taskgroup-bot audit verify --head {head.hash}`",
         )
@@ -200,7 +200,7 @@ def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
 ) -> None:
     with closing(open_store(database_url)) as store:
         ask(maintenance_context(store, lambda: clock.now, slack.api_url))
-    dies_before_the_commit(database_url, clock.now)
+    die_before_commit(database_url, clock.now)
     with closing(open_store(database_url)) as store:
         context = maintenance_context(store, lambda: clock.now, slack.api_url)
         assert notices(store) == []
@@ -225,7 +225,7 @@ def test_the_message_is_posted_to_the_channel(context: Context, slack: SlackStan
     ask(context)
     do_due(context)
     assert send(context) == Rescheduled()
-    [posted] = slack.workspace.of(w.MIGRATIONS)
+    [posted] = slack.workspace.messages_in(MIGRATIONS)
     assert posted.text.startswith("Audit of media: 1 new row, 1 in the whole chain.")
     assert posted.thread_ts is None
 
@@ -233,8 +233,8 @@ def test_the_message_is_posted_to_the_channel(context: Context, slack: SlackStan
 @pytest.mark.parametrize(
     ("hinder", "code"),
     [
-        (lambda slack: slack.workspace.channels[w.MIGRATIONS].members.discard(w.BOT_USER_ID), "not_in_channel"),
-        (lambda slack: setattr(slack.workspace.channels[w.MIGRATIONS], "archived", True), "is_archived"),
+        (lambda slack: slack.workspace.channels[MIGRATIONS].members.discard(BOT_USER_ID), "not_in_channel"),
+        (lambda slack: setattr(slack.workspace.channels[MIGRATIONS], "archived", True), "is_archived"),
     ],
 )
 def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_again(
@@ -249,7 +249,7 @@ def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_
     do_due(context)
     hinder(slack)
     assert send(context) == Rescheduled()
-    assert slack.workspace.of(w.MIGRATIONS) == []
+    assert slack.workspace.messages_in(MIGRATIONS) == []
     assert events(context.store) == ["request.created", "audit.anchored", "notice.not_sent"]
     assert f"a notice was not sent: channel, {code}" in caplog.messages
     clock.now += DAY

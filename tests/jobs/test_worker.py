@@ -62,14 +62,15 @@ def running(
 ) -> Iterator[tuple[Worker, ActiveClaims]]:
     active_claims = ActiveClaims()
     every = {queue.name: steps.get(queue.name, nothing) for queue in queue.TABLES}
+    threads_before = set(threading.enumerate())
     loop = Worker(store, "me", utc_now, every, report_bug, active_claims)
     loop.start()
     try:
         yield loop, active_claims
     finally:
         assert loop.stop(WAIT_SECONDS)
-        for thread in loop._threads:
-            thread.join()
+        for thread in set(threading.enumerate()) - threads_before:
+            thread.join(WAIT_SECONDS)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

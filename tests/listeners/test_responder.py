@@ -15,7 +15,7 @@ from slack_sdk.models.views import View
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import MAX_PENDING, MAX_PENDING_FORMS, Responder
 from bot.redaction import Secret
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, BOB, CAROL
 from bot.sandbox.system import Sandbox
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
@@ -34,8 +34,8 @@ def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_
         locker.execute("BEGIN IMMEDIATE")
         # The first form waits longest: for Slack, for the database, and for Slack again.
         for person, ack in (
-            (w.ALICE, sandbox.people.type(w.ALICE, "")),
-            (w.CAROL, sandbox.people.press(w.CAROL, card, "deny")),
+            (ALICE, sandbox.people.type(ALICE, "")),
+            (CAROL, sandbox.people.press(CAROL, card, "deny")),
         ):
             assert ack.failure is None
             assert "could not write it down" in view_text(sandbox, wait_for_view(sandbox, person))
@@ -44,9 +44,9 @@ def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_
 def test_a_person_whose_form_does_not_open_is_told_so(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.slack.outage.answers["views.open"] = [500, 500]
-    sandbox.people.type(w.BOB, "")
-    sandbox.people.press(w.CAROL, card, "deny")
-    for person in (w.BOB, w.CAROL):
+    sandbox.people.type(BOB, "")
+    sandbox.people.press(CAROL, card, "deny")
+    for person in (BOB, CAROL):
         wait_for_reply(sandbox, person, "Slack did not open the form.")
 
 

@@ -1,4 +1,4 @@
-"""An app that only listens: it records what the Slack stand-in sends, through the real Socket Mode client."""
+"""A Slack app that records what it receives, on the real Socket Mode client of slack_sdk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slack_sdk.socket_mode.client import BaseSocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import APP_TOKEN, BOT_TOKEN
 from bot.sandbox.slack.server import SlackStandIn
 
 
@@ -54,19 +54,22 @@ HOME = {"type": "home", "blocks": CARD}
 
 
 class App:
-    """An app that only listens, and answers what a test wants it to."""
+    """Records every request, and acknowledges it with `answer`.
+
+    While `is_silent` is set, it does not acknowledge.
+    """
 
     def __init__(self, slack: SlackStandIn) -> None:
         self._slack = slack
-        self.web = WebClient(token=w.BOT_TOKEN, base_url=slack.api_url, retry_handlers=[])
+        self.web = WebClient(token=BOT_TOKEN, base_url=slack.api_url, retry_handlers=[])
         self.requests: list[SocketModeRequest] = []
         self.answer: dict[str, Any] | None = None
         self.is_silent = False
-        self._socket = SocketModeClient(app_token=w.APP_TOKEN, web_client=self.web)
-        self._socket.socket_mode_request_listeners.append(self._take)
+        self._socket = SocketModeClient(app_token=APP_TOKEN, web_client=self.web)
+        self._socket.socket_mode_request_listeners.append(self._record)
         self._socket.connect()
 
-    def _take(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
+    def _record(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
         self.requests.append(request)
         if self.is_silent:
             return
@@ -74,10 +77,11 @@ class App:
 
     @property
     def last(self) -> dict[str, Any]:
+        """The payload of the newest request."""
         return self.requests[-1].payload
 
     def close(self) -> None:
-        # The client reads for up to 3 s more unless the other side hangs up first.
+        # Unless the server closes the connection first, the client waits for 3 s.
         self._socket.auto_reconnect_enabled = False
         asyncio.run_coroutine_threadsafe(self._slack.drop_connections(), self._slack.server.loop).result(timeout=5)
         self._socket.close()

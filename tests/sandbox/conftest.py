@@ -1,4 +1,4 @@
-"""What the tests of the stand-ins share."""
+"""Fixtures of the tests of the OMS stand-in: it runs on a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot.sandbox.call_log import CallLog
-from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_state import media_state
+from bot.sandbox.huawei.oms_server import OmsStandIn
+from bot.sandbox.huawei.oms_state import media_state
 from tests.sandbox.oms import Clock
 
 

@@ -1,4 +1,4 @@
-"""The OMS stand-in on a clock that tests turn, and the official SDK in front of it."""
+"""Calls to the OMS stand-in, by the official SDK and by plain HTTP, and a clock that tests advance."""
 
 from __future__ import annotations
 
@@ -14,19 +14,24 @@ from huaweicloudsdkoms.v2 import OmsClient
 
 from bot.huawei.signing import AccessKey, AccessKeyAuth
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import OmsStandIn
+from bot.sandbox.huawei.credentials import (
+    ACCESS_KEY,
+    DESTINATION_AK,
+    DESTINATION_SK,
+    PROJECT_ID,
+    SECRET_KEY,
+    SOURCE_AK,
+    SOURCE_SK,
+)
+from bot.sandbox.huawei.oms_server import OmsStandIn
 
-SOURCE = {"src_ak": ow.SOURCE_AK, "src_sk": ow.SOURCE_SK}
-DESTINATION = {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
+SOURCE = {"src_ak": SOURCE_AK, "src_sk": SOURCE_SK}
+DESTINATION = {"dst_ak": DESTINATION_AK, "dst_sk": DESTINATION_SK}
 KEYS = SOURCE | DESTINATION
-GOOGLE, AZURE, AZURE_KEYS, URL_LIST, URL_SOURCE, CDN = ow.an(7), ow.an(8), ow.an(9), ow.an(10), ow.an(11), ow.an(12)
-MONITORED, COMPLETED, FAILED, RECORDED, CREATION_FAILED = ow.an(2), ow.an(3), ow.an(4), ow.an(13), ow.an(14)
-EXECUTING, PAUSING = ow.an(16), ow.an(17)
 
 
 class Clock:
-    """When the test began, and what it adds to that."""
+    """The time at which it was created, plus `ahead`."""
 
     def __init__(self) -> None:
         self._begun = datetime.now(UTC)
@@ -37,31 +42,31 @@ class Clock:
 
 
 def sdk(oms: OmsStandIn, credentials: BasicCredentials | None = None) -> OmsClient:
-    """The SDK as the bot's own access key, or as somebody else."""
-    given = credentials or BasicCredentials(ow.ACCESS_KEY, ow.SECRET_KEY, ow.PROJECT_ID)
+    """A client of the official SDK, by default with the access key of the project media."""
+    given = credentials or BasicCredentials(ACCESS_KEY, SECRET_KEY, PROJECT_ID)
     return OmsClient.new_builder().with_credentials(given).with_endpoint(oms.server.url).build()
 
 
-def refused(code: str, call: Callable[[], object], status: int = 400) -> None:
-    """The SDK reads this code."""
+def assert_rejected(code: str, call: Callable[[], object], status: int = 400) -> None:
+    """Asserts that the SDK raises an error with this code and HTTP status."""
     with pytest.raises(ClientRequestException) as raised:
         call()
     assert (raised.value.status_code, raised.value.error_code) == (status, code)
 
 
 def put(oms: OmsStandIn, group: str, verb: str, body: object) -> requests.Response:
-    """A signed PUT with any body, to read of its answer what the SDK leaves out."""
-    key = AccessKey(Secret(ow.ACCESS_KEY), Secret(ow.SECRET_KEY))
+    """A signed PUT with any body. Unlike the SDK it returns the whole response."""
+    key = AccessKey(Secret(ACCESS_KEY), Secret(SECRET_KEY))
     return requests.put(
-        f"{oms.server.url}/v2/{ow.PROJECT_ID}/taskgroups/{group}/{verb}",
+        f"{oms.server.url}/v2/{PROJECT_ID}/taskgroups/{group}/{verb}",
         data=body if isinstance(body, bytes) else json.dumps(body).encode(),
         headers={"Content-Type": "application/json"},
-        auth=AccessKeyAuth(key, ow.PROJECT_ID, oms.world.now),
+        auth=AccessKeyAuth(key, PROJECT_ID, oms.state.now),
         timeout=5,
     )
 
 
-def said(answer: requests.Response) -> tuple[str, str]:
-    """The code, and the field that it is about."""
-    body = answer.json()
+def error_of(response: requests.Response) -> tuple[str, str]:
+    """The error code of a response, and the name of the field that is wrong."""
+    body = response.json()
     return body["error_code"], body.get("error_detail", "").partition("[")[2].partition("]")[0]

@@ -1,4 +1,4 @@
-"""The IAM stand-in logs in as IAM does, and OMS takes its tokens and no others."""
+"""The IAM stand-in issues tokens as IAM does, and OMS accepts only these."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any
 import pytest
 import requests
 
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import OmsStandIn
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from tests.sandbox.oms import Clock, put, said
+from bot.sandbox.huawei.credentials import DOMAIN, PASSWORD, PREISSUED_TOKEN, PROJECT_ID, REGION, USER_NAME
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.oms_server import OmsStandIn
+from tests.sandbox.oms import Clock, error_of, put
 
 LOGIN: dict[str, Any] = {
     "auth": {
         "identity": {
             "methods": ["password"],
-            "password": {"user": {"name": ow.USER_NAME, "password": ow.PASSWORD, "domain": {"name": ow.DOMAIN}}},
+            "password": {"user": {"name": USER_NAME, "password": PASSWORD, "domain": {"name": DOMAIN}}},
         },
-        "scope": {"project": {"name": ow.REGION}},
+        "scope": {"project": {"name": REGION}},
     }
 }
 
 
-def changed(place: str, value: object) -> dict[str, Any]:
-    """The login with one member set to something else, or with None taken away."""
+def changed(path: str, value: object) -> dict[str, Any]:
+    """The login with another value at a dotted path; None removes it."""
     login = deepcopy(LOGIN)
-    *path, last = place.split(".")
+    *parents, last = path.split(".")
     inner: Any = login
-    for name in path:
+    for name in parents:
         inner = inner[name]
     if value is None:
         del inner[last]
@@ -47,38 +47,38 @@ def log_in(oms: OmsStandIn, login: object = LOGIN, content_type: str = "applicat
 
 
 def show(oms: OmsStandIn, token: str, **more: str) -> requests.Response:
-    url = f"{oms.server.url}/v2/{ow.PROJECT_ID}/taskgroups/{NIGHTLY_IMAGES}"
+    url = f"{oms.server.url}/v2/{PROJECT_ID}/taskgroups/{NIGHTLY_IMAGES}"
     return requests.get(url, headers={"X-Auth-Token": token, **more}, timeout=5)
 
 
-@pytest.mark.parametrize("project", [{"name": ow.REGION}, {"id": ow.PROJECT_ID}])
-def test_a_login_gives_a_token_in_the_header_and_the_project_in_the_body(
+@pytest.mark.parametrize("project", [{"name": REGION}, {"id": PROJECT_ID}])
+def test_a_login_returns_the_token_in_a_header_and_the_project_in_the_body(
     oms: OmsStandIn, project: dict[str, str], clock: Clock
 ) -> None:
     answer = log_in(oms, changed("auth.scope.project", project))
     assert answer.status_code == 201
-    token, said_of_it = answer.headers["X-Subject-Token"], answer.json()["token"]
+    token, described = answer.headers["X-Subject-Token"], answer.json()["token"]
     assert token not in answer.text
-    assert (said_of_it["project"]["id"], said_of_it["project"]["name"]) == (ow.PROJECT_ID, ow.REGION)
-    assert "catalog" not in said_of_it
-    ends_at = datetime.strptime(said_of_it["expires_at"], "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert timedelta(hours=23) < ends_at - clock() < timedelta(hours=25)
+    assert (described["project"]["id"], described["project"]["name"]) == (PROJECT_ID, REGION)
+    assert "catalog" not in described
+    expires_at = datetime.strptime(described["expires_at"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert timedelta(hours=23) < expires_at - clock() < timedelta(hours=25)
     assert show(oms, token).status_code == 200
 
 
-def test_without_nocatalog_the_catalog_comes_too(oms: OmsStandIn) -> None:
+def test_the_response_has_a_catalog_unless_nocatalog_is_given(oms: OmsStandIn) -> None:
     assert "catalog" in requests.post(f"{oms.server.url}/v3/auth/tokens", json=LOGIN, timeout=5).json()["token"]
 
 
 @pytest.mark.parametrize(
-    ("place", "value"),
+    ("path", "value"),
     [
         ("auth.scope", None),
-        ("auth.scope", {"domain": {"name": ow.DOMAIN}}),
-        ("auth.scope", {"domain": {"name": ow.DOMAIN}, "project": {"name": ow.REGION}}),
+        ("auth.scope", {"domain": {"name": DOMAIN}}),
+        ("auth.scope", {"domain": {"name": DOMAIN}, "project": {"name": REGION}}),
         ("auth.identity.methods", ["hw_ak_sk"]),
         ("auth.identity.methods", "password"),
-        ("auth.identity.password.user.domain", ow.DOMAIN),
+        ("auth.identity.password.user.domain", DOMAIN),
         ("auth.identity.password.user.domain", None),
         ("auth.identity.password.user.password", ""),
         ("auth.identity.password.user.name", 7),
@@ -86,8 +86,8 @@ def test_without_nocatalog_the_catalog_comes_too(oms: OmsStandIn) -> None:
         ("auth", "x"),
     ],
 )
-def test_a_login_of_another_shape_is_a_bad_request(oms: OmsStandIn, place: str, value: object) -> None:
-    answer = log_in(oms, changed(place, value))
+def test_a_login_of_another_shape_is_a_bad_request(oms: OmsStandIn, path: str, value: object) -> None:
+    answer = log_in(oms, changed(path, value))
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["title"]) == (
         400,
         400,
@@ -104,7 +104,7 @@ def test_a_login_that_is_not_json_is_a_bad_request(oms: OmsStandIn, body: bytes,
 
 
 @pytest.mark.parametrize("field", ["name", "password"])
-def test_a_wrong_login_is_refused_in_iams_own_shape(oms: OmsStandIn, field: str) -> None:
+def test_a_wrong_login_is_rejected_in_the_shape_of_iam(oms: OmsStandIn, field: str) -> None:
     answer = log_in(oms, changed(f"auth.identity.password.user.{field}", "another"))
     assert answer.status_code == 401
     assert answer.json() == {
@@ -120,54 +120,54 @@ def test_an_account_is_locked_after_five_wrong_passwords(oms: OmsStandIn, clock:
     assert log_in(oms).status_code == 201
 
 
-def test_a_project_that_is_not_there_gives_no_token(oms: OmsStandIn) -> None:
+def test_a_login_for_an_unknown_project_is_rejected(oms: OmsStandIn) -> None:
     for project in ({"name": "cn-north-1"}, {"id": "0" * 32}, {}):
-        assert said(log_in(oms, changed("auth.scope.project", project)))[0] == "IAM.1109"
+        assert error_of(log_in(oms, changed("auth.scope.project", project)))[0] == "IAM.1109"
 
 
-def test_the_ready_token_serves(oms: OmsStandIn) -> None:
-    assert show(oms, ow.READY_TOKEN).status_code == 200
+def test_the_preissued_token_is_valid(oms: OmsStandIn) -> None:
+    assert show(oms, PREISSUED_TOKEN).status_code == 200
 
 
-def test_a_token_that_ended_or_never_was_must_be_updated(oms: OmsStandIn, clock: Clock) -> None:
-    oms.set_token_lifetime(timedelta(minutes=10))
+def test_an_expired_or_unknown_token_is_rejected(oms: OmsStandIn, clock: Clock) -> None:
+    oms.tokens.lifetime = timedelta(minutes=10)
     token = log_in(oms).headers["X-Subject-Token"]
     assert show(oms, token).status_code == 200
     clock.ahead += timedelta(minutes=10)
-    for ended in (token, "made-up"):
-        answer = show(oms, ended)
+    for invalid in (token, "made-up"):
+        answer = show(oms, invalid)
         assert (answer.status_code, answer.json()["error_code"]) == (401, "APIG.0307")
         assert answer.json()["error_msg"] == "The token must be updated."
         assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
-    assert show(oms, ow.READY_TOKEN).status_code == 200
+    assert show(oms, PREISSUED_TOKEN).status_code == 200
 
 
-def test_tests_may_end_every_token_and_a_new_one_serves(oms: OmsStandIn) -> None:
+def test_all_tokens_can_be_invalidated_at_once(oms: OmsStandIn) -> None:
     token = log_in(oms).headers["X-Subject-Token"]
-    oms.expire_tokens()
-    assert said(show(oms, token))[0] == said(show(oms, ow.READY_TOKEN))[0] == "APIG.0307"
+    oms.tokens.expire_all()
+    assert error_of(show(oms, token))[0] == error_of(show(oms, PREISSUED_TOKEN))[0] == "APIG.0307"
     assert show(oms, log_in(oms).headers["X-Subject-Token"]).status_code == 200
 
 
-def test_a_token_and_a_signature_at_once_are_refused(oms: OmsStandIn) -> None:
-    answer = show(oms, ow.READY_TOKEN, Authorization="Bearer x")
+def test_a_call_with_a_token_and_a_signature_is_rejected(oms: OmsStandIn) -> None:
+    answer = show(oms, PREISSUED_TOKEN, Authorization="Bearer x")
     assert (answer.status_code, answer.json()["error_code"]) == (401, "APIG.0301")
     assert "decrypt token fail" in answer.json()["error_msg"]
 
 
-def test_a_project_is_found_by_its_region_and_by_no_other_name(oms: OmsStandIn) -> None:
+def test_a_project_is_found_only_by_its_region(oms: OmsStandIn) -> None:
     url = f"{oms.server.url}/v3/projects"
-    headers = {"X-Auth-Token": ow.READY_TOKEN}
-    found = requests.get(url, params={"name": ow.REGION}, headers=headers, timeout=5).json()["projects"]
-    assert found == [{"id": ow.PROJECT_ID, "name": ow.REGION}]
+    headers = {"X-Auth-Token": PREISSUED_TOKEN}
+    found = requests.get(url, params={"name": REGION}, headers=headers, timeout=5).json()["projects"]
+    assert found == [{"id": PROJECT_ID, "name": REGION}]
     assert requests.get(url, params={"name": "cn-north-1"}, headers=headers, timeout=5).json()["projects"] == []
     assert requests.get(url, timeout=5).status_code == 401
 
 
-def test_what_is_done_with_a_token_is_written_down_without_it(oms: OmsStandIn) -> None:
+def test_the_call_log_has_no_tokens_and_passwords(oms: OmsStandIn) -> None:
     token = log_in(oms).headers["X-Subject-Token"]
     show(oms, token)
     put(oms, NIGHTLY_IMAGES, "stop", b"")
-    calls = oms._journal.since()
+    calls = oms.call_log.since()
     assert [(call.service, call.status) for call in calls] == [("iam", 201), ("oms", 200), ("oms", 400)]
-    assert not any(secret in repr(calls) for secret in (token, ow.PASSWORD))
+    assert not any(secret in repr(calls) for secret in (token, PASSWORD))

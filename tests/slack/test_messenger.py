@@ -8,7 +8,7 @@ import pytest
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.redaction import Secret
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import BOT_TOKEN, MIGRATIONS
 from bot.slack.errors import Busy, Gone, NotInChannel, RateLimited, SlackError, Unavailable
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
@@ -20,9 +20,9 @@ from tests.support.wire import BROKEN_ANSWERS, answering
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
 def test_a_broken_answer_to_a_web_api_call_raises_unavailable(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url:
-        messenger = Messenger(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"))
+        messenger = Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/"))
         with pytest.raises(Unavailable) as post:
-            messenger.post(w.MIGRATIONS, SlackMessage("words", ()))
+            messenger.post(MIGRATIONS, SlackMessage("words", ()))
         with pytest.raises(Unavailable) as view:
             messenger.open_view("1.2", modals.loading("A form"))
     for error in (post.value, view.value):
@@ -32,7 +32,7 @@ def test_a_broken_answer_to_a_web_api_call_raises_unavailable(what: str) -> None
 @pytest.mark.parametrize("what", ["half a body", "no status line", "nothing"])
 def test_a_broken_answer_to_a_response_url_raises_unavailable(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url, pytest.raises(Unavailable):
-        Messenger(new_client(Secret(w.BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
+        Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
 
 
 def refusal(status: int, error: str, headers: str = "") -> bytes:
@@ -52,16 +52,16 @@ def refusal(status: int, error: str, headers: str = "") -> bytes:
 )
 def test_a_refused_reply_raises_and_a_refused_permalink_is_none(answer: bytes, kind: type[SlackError]) -> None:
     with answering(answer) as url:
-        messenger = Messenger(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"))
+        messenger = Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/"))
         with pytest.raises(kind):
-            messenger.reply(w.MIGRATIONS, "1.2", "words")
-        assert messenger.permalink(w.MIGRATIONS, "1.2") is None
+            messenger.reply(MIGRATIONS, "1.2", "words")
+        assert messenger.permalink(MIGRATIONS, "1.2") is None
 
 
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (500, Busy), (404, Gone), (302, Gone)])
 def test_the_status_of_a_response_url_decides_the_kind_of_error(status: int, kind: type[SlackError]) -> None:
     with answering(refusal(status, "x", "Retry-After: 3\r\n")) as url, pytest.raises(SlackError) as raised:
-        Messenger(new_client(Secret(w.BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
+        Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")
     assert type(raised.value) is kind
     if isinstance(raised.value, RateLimited):
         assert raised.value.retry_after_seconds == 3
@@ -90,7 +90,7 @@ def test_only_a_response_url_of_slack_is_called_and_the_card_stays(
         return WebhookResponse(url=client.url, status_code=200, body="ok", headers={})
 
     monkeypatch.setattr(WebhookClient, "send", send)
-    messenger = Messenger(new_client(Secret(w.BOT_TOKEN), api))
+    messenger = Messenger(new_client(Secret(BOT_TOKEN), api))
     if is_slacks:
         messenger.answer(address, "words")
         assert sent == [(address, {"text": "words", "response_type": "ephemeral", "replace_original": False})]

@@ -16,7 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.net.server import MAX_WAITING
 from bot.redaction import Secret
-from bot.sandbox.serving import ServerThread
+from bot.sandbox.server_thread import ServerThread
 from bot.slack.errors import Refused
 from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
 from tests.support.wire import ask

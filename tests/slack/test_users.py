@@ -15,7 +15,7 @@ from slack_sdk import WebClient
 
 from bot.domain.policy import AccountKind, Person
 from bot.redaction import Secret
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import BOT_TOKEN, TEAM_ID
 from bot.slack.errors import LookupFailed
 from bot.slack.transport import new_client
 from bot.slack.users import FAILURE_CACHE_SECONDS, GROUP_CACHE_SECONDS, Users
@@ -25,21 +25,21 @@ from tests.support.wire import BROKEN_ANSWERS, answering, ok
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
 def test_a_broken_answer_fails_the_lookup(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url:
-        users = Users(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"), w.TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+        users = Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, ["S0GROUP001"], lambda: 0.0)
         with pytest.raises(LookupFailed):
             users.look_up("UALICE00")
         with pytest.raises(LookupFailed):
             users.members(["S0GROUP001"])
 
 
-USER = {"id": "UALICE00", "team_id": w.TEAM_ID, "tz": "Asia/Singapore"}
+USER = {"id": "UALICE00", "team_id": TEAM_ID, "tz": "Asia/Singapore"}
 
 
 @contextmanager
 def users_of(**answer: object) -> Iterator[Users]:
     """Users of a Slack that answers every call with this."""
     with answering(ok(json.dumps(answer).encode())) as url:
-        yield Users(new_client(Secret(w.BOT_TOKEN), f"{url}/api/"), w.TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+        yield Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, ["S0GROUP001"], lambda: 0.0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from bot.ui.blocks import SlackMessage
 
 def block_texts(message: SlackMessage) -> str:
     """Every string in the blocks of a message, a line each."""
-    return "\n".join(_strings(message.blocks))
+    return "\n".join(strings(message.blocks))
 
 
 def mrkdwn_texts(value: Any) -> Iterator[str]:
@@ -37,12 +37,13 @@ def elements(message: SlackMessage) -> list[dict[str, Any]]:
     return [element for block in message.blocks if block["type"] == "actions" for element in block["elements"]]
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings(value: Any) -> Iterator[str]:
+    """Every string in blocks or another JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _strings(item)
+            yield from strings(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _strings(item)
+            yield from strings(item)

@@ -19,10 +19,12 @@ from bot.domain.circuit_breaker import CircuitBreaker
 from bot.huawei.errors import Rejected, Suspended
 from bot.huawei.identity import Identity
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
 from bot.sandbox.call_log import Call, CallLog
-from bot.sandbox.oms_server import Answer, OmsStandIn
-from bot.sandbox.oms_state import NIGHTLY_IMAGES, media_state
+from bot.sandbox.huawei.credentials import CALLERS, PROJECT_ID, REGION
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.oms_server import OmsStandIn
+from bot.sandbox.huawei.oms_state import media_state
 from bot.sandbox.vault import SandboxVault
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store, open_store
@@ -47,8 +49,8 @@ def project(oms_url: str, **settings: object) -> Project:
     """A table of bot.toml whose OMS and IAM are at this address."""
     return Project.model_validate(
         {
-            "region": ow.REGION,
-            "project_id": ow.PROJECT_ID,
+            "region": REGION,
+            "project_id": PROJECT_ID,
             "channel": "C0123456789",
             "approvers": ["U0123456789"],
             "oms_url": oms_url,
@@ -88,12 +90,12 @@ class Cloud:
 
     def write_caller(self, kind: str, path: str = PATH, **more: str) -> None:
         """Writes an identity to Vault that is valid, unless `more` replaces a part of it."""
-        self.vault.write(path, ow.CALLERS[kind] | more)
+        self.vault.write(path, CALLERS[kind] | more)
 
     def refuse(self, calls: int = 50, seconds: float = 0.1) -> None:
         """From now on the identity is refused, with answers that take so long that calls overlap."""
         self.oms.delay_seconds = seconds
-        self.oms.fault("show", *[Answer(401, "APIG.0301")] * calls)
+        self.oms.faults.add("show", *[Answer(401, "APIG.0301")] * calls)
 
     def calls(self, service: str) -> list[Call]:
         return [call for call in self.call_log.since() if call.service == service]

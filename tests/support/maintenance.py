@@ -20,7 +20,7 @@ from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
 from bot.jobs.maintenance import Task
 from bot.redaction import Secret
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import BOT_TOKEN, MIGRATIONS, TEAM_ID
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.slack.users import Users
@@ -32,18 +32,18 @@ from bot.vault.login import VaultToken
 
 
 def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: str) -> Context:
-    """Of a bot with two projects, whose Vault leads nowhere."""
+    """The context of a bot with two projects. Its Vault cannot be reached."""
     media = BotToml.model_validate(tomllib.loads(example())).projects["media"]
-    projects = {"media": media.model_copy(update={"channel": w.MIGRATIONS}), "photos": media}
-    client = new_client(Secret(w.BOT_TOKEN), slack_url)
-    vault = Vault("http://127.0.0.1:1", VaultToken(Secret("leads-nowhere")))
+    projects = {"media": media.model_copy(update={"channel": MIGRATIONS}), "photos": media}
+    client = new_client(Secret(BOT_TOKEN), slack_url)
+    vault = Vault("http://127.0.0.1:1", VaultToken(Secret("not-a-token")))
     return Context(
         store=store,
         projects=projects,
         command="/resume-taskgroup",
         vault=vault,
         identity=new_identity(vault, projects, InMemoryRows(), now),
-        people=Users(client, w.TEAM_ID, [], lambda: 0.0),
+        people=Users(client, TEAM_ID, [], lambda: 0.0),
         messenger=Messenger(client),
         owner="one",
         active_claims=ActiveClaims(),
@@ -51,8 +51,8 @@ def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: st
     )
 
 
-def dies_before_the_commit(database_url: str, now: datetime) -> None:
-    """A process that tells the newest hash, and is killed when all but the commit is done."""
+def die_before_commit(database_url: str, now: datetime) -> None:
+    """Runs a process that anchors the newest hash and is killed before its transaction commits."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", __name__, database_url, now.isoformat()]
     assert subprocess.run(command, cwd=root, check=False).returncode == -signal.SIGKILL

@@ -1,31 +1,29 @@
-"""Short words for what tests wait for in a town."""
+"""What tests do and wait for in a sandbox with a bot, and what they read from it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
 from bot.sandbox.call_log import Call
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.slack.ids import ALICE, MIGRATIONS
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import tables
 from bot.store.database import open_store
+from tests.support.blocks import mrkdwn_texts, strings
 
 
-def wait_for_card(sandbox: Sandbox) -> Posted:
-    """The one card in the channel, waited for."""
-    sandbox.wait_until(lambda: bool(sandbox.workspace.of(w.MIGRATIONS)), what="the card")
-    return sandbox.workspace.of(w.MIGRATIONS)[0]
-
-
-def create_request(sandbox: Sandbox, person: str = w.ALICE, text: str = f"{NIGHTLY_IMAGES} network is back") -> Posted:
-    """Asks, and gives the card, once whoever asked was told where it is."""
+def create_request(
+    sandbox: Sandbox, person: str = ALICE, text: str = f"{NIGHTLY_IMAGES} network is back"
+) -> PostedMessage:
+    """Types the command, and returns the first card in the channel, once the person has got the link to it."""
     ack = sandbox.people.type(person, text)
     assert ack.failure is None
     card = wait_for_card(sandbox)
@@ -33,89 +31,95 @@ def create_request(sandbox: Sandbox, person: str = w.ALICE, text: str = f"{NIGHT
     return card
 
 
-def create_request_for(sandbox: Sandbox, group_id: str, more: str = "", person: str = w.ALICE) -> Posted:
-    """The card of a new request for this group."""
-    sandbox.slack.api._buckets.clear()
-    told = len(sandbox.workspace.told(person))
+def create_request_for(sandbox: Sandbox, group_id: str, more: str = "", person: str = ALICE) -> PostedMessage:
+    """Types the command for a group, and returns its card, once the person has got the link to it."""
+    sandbox.slack.api.reset_rate_limits()
+    replies_before = len(sandbox.workspace.private_texts(person))
     assert sandbox.people.type(person, f"{group_id} {more}").failure is None
 
-    def found() -> list[Posted]:
-        return [one for one in sandbox.workspace.of(w.MIGRATIONS) if group_id in one.text and "approve" in buttons(one)]
+    def cards() -> list[PostedMessage]:
+        messages = sandbox.workspace.messages_in(MIGRATIONS)
+        return [one for one in messages if group_id in one.text and "approve" in button_ids(one)]
 
-    sandbox.wait_until(
-        lambda: bool(found()), what=f"the card of {group_id}, but told {sandbox.workspace.told(person)[-2:]}"
-    )
+    replies = sandbox.workspace.private_texts(person)[-2:]
+    sandbox.wait_until(lambda: bool(cards()), what=f"the card of {group_id}, last replies: {replies}")
     # Only then does the bot know where the card is.
     sandbox.wait_until(
-        lambda: any("Asked." in text for text in sandbox.workspace.told(person)[told:]), what="the answer"
+        lambda: any("Asked." in text for text in sandbox.workspace.private_texts(person)[replies_before:]),
+        what="the reply to the command",
     )
-    return found()[0]
+    return cards()[0]
 
 
-def wait_for_text(sandbox: Sandbox, posted: Posted, words: str, timeout_seconds: float = 40) -> None:
-    """Waits until a message says these words, in its text or its blocks."""
+def deny(sandbox: Sandbox, person: str, posted: PostedMessage, reason: str = "") -> None:
+    """Presses Deny and submits the form."""
+    form = open_view(sandbox, person, lambda: sandbox.people.press(person, posted, "deny"))
+    sandbox.people.submit(person, form, {"reason": reason})
+
+
+def open_view(sandbox: Sandbox, person: str, act: Callable[[], object]) -> str:
+    """Does what opens a view for a person, and returns the id of the view once the bot has filled it."""
+    before = sandbox.people.open_view_id(person)
+    act()
+    return wait_for_view(sandbox, person, before)
+
+
+def run_concurrently(*actions: Callable[[], object]) -> None:
+    """Runs all at the same moment, each in a thread of its own, and waits for all."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], object]) -> None:
+        barrier.wait()
+        action()
+
+    threads = [threading.Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def wait_for_card(sandbox: Sandbox) -> PostedMessage:
+    """Waits for the first message in the channel of the cards."""
+    sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="the card")
+    return sandbox.workspace.messages_in(MIGRATIONS)[0]
+
+
+def wait_for_text(sandbox: Sandbox, posted: PostedMessage, words: str, timeout_seconds: float = 40) -> None:
+    """Waits until a message has these words, in its text or its blocks."""
     sandbox.wait_until(lambda: words in full_text(posted), timeout_seconds, f"{words!r} on the card")
 
 
 def wait_for_update(sandbox: Sandbox, words: str, timeout_seconds: float = 40) -> None:
-    """Waits until some card was given these words in its text, whatever it came to say since."""
+    """Waits until some message was updated to a text with these words, even if it has another text by now."""
 
-    def said() -> bool:
+    def was_updated() -> bool:
         return any(call.path == "chat.update" and words in call.note for call in sandbox.call_log.since())
 
-    sandbox.wait_until(said, timeout_seconds, f"{words!r} on a card")
+    sandbox.wait_until(was_updated, timeout_seconds, f"an update to {words!r}")
 
 
-def wait_for_accepted(sandbox: Sandbox, posted: Posted) -> None:
-    """Waits until a card says that OMS took the call: nothing has moved yet, or it moves by then."""
-    said = ("Accepted by OMS", "Resumed, moving", "Done")
-    sandbox.wait_until(lambda: any(words in full_text(posted) for words in said), 40, "the card accepted")
-
-
-def full_text(posted: Posted) -> str:
-    """All that a message says."""
-    return posted.text + "\n" + "\n".join(_texts(posted.blocks))
-
-
-def mrkdwn_text(posted: Posted) -> str:
-    """All of a message in which Slack looks for mentions, links and marks."""
-    return posted.text + "\n" + "\n".join(_mrkdwn(posted.blocks))
-
-
-def _mrkdwn(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        own = [str(value["text"])] if value.get("type") == "mrkdwn" else []
-        return own + [text for item in value.values() for text in _mrkdwn(item)]
-    return [text for item in value for text in _mrkdwn(item)] if isinstance(value, list) else []
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []
+def wait_for_accepted(sandbox: Sandbox, posted: PostedMessage) -> None:
+    """Waits until a card says that OMS accepted the call, or that the migration moves or is done."""
+    texts = ("Accepted by OMS", "Resumed, moving", "Done")
+    sandbox.wait_until(lambda: any(words in full_text(posted) for words in texts), 40, "an accepted call on the card")
 
 
 def wait_for_reply(sandbox: Sandbox, person: str, words: str, timeout_seconds: float = 40) -> str:
-    """Waits until this person alone was told something with these words; the whole of it."""
+    """Waits until a person is sent an ephemeral or direct message with these words, and returns its text."""
     found: list[str] = []
 
-    def told() -> bool:
-        found[:] = [text for text in sandbox.workspace.told(person) if words in text]
+    def is_there() -> bool:
+        found[:] = [text for text in sandbox.workspace.private_texts(person) if words in text]
         return bool(found)
 
-    sandbox.wait_until(told, timeout_seconds, f"{person} told {words!r}, but told {sandbox.workspace.told(person)}")
+    so_far = sandbox.workspace.private_texts(person)
+    sandbox.wait_until(is_there, timeout_seconds, f"a reply to {person} with {words!r}, so far: {so_far}")
     return found[0]
 
 
-def thread_lines(sandbox: Sandbox, posted: Posted) -> list[str]:
-    """The replies in the thread of a message, in order."""
-    return [one.text for one in sandbox.workspace.of(posted.channel, posted.ts)]
-
-
-def wait_for_thread_line(sandbox: Sandbox, posted: Posted, words: str, timeout_seconds: float = 40) -> str:
-    """Waits for a reply in the thread of a message; the whole of it."""
+def wait_for_thread_line(sandbox: Sandbox, posted: PostedMessage, words: str, timeout_seconds: float = 40) -> str:
+    """Waits for a reply with these words in the thread of a message, and returns its text."""
 
     def found() -> list[str]:
         return [text for text in thread_lines(sandbox, posted) if words in text]
@@ -124,8 +128,48 @@ def wait_for_thread_line(sandbox: Sandbox, posted: Posted, words: str, timeout_s
     return found()[0]
 
 
+def wait_for_view(sandbox: Sandbox, person: str, before: str | None = None) -> str:
+    """Waits until a person has another view open than `before` and the bot has filled it. Returns its id."""
+
+    def is_filled() -> bool:
+        found = sandbox.people.open_view_id(person)
+        return found is not None and found != before and "One moment." not in view_text(sandbox, found)
+
+    sandbox.wait_until(is_filled, what=f"a filled view for {person}")
+    found = sandbox.people.open_view_id(person)
+    assert found is not None
+    return found
+
+
+def full_text(posted: PostedMessage) -> str:
+    """Every text of a message, including its blocks."""
+    return posted.text + "\n" + "\n".join(strings(posted.blocks))
+
+
+def mrkdwn_text(posted: PostedMessage) -> str:
+    """Every text of a message that Slack parses for mentions, links and formatting."""
+    return posted.text + "\n" + "\n".join(mrkdwn_texts(posted.blocks))
+
+
+def view_text(sandbox: Sandbox, view_id: str) -> str:
+    """Every text of a view."""
+    return "\n".join(strings(sandbox.workspace.views[view_id].view["blocks"]))
+
+
+def thread_lines(sandbox: Sandbox, posted: PostedMessage) -> list[str]:
+    """The texts in the thread of a message, oldest first."""
+    return [one.text for one in sandbox.workspace.messages_in(posted.channel, posted.ts)]
+
+
+def button_ids(posted: PostedMessage) -> list[str]:
+    """The action ids of the buttons of a message."""
+    return [
+        element["action_id"] for block in posted.blocks if block["type"] == "actions" for element in block["elements"]
+    ]
+
+
 def put_calls(sandbox: Sandbox) -> list[Call]:
-    """The calls to start that reached OMS, whatever came of them."""
+    """The PUT calls that reached OMS, whatever it answered."""
     return [call for call in sandbox.call_log.since() if call.service == "oms" and call.method == "PUT"]
 
 
@@ -135,46 +179,8 @@ def key_reads(sandbox: Sandbox) -> list[Call]:
     return [call for call in calls if not call.path.endswith("/caller")]
 
 
-def buttons(posted: Posted) -> list[str]:
-    """The action ids of a message's buttons."""
-    return [
-        element["action_id"] for block in posted.blocks if block["type"] == "actions" for element in block["elements"]
-    ]
-
-
-def open_form(sandbox: Sandbox, person: str, act: Callable[[], object]) -> str:
-    """Does what opens a view before a person; the id of that view, once it is filled."""
-    before = sandbox.people.form_of(person)
-    act()
-    return wait_for_view(sandbox, person, before)
-
-
-def wait_for_view(sandbox: Sandbox, person: str, before: str | None = None) -> str:
-    """The id of the view that stands before a person, once it is another than `before`, and filled."""
-
-    def filled() -> bool:
-        found = sandbox.people.form_of(person)
-        return found is not None and found != before and "One moment." not in view_text(sandbox, found)
-
-    sandbox.wait_until(filled, what=f"a filled view before {person}")
-    found = sandbox.people.form_of(person)
-    assert found is not None
-    return found
-
-
-def view_text(sandbox: Sandbox, view_id: str) -> str:
-    """All that a view says."""
-    return "\n".join(_texts(sandbox.workspace.views[view_id].view["blocks"]))
-
-
-def deny(sandbox: Sandbox, person: str, posted: Posted, reason: str = "") -> None:
-    """Presses Deny and sends the form in."""
-    form = open_form(sandbox, person, lambda: sandbox.people.press(person, posted, "deny"))
-    sandbox.people.submit(person, form, {"reason": reason})
-
-
-def audit(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
-    """The rows of these events in the audit, as `audit export` writes them."""
+def audit_rows(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
+    """The audit rows of these events, as `audit export` writes them."""
     written = subprocess.run(
         [sys.executable, "-m", "bot", "audit", "export"],
         env=sandbox.environment(),
@@ -188,15 +194,15 @@ def audit(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
 
 
 def everything_shown(sandbox: Sandbox) -> str:
-    """All that anybody in Slack was ever left with: messages and forms, private ones too."""
-    seen = sandbox.workspace
-    slots = [one.view for one in (*seen.views.values(), *seen.homes.values())]
-    messages = [(one.text, one.blocks) for one in seen.messages]
-    return json.dumps([messages, slots, [one.text for one in seen.privates]])
+    """Every message, ephemeral message, modal and App Home in the workspace."""
+    workspace = sandbox.workspace
+    views = [one.view for one in (*workspace.views.values(), *workspace.homes.values())]
+    messages = [(one.text, one.blocks) for one in workspace.messages]
+    return json.dumps([messages, views, [one.text for one in workspace.ephemerals]])
 
 
 def everything_stored(sandbox: Sandbox) -> str:
-    """All that a bot that has ended left behind: every row of its database, the files of it, its log."""
+    """Every row of the database, the files of the database, and the log. The bot must have ended."""
     with closing(open_store(sandbox.database_url)) as store, store.read() as connection:
         rows = [repr(connection.execute(table.select()).all()) for table in tables.metadata.sorted_tables]
     files = [path.read_bytes().decode("latin-1") for path in sorted(sandbox.directory.glob("bot.*"))]

@@ -52,7 +52,7 @@ def update_card(context: Context, claim: Claim) -> Result:
     try:
         _show(context, request_id)
     except SlackError as error:
-        return _hindered(context, claim, request_id, error)
+        return record_failure(context, claim, request_id, error)
     return Rescheduled()
 
 
@@ -62,20 +62,21 @@ def _show(context: Context, request_id: str) -> None:
     if card is None or request is None:
         return
     if card.shown_version >= request.version and card.ts is not None:
-        _shown(context, card)
+        record_shown(context, card)
         return
     said = card_message(request)
     if card.ts is None:
         ts = context.messenger.post(card.channel, said)
-        _shown(context, replace(card, ts=ts, shown_version=request.version))
+        record_shown(context, replace(card, ts=ts, shown_version=request.version))
         permalink = context.messenger.permalink(card.channel, ts)
-        _shown(context, replace(card, ts=ts, permalink=permalink, shown_version=request.version))
+        record_shown(context, replace(card, ts=ts, permalink=permalink, shown_version=request.version))
         return
     context.messenger.update(card.channel, card.ts, said)
-    _shown(context, replace(card, shown_version=request.version))
+    record_shown(context, replace(card, shown_version=request.version))
 
 
-def _shown(context: Context, card: Card) -> None:
+def record_shown(context: Context, card: Card) -> None:
+    """Stores which version of the request the card shows. If the request is newer by now, the card is due again."""
     with context.store.write() as connection:
         # The card's row first: a change of the request that is on its way then waits, and makes it due again.
         outbox.lock_card(connection, card.request_id)
@@ -84,7 +85,8 @@ def _shown(context: Context, card: Card) -> None:
         outbox.save_card(connection, card, context.now() if behind else None)
 
 
-def _hindered(context: Context, claim: Claim, request_id: str, error: SlackError) -> Result:
+def record_failure(context: Context, claim: Claim, request_id: str, error: SlackError) -> Result:
+    """Decides when a card that Slack rejected is tried again, and notifies the requester at the first failure."""
     now = context.now()
     with context.store.write() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)

@@ -4,7 +4,7 @@ path "secret/data/oms/*" {
   capabilities = ["read"]
 }
 
-# Versions, and which keys are there, without their values.
+# Versions and the names of the keys, without their values.
 path "secret/metadata/oms/*" {
   capabilities = ["read"]
 }

@@ -6,7 +6,7 @@ path "secret/data/oms/+/destination" {
   capabilities = ["read"]
 }
 
-# Versions, and which keys are there, without their values.
+# Versions and the names of the keys, without their values.
 path "secret/metadata/oms/+/source*" {
   capabilities = ["read"]
 }

@@ -1,1 +1,1 @@
-"""The Slack stand-in: its world, its Web API, its socket, and what people do in it."""
+"""The Slack stand-in: a workspace, its Web API, its deliveries to the app, and what users do in it."""

@@ -1,4 +1,4 @@
-"""Whether Slack would take these blocks and this view: the limits of the Block Kit reference. Pure."""
+"""Checks blocks and views against the limits of the Block Kit reference. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 def problems_of_blocks(blocks: object, most: int = MESSAGE_BLOCKS) -> list[str]:
-    """Everything that Slack would refuse, each with where it is."""
+    """Everything in the blocks that Slack rejects, each with the place where it is."""
     if not isinstance(blocks, list):
         return ["blocks must be a list"]
     found = [f"no more than {most} items allowed"] if len(blocks) > most else []
@@ -34,7 +34,7 @@ def problems_of_blocks(blocks: object, most: int = MESSAGE_BLOCKS) -> list[str]:
 
 
 def problems_of_view(view: object) -> list[str]:
-    """The same for a view: a form, or App Home."""
+    """Everything in a view (a modal or App Home) that Slack rejects."""
     if not isinstance(view, dict):
         return ["view must be an object"]
     found = problems_of_blocks(view.get("blocks"), VIEW_BLOCKS)

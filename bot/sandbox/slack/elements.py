@@ -1,4 +1,4 @@
-"""Whether Slack would take an element of a block, and what a person has chosen in it. Pure.
+"""Checks the elements of blocks, and computes what a person has chosen in them. Pure.
 
 Limits: Block Kit reference, "Block elements" and "Composition objects".
 """
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Json = dict[str, Any]
-# What somebody chose or typed, by block and action: an option's value, or text.
+# What a person chose or typed, by block id and action id: the value of an option, or text.
 Choices = Mapping[tuple[str, str], str]
 
 SELECT_OPTIONS, RADIO_OPTIONS = 100, 10
-CHOOSABLE = ("static_select", "radio_buttons")
+WITH_OPTIONS = ("static_select", "radio_buttons")
 TIME = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def problems_of_action(element: Json) -> Iterator[str]:
-    """What Slack would refuse of an element in an actions block."""
+    """What Slack rejects in an element of an actions block."""
     match element.get("type"):
         case "button":
             yield from text_problems(element.get("text"), 75, "plain_text", "/text")
@@ -28,15 +28,15 @@ def problems_of_action(element: Json) -> Iterator[str]:
             if element.get("style") not in (None, "primary", "danger"):
                 yield "/style is unknown"
             yield from _common(element)
-        case kind if kind in CHOOSABLE:
-            yield from _choosable(element)
+        case kind if kind in WITH_OPTIONS:
+            yield from _with_options(element)
             yield from _common(element)
         case other:
             yield f" of type {other} is unknown here"
 
 
 def problems_of_input(element: Json) -> Iterator[str]:
-    """What Slack would refuse of the element of an input block."""
+    """What Slack rejects in the element of an input block."""
     match element.get("type"):
         case "plain_text_input":
             if not 1 <= element.get("max_length", 1) <= 3000:
@@ -48,15 +48,19 @@ def problems_of_input(element: Json) -> Iterator[str]:
             if not TIME.fullmatch(element.get("initial_time", "00:00")):
                 yield "/initial_time must be HH:mm"
             yield from _common(element)
-        case kind if kind in CHOOSABLE:
-            yield from _choosable(element)
+        case kind if kind in WITH_OPTIONS:
+            yield from _with_options(element)
             yield from _common(element)
         case other:
             yield f" of type {other} is unknown here"
 
 
 def text_problems(text: object, most: int, kind: str | None, where: str) -> Iterator[str]:
-    """What Slack would refuse of a text object; of either kind where `kind` is None."""
+    """What Slack rejects in a text object.
+
+    Arguments:
+        kind: "plain_text" or "mrkdwn"; None allows both.
+    """
     if not isinstance(text, dict) or not isinstance(text.get("text"), str):
         yield f"{where} must be a text object"
         return
@@ -66,7 +70,7 @@ def text_problems(text: object, most: int, kind: str | None, where: str) -> Iter
         yield f"{where} must have 1 to {most} characters"
 
 
-def _choosable(element: Json) -> Iterator[str]:
+def _with_options(element: Json) -> Iterator[str]:
     is_select = element["type"] == "static_select"
     groups = element.get("option_groups")
     if is_select and groups is not None:
@@ -114,24 +118,25 @@ def _common(element: Json) -> Iterator[str]:
 
 
 def options_of(element: Json) -> list[Json]:
-    """The options of a select or of radio buttons, those in groups too."""
+    """The options of a select or of radio buttons, including those in option groups."""
     groups = element.get("option_groups") or [element]
     return [option for group in groups if isinstance(group, dict) for option in group.get("options") or []]
 
 
 def option(element: Json, value: str) -> Json:
-    """
+    """The option of an element with this value.
+
     Raises:
-        LookupError: the element does not offer it.
+        LookupError: there is none.
     """
     for one in options_of(element):
         if one["value"] == value:
             return one
-    raise LookupError(f"{element.get('action_id')} does not offer {value}")
+    raise LookupError(f"{element.get('action_id')} has no option {value}")
 
 
 def elements_of(blocks: Iterable[Json]) -> Iterator[tuple[str, Json]]:
-    """Every element that somebody can use, with its block's id."""
+    """Every interactive element, with the id of its block."""
     for block in blocks:
         block_id = str(block.get("block_id") or "")
         if block.get("type") == "actions":
@@ -143,7 +148,7 @@ def elements_of(blocks: Iterable[Json]) -> Iterator[tuple[str, Json]]:
 
 
 def state_values(blocks: Iterable[Json], choices: Choices) -> Json:
-    """`state.values` as payloads carry it: what is chosen or typed, else what was there at first, else null."""
+    """`state.values` as payloads carry it: what was chosen or typed, or the initial value, or null."""
     values: Json = {}
     for block_id, element in elements_of(blocks):
         if element["type"] == "button":
@@ -151,12 +156,12 @@ def state_values(blocks: Iterable[Json], choices: Choices) -> Json:
         action_id = str(element.get("action_id") or "")
         chosen = choices.get((block_id, action_id))
         if element["type"] == "plain_text_input":
-            said: Json = {"type": element["type"], "value": chosen or element.get("initial_value")}
+            value: Json = {"type": element["type"], "value": chosen or element.get("initial_value")}
         elif element["type"] == "timepicker":
-            said = {"type": element["type"], "selected_time": chosen or element.get("initial_time")}
+            value = {"type": element["type"], "selected_time": chosen or element.get("initial_time")}
         else:
             offered = [one for one in options_of(element) if one["value"] == chosen]
             selected = offered[0] if offered else element.get("initial_option")
-            said = {"type": element["type"], "selected_option": selected}
-        values.setdefault(block_id, {})[action_id] = said
+            value = {"type": element["type"], "selected_option": selected}
+        values.setdefault(block_id, {})[action_id] = value
     return values

@@ -1,22 +1,22 @@
-"""What Slack sends to the app for each thing that somebody does, shaped as Slack shapes it.
+"""The payload that Slack sends to the app for each user action.
 
-Sending it is left to `server`, and who does what to `acting`.
+Its delivery is left to `server`, the action itself to `user_actions`.
 """
 
 from __future__ import annotations
 
 import secrets
 
-from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.elements import state_values
-from bot.sandbox.slack.workspace import Json, OpenView, Posted, Workspace
+from bot.sandbox.slack.ids import APP_ID, BOT_USER_ID, TEAM_ID
+from bot.sandbox.slack.workspace import Json, OpenView, PostedMessage, Workspace, direct_channel
 
 
-def command(workspace: Workspace, person: str, channel: str, name: str, text: str, answer_url: str) -> Json:
-    """Of a slash command."""
+def command(workspace: Workspace, person: str, channel: str, name: str, text: str, response_url: str) -> Json:
+    """A slash command."""
     return {
         "token": "legacy",
-        "team_id": w.TEAM_ID,
+        "team_id": TEAM_ID,
         "team_domain": "sandbox",
         "channel_id": channel,
         "channel_name": workspace.channels[channel].name,
@@ -24,15 +24,17 @@ def command(workspace: Workspace, person: str, channel: str, name: str, text: st
         "user_name": workspace.users[person]["name"],
         "command": name,
         "text": text,
-        "api_app_id": w.APP_ID,
+        "api_app_id": APP_ID,
         "is_enterprise_install": "false",
-        "response_url": answer_url,
+        "response_url": response_url,
         "trigger_id": workspace.new_trigger(person),
     }
 
 
-def action_in_message(workspace: Workspace, person: str, posted: Posted, action: Json, answer_url: str) -> Json:
-    """Of a button or a choice in a message."""
+def action_in_message(
+    workspace: Workspace, person: str, posted: PostedMessage, action: Json, response_url: str
+) -> Json:
+    """A press or a choice in a message."""
     return _interaction(workspace, person, "block_actions") | {
         "container": {
             "type": "message",
@@ -43,13 +45,13 @@ def action_in_message(workspace: Workspace, person: str, posted: Posted, action:
         "channel": {"id": posted.channel, "name": workspace.channels[posted.channel].name},
         "message": {"ts": posted.ts, "text": posted.text, "blocks": posted.blocks, "user": posted.user},
         "state": {"values": state_values(posted.blocks, posted.choices.get(person, {}))},
-        "response_url": answer_url,
+        "response_url": response_url,
         "actions": [action | {"action_ts": posted.ts}],
     }
 
 
 def action_in_view(workspace: Workspace, person: str, opened: OpenView, action: Json) -> Json:
-    """Of a button or a choice in a form or in App Home: the view instead of message, channel and response_url."""
+    """A press or a choice in a modal or App Home. It has no message, channel and response_url, but the view."""
     return _interaction(workspace, person, "block_actions") | {
         "container": {"type": "view", "view_id": opened.id},
         "view": opened.as_json(),
@@ -58,16 +60,16 @@ def action_in_view(workspace: Workspace, person: str, opened: OpenView, action: 
 
 
 def submission(workspace: Workspace, person: str, opened: OpenView) -> Json:
-    """Of a form that is sent in."""
+    """The submission of a modal."""
     return _interaction(workspace, person, "view_submission") | {"view": opened.as_json(), "response_urls": []}
 
 
 def home_opened(workspace: Workspace, person: str) -> Json:
-    """Of App Home, opened: an event."""
+    """The event app_home_opened."""
     event: Json = {
         "type": "app_home_opened",
         "user": person,
-        "channel": f"D{person[1:]}",
+        "channel": direct_channel(person),
         "tab": "home",
         "event_ts": _stamp(workspace),
     }
@@ -76,8 +78,8 @@ def home_opened(workspace: Workspace, person: str) -> Json:
         event["view"] = home.as_json()
     return {
         "token": "legacy",
-        "team_id": w.TEAM_ID,
-        "api_app_id": w.APP_ID,
+        "team_id": TEAM_ID,
+        "api_app_id": APP_ID,
         "event": event,
         "type": "event_callback",
         "event_id": f"Ev{secrets.token_hex(5).upper()}",
@@ -85,8 +87,8 @@ def home_opened(workspace: Workspace, person: str) -> Json:
         "authorizations": [
             {
                 "enterprise_id": None,
-                "team_id": w.TEAM_ID,
-                "user_id": w.BOT_USER_ID,
+                "team_id": TEAM_ID,
+                "user_id": BOT_USER_ID,
                 "is_bot": True,
                 "is_enterprise_install": False,
             }
@@ -98,11 +100,11 @@ def home_opened(workspace: Workspace, person: str) -> Json:
 def _interaction(workspace: Workspace, person: str, kind: str) -> Json:
     return {
         "type": kind,
-        "team": {"id": w.TEAM_ID, "domain": "sandbox"},
+        "team": {"id": TEAM_ID, "domain": "sandbox"},
         "enterprise": None,
         "is_enterprise_install": False,
-        "user": {"id": person, "username": workspace.users[person]["name"], "team_id": w.TEAM_ID},
-        "api_app_id": w.APP_ID,
+        "user": {"id": person, "username": workspace.users[person]["name"], "team_id": TEAM_ID},
+        "api_app_id": APP_ID,
         "token": "legacy",
         "trigger_id": workspace.new_trigger(person),
     }

@@ -1,4 +1,4 @@
-"""The methods of the Web API that the bot may call, each as strict as Slack: tokens, scopes, sizes, rates, states."""
+"""The methods of the Web API that the bot calls, as strict as Slack about tokens, scopes, sizes, rates and states."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
+from bot.sandbox.slack.ids import APP_ID, APP_TOKEN, BOT_ID, BOT_TOKEN, BOT_USER_ID, TEAM_ID
 from bot.sandbox.slack.workspace import ApiError, Json, OpenView, Workspace, with_block_ids
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
@@ -17,7 +17,12 @@ TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 
 @dataclass
 class _Bucket:
-    """A rate limit: so many at once, so many a second."""
+    """A rate limit, as a token bucket.
+
+    Arguments:
+        capacity: how many calls may come at once.
+        per_second: how many calls more each second allows.
+    """
 
     capacity: float
     per_second: float
@@ -33,10 +38,14 @@ class _Bucket:
 
 
 class WebApi:
-    """Answers one call at a time."""
+    """Answers one call at a time.
+
+    Rate limits apply while `enforces_rate_limits` is set.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
+        self.enforces_rate_limits = True
         self._buckets: dict[str, _Bucket] = {}
         self._scheduled: set[str] = set()
         self._methods: dict[str, tuple[str | None, Callable[[Json], Json]]] = {
@@ -55,18 +64,18 @@ class WebApi:
         }
 
     def call(self, method: str, token: str | None, arguments: Json) -> Json:
-        """The answer without its `ok`.
+        """Answers a call, without the field `ok`.
 
         Raises:
-            ApiError: Slack's own error name.
+            ApiError: the call is rejected, with Slack's name of the error.
         """
         if method == "apps.connections.open":
-            if token != w.APP_TOKEN:
-                raise ApiError("not_allowed_token_type" if token == w.BOT_TOKEN else "invalid_auth")
+            if token != APP_TOKEN:
+                raise ApiError("not_allowed_token_type" if token == BOT_TOKEN else "invalid_auth")
             return {}
         if token is None:
             raise ApiError("not_authed")
-        if token != w.BOT_TOKEN:
+        if token != BOT_TOKEN:
             raise ApiError("invalid_auth")
         found = self._methods.get(method)
         if found is None:
@@ -77,7 +86,13 @@ class WebApi:
         with self.workspace.lock:
             return answer(arguments)
 
+    def reset_rate_limits(self) -> None:
+        """Forgets all calls so far, as if enough time had passed."""
+        self._buckets.clear()
+
     def _limit(self, key: str, capacity: float, per_second: float) -> None:
+        if not self.enforces_rate_limits:
+            return
         now = self.workspace.now()
         self._buckets.setdefault(key, _Bucket(capacity, per_second, capacity, now)).take(now)
 
@@ -86,16 +101,16 @@ class WebApi:
             "url": "https://sandbox.slack.com/",
             "team": "Sandbox",
             "user": "taskgroup-bot",
-            "team_id": w.TEAM_ID,
-            "user_id": w.BOT_USER_ID,
-            "bot_id": w.BOT_ID,
+            "team_id": TEAM_ID,
+            "user_id": BOT_USER_ID,
+            "bot_id": BOT_ID,
             "is_enterprise_install": False,
         }
 
     def _bots_info(self, arguments: Json) -> Json:
-        if arguments.get("bot") != w.BOT_ID:
+        if arguments.get("bot") != BOT_ID:
             raise ApiError("bot_not_found")
-        return {"bot": {"id": w.BOT_ID, "app_id": w.APP_ID, "user_id": w.BOT_USER_ID, "deleted": False}}
+        return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "deleted": False}}
 
     def _users_info(self, arguments: Json) -> Json:
         self._limit("users.info", 100, 100 / 60)
@@ -113,7 +128,7 @@ class WebApi:
 
     def _post_message(self, arguments: Json) -> Json:
         channel = self.workspace.channel_for_post(str(arguments.get("channel") or ""))
-        text, blocks = self._said(arguments, TEXT_CHARACTERS)
+        text, blocks = self._content(arguments, TEXT_CHARACTERS)
         self._limit(f"post {channel.id}", 5, 1)
         thread_ts = arguments.get("thread_ts")
         if thread_ts is not None:
@@ -121,7 +136,7 @@ class WebApi:
                 self.workspace.message(channel.id, str(thread_ts))
             except ApiError:
                 raise ApiError("thread_not_found") from None
-        posted = self.workspace.add_message(channel.id, w.BOT_USER_ID, text, blocks, thread_ts)
+        posted = self.workspace.add_message(channel.id, BOT_USER_ID, text, blocks, thread_ts)
         return {"channel": channel.id, "ts": posted.ts, "message": {"text": text}}
 
     def _update(self, arguments: Json) -> Json:
@@ -130,15 +145,15 @@ class WebApi:
             raise ApiError("channel_not_found")
         if channel.archived:
             raise ApiError("is_archived")
-        text, blocks = self._said(arguments, UPDATE_CHARACTERS)
+        text, blocks = self._content(arguments, UPDATE_CHARACTERS)
         posted = self.workspace.message(channel.id, str(arguments.get("ts")))
-        if posted.user != w.BOT_USER_ID:
+        if posted.user != BOT_USER_ID:
             raise ApiError("cant_update_message")
         self._limit("chat.update", 50, 50 / 60)
         posted.text, posted.blocks = text, blocks
         return {"channel": channel.id, "ts": posted.ts, "text": text}
 
-    def _said(self, arguments: Json, most: int) -> tuple[str, list[Json]]:
+    def _content(self, arguments: Json, most: int) -> tuple[str, list[Json]]:
         text = str(arguments.get("text") or "")
         blocks = _parsed(arguments.get("blocks")) or []
         if not text and not blocks:
@@ -174,9 +189,9 @@ class WebApi:
         self._limit("views.open", 100, 100 / 60)
         view = _parsed(arguments.get("view"))
         trigger_id = str(arguments.get("trigger_id") or "")
-        self.workspace.use_trigger(trigger_id)
+        person = self.workspace.use_trigger(trigger_id)
         _check_view(view, "modal")
-        return {"view": self.workspace.open_view(self.workspace.presser_of(trigger_id), view).as_json()}
+        return {"view": self.workspace.open_view(person, view).as_json()}
 
     def _views_update(self, arguments: Json) -> Json:
         self._limit("views.update", 100, 100 / 60)
@@ -212,13 +227,13 @@ def _check_view(view: Any, kind: str) -> None:
 
 
 def _check_hash(arguments: Json, opened: OpenView) -> None:
-    """Who names a hash changes what they have seen, and nothing newer."""
+    """Rejects an update that names the hash of an older version of the view."""
     if arguments.get("hash") not in (None, opened.hash):
         raise ApiError("hash_conflict")
 
 
 def _parsed(value: Any) -> Any:
-    """Forms carry JSON as text."""
+    """The value of an argument. A form-encoded call carries JSON as text."""
     if isinstance(value, str):
         try:
             return json.loads(value)

@@ -1,6 +1,6 @@
-"""The workspace behind the Slack stand-in: people, channels, messages, forms, and what is good for how long.
+"""The state behind the Slack stand-in: users, channels, messages, views, and how long triggers and URLs are valid.
 
-Pure but for the clock that comes in. HTTP and sockets are left to the modules beside this one.
+Pure but for the clock that it is given. HTTP and sockets are left to `server`.
 """
 
 from __future__ import annotations
@@ -13,25 +13,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.slack.elements import state_values
+from bot.sandbox.slack.ids import APP_ID, BOT_ID, BOT_USER_ID, SCOPES, TEAM_ID
 
-TEAM_ID, APP_ID = "T0SANDBOX1", "A0SANDBOX1"
-BOT_USER_ID, BOT_ID = "U0TASKBOT1", "B0TASKBOT1"
-BOT_TOKEN, APP_TOKEN = "xoxb-sandbox-bot-token", "xapp-1-A0SANDBOX1-sandbox-app-token"
-SIGNING_SECRET = "sandbox-signing-secret"
-SCOPES = frozenset({"commands", "chat:write", "users:read", "usergroups:read"})
-MIGRATIONS, GENERAL, OLD = "C0MIGRATE1", "C0GENERAL1", "C0OLDMIGR1"
-APPROVERS_GROUP = "S0MIGRATE1"
-ALICE, BOB, CAROL, DAVE = "U0ALICE001", "U0BOB00001", "U0CAROL001", "U0DAVE0001"
-ERIN, FRANK, GRACE = "U0ERIN0001", "U0FRANK001", "U0GRACE001"
-
-TRIGGER_SERVES = timedelta(seconds=3)
-ANSWER_SERVES, ANSWER_USES = timedelta(minutes=30), 5
+TRIGGER_LIFETIME = timedelta(seconds=3)
+RESPONSE_URL_LIFETIME, RESPONSE_URL_USES = timedelta(minutes=30), 5
 
 Json = dict[str, Any]
 
 
 class ApiError(Exception):
-    """An error answer of the Web API: Slack's own name for it, and more words where Slack gives them."""
+    """An error response of the Web API.
+
+    Arguments:
+        code: Slack's name of the error.
+        messages: the details that Slack gives for some errors.
+        retry_after: seconds, for a call over a rate limit.
+    """
 
     def __init__(self, code: str, messages: list[str] | None = None, retry_after: int | None = None) -> None:
         super().__init__(code)
@@ -49,8 +46,12 @@ class Channel:
 
 
 @dataclass
-class Posted:
-    """A message as it now is."""
+class PostedMessage:
+    """A message in a channel, with its latest text and blocks.
+
+    Arguments:
+        choices: what each user chose in its selects and radio buttons. A choice is visible only to that user.
+    """
 
     ts: str
     channel: str
@@ -58,13 +59,12 @@ class Posted:
     text: str
     blocks: list[Json]
     thread_ts: str | None
-    # What people chose in its selects, each for themselves alone.
     choices: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
 
 
 @dataclass
-class Private:
-    """What one person alone was shown: an ephemeral message, or Slack's own word that a command failed."""
+class EphemeralMessage:
+    """A message that only one person sees: from the bot, or from Slack when the app does not answer."""
 
     person: str
     channel: str
@@ -74,7 +74,7 @@ class Private:
 
 @dataclass
 class OpenView:
-    """A form that stands open before a person, or their App Home. The hash changes with each update."""
+    """A modal that is open for a person, or that person's App Home. Each update changes the hash."""
 
     id: str
     person: str
@@ -83,7 +83,7 @@ class OpenView:
     choices: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def as_json(self) -> Json:
-        """As answers and payloads carry it."""
+        """The view as responses and payloads carry it."""
         return self.view | {
             "id": self.id,
             "team_id": TEAM_ID,
@@ -104,7 +104,7 @@ class _Trigger:
 
 
 @dataclass
-class _AnswerUrl:
+class _ResponseUrl:
     person: str
     channel: str
     issued_at: datetime
@@ -113,20 +113,20 @@ class _AnswerUrl:
 
 @dataclass
 class Workspace:
-    """One workspace with the bot's app installed in it."""
+    """A workspace in which the bot's app is installed."""
 
     now: Callable[[], datetime]
     scopes: frozenset[str] = SCOPES
     users: dict[str, Json] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     channels: dict[str, Channel] = field(default_factory=dict)
-    messages: list[Posted] = field(default_factory=list)
-    privates: list[Private] = field(default_factory=list)
+    messages: list[PostedMessage] = field(default_factory=list)
+    ephemerals: list[EphemeralMessage] = field(default_factory=list)
     views: dict[str, OpenView] = field(default_factory=dict)
     homes: dict[str, OpenView] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _triggers: dict[str, _Trigger] = field(default_factory=dict)
-    _answers: dict[str, _AnswerUrl] = field(default_factory=dict)
+    _response_urls: dict[str, _ResponseUrl] = field(default_factory=dict)
     _last_ts: float = 0.0
 
     def new_trigger(self, person: str) -> str:
@@ -134,44 +134,43 @@ class Workspace:
         self._triggers[trigger] = _Trigger(person, self.now())
         return trigger
 
-    def use_trigger(self, trigger_id: str) -> None:
-        """
+    def use_trigger(self, trigger_id: str) -> str:
+        """Uses a trigger up, and returns the person it was issued for.
+
         Raises:
-            ApiError: it is unknown, older than 3 s, or was used.
+            ApiError: it is unknown, used, or older than TRIGGER_LIFETIME.
         """
         trigger = self._triggers.get(trigger_id)
         if trigger is None:
             raise ApiError("invalid_trigger_id")
         if trigger.used:
             raise ApiError("exchanged_trigger_id")
-        if self.now() - trigger.issued_at > TRIGGER_SERVES:
+        if self.now() - trigger.issued_at > TRIGGER_LIFETIME:
             raise ApiError("expired_trigger_id")
         trigger.used = True
-
-    def presser_of(self, trigger_id: str) -> str:
-        """Whose trigger it is."""
-        return self._triggers[trigger_id].person
+        return trigger.person
 
     def open_view(self, person: str, view: Json) -> OpenView:
-        """A form opens before a person."""
+        """Opens a modal for a person."""
         opened = OpenView(f"V{secrets.token_hex(6).upper()}", person, with_block_ids(view), self._new_hash())
         self.views[opened.id] = opened
         return opened
 
     def publish_home(self, person: str, view: Json) -> OpenView:
-        """The App Home of a person is there for the first time."""
+        """Publishes the App Home of a person for the first time."""
         home = OpenView(f"V{secrets.token_hex(6).upper()}", person, with_block_ids(view), self._new_hash())
         self.homes[person] = home
         return home
 
     def change_view(self, opened: OpenView, view: Json) -> None:
-        """Other content in the same place; what was chosen stays where the same element is still there."""
+        """Replaces the content of a view. Choices remain for elements that are still in it."""
         opened.view, opened.hash = with_block_ids(view), self._new_hash()
 
     def view(self, view_id: str) -> OpenView:
-        """
+        """The modal or App Home with this id.
+
         Raises:
-            ApiError: neither a form nor an App Home has this id.
+            ApiError: there is none.
         """
         for opened in (*self.views.values(), *self.homes.values()):
             if opened.id == view_id:
@@ -181,26 +180,35 @@ class Workspace:
     def _new_hash(self) -> str:
         return f"{int(self.now().timestamp())}.{secrets.token_hex(4)}"
 
-    def new_answer_url(self, person: str, channel: str) -> str:
+    def new_response_url(self, person: str, channel: str) -> str:
+        """The key of a new response_url."""
         key = secrets.token_hex(12)
-        self._answers[key] = _AnswerUrl(person, channel, self.now())
+        self._response_urls[key] = _ResponseUrl(person, channel, self.now())
         return key
 
-    def answer(self, key: str, body: Json) -> int:
-        """What a post to a response_url does; the HTTP status of its answer."""
+    def post_to_response_url(self, key: str, body: Json) -> int:
+        """Shows a message to the person of a response_url. Returns the HTTP status of the answer."""
         with self.lock:
-            found = self._answers.get(key)
-            if found is None or found.uses >= ANSWER_USES or self.now() - found.issued_at > ANSWER_SERVES:
+            found = self._response_urls.get(key)
+            is_expired = found is not None and self.now() - found.issued_at > RESPONSE_URL_LIFETIME
+            if found is None or is_expired or found.uses >= RESPONSE_URL_USES:
                 return 404
             found.uses += 1
             text = str(body.get("text") or "")
             if not text and not body.get("blocks"):
                 return 400
-            self.privates.append(Private(found.person, found.channel, text, self.now()))
+            self.show_ephemeral(found.person, found.channel, text)
             return 200
 
+    def show_ephemeral(self, person: str, channel: str, text: str) -> None:
+        """Shows a message to one person."""
+        with self.lock:
+            self.ephemerals.append(EphemeralMessage(person, channel, text, self.now()))
+
     def channel_for_post(self, channel_id: str) -> Channel:
-        """The channel that the bot may write to; a user's id opens their direct messages, a deactivated one's too.
+        """The channel, if the bot may write to it. The id of a user stands for the direct messages with that user.
+
+        Direct messages to a deactivated user are possible.
 
         Raises:
             ApiError: as chat.postMessage.
@@ -208,7 +216,7 @@ class Workspace:
         if channel_id in self.users:
             if self.users[channel_id].get("is_bot"):
                 raise ApiError("cannot_dm_bot")
-            direct = f"D{channel_id[1:]}"
+            direct = direct_channel(channel_id)
             return self.channels.setdefault(direct, Channel(direct, "direct", {channel_id, BOT_USER_ID}))
         channel = self.channels.get(channel_id)
         if channel is None:
@@ -219,18 +227,21 @@ class Workspace:
             raise ApiError("not_in_channel")
         return channel
 
-    def add_message(self, channel: str, user: str, text: str, blocks: list[Json], thread_ts: str | None) -> Posted:
+    def add_message(
+        self, channel: str, user: str, text: str, blocks: list[Json], thread_ts: str | None
+    ) -> PostedMessage:
         with self.lock:
             stamp = max(self.now().timestamp(), self._last_ts + 0.000_001)
             self._last_ts = stamp
-            posted = Posted(f"{stamp:.6f}", channel, user, text, blocks, thread_ts)
+            posted = PostedMessage(f"{stamp:.6f}", channel, user, text, blocks, thread_ts)
             self.messages.append(posted)
             return posted
 
-    def message(self, channel: str, ts: str) -> Posted:
-        """
+    def message(self, channel: str, ts: str) -> PostedMessage:
+        """The message with this timestamp.
+
         Raises:
-            ApiError: it is not there.
+            ApiError: there is none.
         """
         for posted in self.messages:
             if (posted.channel, posted.ts) == (channel, ts):
@@ -238,69 +249,40 @@ class Workspace:
         raise ApiError("message_not_found")
 
     def delete(self, channel: str, ts: str) -> None:
-        """Somebody deletes a message."""
+        """Deletes a message, as a person does."""
         with self.lock:
             self.messages.remove(self.message(channel, ts))
 
-    def of(self, channel: str, thread_ts: str | None = None) -> list[Posted]:
-        """The messages of a channel, or the replies of a thread, in order."""
+    def messages_in(self, channel: str, thread_ts: str | None = None) -> list[PostedMessage]:
+        """The messages of a channel, or the replies of a thread, oldest first."""
         with self.lock:
             return [one for one in self.messages if one.channel == channel and one.thread_ts == thread_ts]
 
-    def start_over(self) -> None:
-        """Nobody has said anything yet."""
+    def private_texts(self, person: str) -> list[str]:
+        """The text of every ephemeral message to a person, then of every direct message."""
         with self.lock:
-            for kept in (self.messages, self.privates, self.views, self.homes, self._triggers, self._answers):
+            direct = [one.text for one in self.messages if one.channel == direct_channel(person)]
+            return [one.text for one in self.ephemerals if one.person == person] + direct
+
+    def clear(self) -> None:
+        """Removes every message, view, trigger and response_url. Users, groups and channels remain."""
+        with self.lock:
+            for kept in (
+                self.messages,
+                self.ephemerals,
+                self.views,
+                self.homes,
+                self._triggers,
+                self._response_urls,
+            ):
                 kept.clear()
 
-    def told(self, person: str) -> list[str]:
-        """What one person alone was told: ephemeral and direct messages, in order of each."""
-        with self.lock:
-            direct = [one.text for one in self.messages if one.channel == f"D{person[1:]}"]
-            return [one.text for one in self.privates if one.person == person] + direct
+
+def direct_channel(user_id: str) -> str:
+    """The id of the channel with the direct messages between a user and the bot."""
+    return f"D{user_id[1:]}"
 
 
-def with_block_ids(said: Json) -> Json:
-    """What has blocks, each block with an id: Slack makes up those that are left out."""
-    return said | {"blocks": [{"block_id": secrets.token_urlsafe(4)} | block for block in said["blocks"]]}
-
-
-def _user(user_id: str, name: str, **more: object) -> Json:
-    return {
-        "id": user_id,
-        "team_id": TEAM_ID,
-        "name": name,
-        "real_name": name.capitalize(),
-        "deleted": False,
-        "is_bot": False,
-        "is_restricted": False,
-        "is_ultra_restricted": False,
-        "is_stranger": False,
-        "tz": "Asia/Singapore",
-        "tz_offset": 28800,
-    } | more
-
-
-def demo_workspace(now: Callable[[], datetime]) -> Workspace:
-    """Seven people, of whom four are full members; three channels, in one of which the bot is."""
-    users = [
-        _user(ALICE, "alice"),
-        _user(BOB, "bob"),
-        _user(CAROL, "carol"),
-        _user(DAVE, "dave"),
-        _user(ERIN, "erin", is_restricted=True),
-        _user(FRANK, "frank", deleted=True),
-        _user(GRACE, "grace", team_id="T0ELSEWHER", is_stranger=True),
-        _user(BOT_USER_ID, "taskgroup-bot", is_bot=True),
-    ]
-    everybody = {str(user["id"]) for user in users} - {FRANK}
-    return Workspace(
-        now,
-        users={str(user["id"]): user for user in users},
-        groups={APPROVERS_GROUP: [DAVE]},
-        channels={
-            MIGRATIONS: Channel(MIGRATIONS, "migrations", everybody),
-            GENERAL: Channel(GENERAL, "general", everybody - {BOT_USER_ID}),
-            OLD: Channel(OLD, "old-migrations", everybody, archived=True),
-        },
-    )
+def with_block_ids(content: Json) -> Json:
+    """A message or view in which each block has an id. Slack generates the missing ones."""
+    return content | {"blocks": [{"block_id": secrets.token_urlsafe(4)} | block for block in content["blocks"]]}

@@ -20,29 +20,38 @@ from sqlalchemy import delete
 from bot.domain.request import Request, State
 from bot.huawei.error_catalogue import ALREADY_RUNNING, CATALOGUE, WRONG_STATE, Side, meaning_of
 from bot.jobs.context import Context
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer, Drop, Late, Raw
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.huawei.credentials import (
+    CALLERS,
+    DESTINATION_AK,
+    DESTINATION_SK,
+    PASSWORD,
+    SECRET_KEY,
+    SOURCE_AK,
+    SOURCE_SK,
+)
+from bot.sandbox.huawei.faults import Answer, Drop, NoAnswer, Raw
+from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, MONITORING, PAUSED
+from bot.sandbox.slack.ids import BOB, CAROL
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
 from bot.store.tables import circuit_breakers
 from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
 from tests.support.in_process import (
     advance_once,
-    at,
     card_text,
+    context_at,
     create_request,
-    press,
+    press_button,
     sandbox_and_context,
     stored_request,
 )
-from tests.support.sandbox import buttons, put_calls
+from tests.support.sandbox import button_ids, put_calls
 
 NUMBERS = itertools.count(1)
 AT_GATEWAY = {"APIG.0101": 404, "APIG.0201": 413, "APIG.0301": 401, "APIG.0307": 401, "APIG.0308": 429}
 MAYBE_STARTED = {"APIG.0203": 504, "APIG.0601": 500, "APIG.0610": 502, "APIG.0613": 503}
-KEYS = (ow.SOURCE_AK, ow.SOURCE_SK, ow.DESTINATION_AK, ow.DESTINATION_SK, ow.SECRET_KEY, ow.PASSWORD)
+KEYS = (SOURCE_AK, SOURCE_SK, DESTINATION_AK, DESTINATION_SK, SECRET_KEY, PASSWORD)
 VAULT_PATHS = {
     Side.SOURCE: "secret/oms/media/source",
     Side.DESTINATION: "secret/oms/media/destination",
@@ -56,21 +65,21 @@ class Card:
     def __init__(self, sandbox: Sandbox, context: Context) -> None:
         self.sandbox, self.context = sandbox, context
         self.request: Request
-        self.posted: Posted
+        self.posted: PostedMessage
         self.request, self.posted = create_request(sandbox, context, next(NUMBERS))
-        sandbox.slack.api._buckets.clear()
+        sandbox.slack.api.reset_rate_limits()
 
     def stands(self) -> State:
         return self.request.state
 
     def approve(self) -> str:
         """Carol approves. Returns the whole text of the card then."""
-        self.request = press(self.context, Kind.APPROVE, w.CAROL, self.request, self.posted)
+        self.request = press_button(self.context, Kind.APPROVE, CAROL, self.request, self.posted)
         return card_text(self.context, self.posted, self.request.id)
 
     def after(self, seconds: int, tries: int = 0) -> str:
         """Reads the group `seconds` later, after `tries` reads that failed. Returns the whole text of the card then."""
-        later = at(self.context, self.context.now() + timedelta(seconds=seconds))
+        later = context_at(self.context, self.context.now() + timedelta(seconds=seconds))
         self.request = advance_once(later, self.request.id, tries)
         return card_text(self.context, self.posted, self.request.id)
 
@@ -89,7 +98,7 @@ def place() -> Iterator[tuple[Sandbox, Context]]:
 def card(place: tuple[Sandbox, Context]) -> Iterator[Card]:
     sandbox, context = place
     yield Card(sandbox, context)
-    sandbox.oms.calm()
+    sandbox.oms.faults.clear()
     with context.store.write() as connection:
         connection.execute(delete(circuit_breakers))
 
@@ -115,7 +124,7 @@ REFUSALS = [code for code in (*OMS, *APIG, "OMS.9999", "S3M.0064") if code not i
 def test_every_error_code_of_a_start_is_explained_on_the_card(card: Card, code: str) -> None:
     status = AT_GATEWAY.get(code, 403 if code.startswith("APIG.") else 400)
     sent = code.replace("APIG.", "APIGW.")
-    card.sandbox.oms.fault("start", Answer(status, sent, "words of OMS", detail="request parameter [x] invalid."))
+    card.sandbox.oms.faults.add("start", Answer(status, sent, "words of OMS", detail="request parameter [x] invalid."))
     text = card.approve()
     if code in ALREADY_RUNNING | WRONG_STATE:
         assert card.stands() is State.UNKNOWN
@@ -132,7 +141,7 @@ def test_every_error_code_of_a_start_is_explained_on_the_card(card: Card, code: 
     assert "Nothing was started." in text
     assert "words of OMS request parameter [x] invalid." in text
     assert "Huawei request id" in text
-    assert buttons(card.posted) == ["retry", "cancel"]
+    assert button_ids(card.posted) == ["retry", "cancel"]
     assert card.puts() == [status]
 
 
@@ -143,10 +152,10 @@ def test_the_catalogue_has_every_documented_error_code_and_no_other() -> None:
 @pytest.mark.parametrize(("code", "status"), IAM_STATUS.items())
 def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: str, status: int) -> None:
     passes = status == 429 or status >= 500
-    card.sandbox.vault.write("oms/media/caller", ow.CALLERS["password"])
+    card.sandbox.vault.write("oms/media/caller", CALLERS["password"])
     body = {"error_code": code, "error_msg": "words of IAM"}
     answer = Raw(status, json.dumps(body).encode(), {"X-IAM-Trace-Id": "trace-1"})
-    card.sandbox.oms.fault("token", *[answer] * (3 if passes else 1))
+    card.sandbox.oms.faults.add("token", *[answer] * (3 if passes else 1))
     try:
         text = card.approve()
         for wait in (6, 12) if passes else ():
@@ -154,7 +163,7 @@ def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: 
             assert "trying again" in text
             text = card.after(wait)
     finally:
-        card.sandbox.vault.write("oms/media/caller", ow.CALLERS["access key"])
+        card.sandbox.vault.write("oms/media/caller", CALLERS["access key"])
     assert card.stands() is State.NOT_STARTED
     is_told_whole(card, text, code, status)
     assert "Nothing was started." in text
@@ -165,31 +174,31 @@ def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: 
 @pytest.mark.parametrize("code", [*TRF, "OMS.1014", "TRF.9999"])
 def test_every_error_code_of_a_failed_migration_is_explained_on_the_card(card: Card, code: str) -> None:
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.turns.clear()
-    group.status, group.error = ow.MIGRATION_FAILED, (code, "words of <!channel> OMS")
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.pending_changes.clear()
+    group.status, group.error = MIGRATION_FAILED, (code, "words of <!channel> OMS")
     # It ran in between: a look that shows so comes first, as the status may lag.
     assert card.stands() is State.ACCEPTED
-    group.status = ow.MONITORING
+    group.status = MONITORING
     card.after(3)
-    group.status = ow.MIGRATION_FAILED
+    group.status = MIGRATION_FAILED
     text = card.after(6)
     assert card.stands() is State.FAILED
     is_told_whole(card, text, code, 200)
     assert "<!channel>" not in text
     assert "OMS said: words of" in text
-    assert buttons(card.posted) == ["request"]
+    assert button_ids(card.posted) == ["request"]
     if meaning_of(code, 200).retryable:
         assert "press Ask again" in text
 
 
 def test_a_failed_migration_without_an_error_code_shows_the_message_of_oms(card: Card) -> None:
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.turns.clear()
-    group.status = ow.MONITORING
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.pending_changes.clear()
+    group.status = MONITORING
     card.after(3)
-    group.status, group.error = ow.MIGRATION_FAILED, ("", "words of <!channel> OMS")
+    group.status, group.error = MIGRATION_FAILED, ("", "words of <!channel> OMS")
     text = card.after(6)
     assert card.stands() is State.FAILED
     assert "the migration failed, and gives no code" in text
@@ -215,7 +224,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("fault", "code"), SHAPES)
 def test_an_error_body_of_any_shape_is_explained_on_the_card(card: Card, fault: Raw, code: str) -> None:
-    card.sandbox.oms.fault("start", fault)
+    card.sandbox.oms.faults.add("start", fault)
     text = card.approve()
     assert card.stands() is State.NOT_STARTED
     is_told_whole(card, text, code, fault.http_status)
@@ -224,7 +233,7 @@ def test_an_error_body_of_any_shape_is_explained_on_the_card(card: Card, fault: 
 
 
 def test_a_200_with_an_empty_body_is_accepted(card: Card) -> None:
-    card.sandbox.oms.fault("start", Raw(200, b"", done=True))
+    card.sandbox.oms.faults.add("start", Raw(200, b"", done=True))
     assert "Accepted by OMS, nothing has moved yet" in card.approve()
 
 
@@ -241,19 +250,19 @@ def test_a_200_with_an_empty_body_is_accepted(card: Card) -> None:
 def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_is_never_sent_twice(
     card: Card, fault: Answer | Raw | Drop
 ) -> None:
-    card.sandbox.oms.fault("start", fault)
+    card.sandbox.oms.faults.add("start", fault)
     text = card.approve()
     assert card.stands() is State.UNKNOWN
     assert "Not known yet whether it was resumed, looking" in text
     assert "Nothing for now" in text
-    assert buttons(card.posted) == []
+    assert button_ids(card.posted) == []
     assert card.stands() is State.UNKNOWN
     card.after(5)
     assert card.stands() is State.UNKNOWN, "a status may lag"
     text = card.after(61)
     assert card.stands() is State.NOT_STARTED
     assert "not started, as far as OMS shows" in text
-    assert buttons(card.posted) == ["retry", "cancel"]
+    assert button_ids(card.posted) == ["retry", "cancel"]
     assert len(card.puts()) == 1
 
 
@@ -261,11 +270,11 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     "fault", [Drop(done=True), Raw(504, b"", done=True), Raw(200, b"x" * 99, done=True, cut_after=9)]
 )
 def test_a_start_whose_answer_was_lost_is_followed(card: Card, fault: Drop | Raw) -> None:
-    card.sandbox.oms.fault("start", fault)
+    card.sandbox.oms.faults.add("start", fault)
     card.approve()
     assert card.stands() is State.UNKNOWN
-    card.sandbox.world.groups[card.request.group.group_id].turns.clear()
-    card.sandbox.world.groups[card.request.group.group_id].status = ow.MONITORING
+    card.sandbox.oms.state.groups[card.request.group.group_id].pending_changes.clear()
+    card.sandbox.oms.state.groups[card.request.group.group_id].status = MONITORING
     card.after(4)
     assert card.stands() is State.ACCEPTED
     assert len(card.puts()) == 1
@@ -275,7 +284,7 @@ def test_a_start_without_an_answer_in_time_is_unknown(card: Card, monkeypatch: p
     from bot.huawei import http, oms
 
     monkeypatch.setattr(oms, "Timeouts", lambda: http.Timeouts(5, 2))
-    card.sandbox.oms.fault("start", Late())
+    card.sandbox.oms.faults.add("start", NoAnswer())
     text = card.approve()
     assert card.stands() is State.UNKNOWN
     assert "no answer in time" in text
@@ -283,10 +292,10 @@ def test_a_start_without_an_answer_in_time_is_unknown(card: Card, monkeypatch: p
 
 @pytest.mark.parametrize("refusal", ["OMS.1039", "OMS.0065"])
 def test_a_group_that_somebody_else_resumed_first_is_not_a_failure(card: Card, refusal: str) -> None:
-    card.sandbox.oms.fault("start", Answer(400, refusal))
+    card.sandbox.oms.faults.add("start", Answer(400, refusal))
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.status = ow.MONITORING
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.status = MONITORING
     text = card.after(4)
     assert card.stands() is State.ACCEPTED
     assert "Already resumed by somebody else" in text
@@ -294,15 +303,15 @@ def test_a_group_that_somebody_else_resumed_first_is_not_a_failure(card: Card, r
 
 
 def test_a_group_that_was_resumed_before_the_approval_is_not_sent(card: Card) -> None:
-    card.sandbox.world.groups[card.request.group.group_id].status = ow.MONITORING
+    card.sandbox.oms.state.groups[card.request.group.group_id].status = MONITORING
     text = card.approve()
     assert "Already resumed by somebody else" in text
     assert card.puts() == []
 
 
-@pytest.mark.parametrize("status", [ow.CREATION_FAILED, ow.MIGRATION_FAILED, 8, 9])
+@pytest.mark.parametrize("status", [CREATION_FAILED, MIGRATION_FAILED, 8, 9])
 def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card: Card, status: int) -> None:
-    card.sandbox.world.groups[card.request.group.group_id].status = status
+    card.sandbox.oms.state.groups[card.request.group.group_id].status = status
     text = card.approve()
     assert card.stands() is State.VOID
     assert "which is not what was approved" in text
@@ -314,8 +323,8 @@ def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card:
 def test_keys_that_oms_echoes_are_hidden(card: Card, echo: str) -> None:
     from urllib.parse import quote
 
-    words = echo.format(sk=ow.SOURCE_SK, ak=ow.DESTINATION_AK, quoted=quote(ow.SOURCE_SK, safe=""))
-    card.sandbox.oms.fault(
+    words = echo.format(sk=SOURCE_SK, ak=DESTINATION_AK, quoted=quote(SOURCE_SK, safe=""))
+    card.sandbox.oms.faults.add(
         "start", Answer(400, "OMS.0064", f"request parameter [src_sk] invalid: {words}", detail=words)
     )
     text = card.approve()
@@ -326,43 +335,43 @@ def test_keys_that_oms_echoes_are_hidden(card: Card, echo: str) -> None:
 
 def test_a_pause_is_sent_and_the_card_names_the_person(card: Card) -> None:
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.turns.clear()
-    group.status, group.bytes_per_second = ow.MONITORING, 1
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.pending_changes.clear()
+    group.status, group.bytes_per_second = MONITORING, 1
     card.after(3)
-    assert buttons(card.posted) == ["pause"]
-    card.request = press(card.context, Kind.PAUSE, w.BOB, card.request, card.posted)
+    assert button_ids(card.posted) == ["pause"]
+    card.request = press_button(card.context, Kind.PAUSE, BOB, card.request, card.posted)
     assert card.stands() is State.PAUSING
     text = card.after(4)
     assert "Being paused" in text
-    group.turns.clear()
-    group.status = ow.PAUSED
+    group.pending_changes.clear()
+    group.status = PAUSED
     text = card.after(8)
     assert card.stands() is State.PAUSED_AGAIN
-    assert f"paused by <@{w.BOB}>" in text
-    assert buttons(card.posted) == ["request"]
+    assert f"paused by <@{BOB}>" in text
+    assert button_ids(card.posted) == ["request"]
 
 
 def test_a_refused_pause_is_explained_and_the_group_is_followed_on(card: Card) -> None:
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.turns.clear()
-    group.status, group.bytes_per_second = ow.MONITORING, 1
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.pending_changes.clear()
+    group.status, group.bytes_per_second = MONITORING, 1
     card.after(3)
-    card.sandbox.oms.fault("stop", Answer(403, "OMS.0072", "Insufficient permission."))
-    card.request = press(card.context, Kind.PAUSE, w.CAROL, card.request, card.posted)
+    card.sandbox.oms.faults.add("stop", Answer(403, "OMS.0072", "Insufficient permission."))
+    card.request = press_button(card.context, Kind.PAUSE, CAROL, card.request, card.posted)
     text = card.after(4)
     assert card.stands() is State.ACCEPTED
     assert "Not paused:" in text
     assert "OMS.0072" in text
     assert "Nothing was paused." in text
     assert "press Pause again" in text
-    assert buttons(card.posted) == ["pause"]
+    assert button_ids(card.posted) == ["pause"]
 
 
 def test_a_deleted_group_is_followed_no_longer_and_the_card_says_so(card: Card) -> None:
     card.approve()
-    del card.sandbox.world.groups[card.request.group.group_id]
+    del card.sandbox.oms.state.groups[card.request.group.group_id]
     for tries in (0, 1):
         card.after(3, tries)
         assert card.stands() is State.ACCEPTED, "one such answer may be an accident"
@@ -374,11 +383,11 @@ def test_a_deleted_group_is_followed_no_longer_and_the_card_says_so(card: Card) 
 
 def test_a_group_that_cannot_be_read_is_not_said_to_be_moving(card: Card) -> None:
     card.approve()
-    group = card.sandbox.world.groups[card.request.group.group_id]
-    group.turns.clear()
-    group.status, group.complete_bytes, group.bytes_per_second = ow.MONITORING, 9 * 10**9, 1
+    group = card.sandbox.oms.state.groups[card.request.group.group_id]
+    group.pending_changes.clear()
+    group.status, group.complete_bytes, group.bytes_per_second = MONITORING, 9 * 10**9, 1
     assert "Resumed, moving" in card.after(3)
-    card.sandbox.oms.fault("show", Answer(503, "APIG.0601"))
+    card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     text = card.after(20, 2)
     assert "cannot be seen just now" in text
     assert "The bot cannot see how the group gets on." in text

@@ -19,18 +19,19 @@ from bot.domain.command import ResumeGroups
 from bot.domain.request import Request, State
 from bot.jobs.ask import create_request, preflight
 from bot.jobs.context import Context
-from bot.sandbox.faults import Answer
-from bot.sandbox.oms_examples import LEDGERS, NIGHTLY_IMAGES, an
-from bot.sandbox.oms_state import CALLERS, PAUSED, Group
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import CALLERS
+from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES, WEB_ASSETS
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.group import PAUSED, Group
+from bot.sandbox.slack.ids import ALICE, CAROL, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.slack.errors import LookupFailed
 from bot.store import audit, inbox, outbox, requests, tables
 from bot.store.inbox import Kind, Message
-from tests.support.in_process import at, context_of, press, stored_message
+from tests.support.in_process import context_at, context_of, press_button, store_message
 
 PAUSING = 7
-UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", an(3)
+UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", WEB_ASSETS
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ NIGHTLY = ResumeGroups((NIGHTLY_IMAGES,), "network is back")
 
 
 def typed(key: str = "trigger-1") -> Message:
-    return Message(Kind.CREATE_REQUEST, key, w.ALICE, w.TEAM_ID, "C0TEST0001", command=NIGHTLY)
+    return Message(Kind.CREATE_REQUEST, key, ALICE, TEAM_ID, "C0TEST0001", command=NIGHTLY)
 
 
 def killed_before_its_answer(context: Context, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,15 +70,15 @@ def all_requests(context: Context) -> list[Request]:
 
 def denied(sandbox: Sandbox, context: Context) -> Request:
     [made] = all_requests(context)
-    [card] = sandbox.workspace.of(w.MIGRATIONS)
-    return press(context, Kind.DENY, w.CAROL, made, card, reason="not today")
+    [card] = sandbox.workspace.messages_in(MIGRATIONS)
+    return press_button(context, Kind.DENY, CAROL, made, card, reason="not today")
 
 
 def answers(context: Context) -> list[str]:
     with context.store.read() as connection:
         numbers = connection.execute(select(tables.notices.c.id).order_by(tables.notices.c.id)).scalars().all()
         notices = [outbox.get_notice(connection, number)[0] for number in numbers]
-    return [notice.text for notice in notices if notice.address == w.ALICE]
+    return [notice.text for notice in notices if notice.address == ALICE]
 
 
 def test_a_message_creates_no_second_request_after_its_first_was_denied(
@@ -85,17 +86,17 @@ def test_a_message_creates_no_second_request_after_its_first_was_denied(
 ) -> None:
     sandbox, context = inside
     message = typed()
-    stored_message(context, message)
+    store_message(context, message)
     killed_before_its_answer(context, message, monkeypatch)
     ended = denied(sandbox, context)
     create_request.create_requests(context, message, NIGHTLY)
     assert [(one.id, one.state) for one in all_requests(context)] == [(ended.id, State.DENIED)]
     answer = answers(context)[-1]
-    [card] = sandbox.workspace.of(w.MIGRATIONS)
+    [card] = sandbox.workspace.messages_in(MIGRATIONS)
     assert answer.startswith(f"{ended.id}: Denied")
     assert card.ts.replace(".", "") in answer
     again = typed("trigger-2")
-    stored_message(context, again)
+    store_message(context, again)
     create_request.create_requests(context, again, NIGHTLY)
     assert len(all_requests(context)) == 2, "a second command creates a second request"
 
@@ -105,10 +106,10 @@ def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
 ) -> None:
     sandbox, context = inside
     message = typed()
-    stored_message(context, message)
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
+    store_message(context, message)
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
     killed_before_its_answer(context, message, monkeypatch)
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSED
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
     waits = replace(message, kind=Kind.CREATE_ONCE_PAUSED, key=f"trigger-1/{NIGHTLY_IMAGES}")
     assert create_request.create_once_paused(context, waits, NIGHTLY, context.now()) is None
     denied(sandbox, context)
@@ -121,7 +122,7 @@ def test_of_two_workers_on_one_message_one_creates_the_request(
 ) -> None:
     sandbox, context = inside
     message = typed()
-    stored_message(context, message)
+    store_message(context, message)
     check_keys = preflight.check_keys
 
     def meanwhile(*arguments: Any) -> object:
@@ -149,10 +150,10 @@ def of_one(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
         yield context
 
 
-def not_asked(context: Context, command: ResumeGroups, person: str = w.ALICE) -> dict[str, object]:
+def not_asked(context: Context, command: ResumeGroups, person: str = ALICE) -> dict[str, object]:
     """The detail of the audit event of a message that creates no request."""
-    message = Message(Kind.CREATE_REQUEST, "trigger-1", person, w.TEAM_ID, w.MIGRATIONS, command=command)
-    stored_message(context, message)
+    message = Message(Kind.CREATE_REQUEST, "trigger-1", person, TEAM_ID, MIGRATIONS, command=command)
+    store_message(context, message)
     create_request.create_requests(context, message, command)
     with context.store.read() as connection:
         [row] = connection.execute(select(tables.audit.c.event, tables.audit.c.detail)).all()
@@ -183,7 +184,7 @@ def test_a_group_that_is_found_in_none_of_several_projects_counts_in_none(of_two
 
 
 def test_a_person_who_may_not_ask_in_a_named_project_counts_there(of_one: Context) -> None:
-    assert not_asked(of_one, ResumeGroups((NIGHTLY_IMAGES,), "", "media"), w.ERIN)["project"] == "media"
+    assert not_asked(of_one, ResumeGroups((NIGHTLY_IMAGES,), "", "media"), ERIN)["project"] == "media"
     assert activity(of_one) == {"media": 1}
 
 
@@ -192,21 +193,21 @@ def test_a_name_that_is_not_in_the_settings_counts_in_no_project(of_one: Context
 
 
 def waiting(sandbox: Sandbox, context: Context) -> Message:
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
-    url = sandbox.slack.answer_url(w.ALICE, w.MIGRATIONS)
-    message = Message(Kind.CREATE_ONCE_PAUSED, "1", w.ALICE, w.TEAM_ID, w.MIGRATIONS, command=NIGHTLY, response_url=url)
-    stored_message(context, message)
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
+    url = sandbox.slack.response_url(ALICE, MIGRATIONS)
+    message = Message(Kind.CREATE_ONCE_PAUSED, "1", ALICE, TEAM_ID, MIGRATIONS, command=NIGHTLY, response_url=url)
+    store_message(context, message)
     return message
 
 
 def vault_is_sealed(sandbox: Sandbox) -> None:
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSED
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
     sandbox.vault.seal()
 
 
 PASSING_FAULTS: dict[str, Callable[[Sandbox], None]] = {
-    "OMS fails": lambda sandbox: sandbox.oms.fault("show", Answer(503, "APIG.0601")),
-    "OMS asks to slow down": lambda sandbox: sandbox.oms.fault("show", Answer(429, "APIG.0308", retry_after=1)),
+    "OMS fails": lambda sandbox: sandbox.oms.faults.add("show", Answer(503, "APIG.0601")),
+    "OMS asks to slow down": lambda sandbox: sandbox.oms.faults.add("show", Answer(429, "APIG.0308", retry_after=1)),
     "Vault is sealed": vault_is_sealed,
 }
 
@@ -219,9 +220,9 @@ def test_a_fault_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
     message, received_at = waiting(sandbox, context), context.now()
     PASSING_FAULTS[fault](sandbox)
     assert create_request.create_once_paused(context, message, NIGHTLY, received_at) is not None
-    assert sandbox.workspace.told(w.ALICE) == []
+    assert sandbox.workspace.private_texts(ALICE) == []
     PASSING_FAULTS[fault](sandbox)
-    later = at(context, received_at + timedelta(minutes=30))
+    later = context_at(context, received_at + timedelta(minutes=30))
     assert create_request.create_once_paused(later, message, NIGHTLY, received_at) is None
 
 
@@ -229,9 +230,9 @@ def test_a_person_who_cannot_be_looked_up_is_tried_again_for_half_an_hour(inside
     sandbox, context = inside
     message, received_at = waiting(sandbox, context), context.now()
     sandbox.slack.outage.answers["users.info"] = [500] * 10
-    try_again_at = create_request.create_once_paused(at(context, received_at), message, NIGHTLY, received_at)
+    try_again_at = create_request.create_once_paused(context_at(context, received_at), message, NIGHTLY, received_at)
     assert try_again_at == received_at + timedelta(seconds=10)
-    later = at(context, received_at + timedelta(minutes=30))
+    later = context_at(context, received_at + timedelta(minutes=30))
     with pytest.raises(LookupFailed):
         create_request.create_once_paused(later, message, NIGHTLY, received_at)
 
@@ -239,33 +240,33 @@ def test_a_person_who_cannot_be_looked_up_is_tried_again_for_half_an_hour(inside
 def test_a_request_is_created_once_the_fault_has_passed(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     message = waiting(sandbox, context)
-    sandbox.oms.fault("show", Answer(503, "APIG.0601"))
+    sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is not None
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSED
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
-    assert len(sandbox.workspace.of(w.MIGRATIONS)) == 1, "the card"
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1, "the card"
 
 
 def test_a_fault_that_does_not_pass_ends_the_wait_at_once(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     message = waiting(sandbox, context)
-    sandbox.oms.fault("show", Answer(403, "OMS.0072"))
+    sandbox.oms.faults.add("show", Answer(403, "OMS.0072"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
 
 
 def test_a_group_that_pauses_is_left_for_later_with_what_was_asked(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
-    sandbox.world.groups[NIGHTLY_IMAGES].status = PAUSING
+    sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
     command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
     message = replace(typed(), command=command)
-    stored_message(context, message)
+    store_message(context, message)
     create_request.create_requests(context, message, command)
     with context.store.read() as connection:
         kind = tables.inbox.c.kind == Kind.CREATE_ONCE_PAUSED
         number = connection.execute(select(tables.inbox.c.id).where(kind)).scalar_one()
         left = inbox.get(connection, number).message
     assert left.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
-    assert (left.person, left.origin_key) == (w.ALICE, message.key)
+    assert (left.person, left.origin_key) == (ALICE, message.key)
 
 
 def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> None:
@@ -275,7 +276,7 @@ def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> Non
     for number, group_id in enumerate(group_ids):
         command = ResumeGroups((group_id,), "network is back")
         message = replace(typed(f"trigger-{number}"), command=command)
-        stored_message(context, message)
+        store_message(context, message)
         create_request.create_requests(context, message, command)
     assert {request.group.group_id for request in all_requests(context)} == set(group_ids)
     logins = [call for call in sandbox.call_log.since() if (call.service, call.method) == ("iam", "POST")]
@@ -284,5 +285,5 @@ def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> Non
 
 def paused_groups(sandbox: Sandbox, count: int) -> list[Group]:
     made = [Group(f"3c3c3c3c-0000-4000-8000-{number:012d}", f"group {number}", PAUSED) for number in range(count)]
-    sandbox.world.groups.update({group.id: group for group in made})
+    sandbox.oms.state.groups.update({group.id: group for group in made})
     return made

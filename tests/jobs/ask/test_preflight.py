@@ -10,12 +10,12 @@ import pytest
 
 from bot.jobs.ask.preflight import CannotCreate, check_keys, find_group, plan_for, start_at
 from bot.jobs.context import Context
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer
-from bot.sandbox.oms_state import NIGHTLY_IMAGES
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
-from tests.support.in_process import at, context_of
+from tests.support.in_process import context_at, context_of
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def with_second_table(sandbox: Sandbox, *changes: tuple[str, str]) -> Iterator[C
         yield context
 
 
-LEFT_OUT = (f'project_id = "{ow.PROJECT_ID}"\n', "")
+LEFT_OUT = (f'project_id = "{PROJECT_ID}"\n', "")
 
 
 @pytest.mark.parametrize("by", [["easy"], ["media"], ["media", "easy"]])
@@ -52,14 +52,14 @@ def test_a_project_is_refused_while_it_is_unknown_whether_it_is_in_the_settings_
 ) -> None:
     sandbox = new_sandbox()
     with with_second_table(sandbox, LEFT_OUT) as context:
-        sandbox.oms.fault("projects", *[Answer(503, "IAM.0006")] * 10)
+        sandbox.oms.faults.add("projects", *[Answer(503, "IAM.0006")] * 10)
         with pytest.raises(CannotCreate, match="cannot be told just now"):
             find_group(context, ["media"], NIGHTLY_IMAGES)
 
 
 def test_two_projects_of_one_region_are_two_projects(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
-    with with_second_table(sandbox, (ow.PROJECT_ID, "f" * 32)) as context:
+    with with_second_table(sandbox, (PROJECT_ID, "f" * 32)) as context:
         assert find_group(context, ["media"], NIGHTLY_IMAGES).project == "media"
 
 
@@ -85,16 +85,16 @@ def test_a_start_after_the_expiry_is_refused_with_the_latest_time(
     context: Context, typed: tuple[int, int], said: str
 ) -> None:
     with pytest.raises(CannotCreate) as refusal:
-        start_at(at(context, MORNING), w.ALICE, typed, MORNING + timedelta(hours=8))
+        start_at(context_at(context, MORNING), ALICE, typed, MORNING + timedelta(hours=8))
     assert str(refusal.value) == said
 
 
 def test_the_latest_start_is_accepted_and_may_be_tomorrow(context: Context) -> None:
     evening = MORNING + timedelta(hours=12)
-    context, expires_at = at(context, evening), evening + timedelta(hours=8)
+    context, expires_at = context_at(context, evening), evening + timedelta(hours=8)
     with pytest.raises(CannotCreate, match="The latest is 04:44 tomorrow"):
-        start_at(context, w.ALICE, (4, 45), expires_at)
-    assert start_at(context, w.ALICE, (4, 44), expires_at) == expires_at - timedelta(seconds=30)
+        start_at(context, ALICE, (4, 45), expires_at)
+    assert start_at(context, ALICE, (4, 44), expires_at) == expires_at - timedelta(seconds=30)
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])

@@ -15,16 +15,17 @@ from bot.jobs.ask.create_request import create_requests
 from bot.jobs.ask.preflight import CannotCreate
 from bot.jobs.ask.resumable_groups import resumable_groups
 from bot.jobs.context import Context
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer, Late
-from bot.sandbox.oms_state import NIGHTLY_IMAGES, PAUSED, Group
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
+from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer, NoAnswer
+from bot.sandbox.huawei.group import COMPLETED, MONITORING, PAUSED, Group
+from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
 from bot.ui.refusals import NO_SUCH_REQUEST
 from bot.ui.status import status_text
-from tests.support.in_process import create_request, sandbox_and_context, stored_message
+from tests.support.in_process import create_request, sandbox_and_context, store_message
 
 NUMBERS = itertools.count(1)
 NOWHERE = "1a2b3c4d-0000-4000-8000-00000000ffff"
@@ -45,34 +46,34 @@ def newest_notice(context: Context) -> str:
         return outbox.get_notice(connection, number)[0].text
 
 
-def answer(context: Context, text: str, person: str = w.BOB) -> str:
+def answer(context: Context, text: str, person: str = BOB) -> str:
     """The answer to a typed command."""
     command = parse(text, context.command)
     key = f"typed {next(NUMBERS)}"
     match command:
         case ResumeGroups():
-            message = Message(Kind.CREATE_REQUEST, key, person, w.TEAM_ID, w.MIGRATIONS, command)
-            stored_message(context, message)
+            message = Message(Kind.CREATE_REQUEST, key, person, TEAM_ID, MIGRATIONS, command)
+            store_message(context, message)
             create_requests(context, message, command)
         case ShowStatus():
-            message = Message(Kind.STATUS, key, person, w.TEAM_ID, w.MIGRATIONS, command)
-            stored_message(context, message)
+            message = Message(Kind.STATUS, key, person, TEAM_ID, MIGRATIONS, command)
+            store_message(context, message)
             queries.show_status(context, message, command)
         case _:
-            message = Message(Kind.LIST, key, person, w.TEAM_ID, w.MIGRATIONS)
-            stored_message(context, message)
+            message = Message(Kind.LIST, key, person, TEAM_ID, MIGRATIONS)
+            store_message(context, message)
             queries.show_list(context, message)
     return newest_notice(context)
 
 
-def status(context: Context, wanted: str, person: str = w.BOB) -> str:
+def status(context: Context, wanted: str, person: str = BOB) -> str:
     return answer(context, f"status {wanted}", person)
 
 
 def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     made, _ = create_request(sandbox, context, next(NUMBERS))
-    sandbox.world.groups[made.group.group_id].status = ow.MONITORING
+    sandbox.oms.state.groups[made.group.group_id].status = MONITORING
     now, of_request = status(context, made.group.group_id).splitlines()
     assert now.startswith(f"`{made.group.group_id}` ")
     assert "in project media is running now, " in now
@@ -81,8 +82,8 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
 
 def test_status_of_a_group_without_a_request_says_so(place: tuple[Sandbox, Context]) -> None:
     _, context = place
-    assert "`" + ow.LEDGERS + "` ledgers 1998 to 2010 in project archive is paused now, " in status(context, ow.LEDGERS)
-    assert status(context, ow.LEDGERS).endswith("\nNobody has asked for it.")
+    assert "`" + LEDGERS + "` ledgers 1998 to 2010 in project archive is paused now, " in status(context, LEDGERS)
+    assert status(context, LEDGERS).endswith("\nNobody has asked for it.")
 
 
 def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_requests(
@@ -93,22 +94,22 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
     assert nowhere.startswith(f"No task group `{NOWHERE}` in: media (")
     assert "Nobody" not in nowhere
     made, _ = create_request(sandbox, context, next(NUMBERS))
-    del sandbox.world.groups[made.group.group_id]
+    del sandbox.oms.state.groups[made.group.group_id]
     assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == ["No", f"{made.id}:"]
 
 
 def test_status_of_a_group_names_the_project_that_fails(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    sandbox.clouds["archive"].fault("show", Answer(403, "OMS.0072"))
-    now, failure, nobody = status(context, ow.NIGHTLY_IMAGES).splitlines()
+    sandbox.oms_by_project["archive"].faults.add("show", Answer(403, "OMS.0072"))
+    now, failure, nobody = status(context, NIGHTLY_IMAGES).splitlines()
     assert "in project media is paused now" in now
-    assert failure.startswith(f"Group `{ow.NIGHTLY_IMAGES}`: project archive: OMS.0072")
+    assert failure.startswith(f"Group `{NIGHTLY_IMAGES}`: project archive: OMS.0072")
     assert nobody == "Nobody has asked for it."
 
 
 def test_a_person_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
     _, context = place
-    assert status(context, ow.NIGHTLY_IMAGES, w.ERIN) == NO_SUCH_REQUEST
+    assert status(context, NIGHTLY_IMAGES, ERIN) == NO_SUCH_REQUEST
 
 
 def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
@@ -116,7 +117,7 @@ def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
 ) -> None:
     sandbox, context = place
     assert "ledgers" in answer(context, "list")
-    sandbox.clouds["archive"].fault("list", Late())
+    sandbox.oms_by_project["archive"].faults.add("list", NoAnswer())
     monkeypatch.setattr(queries, "resumable_groups", partial(resumable_groups, answer_seconds=6))
     text = answer(context, "list")
     assert "nightly images" in text
@@ -129,13 +130,13 @@ def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
 def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     done = "2a2b2c2d-0000-4000-8000-000000000001"
-    sandbox.world.groups[done] = replace(sandbox.world.groups[ow.NIGHTLY_IMAGES], id=done, status=ow.COMPLETED)
-    ids = (ow.NIGHTLY_IMAGES, ow.LEDGERS, done, NOWHERE)
-    lines = answer(context, f"{' '.join(ids)} go", w.ALICE).splitlines()
+    sandbox.oms.state.groups[done] = replace(sandbox.oms.state.groups[NIGHTLY_IMAGES], id=done, status=COMPLETED)
+    ids = (NIGHTLY_IMAGES, LEDGERS, done, NOWHERE)
+    lines = answer(context, f"{' '.join(ids)} go", ALICE).splitlines()
     for group_id, name, line in zip(ids, ("nightly images", "ledgers 1998 to 2010", "", ""), lines, strict=True):
         assert f"`{group_id}`" in line
         assert name in line
-    again = answer(context, f"{ow.NIGHTLY_IMAGES} {ow.LEDGERS} go", w.ALICE).splitlines()
+    again = answer(context, f"{NIGHTLY_IMAGES} {LEDGERS} go", ALICE).splitlines()
     for group_id, line in zip(ids, again, strict=False):
         assert line.startswith("You have asked for this group already")
         assert f"`{group_id}`" in line
@@ -143,20 +144,20 @@ def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Co
 
 def test_a_refusal_that_names_no_group_is_prefixed_with_its_id(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    paused = sandbox.world.groups[ow.NIGHTLY_IMAGES]
+    paused = sandbox.oms.state.groups[NIGHTLY_IMAGES]
     ids = [f"2a2b2c2d-0000-4000-8000-{number:012d}" for number in (2, 3)]
-    sandbox.world.groups.update({one: replace(paused, id=one) for one in ids})
-    sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK})
-    lines = answer(context, f"{' '.join(ids)} go", w.ALICE).splitlines()
-    alone = answer(context, f"{ids[0]} go", w.ALICE)
-    sandbox.vault.write("oms/media/destination", {"ak": ow.DESTINATION_AK, "sk": ow.DESTINATION_SK})
+    sandbox.oms.state.groups.update({one: replace(paused, id=one) for one in ids})
+    sandbox.vault.write("oms/media/destination", {"ak": DESTINATION_AK})
+    lines = answer(context, f"{' '.join(ids)} go", ALICE).splitlines()
+    alone = answer(context, f"{ids[0]} go", ALICE)
+    sandbox.vault.write("oms/media/destination", {"ak": DESTINATION_AK, "sk": DESTINATION_SK})
     assert "/destination` in Vault has no key sk." in alone
     assert lines == [f"Group `{one}`: {alone}" for one in ids]
 
 
 def test_a_group_name_is_escaped(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    sandbox.world.groups[NASTY_GROUP] = Group(NASTY_GROUP, NASTY, PAUSED, bucket=NASTY, source_region=NASTY)
+    sandbox.oms.state.groups[NASTY_GROUP] = Group(NASTY_GROUP, NASTY, PAUSED, bucket=NASTY, source_region=NASTY)
     for text in (answer(context, "list"), status(context, NASTY_GROUP)):
         assert SHOWN in text
         assert NASTY not in text
@@ -172,10 +173,10 @@ def test_a_group_name_is_escaped(place: tuple[Sandbox, Context]) -> None:
 
 def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    sandbox.oms.fault("show", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    sandbox.oms.faults.add("show", Answer(500, "OMS.1001", NASTY, detail=NASTY))
     with pytest.raises(CannotCreate) as refusal:
         preflight.find_group(context, ["media"], NIGHTLY_IMAGES)
     assert SHOWN in str(refusal.value)
     assert NASTY not in str(refusal.value)
-    sandbox.oms.fault("list", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    sandbox.oms.faults.add("list", Answer(500, "OMS.1001", NASTY, detail=NASTY))
     assert NASTY not in answer(context, "list")

@@ -20,9 +20,9 @@ from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
 from bot.jobs.send import send
 from bot.jobs.worker import REQUESTS
-from bot.sandbox.oms_server import Answer
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CAROL, DAVE, GENERAL, TEAM_ID
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, queue, requests, tables
 from bot.store.audit import rows
@@ -31,12 +31,12 @@ from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import refusals
 from bot.ui.blocks import text_message
-from tests.support.in_process import advance_once, at, context_of, create_request, press, stored_message
+from tests.support.in_process import advance_once, context_at, context_of, create_request, press_button, store_message
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP
 
-NARROW = Policy((w.ALICE,), ((w.CAROL,),), self_approval=False)
-TWO = Policy(("*",), ((w.CAROL, w.DAVE),) * 2, self_approval=False)
+NARROW = Policy((ALICE,), ((CAROL,),), self_approval=False)
+TWO = Policy(("*",), ((CAROL, DAVE),) * 2, self_approval=False)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ def with_settings(context: Context, **changes: object) -> Context:
     return replace(context, projects={"media": changed})
 
 
-def approval(request_id: str, card: Posted) -> Message:
-    return Message(Kind.APPROVE, "1", w.CAROL, w.TEAM_ID, card.channel, request_id=request_id, message_ts=card.ts)
+def approval(request_id: str, card: PostedMessage) -> Message:
+    return Message(Kind.APPROVE, "1", CAROL, TEAM_ID, card.channel, request_id=request_id, message_ts=card.ts)
 
 
 def is_claimed(context: Context, request_id: str) -> bool:
@@ -80,17 +80,17 @@ def voters(context: Context, request: Request) -> list[str]:
         return [one.person for one in requests.votes_of(connection, request.id)]
 
 
-@pytest.mark.parametrize("person", [w.CAROL, w.BOB])
+@pytest.mark.parametrize("person", [CAROL, BOB])
 def test_a_press_that_is_worked_on_twice_decides_once(inside: tuple[Sandbox, Context], person: str) -> None:
     _, context = inside
     request, card = create_request(*inside, policy=TWO)
-    message = Message(Kind.APPROVE, "1", person, w.TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
-    stored_message(context, message)
+    message = Message(Kind.APPROVE, "1", person, TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
+    store_message(context, message)
     apply_action.handle_action(context, message)
     apply_action.handle_action(context, message)
     assert len(told(context, "vote.added", "action.refused")) == 1
-    assert voters(context, request) == ([w.CAROL] if person == w.CAROL else [])
-    assert len(notices(context)) == (0 if person == w.CAROL else 1)
+    assert voters(context, request) == ([CAROL] if person == CAROL else [])
+    assert len(notices(context)) == (0 if person == CAROL else 1)
 
 
 def test_a_guest_hears_the_same_of_a_request_that_is_there_and_of_one_that_is_not(
@@ -98,10 +98,10 @@ def test_a_guest_hears_the_same_of_a_request_that_is_there_and_of_one_that_is_no
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    sandbox.workspace.users[w.BOB]["is_restricted"] = True
-    press(context, Kind.APPROVE, w.BOB, request, card)
-    message = Message(Kind.APPROVE, "1", w.BOB, w.TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
-    stored_message(context, message)
+    sandbox.workspace.users[BOB]["is_restricted"] = True
+    press_button(context, Kind.APPROVE, BOB, request, card)
+    message = Message(Kind.APPROVE, "1", BOB, TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
+    store_message(context, message)
     apply_action.handle_action(context, message)
     assert [notice.text for notice in notices(context)] == ["Guests cannot do this. Nothing was changed."] * 2
     assert [notice.request_id for notice in notices(context)] == [None, None]
@@ -112,13 +112,13 @@ def test_a_copy_is_told_and_marked_for_who_sees_the_project_and_for_nobody_else(
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside, policy=NARROW)
-    elsewhere = sandbox.workspace.add_message(w.GENERAL, w.BOT_USER_ID, "a copy", [], None)
-    press(context, Kind.APPROVE, w.BOB, request, elsewhere)
+    elsewhere = sandbox.workspace.add_message(GENERAL, BOT_USER_ID, "a copy", [], None)
+    press_button(context, Kind.APPROVE, BOB, request, elsewhere)
     [no] = notices(context)
     assert (no.text, no.request_id) == (refusals.NO_SUCH_REQUEST, None)
-    same_ts = Posted(w.GENERAL, card.ts, w.BOT_USER_ID, "a copy", [], None)
+    same_ts = PostedMessage(GENERAL, card.ts, BOT_USER_ID, "a copy", [], None)
     for posted in (elsewhere, same_ts):
-        press(context, Kind.APPROVE, w.CAROL, request, posted)
+        press_button(context, Kind.APPROVE, CAROL, request, posted)
         [answer, mark] = notices(context)[-2:]
         assert (answer.text, answer.request_id) == (refusals.DUPLICATE_CARD, request.id)
         assert (mark.delivery, mark.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
@@ -129,26 +129,26 @@ def test_a_copy_is_told_and_marked_for_who_sees_the_project_and_for_nobody_else(
 def test_everybody_who_voted_is_looked_at_again_when_the_quorum_fills(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside, policy=TWO)
-    assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.PENDING
-    approved = press(context, Kind.APPROVE, w.DAVE, request, card)
+    assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.PENDING
+    approved = press_button(context, Kind.APPROVE, DAVE, request, card)
     assert approved.state is State.ACCEPTED
     assert approved.decision is not None
-    assert approved.decision.people == (w.CAROL, w.DAVE)
+    assert approved.decision.people == (CAROL, DAVE)
     [(_, opened)] = told(context, "attempt.opened")
-    assert opened["approved by"] == [w.CAROL, w.DAVE]
+    assert opened["approved by"] == [CAROL, DAVE]
     other, card = create_request(*inside, 2, policy=TWO)
-    press(context, Kind.APPROVE, w.CAROL, other, card)
-    sandbox.workspace.users[w.CAROL]["deleted"] = True
-    assert press(context, Kind.APPROVE, w.DAVE, other, card).state is State.PENDING
+    press_button(context, Kind.APPROVE, CAROL, other, card)
+    sandbox.workspace.users[CAROL]["deleted"] = True
+    assert press_button(context, Kind.APPROVE, DAVE, other, card).state is State.PENDING
 
 
 def test_a_vote_that_was_withdrawn_is_gone(inside: tuple[Sandbox, Context]) -> None:
     _, context = inside
     request, card = create_request(*inside, policy=TWO)
-    press(context, Kind.APPROVE, w.CAROL, request, card)
-    without = press(context, Kind.WITHDRAW, w.CAROL, request, card)
+    press_button(context, Kind.APPROVE, CAROL, request, card)
+    without = press_button(context, Kind.WITHDRAW, CAROL, request, card)
     assert (without.vote_progress, voters(context, request)) == (None, [])
-    assert press(context, Kind.APPROVE, w.DAVE, request, card).state is State.PENDING
+    assert press_button(context, Kind.APPROVE, DAVE, request, card).state is State.PENDING
 
 
 def test_another_choice_takes_the_votes_out_and_tells_the_thread_whose(inside: tuple[Sandbox, Context]) -> None:
@@ -156,13 +156,13 @@ def test_another_choice_takes_the_votes_out_and_tells_the_thread_whose(inside: t
     failed = Scope.FAILED_OBJECTS
     group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
     request, card = create_request(*inside, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
-    press(context, Kind.APPROVE, w.CAROL, request, card)
-    assert press(context, Kind.CHOOSE_SCOPE, w.ALICE, request, card, scope=failed.value).scope is failed
+    press_button(context, Kind.APPROVE, CAROL, request, card)
+    assert press_button(context, Kind.CHOOSE_SCOPE, ALICE, request, card, scope=failed.value).scope is failed
     assert voters(context, request) == []
     [(actor, detail)] = told(context, "request.scope_chosen")
-    assert (actor, detail["scope"], detail["void approvals"]) == (w.ALICE, failed.value, [w.CAROL])
+    assert (actor, detail["scope"], detail["void approvals"]) == (ALICE, failed.value, [CAROL])
     assert notices(context)[-1].text.endswith(
-        f"The approval of <@{w.CAROL}> was for something else and no longer counts."
+        f"The approval of <@{CAROL}> was for something else and no longer counts."
     )
 
 
@@ -170,23 +170,23 @@ def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside:
     sandbox, context = inside
     start_at = context.now() + timedelta(hours=1)
     request, card = create_request(*inside, start_at=start_at)
-    assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
+    assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert not is_claimed(context, request.id)
-    assert press(context, Kind.CANCEL, w.ALICE, request, card).state is State.CANCELLED
-    assert advance_once(at(context, start_at), request.id).state is State.CANCELLED
+    assert press_button(context, Kind.CANCEL, ALICE, request, card).state is State.CANCELLED
+    assert advance_once(context_at(context, start_at), request.id).state is State.CANCELLED
     assert put_calls(sandbox) == []
 
 
 def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tuple[Sandbox, Context]) -> None:
     _, context = inside
     request, card = create_request(*inside)
-    denied = press(context, Kind.DENY, w.CAROL, request, card, reason="not <!channel> today")
+    denied = press_button(context, Kind.DENY, CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
-    assert direct.address == w.ALICE
-    assert text_message(direct.text).text.endswith(f"denied by <@{w.CAROL}>. Reason: not &lt;!channel&gt; today")
+    assert direct.address == ALICE
+    assert text_message(direct.text).text.endswith(f"denied by <@{CAROL}>. Reason: not &lt;!channel&gt; today")
     [(actor, detail)] = told(context, "request.denied")
-    assert (actor, detail["reason"]) == (w.CAROL, "not <!channel> today")
+    assert (actor, detail["reason"]) == (CAROL, "not <!channel> today")
 
 
 def test_an_approver_who_was_taken_out_of_the_settings_meanwhile_approves_nothing(
@@ -194,11 +194,11 @@ def test_an_approver_who_was_taken_out_of_the_settings_meanwhile_approves_nothin
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    later = with_settings(context, approvers=[w.DAVE, w.BOB])
-    assert press(later, Kind.APPROVE, w.CAROL, request, card) == request
+    later = with_settings(context, approvers=[DAVE, BOB])
+    assert press_button(later, Kind.APPROVE, CAROL, request, card) == request
     assert "no longer name you" in notices(context)[-1].text
     assert put_calls(sandbox) == []
-    assert press(later, Kind.APPROVE, w.DAVE, request, card).decision is not None
+    assert press_button(later, Kind.APPROVE, DAVE, request, card).decision is not None
     assert len(put_calls(sandbox)) == 1
 
 
@@ -209,7 +209,7 @@ def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the
     request, card = create_request(*inside)
     for number in range(REQUESTS.max_per_key or 0):
         context.active_claims.take(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
-    assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
+    assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert put_calls(sandbox) == []
     with context.store.write() as connection:
         [claim] = queue.claim_due(connection, REQUESTS, context.owner, context.now(), 10)
@@ -220,16 +220,16 @@ def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the
 @pytest.mark.parametrize("is_alone", [True, False])
 def test_that_the_requester_approves_is_left_to_be_told_once(inside: tuple[Sandbox, Context], is_alone: bool) -> None:
     sandbox, context = inside
-    place = [w.ALICE, w.CAROL, w.APPROVERS_GROUP]
+    place = [ALICE, CAROL, APPROVERS_GROUP]
     context = with_settings(context, approvers=place, approvals=1 if is_alone else 2, self_approval=True)
     request, card = create_request(sandbox, context)
-    own = press(context, Kind.APPROVE, w.ALICE, request, card)
+    own = press_button(context, Kind.APPROVE, ALICE, request, card)
     assert own.state is (State.ACCEPTED if is_alone else State.PENDING)
     [(actor, detail)] = told(context, "vote.self_approved")
-    assert (actor, detail) == (w.ALICE, {"reason": request.reason})
+    assert (actor, detail) == (ALICE, {"reason": request.reason})
     assert left_to_tell(context) == 1
     if not is_alone:
-        assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.ACCEPTED
+        assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.ACCEPTED
         assert len(told(context, "vote.self_approved")) == 1
         assert left_to_tell(context) == 1
 
@@ -242,13 +242,13 @@ def left_to_tell(context: Context) -> int:
 
 def test_retry_lets_a_suspended_identity_be_tried_once_more(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
-    sandbox.oms.fault("show", Answer(401, "APIG.0301"))
+    sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
     request, card = create_request(*inside)
-    refused = press(context, Kind.APPROVE, w.CAROL, request, card)
+    refused = press_button(context, Kind.APPROVE, CAROL, request, card)
     assert (refused.state, put_calls(sandbox)) == (State.NOT_STARTED, [])
     with pytest.raises(Suspended):
         context.identity.call("media", lambda oms: oms.show(request.group.group_id))
-    assert press(context, Kind.RETRY, w.ALICE, request, card).state is State.ACCEPTED
+    assert press_button(context, Kind.RETRY, ALICE, request, card).state is State.ACCEPTED
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault"), requests.Stale("R-00000001")])
@@ -265,7 +265,7 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
 
     monkeypatch.setattr(send, "send_request", fail)
     message = approval(request.id, card)
-    stored_message(context, message)
+    store_message(context, message)
     if isinstance(fault, requests.Stale):
         apply_action.handle_action(context, message)  # somebody else was quicker: no fault of this person's
     else:
@@ -285,12 +285,12 @@ def test_retry_of_a_request_with_a_start_time_lets_a_suspended_identity_be_tried
     sandbox, context = inside
     start_at = context.now() + timedelta(hours=1)
     request, card = create_request(sandbox, context, start_at=start_at)
-    assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
+    assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert put_calls(sandbox) == [], "not before its time"
-    then = at(context, start_at)
-    sandbox.oms.fault("show", Answer(401, "APIG.0301"))
+    then = context_at(context, start_at)
+    sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
     assert advance_once(then, request.id).state is State.NOT_STARTED
     with pytest.raises(Suspended):
         context.identity.call("media", lambda oms: oms.show(request.group.group_id))
-    assert press(then, Kind.RETRY, w.CAROL, request, card).state is State.ACCEPTED
+    assert press_button(then, Kind.RETRY, CAROL, request, card).state is State.ACCEPTED
     assert [call.status for call in put_calls(sandbox)] == [200]

@@ -13,28 +13,28 @@ from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.decide import self_approval
 from bot.jobs.worker import Failed, Result
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, ERIN, FRANK, GRACE
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, queue, tables
 from bot.store.audit import rows
 from bot.store.inbox import Kind
 from bot.store.outbox import Delivery
 from bot.store.queue import Claim, Queue
-from tests.support.in_process import at, context_of, create_request, press
+from tests.support.in_process import context_at, context_of, create_request, press_button
 
 
 @pytest.fixture
 def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox(settings="self_approval = true")
     # bob is asked by his id and as a member; erin is a guest, frank has left, grace is of another organisation.
-    sandbox.workspace.groups[w.APPROVERS_GROUP] = [w.ALICE, w.BOB, w.DAVE, w.ERIN, w.FRANK, w.GRACE]
+    sandbox.workspace.groups[APPROVERS_GROUP] = [ALICE, BOB, DAVE, ERIN, FRANK, GRACE]
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
 def work_off(context: Context) -> list[Claim]:
     """What is due in the inbox is worked on until nothing is left but what failed; that."""
-    context = at(context, context.now())
+    context = context_at(context, context.now())
     failed: list[Claim] = []
     while True:
         with context.store.write() as connection:
@@ -65,7 +65,7 @@ def events(context: Context, what: str) -> list[dict[str, object]]:
 
 def approve_alone(sandbox: Sandbox, context: Context) -> None:
     made, posted = create_request(sandbox, context)
-    assert press(context, Kind.APPROVE, w.ALICE, made, posted).decision is not None
+    assert press_button(context, Kind.APPROVE, ALICE, made, posted).decision is not None
 
 
 def test_full_members_who_could_approve_are_told_and_guests_are_not(inside: tuple[Sandbox, Context]) -> None:
@@ -73,7 +73,7 @@ def test_full_members_who_could_approve_are_told_and_guests_are_not(inside: tupl
     approve_alone(*inside)
     assert told(context) == [], "a vote waits for nobody to be looked up"
     assert work_off(context) == []
-    assert told(context) == sorted([w.BOB, w.CAROL, w.DAVE])
+    assert told(context) == sorted([BOB, CAROL, DAVE])
     assert sorted(str(one["person"]) for one in events(context, "vote.self_approval_notified")) == told(context)
     assert len(events(context, "vote.self_approved")) == 1
 
@@ -84,15 +84,15 @@ def test_while_slack_tells_nothing_it_is_tried_again_and_nobody_is_told_twice(in
     sandbox.slack.outage.answers["users.info"] = [500, 500]
     failed = work_off(context)
     assert len(failed) == 2
-    assert told(context) == [w.DAVE]
-    later = at(context, context.now() + timedelta(minutes=1))
+    assert told(context) == [DAVE]
+    later = context_at(context, context.now() + timedelta(minutes=1))
     assert work_off(later) == []
     with context.store.write() as connection:
         # As when the bot is killed behind the last line of its work: every row is worked on once more.
         left = tables.inbox.c.kind.in_(self_approval.KINDS)
         connection.execute(tables.inbox.update().where(left).values(due_at=context.now()))
     assert work_off(later) == []
-    assert told(context) == sorted([w.BOB, w.CAROL, w.DAVE])
+    assert told(context) == sorted([BOB, CAROL, DAVE])
 
 
 def test_who_cannot_be_looked_up_for_a_day_is_given_up_and_that_is_in_the_audit(
@@ -102,6 +102,6 @@ def test_who_cannot_be_looked_up_for_a_day_is_given_up_and_that_is_in_the_audit(
     approve_alone(*inside)
     sandbox.slack.outage.answers["users.info"] = [500] * 50
     assert len(work_off(context)) == 6
-    assert work_off(at(context, context.now() + self_approval.TELL_WITHIN)) == []
+    assert work_off(context_at(context, context.now() + self_approval.TELL_WITHIN)) == []
     assert told(context) == []
     assert {one["code"] for one in events(context, "notice.not_sent")} == {"Slack cannot be asked"}

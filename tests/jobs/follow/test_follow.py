@@ -22,15 +22,15 @@ from bot.jobs.context import Context
 from bot.jobs.current_settings import can_be_followed, current_plan
 from bot.jobs.follow.follow import group_failure
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer, Drop
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.faults import Answer, Drop
+from bot.sandbox.huawei.group import MONITORING, PAUSED
+from bot.sandbox.slack.ids import ALICE, BOB, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import requests, tables
 from bot.store.audit import rows
 from bot.store.inbox import Kind
 from bot.store.queue import Claim
-from tests.support.in_process import at, create_request, press, sandbox_and_context, stored_request
+from tests.support.in_process import context_at, create_request, press_button, sandbox_and_context, stored_request
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP, request
 
@@ -45,9 +45,9 @@ class Followed:
         self.sandbox, self.context = sandbox, context
         start_at = context.now() + timedelta(minutes=1)
         self.made, self.posted = create_request(sandbox, context, next(NUMBERS), start_at=start_at)
-        press(context, Kind.APPROVE, w.CAROL, self.made, self.posted)
-        self.context = at(context, start_at)
-        self.group = sandbox.world.groups[self.made.group.group_id]
+        press_button(context, Kind.APPROVE, CAROL, self.made, self.posted)
+        self.context = context_at(context, start_at)
+        self.group = sandbox.oms.state.groups[self.made.group.group_id]
         self.group.bytes_per_second = 0
 
     @property
@@ -57,8 +57,8 @@ class Followed:
     def begin(self) -> None:
         assert self.look() == Rescheduled()
         assert self.request.state is State.ACCEPTED
-        self.group.turns.clear()
-        self.group.status = ow.MONITORING
+        self.group.pending_changes.clear()
+        self.group.status = MONITORING
 
     def interrupt(self, state: State) -> None:
         """Stores the request as a worker leaves it that dies in this state."""
@@ -69,12 +69,12 @@ class Followed:
             requests.save(connection, old, new, now)
 
     def pause(self) -> None:
-        press(self.context, Kind.PAUSE, w.BOB, self.request, self.posted)
+        press_button(self.context, Kind.PAUSE, BOB, self.request, self.posted)
         assert self.request.state is State.PAUSING
 
     def look(self, after: timedelta = timedelta(), tries: int = 0) -> Result:
         """Takes the next step after this time. `tries` is how many steps in a row have failed before."""
-        self.context = at(self.context, self.context.now() + after)
+        self.context = context_at(self.context, self.context.now() + after)
         return request_dispatcher.advance_request(self.context, Claim(tables.requests.name, self.made.id, tries))
 
     def events(self) -> list[str]:
@@ -94,9 +94,9 @@ def place() -> Iterator[tuple[Sandbox, Context]]:
 @pytest.fixture
 def followed(place: tuple[Sandbox, Context]) -> Iterator[Followed]:
     sandbox, context = place
-    sandbox.slack.api._buckets.clear()
+    sandbox.slack.api.reset_rate_limits()
     yield Followed(sandbox, context)
-    sandbox.oms.calm()
+    sandbox.oms.faults.clear()
 
 
 def test_a_request_found_sending_is_never_sent_and_settled_by_looking(followed: Followed) -> None:
@@ -123,7 +123,7 @@ def test_a_reply_that_is_stored_during_the_look_is_not_overwritten(
         return show(oms, group_id)
 
     monkeypatch.setattr(Oms, "show", show_while_the_reply_is_stored)
-    followed.group.status = ow.MONITORING
+    followed.group.status = MONITORING
     assert followed.look() == Finished(followed.context.now()), "the next step is looked up again at once"
     assert followed.request.state is State.ACCEPTED
     assert followed.request.attempt is not None
@@ -167,7 +167,7 @@ def test_a_card_with_the_same_content_is_updated_once_a_minute(followed: Followe
 
 def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> None:
     followed.begin()
-    followed.sandbox.oms.fault("show", *[Answer(404, "APIG.0101")] * 4)
+    followed.sandbox.oms.faults.add("show", *[Answer(404, "APIG.0101")] * 4)
     for tries, seconds in enumerate((3, 3, 4, 8)):
         assert followed.look(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
         assert (followed.request.problem is not None) == (tries >= 2)
@@ -183,7 +183,7 @@ def test_a_bug_is_shown_once_on_the_card_of_an_open_request(followed: Followed) 
     shown = followed.request
     assert shown.problem is not None
     assert shown.problem.reference == "F-2"
-    press(followed.context, Kind.CANCEL, w.ALICE, shown, followed.posted)
+    press_button(followed.context, Kind.CANCEL, ALICE, shown, followed.posted)
     request_dispatcher.report_bug(followed.context, claim, "F-3")
     assert followed.request.problem is None
     assert followed.events().count("bug") == 1
@@ -193,7 +193,7 @@ def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) 
     followed.begin()
     followed.look(3 * SECOND)
     followed.pause()
-    followed.group.status = ow.PAUSED
+    followed.group.status = PAUSED
     assert followed.look() == Rescheduled()
     assert followed.request.state is State.PAUSED_AGAIN
     assert "pause.not_needed" in followed.events()
@@ -214,7 +214,7 @@ def test_a_pause_is_tried_three_times_and_says_no_more_than_is_known(
 ) -> None:
     followed.begin()
     followed.pause()
-    followed.sandbox.oms.fault("stop", *[answer] * 3)
+    followed.sandbox.oms.faults.add("stop", *[answer] * 3)
     for tries in (0, 1):
         assert followed.look(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
         assert followed.request.state is State.PAUSING

@@ -10,10 +10,10 @@ import pytest
 
 from bot.domain.request import State
 from bot.jobs.context import Context
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
-from tests.support.in_process import advance_once, at, card_text, context_of, create_request, press
+from tests.support.in_process import advance_once, card_text, context_at, context_of, create_request, press_button
 
 
 @pytest.fixture
@@ -33,13 +33,13 @@ def test_a_group_is_paused_once_oms_shows_that_it_was_started(
     sandbox, context = inside
     clock = {"later": timedelta()}
     later = replace(context, now=lambda: context.now() + clock["later"])
-    sandbox.world.now = later.now
+    sandbox.oms.state.now = later.now
     request, card = create_request(*inside)
-    group = sandbox.world.groups[request.group.group_id]
+    group = sandbox.oms.state.groups[request.group.group_id]
     group.status_lag = timedelta(seconds=20)
     group.bytes_per_second = 1_000_000
-    assert press(later, Kind.APPROVE, w.CAROL, request, card).state is State.ACCEPTED
-    press(later, Kind.PAUSE, w.ALICE, request, card)
+    assert press_button(later, Kind.APPROVE, CAROL, request, card).state is State.ACCEPTED
+    press_button(later, Kind.PAUSE, ALICE, request, card)
     for seconds in (1, 6, 12):
         clock["later"] = timedelta(seconds=seconds)
         assert advance_once(later, request.id).state is State.PAUSING
@@ -55,9 +55,9 @@ def test_a_group_is_paused_once_oms_shows_that_it_was_started(
 def test_a_pause_of_a_group_that_never_starts_ends_as_not_started(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    sandbox.world.groups[request.group.group_id].status_lag = timedelta(hours=1)
-    press(context, Kind.APPROVE, w.CAROL, request, card)
-    press(context, Kind.PAUSE, w.ALICE, request, card)
-    assert advance_once(at(context, context.now() + timedelta(seconds=2)), request.id).state is State.PAUSING
-    after = advance_once(at(context, context.now() + timedelta(seconds=61)), request.id)
+    sandbox.oms.state.groups[request.group.group_id].status_lag = timedelta(hours=1)
+    press_button(context, Kind.APPROVE, CAROL, request, card)
+    press_button(context, Kind.PAUSE, ALICE, request, card)
+    assert advance_once(context_at(context, context.now() + timedelta(seconds=2)), request.id).state is State.PAUSING
+    after = advance_once(context_at(context, context.now() + timedelta(seconds=61)), request.id)
     assert (after.state, stops(sandbox)) == (State.NOT_STARTED, 0)

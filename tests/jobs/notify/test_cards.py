@@ -14,14 +14,14 @@ from bot.domain.request import Request, State
 from bot.jobs.context import Context
 from bot.jobs.notify import cards
 from bot.jobs.worker import Failed, Finished, Rescheduled
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import SCOPES, Posted
+from bot.sandbox.slack.ids import CAROL, MIGRATIONS, SCOPES
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.slack.errors import Gone
 from bot.store import outbox, requests, tables
 from bot.store.audit import Event, append
 from bot.store.queue import Claim
-from tests.support.in_process import at, context_of, create_request
+from tests.support.in_process import context_at, context_of, create_request
 from tests.support.postgres import Postgres
 from tests.support.sandbox import wait_for_text
 
@@ -29,7 +29,9 @@ pytestmark = pytest.mark.usefixtures("patient")
 
 
 @pytest.fixture
-def on_postgresql(new_sandbox: Callable[..., Sandbox], postgres: Postgres) -> Iterator[tuple[Context, Request, Posted]]:
+def on_postgresql(
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
+) -> Iterator[tuple[Context, Request, PostedMessage]]:
     sandbox = new_sandbox(database_url=postgres.new_database())
     with context_of(sandbox) as context:
         yield context, *create_request(sandbox, context)
@@ -46,7 +48,9 @@ def wait_for_a_lock(context: Context) -> None:
     raise TimeoutError("nobody waits")
 
 
-def test_a_card_is_shown_while_its_request_is_being_decided(on_postgresql: tuple[Context, Request, Posted]) -> None:
+def test_a_card_is_shown_while_its_request_is_being_decided(
+    on_postgresql: tuple[Context, Request, PostedMessage],
+) -> None:
     context, request, _ = on_postgresql
     with context.store.write() as deciding:
         locked = requests.lock(deciding, request.id)
@@ -54,18 +58,20 @@ def test_a_card_is_shown_while_its_request_is_being_decided(on_postgresql: tuple
         assert locked is not None
         assert card is not None
         # It would wait for the decision, which in turn waits for the card.
-        cards._shown(context, card)
-        requests.save(deciding, locked, locked, context.now(), Event(AuditEvent.VOTE_ADDED, w.CAROL, request.id))
+        cards.record_shown(context, card)
+        requests.save(deciding, locked, locked, context.now(), Event(AuditEvent.VOTE_ADDED, CAROL, request.id))
 
 
-def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple[Context, Request, Posted]) -> None:
+def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(
+    on_postgresql: tuple[Context, Request, PostedMessage],
+) -> None:
     context, request, _ = on_postgresql
     failures: list[Exception] = []
 
     def gone() -> None:
         fault = Gone("message_not_found")
         try:
-            cards._hindered(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
+            cards.record_failure(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
         except Exception as error:  # noqa: BLE001 (the test shows it)
             failures.append(error)
 
@@ -74,7 +80,7 @@ def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(on_postgresql: tuple
         deciding.execute(tables.cards.update().values(due_at=context.now()))
         thread.start()
         wait_for_a_lock(context)
-        append(deciding, Event(AuditEvent.VOTE_ADDED, w.CAROL, request.id), context.now())
+        append(deciding, Event(AuditEvent.VOTE_ADDED, CAROL, request.id), context.now())
     thread.join()
     assert failures == []
 
@@ -86,7 +92,7 @@ def test_the_card_of_what_has_ended_follows_once_its_channel_takes_it_again(
     with context_of(sandbox) as context:
         request, card = create_request(sandbox, context)
         claim = Claim(tables.cards.name, request.id, 1)
-        sandbox.workspace.channels[w.MIGRATIONS].archived = True
+        sandbox.workspace.channels[MIGRATIONS].archived = True
         ended_at = context.now()
         with context.store.write() as connection:
             requests.save(connection, request, request.with_state(State.CANCELLED, at=ended_at), ended_at)
@@ -96,9 +102,9 @@ def test_the_card_of_what_has_ended_follows_once_its_channel_takes_it_again(
             (timedelta(hours=23), timedelta(minutes=10)),
         ):
             now = ended_at + passed
-            assert cards.update_card(at(context, now), claim) == Failed(now + again)
-        assert cards.update_card(at(context, ended_at + timedelta(hours=25)), claim) == Finished()
-        sandbox.workspace.channels[w.MIGRATIONS].archived = False
+            assert cards.update_card(context_at(context, now), claim) == Failed(now + again)
+        assert cards.update_card(context_at(context, ended_at + timedelta(hours=25)), claim) == Finished()
+        sandbox.workspace.channels[MIGRATIONS].archived = False
         assert cards.update_card(context, claim) == Rescheduled()
         wait_for_text(sandbox, card, "Cancelled")
 
@@ -113,7 +119,7 @@ def test_a_card_that_slack_refuses_for_good_is_tried_ever_more_seldom(new_sandbo
         sandbox.workspace.scopes = sandbox.workspace.scopes - {"chat:write"}
         waits = []
         for tries in range(16):
-            result = cards.update_card(at(context, now), Claim(tables.cards.name, request.id, tries))
+            result = cards.update_card(context_at(context, now), Claim(tables.cards.name, request.id, tries))
             assert isinstance(result, Failed)
             waits.append((result.due_at - now).seconds)
         assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[600] * 6]

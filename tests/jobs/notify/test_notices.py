@@ -11,12 +11,12 @@ from sqlalchemy import select
 from bot.jobs.context import Context
 from bot.jobs.notify.notices import NOTICES_WAIT_FOR, send_notice
 from bot.jobs.worker import Failed, Rescheduled
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, queue, tables
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
-from tests.support.in_process import at, context_of, create_request
+from tests.support.in_process import context_at, context_of, create_request
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def claim_due(context: Context) -> list[Claim]:
 
 def send_due(context: Context) -> None:
     """Sends what is due by now, as the loop does, until nothing is left but what failed."""
-    context = at(context, context.now())
+    context = context_at(context, context.now())
     while found := claim_due(context):
         for claim in found:
             result = send_notice(context, claim)
@@ -63,7 +63,7 @@ def told_of(context: Context) -> list[str]:
 
 
 def answer(sandbox: Sandbox, text: str = "hello") -> Notice:
-    return Notice(Delivery.EPHEMERAL, f"{sandbox.slack.answer_url(w.ALICE, w.MIGRATIONS)} {w.ALICE}", text)
+    return Notice(Delivery.EPHEMERAL, f"{sandbox.slack.response_url(ALICE, MIGRATIONS)} {ALICE}", text)
 
 
 def test_an_answer_is_done_with_when_its_address_is_forgotten(inside: tuple[Sandbox, Context]) -> None:
@@ -73,7 +73,7 @@ def test_an_answer_is_done_with_when_its_address_is_forgotten(inside: tuple[Sand
     # Nothing after this is written down: the bot is killed.
     assert send_notice(context, claim) == Rescheduled()
     assert left(context) == [("hello", "", None)]
-    assert sandbox.workspace.told(w.ALICE) == ["hello"]
+    assert sandbox.workspace.private_texts(ALICE) == ["hello"]
 
 
 def test_an_answer_whose_address_is_forgotten_was_sent(inside: tuple[Sandbox, Context]) -> None:
@@ -81,14 +81,14 @@ def test_an_answer_whose_address_is_forgotten_was_sent(inside: tuple[Sandbox, Co
     leave(context, Notice(Delivery.EPHEMERAL, "", "hello"))
     send_due(context)
     assert left(context) == [("hello", "", None)]
-    assert sandbox.workspace.told(w.ALICE) == []
+    assert sandbox.workspace.private_texts(ALICE) == []
     assert told_of(context) == []
 
 
 def test_an_answer_that_was_given_up_keeps_no_address_either(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     leave(context, answer(sandbox))
-    send_due(at(context, context.now() + NOTICES_WAIT_FOR + timedelta(seconds=1)))
+    send_due(context_at(context, context.now() + NOTICES_WAIT_FOR + timedelta(seconds=1)))
     assert left(context) == [("hello", "", None)]
     assert told_of(context) == ["notice.not_sent"]
 
@@ -99,7 +99,7 @@ def test_a_line_that_slack_refuses_is_given_up_and_the_thread_goes_on(inside: tu
     for text in ("x" * 40_001, "moving", "done"):
         leave(context, Notice(Delivery.THREAD, "", text, request.id))
     send_due(context)
-    assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, card.ts)] == ["moving", "done"]
+    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == ["moving", "done"]
     assert told_of(context) == ["request.created", "notice.not_sent"]
 
 
@@ -111,14 +111,14 @@ def test_a_line_that_never_gets_through_holds_its_thread_for_a_day_at_most_and_n
     leave(context, Notice(Delivery.THREAD, "", "never", stuck.id))
     sandbox.slack.outage.answers["chat.postMessage"] = [500]
     send_due(context)
-    later = at(context, context.now() + NOTICES_WAIT_FOR - timedelta(minutes=1))
+    later = context_at(context, context.now() + NOTICES_WAIT_FOR - timedelta(minutes=1))
     leave(later, Notice(Delivery.THREAD, "", "later", stuck.id), Notice(Delivery.THREAD, "", "of another", other.id))
     sandbox.slack.outage.answers["chat.postMessage"] = [500]
     send_due(later)
-    assert sandbox.workspace.of(w.MIGRATIONS, stuck_card.ts) == []
-    assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, other_card.ts)] == ["of another"]
-    send_due(at(context, later.now() + timedelta(minutes=2)))
-    assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, stuck_card.ts)] == ["later"]
+    assert sandbox.workspace.messages_in(MIGRATIONS, stuck_card.ts) == []
+    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, other_card.ts)] == ["of another"]
+    send_due(context_at(context, later.now() + timedelta(minutes=2)))
+    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, stuck_card.ts)] == ["later"]
     assert told_of(context).count("notice.not_sent") == 1
 
 
@@ -131,6 +131,10 @@ def test_a_line_that_waits_is_followed_by_the_later_ones_in_their_order(
     leave(context, *(Notice(Delivery.THREAD, "", text, request.id) for text in ("approved", "accepted", "moving")))
     sandbox.slack.outage.answers["chat.postMessage"] = [status]
     send_due(context)
-    assert sandbox.workspace.of(w.MIGRATIONS, card.ts) == []
-    send_due(at(context, context.now() + timedelta(minutes=5)))
-    assert [one.text for one in sandbox.workspace.of(w.MIGRATIONS, card.ts)] == ["approved", "accepted", "moving"]
+    assert sandbox.workspace.messages_in(MIGRATIONS, card.ts) == []
+    send_due(context_at(context, context.now() + timedelta(minutes=5)))
+    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == [
+        "approved",
+        "accepted",
+        "moving",
+    ]

@@ -13,7 +13,7 @@ from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.send.keys import KeysUnfit, read_body
 from bot.redaction import Secret
-from bot.sandbox import oms_state as ow
+from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
 from bot.sandbox.system import Sandbox
 from bot.store.audit import rows
 from bot.vault.client import ReleaseSession, Vault
@@ -81,7 +81,7 @@ def test_no_key_is_read_for_a_source_that_needs_none(inside: tuple[Sandbox, Cont
     _, context, request = inside
     body = read_body(context, replace(request, plan=replace(request.plan, source_path=None)))
     assert body.closed == {DESTINATION: 1, "token given back": True}
-    assert json.loads(body.content.reveal()) == {"dst_ak": ow.DESTINATION_AK, "dst_sk": ow.DESTINATION_SK}
+    assert json.loads(body.content.reveal()) == {"dst_ak": DESTINATION_AK, "dst_sk": DESTINATION_SK}
 
 
 def test_a_static_token_is_not_recorded_as_given_back(inside: tuple[Sandbox, Context, Request]) -> None:

@@ -13,15 +13,15 @@ from bot.app import new_identity
 from bot.domain.request import Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.jobs.context import Context
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer, Drop, Raw
-from bot.sandbox.slack import workspace as w
-from bot.sandbox.slack.workspace import Posted
+from bot.sandbox.huawei.credentials import REGION
+from bot.sandbox.huawei.faults import Answer, Drop, Raw
+from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import requests
 from bot.store.audit import rows
 from bot.store.inbox import Kind
-from tests.support.in_process import advance_once, at, card_text, context_of, create_request, press
+from tests.support.in_process import advance_once, card_text, context_at, context_of, create_request, press_button
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP
 
@@ -51,8 +51,8 @@ def events(context: Context, request: Request) -> list[str]:
         return [link.event for link in rows(connection, request.id)]
 
 
-def approve(context: Context, request: Request, card: Posted) -> Request:
-    return press(context, Kind.APPROVE, w.CAROL, request, card)
+def approve(context: Context, request: Request, card: PostedMessage) -> Request:
+    return press_button(context, Kind.APPROVE, CAROL, request, card)
 
 
 def test_a_bot_that_is_stopped_for_long_before_the_put_does_not_send_it(inside: tuple[Sandbox, Context]) -> None:
@@ -63,7 +63,7 @@ def test_a_bot_that_is_stopped_for_long_before_the_put_does_not_send_it(inside: 
     assert after.state is State.APPROVED
     assert events(context, request)[-2:] == ["put.sending", "put.postponed"]
     assert "The bot was held up before it could call OMS. Nothing was started." in card_text(context, card, request.id)
-    advance_once(at(context, context.now() + timedelta(seconds=17)), request.id)
+    advance_once(context_at(context, context.now() + timedelta(seconds=17)), request.id)
     assert len(put_calls(sandbox)) == 1
 
 
@@ -93,8 +93,8 @@ def test_an_identity_of_another_huawei_cloud_project_is_not_used(inside: tuple[S
     media = {"media": context.projects["media"].model_copy(update={"project_id": None})}
     identity = new_identity(context.vault, media, InMemoryRows(), context.now)
     left_to_iam = replace(context, projects=media, identity=identity)
-    elsewhere = {"projects": [{"id": "f" * 32, "name": ow.REGION}]}
-    sandbox.oms.fault("projects", Raw(200, json.dumps(elsewhere).encode(), {"Content-Type": "application/json"}))
+    elsewhere = {"projects": [{"id": "f" * 32, "name": REGION}]}
+    sandbox.oms.faults.add("projects", Raw(200, json.dumps(elsewhere).encode(), {"Content-Type": "application/json"}))
     after = approve(left_to_iam, request, card)
     assert after.state is State.NOT_STARTED
     assert "is of another Huawei Cloud project than before. Nothing was started." in card_text(
@@ -109,11 +109,11 @@ def test_a_group_that_cannot_be_read_before_the_put_is_read_again(
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    sandbox.oms.fault("show", fault)
+    sandbox.oms.faults.add("show", fault)
     after = approve(context, request, card)
     assert after.attempt is not None
     assert (after.state, after.attempt.tries) == (State.APPROVED, 1)
-    advance_once(at(context, context.now() + timedelta(seconds=6)), request.id)
+    advance_once(context_at(context, context.now() + timedelta(seconds=6)), request.id)
     assert len(put_calls(sandbox)) == 1
 
 
@@ -144,15 +144,15 @@ def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
 def test_the_card_keeps_the_reply_to_the_put_when_later_looks_fail(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    sandbox.oms.fault("start", Answer(400, "OMS.1039", "Not paused"))
+    sandbox.oms.faults.add("start", Answer(400, "OMS.1039", "Not paused"))
     assert approve(context, request, card).state is State.UNKNOWN
     for tries in range(3):
-        sandbox.oms.fault("show", Answer(503, "APIG.0202", "Backend unavailable"))
-        advance_once(at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
+        sandbox.oms.faults.add("show", Answer(503, "APIG.0202", "Backend unavailable"))
+        advance_once(context_at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
     text = card_text(context, card, request.id)
     assert "OMS.1039" in text
     assert "cannot see how the group gets on" in text
-    after = advance_once(at(context, context.now() + timedelta(seconds=70)), request.id)
+    after = advance_once(context_at(context, context.now() + timedelta(seconds=70)), request.id)
     assert after.state is State.NOT_STARTED
     assert after.problem is not None
     assert after.problem.code == "OMS.1039"

@@ -18,17 +18,26 @@ from bot.domain.task_group import GroupStatus, Scope
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context
 from bot.jobs.send import send
-from bot.sandbox import oms_state as ow
-from bot.sandbox.oms_server import Answer
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.huawei.credentials import CALLERS, DESTINATION_AK, DESTINATION_SK, SOURCE_AK, SOURCE_SK
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.group import (
+    ALL_OBJECTS,
+    COMPLETED,
+    FAILED_OBJECTS,
+    MIGRATION_FAILED,
+    MONITORING,
+    PAUSED,
+    PAUSING,
+)
+from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import requests
 from bot.store.inbox import Kind
-from tests.support.in_process import at, create_request, press, sandbox_and_context, stored_request
+from tests.support.in_process import context_at, create_request, press_button, sandbox_and_context, stored_request
 from tests.support.sandbox import key_reads, put_calls
 
 NUMBERS = itertools.count(1)
-KEYS = (ow.SOURCE_AK, ow.SOURCE_SK, ow.DESTINATION_AK, ow.DESTINATION_SK)
+KEYS = (SOURCE_AK, SOURCE_SK, DESTINATION_AK, DESTINATION_SK)
 
 
 class Approved:
@@ -38,15 +47,15 @@ class Approved:
         self.sandbox = sandbox
         start_at = context.now() + timedelta(hours=1)
         made, posted = create_request(sandbox, context, next(NUMBERS), start_at=start_at, **changes)
-        self.request = press(context, Kind.APPROVE, w.CAROL, made, posted)
+        self.request = press_button(context, Kind.APPROVE, CAROL, made, posted)
         assert self.request.state is State.APPROVED
-        self.context = at(context, start_at)
-        self.group = sandbox.world.groups[made.group.group_id]
+        self.context = context_at(context, start_at)
+        self.group = sandbox.oms.state.groups[made.group.group_id]
         self.reads_before = len(key_reads(sandbox))
 
     def advance(self, after: timedelta = timedelta()) -> Request:
         """Calls `send_request` after this time, and returns the request as it is stored then."""
-        self.context = at(self.context, self.context.now() + after)
+        self.context = context_at(self.context, self.context.now() + after)
         send.send_request(self.context, stored_request(self.context, self.request.id))
         return stored_request(self.context, self.request.id)
 
@@ -66,9 +75,9 @@ def place() -> Iterator[tuple[Sandbox, Context]]:
 @pytest.fixture
 def approve(place: tuple[Sandbox, Context]) -> Iterator[Callable[..., Approved]]:
     sandbox, context = place
-    sandbox.slack.api._buckets.clear()
+    sandbox.slack.api.reset_rate_limits()
     yield lambda **changes: Approved(sandbox, context, **changes)
-    sandbox.oms.calm()
+    sandbox.oms.faults.clear()
 
 
 @pytest.fixture
@@ -118,28 +127,28 @@ def test_a_worker_with_an_older_version_of_the_request_sends_nothing(approved: A
 
 
 def test_a_group_that_is_still_pausing_is_waited_for(approved: Approved) -> None:
-    approved.group.status = ow.PAUSING
+    approved.group.status = PAUSING
     waiting = approved.advance()
     assert (waiting.state, waiting.group.status) == (State.APPROVED, GroupStatus.PAUSING)
     assert approved.advance(timedelta(seconds=9)).version == waiting.version
     assert approved.puts() == []
-    approved.group.status = ow.PAUSED
+    approved.group.status = PAUSED
     assert approved.advance(timedelta(seconds=1)).state is State.ACCEPTED
     assert approved.puts() == [200]
 
 
 def test_a_retry_of_a_group_that_is_now_pausing_is_void(approve: Callable[..., Approved]) -> None:
     approved = approve(verb=Verb.RETRY, scope=Scope.ALL_OBJECTS)
-    approved.group.status = ow.PAUSING
+    approved.group.status = PAUSING
     assert approved.advance().state is State.VOID
     assert approved.puts() == []
 
 
-@pytest.mark.parametrize("status", [ow.COMPLETED, ow.MONITORING])
+@pytest.mark.parametrize("status", [COMPLETED, MONITORING])
 def test_a_group_that_somebody_else_has_started_is_shown_as_such(approved: Approved, status: int) -> None:
     approved.group.status = status
     after = approved.advance()
-    assert after.state is (State.DONE if status == ow.COMPLETED else State.ACCEPTED)
+    assert after.state is (State.DONE if status == COMPLETED else State.ACCEPTED)
     assert after.started_elsewhere
     assert (approved.puts(), approved.key_reads()) == ([], 0)
 
@@ -147,10 +156,10 @@ def test_a_group_that_somebody_else_has_started_is_shown_as_such(approved: Appro
 @pytest.mark.parametrize("scope", list(Scope))
 def test_a_retry_migrates_the_chosen_scope(approve: Callable[..., Approved], scope: Scope) -> None:
     approved = approve(verb=Verb.RETRY, scope=scope)
-    approved.group.status, approved.group.failed_objects = ow.MIGRATION_FAILED, 3
+    approved.group.status, approved.group.failed_objects = MIGRATION_FAILED, 3
     approved.group.records_failed_objects = True
     assert approved.advance().state is State.ACCEPTED
-    assert approved.group.last_scope == (ow.FAILED_OBJECTS if scope is Scope.FAILED_OBJECTS else ow.ALL_OBJECTS)
+    assert approved.group.last_scope == (FAILED_OBJECTS if scope is Scope.FAILED_OBJECTS else ALL_OBJECTS)
     assert (approved.group.starts, approved.group.retries) == (0, 1)
 
 
@@ -158,7 +167,7 @@ def test_a_retry_migrates_the_chosen_scope(approve: Callable[..., Approved], sco
 def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
     approved: Approved, retry_after: int | None, seconds: int
 ) -> None:
-    approved.sandbox.oms.fault("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 3)
+    approved.sandbox.oms.faults.add("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 3)
     for tries in (1, 2):
         waiting = approved.advance()
         assert waiting.attempt is not None
@@ -166,7 +175,7 @@ def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
         assert (waiting.attempt.sent_at, waiting.attempt.before) == (None, None)
         approved.advance(timedelta(seconds=seconds - 1))
         assert len(approved.puts()) == tries
-        approved.context = at(approved.context, approved.context.now() + timedelta(seconds=1))
+        approved.context = context_at(approved.context, approved.context.now() + timedelta(seconds=1))
     not_started = approved.advance()
     assert not_started.state is State.NOT_STARTED
     assert not_started.problem is not None
@@ -177,13 +186,13 @@ def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
 
 def test_an_expired_token_is_renewed_at_once_and_three_times_at_most(approved: Approved) -> None:
     vault = approved.sandbox.vault
-    vault.write("oms/media/caller", ow.CALLERS["password"])
+    vault.write("oms/media/caller", CALLERS["password"])
     approved.context.identity.allow_retry("media")  # has it read again
     try:
-        approved.sandbox.oms.fault("start", *[Answer(401, "APIGW.0307")] * 3)
+        approved.sandbox.oms.faults.add("start", *[Answer(401, "APIGW.0307")] * 3)
         states = [approved.advance().state for _ in range(3)]
     finally:
-        vault.write("oms/media/caller", ow.CALLERS["access key"])
+        vault.write("oms/media/caller", CALLERS["access key"])
         approved.context.identity.allow_retry("media")
     assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
     assert approved.puts() == [401] * 3
@@ -210,15 +219,15 @@ def test_after_a_bug_in_the_put_the_outcome_is_unknown_and_no_key_is_logged(
     ("status", "code", "state"), [(503, "APIG.0601", State.UNKNOWN), (429, "APIG.0308", State.APPROVED)]
 )
 def test_keys_that_oms_echoes_are_not_stored(approved: Approved, status: int, code: str, state: State) -> None:
-    words = f"failed with {ow.SOURCE_SK}"
-    approved.sandbox.oms.fault("start", Answer(status, code, words, detail=words))
+    words = f"failed with {SOURCE_SK}"
+    approved.sandbox.oms.faults.add("start", Answer(status, code, words, detail=words))
     after = approved.advance()
     assert after.state is state
     assert "failed with [hidden]" in repr(after)
-    assert ow.SOURCE_SK not in repr(after)
+    assert SOURCE_SK not in repr(after)
 
 
 def test_a_rejected_look_before_the_put_ends_the_attempt(approved: Approved) -> None:
-    approved.sandbox.oms.fault("show", Answer(403, "OMS.0072"))
+    approved.sandbox.oms.faults.add("show", Answer(403, "OMS.0072"))
     assert approved.advance().state is State.NOT_STARTED
     assert (approved.puts(), approved.key_reads()) == ([], 0)

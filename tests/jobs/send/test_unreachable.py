@@ -16,12 +16,12 @@ import pytest
 from bot.domain.request import State
 from bot.huawei import http, oms
 from bot.jobs.context import Context
-from bot.sandbox.slack import workspace as w
+from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
 from tests.jobs.ask.test_answers import Card
-from tests.support.in_process import context_of, press
-from tests.support.sandbox import buttons, key_reads
+from tests.support.in_process import context_of, press_button
+from tests.support.sandbox import button_ids, key_reads
 from tests.support.tls import serving_tls
 from tests.support.wire import Wire
 
@@ -49,7 +49,7 @@ def bot(sandbox: Sandbox) -> Iterator[Callable[..., Context]]:
                 f'oms_url = "{sandbox.oms.server.url}"', f'oms_url = "{oms or sandbox.oms.server.url}"'
             )
             toml.write_text(addressed, encoding="utf-8")
-            sandbox.more_environment = {
+            sandbox.extra_environment = {
                 "DATABASE_URL": f"sqlite:///{sandbox.directory / f'{next(DATABASES)}.sqlite'}",
                 "VAULT_ADDR": vault or sandbox.vault.url,
             }
@@ -57,8 +57,8 @@ def bot(sandbox: Sandbox) -> Iterator[Callable[..., Context]]:
 
         yield build
     toml.write_text(before, encoding="utf-8")
-    sandbox.more_environment = {}
-    sandbox.oms.calm()
+    sandbox.extra_environment = {}
+    sandbox.oms.faults.clear()
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def retried(card: Card) -> str:
     """Alice presses Retry. Returns the text of the card afterwards."""
-    card.request = press(card.context, Kind.RETRY, w.ALICE, card.request, card.posted)
+    card.request = press_button(card.context, Kind.RETRY, ALICE, card.request, card.posted)
     return card.after(1)
 
 
@@ -88,7 +88,7 @@ def check_unreachable(card: Card, address: str, why: str) -> None:
         "Next: Check the network, region and oms_url. Then press Retry.",
     ):
         assert words in text.replace("*", "")
-    assert buttons(card.posted) == ["retry", "cancel"]
+    assert button_ids(card.posted) == ["retry", "cancel"]
     assert card.puts() == []
     assert len(key_reads(card.sandbox)) == reads
 
@@ -159,7 +159,7 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
         "Check that Vault is up and VAULT_ADDR is right. Then press Retry.",
     ):
         assert words in text
-    assert buttons(card.posted) == ["retry", "cancel"]
+    assert button_ids(card.posted) == ["retry", "cancel"]
     assert card.puts() == []
     wire.mend()
     assert "Accepted by OMS" in retried(card)
@@ -183,6 +183,6 @@ def test_a_vault_that_forbids_a_path(sandbox: Sandbox, bot: Callable[..., Contex
         "Add the path to the bot's Vault policy. Then press Retry.",
     ):
         assert words in text
-    assert buttons(card.posted) == ["retry", "cancel"]
+    assert button_ids(card.posted) == ["retry", "cancel"]
     assert card.puts() == []
     assert "Accepted by OMS" in retried(card), "and the approval holds"

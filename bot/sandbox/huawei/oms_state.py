@@ -1,0 +1,175 @@
+"""The state behind the OMS stand-in: the task groups of one project, which change with the clock and with calls.
+
+Pure but for the clock that it is given. HTTP is left to `oms_server`, the fields of a body to `request_body`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from bot.sandbox.huawei.credentials import ARCHIVE, MEDIA, CloudProject
+from bot.sandbox.huawei.example_groups import archive_groups, media_groups
+from bot.sandbox.huawei.group import (
+    ALL_OBJECTS,
+    COMPLETED,
+    CREATION_FAILED,
+    EXECUTING,
+    FAILED_OBJECTS,
+    MIGRATION_FAILED,
+    MONITORING,
+    PAUSED,
+    PAUSING,
+    Group,
+)
+from bot.sandbox.huawei.rejection import Rejection
+from bot.sandbox.huawei.request_body import Body, check_keys_are_valid, check_retry, check_start
+
+PAUSING_FOR = CREATING_FOR = timedelta(seconds=2)
+
+
+@dataclass
+class OmsState:
+    """Every task group of one project.
+
+    Arguments:
+        groups: by id.
+        may_change_groups: whether the caller may start, retry and pause groups. If not, OMS answers OMS.0072.
+        checks_keys: whether OMS checks the source and destination keys before it accepts a call.
+    """
+
+    now: Callable[[], datetime]
+    groups: dict[str, Group] = field(default_factory=dict)
+    may_change_groups: bool = True
+    checks_keys: bool = True
+    project: CloudProject = MEDIA
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def reset(self, groups: Mapping[str, Group]) -> None:
+        """Replaces all groups, and lets the caller change them again."""
+        with self.lock:
+            self.groups = dict(groups)
+            self.may_change_groups = self.checks_keys = True
+
+    def show(self, group_id: str) -> dict[str, object]:
+        """ShowTaskGroup.
+
+        Raises:
+            Rejection: there is no such group.
+        """
+        with self.lock:
+            group = self._up_to_date(group_id)
+            if group.change_once_shown is not None:
+                delay, status = group.change_once_shown
+                group.change_once_shown = None
+                group.pending_changes.append((self.now() + delay, status))
+            return group.as_json(self.project.region)
+
+    def list_groups(self, status: int | None) -> list[dict[str, object]]:
+        """ListTaskGroup without its pages: all groups, or those with this status."""
+        with self.lock:
+            groups = [self._up_to_date(group_id) for group_id in self.groups]
+            return [group.as_json(self.project.region) for group in groups if status is None or group.status == status]
+
+    def start(self, group_id: str, body: Body) -> None:
+        """StartTaskGroup.
+
+        Raises:
+            Rejection: the call is not allowed, its body is wrong, or the group is not paused.
+        """
+        with self.lock:
+            group = self._group_to_change(group_id)
+            check_start(group, body)
+            if group.status != PAUSED or group.pending_changes:
+                raise Rejection(400, "OMS.1039", "Only paused task groups can be resumed.")
+            self._check_keys(body)
+            group.starts += 1
+            self._schedule_run(group)
+
+    def retry(self, group_id: str, body: Body) -> None:
+        """RetryTaskGroup.
+
+        Raises:
+            Rejection: the call is not allowed, its body is wrong, or the group has not failed.
+        """
+        with self.lock:
+            group = self._group_to_change(group_id)
+            check_retry(group, body)
+            if group.status not in (CREATION_FAILED, MIGRATION_FAILED) or group.pending_changes:
+                raise Rejection(400, "OMS.1040", "Only failed task groups can be restarted.")
+            only_failed = bool(body.get("migrate_failed_object", False))
+            if only_failed and not (group.records_failed_objects and group.failed_objects):
+                raise Rejection(400, "OMS.0167", "The list of failed objects does not exist.")
+            self._check_keys(body)
+            group.retries += 1
+            group.last_scope = FAILED_OBJECTS if only_failed else ALL_OBJECTS
+            self._schedule_run(group)
+
+    def stop(self, group_id: str) -> None:
+        """StopTaskGroup.
+
+        Raises:
+            Rejection: the call is not allowed, or the group is not running.
+        """
+        with self.lock:
+            group = self._group_to_change(group_id)
+            if group.status not in (EXECUTING, MONITORING):
+                raise Rejection(400, "OMS.1038", "Only task groups being monitored can be paused.")
+            group.status = PAUSING
+            group.pending_changes = [(self.now() + PAUSING_FOR, PAUSED)]
+
+    def _group_to_change(self, group_id: str) -> Group:
+        group = self._up_to_date(group_id)
+        if not self.may_change_groups:
+            raise Rejection(403, "OMS.0072", "Insufficient permission.")
+        return group
+
+    def _check_keys(self, body: Body) -> None:
+        if self.checks_keys:
+            check_keys_are_valid(body)
+
+    def _schedule_run(self, group: Group) -> None:
+        """Lets the group run after its status lag. A group whose creation failed creates its tasks first."""
+        runs_at = self.now() + group.status_lag
+        if group.status == CREATION_FAILED:
+            group.pending_changes.append((runs_at, EXECUTING))
+            runs_at += CREATING_FOR
+        group.pending_changes.append((runs_at, MONITORING))
+
+    def _up_to_date(self, group_id: str) -> Group:
+        """The group with the status and the bytes that it has by now.
+
+        Raises:
+            Rejection: there is no such group.
+        """
+        group = self.groups.get(group_id)
+        if group is None:
+            raise Rejection(400, "OMS.1009", "Resource not found.")
+        now = self.now()
+        while group.pending_changes and now >= group.pending_changes[0][0]:
+            group.moved_at, group.status = group.pending_changes.pop(0)
+            if group.status == MONITORING:
+                group.error, group.failed_objects = None, 0
+        if group.status == MONITORING:
+            since = now - (group.moved_at or now)
+            moved = int(since.total_seconds() * group.bytes_per_second)
+            if moved > 0 or group.moved_at is None:
+                group.complete_bytes = min(group.total_bytes, group.complete_bytes + moved)
+                group.moved_at = now
+            if group.fails_later is not None and moved > 0:
+                group.status, group.error, group.fails_later = MIGRATION_FAILED, group.fails_later, None
+            elif group.complete_bytes >= group.total_bytes:
+                group.status = COMPLETED
+        return group
+
+
+def media_state(now: Callable[[], datetime]) -> OmsState:
+    """The project media, with its example groups."""
+    return OmsState(now, {group.id: group for group in media_groups()})
+
+
+def archive_state(now: Callable[[], datetime]) -> OmsState:
+    """The project archive, which is in another region, with its example groups."""
+    return OmsState(now, {group.id: group for group in archive_groups()}, project=ARCHIVE)
