@@ -18,8 +18,8 @@ from bot.huawei.errors import Suspended
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
+from bot.jobs.lanes import REQUESTS
 from bot.jobs.send import send
-from bot.jobs.worker import REQUESTS
 from bot.sandbox.oms_server import Answer
 from bot.sandbox.slack import workspace as w
 from bot.sandbox.slack.workspace import Posted
@@ -208,7 +208,7 @@ def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the
     sandbox, context = inside
     request, card = create_request(*inside)
     for number in range(REQUESTS.max_per_key or 0):
-        context.active_claims.take(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
+        context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
     assert press(context, Kind.APPROVE, w.CAROL, request, card).state is State.APPROVED
     assert put_calls(sandbox) == []
     with context.store.write() as connection:
