@@ -1,1 +1,1 @@
-"""The work behind Slack: claims due rows, runs the next step of a request, stores the result."""
+"""The jobs: the worker claims rows that are due, and each stage of a request does its part of the work."""

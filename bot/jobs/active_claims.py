@@ -1,6 +1,6 @@
-"""The claims that this process is working on just now: these are renewed, and any other runs out by itself.
+"""Tracks the claims this process holds, so that the worker can renew their leases.
 
-A claim that nobody works on any more, for whatever reason, is so never kept alive.
+A claim is tracked only while a job works on its row. If the job cannot release the claim, its lease ends by itself.
 """
 
 from __future__ import annotations
@@ -14,26 +14,28 @@ from bot.store.queue import Claim, Queue
 
 
 class ActiveClaims:
-    """What is in hand. Threads share it."""
+    """The claims that this process holds. Safe to use from several threads."""
 
     def __init__(self) -> None:
-        # Counted: a row may be claimed anew before whoever worked on it last has let go of it here.
+        # A row may be claimed again before the code that held it has removed its claim, so claims are counted.
         self._claims: Counter[Claim] = Counter()
         self._lock = threading.Lock()
 
-    def take(self, claim: Claim) -> None:
+    def add(self, claim: Claim) -> None:
+        """Adds a claim."""
         with self._lock:
             self._claims[claim] += 1
 
-    def claim_within(self, claim: Claim, share: Queue) -> bool:
-        """Takes it, unless enough of the same person or project is in hand (`Share.each`)."""
+    def add_within_limit(self, claim: Claim, queue: Queue) -> bool:
+        """Adds a claim, unless its person or project is at the limit (`Queue.max_per_key`). Returns whether it did."""
         with self._lock:
-            if claim.fairness_key in share.keys_at_limit(self._claims.elements()):
+            if claim.fairness_key in queue.keys_at_limit(self._claims.elements()):
                 return False
             self._claims[claim] += 1
             return True
 
-    def let_go(self, claim: Claim) -> None:
+    def remove(self, claim: Claim) -> None:
+        """Removes a claim that was added. It stays active if it was added twice."""
         with self._lock:
             self._claims[claim] -= 1
             if self._claims[claim] <= 0:
@@ -41,23 +43,28 @@ class ActiveClaims:
 
     @contextmanager
     def holding(self, claim: Claim) -> Iterator[None]:
-        """Holds a claim while the block runs."""
-        self.take(claim)
+        """Keeps a claim active while the block runs."""
+        self.add(claim)
         try:
             yield
         finally:
-            self.let_go(claim)
+            self.remove(claim)
 
     @contextmanager
-    def holding_within(self, claim: Claim, share: Queue) -> Iterator[bool]:
-        """Holds a claim while the block runs, if there is room for it: see `take_within`."""
-        has_room = self.claim_within(claim, share)
+    def holding_within_limit(self, claim: Claim, queue: Queue) -> Iterator[bool]:
+        """Keeps a claim active while the block runs, unless its person or project is at the limit.
+
+        Yields:
+            Whether the claim is active. The block runs in either case.
+        """
+        is_active = self.add_within_limit(claim, queue)
         try:
-            yield has_room
+            yield is_active
         finally:
-            if has_room:
-                self.let_go(claim)
+            if is_active:
+                self.remove(claim)
 
     def all(self) -> list[Claim]:
+        """The active claims, each once."""
         with self._lock:
             return list(self._claims)

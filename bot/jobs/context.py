@@ -1,4 +1,7 @@
-"""What every step works with, put together once by `bot.app`; and the one way to write down a turn of events."""
+"""What the jobs share: the `Context`, replies to messages, and saving a request together with its thread line.
+
+`bot.app` builds the context once, at the start.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,16 @@ from bot.vault.client import Vault
 
 @dataclass(frozen=True)
 class Context:
+    """The parts of the bot that jobs use, and its settings.
+
+    Attributes:
+        projects: the projects of bot.toml by name.
+        command: the slash command, with its slash.
+        owner: identifies this process in the claims.
+        active_claims: the claims that this process holds.
+        now: returns the current time, in UTC.
+    """
+
     store: Store
     projects: Mapping[str, Project]
     command: str
@@ -39,14 +52,20 @@ class Context:
 
 
 def reply_address(message: Message) -> tuple[Delivery, str]:
-    """How whoever typed or pressed is answered, and the address; a direct message where there is no other way."""
+    """The delivery and the address of the notice that answers a message.
+
+    With a response_url the reply is visible to its sender only, in the channel. Otherwise it is a direct message.
+    """
     if message.response_url:
         return Delivery.EPHEMERAL, f"{message.response_url} {message.person}"
     return Delivery.DIRECT, message.person
 
 
 def reply(context: Context, message: Message, text: str, *events: Event) -> None:
-    """The last word on a message, to whoever sent it, and the events with it: durable, and said once."""
+    """Stores the reply to a message as a notice, together with the audit events, and marks the message as decided.
+
+    Does nothing if the message is decided or discarded already, so a message has one reply.
+    """
     now = context.now()
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
@@ -57,14 +76,16 @@ def reply(context: Context, message: Message, text: str, *events: Event) -> None
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Saves a change, and tells the thread of it when the request came to another state.
+    """Saves a changed request, and adds the thread line of its state as a notice.
+
+    A request that stays in its state has no new thread line, unless it has a new attempt.
 
     Raises:
-        requests.Stale: see there.
+        requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     saved = requests.save(connection, old, new, now, *events)
-    again = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
-    if new.state is not old.state or again:
+    has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
+    if new.state is not old.state or has_new_attempt:
         STATE_CHANGES.labels(new.state.value).inc()
         line = (
             pause_failed(saved)

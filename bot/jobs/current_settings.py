@@ -1,4 +1,7 @@
-"""Whether a quorum could come together at all, as Slack knows people now: asked before asking, and at a reminder."""
+"""Compares a request with what bot.toml and Slack say now.
+
+Deciding what follows from a difference is left to `bot.domain.decisions`.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,17 @@ from bot.jobs.context import Context
 def slots_without_candidates(
     context: Context, policy: Policy, current: Policy | None, requester: str, reason: str
 ) -> tuple[tuple[str, ...], ...]:
-    """The places that nobody is left for; none when a quorum is possible.
+    """The slots that nobody can fill, as Slack knows people now. Empty if a quorum is possible.
 
-    Without a reason nobody approves what they asked for themselves, whatever the settings allow.
+    A request without a reason needs somebody else's approval, even if the policy allows self approval.
 
     Arguments:
-        policy: the one that it was, or would be, asked under.
-        in_force: the one that must name people as well; None where the settings no longer have the project.
+        policy: the policy stored with the request, or the one that a new request would get.
+        current: the project's policy now. People must be named in both. None if the project was removed from bot.toml.
+        requester: the user id of the requester.
 
     Raises:
-        SlackCannotBeAsked: Slack does not tell who somebody is, or who is in a group.
+        LookupFailed: Slack did not return a person, or the members of a user group.
     """
     if not reason.strip():
         policy = replace(policy, self_approval=False)
@@ -31,29 +35,29 @@ def slots_without_candidates(
 
 
 def current_plan(context: Context, request: Request) -> Plan | None:
-    """The plan that asking now would give; None when the settings no longer have the project."""
+    """The plan of the same request if it were created now; None if the project was removed from bot.toml."""
     plan = request.plan
     project = context.projects.get(plan.project)
     if project is None:
         return None
     source_path = project.source_path(request.group.source.bucket) if plan.source_path is not None else None
-    # Where the settings leave the project's id to IAM, the one that it told then still holds.
+    # Without a project_id in bot.toml, the id comes from IAM, and the one in the plan is kept.
     return project.plan(plan.project, project.project_id or plan.project_id, source_path)
 
 
 def current_policy(context: Context, request: Request) -> Policy | None:
-    """Who may ask and who must approve by now; None when the settings no longer have the project."""
+    """The policy of the request's project now; None if the project was removed from bot.toml."""
     project = context.projects.get(request.plan.project)
     return None if project is None else project.policy
 
 
 def current_settings(context: Context, request: Request) -> CurrentSettings:
-    """What the settings say by now of a request, for the decision on it."""
+    """What bot.toml says now about the project of the request, for `decisions.decide`."""
     return CurrentSettings(current_plan(context, request), current_policy(context, request))
 
 
 def can_be_followed(context: Context, request: Request) -> bool:
-    """Whether the bot still looks for this group where it was started."""
+    """Whether bot.toml still leads to the OMS and the Huawei Cloud project where the request's group is."""
     project, plan = context.projects.get(request.plan.project), request.plan
     if project is None:
         return False

@@ -23,12 +23,12 @@ from bot.ui import refusals, replies
 CHECK_FOR_CARD_EVERY = timedelta(milliseconds=200)
 WAIT_FOR_CARD = timedelta(seconds=20)
 FILL_FORM_AGAIN_AFTER = timedelta(seconds=1)
-# A person has closed a form by then that still says "One moment".
+# After this time the person has probably closed the form, which still says "One moment".
 WAIT_FOR_FORM = timedelta(seconds=30)
 
 
 def handle_message(context: Context, claim: Claim) -> Result:
-    """Handles one row of the inbox."""
+    """Handles the message of the claimed row."""
     with context.store.read() as connection:
         stored = inbox.get(connection, int(claim.key))
         waits_for_card = _waits_for_card(connection, stored, context.now())
@@ -52,7 +52,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
 def _dispatch(context: Context, stored: StoredMessage, tries: int) -> Result:
     message, received_at, mark = stored
     if mark in inbox.FINISHED_MARKS:
-        # It had its effect before the process ended, or it was discarded.
+        # The message had its effect before a process ended, or it was discarded.
         return Finished()
     match message.kind, message.command:
         case Kind.CREATE_REQUEST, ResumeGroups() as command:
@@ -83,7 +83,7 @@ def _fill_form(context: Context, message: Message, received_at: datetime) -> Res
 
 
 def _record_foreign_payload(context: Context, message: Message) -> None:
-    """Writes to the audit chain what the listener has refused. The person was answered by then."""
+    """Writes to the audit chain that the listener refused a payload. The listener has answered the person."""
     detail = {"why": "foreign payload", "team": message.team_id, "app": message.app_id}
     with context.store.write() as connection:
         if inbox.mark_decided(connection, message.key):
@@ -106,7 +106,7 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
     """Tells the person who sent a message that the bot failed at it, once.
 
     Arguments:
-        reference: under which the exception is in the log.
+        reference: the exception is in the log under this reference.
     """
     if claim.tries > 0:
         return

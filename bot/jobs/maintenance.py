@@ -20,11 +20,10 @@ from bot.ui.thread import audit_anchor
 
 log = logging.getLogger(__name__)
 
-# Slack redelivers for an hour at most, so after that the key of a message is not needed. People ask "what did I type?"
-# for some weeks. After that the requests and the audit say what came of it, and no second copy of what people typed is
-# kept.
+# Slack redelivers a payload for an hour at most, and after that the key of a message is not needed. For some weeks
+# people still ask what they typed. Later the requests and the audit chain say enough.
 KEEP_FINISHED_FOR = timedelta(days=30)
-NOTHING_YET = Anchor(datetime.min.replace(tzinfo=UTC), 0)
+NO_ANCHOR = Anchor(datetime.min.replace(tzinfo=UTC), 0)
 
 
 class Task(StrEnum):
@@ -37,7 +36,7 @@ class Task(StrEnum):
 
 
 def run_task(context: Context, claim: Claim) -> Result:
-    """Does one task that is due."""
+    """Runs the task of the claimed row."""
     match Task(str(claim.key)):
         case Task.ANCHOR:
             _anchor(context, context.now())
@@ -47,37 +46,38 @@ def run_task(context: Context, claim: Claim) -> Result:
 
 
 def _anchor(context: Context, now: datetime) -> None:
-    """Posts the newest hash to the channel of each project with new rows, once a day at most."""
+    """Posts the newest hash to the channel of each project with new rows since the last anchor, once a day at most."""
     with context.store.read() as connection:
         head = audit.newest(connection)
         if head is None:
             raise LookupError("the row of audit_head was removed")
-        last = audit.last_anchor(connection) or NOTHING_YET
+        last = audit.last_anchor(connection) or NO_ANCHOR
         projects = context.projects if last.at.date() < now.astimezone(UTC).date() else {}
-        news = {name: audit.count_of_project(connection, name, last.rows, head.seq) for name in projects}
-    told = {name: rows for name, rows in news.items() if rows > 0}
+        new_rows = {name: audit.count_of_project(connection, name, last.rows, head.seq) for name in projects}
+    anchored = {name: rows for name, rows in new_rows.items() if rows > 0}
     with context.store.write() as connection:
         if not queue.reschedule_due(connection, tables.maintenance, Task.ANCHOR, now, _next_midnight(now)):
             return
-        for name, rows in told.items():
+        for name, rows in anchored.items():
             text = audit_anchor(name, rows, head.seq, head.hash)
             outbox.add_notice(connection, Notice(Delivery.CHANNEL, context.projects[name].channel, text), now)
-        if told:
+        if anchored:
             events = [
                 Event(AuditEvent.AUDIT_ANCHORED, BOT, None, {"project": name, "rows": head.seq, "head": head.hash})
-                for name in told
+                for name in anchored
             ]
             audit.append_all(connection, events, now)
     log.info("audit: %d rows, newest hash %s", head.seq, head.hash)
 
 
 def _purge(context: Context, now: datetime) -> None:
+    """Deletes old finished messages and notices."""
     with context.store.write() as connection:
         if not queue.reschedule_due(connection, tables.maintenance, Task.PURGE, now, _next_midnight(now)):
             return
-        removed = queue.delete_finished(connection, now - KEEP_FINISHED_FOR)
-    if removed:
-        log.info("removed %d messages and notices that were done with for %d days", removed, KEEP_FINISHED_FOR.days)
+        deleted = queue.delete_finished(connection, now - KEEP_FINISHED_FOR)
+    if deleted:
+        log.info("deleted %d finished messages and notices older than %d days", deleted, KEEP_FINISHED_FOR.days)
 
 
 def _next_midnight(now: datetime) -> datetime:

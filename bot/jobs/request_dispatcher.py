@@ -1,4 +1,4 @@
-"""Hands a request that is due to the stage whose turn it is, and ends a request whose time is over."""
+"""Dispatches a request that is due to the stage that takes its next step, and ends a request that has expired."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def advance_request(context: Context, claim: Claim) -> Result:
     if request is None:
         return Finished()
     try:
-        return _take_step(context, request, claim)
+        return _dispatch(context, request, claim)
     except requests.Stale:
         # Another worker changed the request first. Its next step is looked up again at once.
         return Finished(context.now())
 
 
-def _take_step(context: Context, request: Request, claim: Claim) -> Result:
+def _dispatch(context: Context, request: Request, claim: Claim) -> Result:
     step = next_step(request, context.now())
     match step:
         case Step.EXPIRE:
@@ -64,7 +64,11 @@ def _end(context: Context, request: Request, state: State) -> Result:
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """Shows the reference of a bug on the card of the request, at the first of several failures in a row."""
+    """Shows on the card of an open request that the bot failed, at the first of several failures in a row.
+
+    Arguments:
+        reference: the exception is in the log under this reference.
+    """
     if claim.tries > 0:
         return
     now = context.now()

@@ -1,6 +1,7 @@
-"""The loop: claims what is due, hands it to workers, writes down when it is due again.
+"""Claims jobs that are due, runs them on the threads of their lane, and stores when each is due again.
 
-What the work is comes in from outside. A fault in it is logged whole under a reference id, and tried again later.
+What a job does is left to the handlers. If a handler raises an exception, the worker logs it under a reference, reports
+a bug, and tries the job again later.
 """
 
 from __future__ import annotations
@@ -9,87 +10,72 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.jobs.active_claims import ActiveClaims
+from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
-from bot.store import queue, tables
+from bot.store import queue
 from bot.store.database import Store
-from bot.store.inbox import FAST_KINDS, SLOW_KINDS
 from bot.store.queue import Claim, Queue
 
 log = logging.getLogger(__name__)
 
-# Whoever shows people what is has threads apart: while Slack hangs, what is under way at OMS goes on; and a notice that
-# hangs keeps no other waiting. That a thread reads in the order in which things happened is seen to by the claims. What
-# people ask has threads apart as well: however much it is, clicks and requests go on.
-DECISION_THREADS, ASK_THREADS, CARD_THREADS, NOTICE_THREADS = 12, 4, 4, 4
-# Nobody keeps the others waiting: neither somebody who types and presses a lot, nor a project whose OMS hangs. A click
-# goes on to the call that it decides: whoever pressed for such a project alone can still press for another.
-ASKS = Queue(tables.inbox, SLOW_KINDS, max_per_key=2)
-CLICKS = Queue(tables.inbox, FAST_KINDS, max_per_key=6)
-REQUESTS = Queue(tables.requests, max_per_key=4)
-LOOK_EVERY_SECONDS = 1.0
-LOOK_AGAIN_SECONDS = 0.05
+#: The longest pause between two looks for due rows, because other replicas add rows as well.
+POLL_SECONDS = 1.0
+#: The pause after a look at which other replicas had claimed everything that was due.
+NOTHING_CLAIMED_SECONDS = 0.05
 RENEW_EVERY_SECONDS = 5.0
 MAX_BACKOFF = timedelta(minutes=2)
+#: The shortest pause before a job that raised an exception is tried again.
+MIN_BACKOFF_AFTER_BUG = timedelta(seconds=5)
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The row needs nothing more, or is due again then."""
+    """The job succeeded. Its row is due again at `due_at`, or never if that is None."""
 
     due_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """It did not work out and is tried again then; the row counts one more try."""
+    """The job failed. Its row is due again at `due_at`, and counts one more try."""
 
     due_at: datetime
 
 
 @dataclass(frozen=True)
 class Rescheduled:
-    """When the row is due again was written with the row."""
+    """The job succeeded, and has itself stored when its row is due again."""
 
 
 Result = Finished | Failed | Rescheduled
-Step = Callable[[Claim], Result]
-# What a fault tells people: the claim, and the reference under which the log has it whole.
+Handler = Callable[[Claim], Result]
+#: Takes the claim of a job that raised an exception, and the reference under which the exception is in the log.
 ReportBug = Callable[[Claim, str], None]
 
 
-def backoff(tries: int, most: timedelta = MAX_BACKOFF) -> timedelta:
-    """How long to wait after so many failed tries: 1 s, 2 s, 4 s … 2 min, or another `most`."""
-    return min(timedelta(seconds=2 ** min(tries, 10)), most)
-
-
-class _Lane:
-    """Threads for some of the rows, and what is in their hands: no more than they will soon get to."""
-
-    def __init__(self, name: str, threads: int, *shares: Queue) -> None:
-        self.shares = shares
-        self.pool = ThreadPoolExecutor(threads, name)
-        self.running: set[Future[None]] = set()
-        self._most = threads * 2
-
-    @property
-    def room(self) -> int:
-        return self._most - len(self.running)
+def backoff(tries: int, limit: timedelta = MAX_BACKOFF) -> timedelta:
+    """Returns how long to wait after this many failed tries: 1 s, 2 s, 4 s and so on, up to `limit`."""
+    return min(timedelta(seconds=2 ** min(tries, 10)), limit)
 
 
 class Worker:
-    """One process's share of the work.
+    """Runs the jobs of one process.
+
+    One thread claims due rows, another renews the leases of the active claims, and each lane has a pool of threads that
+    run the jobs.
 
     Arguments:
-        steps: what to do with a row of each queue, by the queue's name.
-        confess: called once for each fault.
-        held: the claims in hand, which the loop keeps alive.
+        owner: identifies this process in the claims.
+        handlers: run the job of a row; by the name of the row's table.
+        report_bug: called once for each exception that a handler raises.
+        active_claims: the claims of this process. The worker adds and removes those of its own jobs.
     """
 
     def __init__(
@@ -97,158 +83,171 @@ class Worker:
         store: Store,
         owner: str,
         now: Callable[[], datetime],
-        steps: Mapping[str, Step],
+        handlers: Mapping[str, Handler],
         report_bug: ReportBug,
         active_claims: ActiveClaims,
     ) -> None:
         self._store = store
         self._owner = owner
         self._now = now
-        self._steps = steps
+        self._handlers = handlers
         self._report_bug = report_bug
         self._active_claims = active_claims
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._lanes = (
-            _Lane("work", DECISION_THREADS, CLICKS, REQUESTS, Queue(tables.maintenance)),
-            _Lane("ask", ASK_THREADS, ASKS),
-            _Lane("show", CARD_THREADS, Queue(tables.cards)),
-            _Lane("tell", NOTICE_THREADS, Queue(tables.notices)),
-        )
-        self._turned_away: list[Claim] = []
-        self._lock = threading.Lock()
+        self._lanes = new_lanes()
+        self._unstarted: list[Claim] = []
+        self._lock = threading.Lock()  # guards `_unstarted`, and `running` of each lane
         self._threads = [
-            threading.Thread(target=self._run, name="loop", daemon=True),
-            threading.Thread(target=self._renew, name="renew", daemon=True),
+            threading.Thread(target=self._claim_until_stopped, name="claim", daemon=True),
+            threading.Thread(target=self._renew_until_stopped, name="renew", daemon=True),
         ]
 
     def start(self) -> None:
+        """Starts to claim rows and to renew leases."""
         for thread in self._threads:
             thread.start()
 
     @property
     def is_alive(self) -> bool:
+        """Whether both threads, the one that claims and the one that renews, are running."""
         return all(thread.is_alive() for thread in self._threads)
 
     def wake(self) -> None:
-        """Something may be due: look now."""
+        """Ends the current pause between two looks for due rows."""
         self._wake.set()
 
     def submit(self, claim: Claim) -> None:
-        """Works on a row that the caller has claimed for this process; where there is no room, it stays due."""
+        """Runs the job of a row that the caller has claimed for this process.
+
+        If the lane has no room, or the person or project is at its limit, the claim is released and the row stays due.
+        While the worker stops, nothing happens: the lease ends, and the row is claimed after the next start.
+        """
         if self._stopping.is_set():
-            return  # The row stays; whoever starts next finds it.
-        lane, share = self._place_of(claim)
+            return
+        lane, claimed_from = self._lane_and_queue(claim)
         with self._lock:
-            if lane.room <= 0 or not self._active_claims.claim_within(claim, share):
-                # Given back by the loop: whoever hands over acknowledges, and writes nothing more.
-                self._turned_away.append(claim)
+            if lane.room <= 0 or not self._active_claims.add_within_limit(claim, claimed_from):
+                # The claiming thread releases it. Slack waits for the caller, so this method does not write.
+                self._unstarted.append(claim)
                 self._wake.set()
                 return
             try:
-                future = lane.pool.submit(self._work, claim)
+                future = lane.pool.submit(self._run_job, claim)
             except RuntimeError:
-                self._active_claims.let_go(claim)
-                return  # Shut down between the look and the hand-over: as above.
+                # `stop` was called in the meantime.
+                self._active_claims.remove(claim)
+                return
             lane.running.add(future)
-        future.add_done_callback(lambda done: self._forget(lane, done))
-
-    def _place_of(self, claim: Claim) -> tuple[_Lane, Queue]:
-        return next((lane, share) for lane in self._lanes for share in lane.shares if share.holds(claim))
+        future.add_done_callback(lambda done: self._job_ended(lane, done))
 
     def stop(self, grace_seconds: float) -> bool:
-        """Takes nothing new and gives what is in hand this long; True when all of it ended."""
+        """Claims nothing more, and waits this long for the running jobs. Returns whether all of them ended."""
         self._stopping.set()
         self._wake.set()
         with self._lock:
             running = {future for lane in self._lanes for future in lane.running}
-        _, left = wait(running, timeout=grace_seconds)
+        _, still_running = wait(running, timeout=grace_seconds)
         for lane in self._lanes:
             lane.pool.shutdown(wait=False, cancel_futures=True)
-        return not left
+        return not still_running
 
-    def _forget(self, lane: _Lane, future: Future[None]) -> None:
+    def _lane_and_queue(self, claim: Claim) -> tuple[Lane, Queue]:
+        return next((lane, one) for lane in self._lanes for one in lane.queues if one.holds(claim))
+
+    def _job_ended(self, lane: Lane, future: Future[None]) -> None:
         with self._lock:
             lane.running.discard(future)
         self._wake.set()
 
-    def _run(self) -> None:
+    # Claiming
+
+    def _claim_until_stopped(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                self._give_back()
-                due = self._next_due()
-                now = self._now()
-                ready = sorted((share for share in due if due[share] <= now), key=lambda share: due[share])
-                if ready:
-                    # Only now a write, which keeps others waiting. What was due another replica may have taken.
-                    pause = 0.0 if self._claim_due(ready) else LOOK_AGAIN_SECONDS
-                else:
-                    seconds = [(at - now).total_seconds() for at in due.values()]
-                    pause = min([*seconds, LOOK_EVERY_SECONDS])
+                self._release_unstarted()
+                pause = self._claim_and_submit()
             except SQLAlchemyError:
-                log.warning("the database does not answer", exc_info=True)
-                pause = LOOK_EVERY_SECONDS
+                log.warning("cannot claim jobs: the database does not answer", exc_info=True)
+                pause = POLL_SECONDS
             if pause:
                 self._wake.wait(pause)
 
-    def _give_back(self) -> None:
-        """What there was no room for is due again at once; where that cannot be written down, after its lease."""
+    def _release_unstarted(self) -> None:
+        """Releases the claims that `submit` had no room for. If that fails, their rows are due when the lease ends."""
         with self._lock:
-            turned_away, self._turned_away = self._turned_away, []
-        if turned_away:
+            unstarted, self._unstarted = self._unstarted, []
+        if unstarted:
             with self._store.write() as connection:
-                for claim in turned_away:
+                for claim in unstarted:
                     queue.release_unchanged(connection, claim, self._owner)
 
-    def _claim_due(self, ready: Sequence[Queue]) -> int:
-        with self._lock:
-            rooms = {lane: lane.room for lane in self._lanes}
-        taken: list[Claim] = []
-        with self._store.write() as connection:
-            in_hand = self._active_claims.all()
-            # The longest due first, also among what shares threads: so a flood of clicks keeps no request waiting.
-            for share in ready:
-                lane = next(lane for lane in self._lanes if share in lane.shares)
-                found = queue.claim_due(connection, share, self._owner, self._now(), rooms[lane], in_hand)
-                rooms[lane] -= len(found)
-                taken += found
-        for claim in taken:
+    def _claim_and_submit(self) -> float:
+        """Claims the rows that are due, and runs their jobs. Returns how many seconds to wait before the next look."""
+        due_at = self._next_due()
+        now = self._now()
+        due = sorted((one for one in due_at if due_at[one] <= now), key=lambda one: due_at[one])
+        if not due:
+            return min([POLL_SECONDS, *((at - now).total_seconds() for at in due_at.values())])
+        # A write transaction holds up other writers, so it begins only if something is due.
+        claims = self._claim_due(due)
+        for claim in claims:
             self.submit(claim)
-        return len(taken)
+        return 0.0 if claims else NOTHING_CLAIMED_SECONDS
 
     def _next_due(self) -> Mapping[Queue, datetime]:
-        # What has no room is looked at when something has ended, which wakes the loop.
+        # Lanes without room are left out. When one of their jobs ends, `_job_ended` starts the next look.
         with self._lock:
-            shares = [share for lane in self._lanes if lane.room > 0 for share in lane.shares]
+            queues = [one for lane in self._lanes if lane.room > 0 for one in lane.queues]
         with self._store.read() as connection:
-            return queue.next_due(connection, shares, self._active_claims.all())
+            return queue.next_due(connection, queues, self._active_claims.all())
 
-    def _work(self, claim: Claim) -> None:
+    def _claim_due(self, due: Sequence[Queue]) -> list[Claim]:
+        """Claims as many due rows as the lanes have room for.
+
+        Arguments:
+            due: the queue with the longest due row comes first, so that many actions do not hold up the requests, which
+                share their lane.
+        """
+        with self._lock:
+            room = {lane: lane.room for lane in self._lanes}
+        claims: list[Claim] = []
+        with self._store.write() as connection:
+            active_claims = self._active_claims.all()
+            for one in due:
+                lane = next(lane for lane in self._lanes if one in lane.queues)
+                found = queue.claim_due(connection, one, self._owner, self._now(), room[lane], active_claims)
+                room[lane] -= len(found)
+                claims += found
+        return claims
+
+    # Running jobs, on the threads of the lanes
+
+    def _run_job(self, claim: Claim) -> None:
         try:
-            self._write_down(claim, self._take_step(claim))
+            self._store_result(claim, self._handle(claim))
         finally:
-            self._active_claims.let_go(claim)
+            self._active_claims.remove(claim)
 
-    def _take_step(self, claim: Claim) -> Result:
+    def _handle(self, claim: Claim) -> Result:
         try:
             with JOB_SECONDS.labels(claim.queue).time():
-                return self._steps[claim.queue](claim)
+                return self._handlers[claim.queue](claim)
         except Exception:
-            # The family of faults: logged whole here, shown to people as a reference, tried again.
             reference = f"F-{secrets.token_hex(4).upper()}"
             BUGS.labels(claim.queue).inc()
-            log.exception("fault %s while working on %s %s", reference, claim.queue, claim.key)
-            self._tell_of_fault(claim, reference)
-            return Failed(self._now() + max(backoff(claim.tries), timedelta(seconds=5)))
+            log.exception("bug %s in the job %s %s", reference, claim.queue, claim.key)
+            self._try_to_report_bug(claim, reference)
+            return Failed(self._now() + max(backoff(claim.tries), MIN_BACKOFF_AFTER_BUG))
 
-    def _tell_of_fault(self, claim: Claim, reference: str) -> None:
+    def _try_to_report_bug(self, claim: Claim, reference: str) -> None:
         try:
             self._report_bug(claim, reference)
         except Exception:
-            log.exception("fault %s could not be told to anybody", reference)
+            log.exception("bug %s could not be reported", reference)
 
-    def _write_down(self, claim: Claim, result: Result) -> None:
+    def _store_result(self, claim: Claim, result: Result) -> None:
         try:
             with self._store.write() as connection:
                 match result:
@@ -259,17 +258,20 @@ class Worker:
                     case Rescheduled():
                         queue.release(connection, claim, self._owner)
         except Exception:
-            # The lease runs out by itself, and the row is then claimed again.
-            log.exception("the end of work on %s %s was not written down", claim.queue, claim.key)
+            # The claim is no longer renewed. When its lease ends, the row is claimed again.
+            log.exception("the result of the job %s %s was not stored", claim.queue, claim.key)
 
-    def _renew(self) -> None:
+    # Renewing leases
+
+    def _renew_until_stopped(self) -> None:
         while not self._stopping.wait(RENEW_EVERY_SECONDS):
             try:
                 active_claims = self._active_claims.all()
                 for table in queue.TABLES:
-                    # Each by itself: rows of several queues are not locked in an order that others do not keep.
+                    # One transaction for each table: one for all tables could deadlock with a transaction that locks
+                    # rows of two tables in another order.
                     if any(claim.queue == table.name for claim in active_claims):
                         with self._store.write() as connection:
                             queue.renew(connection, table, self._owner, active_claims)
             except SQLAlchemyError:
-                log.warning("leases were not renewed", exc_info=True)
+                log.warning("leases were not renewed: the database does not answer", exc_info=True)

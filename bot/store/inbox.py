@@ -8,14 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, Update, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.domain.command import ResumeGroups, ShowStatus
-from bot.store.database import clock
+from bot.store.database import cached_statement, clock
 from bot.store.queue import LEASE, Claim
 from bot.store.tables import inbox
 
@@ -138,14 +139,6 @@ _MESSAGE = TypeAdapter(Message)
 # These have columns of their own.
 _COLUMNS = {"kind", "key", "person"}
 
-# Slack waits for this statement, and a decision for the next. Built once: building a statement takes longer than
-# running it.
-_PUT = {
-    name: build(inbox).on_conflict_do_nothing(index_elements=["key"]).returning(inbox.c.id)
-    for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
-_MARK = update(inbox).where(inbox.c.key == bindparam("of"), inbox.c.mark.is_(None))
-
 
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
     """Stores a message, already claimed by this process, which handles it at once.
@@ -154,8 +147,17 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
         The claim, or None if a message with this key is stored already: a redelivery, or a form submitted again.
     """
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
-    added = connection.execute(_PUT[connection.dialect.name], _row(message, now) | claimed).scalar_one_or_none()
+    values = _row(message, now) | claimed
+    added = connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
+
+
+@cached_statement
+def _add_once(dialect: str) -> ReturningInsert[Any]:
+    insert: sqlite.Insert | postgresql.Insert = (
+        sqlite.insert(inbox) if dialect == "sqlite" else postgresql.insert(inbox)
+    )
+    return insert.on_conflict_do_nothing(index_elements=["key"]).returning(inbox.c.id)
 
 
 def put_resubmitted(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
@@ -183,7 +185,7 @@ def put_resubmitted(connection: Connection, message: Message, owner: str, now: d
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
     """Stores a message that any process handles once it is due; False if it is stored already."""
     values = _row(message, now) | {"due_at": due_at}
-    return connection.execute(_PUT[connection.dialect.name], values).scalar_one_or_none() is not None
+    return connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none() is not None
 
 
 def get(connection: Connection, number: int) -> StoredMessage:
@@ -203,8 +205,13 @@ def clear_response_url(connection: Connection, number: int) -> None:
 
 def mark_once(connection: Connection, key: str, mark: str) -> bool:
     """Marks a message that has no mark; True if this call has set the mark."""
-    marked = connection.execute(_MARK, {"of": key, "mark": mark})
+    marked = connection.execute(_mark_once(), {"of_key": key, "mark": mark})
     return marked.rowcount == 1
+
+
+@cached_statement
+def _mark_once() -> Update:
+    return update(inbox).where(inbox.c.key == bindparam("of_key"), inbox.c.mark.is_(None))
 
 
 def mark_of(connection: Connection, key: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The loop: whatever fails, the end of a piece of work is written down, and what is in hand is nobody else's."""
+"""The worker: it stores the result of each job whatever fails, claims no active job again, and keeps to its limits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from sqlalchemy import select, text
 
 from bot.domain.audit_events import AuditEvent
 from bot.jobs.active_claims import ActiveClaims
+from bot.jobs.lanes import FAST_MESSAGES, REQUESTS, SLOW_MESSAGES
 from bot.jobs.notify.cards import CARDS_WAIT_AT_MOST
-from bot.jobs.worker import ASKS, CLICKS, REQUESTS, Finished, Rescheduled, Result, Step, Worker, backoff
+from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
 from bot.store.database import Store
@@ -36,7 +37,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def nothing(claim: Claim) -> Result:
+def finish(claim: Claim) -> Result:
     return Finished()
 
 
@@ -47,7 +48,7 @@ def add_notices(store: Store, count: int) -> None:
 
 
 def add_requests(store: Store, count: int) -> None:
-    """Requests that are due, their cards not."""
+    """Adds requests that are due, each for a group of its own. Their cards are not due."""
     for number in range(count):
         made = replace(request(number=number), group=replace(request().group, group_id=f"g{number}"))
         with store.write() as connection:
@@ -58,19 +59,21 @@ def add_requests(store: Store, count: int) -> None:
 
 @contextmanager
 def running(
-    store: Store, steps: Mapping[str, Step], report_bug: Callable[[Claim, str], None] = lambda *_: None
+    store: Store, handlers: Mapping[str, Handler], report_bug: Callable[[Claim, str], None] = lambda *_: None
 ) -> Iterator[tuple[Worker, ActiveClaims]]:
+    """Runs a worker with these handlers. The jobs of other tables finish at once."""
     active_claims = ActiveClaims()
-    every = {queue.name: steps.get(queue.name, nothing) for queue in queue.TABLES}
-    threads_before = set(threading.enumerate())
-    loop = Worker(store, "me", utc_now, every, report_bug, active_claims)
-    loop.start()
+    for_all_tables = {table.name: handlers.get(table.name, finish) for table in queue.TABLES}
+    worker = Worker(store, "me", utc_now, for_all_tables, report_bug, active_claims)
+    other_threads = set(threading.enumerate())
+    worker.start()
+    threads = set(threading.enumerate()) - other_threads
     try:
-        yield loop, active_claims
+        yield worker, active_claims
     finally:
-        assert loop.stop(WAIT_SECONDS)
-        for thread in set(threading.enumerate()) - threads_before:
-            thread.join(WAIT_SECONDS)
+        assert worker.stop(WAIT_SECONDS)
+        for thread in threads:
+            thread.join()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
@@ -80,21 +83,35 @@ def wait_until(holds: Callable[[], bool]) -> None:
         threading.Event().wait(0.01)
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("in the step"), ValueError("in the words for it")])
-def test_what_fails_is_postponed_also_when_that_cannot_be_told(store: Store, fault: Exception) -> None:
-    add_notices(store, 1)
-    told: list[str] = []
+def notice_due_at(store: Store) -> datetime | None:
+    """When the one notice is due."""
+    with store.read() as connection:
+        due_at: datetime | None = connection.execute(select(tables.notices.c.due_at)).scalar_one()
+        return due_at
 
-    def fail(*arguments: object) -> Result:
-        raise fault
+
+def request_claimed_until(store: Store) -> datetime:
+    """When the lease of the one request ends."""
+    with store.read() as connection:
+        claimed_until: datetime = connection.execute(select(tables.requests.c.claimed_until)).scalar_one()
+        return claimed_until
+
+
+@pytest.mark.parametrize("bug", [RuntimeError("a bug"), ValueError("another bug")])
+def test_a_job_that_raises_is_postponed_even_if_the_report_of_the_bug_raises(store: Store, bug: Exception) -> None:
+    add_notices(store, 1)
+    reported: list[str] = []
+
+    def fail(claim: Claim) -> Result:
+        raise bug
 
     def report_bug(claim: Claim, reference: str) -> None:
-        told.append(reference)
-        raise fault
+        reported.append(reference)
+        raise bug
 
     begun = utc_now()
     with running(store, {"notices": fail}, report_bug) as (_, active_claims):
-        wait_until(lambda: bool(told) and not active_claims.all())
+        wait_until(lambda: bool(reported) and not active_claims.all())
         with store.read() as connection:
             query = select(tables.notices.c.tries, tables.notices.c.claimed_by, tables.notices.c.due_at)
             tries, claimed_by, due_at = connection.execute(query).one()
@@ -102,7 +119,7 @@ def test_what_fails_is_postponed_also_when_that_cannot_be_told(store: Store, fau
     assert due_at >= begun + timedelta(seconds=5)
 
 
-def test_what_is_in_hand_is_not_claimed_again_when_its_lease_is_over(store: Store) -> None:
+def test_an_active_job_is_not_claimed_again_after_its_lease_ended(store: Store) -> None:
     add_requests(store, 1)
     started: list[Claim] = []
     go_on = threading.Event()
@@ -112,21 +129,21 @@ def test_what_is_in_hand_is_not_claimed_again_when_its_lease_is_over(store: Stor
         go_on.wait(WAIT_SECONDS)
         return Finished()
 
-    with running(store, {"requests": work}) as (loop, _):
+    with running(store, {"requests": work}) as (worker, _):
         wait_until(lambda: bool(started))
         with store.write() as connection:
-            # As after a stall: the lease is turned back instead of waited for.
+            # As after a stall of this process: the end of the lease is moved into the past.
             connection.execute(text("UPDATE requests SET claimed_until = '2020-01-01 00:00:00'"))
             assert not queue.claim_one(connection, tables.requests, started[0].key, "me")
-        # Another row is claimed meanwhile, so the loop has looked.
+        # Once this notice is sent, the worker has looked for due rows again.
         add_notices(store, 1)
-        loop.wake()
-        wait_until(lambda: _is_done(store))
+        worker.wake()
+        wait_until(lambda: notice_due_at(store) is None)
         assert len(started) == 1
         go_on.set()
 
 
-def test_what_is_due_again_by_its_own_row_stays_so(store: Store) -> None:
+def test_a_job_can_store_itself_when_its_row_is_due_again(store: Store) -> None:
     add_notices(store, 1)
     later = utc_now().replace(microsecond=0) + timedelta(hours=1)
 
@@ -136,11 +153,11 @@ def test_what_is_due_again_by_its_own_row_stays_so(store: Store) -> None:
         return Rescheduled()
 
     with running(store, {"notices": work}) as (_, active_claims):
-        wait_until(lambda: not active_claims.all() and _due_at(store) == later)
-    assert _due_at(store) == later
+        wait_until(lambda: not active_claims.all() and notice_due_at(store) == later)
+    assert notice_due_at(store) == later
 
 
-def test_a_lease_is_renewed_while_the_work_goes_on(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_is_renewed_while_the_job_runs(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bot.jobs.worker.RENEW_EVERY_SECONDS", 0.05)
     add_requests(store, 1)
     go_on = threading.Event()
@@ -148,7 +165,7 @@ def test_a_lease_is_renewed_while_the_work_goes_on(store: Store, monkeypatch: py
     def work(claim: Claim) -> Result:
         with store.write() as connection:
             connection.execute(text("UPDATE requests SET claimed_until = '2020-01-01 00:00:00'"))
-        wait_until(lambda: _claimed_until(store) > utc_now())
+        wait_until(lambda: request_claimed_until(store) > utc_now())
         go_on.set()
         return Finished()
 
@@ -156,47 +173,30 @@ def test_a_lease_is_renewed_while_the_work_goes_on(store: Store, monkeypatch: py
         assert go_on.wait(WAIT_SECONDS)
 
 
-def test_who_stops_takes_nothing_more_in_hand(store: Store) -> None:
-    worked: list[Claim] = []
+def test_a_stopped_worker_runs_no_more_jobs(store: Store) -> None:
+    handled: list[Claim] = []
 
     def work(claim: Claim) -> Result:
-        worked.append(claim)
+        handled.append(claim)
         return Finished()
 
-    with running(store, {"notices": work}) as (loop, active_claims):
-        assert loop.stop(WAIT_SECONDS)
-        loop.submit(Claim("notices", 1, 0))
+    with running(store, {"notices": work}) as (worker, active_claims):
+        assert worker.stop(WAIT_SECONDS)
+        worker.submit(Claim("notices", 1, 0))
         assert active_claims.all() == []
-    assert worked == []
+    assert handled == []
 
 
-def _due_at(store: Store) -> datetime | None:
-    with store.read() as connection:
-        found: datetime | None = connection.execute(select(tables.notices.c.due_at)).scalar_one()
-        return found
-
-
-def _claimed_until(store: Store) -> datetime:
-    with store.read() as connection:
-        found: datetime = connection.execute(select(tables.requests.c.claimed_until)).scalar_one()
-        return found
-
-
-def _is_done(store: Store) -> bool:
-    with store.read() as connection:
-        return connection.execute(select(tables.notices.c.due_at)).scalar_one() is None
-
-
-def test_a_slack_that_hangs_keeps_no_request_waiting(store: Store) -> None:
+def test_requests_go_on_while_slack_hangs(store: Store) -> None:
     slack_answers = threading.Event()
-    worked: list[Claim] = []
+    handled: list[Claim] = []
 
     def hang(claim: Claim) -> Result:
         slack_answers.wait(WAIT_SECONDS)
         return Finished()
 
     def work(claim: Claim) -> Result:
-        worked.append(claim)
+        handled.append(claim)
         return Finished()
 
     add_requests(store, 40)
@@ -204,70 +204,69 @@ def test_a_slack_that_hangs_keeps_no_request_waiting(store: Store) -> None:
         connection.execute(tables.requests.update().values(due_at=None))
         connection.execute(tables.cards.update().values(due_at=utc_now()))
     add_notices(store, 40)
-    with running(store, {"notices": hang, "cards": hang, "requests": work}) as (loop, active_claims):
+    with running(store, {"notices": hang, "cards": hang, "requests": work}) as (worker, active_claims):
         wait_until(lambda: {claim.queue for claim in active_claims.all()} == {"notices", "cards"})
         with store.write() as connection:
             connection.execute(tables.requests.update().values(due_at=utc_now()))
-        loop.wake()
-        wait_until(lambda: len(worked) == 40)
+        worker.wake()
+        wait_until(lambda: len(handled) == 40)
         assert not slack_answers.is_set()
         slack_answers.set()
 
 
-def hand_in(store: Store, loop: Worker, kind: Kind, person: str, count: int = 1) -> None:
-    """As the door does: written down claimed, and handed over."""
+def receive(store: Store, worker: Worker, kind: Kind, person: str, count: int = 1) -> None:
+    """Stores and submits messages as the listener does."""
     for _ in range(count):
         message = Message(kind, f"trigger-{next(TRIGGERS)}", person, "T0TEST0001")
         with store.write() as connection:
             claim = inbox.put(connection, message, "me", utc_now())
         assert claim is not None
-        loop.submit(claim)
+        worker.submit(claim)
 
 
-def test_what_one_person_asks_keeps_neither_a_click_nor_what_others_ask_waiting(store: Store) -> None:
+def test_many_messages_of_one_person_hold_up_neither_actions_nor_other_people(store: Store) -> None:
     oms_answers = threading.Event()
-    in_hand: Counter[str] = Counter()
-    most: Counter[str] = Counter()
-    worked: list[Claim] = []
+    running_now: Counter[str] = Counter()
+    most_at_once: Counter[str] = Counter()
+    handled: list[Claim] = []
     lock = threading.Lock()
 
     def work(claim: Claim) -> Result:
         with lock:
-            in_hand[claim.fairness_key] += 1
-            most[claim.fairness_key] = max(most[claim.fairness_key], in_hand[claim.fairness_key])
+            running_now[claim.fairness_key] += 1
+            most_at_once[claim.fairness_key] = max(most_at_once[claim.fairness_key], running_now[claim.fairness_key])
         if claim.fairness_key == "UBOB0000":
             oms_answers.wait(WAIT_SECONDS)
         with lock:
-            in_hand[claim.fairness_key] -= 1
-            worked.append(claim)
+            running_now[claim.fairness_key] -= 1
+            handled.append(claim)
         return Finished()
 
-    with running(store, {"inbox": work}) as (loop, active_claims):
-        hand_in(store, loop, Kind.CREATE_REQUEST, "UBOB0000", 40)
-        wait_until(lambda: in_hand["UBOB0000"] == ASKS.max_per_key)
-        hand_in(store, loop, Kind.APPROVE, "UCAROL00")
-        hand_in(store, loop, Kind.APPROVE, "UBOB0000", 20)
-        hand_in(store, loop, Kind.APPROVE, "UDAVE000")
-        hand_in(store, loop, Kind.LIST, "UDAVE000", 20)
-        wait_until(lambda: len(worked) == 22)
-        assert {claim.fairness_key for claim in worked} == {"UCAROL00", "UDAVE000"}
-        assert sum(claim.fairness_key == "UBOB0000" for claim in active_claims.all()) <= (ASKS.max_per_key or 0) + (
-            CLICKS.max_per_key or 0
-        )
+    limit = (SLOW_MESSAGES.max_per_key or 0) + (FAST_MESSAGES.max_per_key or 0)
+    with running(store, {"inbox": work}) as (worker, active_claims):
+        receive(store, worker, Kind.CREATE_REQUEST, "UBOB0000", 40)
+        wait_until(lambda: running_now["UBOB0000"] == SLOW_MESSAGES.max_per_key)
+        receive(store, worker, Kind.APPROVE, "UCAROL00")
+        receive(store, worker, Kind.APPROVE, "UBOB0000", 20)
+        receive(store, worker, Kind.APPROVE, "UDAVE000")
+        receive(store, worker, Kind.LIST, "UDAVE000", 20)
+        wait_until(lambda: len(handled) == 22)
+        assert {claim.fairness_key for claim in handled} == {"UCAROL00", "UDAVE000"}
+        assert sum(claim.fairness_key == "UBOB0000" for claim in active_claims.all()) <= limit
         oms_answers.set()
-        wait_until(lambda: len(worked) == 82)
-    assert len({claim.key for claim in worked}) == 82, "nothing is lost, and nothing done twice"
-    assert most["UBOB0000"] <= (ASKS.max_per_key or 0) + (CLICKS.max_per_key or 0)
+        wait_until(lambda: len(handled) == 82)
+    assert len({claim.key for claim in handled}) == 82, "no message is lost, and none is handled twice"
+    assert most_at_once["UBOB0000"] <= limit
 
 
-def test_a_project_whose_oms_hangs_keeps_no_other_project_waiting(store: Store) -> None:
+def test_a_project_whose_oms_hangs_does_not_hold_up_other_projects(store: Store) -> None:
     oms_answers = threading.Event()
-    worked: list[Claim] = []
+    handled: list[Claim] = []
 
     def work(claim: Claim) -> Result:
         if claim.fairness_key == "hangs":
             oms_answers.wait(WAIT_SECONDS)
-        worked.append(claim)
+        handled.append(claim)
         return Finished()
 
     for number in range(60):
@@ -278,14 +277,14 @@ def test_a_project_whose_oms_hangs_keeps_no_other_project_waiting(store: Store) 
     with store.write() as connection:
         connection.execute(tables.requests.update().values(due_at=utc_now()))
     with running(store, {"requests": work}) as (_, active_claims):
-        wait_until(lambda: len(worked) == 10)
-        assert {claim.fairness_key for claim in worked} == {"media"}
+        wait_until(lambda: len(handled) == 10)
+        assert {claim.fairness_key for claim in handled} == {"media"}
         assert sum(claim.fairness_key == "hangs" for claim in active_claims.all()) == REQUESTS.max_per_key
         oms_answers.set()
-        wait_until(lambda: len(worked) == 60)
+        wait_until(lambda: len(handled) == 60)
 
 
-def test_a_notice_that_hangs_keeps_none_of_another_thread_waiting(store: Store) -> None:
+def test_a_notice_that_hangs_holds_up_only_notices_of_its_own_thread(store: Store) -> None:
     slack_answers = threading.Event()
     sent: list[int | str] = []
 
@@ -301,21 +300,21 @@ def test_a_notice_that_hangs_keeps_none_of_another_thread_waiting(store: Store) 
     with running(store, {"notices": send}):
         wait_until(lambda: len(sent) == 27)
         assert not slack_answers.is_set()
-        assert not {1, 11, 21} & set(sent), "its own thread waits for it"
+        assert not {1, 11, 21} & set(sent), "the notices of its own thread wait"
         slack_answers.set()
         wait_until(lambda: len(sent) == 30)
     assert [key for key in sent if key in (1, 11, 21)] == [1, 11, 21]
 
 
-def test_a_claim_taken_anew_is_held_though_the_last_hand_lets_go_of_it() -> None:
+def test_a_claim_that_was_added_twice_stays_active_until_it_is_removed_twice() -> None:
     active_claims, claim = ActiveClaims(), Claim("cards", "R-00000001", 0)
     with active_claims.holding(claim):
-        active_claims.take(claim)
+        active_claims.add(claim)
     assert active_claims.all() == [claim]
-    active_claims.let_go(claim)
+    active_claims.remove(claim)
     assert active_claims.all() == []
 
 
-def test_a_card_waits_for_half_a_minute_at_most() -> None:
+def test_the_backoff_doubles_up_to_two_minutes_and_for_cards_up_to_half_a_minute() -> None:
     assert [backoff(tries, CARDS_WAIT_AT_MOST).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
     assert backoff(40) == timedelta(minutes=2)

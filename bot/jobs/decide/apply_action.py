@@ -19,9 +19,9 @@ from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
 from bot.jobs.current_settings import current_settings
 from bot.jobs.decide import self_approval
+from bot.jobs.lanes import REQUESTS
 from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
 from bot.jobs.send import send
-from bot.jobs.worker import REQUESTS
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.circuit_breakers import CircuitBreakers
@@ -46,7 +46,7 @@ def handle_action(context: Context, message: Message) -> None:
     if decided is None:
         return
     claim = Claim(tables.requests.name, decided.id, 0, fairness_key=decided.plan.project)
-    with context.active_claims.holding_within(claim, REQUESTS) as has_room:
+    with context.active_claims.holding_within_limit(claim, REQUESTS) as has_room:
         try:
             # Else it is due, and the loop takes it in its turn: where OMS hangs, not every thread is to hang.
             if has_room:

@@ -136,7 +136,7 @@ def _put(context: Context, client: ReadyClient, request: Request, body: CallBody
         # A bug may show after the bytes left, so the outcome is unknown. Its traceback is not logged: the local
         # variables contain the keys.
         reference = f"F-{secrets.token_hex(4).upper()}"
-        log.error("fault %s in the PUT: %s: %s", reference, type(error).__name__, scrub(str(error), body.keys))
+        log.error("bug %s in the PUT: %s: %s", reference, type(error).__name__, scrub(str(error), body.keys))
         return Unanswered(f"the bot failed, reference {reference}")
 
 

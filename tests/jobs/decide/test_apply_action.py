@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from bot.sandbox.oms_server import Answer
 from sqlalchemy import func, select
 
 from bot.config.bot_toml import Project
@@ -18,6 +19,7 @@ from bot.huawei.errors import Suspended
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
+from bot.jobs.lanes import REQUESTS
 from bot.jobs.send import send
 from bot.jobs.worker import REQUESTS
 from bot.sandbox.huawei.faults import Answer
@@ -208,7 +210,7 @@ def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the
     sandbox, context = inside
     request, card = create_request(*inside)
     for number in range(REQUESTS.max_per_key or 0):
-        context.active_claims.take(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
+        context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert put_calls(sandbox) == []
     with context.store.write() as connection:
