@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from bot.sandbox.oms_server import Answer
 from sqlalchemy import func, select
 
 from bot.config.bot_toml import Project
@@ -21,7 +20,6 @@ from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
 from bot.jobs.lanes import REQUESTS
 from bot.jobs.send import send
-from bot.jobs.worker import REQUESTS
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
