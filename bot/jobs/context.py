@@ -34,6 +34,8 @@ class Context:
     Attributes:
         projects: the projects of bot.toml by name.
         command: the slash command, with its slash.
+        identity: calls OMS with the bot's own identity of each project.
+        people: looks up people and user groups in Slack.
         owner: identifies this process in the claims.
         active_claims: the claims that this process holds.
         now: returns the current time, in UTC.

@@ -1,4 +1,4 @@
-"""Dispatches a message of the inbox to the stage that handles it, and ends its row."""
+"""Dispatches a message of the inbox to the stage that handles it, and then removes the message's response_url."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _record_foreign_payload(context: Context, message: Message) -> None:
 def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime) -> bool:
     """Whether a button was pressed before the bot has stored where its card is.
 
-    Until it is stored, a press on the card cannot be told from a press on a copy of the card.
+    Until it is stored, a press on the card cannot be distinguished from a press on a duplicate of it.
     """
     message = stored.message
     if not message.request_id or not message.message_ts or now - stored.received_at >= WAIT_FOR_CARD:

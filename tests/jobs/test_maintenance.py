@@ -60,8 +60,8 @@ def context(store: Store, slack: SlackStandIn, clock: Clock) -> Context:
     return maintenance_context(store, lambda: clock.now, slack.api_url)
 
 
-def do_due(context: Context) -> list[str]:
-    """Does the tasks that are due, as the worker would, and returns their names."""
+def run_due_tasks(context: Context) -> list[str]:
+    """Runs the tasks that are due, as the worker does, and returns their names."""
     with context.store.write() as connection:
         due = queue.claim_due(connection, Queue(tables.maintenance), context.owner, context.now(), 10)
     for claim in due:
@@ -71,12 +71,12 @@ def do_due(context: Context) -> list[str]:
     return [str(claim.key) for claim in due]
 
 
-def tell(context: Context, event: Event) -> None:
+def record(context: Context, event: Event) -> None:
     with context.store.write() as connection:
         append(connection, event, context.now())
 
 
-def ask(context: Context) -> None:
+def add_request(context: Context) -> None:
     with context.store.write() as connection:
         requests.add(connection, request(), Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001"), context.now())
 
@@ -94,24 +94,24 @@ def events(store: Store) -> list[str]:
 
 
 def test_both_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
-    assert sorted(do_due(context)) == ["anchor", "purge"]
-    assert do_due(context) == []
+    assert sorted(run_due_tasks(context)) == ["anchor", "purge"]
+    assert run_due_tasks(context) == []
     clock.now = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
-    assert do_due(context) == []
+    assert run_due_tasks(context) == []
     clock.now = datetime(2026, 3, 3, tzinfo=UTC)
-    assert sorted(do_due(context)) == ["anchor", "purge"]
+    assert sorted(run_due_tasks(context)) == ["anchor", "purge"]
     with context.store.read() as connection:
         assert set(queue.next_due(connection).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
 
 
-def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context: Context) -> None:
-    ask(context)
-    tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
-    tell(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
+def test_the_newest_hash_is_posted_to_the_channel_of_a_project_with_activity(context: Context) -> None:
+    add_request(context)
+    record(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
+    record(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
     with context.store.read() as connection:
         head = audit.newest(connection)
     assert head is not None
-    do_due(context)
+    run_due_tasks(context)
     assert notices(context.store) == [
         (
             MIGRATIONS,
@@ -126,64 +126,62 @@ def test_the_channel_of_a_project_with_activity_is_told_the_newest_hash(context:
     assert anchored.detail == f'{{"head":"{head.hash}","project":"media","rows":3}}'
 
 
-def test_the_newest_hash_goes_to_the_log_also_without_activity(
-    context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
-    tell(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
+def test_the_newest_hash_is_logged_even_without_activity(context: Context, caplog: pytest.LogCaptureFixture) -> None:
+    record(context, Event(AuditEvent.ACTION_REFUSED, "UEVE0000", None, {"why": "not ours"}))
     with context.store.read() as connection:
         head = audit.newest(connection)
     assert head is not None
     with caplog.at_level(logging.INFO):
-        do_due(context)
+        run_due_tasks(context)
     assert f"audit: 1 rows, newest hash {head.hash}" in caplog.messages
     assert notices(context.store) == []
     assert events(context.store) == ["action.refused"]
 
 
-def test_a_day_without_activity_is_quiet_and_an_anchor_is_no_activity(context: Context, clock: Clock) -> None:
-    ask(context)
+def test_no_hash_is_posted_after_a_day_with_no_activity_but_an_anchor(context: Context, clock: Clock) -> None:
+    add_request(context)
     for _ in range(4):
-        do_due(context)
+        run_due_tasks(context)
         clock.now += DAY
     assert len(notices(context.store)) == 1
-    tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
-    do_due(context)
+    record(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
+    run_due_tasks(context)
     assert len(notices(context.store)) == 2
     assert "Audit of media: 1 new row, 3 in the whole chain." in notices(context.store)[1][1]
 
 
-def test_what_happened_between_the_look_and_the_anchor_is_told_the_next_day(context: Context, clock: Clock) -> None:
-    ask(context)
-    tell(context, Event(AuditEvent.AUDIT_ANCHORED, "bot", None, {"project": "media", "rows": 0, "head": "0"}))
+def test_rows_added_between_counting_and_posting_are_counted_the_next_day(context: Context, clock: Clock) -> None:
+    add_request(context)
+    record(context, Event(AuditEvent.AUDIT_ANCHORED, "bot", None, {"project": "media", "rows": 0, "head": "0"}))
     clock.now += DAY
-    do_due(context)
+    run_due_tasks(context)
     assert "Audit of media: 1 new row, 2 in the whole chain." in notices(context.store)[0][1]
 
 
-def test_there_is_one_message_a_day_however_often_it_is_due(context: Context, clock: Clock) -> None:
+def test_the_hash_is_posted_once_a_day_however_often_the_task_is_due(context: Context, clock: Clock) -> None:
     for hours in (0, 6, 11):
         clock.now = NOON + timedelta(hours=hours)
         with context.store.write() as connection:
             connection.execute(update(tables.maintenance).values(due_at=clock.now))
         if hours == 0:
-            ask(context)
+            add_request(context)
         else:
-            tell(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
-        do_due(context)
+            record(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
+        run_due_tasks(context)
     assert len(notices(context.store)) == 1
     clock.now = NOON + DAY
-    do_due(context)
+    run_due_tasks(context)
     assert len(notices(context.store)) == 2
     assert "media: 2 new rows" in notices(context.store)[1][1]
 
 
 def test_one_of_many_replicas_posts_the_hash(context: Context) -> None:
-    ask(context)
+    add_request(context)
     barrier = threading.Barrier(6)
 
     def work(owner: str) -> None:
         barrier.wait()
-        # Each works as if the claim were its own, like a worker whose lease ended unnoticed.
+        # No replica checks that the claim is its own, like a worker that did not notice the end of its lease.
         maintenance.run_task(replace(context, owner=owner), Claim(tables.maintenance.name, Task.ANCHOR.value, 0))
 
     threads = [threading.Thread(target=work, args=(f"o{number}",)) for number in range(6)]
@@ -195,23 +193,23 @@ def test_one_of_many_replicas_posts_the_hash(context: Context) -> None:
     assert events(context.store).count("audit.anchored") == 1
 
 
-def test_killed_before_the_commit_it_is_told_at_the_next_start_and_once(
+def test_a_process_killed_before_the_commit_leaves_the_hash_to_be_posted_once_after_the_restart(
     database_url: str, clock: Clock, slack: SlackStandIn
 ) -> None:
     with closing(open_store(database_url)) as store:
-        ask(maintenance_context(store, lambda: clock.now, slack.api_url))
+        add_request(maintenance_context(store, lambda: clock.now, slack.api_url))
     die_before_commit(database_url, clock.now)
     with closing(open_store(database_url)) as store:
         context = maintenance_context(store, lambda: clock.now, slack.api_url)
         assert notices(store) == []
         assert "audit.anchored" not in events(store)
-        assert "anchor" in do_due(context)
-        do_due(context)
+        assert "anchor" in run_due_tasks(context)
+        run_due_tasks(context)
         assert len(notices(store)) == 1
         assert events(store).count("audit.anchored") == 1
 
 
-def send(context: Context) -> Result:
+def send_due_notice(context: Context) -> Result:
     with context.store.write() as connection:
         [claim] = queue.claim_due(connection, Queue(tables.notices), context.owner, context.now(), 10)
     result = send_notice(context, claim)
@@ -221,51 +219,51 @@ def send(context: Context) -> Result:
     return result
 
 
-def test_the_message_is_posted_to_the_channel(context: Context, slack: SlackStandIn) -> None:
-    ask(context)
-    do_due(context)
-    assert send(context) == Rescheduled()
+def test_the_notice_is_posted_to_the_channel(context: Context, slack: SlackStandIn) -> None:
+    add_request(context)
+    run_due_tasks(context)
+    assert send_due_notice(context) == Rescheduled()
     [posted] = slack.workspace.messages_in(MIGRATIONS)
     assert posted.text.startswith("Audit of media: 1 new row, 1 in the whole chain.")
     assert posted.thread_ts is None
 
 
 @pytest.mark.parametrize(
-    ("hinder", "code"),
+    ("close_channel", "code"),
     [
         (lambda slack: slack.workspace.channels[MIGRATIONS].members.discard(BOT_USER_ID), "not_in_channel"),
         (lambda slack: setattr(slack.workspace.channels[MIGRATIONS], "archived", True), "is_archived"),
     ],
 )
-def test_a_channel_that_cannot_be_posted_to_is_audited_and_logged_and_not_tried_again(
+def test_a_hash_that_the_channel_does_not_take_is_audited_and_logged_and_not_tried_again(
     context: Context,
     slack: SlackStandIn,
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
-    hinder: Callable[[SlackStandIn], None],
+    close_channel: Callable[[SlackStandIn], None],
     code: str,
 ) -> None:
-    ask(context)
-    do_due(context)
-    hinder(slack)
-    assert send(context) == Rescheduled()
+    add_request(context)
+    run_due_tasks(context)
+    close_channel(slack)
+    assert send_due_notice(context) == Rescheduled()
     assert slack.workspace.messages_in(MIGRATIONS) == []
     assert events(context.store) == ["request.created", "audit.anchored", "notice.not_sent"]
     assert f"a notice was not sent: channel, {code}" in caplog.messages
     clock.now += DAY
-    do_due(context)
-    assert len(notices(context.store)) == 1, "that it was not sent is no activity"
+    run_due_tasks(context)
+    assert len(notices(context.store)) == 1, "a notice that was not sent is no activity"
 
 
-def test_a_message_is_tried_again_while_slack_is_down_for_a_day_at_most(
+def test_posting_the_hash_is_tried_again_for_a_day_while_slack_is_down(
     context: Context, slack: SlackStandIn, clock: Clock
 ) -> None:
-    ask(context)
-    do_due(context)
+    add_request(context)
+    run_due_tasks(context)
     slack.outage.status = 503
-    assert isinstance(send(context), Failed)
+    assert isinstance(send_due_notice(context), Failed)
     clock.now += DAY + timedelta(minutes=1)
-    assert send(context) == Rescheduled()
+    assert send_due_notice(context) == Rescheduled()
     assert events(context.store)[-1] == "notice.not_sent"
 
 
@@ -276,7 +274,7 @@ def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing
     context: Context, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    ask(context)
+    add_request(context)
     with context.store.write() as connection:
         old = requests.lock(connection, "R-00000001")
         assert old is not None
@@ -297,7 +295,7 @@ def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing
     kept = {"requests": 1, "cards": 1}
     for days, left in ((29, ["finished", "unfinished", "sent", "unsent"]), (31, ["unfinished", "unsent"])):
         clock.now = NOON + timedelta(days=days)
-        do_due(context)
+        run_due_tasks(context)
         with context.store.read() as connection:
             found = [*connection.execute(select(tables.inbox.c.key).order_by(tables.inbox.c.id)).scalars()]
             query = (
@@ -308,15 +306,15 @@ def test_finished_messages_and_notices_are_deleted_after_thirty_days_and_nothing
         assert found == left
         assert counts == kept
     assert events(context.store)[:2] == ["request.created", "request.cancelled"]
-    told = [line for line in caplog.messages if line.startswith("removed")]
-    assert told == ["removed 2 messages and notices that were done with for 30 days"], "and of nothing, nothing"
+    logged = [line for line in caplog.messages if line.startswith("deleted")]
+    assert logged == ["deleted 2 finished messages and notices older than 30 days"], "logged only if rows were deleted"
 
 
 def test_a_claimed_message_is_not_deleted(context: Context, clock: Clock) -> None:
     with context.store.write() as connection:
-        inbox.put(connection, Message(Kind.CREATE_REQUEST, "in hand", "U", "T"), "one", NOON)
+        inbox.put(connection, Message(Kind.CREATE_REQUEST, "claimed", "U", "T"), "one", NOON)
         connection.execute(update(tables.inbox).values(due_at=None))
     clock.now += timedelta(days=40)
-    do_due(context)
+    run_due_tasks(context)
     with context.store.read() as connection:
-        assert connection.execute(select(tables.inbox.c.key)).scalars().all() == ["in hand"]
+        assert connection.execute(select(tables.inbox.c.key)).scalars().all() == ["claimed"]

@@ -1,4 +1,4 @@
-"""Opening a database: time limits, files that only the owner reads, schemas, problems told without secrets."""
+"""Opening a database: time limits, files that only the owner reads, schemas, problems described without secrets."""
 
 from __future__ import annotations
 

@@ -21,12 +21,12 @@ from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
 
-ASKED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
+CREATED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
 
 def add(store: Store, number: int = 1) -> None:
     with store.write() as connection:
-        requests.add(connection, request(number=number), ASKED, NOON)
+        requests.add(connection, request(number=number), CREATED, NOON)
 
 
 def test_a_due_row_is_claimed_once_and_again_after_its_lease_ended(store: Store) -> None:
@@ -74,7 +74,7 @@ def test_only_active_claims_are_renewed(store: Store) -> None:
     add(store)
     other = replace(request(number=2), group=replace(request().group, group_id="other"))
     with store.write() as connection:
-        requests.add(connection, other, ASKED, NOON)
+        requests.add(connection, other, CREATED, NOON)
     with store.write() as connection:
         active, dropped = queue.claim_due(connection, Queue(tables.cards), "one", NOON, 10)
         connection.execute(text("UPDATE cards SET claimed_until = '2020-01-01 00:00:00'"))

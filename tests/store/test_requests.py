@@ -19,18 +19,18 @@ from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("patient")
 
-ASKED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
+CREATED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
 
 def add(store: Store, number: int = 1) -> None:
     with store.write() as connection:
-        requests.add(connection, request(number=number), ASKED, NOON)
+        requests.add(connection, request(number=number), CREATED, NOON)
 
 
 def test_a_group_has_one_open_request(store: Store) -> None:
     add(store)
     with pytest.raises(requests.AlreadyOpen), store.write() as connection:
-        requests.add(connection, request(number=2), ASKED, NOON)
+        requests.add(connection, request(number=2), CREATED, NOON)
     with store.write() as connection:
         old = requests.lock(connection, "R-00000001")
         assert old is not None
@@ -38,17 +38,17 @@ def test_a_group_has_one_open_request(store: Store) -> None:
     add(store, 2)
     elsewhere = replace(request(number=3), plan=replace(request().plan, project_id="1" * 32))
     with store.write() as connection:
-        requests.add(connection, elsewhere, ASKED, NOON)
+        requests.add(connection, elsewhere, CREATED, NOON)
         assert requests.find_open(connection, elsewhere.group_key) == elsewhere
 
 
 def test_a_message_creates_one_request_for_a_group_even_if_that_has_ended(store: Store) -> None:
     first, second = (request(number=number, origin_key="trigger-1") for number in (1, 2))
     with store.write() as connection:
-        requests.add(connection, first, ASKED, NOON)
+        requests.add(connection, first, CREATED, NOON)
         requests.save(connection, first, first.with_state(State.DENIED, at=NOON), NOON)
     with pytest.raises(requests.AlreadyOpen), store.write() as connection:
-        requests.add(connection, second, ASKED, NOON)
+        requests.add(connection, second, CREATED, NOON)
     with store.read() as connection:
         found = requests.find_by_origin(connection, "trigger-1", second.group.group_id)
     assert found is not None
@@ -61,7 +61,7 @@ def test_open_requests_are_listed_oldest_first_and_requests_of_a_group_newest_fi
     other = request(number=9, created_at=NOON - timedelta(minutes=1), group=replace(request().group, group_id="other"))
     with store.write() as connection:
         for one in (*made, other):
-            requests.add(connection, one, ASKED, NOON)
+            requests.add(connection, one, CREATED, NOON)
     with store.read() as connection:
         assert requests.open_requests(connection, ["media"]) == [other, made[2]]
         assert requests.open_requests(connection, ["elsewhere"]) == []
@@ -72,7 +72,7 @@ def test_a_request_is_read_as_it_was_stored(store: Store) -> None:
     for number, state in enumerate(State, start=1):
         written = replace(request(state, number), group=replace(request().group, group_id=f"g{number}"))
         with store.write() as connection:
-            requests.add(connection, written, ASKED, NOON)
+            requests.add(connection, written, CREATED, NOON)
         with store.read() as connection:
             assert requests.get(connection, written.id) == written
 
@@ -81,7 +81,7 @@ def test_a_change_makes_the_card_of_the_request_due_and_no_other(store: Store) -
     add(store)
     other = replace(request(number=2), group=replace(request().group, group_id="other"))
     with store.write() as connection:
-        requests.add(connection, other, ASKED, NOON)
+        requests.add(connection, other, CREATED, NOON)
         connection.execute(tables.cards.update().values(due_at=None))
         saved = requests.save(connection, other, other.with_state(State.CANCELLED, at=NOON), NOON)
     assert saved.version == other.version + 1
@@ -162,7 +162,7 @@ def test_removing_a_vote_leaves_all_others(store: Store) -> None:
     add(store)
     with store.write() as connection:
         elsewhere = replace(request(number=2), plan=replace(request().plan, project_id="1" * 32))
-        requests.add(connection, elsewhere, ASKED, NOON)
+        requests.add(connection, elsewhere, CREATED, NOON)
         for of, person in (("R-00000001", "UA"), ("R-00000001", "UB"), ("R-00000002", "UA")):
             requests.add_vote(connection, of, Vote(person, "T", NOON))
         requests.remove_vote(connection, "R-00000001", "UA")

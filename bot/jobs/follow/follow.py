@@ -25,7 +25,7 @@ from bot.vault.errors import VaultError
 
 # A card whose content stays the same is still updated this often, so that the time it shows is recent.
 UPDATE_CARD_AFTER = timedelta(seconds=60)
-# This many looks may fail before the card says so.
+# This many looks may fail in a row before the card says that they fail.
 SILENT_FAILURES = 2
 
 

@@ -90,8 +90,8 @@ def _send_once(
     with ExitStack() as if_not_sent:
         # If the PUT is sent, the audit event "sending" records how the Vault login ended.
         if_not_sent.callback(record_closed, context, request, body)
-        # Waiting for a place and logging in at IAM may take long, so both come before the commit: from then on other
-        # workers assume that the PUT was sent.
+        # Waiting for the circuit breaker and logging in at IAM may take long, so both come before the commit: from then
+        # on other workers assume that the PUT was sent.
         with context.identity.ready(plan.project, plan.project_id) as client:
             now = context.now()
             sending = _start_sending(context, request, attempt, group, body, now)

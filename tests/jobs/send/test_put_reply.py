@@ -1,4 +1,4 @@
-"""OMS's reply to the PUT: which kind it is for the domain, how long to wait, what people and the audit are told."""
+"""OMS's reply to the PUT: which kind it is for the domain, how long to wait, what people read and the audit stores."""
 
 from __future__ import annotations
 
@@ -64,10 +64,12 @@ def test_before_the_put_each_of_these_errors_started_nothing(error: Throttled | 
     assert not_sent(error).retry_after == timedelta(seconds=5)
 
 
-def test_people_are_told_whether_anything_was_started_and_whose_turn_it_is() -> None:
+def test_a_problem_says_whether_anything_was_started_and_what_the_next_step_is() -> None:
     assert explain_reply(Accepted("7f3c"), PLAN, State.ACCEPTED) is None
-    told = {state: explain_reply(DENIED, PLAN, state) for state in (State.APPROVED, State.UNKNOWN, State.NOT_STARTED)}
-    for state, problem in told.items():
+    problems = {
+        state: explain_reply(DENIED, PLAN, state) for state in (State.APPROVED, State.UNKNOWN, State.NOT_STARTED)
+    }
+    for state, problem in problems.items():
         assert problem is not None
         assert (problem.code, problem.huawei_request_id) == ("OMS.0072", "abc")
         assert ("Nothing was started." in problem.meaning) == (state is not State.UNKNOWN)
