@@ -113,9 +113,7 @@ def killed_before_click_is_finished(sandbox: Sandbox) -> Iterator[None]:
         "BEGIN SELECT RAISE(ABORT, 'killed before that'); END"
     )
     yield
-    sandbox.wait_until(
-        lambda: "the end of work on inbox" in sandbox.log(), what="the attempt to mark the click as finished"
-    )
+    sandbox.wait_until(lambda: "killed before that" in sandbox.log(), what="the attempt to mark the click as finished")
     sandbox.kill_bot()
     database.execute("DROP TRIGGER no_end")
     sandbox.start_bot()
