@@ -148,7 +148,7 @@ class Service:
     def _check_vault_logins(self) -> None:
         for label, identity in self._vault_identities.items():
             try:
-                self.context.vault.token_terms(identity)
+                self.context.vault.try_login(identity)
             except VaultError as error:
                 log.warning("%s: %s %s", label, error.sentence, error.next_step)
 

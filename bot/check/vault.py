@@ -22,17 +22,17 @@ from bot.vault.login import VaultIdentity, VaultToken
 def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
     """Whether an identity can log in, and whether its tokens can be revoked and used any number of times."""
     try:
-        terms = vault.token_terms(identity)
+        token = vault.try_login(identity)
     except VaultError as error:
         return vault_failed(subject, error)
     # A role can be changed; a static token has to be replaced.
     is_token = isinstance(identity, VaultToken)
-    if terms.is_batch:
+    if token.is_batch:
         fix = "make a token with -type=service" if is_token else "set token_type=service on its role"
         return Finding(subject, "gives a batch token, which has no accessor and cannot be given back", fix)
-    if terms.uses:
+    if token.uses:
         fix = "make a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
-        return Finding(subject, f"gives a token that ends after {terms.uses} uses", fix)
+        return Finding(subject, f"gives a token that ends after {token.uses} uses", fix)
     return Finding(subject, "gives a service token, for any number of uses")
 
 

@@ -89,18 +89,6 @@ def verdict_on(error: HuaweiError, credential: Credential) -> Verdict:
             return Verdict.UNRELATED
 
 
-@dataclass
-class Permit:
-    """Permission to call with this credential.
-
-    Attributes:
-        probed_at: when the call was counted as a probe; None if it is no probe, or the result is stored.
-    """
-
-    loaded: LoadedCredential
-    probed_at: datetime | None = None
-
-
 class IdentityBreaker:
     """The circuit breaker of one identity, for the threads of this process."""
 
@@ -131,33 +119,17 @@ class IdentityBreaker:
         before = self._rows.update(self._new(loaded), partial(rules.with_probe, version=version, now=now))
         match rules.next_step(before, version, now):
             case BreakerStep.PROBE:
-                return Permit(loaded, probed_at=now)
+                return Permit(self, loaded, probed_at=now)
             case BreakerStep.FAIL:
                 is_close = rules.is_close_to_lock(before, now)
                 raise Suspended(before.path, before.code, is_close_to_lock=is_close)
             case _:
                 return None
 
-    @contextmanager
-    def observing(self, permit: Permit) -> Iterator[None]:
-        """Stores what the call in the block says of the identity."""
-        verdict, code = Verdict.UNKNOWN, ""
-        try:
-            yield
-            verdict = Verdict.ACCEPTED
-        except HuaweiError as error:
-            verdict = verdict_on(error, permit.loaded.credential)
-            code = error.answer.code if isinstance(error, Rejected) else ""
-            raise
-        finally:
-            self._settle(permit, verdict, code)
-
-    def give_back(self, permit: Permit) -> None:
-        """Ends a permit with which nothing was sent."""
-        self._settle(permit, Verdict.UNRELATED, "")
-
-    def _settle(self, permit: Permit, verdict: Verdict, code: str) -> None:
-        loaded, probed_at = permit.loaded, permit.probed_at
+    def store_verdict(
+        self, loaded: LoadedCredential, probed_at: datetime | None, verdict: Verdict, code: str = ""
+    ) -> None:
+        """Stores what a call says of the identity. The arguments are those of `rules.with_verdict`."""
         if probed_at is None and verdict is not Verdict.REFUSED:
             return
         if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
@@ -165,17 +137,13 @@ class IdentityBreaker:
         version, now = self._version(loaded), self._now()
         change = partial(rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code)
         before = self._rows.update(self._new(loaded), change)
-        permit.probed_at = None
         if verdict is Verdict.ACCEPTED:
-            self._delete_replaced(loaded.path)
+            # The identities that were at this path before are forgotten once none of their refusals counts any more.
+            for row in self._rows.at_path(loaded.path):
+                if row.fingerprint != self._fingerprint and rules.is_quiet(row, now):
+                    self._rows.delete(row.fingerprint)
         elif verdict is Verdict.REFUSED and before.state is not BreakerState.OPEN:
             log.warning("the identity at %s was refused with %s, and is suspended", loaded.path, code)
-
-    def _delete_replaced(self, path: str) -> None:
-        """Forgets the identities that were at this path before, once none of their refusals counts any more."""
-        for row in self._rows.at_path(path):
-            if row.fingerprint != self._fingerprint and rules.is_quiet(row, self._now()):
-                self._rows.delete(row.fingerprint)
 
     def _new(self, loaded: LoadedCredential) -> CircuitBreaker:
         return CircuitBreaker(self._fingerprint, loaded.path, loaded.version)
@@ -184,6 +152,41 @@ class IdentityBreaker:
         judged = self._judged_last
         was_judged_last = None if judged is None else judged == loaded.credential
         return CredentialVersion(loaded.path, loaded.version, was_judged_last)
+
+
+@dataclass
+class Permit:
+    """Permission to call with this credential.
+
+    Attributes:
+        probed_at: when the call was counted as a probe; None if it is no probe, or its verdict is stored.
+    """
+
+    breaker: IdentityBreaker
+    loaded: LoadedCredential
+    probed_at: datetime | None = None
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """Stores what the call in the block says of the identity."""
+        verdict, code = Verdict.UNKNOWN, ""
+        try:
+            yield
+            verdict = Verdict.ACCEPTED
+        except HuaweiError as error:
+            verdict = verdict_on(error, self.loaded.credential)
+            code = error.answer.code if isinstance(error, Rejected) else ""
+            raise
+        finally:
+            self._end(verdict, code)
+
+    def close(self) -> None:
+        """Gives the permission back. If no call was observed, none was sent."""
+        self._end(Verdict.UNRELATED, "")
+
+    def _end(self, verdict: Verdict, code: str) -> None:
+        self.breaker.store_verdict(self.loaded, self.probed_at, verdict, code)
+        self.probed_at = None
 
 
 def allow_retry(rows: BreakerRows, path: str, fingerprint: str | None, now: datetime) -> None:

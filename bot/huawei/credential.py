@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from bot.huawei.errors import UnusableIdentity
 from bot.huawei.signing import AccessKey, Credential, IamToken, PasswordUser
@@ -26,19 +25,8 @@ KINDS = {AccessKey: "an access key", PasswordUser: "a user name and a password",
 _ONE_WORD = ("ak", "sk", "security_token", "token")
 
 
-class StoredSecret(Protocol):
-    """A secret as it is in Vault."""
-
-    @property
-    def version(self) -> int | None:
-        """Its version; None on KV version 1."""
-
-    @property
-    def values(self) -> Mapping[str, Secret]:
-        """Its values by their names."""
-
-
-ReadSecret = Callable[[str, str], StoredSecret]
+# Reads a secret, given its mount and path in Vault: its version, None on KV version 1, and its values by their names.
+ReadSecret = Callable[[str, str], tuple[int | None, Mapping[str, Secret]]]
 
 
 @dataclass(frozen=True)
@@ -69,8 +57,8 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
         Exception: what `read_secret` raises.
     """
     place = f"{mount}/{path}"
-    secret = read_secret(mount, path)
-    values = {name: value.stripped("\r\n" if name == "password" else None) for name, value in secret.values.items()}
+    version, found = read_secret(mount, path)
+    values = {name: value.stripped("\r\n" if name == "password" else None) for name, value in found.items()}
     for name in _ONE_WORD:
         if values.get(name) and not values[name].is_one_word:
             raise UnusableIdentity(
@@ -85,7 +73,7 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
             f"{place} in Vault holds no identity: neither ak and sk, nor username, password and domain, nor token.",
             "Write the bot's own identity at Huawei Cloud there.",
         )
-    return LoadedCredential(place, secret.version, credential, _fingerprint(credential, place))
+    return LoadedCredential(place, version, credential, _fingerprint(credential, place))
 
 
 def _credential_in(values: Mapping[str, Secret]) -> Credential | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
@@ -59,37 +59,8 @@ class _Access:
     renew_at: datetime | None = None
 
 
-@dataclass
-class _Scope:
-    """What IAM gave one identity for one project. `lock` is held while IAM is asked."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    access: _Access | None = None
-
-
-@dataclass
-class _Account:
-    """One identity: its circuit breaker, and its scopes by IAM address and project."""
-
-    breaker: IdentityBreaker
-    scopes: dict[tuple[str, str], _Scope] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class ReadyClient:
-    """A client of OMS that is authenticated and may send at once."""
-
-    _oms: Oms
-    _observing: Callable[[], AbstractContextManager[None]]
-
-    def send(self, ask: Callable[[Oms], T]) -> T:
-        """What `ask` returns. To be called once.
-
-        Raises:
-            HuaweiError: as `ask` raises it.
-        """
-        with self._observing():
-            return ask(self._oms)
+# The fingerprint of an identity, the address of IAM, and the project: what a login and a project id belong to.
+_Scope = tuple[str, str, str]
 
 
 class Identity:
@@ -118,7 +89,10 @@ class Identity:
         sources = {place: CredentialSource(*place, read_secret, read_error, now) for place in places}
         self._sources = {name: sources[of.vault_mount, of.vault_path] for name, of in projects.items()}
         self._sessions = {name: new_session() for name in projects}
-        self._accounts: dict[str, _Account] = {}
+        self._breakers: dict[str, IdentityBreaker] = {}
+        self._accesses: dict[_Scope, _Access] = {}
+        # Held while IAM is asked.
+        self._iam_locks: dict[_Scope, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def call(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
@@ -147,12 +121,12 @@ class Identity:
 
     def send(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
         """As `call`, but asks only once: for calls that change something."""
-        with self.ready(project, project_id) as client:
-            return client.send(ask)
+        with self.ready(project, project_id) as oms:
+            return ask(oms)
 
     @contextmanager
-    def ready(self, project: str, project_id: str | None = None) -> Iterator[ReadyClient]:
-        """A client for one call. Reading Vault, waiting for a probe and logging in are done before it is given.
+    def ready(self, project: str, project_id: str | None = None) -> Iterator[Oms]:
+        """Permission for one call. Reading Vault, waiting for a probe and logging in are done before it is given.
 
         Raises:
             Suspended, UnusableIdentity: there is no identity to call with.
@@ -163,7 +137,7 @@ class Identity:
             with self._permit(project) as permit:
                 # Another credential may have come into use meanwhile.
                 if permit.loaded.credential == access.credential:
-                    yield self._client(project, access, permit, project_id)
+                    yield self._oms(project, access, permit, project_id)
                     return
 
     def project_id(self, project: str) -> str:
@@ -187,7 +161,7 @@ class Identity:
         fingerprint = source.latest.fingerprint if source.latest else None
         allow_retry(rows or self._rows, source.path, fingerprint, self._now())
 
-    def _client(self, name: str, access: _Access, permit: Permit, project_id: str | None) -> ReadyClient:
+    def _oms(self, name: str, access: _Access, permit: Permit, project_id: str | None) -> Oms:
         path = permit.loaded.path
         if project_id is not None and access.project_id != project_id:
             raise UnusableIdentity(
@@ -195,72 +169,71 @@ class Identity:
                 f"The identity at {path} is of another Huawei Cloud project than before.",
                 "Set project_id, or write the former identity there.",
             )
-        oms = Oms(self._projects[name].oms_address, access.project_id, access.auth, self._sessions[name])
-        return ReadyClient(oms, partial(self._observing, access, permit))
+        address, observing = self._projects[name].oms_address, partial(self._observing, access, permit)
+        return Oms(address, access.project_id, access.auth, self._sessions[name], observing=observing)
 
     @contextmanager
     def _observing(self, access: _Access, permit: Permit) -> Iterator[None]:
         try:
-            with self._account(permit.loaded).breaker.observing(permit):
+            with permit.observing():
                 yield
         except Rejected as rejected:
             if access.renew_at is not None and is_refusal(rejected):
                 access.renew_at = self._now()
             raise
 
-    @contextmanager
-    def _permit(self, name: str) -> Iterator[Permit]:
+    def _permit(self, name: str) -> closing[Permit]:
         """Permission for one call. Waits while the probe of another call is under way."""
-        permit = self._new_permit(self._sources[name])
-        try:
-            yield permit
-        finally:
-            self._account(permit.loaded).breaker.give_back(permit)
-
-    def _new_permit(self, source: CredentialSource) -> Permit:
+        source = self._sources[name]
         while True:
             began = self._now()
             loaded = source.current()
-            match self._account(loaded).breaker.next_step(loaded):
+            breaker = self._breaker(loaded)
+            match breaker.next_step(loaded):
                 case BreakerStep.SEND:
-                    return Permit(loaded)
+                    return closing(Permit(breaker, loaded))
                 case BreakerStep.WAIT:
                     time.sleep(POLL_SECONDS)
                 case _:
                     # It may have been replaced in Vault, and another replica may have used the new one already.
                     loaded = source.read_since(began)
-                    permit = self._account(loaded).breaker.begin_probe(loaded)
+                    permit = self._breaker(loaded).begin_probe(loaded)
                     if permit is not None:
-                        return permit
+                        return closing(permit)
 
-    def _account(self, loaded: LoadedCredential) -> _Account:
+    def _breaker(self, loaded: LoadedCredential) -> IdentityBreaker:
         with self._lock:
-            found = self._accounts.get(loaded.fingerprint)
+            found = self._breakers.get(loaded.fingerprint)
             if found is None:
-                # A credential that was replaced is not kept in memory.
-                in_use = {source.latest.fingerprint for source in self._sources.values() if source.latest}
-                self._accounts = {key: account for key, account in self._accounts.items() if key in in_use}
-                found = _Account(IdentityBreaker(self._rows, loaded.fingerprint, self._now))
-                self._accounts[loaded.fingerprint] = found
+                found = IdentityBreaker(self._rows, loaded.fingerprint, self._now)
+                self._breakers[loaded.fingerprint] = found
+                self._forget_replaced()
             return found
+
+    def _forget_replaced(self) -> None:
+        """Keeps no credential in memory that was replaced."""
+        in_use = {source.latest.fingerprint for source in self._sources.values() if source.latest}
+        for fingerprint in self._breakers.keys() - in_use:
+            del self._breakers[fingerprint]
+        for scope in [scope for scope in list(self._accesses) if scope[0] not in in_use]:
+            self._accesses.pop(scope, None)
 
     def _access(self, name: str) -> _Access:
         """How calls in this project are authenticated. If IAM has to be asked, one thread at a time does so."""
         project, loaded = self._projects[name], self._sources[name].current()
         while True:
-            key = (project.iam_address, project.project_id or project.region)
-            scope = self._account(loaded).scopes.setdefault(key, _Scope())
+            scope = (loaded.fingerprint, project.iam_address, project.project_id or project.region)
             access = self._known_access(project, loaded, scope)
             if access is not None:
                 return access
-            with scope.lock:
+            with self._iam_locks.setdefault(scope, threading.Lock()):
                 access = self._known_access(project, loaded, scope)
                 if access is not None:
                     return access
                 with self._permit(name) as permit:
                     if permit.loaded is loaded:
-                        scope.access = self._ask_iam(name, permit)
-                        return scope.access
+                        access = self._accesses[scope] = self._ask_iam(name, permit)
+                        return access
                     loaded = permit.loaded
 
     def _known_access(self, project: HuaweiProject, loaded: LoadedCredential, scope: _Scope) -> _Access | None:
@@ -274,7 +247,7 @@ class Identity:
             case IamToken():
                 sentence = f"The token at {loaded.path} does not tell its project."
                 raise UnusableIdentity(loaded.path, sentence, "Set project_id.")
-        access = scope.access
+        access = self._accesses.get(scope)
         if access is None or access.credential != loaded.credential:
             return None
         return access if access.renew_at is None or self._now() < access.renew_at else None
@@ -283,7 +256,7 @@ class Identity:
         """Logs in, or asks for the id of the project."""
         project, credential = self._projects[name], permit.loaded.credential
         iam, began = Iam(project.iam_address, self._sessions[name]), self._now()
-        with self._account(permit.loaded).breaker.observing(permit):
+        with permit.observing():
             match credential:
                 case PasswordUser():
                     token = iam.log_in(credential, project.region, project.project_id)

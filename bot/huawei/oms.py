@@ -5,7 +5,8 @@ Repeats no call. Whether a PUT may be sent a second time is left to `bot.jobs.se
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -35,6 +36,7 @@ class Oms:
     Arguments:
         base_url: such as `https://oms.ap-southeast-3.myhuaweicloud.com`.
         session: a session of `bot.net.session`.
+        observing: a context manager around each call that is sent. It sees the error of the call.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class Oms:
         auth: Auth,
         session: requests.Session,
         timeouts: Timeouts | None = None,
+        observing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._base = f"{base_url}/v2/{quote(project_id, safe='')}/taskgroups"
         self._auth = auth
         self._session = session
         self._timeouts = timeouts or Timeouts()
+        self._observing = observing
 
     def show(self, group_id: str) -> TaskGroup:
         """Reads one task group (ShowTaskGroup).
@@ -126,7 +130,8 @@ class Oms:
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Success:
         call = Call(Service.OMS, method, self._base + path, body, keys_in(body) if body else ())
-        return send(self._session, call, self._auth, self._timeouts)
+        with self._observing():
+            return send(self._session, call, self._auth, self._timeouts)
 
 
 def _id_of(item: object) -> str | None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
-from typing import ClassVar
 
 from slack_sdk.errors import SlackApiError, SlackClientError
 
@@ -19,7 +18,7 @@ MAX_RETRY_AFTER_SECONDS = 600
 
 
 class SlackError(Exception):
-    """A call to Slack failed.
+    """A call to Slack failed. Without a kind of its own, Slack refused it.
 
     Arguments:
         code: Slack's error code, such as `invalid_blocks`; without one, the HTTP status or the name of the exception.
@@ -33,35 +32,20 @@ class SlackError(Exception):
 class Unavailable(SlackError):
     """Slack did not process the call, or its answer was lost. A later call may succeed.
 
-    `problem` continues a sentence that begins with "Slack"; `fix` says what people can do.
+    Unless it is `RateLimited`, Slack may have processed the call.
+
+    Arguments:
+        problem: continues a sentence that begins with "Slack".
+        fix: what people can do.
     """
 
-    problem: ClassVar[str]
-    fix: ClassVar[str]
+    def __init__(self, code: str, problem: str = "cannot answer now", fix: str = "try again later") -> None:
+        super().__init__(code)
+        self.problem = problem
+        self.fix = fix
 
 
-class Unreachable(Unavailable):
-    """There was no connection, or it ended before the whole answer came. Slack may have processed the call."""
-
-    problem = "cannot be reached"
-    fix = "check the network and SLACK_API_URL"
-
-
-class NotSlack(Unavailable):
-    """The answer does not come from Slack's API, but for example from a proxy."""
-
-    problem = "is not what answers there"
-    fix = "check SLACK_API_URL, and any proxy on the way"
-
-
-class Busy(Unavailable):
-    """Slack failed with an internal error. It may have processed the call."""
-
-    problem = "cannot answer now"
-    fix = "try again later"
-
-
-class RateLimited(Busy):
+class RateLimited(Unavailable):
     """Slack did not process the call, because there were too many.
 
     Arguments:
@@ -73,20 +57,12 @@ class RateLimited(Busy):
         self.retry_after_seconds = retry_after_seconds
 
 
-class NotInChannel(SlackError):
-    """The bot is not a member of the channel, or the channel does not exist."""
-
-
-class ChannelArchived(SlackError):
-    """The channel is archived."""
+class ChannelUnavailable(SlackError):
+    """The bot cannot post to the channel: it is archived (code `is_archived`), or the bot is no member of it."""
 
 
 class Gone(SlackError):
     """The message, view or response URL does not exist, or not any more."""
-
-
-class Refused(SlackError):
-    """Slack refused the call with another error code."""
 
 
 class LookupFailed(SlackError):
@@ -96,19 +72,19 @@ class LookupFailed(SlackError):
 # slack_sdk raises the first where something answered. The others come up through it where nothing did.
 _EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
 _KINDS: Mapping[str, type[SlackError]] = {
-    "not_in_channel": NotInChannel,
-    "channel_not_found": NotInChannel,
-    "is_archived": ChannelArchived,
+    "not_in_channel": ChannelUnavailable,
+    "channel_not_found": ChannelUnavailable,
+    "is_archived": ChannelUnavailable,
     "message_not_found": Gone,
     "cant_update_message": Gone,
     "not_found": Gone,
     "ratelimited": RateLimited,
     "rate_limited": RateLimited,
     "message_limit_exceeded": RateLimited,
-    "internal_error": Busy,
-    "fatal_error": Busy,
-    "service_unavailable": Busy,
-    "request_timeout": Busy,
+    "internal_error": Unavailable,
+    "fatal_error": Unavailable,
+    "service_unavailable": Unavailable,
+    "request_timeout": Unavailable,
 }
 
 
@@ -120,8 +96,10 @@ def translating_errors() -> Iterator[None]:
     except SlackApiError as error:
         raise _answered(error.response.status_code, error.response.headers, error.response.get("error")) from None
     except _EXCEPTIONS as error:
-        kind = NotSlack if isinstance(error, UnicodeError) else Unreachable
-        raise kind(type(error).__name__) from None
+        code = type(error).__name__
+        if isinstance(error, UnicodeError):
+            raise _not_slack(code) from None
+        raise Unavailable(code, "cannot be reached", "check the network and SLACK_API_URL") from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
@@ -134,9 +112,14 @@ def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackEr
     # Where the answer is not JSON, slack_sdk puts the whole page in place of the error code.
     code = error if isinstance(error, str) and re.fullmatch(r"[a-z0-9_]{1,80}", error) else None
     label = code or f"HTTP {status}"
-    kind = _KINDS.get(code or "", Refused)
+    kind = _KINDS.get(code or "", SlackError)
     if status == HTTPStatus.TOO_MANY_REQUESTS or kind is RateLimited:
         return RateLimited(label, retry_after_seconds(headers))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Busy(label)
-    return kind(label) if code else NotSlack(label)
+        return Unavailable(label)
+    return kind(label) if code else _not_slack(label)
+
+
+def _not_slack(code: str) -> Unavailable:
+    """The error for an answer that does not come from Slack's API, but for example from a proxy."""
+    return Unavailable(code, "is not what answers there", "check SLACK_API_URL, and any proxy on the way")

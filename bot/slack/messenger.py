@@ -13,15 +13,15 @@ from slack_sdk import WebClient
 from slack_sdk.models.views import View
 
 from bot.slack.client import DirectWebhook
-from bot.slack.errors import Busy, Gone, RateLimited, SlackError, retry_after_seconds, translating_errors
+from bot.slack.errors import Gone, RateLimited, SlackError, Unavailable, retry_after_seconds, translating_errors
 from bot.ui.blocks import SlackMessage, text_message
 
 
 class Messenger:
     """Sends messages and views to one workspace.
 
-    Every method but `permalink` raises a `SlackError` when Slack does not confirm the call. After `Unreachable` and
-    `Busy` the call may have taken effect all the same.
+    Every method but `permalink` raises a `SlackError` when Slack does not confirm the call. After `Unavailable` the
+    call may have taken effect all the same.
     """
 
     def __init__(self, client: WebClient) -> None:
@@ -88,7 +88,7 @@ class Messenger:
         if sent.status_code == 429:
             raise RateLimited("ratelimited", retry_after_seconds(sent.headers))
         if sent.status_code >= 500:
-            raise Busy(f"HTTP {sent.status_code}")
+            raise Unavailable(f"HTTP {sent.status_code}")
         if sent.status_code != 200:
             raise Gone(f"HTTP {sent.status_code}")
 

@@ -1,25 +1,20 @@
-"""The ways to log in to Vault, and the function that logs in.
+"""The ways to log in to Vault, and the functions that log in.
 
 Which identity is used for what is left to `bot.vault.client`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import hvac
 import hvac.exceptions
-import requests
-import urllib3
 
-from bot.net.session import new_session
 from bot.redaction import Secret
 from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
+from bot.vault.session import TokenKind, VaultSession
 
-TIMEOUT_SECONDS = 5.0
 CHILD_TOKEN_TTL = "2m"  # noqa: S105 (a duration)
 
 
@@ -49,101 +44,24 @@ class VaultKubernetes:
 VaultIdentity = VaultToken | VaultAppRole | VaultKubernetes
 
 
-class TokenKind(StrEnum):
-    """Where a token comes from. The values are written to the audit."""
-
-    #: Issued by a login. The bot revokes it after use.
-    LOGIN = "fresh login"
-    #: Created with the static token, which may create tokens. The bot revokes it after use.
-    CHILD = "child token of 2 minutes"
-    #: The static token itself. The bot never revokes it.
-    STATIC = "static token"
-
-
-@dataclass(frozen=True)
-class TokenTerms:
-    """What limits a token.
-
-    Arguments:
-        is_batch: a batch token, which has no accessor and cannot be revoked.
-        uses: the number of calls after which Vault revokes the token; 0 is no limit.
-    """
-
-    is_batch: bool
-    uses: int
-
-
-@dataclass(frozen=True)
-class VaultServer:
-    """A Vault server and how to reach it.
-
-    Arguments:
-        namespace: the namespace of every call; None for the root namespace, and for Vault without namespaces.
-        ca: a PEM file of certificates to trust instead of those of the system.
-    """
-
-    address: str
-    namespace: str | None = None
-    ca: str | None = None
-    # Shared by all clients, so that connections stay open. Tokens are headers of single calls and never in it.
-    _session: requests.Session = field(default_factory=new_session, init=False)
-
-    def __post_init__(self) -> None:
-        self._session.verify = self.ca or True
-
-    def client(self, token: str = "") -> Any:
-        """A new hvac client that sends this token with each call."""
-        return hvac.Client(
-            url=self.address,
-            token=token,
-            namespace=self.namespace,
-            timeout=urllib3.Timeout(TIMEOUT_SECONDS),
-            allow_redirects=False,
-            session=self._session,
-            verify=self.ca or True,
-        )
-
-
-@dataclass(frozen=True)
-class Login:
-    """A token and the hvac client that uses it."""
-
-    client: Any
-    accessor: str
-    kind: TokenKind
-    terms: TokenTerms
-
-    def close(self) -> bool:
-        """Revokes the token, unless it is the static one; False when Vault did not revoke it.
-
-        A token that was not revoked expires with its time to live.
-        """
-        try:
-            if self.kind is not TokenKind.STATIC:
-                with translating_errors("auth/token/revoke-self"):
-                    self.client.auth.token.revoke_self()
-        except VaultError:
-            return False
-        finally:
-            self.client.token = ""
-        return True
-
-
 @translating_errors("login")
-def log_in(server: VaultServer, identity: VaultIdentity) -> Login:
+def log_in(client: Any, identity: VaultIdentity, kv_versions: dict[str, int]) -> VaultSession:
     """Logs in with an identity. A static token is looked up instead.
+
+    Arguments:
+        client: an hvac client without a token. It gets the one of the login.
+        kv_versions: as in `VaultSession`.
 
     Raises:
         VaultError: the login failed.
     """
-    client = server.client()
     try:
         match identity:
             case VaultToken(token):
                 client.token = token.reveal()
                 found = client.auth.token.lookup_self()["data"]
-                terms = TokenTerms(found["type"] == "batch", found["num_uses"])
-                return Login(client, found["accessor"], TokenKind.STATIC, terms)
+                is_batch, uses = found["type"] == "batch", found["num_uses"]
+                return VaultSession(client, found["accessor"], TokenKind.STATIC, kv_versions, is_batch, uses)
             case VaultAppRole(role_id, secret_id):
                 answer = client.auth.approle.login(role_id, secret_id.reveal())
             case VaultKubernetes(role, jwt_path):
@@ -152,13 +70,16 @@ def log_in(server: VaultServer, identity: VaultIdentity) -> Login:
         raise login_error(error) from None
     found = answer["auth"]
     client.token = _checked_token(found["client_token"])
-    terms = TokenTerms(found.get("token_type") == "batch", found.get("num_uses") or 0)
-    return Login(client, found.get("accessor", ""), TokenKind.LOGIN, terms)
+    is_batch, uses = found.get("token_type") == "batch", found.get("num_uses") or 0
+    return VaultSession(client, found.get("accessor", ""), TokenKind.LOGIN, kv_versions, is_batch, uses)
 
 
 @translating_errors("auth/token/create")
-def create_child(server: VaultServer, parent: Login) -> Login | None:
+def create_child(client: Any, parent: VaultSession) -> VaultSession | None:
     """A token of 2 minutes with the rights of `parent`; None when its policy does not let it create tokens.
+
+    Arguments:
+        client: an hvac client without a token. It gets the new one.
 
     Raises:
         VaultError: Vault failed.
@@ -168,8 +89,8 @@ def create_child(server: VaultServer, parent: Login) -> Login | None:
     except hvac.exceptions.Forbidden:
         return None
     found = answer["auth"]
-    client = server.client(_checked_token(found["client_token"]))
-    return Login(client, found["accessor"], TokenKind.CHILD, TokenTerms(is_batch=False, uses=0))
+    client.token = _checked_token(found["client_token"])
+    return VaultSession(client, found["accessor"], TokenKind.CHILD, parent.kv_versions)
 
 
 def _service_account_token(path: str) -> str:

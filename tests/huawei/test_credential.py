@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 
 from bot.huawei.credential import LoadedCredential, load_credential
 from bot.huawei.errors import UnusableIdentity
 from bot.huawei.signing import AccessKey, IamToken, PasswordUser
 from bot.redaction import Secret
-
-
-@dataclass(frozen=True)
-class Stored:
-    version: int | None
-    values: dict[str, Secret]
+from bot.vault.session import KvSecret
 
 
 def load(values: dict[str, str], path: str = "caller") -> LoadedCredential:
-    secret = Stored(3, {name: Secret(value) for name, value in values.items()})
+    secret = KvSecret(3, {name: Secret(value) for name, value in values.items()})
     return load_credential(lambda mount, path: secret, "secret", path)
 
 

@@ -11,7 +11,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Secret
-from bot.slack.errors import SlackError, Unreachable
+from bot.slack.errors import SlackError, Unavailable
 from bot.slack.messenger import Messenger
 from bot.slack.transport import SocketTransport, new_app, new_client
 from bot.ui.blocks import SlackMessage
@@ -72,16 +72,18 @@ def test_the_socket_ignores_proxies_of_the_environment(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("part", ENDLESS_ANSWERS)
 def test_an_answer_that_never_ends_is_cut_off_after_the_timeout(call: Call, part: str) -> None:
     started = time.monotonic()
-    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(Unreachable):
+    with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(Unavailable) as raised:
         call(url, 1)
+    assert raised.value.problem == "cannot be reached"
     assert time.monotonic() - started < 10
 
 
 @both_calls
 def test_an_oversized_answer_is_an_error(call: Call) -> None:
     body = b'{"ok": true, "ts": "1.2", "more": "' + b"0" * 5_000_000 + b'"}'
-    with answering(ok(body)) as url, pytest.raises(Unreachable):
+    with answering(ok(body)) as url, pytest.raises(Unavailable) as raised:
         call(url)
+    assert raised.value.problem == "cannot be reached"
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "retry-after"])

@@ -9,7 +9,7 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.redaction import Secret
 from bot.sandbox.slack.ids import BOT_TOKEN, MIGRATIONS
-from bot.slack.errors import Busy, Gone, NotInChannel, RateLimited, SlackError, Unavailable
+from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.ui import modals
@@ -44,9 +44,9 @@ def refusal(status: int, error: str, headers: str = "") -> bytes:
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (refusal(200, "not_in_channel"), NotInChannel),
+        (refusal(200, "not_in_channel"), ChannelUnavailable),
         (refusal(200, "message_not_found"), Gone),
-        (refusal(503, "odd_error"), Busy),
+        (refusal(503, "odd_error"), Unavailable),
         (refusal(429, "ratelimited"), RateLimited),
     ],
 )
@@ -58,7 +58,7 @@ def test_a_refused_reply_raises_and_a_refused_permalink_is_none(answer: bytes, k
         assert messenger.permalink(MIGRATIONS, "1.2") is None
 
 
-@pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (500, Busy), (404, Gone), (302, Gone)])
+@pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (500, Unavailable), (404, Gone), (302, Gone)])
 def test_the_status_of_a_response_url_decides_the_kind_of_error(status: int, kind: type[SlackError]) -> None:
     with answering(refusal(status, "x", "Retry-After: 3\r\n")) as url, pytest.raises(SlackError) as raised:
         Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/")).answer(f"{url}/answer", "words")

@@ -17,7 +17,7 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.net.server import MAX_WAITING
 from bot.redaction import Secret
 from bot.sandbox.server_thread import ServerThread
-from bot.slack.errors import Refused
+from bot.slack.errors import SlackError
 from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
 from tests.support.wire import ask
 
@@ -121,7 +121,7 @@ def test_a_socket_that_ends_without_a_close_frame_is_closed_before_a_pong_is_mis
 
 
 def test_a_refused_app_token_raises_at_the_start(silent_slack: SilentSlack) -> None:
-    with pytest.raises(Refused, match="invalid_auth"):
+    with pytest.raises(SlackError, match="invalid_auth"):
         transport(silent_slack).start(threading.Event())
 
 

@@ -18,10 +18,11 @@ import pytest
 from bot.redaction import Secret
 from bot.sandbox.call_log import CallLog
 from bot.sandbox.vault import SandboxVault
-from bot.vault import login as vault_login
-from bot.vault.client import ReleaseSession, Vault
+from bot.vault import client as vault_client
+from bot.vault.client import Vault
 from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
-from bot.vault.login import Login, TokenKind, TokenTerms, VaultAppRole, VaultKubernetes, VaultToken
+from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
+from bot.vault.session import TokenKind, VaultSession
 from tests.support.tls import PAIR, serving_tls
 from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok
 
@@ -165,35 +166,37 @@ def test_a_static_token_creates_a_child_token_for_a_release(server: SandboxVault
 
 
 @pytest.mark.parametrize(
-    ("settings", "terms"),
+    ("settings", "is_batch", "uses"),
     [
-        ({"token_type": "service"}, TokenTerms(is_batch=False, uses=0)),
-        ({"token_type": "batch"}, TokenTerms(is_batch=True, uses=0)),
-        ({"token_type": "service", "token_num_uses": 1}, TokenTerms(is_batch=False, uses=1)),
+        ({"token_type": "service"}, False, 0),
+        ({"token_type": "batch"}, True, 0),
+        ({"token_type": "service", "token_num_uses": 1}, False, 1),
     ],
 )
-def test_token_terms_are_those_of_a_role_and_its_token_is_revoked(
-    server: SandboxVault, call_log: CallLog, settings: dict[str, str | int], terms: TokenTerms
+def test_a_tried_login_shows_the_limits_of_the_token_and_revokes_it(
+    server: SandboxVault, call_log: CallLog, settings: dict[str, str | int], is_batch: bool, uses: int
 ) -> None:
     root = server.as_root()
     root.auth.approle.create_or_update_approle("checked", token_policies=["bot"], **settings)
     login = server.login("checked")
     before = len(call_log.since())
     vault = as_role(server, "bot")
-    assert vault.token_terms(VaultAppRole(login.role_id, Secret(login.secret_id))) == terms
+    token = vault.try_login(VaultAppRole(login.role_id, Secret(login.secret_id)))
+    assert (token.is_batch, token.uses) == (is_batch, uses)
     paths = [call.path for call in call_log.since(before)]
     assert paths == ["/v1/auth/approle/login", "/v1/auth/token/revoke-self"]
 
 
-def test_token_terms_of_a_static_token_leave_it_valid(server: SandboxVault) -> None:
+def test_a_tried_static_token_shows_its_limits_and_stays_valid(server: SandboxVault) -> None:
     root = server.as_root()
-    for settings, terms in (
-        ({"type": "service"}, TokenTerms(is_batch=False, uses=0)),
-        ({"type": "batch"}, TokenTerms(is_batch=True, uses=0)),
-        ({"type": "service", "num_uses": 9}, TokenTerms(is_batch=False, uses=8)),  # The look-up is a use too.
+    for settings, is_batch, uses in (
+        ({"type": "service"}, False, 0),
+        ({"type": "batch"}, True, 0),
+        ({"type": "service", "num_uses": 9}, False, 8),  # The look-up is a use too.
     ):
         made = root.auth.token.create(policies=["bot"], ttl="10m", **settings)["auth"]["client_token"]
-        assert as_role(server, "bot").token_terms(VaultToken(Secret(made))) == terms
+        token = as_role(server, "bot").try_login(VaultToken(Secret(made)))
+        assert (token.is_batch, token.uses) == (is_batch, uses)
         root.lookup_token(made)
 
 
@@ -403,8 +406,7 @@ def test_an_answer_that_is_not_vaults_raises_an_error_without_the_credentials(
 def test_an_answer_that_is_not_vaults_after_the_login_raises_an_error(what: str) -> None:
     with answering(PAGES[what]) as url:
         client = hvac.Client(url=url, token="token-1234")
-        login = Login(client, "accessor", TokenKind.LOGIN, TokenTerms(is_batch=False, uses=0))
-        session = ReleaseSession(login, {})
+        session = VaultSession(client, "accessor", TokenKind.LOGIN, {})
         for call in (session.read, session.check):
             with pytest.raises(VaultError):
                 call("secret", "oms/media/source")
@@ -421,7 +423,7 @@ def test_a_503_of_a_load_balancer_is_not_reported_as_sealed() -> None:
 
 @pytest.mark.parametrize("part", ENDLESS_ANSWERS)
 def test_an_answer_that_never_ends_is_cut_off_after_the_timeout(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault_login, "TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(vault_client, "TIMEOUT_SECONDS", 0.3)
     with dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(VaultError, match="does not answer") as down:
         Vault(url, VaultAppRole("role", Secret("secret"))).open_release()
     assert down.value.kind is VaultErrorKind.DOWN

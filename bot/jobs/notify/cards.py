@@ -14,7 +14,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
-from bot.slack.errors import ChannelArchived, Gone, NotInChannel, RateLimited, SlackError, Unavailable
+from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue, requests, tables
 from bot.store.audit import Event, append
 from bot.store.outbox import Card, Delivery, Notice
@@ -118,7 +118,7 @@ def _again(request: Request, now: datetime, error: SlackError, tries: int) -> Re
     ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
     if ended_for > SHOW_THE_END_FOR:
         return Finished()
-    if not isinstance(error, NotInChannel | ChannelArchived):
+    if not isinstance(error, ChannelUnavailable):
         return Failed(now + backoff(tries, LOOK_SLOWLY_EVERY))
     return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
 
@@ -126,10 +126,10 @@ def _again(request: Request, now: datetime, error: SlackError, tries: int) -> Re
 def not_shown(request: Request, error: SlackError) -> str:
     """Why a card is not up to date, and the way out."""
     match error:
-        case NotInChannel():
-            return replies.bot_not_in_channel(request)
-        case ChannelArchived():
+        case ChannelUnavailable(code="is_archived"):
             return replies.channel_archived(request)
+        case ChannelUnavailable():
+            return replies.bot_not_in_channel(request)
         case _:
             return replies.card_rejected(request, error.code)
 

@@ -12,7 +12,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.jobs.context import Context
 from bot.jobs.notify import duplicate_card
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
-from bot.slack.errors import ChannelArchived, Gone, NotInChannel, RateLimited, SlackError, Unavailable
+from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue
 from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import Card, Delivery, Notice
@@ -53,7 +53,7 @@ def send_notice(context: Context, claim: Claim) -> Result:
     except Unavailable:
         return Failed(context.now() + backoff(claim.tries))
     except SlackError as error:
-        if isinstance(error, NotInChannel | ChannelArchived) and notice.delivery is Delivery.THREAD:
+        if isinstance(error, ChannelUnavailable) and notice.delivery is Delivery.THREAD:
             return Failed(context.now() + LOOK_AT_CHANNEL_EVERY)
         return _not_sent(context, claim, notice, error.code)
     return _end(context, claim)

@@ -27,8 +27,7 @@ from bot.jobs.context import Context
 from bot.jobs.problems import NOTHING_STARTED, RetryHint
 from bot.redaction import Secret
 from bot.store.audit import BOT, Detail, Event, Fact, append
-from bot.vault.client import KvSecret
-from bot.vault.login import TokenKind
+from bot.vault.session import KvSecret, TokenKind
 
 
 @dataclass(frozen=True)

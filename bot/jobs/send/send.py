@@ -18,8 +18,7 @@ from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
 from bot.domain.task_group import TaskGroup
 from bot.huawei.errors import HuaweiError, NotSent, Throttled, TooLate, Unanswered
-from bot.huawei.identity import ReadyClient
-from bot.huawei.oms import Accepted, Oms
+from bot.huawei.oms import Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.problems import RetryHint, explain
@@ -92,11 +91,11 @@ def _send_once(
         if_not_sent.callback(record_closed, context, request, body)
         # Waiting for the circuit breaker and logging in at IAM may take long, so both come before the commit: from then
         # on other workers assume that the PUT was sent.
-        with context.identity.ready(plan.project, plan.project_id) as client:
+        with context.identity.ready(plan.project, plan.project_id) as oms:
             now = context.now()
             sending = _start_sending(context, request, attempt, group, body, now)
             if_not_sent.pop_all()
-            return sending, _put(context, client, sending, body, now)
+            return sending, _put(context, oms, sending, body, now)
 
 
 def _start_sending(
@@ -117,17 +116,13 @@ def _start_sending(
         return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
 
 
-def _put(context: Context, client: ReadyClient, request: Request, body: CallBody, sent_at: datetime) -> Reply:
+def _put(context: Context, oms: Oms, request: Request, body: CallBody, sent_at: datetime) -> Reply:
     """Sends the one PUT of an attempt. The reply contains no key, whatever fails."""
     group_id, content = request.group.group_id, body.content.reveal().encode()
-
-    def put(oms: Oms) -> Accepted:
-        if context.now() - sent_at > SEND_WITHIN:
-            raise TooLate("the bot was held up")
-        return oms.retry(group_id, content) if request.verb is Verb.RETRY else oms.start(group_id, content)
-
+    if context.now() - sent_at > SEND_WITHIN:
+        return TooLate("the bot was held up")
     try:
-        return client.send(put)
+        return oms.retry(group_id, content) if request.verb is Verb.RETRY else oms.start(group_id, content)
     except HuaweiError as error:
         # The context and the traceback refer to the HTTP request, whose body contains the keys.
         error.__context__ = None

@@ -16,9 +16,10 @@ from bot.redaction import Secret
 from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
 from bot.sandbox.system import Sandbox
 from bot.store.audit import rows
-from bot.vault.client import ReleaseSession, Vault
+from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultToken
+from bot.vault.session import VaultSession
 from tests.support.in_process import context_of, create_request
 
 SOURCE, DESTINATION = "secret/oms/media/source", "secret/oms/media/destination"
@@ -107,15 +108,15 @@ def test_a_login_that_could_not_be_given_back_is_recorded_as_such(
     inside: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, request = inside
-    read = ReleaseSession.read
+    read = VaultSession.read
 
-    def read_and_seal(session: ReleaseSession, mount: str, path: str) -> Any:
+    def read_and_seal(session: VaultSession, mount: str, path: str) -> Any:
         found = read(session, mount, path)
         if path.endswith("destination"):
             sandbox.vault.seal()
         return found
 
-    monkeypatch.setattr(ReleaseSession, "read", read_and_seal)
+    monkeypatch.setattr(VaultSession, "read", read_and_seal)
     assert read_body(context, request).closed["token given back"] is False
 
 

@@ -1,0 +1,140 @@
+"""Checks and reads KV secrets in HashiCorp Vault with one token.
+
+A check reads no value of a key. Getting the token is left to `bot.vault.login`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import hvac.exceptions
+
+from bot.domain.request import KeyCheck
+from bot.redaction import Secret
+from bot.vault.errors import VaultError, forbidden, missing, translating_errors
+
+
+class TokenKind(StrEnum):
+    """Where a token comes from. The values are written to the audit."""
+
+    #: Issued by a login. The bot revokes it after use.
+    LOGIN = "fresh login"
+    #: Created with the static token, which may create tokens. The bot revokes it after use.
+    CHILD = "child token of 2 minutes"
+    #: The static token itself. The bot never revokes it.
+    STATIC = "static token"
+
+
+class KvSecret(NamedTuple):
+    """A secret as read. `version` is None on KV version 1."""
+
+    version: int | None
+    values: Mapping[str, Secret]
+
+
+@dataclass(frozen=True)
+class VaultSession:
+    """One token, and the calls that are made with it.
+
+    Arguments:
+        client: an hvac client that sends the token.
+        accessor: identifies the token without revealing it; empty for a batch token.
+        kv_versions: the KV version of each mount seen so far. Sessions on one server share it.
+        is_batch: a batch token, which has no accessor and cannot be revoked.
+        uses: the number of calls after which Vault revokes the token; 0 is no limit.
+    """
+
+    client: Any
+    accessor: str
+    kind: TokenKind
+    kv_versions: dict[str, int]
+    is_batch: bool = False
+    uses: int = 0
+
+    def check(self, mount: str, path: str) -> KeyCheck:
+        """The version of a secret and the names of its keys, without reading a value.
+
+        Both are None where the policy does not show them.
+
+        Raises:
+            VaultError: the token may not read the path (FORBIDDEN), nothing is there (MISSING), or Vault failed.
+        """
+        with translating_errors(f"{mount}/{path}"):
+            version = self._kv_version(mount)
+            self._check_capabilities(mount, path, version)
+            if version == 1:
+                return KeyCheck(path, None, None)
+            current = self._current_version(mount, path)
+            subkeys = self._get_if_allowed(f"/v1/{mount}/subkeys/{path}")
+            return KeyCheck(path, current, None if subkeys is None else tuple(sorted(subkeys.get("subkeys") or ())))
+
+    def read(self, mount: str, path: str) -> KvSecret:
+        """The newest version of a secret. Values that are not text are left out.
+
+        Raises:
+            VaultError: the token may not read the path (FORBIDDEN), nothing is there (MISSING), or Vault failed.
+        """
+        with translating_errors(f"{mount}/{path}"):
+            if self._kv_version(mount) == 1:
+                values, version = self._get(f"/v1/{mount}/{path}"), None
+            else:
+                found = self._get(f"/v1/{mount}/data/{path}")
+                values, version = found["data"] or {}, int(found["metadata"]["version"])
+            return KvSecret(version, {name: Secret(value) for name, value in values.items() if isinstance(value, str)})
+
+    def close(self) -> bool:
+        """Revokes the token, unless it is the static one; False when Vault did not revoke it.
+
+        A token that was not revoked expires with its time to live.
+        """
+        try:
+            if self.kind is not TokenKind.STATIC:
+                with translating_errors("auth/token/revoke-self"):
+                    self.client.auth.token.revoke_self()
+        except VaultError:
+            return False
+        finally:
+            self.client.token = ""
+        return True
+
+    def _kv_version(self, mount: str) -> int:
+        known = self.kv_versions.get(mount)
+        if known is None:
+            # A token without further rights may read this path; it may not read sys/mounts.
+            found = self._get(f"/v1/sys/internal/ui/mounts/{mount}")
+            if found["type"] not in ("kv", "generic"):
+                raise TypeError("another secrets engine")
+            known = self.kv_versions[mount] = int((found.get("options") or {}).get("version") or 1)
+        return known
+
+    def _check_capabilities(self, mount: str, path: str, version: int) -> None:
+        api_path = f"{mount}/data/{path}" if version == 2 else f"{mount}/{path}"
+        answer = self.client.adapter.post("/v1/sys/capabilities-self", json={"paths": [api_path]})
+        if not {"read", "root"} & set(_data(answer).get(api_path) or ()):
+            raise forbidden(f"{mount}/{path}")
+
+    def _current_version(self, mount: str, path: str) -> int | None:
+        metadata = self._get_if_allowed(f"/v1/{mount}/metadata/{path}")
+        if metadata is None:
+            return None
+        current = int(metadata["current_version"])
+        newest = metadata["versions"].get(str(current)) or {}
+        if not current or newest.get("deletion_time") or newest.get("destroyed"):
+            raise missing(f"{mount}/{path}")
+        return current
+
+    def _get(self, url: str) -> Any:
+        return _data(self.client.adapter.get(url))
+
+    def _get_if_allowed(self, url: str) -> Any | None:
+        try:
+            return self._get(url)
+        except hvac.exceptions.Forbidden:
+            return None
+
+
+def _data(answer: Any) -> Any:
+    return (answer if isinstance(answer, dict) else answer.json())["data"]
