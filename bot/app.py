@@ -50,48 +50,48 @@ from bot.vault.login import VaultIdentity
 
 log = logging.getLogger(__name__)
 
-# After the signal: work in hand may take so long, and the process ends after so long whatever hangs.
+# Measured from the signal: the time for running jobs to end, and the time after which the process ends in any case.
 GRACE_SECONDS = 8.0
 HARD_STOP_SECONDS = 9.0
-# Slack may be disconnected so long before /livez fails.
+# /livez fails after Slack was disconnected for this time.
 DISCONNECTED_SECONDS = 120.0
 DATABASE_PROBE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
 class CannotStart(Exception):
-    """`serve` cannot start. The message is for people."""
+    """`serve` cannot start. The message gives the reason and the fix."""
 
 
 def serve(settings: Settings, shutdown: Shutdown) -> NoReturn:
-    """Runs the bot until `shutdown` is asked for, and ends the process within 10 s of that.
+    """Runs the bot until `shutdown` is requested, then ends the process within 10 s.
 
     Raises:
-        CannotStart: Slack does not let the bot connect, or a port is taken.
+        CannotStart: Slack does not let the bot connect, or a port is in use.
         CannotOpenDatabase: the database cannot be used.
     """
     service = Service(settings)
     shutdown.grace_seconds = HARD_STOP_SECONDS
     service.start(shutdown)
-    # What is loaded by now stays, so the garbage collector need not visit it again.
+    # Objects that exist now live as long as the process, so the garbage collector can ignore them.
     gc.collect()
     gc.freeze()
-    # Instead of after 5 ms, a computing thread yields sooner to the thread whose acknowledgement Slack waits for.
+    # The default is 5 ms. With less, a thread that has to acknowledge a payload waits less for computing threads.
     sys.setswitchinterval(SWITCH_SECONDS)
-    shutdown.asked.wait()
+    shutdown.requested.wait()
     service.stop()
-    # Last, since writing to a log that nobody reads blocks.
+    # Last, because writing to a full pipe that nobody reads blocks.
     log.info("stopped")
     logging.shutdown()
-    # A thread that still waits for an answer would keep the process. What it does continues from the database.
+    # sys.exit would wait for threads that are still in a call. Their jobs continue from the database.
     os._exit(0)
 
 
 class Service:
-    """All parts of one process. It is started once and stopped once.
+    """All parts of one process. Started once and stopped once.
 
     Raises:
-        CannotStart, CannotOpenDatabase: as `serve`.
+        CannotStart, CannotOpenDatabase: see `serve`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -100,7 +100,7 @@ class Service:
         our_app, authorization = authenticate(client)
         self.store = open_store(environment.database_url.reveal())
         if self.store.is_sqlite:
-            # Only one process serves from a SQLite file, so every claim in it belongs to a process that has ended.
+            # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:
                 queue.release_all(connection)
         self.context = _new_context(settings, self.store, client, our_app.team_id)
@@ -109,7 +109,7 @@ class Service:
             environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, authorization
         )
         receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
-        # Bolt's client has the short timeout that a form needs, which has to open within 3 s.
+        # Bolt's client has a short timeout, because a form must open within 3 s.
         responder = Responder(Messenger(app.client), receiver)
         register_listeners(app, our_app, receiver, responder, settings.command)
         self._transport = _new_transport(environment, app)
@@ -121,25 +121,25 @@ class Service:
         self._vault_identities = _vault_identities(environment)
 
     def start(self, shutdown: Shutdown) -> None:
-        """Starts all parts. Returns early when `shutdown` is asked for.
+        """Starts all parts. Returns early when `shutdown` is requested.
 
         Raises:
-            CannotStart: Slack does not let the bot connect. The parts are stopped again.
+            CannotStart: Slack does not let the bot connect. All parts are stopped.
         """
         self._health.start()
         self._worker.start()
         try:
-            self._transport.start(shutdown.asked)
+            self._transport.start(shutdown.requested)
         except SlackError as error:
             self.stop()
             fix = "Make one with the scope connections:write, under Basic Information of your app"
             raise _cannot_connect(error, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
-        # In a thread: the bot serves while Vault is down, and open requests wait for their approvals.
+        # In a thread, because the bot also starts while Vault is down.
         threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
 
     def stop(self) -> None:
-        """Accepts nothing new, and gives jobs that run 8 s to end. The others continue at the next start."""
+        """Stops accepting payloads, and gives running jobs 8 s to end. Unfinished jobs continue at the next start."""
         self._transport.stop()
         if not self._worker.stop(GRACE_SECONDS):
             log.warning("stopped before all jobs ended; they continue at the next start")
@@ -167,7 +167,7 @@ class Service:
 
 
 def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
-    """The workspace and app of a bot token, for the receiver and for Bolt.
+    """The workspace and app of a bot token, and the authorization for Bolt.
 
     Raises:
         CannotStart: Slack does not accept the token, or does not answer.
@@ -189,7 +189,7 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
 
 
 def new_vault(environment: Environment) -> Vault:
-    """The Vault of the environment, with its one or two identities."""
+    """The Vault client for the settings in the environment."""
     return Vault(
         environment.vault_address,
         environment.vault_identity,
@@ -202,10 +202,10 @@ def new_vault(environment: Environment) -> Vault:
 def new_identity(
     vault: Vault, projects: Mapping[str, Project], rows: BreakerRows, now: Callable[[], datetime]
 ) -> Identity:
-    """The bot's identity at Huawei Cloud in these projects, read from Vault.
+    """The bot's identity at Huawei Cloud in these projects. Its credentials are in Vault.
 
     Arguments:
-        rows: where its circuit breakers are stored.
+        rows: stores its circuit breakers.
     """
     huawei_projects = {
         name: HuaweiProject(
@@ -268,7 +268,7 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
         case tables.cards.name:
             cards.report_bug(context, claim, reference)
         case _:
-            pass  # A notice or a maintenance task concerns nobody who could be told. The log has the exception.
+            pass  # For a notice or a maintenance task there is nobody to notify. The log has the exception.
 
 
 def _new_transport(environment: Environment, app: App) -> Transport:
@@ -287,7 +287,7 @@ def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
 
 @contextmanager
 def _port_errors(name: str, port: int) -> Iterator[None]:
-    """Turns the error of a taken port into `CannotStart`."""
+    """Raises `CannotStart` if the port is in use."""
     try:
         yield
     except OSError as error:

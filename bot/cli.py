@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 def _load(read: Callable[[Mapping[str, str]], T]) -> T:
-    """Reads settings. Wrong ones end the command with a line each."""
+    """Reads settings. Prints a line for each invalid one and ends the command."""
     from bot.config.problems import InvalidSettings
 
     try:
@@ -54,7 +54,7 @@ def main() -> None:
 @main.command(epilog="Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting.")
 def serve() -> None:
     """Run the bot, until SIGTERM or SIGINT."""
-    # First, since the imports below take time in which a signal may arrive.
+    # First, because a signal can arrive during the imports below.
     from bot.shutdown import listen_for_signals
 
     shutdown = listen_for_signals()
@@ -81,7 +81,7 @@ def serve() -> None:
 
 def _exit_with_error(line: str) -> NoReturn:
     click.echo(line, err=True)
-    # sys.exit would wait for threads that wait for an answer.
+    # sys.exit would wait for threads that are still in a call.
     os._exit(1)
 
 
@@ -99,7 +99,7 @@ def check() -> None:
     set_up_logging("WARNING")
     passed = True
     for finding in run_checks(settings):
-        passed = passed and finding.is_well
+        passed = passed and finding.is_ok
         click.echo(str(finding))
     sys.exit(0 if passed else 1)
 
@@ -190,7 +190,7 @@ def export(typed_id: str | None) -> None:
         for row in rows(connection, request_id):
             is_known = True
             out.write(json.dumps(_as_dict(row), ensure_ascii=False).encode() + b"\n")
-    # A closed pipe raises here, where click handles it, and not at exit.
+    # If the pipe is closed, this raises here, where click handles it, and not at exit.
     out.flush()
     if not is_known:
         click.echo(f"There is no request {typed_id} in the audit.", err=True)
@@ -207,7 +207,7 @@ def _as_dict(row: AuditRow) -> dict[str, object]:
 
 @contextmanager
 def _open_database() -> Iterator[Connection]:
-    """Opens the database to read it. An error ends the command with a line."""
+    """Opens the database for reading. Prints one line and ends the command after an error."""
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 

@@ -1,6 +1,6 @@
-"""Serves /livez, /readyz and /metrics on a port of their own.
+"""Serves /livez, /readyz and /metrics on a separate port.
 
-`GracePeriod` and `TimedProbe` decide when a failure counts. Which parts are checked is left to `bot.app`.
+`GracePeriod` and `TimedProbe` decide when a failure counts. `bot.app` decides what to check.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from prometheus_client import make_wsgi_app
 
 from bot.net.server import HttpServer
 
-# Returns what is wrong, or None.
+# Returns the problem, or None.
 Check = Callable[[], str | None]
 
 
 class GracePeriod:
-    """Tolerates a failure for a while.
+    """Tolerates failures that last no longer than a given time.
 
     Arguments:
-        seconds: how long.
+        seconds: the time.
         now: a monotonic clock, in seconds.
     """
 
@@ -32,12 +32,12 @@ class GracePeriod:
         self._now = now
         self._failing_since: float | None = None
 
-    def is_over(self, is_well: bool) -> bool:
-        """Records the result of a check; true when all checks failed for longer than the period.
+    def is_over(self, is_ok: bool) -> bool:
+        """Records the result of a check; True if all checks have failed for longer than the period.
 
-        The period begins with the first failed check after a good one.
+        The period begins with the first failed check after a successful one.
         """
-        if is_well:
+        if is_ok:
             self._failing_since = None
             return False
         if self._failing_since is None:
@@ -46,13 +46,13 @@ class GracePeriod:
 
 
 class TimedProbe:
-    """Calls a function that may hang, and waits for it only so long.
+    """Calls a function that can hang, and waits for it for a limited time.
 
-    One call runs at a time, and concurrent callers share it. Once it has exceeded its time, callers no longer wait.
+    One call runs at a time, and concurrent callers share it. After the time limit, callers no longer wait for it.
 
     Arguments:
-        call: raises when something is wrong.
-        seconds: how long a call may take.
+        call: raises an exception on failure.
+        seconds: the time limit of a call.
     """
 
     def __init__(self, call: Callable[[], None], seconds: float) -> None:
@@ -64,7 +64,7 @@ class TimedProbe:
         self._started_at = 0.0
 
     def problem(self) -> str | None:
-        """The name of the exception that the call raised, `it hangs` after the time-out, or None."""
+        """The name of the exception that the call raised, `it hangs` after the time limit, or None."""
         with self._lock:
             if self._running is None or self._running.done():
                 self._running, self._started_at = self._pool.submit(self._call), time.monotonic()
@@ -80,11 +80,11 @@ class HealthServer:
     """The HTTP server for the probes of an orchestrator, and for Prometheus.
 
     Arguments:
-        live: what is wrong with the process, so that it should be restarted.
-        ready: what keeps the process from receiving commands now. /readyz reports what `live` finds too.
+        live: returns the problem for which the process has to be restarted.
+        ready: returns the problem that keeps the process from receiving commands. /readyz also reports that of `live`.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
 
     def __init__(self, port: int, live: Check, ready: Check, host: str = "0.0.0.0") -> None:  # noqa: S104 (probes)

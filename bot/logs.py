@@ -1,6 +1,6 @@
-"""Logging: one handler on stderr whose records are scrubbed of secrets.
+"""Sets up logging: one handler on stderr that removes secrets from its records.
 
-What counts as a secret is left to `bot.redaction`.
+`bot.redaction` finds the secrets.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import sys
 
 from bot.redaction import scrub
 
-# Their lower levels log bodies.
+# Libraries that log bodies below WARNING.
 QUIET_LOGGERS = ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic")
 
 
 class LogFilter(logging.Filter):
-    """Scrubs each record that a handler writes, with its traceback."""
+    """Removes secrets from each record of a handler, and from its traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replaces the message and the traceback of the record. True: every record is written."""
+        """Replaces the message and the traceback of the record. Returns True, so that every record is written."""
         record.msg, record.args = scrub(record.getMessage()), None
         if record.exc_info and not record.exc_text:
             record.exc_text = scrub(logging.Formatter().formatException(record.exc_info))

@@ -1,7 +1,7 @@
 """Keeps secrets out of logs, messages, rows and errors.
 
-`Secret` holds one value and hides it from printing and serialising. `scrub` removes secrets from text of other origin,
-such as error messages of a server.
+`Secret` contains one value and hides it from printing and serialising. `scrub` removes secrets from text that comes
+from elsewhere, such as error messages of a server.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _NAMED_KEY = re.compile(
 _ASSIGNMENT = re.compile(r"[:=>]|%3[ADEade]|&gt;")
 # A word after a name without an assignment, as in "access key authentication failed", is a key only from this length.
 _MIN_UNASSIGNED_CHARACTERS = 16
-# Ordinary words and error codes, which are no keys: `authentication`, `SignatureDoesNotMatch`, `not-found`, a time.
+# Ordinary words and error codes, which are not keys: `authentication`, `SignatureDoesNotMatch`, `not-found`, a time.
 _WORDS = re.compile(r"(?:(?:[A-Z]?[a-z]+(?:[A-Z][a-z]+)*|[A-Z]{1,19}|\d{1,15})(?:[+/_~-]+|$))+")
 _MAX_WORDS_CHARACTERS = 31
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -119,11 +119,11 @@ class Secret:
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
     """Replaces secrets in a text by `MASK`.
 
-    Finds the given secrets, also as JSON, a URL or HTML encodes them, and every long part of one, because a part of a
-    connection string can hold its key. Finds other keys by the name before them or by their format, and tokens.
+    Finds the given secrets, also encoded for JSON, URLs or HTML, and every long part of one, because a part of a
+    connection string can be a key. Also finds other keys, by the name before them or by their format, and tokens.
 
     Arguments:
-        secrets: the secrets that the text may hold.
+        secrets: the secrets that the text may contain.
     """
     values = [secret.reveal() for secret in secrets]
     for encoded in sorted({encoded for value in values for encoded in _encodings(value)}, key=len, reverse=True):
@@ -133,7 +133,7 @@ def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
 
 
 def visible(text: str) -> str:
-    """Replaces invisible characters by blanks, among them those that a database refuses: NUL, and lone surrogates."""
+    """Replaces invisible characters by blanks. These include NUL and lone surrogates, which databases refuse."""
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else " " for character in text)
@@ -144,7 +144,7 @@ def _mask_named_keys(text: str) -> str:
     parts: list[str] = []
     copied_to = position = 0
     while match := _NAMED_KEY.search(text, position):
-        # A value that is no key may be the name before the next one, so the search continues at its start.
+        # A value that is not a key may itself be the name before a key, so the search continues at its start.
         position = match.start("value")
         if _is_key(match["between"], match["value"]):
             parts += text[copied_to:position], MASK
@@ -160,7 +160,7 @@ def _is_key(between: str, value: str) -> bool:
 
 
 def _encodings(value: str) -> Iterator[str]:
-    """The value and its long words, as they are and as JSON, a URL and HTML encode them."""
+    """The value and its long words, unencoded and encoded for JSON, URLs and HTML."""
     for piece in (value, *_long_words(value)):
         if len(piece) >= _MIN_SECRET_CHARACTERS:
             in_json, in_url = json.dumps(piece)[1:-1], quote(piece, safe="")

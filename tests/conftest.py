@@ -45,8 +45,8 @@ def store(database_url: str) -> Iterator[Store]:
 
 
 @pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lengthens the wait for a database lock, which a slow machine may hold for long."""
+def slow_database_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raises the timeout for database locks, because a slow machine can hold a lock for a long time."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 20.0)
 
 

@@ -141,7 +141,7 @@ def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: 
     sandbox = new_sandbox()
     sandbox.vault.write("oms/media/caller", CALLERS["access key"] | {"sk": "wrong"})
     for runs in (1, 2):
-        told = [str(finding) for finding in run_checks(load(sandbox.environment())) if "APIG.0301" in str(finding)]
-        assert len(told) == 1
+        findings = [str(finding) for finding in run_checks(load(sandbox.environment())) if "APIG.0301" in str(finding)]
+        assert len(findings) == 1
         assert [call.status for call in sandbox.call_log.since() if call.service == "oms"] == [401] * runs
     assert not (sandbox.directory / "bot.sqlite").exists()

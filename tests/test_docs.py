@@ -95,7 +95,7 @@ def test_the_huawei_page_lists_every_kind_of_error() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+def test_every_link_leads_to_an_existing_file_and_heading(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)]+)\)", text):
         if not target.startswith(("http://", "https://")):
@@ -108,7 +108,7 @@ def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
                 assert anchor in anchors, target
 
 
-def test_every_script_and_module_that_the_pages_tell_people_to_run_exists() -> None:
+def test_every_script_and_module_in_the_instructions_exists() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in PAGES)
     for script in set(re.findall(r"^(tests/\w+)\b", text, re.MULTILINE)):
         assert (ROOT / script).exists(), script

@@ -1,4 +1,4 @@
-"""The house keeps its own rules: small modules, each opened by what it is for; nothing that is only half there."""
+"""The project follows its own rules: small modules with docstrings, declared dependencies, a pinned image."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MODULES = sorted((ROOT / "bot").rglob("*.py"))
-MOST_LINES = 310
-OURS = {"bot", "tests"}
+MAX_LINES = 310
+OWN_PACKAGES = {"bot", "tests"}
 DISTRIBUTIONS = packages_distributions()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_is_small_and_says_what_it_is_for(path: Path) -> None:
+def test_a_module_is_small_and_has_a_docstring(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MOST_LINES
+    assert len(text.splitlines()) <= MAX_LINES
     assert ast.get_docstring(ast.parse(text))
     assert not re.search(r"\b(TODO|FIXME|XXX|NotImplementedError)\b", text)
 
 
-def test_secrets_are_opened_in_few_places() -> None:
+def test_only_these_modules_reveal_secrets() -> None:
     openers = {str(path.relative_to(ROOT)) for path in MODULES if ".reveal()" in path.read_text(encoding="utf-8")}
     assert openers == {
         "bot/app.py",
@@ -52,26 +52,26 @@ def test_every_dependency_says_what_it_is_for() -> None:
     assert all(re.search(r"# \w", line) for line in listed), listed
 
 
-def test_whatever_is_imported_is_declared_where_it_is_installed() -> None:
+def test_every_imported_package_is_a_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    slots = {
+    dependencies = {
         "bot": set(project["dependencies"]),
         "bot/sandbox": {*project["dependencies"], *extras["sandbox"]},
         "tests": {*project["dependencies"], *extras["sandbox"], *extras["test"]},
     }
-    # It is of the sandbox alone, and not in the image.
+    # The dependencies of the sandbox are not in the image, so bot/ may not import them elsewhere.
     sandbox = ROOT / "bot/sandbox"
-    for place, declared in slots.items():
+    for folder, declared in dependencies.items():
         names = {re.split(r"[^a-z0-9-]", one.lower())[0] for one in declared}
-        files = [path for path in (ROOT / place).rglob("*.py") if place != "bot" or sandbox not in path.parents]
-        modules = {module for path in files for module in imported(path)} - set(sys.stdlib_module_names) - OURS
+        files = [path for path in (ROOT / folder).rglob("*.py") if folder != "bot" or sandbox not in path.parents]
+        modules = {module for path in files for module in imported(path)} - set(sys.stdlib_module_names) - OWN_PACKAGES
         missing = {module for module in modules if not names & distributions(module)}
-        assert not missing, place
+        assert not missing, folder
 
 
 def imported(path: Path) -> set[str]:
-    """The first words of every module that a file imports, wherever in it."""
+    """The top-level packages that a file imports, at any place in it."""
     nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
@@ -79,7 +79,7 @@ def imported(path: Path) -> set[str]:
 
 
 def distributions(module: str) -> set[str]:
-    """The packages that a module may come from, spelt as in pyproject.toml."""
+    """The packages that a module may come from, spelled as in pyproject.toml."""
     return {name.lower().replace("_", "-") for name in DISTRIBUTIONS.get(module, ())}
 
 
@@ -87,7 +87,7 @@ def test_the_lock_names_no_index() -> None:
     assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
 
 
-def test_every_need_names_tests_that_are_there_or_says_why_it_is_not_met() -> None:
+def test_every_requirement_names_existing_tests_or_the_reason_why_it_is_not_met() -> None:
     table = (ROOT / "tests/README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \|$", table, re.MULTILINE)
     assert [int(number) for number, _, _ in rows] == list(range(1, 26))
@@ -114,13 +114,13 @@ def test_the_image_that_runs_has_no_installer() -> None:
     assert {"/usr/local/bin/pip*", "/usr/local/lib/python3.11/ensurepip"} <= set(removed[1].split())
 
 
-def test_the_image_is_built_from_pinned_versions_alone() -> None:
+def test_the_image_is_built_from_pinned_versions_only() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&") if "pip" in step]
     fetching = [step for step in steps if "install" in step]
     assert len(fetching) == 2
-    assert all("--constraint requirements.lock" in step for step in fetching), "what is fetched is pinned"
+    assert all("--constraint requirements.lock" in step for step in fetching), "downloads are pinned"
     building = [step for step in steps if "wheel " in step and "install" not in step]
-    assert all("--no-build-isolation --no-deps" in step for step in building), "what builds is not fetched anew"
+    assert all("--no-build-isolation --no-deps" in step for step in building), "the build downloads nothing"
     assert len(building) == 1
     assert re.search(r"^setuptools==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)

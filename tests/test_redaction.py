@@ -1,4 +1,4 @@
-"""Secrets are hidden when printed or serialised, and removed from texts of other origin."""
+"""Secrets are hidden when printed or serialised, and removed from texts that come from elsewhere."""
 
 from __future__ import annotations
 

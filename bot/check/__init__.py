@@ -1,1 +1,1 @@
-"""`taskgroup-bot check`: whether everything that `serve` needs is there, one module for each system."""
+"""`taskgroup-bot check`: checks everything that `serve` needs. One module for each system."""

@@ -14,7 +14,7 @@ from bot.store.database import SchemaState, UnreadableDatabase, connection_probl
 
 
 def check_database(database_url: Secret) -> Finding:
-    """Whether the database answers, whether `serve` can use its schema, and whether an SQLite file can be written."""
+    """Whether the database answers, whether `serve` can use its schema, and whether a SQLite file can be written."""
     url = make_url(database_url.reveal())
     try:
         with closing(open_to_read(database_url.reveal())) as store:
@@ -44,7 +44,7 @@ def _unusual_schema(found: SchemaState, url: URL) -> Finding:
 
 
 def _if_writable(url: URL, result: str) -> Finding:
-    """This result, unless the bot may not write the SQLite file or the directory that holds it."""
+    """A finding with this result, or with the problem if the bot may not write the SQLite file or its directory."""
     path = unwritable_path(url)
     if path is None:
         return Finding("database", result)

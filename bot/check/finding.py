@@ -23,16 +23,16 @@ class Finding:
     fix: str = ""
 
     @property
-    def is_well(self) -> bool:
+    def is_ok(self) -> bool:
         """Whether nothing is wrong."""
         return not self.fix
 
     def __str__(self) -> str:
-        if self.is_well:
+        if self.is_ok:
             return f"ok    {self.subject}: {self.result}"
         return f"FAIL  {self.subject}: {self.result}. Fix: {self.fix}"
 
 
 def vault_failed(subject: str, error: UnusableIdentity | VaultError) -> Finding:
-    """The finding for a call to Vault that failed, or that gave no identity."""
+    """The finding for a failed call to Vault, or for a secret that is not a usable credential."""
     return Finding(subject, error.sentence.rstrip("."), error.next_step.rstrip("."))

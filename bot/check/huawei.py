@@ -16,7 +16,7 @@ from bot.vault.errors import VaultError
 
 
 def check_caller(vault: Vault, name: str, project: Project) -> Finding:
-    """Whether the bot's own identity in a project can be read from Vault, and of which kind it is."""
+    """Whether the bot's own credential for a project can be read from Vault, and its kind."""
     subject = f"project {name}, Vault {project.vault.mount}/{project.vault.caller}"
     try:
         found = load_credential(vault.read, project.vault.mount, project.vault.caller)
@@ -28,10 +28,10 @@ def check_caller(vault: Vault, name: str, project: Project) -> Finding:
 def check_huawei_cloud(
     identity: Identity, name: str, project: Project, known: dict[tuple[str, str], str]
 ) -> Iterator[Finding]:
-    """Whether IAM and OMS answer calls with the bot's own identity. The finding about OMS follows only if IAM answers.
+    """Whether IAM and OMS answer calls with the bot's own identity. OMS is checked only if IAM answers.
 
     Arguments:
-        known: the project of bot.toml by OMS address and project id, for those checked so far. This one is added.
+        known: names of the projects checked so far, by OMS address and project id. Adds this project.
     """
     subject = f"project {name}, IAM {project.iam_address}"
     try:
@@ -41,8 +41,8 @@ def check_huawei_cloud(
         yield Finding(subject, f"the project's id is {project_id}{', as of project ' + first if fix else ''}", fix)
         subject = f"project {name}, OMS {project.oms_address}"
         count = identity.call(name, lambda oms: sum(1 for _ in oms.groups()))
-    except (HuaweiError, VaultError) as fault:
-        problem = explain(fault, project.plan(name, "", None), RetryHint.NOTHING, "")
+    except (HuaweiError, VaultError) as error:
+        problem = explain(error, project.plan(name, "", None), RetryHint.NOTHING, "")
         yield Finding(subject, f"{problem.code} {problem.meaning}".strip().rstrip("."), problem.next_step.rstrip("."))
     else:
         yield Finding(subject, f"answers the bot's call, {count} task groups")

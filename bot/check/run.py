@@ -16,31 +16,32 @@ from bot.slack.transport import new_client
 
 
 def run_checks(settings: Settings) -> Iterator[Finding]:
-    """Every finding. What failed for all projects is not checked again for each."""
+    """Yields every finding. Skips the checks of a project that depend on a failed check for all projects."""
     count = len(settings.projects)
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {settings.command}")
     environment = settings.environment
     yield check_database(environment.database_url)
     client = new_client(environment.slack_bot_token, environment.slack_api_url)
-    about_slack = list(check_slack(settings, client))
-    yield from about_slack
+    slack_findings = list(check_slack(settings, client))
+    yield from slack_findings
     vault = new_vault(environment)
-    release = environment.vault_release_identity
+    release_identity = environment.vault_release_identity
     main_login = check_login("Vault login", vault, environment.vault_identity)
     yield main_login
-    reads_keys = main_login if release is None else check_login("Vault login for the release of keys", vault, release)
-    if release is not None:
-        yield reads_keys
-    # The stored circuit breakers are neither read nor changed: what is tried here is not counted.
+    release_login = main_login
+    if release_identity is not None:
+        release_login = check_login("Vault login for the release of keys", vault, release_identity)
+        yield release_login
+    # Uses circuit breakers in memory: the stored ones are neither read nor changed, and refusals here do not count.
     identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now)
     known: dict[tuple[str, str], str] = {}
     for name, project in settings.projects.items():
-        if about_slack[0].is_well:
+        if slack_findings[0].is_ok:
             yield check_channel(client, name, project)
-        if reads_keys.is_well:
+        if release_login.is_ok:
             yield from check_keys(vault, name, project)
-        if main_login.is_well:
-            about_caller = check_caller(vault, name, project)
-            yield about_caller
-            if about_caller.is_well:
+        if main_login.is_ok:
+            caller = check_caller(vault, name, project)
+            yield caller
+            if caller.is_ok:
                 yield from check_huawei_cloud(identity, name, project, known)

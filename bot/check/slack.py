@@ -18,7 +18,7 @@ from bot.redaction import Secret
 from bot.slack.errors import LookupFailed, SlackError, Unavailable, translating_errors
 from bot.slack.users import Users
 
-# The text of a scheduled message. It is posted only when `check` is killed before it deletes the message.
+# The text of a scheduled message. Slack posts it only if `check` is killed before it deletes the message.
 LEFT_BEHIND = (
     "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
     "Nothing is wrong, and there is nothing to do."
@@ -27,9 +27,9 @@ SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
 
 def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
-    """Everything in the workspace but channels.
+    """Yields the findings about the whole workspace.
 
-    The first finding is about the bot token. If Slack does not accept it, it is the only one.
+    The first finding is about the bot token. If Slack does not accept the token, there is no other finding.
     """
     try:
         with translating_errors():
@@ -54,7 +54,7 @@ def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
 def check_channel(client: WebClient, name: str, project: Project) -> Finding:
     """Whether the bot may post to a project's channel.
 
-    Schedules a message for tomorrow and deletes it at once: that needs the same rights, and nobody sees it.
+    Schedules a message for tomorrow and deletes it at once. This needs the same rights as posting, and nobody sees it.
     """
     subject = f"project {name}, channel {project.channel}"
     post_at = int(datetime.now(UTC).timestamp()) + 3600 * 24
@@ -104,7 +104,7 @@ def _user_group(client: WebClient, group_id: str) -> Finding:
 
 
 def _people(settings: Settings, users: Users, look_up: Callable[[str], Person]) -> Iterator[Finding]:
-    """Every person in bot.toml, and for each project whether its approvers could approve a request.
+    """Yields a finding for every person in bot.toml, and for each project whether its approvers can form a quorum.
 
     Raises:
         LookupFailed: Slack did not return a person, or the members of a user group.
@@ -140,7 +140,7 @@ def _failed(subject: str, error: SlackError, fix: str, result: str = "refuses") 
     """The finding for a call that failed.
 
     Arguments:
-        fix, result: for a call that Slack refused. Where Slack did not answer, the error has its own.
+        fix, result: used if Slack refused the call. If Slack did not answer, the error provides both.
     """
     if isinstance(error, Unavailable):
         result, fix = error.problem, error.fix

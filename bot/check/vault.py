@@ -20,7 +20,7 @@ from bot.vault.login import VaultIdentity, VaultToken
 
 
 def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
-    """Whether an identity can log in, and whether its tokens can be revoked and used any number of times."""
+    """Whether an identity can log in, and whether its tokens are revocable and without a use limit."""
     try:
         token = vault.try_login(identity)
     except VaultError as error:
@@ -37,7 +37,7 @@ def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
 
 
 def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
-    """One finding for each path of a project's source and destination keys."""
+    """Yields a finding for each path of a project's source and destination keys."""
     settings = project.vault
     sources = [settings.source] if isinstance(settings.source, str) else sorted(set(settings.source.values()))
     for path in dict.fromkeys((*sources, settings.destination)):
@@ -46,12 +46,12 @@ def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
 
 
 def version_suffix(version: int | None) -> str:
-    """The version of a secret at the end of a result; empty for KV version 1, which has none."""
+    """The version of a secret at the end of a result; empty on KV version 1."""
     return f", version {version}" if version is not None else ""
 
 
 def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[RequiredKeys]) -> Finding:
-    """Whether a path may be read, and holds the keys of one of `required`."""
+    """Whether a path can be read, and contains all keys of one entry of `required`."""
     try:
         check = vault.check(mount, path)
     except VaultError as error:
@@ -64,8 +64,10 @@ def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[
         fix = "write a permanent access key there: OMS takes no security token for source and destination"
         return Finding(subject, result, fix)
     if all(fields_to_send(one, keys) is None for one in required):
-        # Where some keys of a kind are there, only that kind is suggested.
-        begun = [one for one in required if any(field.key in keys for fields in one.alternatives for field in fields)]
-        missing = ", or ".join(missing_keys(one, keys) for one in begun or required)
+        # If some keys of one kind are there, the fix names only that kind.
+        partly_present = [
+            one for one in required if any(field.key in keys for fields in one.alternatives for field in fields)
+        ]
+        missing = ", or ".join(missing_keys(one, keys) for one in partly_present or required)
         return Finding(subject, result, f"write {missing} there")
     return Finding(subject, f"may be read{version_suffix(check.version)}, keys {', '.join(keys)}")

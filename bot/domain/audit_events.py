@@ -1,6 +1,6 @@
-"""The events of the audit chain: every name that an audit row can have, with what it records.
+"""The events of the audit chain: every name that an audit row can have, and what each records.
 
-Names are `object.what_happened`. The table in bot/store/README.md is checked against this enum.
+Names have the form `object.what_happened`. A test compares the table in bot/store/README.md with this enum.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class AuditEvent(StrEnum):
     AUDIT_ANCHORED = "audit.anchored", "The newest hash was posted to a project's channel."
 
 
-#: The event that records that a request entered a state by itself, without an action of a person.
+#: The event for a state that the bot moves a request to, without an action of a person.
 STATE_EVENTS: Mapping[State, AuditEvent] = {
     State.ACCEPTED: AuditEvent.REQUEST_ACCEPTED,
     State.NOT_STARTED: AuditEvent.REQUEST_NOT_STARTED,
@@ -93,7 +93,7 @@ STATE_EVENTS: Mapping[State, AuditEvent] = {
     State.NOT_FOLLOWED: AuditEvent.REQUEST_NOT_FOLLOWED,
 }
 
-#: The event that records an action of a person that had an effect.
+#: The event for an action of a person that had an effect.
 ACTION_EVENTS: Mapping[ActionKind, AuditEvent] = {
     ActionKind.APPROVE: AuditEvent.VOTE_ADDED,
     ActionKind.WITHDRAW: AuditEvent.VOTE_WITHDRAWN,

@@ -1,7 +1,7 @@
-"""Parses what a person types after the slash command, and checks what a form asks for. Pure.
+"""Parses the text of the slash command, and validates the values of the request form. Pure.
 
 Task group ids are UUIDs or links to the console, `project=` and `at=` are the only keys, and the rest is the reason.
-A command that cannot be right becomes one sentence for the person who typed it.
+An invalid command becomes one sentence for the person who typed it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class ResumeGroups:
     """Create a request for each of these task groups.
 
     Attributes:
-        group_ids: one to `MAX_GROUPS` ids, in the order in which they were typed.
+        group_ids: one to `MAX_GROUPS` different ids, in the order in which they were typed.
         reason: plain text, not escaped for Slack; empty if no reason was given.
         project: a project's name in bot.toml; None if no project was named.
-        at: the hour and minute to start at, in the time zone of the person who asks; None to start once approved.
+        at: the hour and minute of the start, in the time zone of the requester; None to start once approved.
     """
 
-    group_ids: tuple[str, ...]  # each once, in the order typed
-    reason: str  # may be empty
-    project: str | None = None  # None if `project=` was not typed
-    at: tuple[int, int] | None = None  # hour and minute in the person's time zone; None if `at=` was not typed
+    group_ids: tuple[str, ...]
+    reason: str
+    project: str | None = None
+    at: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,19 @@ class ShowStatus:
 
 @dataclass(frozen=True)
 class Help:
-    """`help`: show how to use the command."""
+    """Show how to use the command."""
 
 
 @dataclass(frozen=True)
 class OpenForm:
-    """Open the request form. This is the command with nothing after it."""
+    """Open the request form. The command was typed without any text."""
 
 
 @dataclass(frozen=True)
 class InvalidCommand:
-    """The command cannot be right. `sentence` says why, and what to type instead."""
+    """The command is invalid. `sentence` tells the person what is wrong and what to type instead."""
 
-    sentence: str  # for the person: what is wrong, and what to type
+    sentence: str
 
 
 Command = ResumeGroups | ShowList | ShowStatus | Help | OpenForm | InvalidCommand
@@ -76,7 +76,7 @@ def parse(text: str, command: str) -> Command:
 
     Arguments:
         text: everything after the command, as Slack sends it: links in angle brackets, and `&`, `<`, `>` escaped.
-        command: the command itself, for the sentences.
+        command: the name of the command, for the sentences.
     """
     if len(text) > MAX_CHARACTERS:
         return InvalidCommand(
@@ -99,7 +99,7 @@ def parse(text: str, command: str) -> Command:
 def resume_groups(
     group_ids: tuple[str, ...], reason: str, project: str | None = None, at: str | None = None
 ) -> ResumeGroups | InvalidCommand:
-    """Checks what must hold for every request, typed as a command or entered in the form.
+    """Validates the values of a new request, from the command or from the form.
 
     Arguments:
         group_ids: ids as `bot.domain.ids` parses them.
@@ -155,7 +155,7 @@ def _parse_resume(words: list[str], command: str) -> ResumeGroups | InvalidComma
 
 
 def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The ids at the beginning, each once, and the words that are left. Keys may stand between the ids."""
+    """The ids at the beginning, without repetitions, and the remaining words. There may be keys between the ids."""
     ids: dict[str, None] = {}
     rest: list[str] = []
     for index, word in enumerate(words):
@@ -182,11 +182,11 @@ def _why_not_an_id(word: str, command: str) -> str:
 
 
 def inline_text(text: str, characters: int = 60) -> str:
-    """A person's text, cut and escaped so that it can stand inside backticks in a Slack message.
+    """A person's text, truncated and escaped for use between backticks in a Slack message.
 
     Arguments:
         text: as typed or as Slack sends it. Escaped characters are unescaped first.
-        characters: how many to keep.
+        characters: the maximum length, before escaping.
     """
     plain = html.unescape(text).replace("`", "'")
     shortened = plain if len(plain) <= characters else plain[: characters - 1] + "…"

@@ -1,7 +1,7 @@
-"""Decides what an action on a request does: approve, deny, cancel, withdraw, choose the scope, retry, pause.
+"""Decides what an action changes in a request: approve, deny, cancel, withdraw, choose the scope, retry, pause.
 
-`action_refusal` returns why a person may not act, `decide` returns what the action changes. Looking people up and
-storing the result is left to `bot.jobs.decide`.
+`action_refusal` returns why a person may not act, `decide` returns what the action changes. `bot.jobs.decide` looks up
+people and stores the result.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ MAX_DENY_REASON_CHARACTERS = 500
 
 
 class ActionKind(StrEnum):
-    """What a person can do to an existing request. The values are those of the inbox messages."""
+    """What a person can do to an existing request. The values are those of `bot.store.inbox.Kind`."""
 
-    #: Votes for a pending request. The vote that fills the last open slot approves it.
+    #: Votes for a pending request. The vote that fills the last open slot approves the request.
     APPROVE = "approve"
     #: Ends a pending request. One person whose approval would count is enough.
     DENY = "deny"
-    #: Calls off a request for which nothing was sent. Allowed for the requester and the approvers.
+    #: Ends a request for which nothing was sent. Allowed for the requester and the approvers.
     CANCEL = "cancel"
-    #: Takes back the person's own vote while the request is pending.
+    #: Removes the person's own vote while the request is pending.
     WITHDRAW = "withdraw"
-    #: Changes which objects a pending retry migrates again. All votes are removed: they were for another scope.
+    #: Changes which objects a pending retry migrates again. Removes all votes, because they were for another scope.
     CHOOSE_SCOPE = "choose"
     #: Opens the next attempt after one that started nothing. The approval still holds.
     RETRY = "retry"
@@ -54,18 +54,18 @@ class Action:
     person: Person  # as looked up for this decision
     at: datetime
     reason: str = ""  # of a denial
-    scope: Scope | None = None  # the scope that the card showed, or that CHOOSE_SCOPE chooses; None: it showed none
+    scope: Scope | None = None  # the scope on the card, or the new one for CHOOSE_SCOPE; None if the card had none
 
 
 @dataclass(frozen=True)
 class CurrentSettings:
-    """What bot.toml says now about the project of an existing request.
+    """The current settings for the project of an existing request.
 
     A plan that differs from the request's plan makes the request void. Approvers removed from bot.toml no longer
     count. The number of approvals needed does not change.
     """
 
-    plan: Plan | None  # of a request that would be created now; None if the project or its source path was removed
+    plan: Plan | None  # of a new request for the same group; None if the project or its source path was removed
     policy: Policy | None  # None if the project was removed
 
 
@@ -81,7 +81,7 @@ class ActionEffect:
 def action_refusal(request: Request, votes: Sequence[Vote], action: Action, policy: Policy | None) -> Refusal | None:
     """Returns why this person may not do this now, or None.
 
-    Checks first whether the person may see the request, so that a refusal tells nothing about it to anybody else.
+    Checks first whether the person may see the request, so that the refusal reveals nothing to people who may not.
     Then checks the request's state, then the person's rights.
 
     Arguments:
@@ -161,7 +161,7 @@ def can_choose_scope(request: Request) -> bool:
 def missing_approvers(request: Request) -> tuple[tuple[str, ...], ...]:
     """For each open slot, the ids of the users and user groups that could fill it.
 
-    Leaves out the requester where self approval is not allowed, unless a slot names nobody else.
+    Without self approval, leaves out the requester, unless a slot names only the requester.
     """
     missing = request.vote_progress.missing if request.vote_progress else request.policy.slots
     if request.policy.self_approval:

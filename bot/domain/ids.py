@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
-# A link in Slack's form, `<URL>` or `<URL|text>`, or as typed.
+# A link as Slack sends it, `<URL>` or `<URL|text>`, or as typed.
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
 # Punctuation around a typed id.
 _PUNCTUATION = "`,;:.<>"
@@ -31,13 +31,13 @@ def is_request_id(text: str) -> bool:
 
 
 def parse_request_id(text: str) -> str | None:
-    """The request id in upper case, or None if the text is no request id."""
+    """The request id in upper case, or None if the text is not a request id."""
     upper = text.upper()
     return upper if is_request_id(upper) else None
 
 
 def parse_group_id(text: str) -> str | None:
-    """The task group id (a UUID) in lower case, or None if the text is no UUID."""
+    """The task group id (a UUID) in lower case, or None if the text is not a UUID."""
     lower = text.lower()
     return lower if _GROUP_ID.fullmatch(lower) else None
 
@@ -55,9 +55,9 @@ def parse_typed_group_id(word: str) -> str | None:
 
 
 def parse_typed_group_ids(word: str) -> tuple[str, ...]:
-    """The task group ids in one typed word, which may be several joined by commas.
+    """The task group ids in one typed word: one id, or several joined by commas.
 
-    Returns an empty tuple if a part is anything else. Each part is read by `parse_typed_group_id`.
+    Returns an empty tuple if `parse_typed_group_id` does not accept every part.
     """
     group_id = parse_typed_group_id(word)
     if group_id or is_link(word):
@@ -74,5 +74,5 @@ def _group_id_in_url(url: str) -> str | None:
     except ValueError:
         return None
     found = set(_GROUP_ID.findall(url.lower()))
-    # The UUIDs in links to tickets and chats are not those of task groups.
+    # UUIDs in other links, such as links to tickets and chats, are not task group ids.
     return found.pop() if len(found) == 1 and f".{host}".endswith(f".{_CONSOLE_DOMAIN}") else None

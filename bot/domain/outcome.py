@@ -1,7 +1,7 @@
-"""Decides what a look at the task group means for a request that was sent: moving, done, failed, paused again.
+"""Decides the state of a request after its PUT from the group in OMS: moving, done, failed, paused again.
 
-Pure: from the request, the group as OMS shows it and the time to the changed request. Looking and storing are left
-to `bot.jobs.follow`.
+Pure: takes the request, the group and the time, and returns the changed request. `bot.jobs.follow` reads the group and
+stores the request.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ _DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DEL
 
 
 def accepted(request: Request, huawei_request_id: str | None, now: datetime) -> Request:
-    """The request after OMS accepted the PUT. Whether anything moves is not known yet."""
+    """The request after OMS accepted the PUT. It is not known yet whether anything moves."""
     attempt = request.attempt
     answered = replace(attempt, answered_at=now, huawei_request_id=huawei_request_id) if attempt else None
     return replace(request, attempt=answered, last_seen=None).with_state(State.ACCEPTED, at=now)
 
 
 def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request | None:
-    """Decides by the group whether a PUT without a clear reply started it.
+    """Decides whether a PUT without a clear reply started the group.
 
     Arguments:
         failure: as for `follow`.
 
     Returns:
-        The changed request, or None while the group does not tell yet.
+        The changed request, or None while it is not known yet.
     """
     attempt = request.attempt
     if attempt is None or attempt.sent_at is None:
@@ -41,7 +41,7 @@ def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) 
     if not _has_status_before_put(request, group):
         started = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
         return follow(started, group, failure, now)
-    # Counted from the end of the call, not from its start: until then the PUT itself may have been under way.
+    # Measured from the end of the call: OMS may have received the PUT at any time before.
     if now - (attempt.unanswered_at or attempt.sent_at) < UNCHANGED_FOR:
         return None
     reply = request.problem or Problem("", "", "", "", "")
@@ -56,16 +56,16 @@ def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) 
 
 
 def follow(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request:
-    """The request after one more look at a group that OMS accepted to start.
+    """The request after another reading of a group for which OMS accepted the PUT.
 
     Arguments:
-        failure: what `group.error` means. It is used only if the status says that the group failed.
+        failure: the problem to show if the group has failed, made from `group.error`.
     """
     attempt = request.attempt
     before = attempt.before if attempt and attempt.before else request.group.progress
     moved = has_moved(before, group.progress)
     if attempt is not None and has_moved(group.progress, before):
-        # OMS counts a retried group from zero again, so progress is measured from here on.
+        # OMS resets the counters of a retried group to zero, so progress is compared with this reading from now on.
         attempt = replace(attempt, before=group.progress)
     seen = replace(request, group=group, attempt=attempt, last_seen=LastSeen(now, group.progress))
     has_run = _had_moved(request) or request.group.status in _STARTED_STATUSES
@@ -94,7 +94,7 @@ def group_deleted(request: Request, now: datetime) -> Request:
 
 
 def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
-    """The request after its pause failed: it is in the state it had before, and the card shows the problem."""
+    """The request after its pause failed: back in the state before the pause, with the problem for the card."""
     if request.pause is None:
         return request
     failed = replace(request.pause, failure=problem)
@@ -107,12 +107,15 @@ def _had_moved(request: Request) -> bool:
 
 
 def _has_status_before_put(request: Request, group: TaskGroup) -> bool:
-    """Whether the group shows the status it had before the PUT."""
+    """Whether the group has the status that it had before the PUT."""
     return group.status in FAILED_STATUSES if request.verb is Verb.RETRY else group.status is GroupStatus.PAUSED
 
 
 def _not_visibly_started(seen: Request, now: datetime) -> Request:
-    """OMS may show the old status for some seconds after it accepted the PUT. After a minute nothing was started."""
+    """The request while the group has its old status after an accepted PUT.
+
+    OMS can show the old status for some seconds. After `UNCHANGED_FOR` the group counts as not started.
+    """
     attempt, group = seen.attempt, seen.group
     if attempt is None or attempt.answered_at is None or now - attempt.answered_at < UNCHANGED_FOR:
         return seen
@@ -129,7 +132,10 @@ def _not_visibly_started(seen: Request, now: datetime) -> Request:
 
 
 def _not_visibly_paused(seen: Request, now: datetime) -> Request:
-    """OMS may show the old status for some seconds after it accepted the pause. After a minute the pause failed."""
+    """The request while the group still runs after an accepted pause.
+
+    OMS can show the old status for some seconds. After `UNCHANGED_FOR` the pause counts as failed.
+    """
     pause = seen.pause
     if seen.group.status is GroupStatus.PAUSING or pause is None or pause.sent_at is None:
         return seen

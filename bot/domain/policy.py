@@ -1,6 +1,6 @@
 """Checks who may create, see and approve a request, and when a quorum is complete.
 
-Pure: people are passed in as they were looked up. A person who could not be looked up does not count.
+Pure: the caller looks people up and passes them in. A person who could not be looked up does not count.
 """
 
 from __future__ import annotations
@@ -35,45 +35,45 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """A person, as just looked up in Slack."""
+    """A person, as looked up in Slack."""
 
     id: str  # the user id (U… or W…)
     team_id: str  # the workspace (T…)
     account_kind: AccountKind
     groups: frozenset[str] = frozenset()  # the user groups (S…) that bot.toml names and the person is a member of
-    groups_known: bool = True  # False if Slack did not answer who is in the user groups; `groups` is empty then
+    groups_known: bool = True  # False if Slack did not return the members of a user group; then `groups` is empty
 
 
 class Refusal(StrEnum):
-    """Why an action is refused. The value goes into the audit; the text for the person is in `bot.ui.replies`."""
+    """Why an action is refused. The value goes into the audit; the text for the person is in `bot.ui.refusals`."""
 
-    #: The account is a guest's.
+    #: The account is a guest account.
     GUEST = "guest"
-    #: The account is a bot's.
+    #: The account is a bot account.
     BOT = "bot"
     #: The account is deactivated.
     DEACTIVATED = "deactivated"
-    #: The person is of another organisation.
+    #: The person belongs to another organisation.
     EXTERNAL = "stranger"
-    #: The person is neither a requester nor an approver of the project, so they are not told that it exists.
+    #: The person is neither a requester nor an approver of the project, so the bot hides the project from them.
     CANNOT_SEE_PROJECT = "not a reader"
     #: The policy does not name the person as a requester.
     NOT_A_REQUESTER = "not a requester"
     #: The policy does not name the person as an approver.
     NOT_AN_APPROVER = "not an approver"
-    #: The policy of the request names the person, and bot.toml no longer does.
+    #: The policy of the request names the person, but bot.toml no longer does.
     NO_LONGER_NAMED = "no longer named"
     #: The requester tries to approve or deny, and self approval is not allowed.
     OWN_REQUEST = "own request"
     #: The requester tries to approve, self approval is allowed, and the request has no reason.
     OWN_REQUEST_NEEDS_REASON = "own request needs a reason"
-    #: Slack did not answer which user groups the person is in, so it is not known whether the policy names them.
+    #: Slack did not return the members of a user group, so it is not known whether the policy names the person.
     GROUPS_UNKNOWN = "groups unknown"
     #: The person has voted already.
     ALREADY_APPROVED_BY_YOU = "already approved by you"
-    #: The person withdraws a vote and has none.
+    #: The person tries to withdraw a vote, but has not voted.
     NOTHING_TO_WITHDRAW = "nothing to withdraw"
-    #: The request is no longer pending, or for CANCEL, something was sent or it has ended.
+    #: The request is no longer pending. For CANCEL: a PUT was sent, or the request has ended.
     NOT_PENDING = "not pending"
     #: The request, or its approval, has expired.
     EXPIRED = "expired"
@@ -83,9 +83,9 @@ class Refusal(StrEnum):
     NOT_PAUSABLE = "not pausable"
     #: CHOOSE_SCOPE for a request that has only one scope.
     NO_SCOPE_TO_CHOOSE = "nothing to choose"
-    #: CHOOSE_SCOPE with the scope that the request has already.
+    #: CHOOSE_SCOPE with the current scope.
     SCOPE_UNCHANGED = "chosen already"
-    #: APPROVE from a card that showed another scope than the request has now.
+    #: APPROVE on a card that showed a different scope from the current one.
     SCOPE_CHANGED_MEANWHILE = "chosen otherwise meanwhile"
 
 
@@ -137,9 +137,9 @@ def refusal_under_either(
 
     Arguments:
         stored: the policy at the time the request was created.
-        current: the policy now. None if the project was removed from bot.toml; then only `stored` is checked, which
-            allows people to end the request. Approving it makes it void.
-        check: returns the refusal under one policy.
+        current: the policy now. None if the project was removed from bot.toml; then only `stored` is checked, so that
+            people can end the request. An approval makes it void.
+        check: returns the refusal under one policy, or None.
     """
     refusal = check(stored)
     if refusal is not None or current is None:
@@ -156,21 +156,21 @@ def _named_refusal(person: Person, names: Iterable[str], not_named: Refusal) -> 
 
 
 def approver_names(policy: Policy) -> tuple[str, ...]:
-    """The ids of all users and user groups that the slots name, each once, in the order of the slots."""
+    """The ids of all users and user groups that the slots name, without repetitions, in the order of the slots."""
     return tuple(dict.fromkeys(name for slot in policy.slots for name in slot))
 
 
 def open_slots(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
-    """The slots that stay open when these people fill as many as they can. Empty when the quorum is complete."""
+    """The slots that these people cannot fill. Empty when the quorum is complete."""
     assigned = _assign_slots(policy, {person.id: person for person in approving})
     return tuple(slot for index, slot in enumerate(policy.slots) if index not in assigned)
 
 
 def candidates_for_open_slots(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:
-    """For each open slot, the ids of the users and user groups of which one more person would fill it.
+    """For each open slot, the ids of the users and user groups whose approval would fill it.
 
-    A candidate may be named in a filled slot only: the person who fills that slot then moves to the open one. People
-    who have approved are left out.
+    A candidate can be named in a filled slot only: the person in that slot then moves to the open one. Leaves out
+    people who have approved.
     """
     people = {person.id: person for person in approving}
     assigned = _assign_slots(policy, people)
@@ -193,10 +193,10 @@ def candidates_for_open_slots(policy: Policy, approving: Iterable[Person]) -> tu
 
 
 def _assign_slots(policy: Policy, people: Mapping[str, Person]) -> Mapping[int, str]:
-    """Assigns as many slots as possible, each to another person; returns user ids by the index of the slot.
+    """Assigns as many slots as possible, each to a different person. Returns user ids by slot index.
 
-    The order of the votes does not matter: an earlier voter moves to another slot when a later one fits only here
-    (augmenting paths of a bipartite matching).
+    The order of the votes does not matter: if a later voter fits only a filled slot, the person in it moves to another
+    slot (bipartite matching with augmenting paths).
     """
     assigned: dict[int, str] = {}
 
@@ -222,10 +222,10 @@ def unfillable_slots(
     members: Mapping[str, frozenset[str]],
     look_up: Callable[[str], Person],
 ) -> tuple[tuple[str, ...], ...]:
-    """The slots that stay open even if everybody approves who may. Empty when a quorum is possible.
+    """The slots that stay open even if all eligible people approve. Empty when a quorum is possible.
 
-    Looks up no more people than it takes to fill every slot. Returns an empty result when `MAX_LOOKUPS` is reached,
-    or when Slack did not answer who is in the user groups: the voters are checked again at every vote.
+    Stops looking people up once every slot can be filled. Returns an empty result also when `MAX_LOOKUPS` is reached,
+    or when Slack does not return the members of a user group. That is safe: every vote checks the voters again.
 
     Arguments:
         policy: the policy stored with the request.
@@ -238,7 +238,7 @@ def unfillable_slots(
     seen = set() if policy.self_approval else {requester}
     for _ in range(MAX_LOOKUPS):
         still_open = open_slots(policy, eligible)
-        # Slots that are filled come last: a person named there can still free another for an open slot.
+        # Names in filled slots come last: such a person can still replace another one, who moves to an open slot.
         names = (name for slot in (*still_open, *policy.slots) for name in slot)
         user_ids = (user_id for name in names for user_id in sorted(members.get(name, {name})))
         candidate = next((user_id for user_id in user_ids if user_id not in seen), None)

@@ -1,4 +1,4 @@
-"""Arithmetic on a group's progress: the percentage, the time left, and whether anything has moved."""
+"""Calculates with the progress of a group: the percentage, the time left, and whether anything has moved."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from bot.domain.task_group import Progress
 
 
 def percent(progress: Progress) -> int | None:
-    """Whole percent of the bytes, or of the objects if the total of bytes is 0; None while both totals are 0.
+    """Percentage of the bytes, or of the objects if the total of bytes is 0; None if both totals are 0.
 
     Rounded down, so that only a complete group has 100.
     """
@@ -18,7 +18,7 @@ def percent(progress: Progress) -> int | None:
 
 
 def seconds_left(progress: Progress) -> int | None:
-    """Seconds to the end at the current speed, rounded up; None if the speed or the total is 0."""
+    """Remaining seconds at the current speed, rounded up; None if the speed or the total is 0."""
     left = progress.total_bytes - progress.complete_bytes
     if progress.speed_bytes_per_second <= 0 or progress.total_bytes <= 0 or left < 0:
         return None

@@ -1,6 +1,6 @@
-"""Decides what becomes of a request around its one PUT: before it, after the reply, and after a reply that is late.
+"""Decides how a request changes before its PUT, after the reply, and after a late reply.
 
-Pure. Sending, storing and explaining a reply to people are left to `bot.jobs.send`.
+Pure. `bot.jobs.send` sends the PUT, stores the request, and explains the reply to people.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
 
 MAX_TRIES = 3
-LOOK_AGAIN_AFTER = timedelta(seconds=10)
+READ_AGAIN_AFTER = timedelta(seconds=10)
 _STATUSES_TO_SEND_IN = {Verb.RESUME: frozenset({GroupStatus.PAUSED}), Verb.RETRY: FAILED_STATUSES}
 
 
 class PutReplyKind(Enum):
-    """The replies to a PUT that lead to different next steps."""
+    """The kinds of replies to a PUT, by their next steps."""
 
     #: OMS will start the group.
     ACCEPTED = auto()
     #: Nothing was started, and the same attempt may be sent again: no connection, 429, an expired token.
     TRY_AGAIN = auto()
-    #: OMS rejected the PUT because of the group's status. The group shows whether somebody else started it.
+    #: OMS rejected the PUT because of the group's status. The bot reads the group: somebody else may have started it.
     CONFLICT = auto()
     #: Nothing was started, and a person has to change something first.
     REJECTED = auto()
@@ -36,7 +36,7 @@ class PutReplyKind(Enum):
 
 @dataclass(frozen=True)
 class PutReply:
-    """A reply to the PUT. `retry_after` is how long to wait before the next try, for TRY_AGAIN alone."""
+    """A reply to the PUT. `retry_after` is the wait before the next try, only for TRY_AGAIN."""
 
     kind: PutReplyKind
     huawei_request_id: str | None = None
@@ -45,17 +45,17 @@ class PutReply:
 
 @dataclass(frozen=True)
 class PutOutcome:
-    """The request after a reply, and the name of the audit event. The caller adds the problem, if there is one."""
+    """The request after a reply, and its audit event. The caller adds the problem, if there is one."""
 
     request: Request
     event: AuditEvent
 
 
 def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request | None:
-    """Compares the group with what was approved, right before the PUT.
+    """Compares the group with the approved one, right before the PUT.
 
     Returns:
-        None if the PUT may be sent, otherwise the request as it goes on without one.
+        None if the PUT may be sent. Otherwise the changed request, for which no PUT is sent now.
     """
     has_status_to_send_in = group.status in _STATUSES_TO_SEND_IN[request.verb]
     if has_status_to_send_in and group.is_same_migration(request.group):
@@ -63,9 +63,9 @@ def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: dateti
     seen = replace(request, group=group)
     match group.status:
         case GroupStatus.PAUSING if request.verb is Verb.RESUME:
-            return replace(seen, attempt=replace(attempt, not_before=now + LOOK_AGAIN_AFTER))
+            return replace(seen, attempt=replace(attempt, not_before=now + READ_AGAIN_AFTER))
         case status if status in RUNNING_STATUSES:
-            # Somebody outside the bot started the group. There is nothing to send, and the group is followed.
+            # Somebody started the group outside the bot. The bot sends nothing and follows the group.
             started = replace(attempt, answered_at=now, before=group.progress)
             return replace(seen, attempt=started, started_elsewhere=True).with_state(State.ACCEPTED, at=now)
         case GroupStatus.COMPLETED:
@@ -79,7 +79,7 @@ def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: dateti
 
 
 def sending(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request:
-    """The request as it is stored right before its PUT."""
+    """The request to store right before its PUT."""
     sent = replace(attempt, sent_at=now, before=group.progress)
     return replace(request, group=group, attempt=sent, last_seen=None).with_state(State.SENDING, at=now)
 
@@ -117,14 +117,14 @@ def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
 
 
 def after_late_reply(request: Request, number: int, reply: PutReply, now: datetime) -> PutOutcome | None:
-    """The request after a reply that arrives once another worker has looked at the group instead of waiting for it.
+    """The request after a reply that arrives when another worker has already read the group instead.
 
-    The reply says more about the PUT than the group does, so it replaces what was concluded from the group, unless
-    the request has moved on since. A request that people saw as not started is not sent again by itself.
+    The reply is more reliable than the reading, so it replaces the state concluded from the reading, unless the request
+    has moved on since. If the card already shows "not started", the bot does not send the PUT again by itself.
 
     Arguments:
-        request: as it is stored now.
-        number: the attempt whose PUT is answered.
+        request: as currently stored.
+        number: the number of the attempt that the reply belongs to.
 
     Returns:
         None if the reply changes nothing.

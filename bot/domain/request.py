@@ -1,6 +1,6 @@
-"""A request to resume or retry one task group, from its creation to its end, and the values it is made of.
+"""A request to resume or retry one task group, and the values in it.
 
-Which actions are allowed is decided in `decisions`, the next step in `schedule`. Storing is left to `bot.store`.
+`decisions` decides which actions are allowed, `schedule` computes the next step, `bot.store` stores requests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from bot.domain.task_group import Progress, Scope, TaskGroup
 
 
 class Verb(StrEnum):
-    """The OMS call that a request asks for. The group's status at preflight picks it."""
+    """The OMS call of a request. The status of the group at the creation of the request determines it."""
 
     #: StartTaskGroup: starts a paused group.
     RESUME = "resume"
@@ -22,14 +22,15 @@ class Verb(StrEnum):
 
 
 class State(StrEnum):
-    """Where a request is in its life. The first eight states are open: a group has at most one request in them.
+    """The state of a request. The first eight states are open: a group has at most one open request.
 
-    Each comment says what is true in the state, who acts next, and which states follow. The bot moves a request from
-    SENDING, UNKNOWN, ACCEPTED, MOVING or PAUSING to NOT_FOLLOWED if bot.toml no longer leads to its group.
+    Each comment describes the state, the next step, and the states that can follow. The bot moves a request from
+    SENDING, UNKNOWN, ACCEPTED, MOVING or PAUSING to NOT_FOLLOWED if bot.toml no longer contains its project or its
+    address.
     """
 
     #: The card is posted and the approvers vote. Ends in APPROVED when every slot is filled, in DENIED or CANCELLED
-    #: by a person, in EXPIRED at `expires_at`, or in VOID if bot.toml now leads to another plan.
+    #: by a person, in EXPIRED at `expires_at`, or in VOID if the current settings give another plan.
     PENDING = "pending"
 
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
@@ -38,17 +39,17 @@ class State(StrEnum):
     #: the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `expires_at`.
     APPROVED = "approved"
 
-    #: Committed before the PUT, so the PUT may be on its way. Only the worker that wrote this state sends it. Ends
-    #: with the answer in ACCEPTED, NOT_STARTED, UNKNOWN, or back in APPROVED if nothing was done and the bot tries
-    #: again. Another worker that finds this state moves it to UNKNOWN.
+    #: Committed before the PUT, so the PUT may have been sent. Only the worker that stored this state sends it. The
+    #: answer leads to ACCEPTED, NOT_STARTED or UNKNOWN, or back to APPROVED if nothing was started and the bot tries
+    #: again. Another worker that finds a request in this state moves it to UNKNOWN.
     SENDING = "sending"
 
-    #: The PUT may or may not have taken effect. The bot reads the group until that is clear. Ends like ACCEPTED if
+    #: The PUT may or may not have taken effect. The bot reads the group until this is known. Ends like ACCEPTED if
     #: the group changed, or in NOT_STARTED if it is unchanged for a minute.
     UNKNOWN = "unknown"
 
-    #: Nothing was started; `problem` says why. The approval still holds. A person acts: Retry leads to APPROVED with
-    #: a new attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `expires_at`.
+    #: Nothing was started; `problem` says why. The approval still holds. Retry leads to APPROVED with a new
+    #: attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `expires_at`.
     NOT_STARTED = "not started"
 
     #: OMS accepted the call, or somebody else started the group, and no progress is known yet. The bot reads the
@@ -83,13 +84,13 @@ class State(StrEnum):
     #: Ended: an approver denied it while it was pending.
     DENIED = "denied"
 
-    #: Ended: the requester or an approver called it off before anything was sent.
+    #: Ended: the requester or an approver cancelled it before anything was sent.
     CANCELLED = "cancelled"
 
     #: Ended: `expires_at` came before the quorum was complete.
     EXPIRED = "expired"
 
-    #: Ended before anything was sent: the settings or the group are no longer those that people were asked to approve.
+    #: Ended before anything was sent: the settings or the group changed after the request was created.
     VOID = "void"
 
 
@@ -109,7 +110,7 @@ OPEN_STATES = frozenset(
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be called and which keys would be read, by the settings at the time the request was created.
+    """The URLs to call and the Vault paths to read, from the settings at the creation of the request.
 
     The bot compares it with the current settings before it reads keys or sends the PUT. A difference voids the request.
     """
@@ -140,24 +141,24 @@ class Policy:
 
 @dataclass(frozen=True)
 class KeyCheck:
-    """What Vault showed at preflight about one path. No values are read then."""
+    """The keys at one Vault path when the request was created. The bot does not read their values then."""
 
     path: str
     version: int | None  # of the secret; None on KV version 1
-    keys: tuple[str, ...] | None  # the names of the keys that are present; None if Vault could not be asked
+    keys: tuple[str, ...] | None  # the names of the keys; None if Vault did not list them
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What went wrong, as the card shows it. An empty string means that there is nothing to show."""
+    """An error as the card shows it. An empty string is not shown."""
 
     where: str  # the service that answered, such as `OMS` or `Vault`
     code: str  # its error code
-    message: str  # its own words, without secrets
+    message: str  # its error message, without secrets
     meaning: str  # what the error means, and whether anything was started
     next_step: str  # what to do, and where
     huawei_request_id: str | None = None  # for a support ticket; None if Huawei Cloud did not answer
-    reference: str | None = None  # where the log has the details of a bug; None if the bot has no bug here
+    reference: str | None = None  # of a bug, for finding its log record; None if the problem is not a bug
     side: str = ""  # whose side the error is on: a value of `bot.huawei.error_catalogue.Side`
 
 
@@ -187,18 +188,18 @@ class Attempt:
     opened_at: datetime
     tries: int = 0  # how often OMS or IAM throttled, was not reached, or found the token expired: nothing was done
     not_before: datetime | None = None  # the earliest time of the next try; None if there was no such failure
-    sent_at: datetime | None = None  # set by the compare-and-set before the PUT; None while nothing was sent
+    sent_at: datetime | None = None  # set by the compare-and-set before the PUT; None before
     answered_at: datetime | None = None  # when OMS accepted the PUT, or the group was found running; None before
-    # When no answer came, or OMS refused because of the group's status: only the group tells whether it was started.
+    # When the PUT ended without an answer, or with a refusal because of the group's status: the bot reads the group.
     unanswered_at: datetime | None = None
-    # The progress that later progress is compared with: that before the PUT, or less once a retried group counts anew.
+    # The progress to compare later progress with: before the PUT, or after OMS reset the counters of a retried group.
     before: Progress | None = None
-    huawei_request_id: str | None = None  # of the accepted PUT; None if the answer held none
+    huawei_request_id: str | None = None  # of the accepted PUT; None if the answer had none
 
 
 @dataclass(frozen=True)
 class Pause:
-    """One press of Pause."""
+    """One click on Pause."""
 
     person: str  # the user id
     at: datetime
@@ -209,7 +210,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class LastSeen:
-    """The last SHOW of a group that the bot follows."""
+    """The last reading of the group (ShowTaskGroup) after the PUT."""
 
     at: datetime
     progress: Progress
@@ -226,13 +227,13 @@ class Request:
     policy: Policy  # as of creation
     channel: str  # the id of the channel with the card
     group: TaskGroup  # as last read
-    keys: tuple[KeyCheck, ...]  # as of preflight
+    keys: tuple[KeyCheck, ...]  # as of creation
     requester: str  # a user id
-    reason: str  # the requester's words; may be empty
+    reason: str  # as typed by the requester; may be empty
     created_at: datetime
     expires_at: datetime  # when voting ends, and the approval with it
     state: State
-    version: int = 1  # raised by every change; a card that shows an older version is repaired
+    version: int = 1  # incremented by every change; a card that shows an older version is updated
     start_at: datetime | None = None  # the earliest time of the PUT (`at=`); None: as soon as it is approved
     origin_key: str = ""  # the key of the inbox message that created it
     scope: Scope | None = None  # what a retry migrates again; None for a resume
@@ -243,8 +244,8 @@ class Request:
     ending: Decision | None = None  # who denied or cancelled it; None if nobody did
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
-    pause: Pause | None = None  # the last press of Pause; None if there was none
-    problem: Problem | None = None  # what is wrong now; None if nothing is
+    pause: Pause | None = None  # the last click on Pause; None if there was none
+    problem: Problem | None = None  # the current problem; None if there is none
     ended_at: datetime | None = None  # None while it is open
 
     @property

@@ -1,7 +1,7 @@
-"""Computes the next step of a request and when it is due, from the stored request and the time alone.
+"""Computes the next step of a request and its due time, only from the stored request and the current time.
 
-After a crash the next worker calls the same functions, so it continues from what is stored. Doing the step is left to
-`bot.jobs`.
+After a crash the next worker calls the same functions, so it continues from the stored request. `bot.jobs` does the
+step.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bot.domain.request import Request, State
 FOLLOW_EVERY = timedelta(seconds=10)
 # How often the group is read while people wait to learn whether a call took effect.
 SETTLE_EVERY = timedelta(seconds=3)
-# A status that is unchanged for this long after a call means that the call did nothing.
+# If the status is unchanged for this time after a call, the call counts as without effect.
 UNCHANGED_FOR = timedelta(seconds=60)
 # A request that expires within this time gets no reminders.
 TOO_SHORT_TO_REMIND = timedelta(minutes=20)
-# The time between the last reminder and the expiry.
+# The limits of the time between the last reminder and the expiry.
 MIN_LAST_REMINDER, MAX_LAST_REMINDER = timedelta(minutes=5), timedelta(minutes=30)
 
 
@@ -28,7 +28,7 @@ class Step(StrEnum):
 
     #: Post a reminder in the thread of a pending request.
     REMIND = "remind"
-    #: End a pending request whose time is over.
+    #: End a pending request that has expired.
     EXPIRE = "expire"
     #: Read the keys and send the PUT of an approved request.
     SEND = "send"
@@ -51,7 +51,7 @@ def next_step(request: Request, now: datetime) -> Step | None:
         case State.PENDING:
             return Step.EXPIRE if now >= request.expires_at else Step.REMIND
         case State.APPROVED:
-            # An approval that has expired is never sent, whatever delayed it.
+            # The PUT is never sent after the expiry, whatever delayed it.
             return Step.EXPIRE_APPROVAL if now >= request.expires_at else Step.SEND
         case State.SENDING | State.UNKNOWN:
             return Step.SETTLE
@@ -76,20 +76,23 @@ def due_at(request: Request) -> datetime | None:
         case State.APPROVED if attempt is not None:
             return max(filter(None, (attempt.opened_at, attempt.not_before, request.start_at)))
         case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:
-            return _next_look(request, attempt.sent_at, SETTLE_EVERY) if last_seen else attempt.sent_at
+            return _next_reading(request, attempt.sent_at, SETTLE_EVERY) if last_seen else attempt.sent_at
         case State.ACCEPTED | State.MOVING if attempt is not None and attempt.answered_at is not None:
             # Right after the answer people wait to learn whether the group moves, so it is read more often.
             is_new = request.state is State.ACCEPTED and _last_seen_at(request) - attempt.answered_at < UNCHANGED_FOR
-            return _next_look(request, attempt.answered_at, SETTLE_EVERY if is_new else FOLLOW_EVERY)
+            return _next_reading(request, attempt.answered_at, SETTLE_EVERY if is_new else FOLLOW_EVERY)
         case State.PAUSING if request.pause is not None:
             sent_at = request.pause.sent_at
-            return request.pause.at if sent_at is None else _next_look(request, sent_at, SETTLE_EVERY)
+            return request.pause.at if sent_at is None else _next_reading(request, sent_at, SETTLE_EVERY)
         case _:
             return None
 
 
 def reminders_at(request: Request) -> tuple[datetime, ...]:
-    """When people are reminded to vote: at half time, and again an eighth of the whole time before the expiry."""
+    """The times of the reminders to vote: at half of the lifetime, and an eighth of it before the expiry.
+
+    The last one is between `MIN_LAST_REMINDER` and `MAX_LAST_REMINDER` before the expiry.
+    """
     lifetime = request.expires_at - request.created_at
     if lifetime <= TOO_SHORT_TO_REMIND:
         return ()
@@ -101,7 +104,7 @@ def _last_seen_at(request: Request) -> datetime:
     return request.last_seen.at if request.last_seen is not None else request.created_at
 
 
-def _next_look(request: Request, since: datetime, every: timedelta) -> datetime:
-    """`every` after the last SHOW, or after `since` if the group was not read since then."""
+def _next_reading(request: Request, since: datetime, every: timedelta) -> datetime:
+    """`every` after the last reading of the group, or after `since` if it was not read since then."""
     last_seen_at = request.last_seen.at if request.last_seen is not None else since
     return max(last_seen_at, since) + every

@@ -1,4 +1,4 @@
-"""A task group of OMS as plain values, without the API's format, which is left to `bot.huawei.wire`."""
+"""A task group of OMS, independent of the JSON format of the API, which `bot.huawei.wire` reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def status_name(status: GroupStatus) -> str:
 class Scope(StrEnum):
     """Which objects RetryTaskGroup migrates again (`migrate_failed_object`). The value is the text on the card."""
 
-    #: All objects; those that are at the destination already are skipped.
+    #: All objects. OMS skips objects that are at the destination already.
     ALL_OBJECTS = "all objects"
     #: The objects on OMS's list of failed objects.
     FAILED_OBJECTS = "only the failed objects"
@@ -89,12 +89,12 @@ class ErrorReason:
     """The reason that OMS gives for a failed group."""
 
     code: str  # such as `TRF.0151` or `OMS.1014`; empty if OMS gives none
-    message: str  # OMS's own words
+    message: str  # the message of OMS
 
 
 @dataclass(frozen=True)
 class TaskGroup:
-    """A task group as one SHOW returned it."""
+    """A task group, as ShowTaskGroup or ListTaskGroup returned it."""
 
     group_id: str  # a UUID in lower case
     status: GroupStatus

@@ -1,7 +1,7 @@
-"""Listens to Slack: stores every payload in the inbox and acknowledges it. The work is left to `bot.jobs`.
+"""Listens to Slack: stores payloads in the inbox and acknowledges them. `bot.jobs` does the work.
 
-There is a module for each kind of payload, as in Bolt's own templates. `payloads` reads what Slack sends, `receiver`
-stores it, and `responder` sends what cannot be sent with the acknowledgement.
+There is a module for each kind of payload, as in Bolt's templates. `payloads` parses payloads, `receiver` stores them,
+and `responder` sends the answers that do not fit into an acknowledgement.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from bot.ui import replies
 log = logging.getLogger(__name__)
 
 
-def register_listeners(app: App, ours: OurApp, receiver: Receiver, responder: Responder, command_name: str) -> None:
+def register_listeners(app: App, our_app: OurApp, receiver: Receiver, responder: Responder, command_name: str) -> None:
     """Registers a listener for every payload that Slack can send.
 
-    Bolt runs the first listener that matches, so each module registers the one for everything else last. In Socket
-    Mode a payload without a listener is not acknowledged at all.
+    Bolt runs the first listener that matches, so each module registers its catch-all listener last. In Socket Mode,
+    Bolt does not acknowledge a payload without a listener.
 
     Arguments:
-        ours: the workspace and app whose payloads are listened to.
+        our_app: the workspace and app whose payloads are accepted.
         command_name: the slash command, such as `/resume-taskgroup`.
     """
-    app.middleware(ForeignPayloadMiddleware(ours, receiver, responder))
+    app.middleware(ForeignPayloadMiddleware(our_app, receiver, responder))
     commands.register(app, receiver, responder, command_name)
     actions.register(app, receiver, responder)
     views.register(app, receiver)
     events.register(app, receiver)
-    # Neither is in the manifest or in a view of the bot.
+    # The manifest has no shortcut, and the views have no select menu with external options.
     app.shortcut(re.compile(".*"))(acknowledge_shortcut)
     app.options(re.compile(".*"))(offer_no_options)
     app.error(report_error)
 
 
 def acknowledge_shortcut(ack: Ack) -> None:
-    """Acknowledges a shortcut of the app's configuration at Slack that the bot does not know."""
+    """Acknowledges a shortcut that somebody added to the app in Slack."""
     ack()
 
 
 def offer_no_options(ack: Ack) -> None:
-    """Answers a select that asks for its options, none of which the bot has made."""
+    """Answers a request for the options of a select menu. The bot has no menu that requests options."""
     ack(options=[])
 
 
 def report_error(error: Exception) -> BoltResponse:
-    """Answers for a listener that raised an exception, which is a bug.
+    """Logs an exception of a listener, and acknowledges its payload with a message to the person.
 
-    The status is 200 because Slack shows an error of its own for any other, and the person would not see this text.
+    The status is 200, because for any other status Slack shows its own error instead of this text.
     """
     log.error("a listener raised an exception", exc_info=error)
     return BoltResponse(status=200, body=replies.COMMAND_NOT_STORED)

@@ -1,4 +1,4 @@
-"""Listens to buttons and choices, on cards and in App Home. Whether a press counts is decided in `bot.jobs.decide`."""
+"""Listens to buttons and choices, on cards and in App Home. `bot.jobs.decide` decides whether a click counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
 from bot.ui import replies
 
-# By `action_id`: what is stored in the inbox at once, and what opens a form first.
+# By `action_id`: clicks that are stored in the inbox, and clicks that open a form.
 STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
@@ -26,7 +26,7 @@ FORM_ACTIONS = {"deny": Kind.OPEN_DENY, "request": Kind.OPEN_REQUEST}
 
 
 def register(app: App, receiver: Receiver, responder: Responder) -> None:
-    """Registers a listener for each button and choice, and one for those that the bot does not know."""
+    """Registers a listener for each button and choice, and one for unknown ones."""
     for action_id, kind in STORED_ACTIONS.items():
         app.action(action_id)(partial(store_action, receiver, responder, kind))
     for action_id, kind in FORM_ACTIONS.items():
@@ -35,19 +35,19 @@ def register(app: App, receiver: Receiver, responder: Responder) -> None:
 
 
 def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
-    """Stores a press. A person whose press is not stored is told so."""
+    """Stores a click, or tells the person that it was not stored."""
     if not receiver.accept(to_message(body, kind)):
         responder.reply(body, replies.CLICK_NOT_STORED)
     ack()
 
 
 def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
-    """Opens the form that the button stands for."""
+    """Opens the form of the button."""
     responder.open_form(body, kind)
     ack()
 
 
 def refuse_unknown_action(responder: Responder, ack: Ack, body: Payload) -> None:
-    """Answers a button that this version of the bot does not make."""
+    """Answers a click on a button that this version of the bot does not have."""
     responder.reply(body, replies.UNKNOWN_CONTROL)
     ack()

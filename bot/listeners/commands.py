@@ -1,4 +1,4 @@
-"""Listens to the slash command. What cannot be right is refused in the acknowledgement, the rest is stored."""
+"""Listens to the slash command. Refuses an invalid command in the acknowledgement, stores other commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.ui import replies
 
 
 def register(app: App, receiver: Receiver, responder: Responder, command_name: str) -> None:
-    """Registers a listener for the command, and one for any other command of the app."""
+    """Registers a listener for the command in bot.toml, and one for any other command of the app."""
     app.command(command_name)(partial(handle_command, receiver, responder, command_name))
     app.command(re.compile(".*"))(partial(refuse_other_command, command_name))
 
@@ -40,7 +40,7 @@ def handle_command(receiver: Receiver, responder: Responder, command_name: str, 
 
 
 def refuse_other_command(command_name: str, ack: Ack) -> None:
-    """Answers a command of the app's configuration at Slack that is not the one in bot.toml."""
+    """Answers a command that is configured for the app in Slack, but not in bot.toml."""
     ack(f"This bot answers to `{command_name}`. Nothing was asked.")
 
 

@@ -1,4 +1,4 @@
-"""Listens to events: App Home was opened. What the person may see there is decided in `bot.jobs.ask`."""
+"""Listens to the event that App Home was opened. `bot.jobs.ask` decides what the person may see there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def register(app: App, receiver: Receiver) -> None:
 
 
 def show_home(receiver: Receiver, ack: Ack, body: Payload) -> None:
-    """Stores that App Home was opened. If it is not stored, App Home shows what it showed before."""
+    """Stores that App Home was opened. If it is not stored, App Home keeps its content."""
     if text_at(body, "event", "tab") == "home":
         receiver.accept(to_message(body, Kind.HOME))
     ack()

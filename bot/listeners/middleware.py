@@ -15,14 +15,13 @@ from bot.ui import replies
 
 
 class ForeignPayloadMiddleware(Middleware):
-    """Passes our own payloads on. Records any other, and answers it in the way that its kind allows.
+    """Passes on the payloads of this workspace and app. Records any other payload, and answers it.
 
-    Slack signs the payloads of every workspace that has installed the app, so a valid signature does not make a payload
-    one of ours.
+    Slack signs the payloads of every workspace that has installed the app, so a valid signature is not enough.
     """
 
-    def __init__(self, ours: OurApp, receiver: Receiver, responder: Responder) -> None:
-        self._ours = ours
+    def __init__(self, our_app: OurApp, receiver: Receiver, responder: Responder) -> None:
+        self._our_app = our_app
         self._receiver = receiver
         self._responder = responder
 
@@ -31,9 +30,9 @@ class ForeignPayloadMiddleware(Middleware):
         *,
         req: BoltRequest,
         resp: BoltResponse,
-        next: Callable[[], BoltResponse],  # noqa: A002, Bolt passes it under this name
+        next: Callable[[], BoltResponse],  # noqa: A002, the name that Bolt uses
     ) -> BoltResponse | None:
-        if is_from(self._ours, req.body):
+        if is_from(self._our_app, req.body):
             return next()
         self._receiver.reject(req.body)
         return self._answer(req.context.ack, req.body)

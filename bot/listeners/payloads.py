@@ -1,7 +1,7 @@
-"""Reads Slack's payloads, and turns them into inbox messages. Pure.
+"""Parses Slack's payloads into inbox messages. Pure.
 
-A payload of any shape gives a message or the names of the fields that it lacks; nothing here raises. All text that is
-read from a payload is free of characters that no database stores.
+A payload of any shape becomes a message, or a `MalformedPayload`; nothing here raises. Characters that databases refuse
+are replaced in all texts.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ MAX_SCOPE_CHARACTERS = 150
 Payload = Mapping[str, Any]
 
 _SLACK_ID = re.compile(r"[A-Z0-9]{1,20}")
-# Where Slack puts the id that a redelivery repeats, by the payload's type. A command has no type.
-# Of a form it is the view's id, so that a form counts once, however often it is submitted.
+# Where the payload has an id that is the same in a redelivery, by the type of the payload. A command has no type.
+# For a form it is the id of the view, so that a form counts once, even if it is submitted several times.
 _KEY_PATHS = {"view_submission": ("view", "id"), "event_callback": ("event_id",)}
 _DEFAULT_KEY_PATH = ("trigger_id",)
 
@@ -38,23 +38,23 @@ class OurApp:
 
 @dataclass(frozen=True)
 class MalformedPayload:
-    """A payload that does not give a message. `missing` names the fields that are absent or not as Slack sends them."""
+    """A payload that cannot become a message. `missing` names the required fields that are absent or invalid."""
 
     missing: tuple[str, ...]
 
 
-def is_from(ours: OurApp, body: Payload) -> bool:
+def is_from(our_app: OurApp, body: Payload) -> bool:
     """Whether a payload comes from this workspace and app."""
-    return _slack_id(body, "team") == ours.team_id and _slack_id(body, "api_app") == ours.app_id
+    return _slack_id(body, "team") == our_app.team_id and _slack_id(body, "api_app") == our_app.app_id
 
 
 def to_message(
     body: Payload, kind: Kind, command: ResumeGroups | ShowStatus | None = None
 ) -> Message | MalformedPayload:
-    """Turns a command, a press, a submitted form or an event into an inbox message.
+    """Turns a command, a click, a submitted form or an event into an inbox message.
 
     Arguments:
-        command: what was typed, or entered in the request form.
+        command: the parsed command, or the values of the request form as a command.
     """
     key_path = _KEY_PATHS.get(text_at(body, "type"), _DEFAULT_KEY_PATH)
     key, person, team_id = text_at(body, *key_path), _slack_id(body, "user"), _slack_id(body, "team")
@@ -82,10 +82,10 @@ def to_message(
 
 
 def to_foreign_message(body: Payload, now: datetime) -> Message:
-    """The record of a payload that was refused. Of the payload only ids are kept, `unknown` where there is none.
+    """The message that records a rejected payload. Keeps only the ids of the payload, or `unknown`.
 
-    All payloads that one workspace and app send within one minute have the same key, and so become one row: they cannot
-    fill the inbox or the audit chain.
+    All payloads that one workspace and app send within one minute have the same key, and so become one row. This keeps
+    them from filling the inbox and the audit chain.
     """
     person, team_id, app_id = (_slack_id(body, name) or "unknown" for name in ("user", "team", "api_app"))
     key = f"foreign {team_id} {app_id} {now:%Y-%m-%dT%H:%M}"
@@ -93,7 +93,7 @@ def to_foreign_message(body: Payload, now: datetime) -> Message:
 
 
 def text_at(body: object, *path: str) -> str:
-    """The text at a path of keys; empty if the payload has none there."""
+    """The text at a path of keys; empty if there is no text."""
     for key in path:
         body = body.get(key) if isinstance(body, Mapping) else None
     return visible(body) if isinstance(body, str) else ""
@@ -105,22 +105,22 @@ def form_text(body: Payload, block_id: str) -> str:
 
 
 def form_choice(body: Payload, block_id: str) -> str:
-    """The option or the time that was picked in a block of a form."""
-    picked = ("view", "state", "values", block_id, block_id)
-    return text_at(body, *picked, "selected_time") or text_at(body, *picked, "selected_option", "value")
+    """The option or the time that was selected in a block of a form."""
+    element = ("view", "state", "values", block_id, block_id)
+    return text_at(body, *element, "selected_time") or text_at(body, *element, "selected_option", "value")
 
 
 def _origin(body: Payload) -> tuple[str, str, str]:
-    """The request, the channel and the message (`ts`) that a payload belongs to; empty where it belongs to none.
+    """The request id, the channel and the message (`ts`) that a payload belongs to; each empty if there is none.
 
-    The deny form carries all three in its metadata. A button's value is a request id; a choice has the chosen option as
-    its value, and the request id at the beginning of its block id.
+    The deny form has all three in its metadata. The value of a button is a request id. The value of a choice is the
+    selected option, and its block id begins with the request id.
     """
     if text_at(body, "type") == "view_submission":
         metadata = text_at(body, "view", "private_metadata").split(" ")
         request_id, channel, message_ts = metadata if len(metadata) == 3 else ("", "", "")
         return (request_id, channel, message_ts) if is_request_id(request_id) else ("", "", "")
-    control = _pressed_control(body)
+    control = _clicked_control(body)
     value = text_at(control, "value") or text_at(control, "block_id").partition(" ")[0]
     return (
         value if is_request_id(value) else "",
@@ -129,15 +129,15 @@ def _origin(body: Payload) -> tuple[str, str, str]:
     )
 
 
-def _pressed_control(body: Payload) -> Payload:
-    """The button or choice that was used; empty if the payload has none. Slack sends one at a time."""
+def _clicked_control(body: Payload) -> Payload:
+    """The button or choice that was clicked; empty if the payload has none. Slack sends one at a time."""
     actions = body.get("actions")
     first = actions[0] if isinstance(actions, list) and actions else None
     return first if isinstance(first, Mapping) else {}
 
 
 def _scope(body: Payload) -> str:
-    """The scope that the message showed as chosen when the button was pressed."""
+    """The scope that was selected in the message at the click."""
     state = body.get("state")
     blocks = state.get("values") if isinstance(state, Mapping) else None
     for block in blocks.values() if isinstance(blocks, Mapping) else ():
@@ -148,7 +148,7 @@ def _scope(body: Payload) -> str:
 
 
 def _slack_id(body: Payload, name: str) -> str:
-    """The id of a team, a user or an app, wherever this kind of payload has it; empty if there is none."""
+    """The id of a team, a user or an app, from the field where this kind of payload has it; empty if there is none."""
     part = body.get(name)
     event = body.get("event")
     found = (

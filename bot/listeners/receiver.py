@@ -1,6 +1,6 @@
-"""Stores what Slack sends before it is acknowledged, and hands it to a worker.
+"""Stores messages before their payloads are acknowledged, and submits them to the worker.
 
-What a payload means is left to the listeners, and what is done about it to `bot.jobs`.
+The listeners parse payloads, and `bot.jobs` handles the stored messages.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ STORE_WITHIN_SECONDS = 2.0
 WRITER_THREADS = 8
 
 
-class _Verdict:
-    """Whether a message is accepted.
+class _Acceptance:
+    """Whether a message is accepted. Set once.
 
-    The thread that stores it and the thread that waits for it may both settle this, and the first of the two decides.
+    The thread that stores the message and the thread that waits for it can both set this. The first one wins.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_accepted: bool | None = None
 
-    def settle(self, is_accepted: bool) -> bool:
-        """Sets the verdict if it is open, and gives the verdict that holds."""
+    def set_once(self, is_accepted: bool) -> bool:
+        """Sets the value unless it is set already, and returns the value that was set first."""
         with self._lock:
             if self._is_accepted is None:
                 self._is_accepted = is_accepted
@@ -51,13 +51,13 @@ class _Verdict:
 
 
 class Receiver:
-    """Stores messages in the inbox, and starts the work on them.
+    """Stores messages in the inbox, and submits them to the worker.
 
     Arguments:
         owner: the name under which this process claims rows.
-        submit: starts work on a row that is stored and claimed.
-        within_seconds: how long storing a message may take.
-        writers: runs the writes to the database, so that a database that hangs does not delay the answer to Slack.
+        submit: passes a stored and claimed row to the worker.
+        within_seconds: the time limit for storing a message.
+        writers: runs the writes to the database, so that a database that hangs does not delay the acknowledgement.
     """
 
     def __init__(
@@ -77,58 +77,58 @@ class Receiver:
         self._writers = writers or ThreadPoolExecutor(WRITER_THREADS, "inbox-writer")
 
     def accept(self, message: Message | MalformedPayload) -> bool:
-        """Stores a message. A redelivery of an accepted message is accepted, and not stored again.
+        """Stores a message. A redelivery of an accepted message is accepted, but not stored again.
 
-        A message that is stored too late is discarded by the thread that stored it, and no worker handles it. A form
-        that was not accepted can be submitted again.
+        A message that is stored too late is discarded: no worker handles it. A form that was not accepted can be
+        submitted again.
 
         Returns:
-            False if the payload was malformed, or if the message was not stored within the time given. The caller tells
-            the person who sent it.
+            False if the payload was malformed, or if the message was not stored within the time limit. Then the caller
+            tells the person.
         """
         if isinstance(message, MalformedPayload):
             log.error("a payload was not accepted: it has no valid %s", ", ".join(message.missing))
             NOT_STORED.inc()
             return False
-        verdict = _Verdict()
-        writing = self._writers.submit(self._write, message, verdict)
+        acceptance = _Acceptance()
+        write = self._writers.submit(self._write, message, acceptance)
         try:
-            writing.result(self._within_seconds)
+            write.result(self._within_seconds)
         except TimeoutError:
-            writing.cancel()
+            write.cancel()
             log.warning("a message was not accepted: it was not stored within %g s", self._within_seconds)
-        if not verdict.settle(False):
+        if not acceptance.set_once(False):
             NOT_STORED.inc()
             return False
-        claim = writing.result()
+        claim = write.result()
         if claim is not None:
             ACCEPTED.labels(message.kind.value).inc()
-            # Submitted here and not by the writer, which saves a switch of threads before the acknowledgement.
+            # Submitted by this thread instead of the writer, which saves a thread switch before the acknowledgement.
             self._submit(claim)
         return True
 
     def reject(self, body: Payload) -> None:
-        """Records a payload that does not come from this workspace and app, or not from a form that the bot made.
+        """Records a payload that comes from another workspace or app, or from a form that the bot did not make.
 
         A worker writes it to the audit chain. All payloads that one workspace and app send within one minute are
-        recorded once, with the first person who sent one.
+        recorded once, with the person who sent the first one.
         """
         self.accept(to_foreign_message(body, self._now()))
 
-    def _write(self, message: Message, verdict: _Verdict) -> Claim | None:
-        """Stores a message, and gives the claim if it was stored in time and has to be worked on."""
+    def _write(self, message: Message, acceptance: _Acceptance) -> Claim | None:
+        """Stores a message. Returns its claim if it was stored in time and a worker has to handle it."""
         try:
             with self._store.write() as connection:
                 claim = inbox.put(connection, message, self._owner, self._now())
                 if claim is None:
                     claim = inbox.put_resubmitted(connection, message, self._owner, self._now())
                 if claim is None:
-                    verdict.settle(inbox.mark_of(connection, message.key) != inbox.DISCARDED)
+                    acceptance.set_once(inbox.mark_of(connection, message.key) != inbox.DISCARDED)
                     return None
-                if verdict.is_rejected:
+                if acceptance.is_rejected:
                     self._discard(connection, message)
                     return None
-            if verdict.settle(True):
+            if acceptance.set_once(True):
                 return claim
             # The commit itself took too long.
             with self._store.write() as connection:

@@ -1,7 +1,7 @@
-"""Answers people without delaying the acknowledgement: opens forms, and sends replies that one person sees.
+"""Answers people without delaying the acknowledgement: opens forms, and sends replies that only one person sees.
 
-Nothing here changes a request, so nothing is lost if the process ends before an answer is sent. What a form shows is
-left to `bot.jobs.ask.forms`.
+Nothing here changes a request, so nothing is lost if the process ends before an answer is sent. `bot.jobs.ask.forms`
+fills the forms.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from bot.ui import modals, replies
 log = logging.getLogger(__name__)
 
 THREADS = 8
-# A form has to open within 3 s of the press. With more of them pending for 8 threads, the last would come too late.
+# A form must open within 3 s of the click. If more forms were pending for 8 threads, the last one would be too late.
 MAX_PENDING_FORMS = 32
-# Forms and replies together. The room that forms cannot take is for telling people that their form does not open.
+# Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
 
 class Responder:
-    """Opens forms and sends replies on a few threads of its own.
+    """Opens forms and sends replies, on its own threads.
 
     Arguments:
-        messenger: one with a short timeout, because a form has to open within 3 s.
-        receiver: accepts the message by which a worker fills the form.
+        messenger: must have a short timeout, because a form must open within 3 s.
+        receiver: accepts the message that lets a worker fill the form.
         executor: runs the calls to Slack.
     """
 
@@ -47,14 +47,14 @@ class Responder:
         self._pending = 0
 
     def reply(self, body: Payload, text: str) -> None:
-        """Sends a reply to the person who sent a payload. It is dropped if Slack does not take it."""
+        """Sends a reply to the person who sent a payload. It is dropped after an error or beyond `MAX_PENDING`."""
         if not self._submit(MAX_PENDING, self._send_reply, text_at(body, "response_url"), text):
             log.warning("a reply was dropped: %d answers wait to be sent", MAX_PENDING)
 
     def open_form(self, body: Payload, kind: Kind) -> None:
-        """Opens a form that says "One moment", and stores a message by which a worker fills it.
+        """Opens a form that says "One moment", and stores a message that lets a worker fill it.
 
-        If the form cannot be opened, the person is told so.
+        If the form cannot be opened, the person gets a reply.
 
         Arguments:
             kind: `OPEN_DENY` or `OPEN_REQUEST`.
@@ -87,7 +87,7 @@ class Responder:
         try:
             self._messenger.answer(response_url, text)
         except SlackError as failure:
-            # There is no other way to reach this person alone, and the reply only said that nothing was changed.
+            # The reply only said that nothing was changed, and there is no other way to send it to this person alone.
             log.warning("a reply was not sent: %s", failure)
 
     def _open_form(self, message: Message) -> None:
@@ -97,6 +97,6 @@ class Responder:
             if not self._receiver.accept(replace(message, view_id=view_id)):
                 self._messenger.update_view(view_id, modals.note(title, replies.FORM_NOT_STORED))
         except SlackError as failure:
-            # The press was delivered twice, and the first delivery has opened the form.
+            # The click was delivered twice, and the first delivery has opened the form.
             if failure.code != "exchanged_trigger_id":
                 self._send_reply(message.response_url, replies.FORM_DID_NOT_OPEN)

@@ -1,6 +1,6 @@
 """Listens to the two forms: the request form becomes a command, the deny form becomes a denial with a reason.
 
-What the forms look like is in `bot.ui.modals`.
+`bot.ui.modals` builds the forms.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NO_GROUP = "Pick a task group, or type its id."
 NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
 FORM_NOT_STORED = "Not taken, please press again. It was not written down."
 
-# The block of each form at which an error that concerns the whole form is shown.
+# The block of each form that shows errors about the whole form.
 _ERROR_BLOCKS = {REQUEST_FORM: "group", DENY_FORM: "reason"}
 
 
@@ -36,7 +36,7 @@ def register(app: App, receiver: Receiver) -> None:
 
 
 def submit_request(receiver: Receiver, ack: Ack, body: Payload) -> None:
-    """Stores the command that the request form stands for, or shows the errors in the form."""
+    """Stores the values of the request form as a command, or shows their errors in the form."""
     command = parse_request_form(body)
     if not isinstance(command, ResumeGroups):
         ack(response_action="errors", errors=dict(command))
@@ -50,7 +50,7 @@ def submit_denial(receiver: Receiver, ack: Ack, body: Payload) -> None:
     """Stores a denial."""
     message = to_message(body, Kind.DENY)
     if isinstance(message, MalformedPayload):
-        # The bot writes the request id into every deny form that it opens, so another app has made this one.
+        # The bot puts a request id into every deny form, so another app has made this one.
         receiver.reject(body)
         ack_with_error(ack, body, replies.FOREIGN_PAYLOAD)
     elif receiver.accept(message):
@@ -60,7 +60,7 @@ def submit_denial(receiver: Receiver, ack: Ack, body: Payload) -> None:
 
 
 def close_unknown_form(ack: Ack) -> None:
-    """Closes a submitted form that this version of the bot does not make."""
+    """Closes a submitted form that this version of the bot does not have."""
     ack(response_action="clear")
 
 
@@ -70,7 +70,7 @@ def acknowledge_closing(ack: Ack) -> None:
 
 
 def ack_with_error(ack: Ack, body: Payload, text: str) -> BoltResponse:
-    """Acknowledges a submitted form, and leaves it open with an error. A form that the bot does not know is closed."""
+    """Acknowledges a submitted form and shows an error in it, or closes the form if the bot does not know it."""
     block_id = _ERROR_BLOCKS.get(text_at(body, "view", "callback_id"))
     if block_id is None:
         return ack(response_action="clear")
@@ -78,10 +78,10 @@ def ack_with_error(ack: Ack, body: Payload, text: str) -> BoltResponse:
 
 
 def parse_request_form(body: Payload) -> ResumeGroups | Mapping[str, str]:
-    """Parses the submitted request form. A typed id goes before a picked group.
+    """Parses the submitted request form. A typed id takes precedence over a selected group.
 
     Returns:
-        The command, or the error to show at a block, by block id.
+        The command, or error messages by block id.
     """
     typed = form_text(body, "group").strip()
     picked_project, _, picked_group = form_choice(body, "pick").partition(" ")

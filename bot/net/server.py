@@ -1,6 +1,6 @@
-"""Serves a WSGI application over HTTP, so that slow or many clients do not keep others out.
+"""Serves a WSGI application over HTTP. Slow or many clients do not block others.
 
-What is answered is left to the application.
+The application makes the responses.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, cast
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
-# Connections without a complete request.
+# The limit for connections without a complete request.
 MAX_WAITING = 100
 MAX_HEAD_BYTES = 32_768
 
@@ -20,10 +20,9 @@ WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class _LimitedConnection(HTTPChannel):
-    """A connection that closes the oldest waiting one if more than `MAX_WAITING` have no complete request.
+    """A connection that closes the oldest one without a complete request if there are more than `MAX_WAITING`.
 
-    A time-out would not be enough: a client that sends a byte now and then is never silent, and would keep out
-    clients that send a request at once.
+    A timeout is not enough: a client that sends a byte from time to time never reaches it.
     """
 
     def __init__(self, server: Any, *args: Any, **kwargs: Any) -> None:
@@ -35,10 +34,10 @@ class _LimitedConnection(HTTPChannel):
 
 
 class HttpServer:
-    """Accepts connections from its creation on, and answers them after `start`.
+    """An HTTP server. Listens from its creation on, and answers after `start`.
 
     Arguments:
-        port: 0 for any free port; see the property.
+        port: 0 for any free port; the property `port` returns it.
         threads: how many requests are answered at the same time.
         max_body_bytes: a request with a larger body is refused before the application sees it.
 

@@ -1,6 +1,6 @@
-"""HTTP sessions with a deadline for the whole answer, and without redirects, proxies, cookies or .netrc.
+"""HTTP sessions with a deadline for the whole response, and without redirects, proxies, cookies or .netrc.
 
-What is sent, and what an answer means, is left to the clients of each service.
+The clients of each service make the requests and interpret the responses.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError
 
-# Reading an answer stops after this.
+# Reading a response body stops after this.
 MAX_BODY_BYTES = 4_000_000
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a deadline: the socket's time-out, counted from the creation of the reader.
+    """Reads from a socket until a deadline: the socket's timeout, measured from the creation of the reader.
 
-    The time-out of a socket alone would start anew with each byte.
+    The timeout of the socket alone starts again with each byte.
     """
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
@@ -54,7 +54,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class DeadlineResponse(HTTPResponse):
-    """A response of `http.client` whose status, headers and body must all arrive within the socket's time-out."""
+    """A response of `http.client` whose status, headers and body must all arrive within the socket's timeout."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -72,7 +72,7 @@ class _TlsConnection(HTTPSConnection):
         try:
             super().connect()
         except TimeoutError as error:
-            # The TLS handshake timed out. urllib3 would report a time-out of the answer, as if something was sent.
+            # The TLS handshake timed out. urllib3 would report a read timeout, as if the request had been sent.
             raise ConnectTimeoutError(self, "no TLS connection in time") from error
 
 
@@ -92,14 +92,14 @@ class _Adapter(HTTPAdapter):
 
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Returns None: a redirect is not followed but returned as the answer."""
+        """Returns None, so that a redirect is returned as the response."""
 
 
 def new_session() -> requests.Session:
-    """Makes a session that follows no redirect, ignores proxies, cookies and ~/.netrc, and repeats no request.
+    """Makes a session that does not follow redirects, ignores proxies, cookies and ~/.netrc, and does not retry.
 
-    A whole answer must arrive within the read time-out of its request. The body of a response has more than
-    `MAX_BODY_BYTES` only if the answer was too large; the rest was not read then.
+    The whole response must arrive within the read timeout of its request. If the body is larger than `MAX_BODY_BYTES`,
+    the rest of it is not read, and the body of the response has more than `MAX_BODY_BYTES`.
     """
     session = _Session()
     session.trust_env = False
@@ -112,7 +112,7 @@ def new_session() -> requests.Session:
 
 
 def _read_body(response: requests.Response, **_: object) -> None:
-    """Reads the body up to the limit, before requests would read it without one."""
+    """Reads the body up to the limit. Without this hook, requests would read it without a limit."""
     content = bytearray()
     with response:
         for part in response.iter_content(65_536):

@@ -1,6 +1,6 @@
-"""The audit chain: rows of which each one's hash covers the row before, so that a later change shows.
+"""The audit chain: the hash of each row covers the hash of the row before, so tampering is detected.
 
-A row is stored in the transaction of the change that it records. Which events are recorded is left to `bot.jobs`.
+Each row is stored in the same transaction as the change that it records. `bot.jobs` decides which events to record.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Detail = Mapping[str, Fact]
 
 @dataclass(frozen=True)
 class Event:
-    """An event to record: what happened, who did it, to which request, and further facts. No fact is a secret.
+    """An event to record: its name, the actor, the request, and further details. The details contain no secret.
 
     `actor` is a Slack user id, or `BOT`.
     """
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True)
 class AuditRow:
-    """A row of the chain as it is stored. `at` is ISO 8601 in UTC, `detail` is JSON with sorted keys."""
+    """A row of the chain as stored. `at` is ISO 8601 in UTC, `detail` is JSON with sorted keys."""
 
     seq: int
     at: str
@@ -65,7 +65,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Verified:
-    """The chain is intact. `matched_at` is the row that has the expected hash, 0 for the start of the chain."""
+    """The chain is intact.
+
+    `matched_at` is the `seq` of the row with the expected hash: 0 for `GENESIS_HASH`, None if no hash was expected.
+    """
 
     head: Head
     matched_at: int | None = None
@@ -73,9 +76,9 @@ class Verified:
 
 @dataclass(frozen=True)
 class Broken:
-    """The chain is not intact: the first row that was changed or is missing, and what is wrong with it.
+    """The chain is broken: the first row that was changed or is missing, and a sentence about it.
 
-    `seq` is None if only the missing expected hash shows that something is wrong, because that does not tell where.
+    `seq` is None if the rows are consistent but none has the expected hash. Then the changed row is not known.
     """
 
     seq: int | None
@@ -95,7 +98,10 @@ _encode_detail = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators
 
 
 def row_hash(seq: int, at: str, request_id: str | None, actor: str, event: str, detail: str, previous: str) -> str:
-    """The SHA-256, as hex, of a row and the hash of the row before, as a JSON array: it shows where each field ends."""
+    """The SHA-256, in hex, of a row with the hash of the row before.
+
+    The input is a JSON array, so that text cannot be moved from one field to the next without changing the hash.
+    """
     return hashlib.sha256(_encode((seq, at, request_id, actor, event, detail, previous)).encode()).hexdigest()
 
 
@@ -107,15 +113,15 @@ def append(connection: Connection, event: Event, now: datetime) -> None:
 def append_all(connection: Connection, events: Sequence[Event], now: datetime) -> None:
     """Adds rows to the chain in the caller's transaction, in order.
 
-    This locks the head of the chain until the transaction ends, so that no other writer continues the same row. To
-    avoid deadlocks, a transaction changes all other rows first.
+    This locks the head of the chain until the transaction ends, so that two writers cannot append to the same row. To
+    avoid deadlocks, callers append to the chain last in their transaction.
     """
     head = connection.execute(_advance_head(), {"count": len(events)}).one()
     digest: str = head.hash
     at = now.astimezone(UTC).isoformat(timespec="microseconds")
     rows = []
     for seq, event in enumerate(events, start=head.seq - len(events) + 1):
-        # JSON from outside may hold half a surrogate pair, which no database stores.
+        # JSON from outside may contain half a surrogate pair, which databases refuse.
         detail = _encode_detail(dict(event.detail)).encode("utf-8", "replace").decode()
         previous = digest
         digest = row_hash(seq, at, event.request_id, event.actor, event.name, detail, previous)
@@ -137,7 +143,7 @@ def _advance_head() -> ReturningUpdate[Any]:
 
 
 def rows(connection: Connection, request_id: str | None = None) -> Iterator[AuditRow]:
-    """The chain in order, or the rows of one request, as a stream."""
+    """Streams the rows of the chain, or of one request, in order."""
     query = select(audit).order_by(audit.c.seq)
     if request_id is not None:
         query = query.where(audit.c.request_id == request_id)
@@ -146,13 +152,13 @@ def rows(connection: Connection, request_id: str | None = None) -> Iterator[Audi
 
 
 def newest(connection: Connection) -> Head | None:
-    """The head of the chain as the database stores it; None if somebody has removed it."""
+    """The stored head of the chain; None if the row was deleted."""
     found = connection.execute(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1)).one_or_none()
     return None if found is None else Head(*found)
 
 
 def last_anchor(connection: Connection) -> Anchor | None:
-    """The newest row that records that the newest hash was posted."""
+    """The last anchor; None if no hash was posted yet."""
     query = (
         select(audit.c.at, audit.c.detail)
         .where(audit.c.event == AuditEvent.AUDIT_ANCHORED.value)
@@ -164,8 +170,12 @@ def last_anchor(connection: Connection) -> Anchor | None:
 
 
 def count_of_project(connection: Connection, project: str, after: int, up_to: int) -> int:
-    """How many rows are about a project: about one of its requests, or naming it. Anchors are not counted."""
-    # The project as the JSON of a detail has it. Inside a text each quote has a backslash, so that does not match.
+    """Counts the rows about a project: rows of its requests, and rows whose detail names it. Leaves out anchors.
+
+    Arguments:
+        after, up_to: counts rows with `after < seq <= up_to`.
+    """
+    # The JSON of a detail contains the project in this form. In a text the quotes are escaped, so it does not match.
     named = _encode_detail({"project": project})[1:-1]
     query = (
         select(func.count())
@@ -177,19 +187,19 @@ def count_of_project(connection: Connection, project: str, after: int, up_to: in
 
 
 def verify(connection: Connection, expected_hash: str | None = None) -> Verified | Broken:
-    """Checks that every row is as it was written, in its place, and that none is missing.
+    """Checks that no row was changed, moved or removed.
 
-    A chain whose end was cut off, or that was rewritten from some row on, looks intact if the head was changed to
-    match. Only a hash that was stored outside the database shows that.
+    A chain that was truncated, or rewritten from some row on, looks intact if the head was changed to match. Only a
+    hash that was stored outside the database detects this.
 
     Arguments:
-        connection: one with a consistent snapshot (`Store.read`), because the bot may be writing.
+        connection: must have a consistent snapshot (`Store.read`), because the bot may be writing.
         expected_hash: a hash that the chain must contain, in lower case.
     """
     head = newest(connection)
     seq, digest, matched_at = 0, GENESIS_HASH, 0 if expected_hash == GENESIS_HASH else None
     try:
-        for row in _stored(connection):
+        for row in _driver_rows(connection):
             problem = _problem(row, seq, digest)
             if problem is not None:
                 return Broken(seq + 1, problem)
@@ -202,7 +212,7 @@ def verify(connection: Connection, expected_hash: str | None = None) -> Verified
         # SQLite stores bytes that are not text, and fails when they are read.
         return Broken(seq + 1, f"row {seq + 1} cannot be read")
     if head != Head(seq, digest):
-        return _not_the_newest(head, seq)
+        return _head_mismatch(head, seq)
     if expected_hash is not None and matched_at is None:
         return Broken(
             None,
@@ -212,8 +222,8 @@ def verify(connection: Connection, expected_hash: str | None = None) -> Verified
     return Verified(head, matched_at)
 
 
-def _stored(connection: Connection) -> Iterator[tuple[Any, ...]]:
-    """The rows in order, as a stream of the driver's bare tuples: a chain of a million rows takes seconds to verify."""
+def _driver_rows(connection: Connection) -> Iterator[tuple[Any, ...]]:
+    """Streams the rows in order as plain tuples of the driver, so that verifying a million rows takes only seconds."""
     driver: Any = connection.connection.driver_connection
     sql = str(select(audit).order_by(audit.c.seq))
     try:
@@ -228,20 +238,20 @@ def _stored(connection: Connection) -> Iterator[tuple[Any, ...]]:
 
 
 def _problem(row: tuple[Any, ...], seq: int, digest: str) -> str | None:
-    """What is wrong with the row that follows row `seq` with hash `digest`; None if it is as it was written."""
+    """What is wrong with the row that follows row `seq` with hash `digest`; None if it is intact."""
     if row[0] != seq + 1:
         return f"row {seq + 1} is missing: the next one there is row {row[0]}"
     if row[6] != digest:
         return f"row {row[0]} does not continue row {seq}"
     try:
-        is_as_written = row_hash(*row[:7]) == row[7]
+        is_intact = row_hash(*row[:7]) == row[7]
     except TypeError:
-        is_as_written = False
-    return None if is_as_written else f"row {row[0]} is not as it was written"
+        is_intact = False
+    return None if is_intact else f"row {row[0]} is not as it was written"
 
 
-def _not_the_newest(head: Head | None, seq: int) -> Broken:
-    """What is wrong if rows 1 to `seq` fit each other, and do not fit the head."""
+def _head_mismatch(head: Head | None, seq: int) -> Broken:
+    """What is wrong if rows 1 to `seq` are consistent, but do not match the head."""
     if head is None:
         return Broken(seq + 1, f"the chain ends at row {seq}, and what says which row is the newest was removed")
     if head.seq > seq:

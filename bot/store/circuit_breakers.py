@@ -1,6 +1,6 @@
-"""Stores the circuit breakers of the bot's identities at Huawei Cloud: one row each, for all replicas and restarts.
+"""Stores the circuit breakers of the bot's identities at Huawei Cloud. All replicas share them, and restarts keep them.
 
-What a row means and how it changes is decided in `bot.domain.circuit_breaker`.
+`bot.domain.circuit_breaker` defines what a row means and how it changes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class CircuitBreakers:
 
     @classmethod
     def within(cls, connection: Connection) -> CircuitBreakers:
-        """The same, as a part of the transaction that is open on this connection."""
+        """The stored circuit breakers, used in the transaction that is open on this connection."""
         return cls(lambda: nullcontext(connection), lambda: nullcontext(connection))
 
     def get(self, fingerprint: str) -> CircuitBreaker | None:
@@ -55,14 +55,14 @@ class CircuitBreakers:
         return [_read(row) for row in rows]
 
     def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
-        """Changes the circuit breaker of one identity. No other process or thread changes it meanwhile.
+        """Changes the circuit breaker of one identity, and locks its row until the transaction ends.
 
         Arguments:
-            new: names the identity by its fingerprint, and is stored if nothing is.
-            change: what becomes of it.
+            new: the initial circuit breaker; stored if its fingerprint has no row yet.
+            change: returns the new circuit breaker for the stored one.
 
         Returns:
-            The circuit breaker as it was before the change.
+            The circuit breaker before the change.
         """
         with self._writing() as connection:
             lock = _select_one().with_for_update()
@@ -74,12 +74,12 @@ class CircuitBreakers:
             before = _read(row)
             after = change(before)
             if after != before:
-                is_it = circuit_breakers.c.fingerprint == new.fingerprint
-                connection.execute(update(circuit_breakers).where(is_it).values(_values(after)))
+                this_row = circuit_breakers.c.fingerprint == new.fingerprint
+                connection.execute(update(circuit_breakers).where(this_row).values(_values(after)))
         return before
 
     def delete(self, fingerprint: str) -> None:
-        """Forgets this identity."""
+        """Deletes the circuit breaker of this identity."""
         with self._writing() as connection:
             connection.execute(delete(circuit_breakers).where(circuit_breakers.c.fingerprint == fingerprint))
 

@@ -1,7 +1,7 @@
-"""Opens the database, and gives out transactions.
+"""Opens the database, and provides transactions.
 
-SQLite serves one process, which a lock file ensures. PostgreSQL serves replicas. Both lose nothing that was committed.
-Creating and upgrading the schema is left to `bot.store.migrations`.
+SQLite is for one process, and a lock file keeps other processes out. PostgreSQL is for several replicas. With both, a
+committed transaction survives a crash. `bot.store.migrations` creates and upgrades the schema.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bot.redaction import Secret, scrub
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
 
 BUSY_TIMEOUT_SECONDS = 2.0
-# The bot's transactions take milliseconds. One that takes this long hangs and blocks others, so PostgreSQL ends it.
+# The bot's transactions take milliseconds. PostgreSQL ends a transaction that hangs, because it blocks others.
 STATEMENT_SECONDS = 10
 _REASON_CHARACTERS = 200
 
@@ -37,14 +37,14 @@ _SNAPSHOT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_
 # libpq puts the address before the reason, and puts hints on further lines.
 _ADDRESS = re.compile(r"^.*\bport \d+ failed: ")
 
-#: Decorates a function that builds a statement, so that it is built once: SQLAlchemy takes about three times as long to
-#: build a statement as to run it. Used for the statements between a deciding click and its PUT; their values are
-#: `bindparam`s. An `insert(table)` without conditions is built fast enough.
+#: Decorates a function that builds a statement, and caches the statement: SQLAlchemy takes about three times as long to
+#: build a statement as to run it. Used for the statements between the last approval and its PUT. These statements take
+#: their values as `bindparam`s. An `insert(table)` needs no cache.
 cached_statement = functools.cache
 
 
 class CannotOpenDatabase(Exception):
-    """The bot cannot serve with this database. The message says why, and what to do."""
+    """`serve` cannot use this database. The message gives the reason and the fix."""
 
 
 class SchemaState(StrEnum):
@@ -61,7 +61,7 @@ class SchemaState(StrEnum):
 
 
 class UnreadableDatabase(Exception):
-    """The database is missing or has another schema. The message says which, and what to do."""
+    """The database is missing or has a different schema. The message gives the reason and the fix."""
 
     def __init__(self, found: SchemaState, message: str) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class UnreadableDatabase(Exception):
 
 
 class Store:
-    """An open database. Its transactions commit at the end of the `with` block, or change nothing if it fails."""
+    """An open database. A transaction commits at the end of its `with` block, and rolls back after an exception."""
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
@@ -88,7 +88,7 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads. It sees one snapshot, and waits for no writer."""
+        """A transaction that only reads. It sees one snapshot, and does not wait for writers."""
         with self._reading.connect() as connection:
             yield connection
 
@@ -109,7 +109,7 @@ class Store:
 
 
 def clock(connection: Connection) -> datetime:
-    """The time by which leases are measured: the database's own on PostgreSQL, because replicas share that."""
+    """The current time for leases: from the server on PostgreSQL, so that all replicas use the same clock."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
     now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
@@ -124,7 +124,7 @@ def open_store(url: str) -> Store:
 
     Raises:
         CannotOpenDatabase: another process uses the file, the bot may not write it, or a later version upgraded it.
-        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or is not one of the bot's.
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or the file is not a database.
     """
     parsed = make_url(url)
     path = unwritable_path(parsed)
@@ -136,7 +136,8 @@ def open_store(url: str) -> Store:
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))
-        # It holds response_urls, with which anybody could post in Slack. SQLite's files beside it get the same mode.
+        # The file contains response_urls, which allow anyone to post in Slack. SQLite uses the same mode for the
+        # -wal and -shm files.
         os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = _engine(parsed)
     try:
@@ -150,13 +151,13 @@ def open_store(url: str) -> Store:
 
 
 def open_to_read(url: str) -> Store:
-    """Opens an existing database without changing anything: no file, no schema, no row.
+    """Opens an existing database for reading. Creates no file, and changes neither schema nor rows.
 
     Arguments:
         url: as for `open_store`.
 
     Raises:
-        UnreadableDatabase: see there.
+        UnreadableDatabase: there is no database, or its schema is not the one of this version.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
     parsed = make_url(url)

@@ -1,6 +1,6 @@
-"""Stores what Slack sends before it is acknowledged, and what the bot leaves for itself to do later.
+"""Stores messages: payloads from Slack before they are acknowledged, and work that the bot schedules for later.
 
-Slack's own id of a payload is the row's key, so that a redelivery is the same row.
+The key of a row is Slack's id of the payload, so a redelivery does not create a second row.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bot.store.tables import inbox
 
 
 class Kind(StrEnum):
-    """What a message asks for. The values are stored."""
+    """What a message requests. The values are stored."""
 
     #: Create a request for each task group of a command, typed or entered in the form.
     CREATE_REQUEST = "create request"
-    #: Create a request for one task group that was pausing. Left by `CREATE_REQUEST`, and tried until it is paused.
+    #: Create a request for one task group once it is paused. Scheduled by `CREATE_REQUEST` for a group that is pausing.
     CREATE_ONCE_PAUSED = "create once paused"
     #: Approve a request.
     APPROVE = "approve"
@@ -38,13 +38,13 @@ class Kind(StrEnum):
     WITHDRAW = "withdraw"
     #: Choose which objects a retry migrates.
     CHOOSE_SCOPE = "choose"
-    #: Send the approved call again after it failed.
+    #: Start another attempt after the last one started nothing.
     RETRY = "retry"
     #: Pause a task group that the bot has resumed.
     PAUSE = "pause"
-    #: Fill the deny form that was opened.
+    #: Fill the deny form that a listener has opened.
     OPEN_DENY = "open deny form"
-    #: Fill the request form that was opened.
+    #: Fill the request form that a listener has opened.
     OPEN_REQUEST = "open request form"
     #: Show App Home.
     HOME = "home"
@@ -52,15 +52,16 @@ class Kind(StrEnum):
     LIST = "list"
     #: Show the status of a request or of a task group.
     STATUS = "status"
-    #: Write to the audit chain that a payload of another workspace or app was refused.
+    #: Record in the audit chain that a payload of another workspace or app was rejected.
     FOREIGN_PAYLOAD = "foreign payload"
-    #: Notify everybody who could approve that a requester approved their own request. Left by the bot for itself.
+    #: Notify all possible approvers that a requester approved their own request. Scheduled by the bot.
     NOTIFY_APPROVERS = "notify approvers"
-    #: Notify one of them. Left by `NOTIFY_APPROVERS`, so that each person is notified once.
+    #: Notify one approver of a self approval. Scheduled by `NOTIFY_APPROVERS`, so that each person is notified once.
     NOTIFY_APPROVER = "notify approver"
 
 
-#: Kinds that may take long, because they read task groups or people one after the other. No decision waits for them.
+#: Kinds that can take long, because they look up several task groups or people. They have threads of their own, so
+#: that decisions do not wait for them.
 SLOW_KINDS = frozenset(
     {
         Kind.CREATE_REQUEST,
@@ -78,45 +79,44 @@ FAST_KINDS = frozenset(Kind) - SLOW_KINDS
 
 @dataclass(frozen=True)
 class Message:
-    """What a person typed, pressed or submitted, or what the bot left for itself.
+    """A command, click or form of a person, or work that the bot scheduled.
 
-    Texts that do not apply are empty.
+    A string field that does not apply is empty.
     """
 
-    #: What it asks for.
     kind: Kind
-    #: Slack's id of the payload: the `trigger_id` of a command or a press, the view id of a form, the `event_id` of an
-    #: event. A message that the bot leaves for itself has the key of the message that led to it, `/`, and a suffix.
+    #: Slack's id of the payload: the `trigger_id` of a command or a click, the view id of a form, the `event_id` of an
+    #: event. A message that the bot schedules has the key of the message that caused it, `/`, and a suffix.
     key: str
-    #: The user id of the person who sent it, or who is to be notified.
+    #: The user id of the sender, or for `NOTIFY_APPROVER` the person to notify.
     person: str
-    #: The workspace that it came from.
+    #: The workspace of the sender.
     team_id: str
-    #: The channel where it was typed or pressed.
+    #: The channel of the command or the click.
     channel: str = ""
     #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED` and `STATUS`. A stored value is read as the first
     #: type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires.
     command: Annotated[ResumeGroups | ShowStatus | None, Field(union_mode="left_to_right")] = None
-    #: The request whose card has the button, or whose deny form it is.
+    #: The request that the button or the deny form belongs to.
     request_id: str = ""
-    #: The `ts` of the message that has the button.
+    #: The `ts` of the message with the button.
     message_ts: str = ""
-    #: Slack's address for replies that this person alone sees, valid for 30 minutes. Removed once it is handled.
+    #: Slack's URL for replies that only this person sees, valid for 30 minutes. Removed once the message is handled.
     response_url: str = ""
-    #: The open view that waits to be filled.
+    #: The open view to fill.
     view_id: str = ""
-    #: The scope that the card showed as chosen when the button was pressed.
+    #: The scope that was selected on the card at the click.
     scope: str = ""
     #: The reason entered in the deny form.
     reason: str = ""
-    #: Slack's id of one press or submission. It tells a form that is submitted again from a redelivery.
+    #: Slack's id of one click or submission. It distinguishes a form that is submitted again from a redelivery.
     trigger_id: str = ""
     #: The app that a foreign payload came from.
     app_id: str = ""
 
     @property
     def origin_key(self) -> str:
-        """Slack's id of the payload that led to this message: of the message itself, or of the one that left it."""
+        """Slack's id of the payload: of this message, or for a scheduled message of the message that caused it."""
         return self.key.partition("/")[0]
 
 
@@ -128,23 +128,23 @@ class StoredMessage(NamedTuple):
     mark: str | None
 
 
-#: The mark of a message that has had its effect, such as a vote or an answer. It must not have an effect again.
+#: The mark of a message that had its effect, such as a vote or an answer. It must not have an effect again.
 DECIDED = "decided"
-#: The mark of a message that was stored too late. The person was told that it does not count, so no worker handles it.
+#: The mark of a message that was stored too late. The sender saw an error message, so no worker handles it.
 DISCARDED = "discarded"
-#: With one of these marks a message has no effect any more. A worker only ends the row.
+#: A message with one of these marks has no further effect. A worker only finishes the row.
 FINISHED_MARKS = frozenset({DECIDED, DISCARDED})
 
 _MESSAGE = TypeAdapter(Message)
-# These have columns of their own.
+# Fields that have their own columns.
 _COLUMNS = {"kind", "key", "person"}
 
 
 def put(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
-    """Stores a message, already claimed by this process, which handles it at once.
+    """Stores a message and claims it for this process.
 
     Returns:
-        The claim, or None if a message with this key is stored already: a redelivery, or a form submitted again.
+        The claim, or None if a message with this key exists: a redelivery, or a form submitted again.
     """
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
     values = _row(message, now) | claimed
@@ -161,12 +161,13 @@ def _add_once(dialect: str) -> ReturningInsert[Any]:
 
 
 def put_resubmitted(connection: Connection, message: Message, owner: str, now: datetime) -> Claim | None:
-    """Stores a form that was discarded and submitted again since; claimed by this process.
+    """Stores a form again that was discarded, and claims it for this process.
 
-    A form that was not discarded stays as it is, and can no longer be discarded for an earlier submission.
+    A form that was not discarded keeps its content, but takes the new `trigger_id`: a late discard of the earlier
+    submission then no longer applies to it.
 
     Returns:
-        The claim, or None if this process has nothing to do: a redelivery, or a form that is accepted already.
+        The claim, or None if there is nothing to do: a redelivery, or a form that was accepted before.
     """
     found = connection.execute(
         select(inbox.c.id, inbox.c.mark, inbox.c.body).where(inbox.c.key == message.key).with_for_update()
@@ -183,7 +184,7 @@ def put_resubmitted(connection: Connection, message: Message, owner: str, now: d
 
 
 def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
-    """Stores a message that any process handles once it is due; False if it is stored already."""
+    """Stores a message that any process handles once it is due; False if a message with this key exists."""
     values = _row(message, now) | {"due_at": due_at}
     return connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none() is not None
 
@@ -197,7 +198,7 @@ def get(connection: Connection, number: int) -> StoredMessage:
 
 
 def clear_response_url(connection: Connection, number: int) -> None:
-    """Removes the response_url of a message that is handled: whoever has it can write to that person in Slack."""
+    """Removes the response_url of a handled message, because it allows anyone to post in Slack."""
     body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
     if body.pop("response_url", ""):
         connection.execute(update(inbox).where(inbox.c.id == number).values(body=body))
@@ -221,24 +222,24 @@ def mark_of(connection: Connection, key: str) -> str | None:
 
 
 def mark_decided(connection: Connection, key: str) -> bool:
-    """Marks a message in the transaction of its effect, before all other changes: a message has an effect once.
+    """Marks a message as decided. Call it first in the transaction of its effect, so that the effect happens once.
 
     Returns:
-        False if the message has had its effect already, or was discarded. Then this transaction must change nothing.
+        False if the message has a mark already. Then this transaction must change nothing.
     """
     return mark_once(connection, key, DECIDED)
 
 
 def unmark_decided(connection: Connection, key: str) -> None:
-    """Takes back the mark that this transaction has set, because the message has no effect after all."""
+    """Removes the mark that this transaction has set, because the message has no effect after all."""
     connection.execute(update(inbox).where(inbox.c.key == key, inbox.c.mark == DECIDED).values(mark=None))
 
 
 def discard(connection: Connection, message: Message, owner: str) -> bool:
-    """Discards a message of which the person was told that it is not stored, so that no worker handles it.
+    """Discards a message after its sender saw that it was not stored, so that no worker handles it.
 
     Returns:
-        False if another process has claimed it, if it has had its effect, or if its form was submitted again since.
+        False if another process has claimed it, if it has a mark, or if its form was submitted again.
     """
     query = select(inbox.c.body).where(inbox.c.key == message.key).with_for_update()
     body = connection.execute(query).scalar_one_or_none()

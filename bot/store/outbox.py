@@ -1,4 +1,4 @@
-"""What is still to be shown in Slack: cards that show an older version of their request, and notices to be sent."""
+"""Rows to show in Slack: cards to post or update, and notices to send."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Delivery(StrEnum):
-    """How a notice is sent, and what its address holds."""
+    """How a notice is sent, and the format of its address."""
 
-    #: Shown only to the person who typed or pressed. Address: "response_url user_id".
+    #: A reply that only one person sees. Address: "response_url user_id".
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"
     #: A direct message. Address: the user id.
     DIRECT = "direct"
-    #: A message of its own in a channel. Address: the channel id.
+    #: A message in a channel, outside any thread. Address: the channel id.
     CHANNEL = "channel"
-    #: Replaces a duplicate of a card by a line that says so. Address: "channel_id ts".
+    #: Replaces the content of a duplicate card by a line of text. Address: "channel_id ts".
     DUPLICATE = "duplicate"
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A message of text alone, in mrkdwn."""
+    """A message with text only, in mrkdwn."""
 
     delivery: Delivery
     address: str
@@ -66,13 +66,13 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
 
 
 def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
-    """A notice, and when it was created."""
+    """A notice, and the time at which it was created."""
     row = connection.execute(select(notices).where(notices.c.id == number)).one()
     return Notice(Delivery(row.delivery), row.address, row.text, row.request_id), row.created_at
 
 
 def is_next_in_thread() -> ColumnElement[bool]:
-    """The condition for notices that may be sent now: of the lines of one thread, only the oldest that is not sent.
+    """The condition for notices that can be sent now: of each thread, only the oldest unsent line.
 
     The ids of these lines are in the order of events, because adding a line locks the row of its request.
     """
@@ -86,7 +86,7 @@ def is_next_in_thread() -> ColumnElement[bool]:
 
 
 def forget_address(connection: Connection, number: int) -> None:
-    """Deletes the response_url of a notice that was sent: anybody who reads it could post with it."""
+    """Removes the response_url of a sent notice, because it allows anyone to post in Slack."""
     is_ephemeral = notices.c.delivery == Delivery.EPHEMERAL.value
     connection.execute(update(notices).where(notices.c.id == number, is_ephemeral).values(address=""))
 

@@ -65,7 +65,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Queue:
-    """The rows of a table, or some of them, that the worker treats alike.
+    """All rows of a table, or the rows of some kinds, with one limit.
 
     Attributes:
         kinds: only rows of these kinds; None for all rows of the table.
@@ -80,7 +80,7 @@ class Queue:
         return claim.queue == self.table.name and (self.kinds is None or claim.kind in self.kinds)
 
     def keys_at_limit(self, active_claims: Iterable[Claim]) -> list[str]:
-        """The fairness keys of which no further row may be claimed while these claims are active."""
+        """The fairness keys that have reached `max_per_key` with these claims."""
         if self.max_per_key is None:
             return []
         counts = Counter(claim.fairness_key for claim in active_claims if self.holds(claim))
@@ -93,13 +93,13 @@ ALL_QUEUES = tuple(Queue(table) for table in TABLES)
 def claim_due(
     connection: Connection, queue: Queue, owner: str, now: datetime, limit: int, active_claims: Collection[Claim] = ()
 ) -> list[Claim]:
-    """Claims up to `limit` rows that are due and not claimed, the longest due first.
+    """Claims up to `limit` due rows that have no claim, those due longest first.
 
     Arguments:
-        owner: the process.
+        owner: the name of this process.
         now: the time that due times are compared with. Leases are measured by the database's clock.
-        active_claims: the claims of this process. They are not claimed again, even if their lease ended unnoticed, and
-            they count for `Queue.max_per_key`.
+        active_claims: the claims of this process. Their rows are not claimed again, even after their lease ended, and
+            they count towards `Queue.max_per_key`.
     """
     table, lease_clock = queue.table, clock(connection)
     key, name = _KEYS[table.name], table.name
@@ -131,7 +131,7 @@ def claim_due(
 
 
 def claim_one(connection: Connection, table: Table, key: str | int, owner: str) -> bool:
-    """Claims one row, due or not. False if it is claimed: by another process with a valid lease, or by this process."""
+    """Claims one row, due or not. False if this process, or another one with a valid lease, has claimed it."""
     now = clock(connection)
     values = {"claimed_by": owner, "claimed_until": now + LEASE}
     claimed = connection.execute(_claim_one(table), {"of_key": key, "of_owner": owner, "lease_clock": now} | values)
@@ -149,18 +149,18 @@ def _claim_one(table: Table) -> Update:
 def finish(connection: Connection, claim: Claim, owner: str, due_at: datetime | None = None) -> None:
     """Ends a claim after the job succeeded. The row is due again at `due_at`, if given.
 
-    Like each of the next three functions it does nothing if another process has taken over the row.
+    This function and the next three do nothing if another process has claimed the row since.
     """
     _end_claim(connection, claim, owner, due_at=due_at, tries=0)
 
 
 def postpone(connection: Connection, claim: Claim, owner: str, due_at: datetime) -> None:
-    """Ends a claim after the job failed. It is tried again at `due_at`."""
+    """Ends a claim after the job failed. The job is tried again at `due_at`."""
     _end_claim(connection, claim, owner, due_at=due_at, tries=claim.tries + 1)
 
 
 def release(connection: Connection, claim: Claim, owner: str) -> None:
-    """Ends a claim after the job succeeded, when the job itself has stored when the row is due again."""
+    """Ends a claim after the job succeeded and set the due time of the row itself."""
     _end_claim(connection, claim, owner, tries=0)
 
 
@@ -179,7 +179,7 @@ def _end_claim(connection: Connection, claim: Claim, owner: str, **values: objec
 
 
 def renew(connection: Connection, table: Table, owner: str, active_claims: Iterable[Claim]) -> None:
-    """Renews the leases of the claims on rows of this table, except rows that another process has taken over."""
+    """Renews the leases of the claims on rows of this table, except rows that another process has claimed since."""
     keys = _keys(table, active_claims)
     if keys:
         until = clock(connection) + LEASE
@@ -189,7 +189,7 @@ def renew(connection: Connection, table: Table, owner: str, active_claims: Itera
 
 
 def release_all(connection: Connection) -> None:
-    """Ends all claims. Only for the start on SQLite, where no other process can be running."""
+    """Ends all claims. Call it only at the start with SQLite, which no other process uses."""
     for table in TABLES:
         connection.execute(
             update(table).where(table.c.claimed_by.is_not(None)).values(claimed_by=None, claimed_until=None)
@@ -199,7 +199,7 @@ def release_all(connection: Connection) -> None:
 def next_due(
     connection: Connection, queues: Sequence[Queue] = ALL_QUEUES, active_claims: Collection[Claim] = ()
 ) -> Mapping[Queue, datetime]:
-    """When the next claimable row of each queue is due. Queues without such a row are left out."""
+    """The due time of the next claimable row of each queue. Leaves out queues without such a row."""
     lease_clock = clock(connection)
     queries = [
         select(literal(index), func.min(queue.table.c.due_at)).where(*_is_claimable(queue, lease_clock, active_claims))
@@ -231,7 +231,7 @@ def _keys(table: Table, claims: Iterable[Claim]) -> list[str | int]:
 
 
 def reschedule_due(connection: Connection, table: Table, key: str, now: datetime, due_at: datetime) -> bool:
-    """Moves a row that is due at `now` to `due_at`. True for the one caller that moves it, whatever the claims say."""
+    """Moves a row that is due at `now` to `due_at`, claimed or not. Only one of several callers gets True."""
     moved = connection.execute(
         update(table).where(_KEYS[table.name] == key, table.c.due_at <= now).values(due_at=due_at)
     )
@@ -239,10 +239,10 @@ def reschedule_due(connection: Connection, table: Table, key: str, now: datetime
 
 
 def delete_finished(connection: Connection, before: datetime) -> int:
-    """Deletes finished messages received and finished notices created before this time.
+    """Deletes finished messages received before this time, and finished notices created before it.
 
     Returns:
-        How many rows were deleted.
+        The number of deleted rows.
     """
     deleted = 0
     for table, created_at in (

@@ -1,6 +1,6 @@
-"""Requests and their votes: read whole, changed by compare-and-set on the request's version.
+"""Stores requests and their votes. A change is a compare-and-set on the version of the request.
 
-A change, its audit rows, and the due time of the card that shows it are stored in one transaction.
+One transaction stores the change, its audit rows, and the due time of the card.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _ADAPTER = TypeAdapter(Request)
 
 
 class Stale(Exception):
-    """The request was changed since it was read."""
+    """The request was changed after it was read."""
 
 
 class AlreadyOpen(Exception):
-    """The group has an open request, or this message has created one for it before, or the id is taken."""
+    """The group has an open request, or this message created a request for it before, or the id is in use."""
 
 
 def add(connection: Connection, request: Request, event: Event, now: datetime) -> None:
     """Stores a new request, and a card that is due to be posted.
 
     Raises:
-        AlreadyOpen: see there. The transaction can only be rolled back.
+        AlreadyOpen: nothing was stored. The transaction must be rolled back.
     """
     try:
         connection.execute(
@@ -56,12 +56,12 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
 
 
 def get(connection: Connection, request_id: str) -> Request | None:
-    """The request as it is stored."""
+    """The request with this id."""
     return _parsed(connection.execute(_select_body(), {"of_id": request_id}).scalar())
 
 
 def lock(connection: Connection, request_id: str) -> Request | None:
-    """The request as it is stored. Until this transaction ends, no other one can change it."""
+    """The request with this id. Locks it until the transaction ends."""
     return _parsed(connection.execute(_lock_body(), {"of_id": request_id}).scalar())
 
 
@@ -81,9 +81,9 @@ def find_open(connection: Connection, group_key: str) -> Request | None:
 
 
 def find_by_origin(connection: Connection, origin_key: str, group_id: str) -> Request | None:
-    """The request that this message (`Request.origin_key`) created for a group, in any state."""
-    is_wanted = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
-    return _parsed(connection.execute(select(requests.c.body).where(*is_wanted)).scalar())
+    """The request, in any state, that the message with this `Request.origin_key` created for a group."""
+    conditions = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
+    return _parsed(connection.execute(select(requests.c.body).where(*conditions)).scalar())
 
 
 def of_group(connection: Connection, group_id: str) -> list[Request]:
@@ -109,7 +109,7 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
         The new request with its version.
 
     Raises:
-        Stale: the stored version is not that of `old`. The transaction must be rolled back.
+        Stale: the stored version differs from the version of `old`. The transaction must be rolled back.
     """
     new = replace(new, version=old.version + 1)
     values = {"of_id": old.id, "of_version": old.version, **_changing_columns(new)}
@@ -132,16 +132,16 @@ def _make_card_due() -> Update:
 
 
 def save_without_new_version(connection: Connection, request: Request, now: datetime, event: Event) -> None:
-    """Replaces a request by one that looks the same on the card, so neither the version nor the card changes.
+    """Stores a change that the card does not show: the version stays, and the card is not updated.
 
-    The caller has locked the request in the same transaction.
+    The caller must have locked the request in the same transaction.
     """
     connection.execute(update(requests).where(requests.c.id == request.id).values(**_changing_columns(request)))
     append(connection, event, now)
 
 
 def votes_of(connection: Connection, request_id: str) -> list[Vote]:
-    """The votes for a request, in the order in which they were given."""
+    """The votes for a request, in the order of voting."""
     return [Vote(*row) for row in connection.execute(_select_votes(), {"of_id": request_id})]
 
 
@@ -162,7 +162,7 @@ def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
 
 
 def remove_vote(connection: Connection, request_id: str, person: str) -> None:
-    """Deletes the vote of one person. The audit keeps it."""
+    """Deletes the vote of one person. The audit chain still contains it."""
     connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 

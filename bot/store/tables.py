@@ -1,6 +1,6 @@
-"""The tables as SQLAlchemy describes them, on SQLite and PostgreSQL alike.
+"""The tables of the database, for SQLite and PostgreSQL.
 
-`migrations` creates them in the database; the modules beside this one read and write them.
+`bot.store.migrations` creates them. The other modules of this package read and write them.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-# SQLite numbers rows by itself only if the key is an INTEGER.
+# SQLite generates keys only for INTEGER columns.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _queue_columns() -> tuple[Column[Any], ...]:
     """The columns of a job queue.
 
-    `due_at` is when a worker should take the row, NULL if there is nothing to do. `claimed_by` is the process that
-    works on it, and `claimed_until` the end of its lease. `tries` counts the failures in a row.
+    `due_at` is the time from which workers claim the row, NULL if there is nothing to do. `claimed_by` is the process
+    that has the claim, and `claimed_until` the end of its lease. `tries` counts consecutive failures.
     """
     return (
         Column("due_at", UtcDateTime),
@@ -64,7 +64,7 @@ def _queue_columns() -> tuple[Column[Any], ...]:
     )
 
 
-# What Slack sent, one row for each payload. `key` is Slack's own key of the payload.
+# Messages (`bot.store.inbox.Message`), one row for each payload from Slack or scheduled message.
 inbox = Table(
     "inbox",
     metadata,
@@ -84,7 +84,7 @@ requests = Table(
     "requests",
     metadata,
     Column("id", String(16), primary_key=True),
-    # Raised by each change. It guards every change, and the PUT, by compare-and-set.
+    # Incremented by each change. Every change, and the PUT, depends on a compare-and-set of this column.
     Column("version", Integer, nullable=False),
     Column("state", String(32), nullable=False),
     Column("project", String(32), nullable=False),
@@ -126,7 +126,7 @@ cards = Table(
     Index("cards_due", "due_at"),
 )
 
-# Messages of text alone, to be sent to Slack once.
+# Messages with text only, each sent to Slack once.
 notices = Table(
     "notices",
     metadata,
@@ -141,7 +141,7 @@ notices = Table(
 )
 
 
-# Daily tasks that one of the replicas does, one row each. The migrations insert the rows.
+# Daily maintenance tasks, one row each. One replica runs a task. The migrations insert the rows.
 maintenance = Table(
     "maintenance",
     metadata,
@@ -163,7 +163,7 @@ audit = Table(
     Index("audit_request", "request_id"),
 )
 
-# One row: number and hash of the newest row of the chain. Writers lock it, which puts audit rows in order.
+# One row: `seq` and hash of the newest row of the chain. Writers lock it, so that they append one after the other.
 audit_head = Table(
     "audit_head",
     metadata,

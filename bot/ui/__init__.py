@@ -1,5 +1,5 @@
 """What people read in Slack: messages, modals and their texts, as pure functions of domain values.
 
 `states` has the texts of each state of a request. `card`, `buttons`, `status` and `thread` show a request,
-`replies` and `refusals` answer one person, `modals` and `home` are views. `formatting` and `blocks` are their parts.
+`replies` and `refusals` answer one person, `modals` and `home` are views. The other modules build their parts.
 """

@@ -81,12 +81,12 @@ def fields(*pairs: tuple[str, str]) -> SectionBlock:
 
 
 def context_block(text: str) -> ContextBlock:
-    """Small text: mrkdwn, and marked user text as plain text."""
+    """A context block, which has small text: mrkdwn, and marked user text as plain text."""
     return ContextBlock(elements=_texts(text))
 
 
 def _texts(line: str) -> list[TextObject]:
-    """Splits a line into mrkdwn of the bot and plain text of users."""
+    """Splits a line into mrkdwn from the bot and plain text from users."""
     found: list[TextObject] = []
     for index, part in enumerate(split_user_text(line)):
         text = truncate(part.strip(), FIELD_CHARACTERS)
@@ -110,11 +110,11 @@ def button(
     style: str | None = None,
     confirm: ConfirmObject | None = None,
 ) -> ButtonElement:
-    """A button whose value is a request id.
+    """A button with a request id as its value.
 
     Arguments:
         request_id: None for a button that belongs to no request.
-        accessibility_label: what a screen reader says in place of the label.
+        accessibility_label: what a screen reader says instead of the label.
     """
     return ButtonElement(
         text=PlainTextObject(text=label, emoji=False),
@@ -127,7 +127,7 @@ def button(
 
 
 def confirm(title: str, text: str, yes: str, no: str, *, style: str = "primary") -> ConfirmObject:
-    """The dialog that a button opens before its click is sent. `style` is that of its `yes` button."""
+    """The dialog that a button opens before Slack sends its click. `style` is the style of its `yes` button."""
     return ConfirmObject(
         title=PlainTextObject(text=truncate(title, 100), emoji=False),
         text=PlainTextObject(text=truncate(text, 300), emoji=False),

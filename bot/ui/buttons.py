@@ -1,6 +1,6 @@
-"""Builds the blocks with buttons of a card, their confirmation dialogs, and the choice of what to retry.
+"""Builds the buttons of a card, their confirmation dialogs, and the choice of what to retry.
 
-Pure. `bot.ui.states` says which state has which buttons, `bot.domain.decisions` what a click on one does.
+Pure. `bot.ui.states` defines which state has which buttons, `bot.domain.decisions` what a click does.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SCOPE_DESCRIPTIONS = {
 
 
 def no_buttons(request: Request) -> list[Block]:
-    """Nothing can be pressed."""
+    """No buttons."""
     return []
 
 
 def decision_buttons(request: Request) -> list[Block]:
-    """Approve, Deny, Cancel, Withdraw once somebody has approved, and the choice of what to retry if OMS offers one."""
+    """Approve, Deny, Cancel, Withdraw if somebody has approved, and the choice of what to retry if there is one."""
     choice = [_scope_choice(request)] if can_choose_scope(request) else []
     decisions = [_approve(request), _deny(request), _cancel(request)]
     if request.vote_progress is not None:
@@ -56,7 +56,7 @@ def ask_again_button(request: Request) -> list[Block]:
 
 
 def warnings(request: Request) -> list[str]:
-    """Side effects of starting this group again, such as a second bill. Each begins in lower case, without a period."""
+    """The side effects of starting this group again, such as a second bill. In lower case, without a period."""
     found = []
     if request.group.restores_archives:
         found.append(f"{ing_form(request.verb)} repeats the archive restores at the source: hours, and a second bill")
@@ -77,7 +77,7 @@ def _scope_choice(request: Request) -> Block:
     initial = options[request.scope or Scope.ALL_OBJECTS]
     element = RadioButtonsElement(action_id="scope", options=list(options.values()), initial_option=initial)
     # The action's value is the chosen option, so the block id carries the request id. It also contains the scope: a
-    # changed block id makes Slack show `initial_option` instead of what a reader selected before.
+    # changed block id makes Slack show `initial_option` instead of an earlier selection of the reader.
     return actions(f"{request.id} {request.scope}", element)
 
 

@@ -30,7 +30,7 @@ from bot.ui.status import headline_states_problem
 
 
 def card(request: Request) -> SlackMessage:
-    """The card. Its `text` says in sentences what its blocks show."""
+    """The card. Its `text` describes in sentences what its blocks show."""
     row = STATES[request.state]
     blocks: list[Block] = [
         header(headline(request)),
@@ -112,7 +112,7 @@ def keys_line(request: Request) -> str:
 
 
 def history_line(request: Request) -> str:
-    """Who asked, who decided, what happened since, and when the card was updated."""
+    """The last line of the card: the requester, the decision, later events, and the time of the last update."""
     row = STATES[request.state]
     entries = [f"Asked by {mentions([request.requester])} {local_time(request.created_at)}{_because(request.reason)}"]
     for decision, what in ((request.decision, "approved"), (request.ending, request.state)):
@@ -137,7 +137,7 @@ def _because(reason: str) -> str:
 
 
 def visible_problem(request: Request) -> Problem | None:
-    """The problem that the card shows: that of the request, or else that of the last attempt to pause its group."""
+    """The problem that the card shows: the problem of the request, or of the last attempt to pause the group."""
     if request.problem is None and request.pause is not None and STATES[request.state].shows_failed_pause:
         return request.pause.failure
     return request.problem

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from bot.domain.request import Verb
 from bot.domain.task_group import TaskGroup
 
-# mrkdwn has no escape sequence for its formatting characters, and a zero-width space beside them does not stop Slack
-# from pairing them. Characters that only look like them do.
+# mrkdwn has no escape sequence for its formatting characters, and a zero-width space next to them has no effect. So
+# they are replaced by characters that look alike.
 _FORMATTING_CHARACTERS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
 _EMOJI_START = re.compile(r":(?=[\w+'-]+:)")
@@ -52,7 +52,7 @@ def flatten_user_text(line: str) -> str:
 
 
 def inline_code(text: str, max_characters: int = 600) -> str:
-    """Text from outside the bot between backticks. It stays as it is, except for backticks, and can be copied."""
+    """Text from outside the bot between backticks. Only backticks are replaced, so the text can be copied."""
     shown = _escaped(text.replace("`", "'"), max_characters)
     return f"`{shown}`"
 
@@ -108,7 +108,7 @@ def approvals_needed(slots: Sequence[Sequence[str]]) -> str:
 
 
 def local_time(at: datetime) -> str:
-    """A time that Slack shows in the reader's time zone: `today 22:05`. Clients that cannot do so show UTC."""
+    """A time that Slack shows in the reader's time zone: `today 22:05`. Clients without time zones show UTC."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
@@ -147,7 +147,7 @@ def size_of_total(part_bytes: int, total_bytes: int) -> str:
 
 
 def rate(bytes_per_second: int) -> str:
-    """`220 MB/s`. From 10 on without decimals, which would change at every update."""
+    """`220 MB/s`. Without decimals from 10 on, because they would change at every update."""
     amount, unit = _scaled(bytes_per_second, bytes_per_second)
     shown = amount if float(amount) < 10 and unit != "B" else f"{float(amount):.0f}"
     return f"{shown} {unit}/s"
@@ -165,7 +165,7 @@ def _scaled(size_bytes: int, unit_of_bytes: int) -> tuple[str, str]:
 
 
 def progress_bar(percent: int, width: int = 20) -> str:
-    """A bar of block characters. Show the percentage beside it, for screen readers."""
+    """A bar of block characters. Show the percentage next to it, for screen readers."""
     full = percent * width // 100
     return "█" * full + "░" * (width - full)
 

@@ -11,7 +11,7 @@ from slack_sdk.models.views import View
 
 from bot.ui.blocks import actions, button, header, section
 
-# A view has 100 blocks at most (Slack's reference of views), and this one has three others.
+# A view has 100 blocks at most (Slack's reference of views), and this view has three other blocks.
 MAX_LINES = 50
 
 
@@ -34,5 +34,5 @@ def home_view(lines: Sequence[str], help_text: str) -> View:
 
 
 def empty_home_view(text: str) -> View:
-    """App Home for a person who may see nothing there. `text` says why."""
+    """App Home for a person who may see nothing there. `text` gives the reason."""
     return View(type="home", blocks=[section(text)])

@@ -1,4 +1,4 @@
-"""The modal views: the form for a new request, the form to deny one, and plain notes in their place.
+"""The modal views: the form for a new request, the form to deny one, and notes that replace a form.
 
 Pure. `bot.listeners` opens a modal, `bot.jobs.ask.forms` decides what to show in it.
 """
@@ -38,7 +38,7 @@ def loading(title: str) -> View:
 
 
 def note(title: str, text: str) -> View:
-    """A modal with a text and nothing to submit."""
+    """A modal with text only."""
     return View(
         type="modal", title=PlainTextObject(text=title), close=PlainTextObject(text="Close"), blocks=[section(text)]
     )
@@ -157,7 +157,7 @@ def deny_form(request_id: str, channel: str, message_ts: str) -> View:
     return View(
         type="modal",
         callback_id=DENY_FORM,
-        # Slack returns this with the submission. The bot does not trust it, and checks the person and the message.
+        # Slack returns this with the submission. The bot does not trust it: it checks the person and the message again.
         private_metadata=f"{request_id} {channel or '-'} {message_ts or '-'}",
         title=PlainTextObject(text=DENY_TITLE),
         submit=PlainTextObject(text="Deny"),

@@ -1,4 +1,4 @@
-"""The sentences that a `Problem` is made of, and how cards and thread lines quote a `Problem`.
+"""The sentences of a `Problem`, and how cards and thread lines quote them.
 
 Pure. `bot.jobs.problems` chooses the sentences for an error of Vault or Huawei Cloud. The meaning of each error code is
 in `bot.huawei.error_catalogue`.
@@ -37,7 +37,7 @@ _PROPER_NAMES = ("Vault", "Huawei", "OMS", "IAM", "Slack")
 
 
 class RetryHint(StrEnum):
-    """The sentence after the next step: how to try again from where the reader sees the problem."""
+    """The sentence after the next step: how to try again. It depends on where the problem is shown."""
 
     #: On a card with a Retry button.
     RETRY = "Then press Retry."
@@ -47,7 +47,7 @@ class RetryHint(StrEnum):
     REQUEST_AGAIN = "Then press Ask again."
     #: On a card whose group could not be paused.
     PAUSE = "Then press Pause again."
-    #: Where the bot tries again by itself, or nothing is to be tried.
+    #: Where the bot tries again by itself, or there is nothing to try.
     NOTHING = ""
 
 
@@ -61,7 +61,7 @@ def cannot_reach(service: str, url: str, error: str) -> str:
 
 
 def check_address(setting: str) -> str:
-    """The next step when a service cannot be reached. `setting` is the key in bot.toml with its address."""
+    """The next step when a service cannot be reached. `setting` is the key of its address in bot.toml."""
     return f"Check the network, region and {setting}."
 
 
@@ -70,7 +70,7 @@ def no_clear_answer(service: str, error: str) -> str:
 
 
 def first_sentence(problem: Problem) -> str:
-    """The first sentence of the meaning, to go on after a colon or a comma: in lower case, without its period."""
+    """The first sentence of the meaning, for use after a colon or a comma: in lower case, without a period."""
     sentence = problem.meaning.split(". ")[0].rstrip(".")
     return sentence if sentence.startswith(_PROPER_NAMES) else sentence[:1].lower() + sentence[1:]
 
@@ -89,7 +89,7 @@ def original_message(problem: Problem) -> str:
 
 
 def details(problem: Problem) -> str:
-    """What follows the meaning in a thread line: original message, next step and Huawei request id.
+    """The part of a thread line after the meaning: original message, next step and Huawei request id.
 
     Begins with a space unless it is empty.
     """

@@ -12,7 +12,7 @@ from bot.ui.formatting import duration, progress_bar, rate, size, size_of_total
 
 
 def latest_progress(request: Request) -> Progress:
-    """The progress that OMS reported last: while the bot followed the group, or when the request was created."""
+    """The last known progress: `last_seen`, or before the first reading the progress of `Request.group`."""
     return request.last_seen.progress if request.last_seen else request.group.progress
 
 
@@ -24,7 +24,7 @@ def progress_line(progress: Progress, group_status: str = "") -> str:
 
 
 def pace(progress: Progress) -> str:
-    """`moving at 220 MB/s, about 3 min left`, or as much of it as is known."""
+    """`moving at 220 MB/s, about 3 min left`, without the parts that are not known."""
     if progress.speed_bytes_per_second <= 0:
         return "moving"
     left = seconds_left(progress)
@@ -33,7 +33,7 @@ def pace(progress: Progress) -> str:
 
 
 def total(progress: Progress) -> str:
-    """`450 objects, 4.0 GB, 7 objects failed`: what a migration that has ended moved or skipped."""
+    """`450 objects, 4.0 GB, 7 objects failed`: the result of a migration that has ended."""
     text = f"{progress.success_objects + progress.skipped_objects:,} objects, {size(progress.complete_bytes)}"
     return f"{text}, {progress.failed_objects:,} objects failed" if progress.failed_objects else text
 

@@ -1,6 +1,6 @@
-"""Why something was not done: the answers to a click that does not count, and to a request that is not created.
+"""The replies to a refused action, and to a request that is not created.
 
-Pure. `bot.domain.policy` and `bot.domain.decisions` refuse clicks, `bot.jobs.ask` refuses to create requests.
+Pure. `bot.domain.policy` and `bot.domain.decisions` refuse actions, `bot.jobs.ask` refuses to create requests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ APPROVERS_UNKNOWN = (
     "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
 )
 
-# These say nothing about any request, so they may be shown to people who may not see the request.
+# These reveal nothing about a request, so the bot can show them to people who may not see it.
 _OUTSIDERS = {
     Refusal.GUEST: "Guests cannot do this. Nothing was changed.",
     Refusal.BOT: "Bots cannot do this. Nothing was changed.",
@@ -41,7 +41,7 @@ _OUTSIDERS = {
 
 
 def outsider_text(refusal: Refusal) -> str:
-    """The answer to a person who may not use the bot at all.
+    """The reply to a person who may not use the bot at all.
 
     Raises:
         KeyError: the refusal depends on a request.
@@ -50,7 +50,7 @@ def outsider_text(refusal: Refusal) -> str:
 
 
 def refusal_text(refusal: Refusal, request: Request) -> str:
-    """The answer to a click that does not count."""
+    """The reply to a refused action."""
     if refusal in _OUTSIDERS:
         return _OUTSIDERS[refusal]
     approvers = mentions(approver_names(request.policy))
@@ -76,18 +76,18 @@ def refusal_text(refusal: Refusal, request: Request) -> str:
 
 
 def request_void(request: Request) -> str:
-    """The answer to a click on a request that the current settings no longer allow to send."""
+    """The reply to an action that made the request void, because the settings have changed."""
     return f"The settings have changed since {request.id} was asked, so it is void. It can be asked again."
 
 
 def no_such_project(typed_name: str, projects: Sequence[str]) -> str:
-    """The person may not create requests in the project they typed. `projects` are those in which they may."""
+    """The person may not create requests in the project they typed. `projects` are those where they can."""
     hint = f" You may ask in {join_words(projects)}." if projects else ""
     return f"There is no project `{inline_text(typed_name)}` in which you may ask.{hint} Nothing was asked."
 
 
 def group_not_found(group_id: str, regions: Mapping[str, str]) -> str:
-    """No project has the group. `regions` has the region of each project that was asked."""
+    """No project has the group. `regions` has the region of each searched project."""
     asked = ", ".join(f"{project} ({region})" for project, region in regions.items())
     return f"No task group `{group_id}` in: {asked}. Check the id and the region."
 
@@ -97,7 +97,7 @@ def group_in_several_projects(group_id: str, projects: Iterable[str]) -> str:
 
 
 def project_not_asked(project: str, problem: Problem) -> str:
-    """Why a project could not be asked for a group. Begins in lower case, to follow a colon."""
+    """Why a project could not be searched for a group. Begins in lower case, to follow a colon."""
     code = f"{problem.code}: " if problem.code else ""
     message = f" ({escape_mrkdwn(problem.message, 200)})" if problem.message else ""
     reference = f" Huawei request id {problem.huawei_request_id}." if problem.huawei_request_id else ""
@@ -106,12 +106,12 @@ def project_not_asked(project: str, problem: Problem) -> str:
 
 
 def group_not_read(group_id: str, failures: str) -> str:
-    """`failures` has a `project_not_asked` for each project that could not be asked for the group."""
+    """`failures` has a `project_not_asked` for each project that could not be searched."""
     return f"Group `{group_id}`: {failures}"
 
 
 def group_maybe_in_several_projects(group_id: str, project: str, failures: str) -> str:
-    """One project has the group, and others could not be asked, for the reasons in `failures`."""
+    """One project has the group, and others could not be searched, for the reasons in `failures`."""
     return (
         f"Group `{group_id}` is in {project}, but not every project could be asked. {failures} "
         f"Type it again with `project={project}` if that is the one. Nothing was asked."
@@ -119,7 +119,7 @@ def group_maybe_in_several_projects(group_id: str, project: str, failures: str) 
 
 
 def duplicate_project(project: str) -> str:
-    """Two tables in bot.toml have the same project of Huawei Cloud. Names only the one that the person may see."""
+    """Two tables in bot.toml have the same Huawei Cloud project. Names only the project that the person may see."""
     return (
         f"Project {project} is in bot.toml a second time, under another name, so its groups would have "
         "two sets of approvers. Keep one table for it. Nothing was asked."
@@ -138,7 +138,7 @@ def not_resumable(status: GroupStatus, group_id: str) -> str:
     """A task group in this status can be neither resumed nor retried.
 
     Raises:
-        KeyError: it can, or it is still pausing.
+        KeyError: a group in this status can be resumed or retried, or is still pausing.
     """
     why = {
         GroupStatus.WAITING: "is waiting to run: there is nothing to resume. OMS starts it by itself",
@@ -165,7 +165,7 @@ def no_source_path(bucket: str, project: str) -> str:
 
 
 def keys_not_checked(meaning: str, next_step: str) -> str:
-    """Vault did not say which keys are at a path. Both arguments are sentences about the error."""
+    """Vault did not list the keys at a path. Both arguments are sentences about the error."""
     return f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)} Then ask again. Nothing was asked."
 
 
@@ -195,12 +195,12 @@ def no_quorum(project: str, policy: Policy, missing: Sequence[Sequence[str]], re
 
 
 def start_after_expiry(wanted: datetime, latest: datetime, now: datetime, zone: str) -> str:
-    """The start time that the person typed comes after the request expires.
+    """The start time that the person typed is after the expiry of the request.
 
     Arguments:
-        wanted: the next time at which the person's clock shows what they typed.
-        latest: the latest start time that is possible.
-        zone: the name of the person's time zone. All three times are in it.
+        wanted: the next time that matches the typed hour and minute.
+        latest: the latest possible start time.
+        zone: the name of the person's time zone. All three times are in this zone.
     """
     passed = "has passed today, and tomorrow it " if wanted.date() != now.date() else ""
     day = "today" if latest.date() == now.date() else "tomorrow"

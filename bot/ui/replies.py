@@ -1,6 +1,6 @@
-"""What one person is told: answers to what they typed or pressed, and direct messages about their request.
+"""Texts for one person: replies to commands and clicks, and direct messages about a request.
 
-Pure. Answers that refuse something are in `bot.ui.refusals`, lines for everybody in `bot.ui.thread`.
+Pure. `bot.ui.refusals` has the replies that refuse something, `bot.ui.thread` the lines for everybody.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bot.ui.formatting import (
 from bot.ui.states import headline
 from bot.ui.status import status_text
 
-# Answers that a listener gives before anything is stored.
+# Replies of the listeners, before anything is stored.
 COMMAND_NOT_STORED = "Not taken, please type it again. The bot could not write it down."
 CLICK_NOT_STORED = "Not taken, please press it again. The bot could not write it down."
 FORM_NOT_STORED = "The bot could not write it down. Please close this and try again."
@@ -55,7 +55,7 @@ def with_group_id(group_id: str, text: str) -> str:
     return text if group_id in text else f"Group `{group_id}`: {text}"
 
 
-# Answers to a new request.
+# Replies to a new request.
 
 
 def request_created(request: Request, permalink: str | None) -> str:
@@ -93,7 +93,7 @@ def waits_until_paused(group_id: str) -> str:
     return f"Group `{group_id}` is still pausing. The bot asks for approval as soon as it is paused."
 
 
-# Answers to `list` and `status`.
+# Replies to `list` and `status`.
 
 OPEN_REQUESTS = "*Open requests*"
 NOTHING_LISTED = "none"
@@ -168,22 +168,24 @@ def no_quorum_possible(request: Request, slots: Sequence[Sequence[str]]) -> str:
 
 
 def bot_not_in_channel(request: Request) -> str:
-    """To the requester, when Slack does not take the card because the bot is not in its channel."""
+    """To the requester, when Slack rejects the card because the bot is not in its channel."""
     channel = f"<#{request.channel}>"
-    way_out = f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card then follows by itself."
-    return f"{status_text(request)} {way_out}"
+    next_step = (
+        f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card then follows by itself."
+    )
+    return f"{status_text(request)} {next_step}"
 
 
 def channel_archived(request: Request) -> str:
-    """To the requester, when Slack does not take the card because its channel is archived."""
-    way_out = "is archived. Unarchive it, or set another channel in bot.toml and ask again."
-    return f"{status_text(request)} <#{request.channel}> {way_out}"
+    """To the requester, when Slack rejects the card because its channel is archived."""
+    next_step = "is archived. Unarchive it, or set another channel in bot.toml and ask again."
+    return f"{status_text(request)} <#{request.channel}> {next_step}"
 
 
 def card_rejected(request: Request, code: str) -> str:
-    """To the requester, when Slack does not take the card for another reason. `code` is Slack's error."""
-    way_out = f"Slack refuses the card in <#{request.channel}> ({code}). Tell whoever runs the bot."
-    return f"{status_text(request)} {way_out}"
+    """To the requester, when Slack rejects the card for another reason. `code` is Slack's error."""
+    next_step = f"Slack refuses the card in <#{request.channel}> ({code}). Tell whoever runs the bot."
+    return f"{status_text(request)} {next_step}"
 
 
 def card_deleted(request: Request) -> str:
@@ -197,11 +199,11 @@ def bug_in_card(request: Request, reference: str) -> str:
 
 
 def bug_in_command(reference: str) -> str:
-    """After an unexpected error while the bot worked on what a person typed or pressed."""
+    """After an unexpected error while the bot handled a command, click or form."""
     return f"The bot failed while working on this, and tries again. Reference {reference}."
 
 
 def duplicate_card(request: Request, permalink: str | None) -> str:
-    """What replaces a second message with the same card, once somebody presses a button on it."""
+    """The text that replaces a duplicate card, once somebody clicks a button on it."""
     text = f"A copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}."
     return with_link(text, permalink)

@@ -43,11 +43,11 @@ class StateDisplay:
     subject: Text = _name  # the headline after its colon: the group's name, or what went wrong; plain text
     headline_states_problem: bool = False  # whether `subject` is the request's problem, if it has one
     thread_line: Text = ""  # the line posted to the thread when the request enters the state; mrkdwn
-    waits_for: Text = ""  # sentences that say what the request waits for, and until when; mrkdwn
+    waits_for: Text = ""  # sentences about what the request waits for, and until when; mrkdwn
     self_approval: str = "Break-glass: approved by whoever asked."  # shown if the requester approved the request
-    history_end: Text = ""  # entry of the card's last line for a request that ended without a person; mrkdwn
+    history_end: Text = ""  # entry of the card's last line for a request that the bot ended; mrkdwn
     history: Text = ""  # entry of the card's last line for what happened after the decision; mrkdwn
-    history_pause: str = "pausing"  # what the card's last line calls a pause that a person asked for
+    history_pause: str = "pausing"  # the word for a pause by a person in the card's last line
     buttons: Callable[[Request], list[Block]] = buttons.no_buttons  # the blocks with the card's buttons
     shows_progress: bool = False  # whether the card has the progress bar
     shows_group_status: bool = False  # whether the status of the task group follows the progress bar
@@ -65,7 +65,7 @@ def headline(request: Request) -> str:
     return f"{text_of(row.headline, request)}: {text_of(row.subject, request)}"
 
 
-# Cells of the table whose text depends on the request `r`, in the order of the table, then parts that several share.
+# Cells of the table with a text that depends on the request `r`, in the order of the table, then shared parts.
 
 
 def _needs_approvals(r: Request) -> str:
@@ -135,7 +135,7 @@ def _accepted_line(r: Request) -> str:
 
 
 def _moving_headline(r: Request) -> str:
-    # With a problem, the bot could not read the group's progress the last time.
+    # A problem means that the last reading of the group failed.
     how = "cannot be seen just now" if r.problem is not None else pace(latest_progress(r))
     return f"{past_tense(r.verb).capitalize()}{_by_somebody_else(r)}, {how}"
 

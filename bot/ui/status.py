@@ -1,6 +1,6 @@
-"""The status text: what answers and direct messages say about a request, in a few sentences.
+"""The status text: a few sentences about a request, for replies and direct messages.
 
-Pure. The card says the same in blocks, see `bot.ui.card`.
+Pure. `bot.ui.card` shows the same in blocks.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from bot.ui.states import STATES, headline, text_of
 
 
 def headline_states_problem(request: Request) -> bool:
-    """Whether the headline says what went wrong, so that the group's name must be said elsewhere."""
+    """Whether the headline has the problem in place of the group's name."""
     return request.problem is not None and STATES[request.state].headline_states_problem
 
 
 def status_text(request: Request) -> str:
-    """The headline, the group and project, who decided, and what the request waits for. mrkdwn."""
+    """The headline, group, project, decisions, and what the request waits for. mrkdwn."""
     name = f", {escape_mrkdwn(group_name(request.group), 80)}," if headline_states_problem(request) else ""
     sentences = [
         f"{request.id}: {escape_mrkdwn(headline(request), 200)}.",

@@ -1,6 +1,6 @@
-"""The lines that the bot posts to the thread of a card, and to a project's channel, without being asked.
+"""The lines that the bot posts to the thread of a card, and to the channel of a project.
 
-Pure. Answers and direct messages to one person are in `bot.ui.replies`.
+Pure. `bot.ui.replies` has the texts for one person.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def half_time_reminder(request: Request, missing: Sequence[Sequence[str]]) -> st
 
 
 def final_reminder(request: Request) -> str:
-    """The last reminder. It mentions the requester alone: Slack notifies those mentioned earlier in the thread."""
+    """The last reminder. It mentions only the requester: Slack also notifies people mentioned earlier in the thread."""
     return f"{mentions([request.requester])}: this is still not decided, and expires {local_time(request.expires_at)}."
 
 

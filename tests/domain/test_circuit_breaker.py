@@ -1,4 +1,4 @@
-"""An identity is refused three times in five minutes at the most, whatever is called, asked, changed, lost or late."""
+"""An identity is refused three times in five minutes at most, despite retries, new versions, lost and late answers."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def test_a_refused_probe_counts_once() -> None:
     assert refused(NEW).refused_at == (NOON,)
 
 
-def test_it_stays_open_until_vault_has_another_version_or_a_person_asks() -> None:
+def test_it_stays_open_until_vault_has_another_version_or_a_person_retries() -> None:
     opened = refused(NEW)
     assert next_step(opened, V1, NOON + timedelta(days=9)) is BreakerStep.FAIL
     assert next_step(opened, V2, NOON) is BreakerStep.PROBE
     assert next_step(with_retry_allowed(opened, NOON), V1, NOON) is BreakerStep.PROBE
 
 
-def test_a_person_who_asks_changes_nothing_unless_it_is_open_and_not_close_to_the_lock() -> None:
+def test_a_retry_by_a_person_changes_nothing_unless_it_is_open_and_not_close_to_the_lock() -> None:
     closed, probing = accepted(NEW), with_probe(NEW, V1, NOON)
     for unchanged in (NEW, closed, probing):
         assert with_retry_allowed(unchanged, NOON) == unchanged
@@ -95,7 +95,7 @@ def test_a_person_who_asks_changes_nothing_unless_it_is_open_and_not_close_to_th
     assert with_retry_allowed(opened, later).state is BreakerState.HALF_OPEN
 
 
-def test_a_version_that_was_not_accepted_is_probed_though_another_was() -> None:
+def test_a_version_that_was_not_accepted_is_probed_even_if_another_was_accepted() -> None:
     assert next_step(accepted(NEW), V2, NOON) is BreakerStep.PROBE
 
 
@@ -108,7 +108,7 @@ def test_after_three_refusals_another_version_waits_five_minutes() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "count"), [(Verdict.UNRELATED, 0), (Verdict.UNKNOWN, 1)])
-def test_a_probe_is_taken_back_unless_its_answer_is_not_known(verdict: Verdict, count: int) -> None:
+def test_a_probe_stops_counting_unless_its_answer_is_unknown(verdict: Verdict, count: int) -> None:
     after = with_verdict(with_probe(NEW, V1, NOON), V1, verdict, NOON, NOON)
     assert (after.state, len(after.refused_at)) == (BreakerState.HALF_OPEN, count)
     assert next_step(after, V1, NOON) is BreakerStep.PROBE
@@ -124,7 +124,7 @@ def test_a_probe_that_was_lost_is_followed_by_another_and_stays_counted() -> Non
     assert with_verdict(second, V1, Verdict.ACCEPTED, later, NOON).refused_at == (later,)
 
 
-def test_three_probes_without_an_answer_are_no_known_refusal() -> None:
+def test_three_probes_without_an_answer_stop_calls_without_a_refusal_code() -> None:
     tried = refused(NEW)
     tried = with_retry_allowed(tried, NOON)
     for _ in range(MAX_REFUSALS - 1):
@@ -133,8 +133,8 @@ def test_three_probes_without_an_answer_are_no_known_refusal() -> None:
     assert tried.code == ""
 
 
-def test_without_versions_the_content_tells_and_what_is_not_known_is_not_risked() -> None:
-    """KV version 1 counts no versions."""
+def test_without_versions_the_content_is_compared_and_unknown_content_is_not_trusted() -> None:
+    """KV version 1 has no versions."""
     same, other, unknown = (CredentialVersion(PATH, None, judged) for judged in (True, False, None))
     new = CircuitBreaker("one", PATH, None)
     closed, opened = accepted(new, unknown), refused(new, unknown)
@@ -168,7 +168,7 @@ class Sent:
 
 
 class Calls(RuleBasedStateMachine):
-    """Replicas that call, people who ask and write to Vault, processes that die, answers that come late."""
+    """Calls by several replicas, retries by people, new versions in Vault, killed processes, and late answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class Calls(RuleBasedStateMachine):
         self.breaker = NEW
         self.version = 1
         self.under_way: list[Sent] = []
-        # When each probe was sent that was refused, or may have been.
+        # The send times of the probes that were, or may have been, refused.
         self.probes: list[datetime] = []
         self.refusals: list[datetime] = []
         self.proven: int | None = None
@@ -190,7 +190,7 @@ class Calls(RuleBasedStateMachine):
         self.version += 1
 
     @rule()
-    def a_person_asks(self) -> None:
+    def a_person_retries(self) -> None:
         self.breaker = with_retry_allowed(self.breaker, self.now)
 
     @rule(age=st.sampled_from([0, 0, 0, 1]))
@@ -244,7 +244,7 @@ class Calls(RuleBasedStateMachine):
 TestCalls = Calls.TestCase
 
 
-def test_refusals_that_no_longer_count_are_not_stored_for_ever() -> None:
+def test_refusals_that_no_longer_count_are_removed() -> None:
     opened = refused(NEW)
     later = NOON + REFUSALS_COUNT_FOR
     again = refused(replace(opened, state=BreakerState.HALF_OPEN), V1, later)

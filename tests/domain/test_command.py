@@ -1,4 +1,4 @@
-"""What a person types becomes a command, or a sentence that says why it cannot be right."""
+"""What a person types becomes a command, or a sentence that says why it is invalid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_ids_may_be_joined_by_commas() -> None:
     assert "Put all task group ids first" in late_ids.sentence
 
 
-def test_a_word_that_resembles_an_id_is_said_to_be_none() -> None:
+def test_a_word_that_resembles_an_id_is_refused() -> None:
     refused = parse(f"{GROUP},nonsense go", COMMAND)
     assert isinstance(refused, InvalidCommand)
     assert refused.sentence.startswith(f"`{GROUP},nonsense` is not a task group id")
@@ -166,7 +166,7 @@ def test_no_text_makes_the_answer_mention_a_channel_or_a_person(text: str) -> No
         assert "<@" not in answer.sentence
 
 
-def test_a_form_is_checked_as_a_typed_command_is() -> None:
+def test_a_form_is_validated_like_a_typed_command() -> None:
     assert resume_groups((GROUP,), "a <b> & c", "media", "9:05") == ResumeGroups((GROUP,), "a <b> & c", "media", (9, 5))
     for text, entered in (
         (f"{GROUP} {'x' * 501}", resume_groups((GROUP,), "x" * 501)),
@@ -178,5 +178,5 @@ def test_a_form_is_checked_as_a_typed_command_is() -> None:
         assert parse(text, COMMAND) == entered
 
 
-def test_what_looks_like_a_key_in_the_reason_of_a_form_is_part_of_the_reason() -> None:
+def test_text_like_a_key_in_the_reason_of_a_form_is_part_of_the_reason() -> None:
     assert resume_groups((GROUP,), "at=22:00 project=x") == ResumeGroups((GROUP,), "at=22:00 project=x")

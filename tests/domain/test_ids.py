@@ -46,7 +46,7 @@ def test_other_text_with_a_uuid_in_it_is_no_id(word: str) -> None:
     assert parse_typed_group_id(word) is None
 
 
-def test_a_list_with_commas_is_accepted_if_every_part_is_an_id() -> None:
+def test_ids_joined_by_commas_are_accepted_if_every_part_is_an_id() -> None:
     link = f"<https://console.huaweicloud.com/{OTHER}>"
     for word in (f"{GROUP},{OTHER}", f"&lt;{GROUP}&gt;,`{OTHER}`,", f"{GROUP},{link}"):
         assert parse_typed_group_ids(word) == (GROUP, OTHER)

@@ -1,4 +1,4 @@
-"""A look at the group says no more than is true: moving only when something moved, failed with its reason."""
+"""The state after a reading of the group: moving only if something moved, failed with the reason."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def test_a_group_that_ran_and_is_paused_was_paused_again() -> None:
 
 
 def test_a_group_that_moved_stays_moving_when_its_counters_start_again() -> None:
-    anew = follow(request(State.MOVING), group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
-    assert anew.state is State.MOVING
-    assert anew.last_seen == LastSeen(SOON, anew.group.progress)
+    restarted = follow(request(State.MOVING), group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert restarted.state is State.MOVING
+    assert restarted.last_seen == LastSeen(SOON, restarted.group.progress)
 
 
 def test_progress_seen_before_the_put_is_not_shown_as_seen_after_it() -> None:
@@ -95,13 +95,13 @@ def test_a_put_without_a_clear_reply_is_settled_by_the_group() -> None:
 
 
 def test_a_settled_request_still_shows_the_reply_to_the_put() -> None:
-    said = Problem("OMS", "OMS.0065", "words", "It runs.", "", "abc123", side="the task group")
-    unknown = request(State.UNKNOWN, problem=said, started_elsewhere=True)
+    reply = Problem("OMS", "OMS.0065", "words", "It runs.", "", "abc123", side="the task group")
+    unknown = request(State.UNKNOWN, problem=reply, started_elsewhere=True)
     nothing = settle(unknown, group(GroupStatus.PAUSED), MINUTE)
     assert nothing is not None
     assert nothing.problem is not None
     assert "Nothing was started." in nothing.problem.meaning
-    assert replace(nothing.problem, meaning=said.meaning, next_step="") == said
+    assert replace(nothing.problem, meaning=reply.meaning, next_step="") == reply
     assert not nothing.started_elsewhere
     assert unknown.attempt is not None
     answered = replace(unknown, attempt=replace(unknown.attempt, huawei_request_id="abc123"))
@@ -125,12 +125,13 @@ def test_the_progress_of_a_retry_is_measured_from_where_the_counters_start_again
     assert late.problem is not None
     assert (late.problem.code, late.problem.message) == ("TRF.0151", "Invalid AK/SK")
     assert "AK/SK" not in late.problem.meaning, "the message of OMS is not mixed into the bot's own"
-    anew = follow(seen, group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
-    assert anew.state is State.ACCEPTED
+    restarted = follow(seen, group(GroupStatus.MONITORING, complete_bytes=0, success_objects=0), SOON)
+    assert restarted.state is State.ACCEPTED
     assert (
-        follow(anew, group(GroupStatus.MONITORING, complete_bytes=1, success_objects=0), MINUTE).state is State.MOVING
+        follow(restarted, group(GroupStatus.MONITORING, complete_bytes=1, success_objects=0), MINUTE).state
+        is State.MOVING
     )
-    assert follow(anew, failed, SOON).state is State.FAILED, "it ran, and failed again"
+    assert follow(restarted, failed, SOON).state is State.FAILED, "it ran, and failed again"
 
 
 def test_a_pause_ends_when_the_group_is_paused_and_fails_after_a_minute() -> None:

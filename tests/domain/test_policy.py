@@ -42,7 +42,7 @@ def is_quorum(policy: Policy, people: Sequence[Person]) -> bool:
 
 
 def max_filled_slots(policy: Policy, people: Sequence[Person]) -> int:
-    """How many slots these people can fill, found by trying every order. None stands for a slot without a person."""
+    """How many slots these people can fill, found by trying every order. None is a slot without a person."""
     candidates = [*people, *[None] * len(policy.slots)]
     return max(
         sum(
@@ -110,7 +110,7 @@ def test_a_person_whose_user_groups_are_unknown_is_refused() -> None:
 
 
 class Directory:
-    """The members of the user groups and the kinds of accounts. Records whom it was asked for."""
+    """The members of the user groups and the kinds of accounts. Records the ids that are looked up."""
 
     def __init__(self, groups: dict[str, set[str]], account_kinds: dict[str, AccountKind] | None = None) -> None:
         self.members = {name: frozenset(users) for name, users in groups.items()}

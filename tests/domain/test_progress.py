@@ -19,9 +19,7 @@ from bot.domain.task_group import Progress
         (Progress(), None),
     ],
 )
-def test_the_percentage_is_rounded_down_and_counts_bytes_before_objects(
-    progress: Progress, expected: int | None
-) -> None:
+def test_the_percentage_is_rounded_down_and_prefers_bytes_to_objects(progress: Progress, expected: int | None) -> None:
     assert percent(progress) == expected
 
 

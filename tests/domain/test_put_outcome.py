@@ -1,4 +1,4 @@
-"""What becomes of a request right before its PUT, after the reply, and after a reply that is late."""
+"""How a request changes right before its PUT, after the reply, and after a late reply."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sent(state: State = State.SENDING, tries: int = 0, number: int = 1) -> Reque
 
 
 @pytest.mark.parametrize("verb", list(Verb))
-def test_the_put_is_sent_only_in_the_statuses_that_its_verb_is_for(verb: Verb) -> None:
+def test_the_put_is_sent_only_in_the_statuses_for_its_verb(verb: Verb) -> None:
     approved = request(State.APPROVED, verb=verb, scope=Scope.ALL_OBJECTS if verb is Verb.RETRY else None)
     assert approved.attempt is not None
     sendable = FAILED_STATUSES if verb is Verb.RETRY else {GroupStatus.PAUSED}
@@ -60,7 +60,7 @@ def test_the_put_is_sent_only_in_the_statuses_that_its_verb_is_for(verb: Verb) -
                 assert "Nothing was started." in changed.problem.meaning
 
 
-def test_a_group_that_moves_something_else_than_was_approved_is_not_started() -> None:
+def test_a_group_with_another_migration_than_the_approved_one_is_not_started() -> None:
     approved = request(State.APPROVED)
     assert approved.attempt is not None
     other = replace(GROUP, source=replace(GROUP.source, bucket="other-bucket"))
@@ -117,7 +117,7 @@ def test_the_next_try_waits_as_long_as_the_reply_asks_for() -> None:
 
 
 @pytest.mark.parametrize("reply", [ACCEPTED, REJECTED, TRY_AGAIN, CONFLICT])
-def test_a_late_reply_counts_while_the_group_has_not_told_more(reply: PutReply) -> None:
+def test_a_late_reply_counts_while_the_outcome_is_unknown(reply: PutReply) -> None:
     unknown = sent(State.UNKNOWN)
     assert after_late_reply(unknown, 1, reply, SOON) == after_reply(unknown, reply, SOON)
 

@@ -41,7 +41,7 @@ from tests.support.identity import (
 from tests.support.postgres import Postgres
 from tests.support.values import request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 NAMES = [f"project-{number}" for number in range(8)]
 # Longer than a probe may take, with the time by which this machine's clock is ahead of the one of a test.

@@ -32,7 +32,7 @@ from bot.store.queue import Claim, Queue
 from tests.support.maintenance import die_before_commit, maintenance_context
 from tests.support.values import NOON, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 DAY = timedelta(days=1)
 

@@ -27,7 +27,7 @@ from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from tests.support.values import PLAN, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 WAIT_SECONDS = 20.0
 TRIGGERS = itertools.count()

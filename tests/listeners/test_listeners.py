@@ -1,4 +1,4 @@
-"""Every payload that Slack sends through Bolt is stored as it is, or refused in the acknowledgement, and never both."""
+"""Every payload that Slack sends through Bolt is either stored or refused in the acknowledgement."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ FOREIGN: list[dict[str, Any]] = [{"team": {"id": "T0OTHER001"}, "team_id": "T0OT
 COMMON = {"team": {"id": TEAM}, "team_id": TEAM, "api_app_id": APP, "user": {"id": "UALICE00"}, "trigger_id": "1"}
 
 
-class Place:
-    """The listeners in a Bolt app, with an inbox of their own."""
+class BoltApp:
+    """A Bolt app with the listeners, and its inbox."""
 
     def __init__(self, store: Store, slack: str) -> None:
         self.store = store
@@ -47,7 +47,7 @@ class Place:
         register_listeners(self.app, OurApp(TEAM, APP), receiver, responder, "/resume-taskgroup")
 
     def send(self, **body: Any) -> str:
-        """The body of the acknowledgement, once the responder has sent what it sends."""
+        """Returns the body of the acknowledgement. The responder has sent its answers by then."""
         response = self.app.dispatch(BoltRequest(body=COMMON | body, mode="socket_mode"))
         assert response.status == 200
         return str(response.body or "")
@@ -81,9 +81,9 @@ def opened() -> Iterator[str]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, opened: str) -> Iterator[Place]:
+def bolt_app(tmp_path: Path, opened: str) -> Iterator[BoltApp]:
     store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
-    yield Place(store, opened)
+    yield BoltApp(store, opened)
     store.close()
 
 
@@ -100,13 +100,13 @@ def at(time: str | None) -> dict[str, Any]:
 
 
 EVERYTHING: list[Callable[..., str]] = [
-    lambda place, **more: place.type(f"{GROUP} why", **more),
-    lambda place, **more: place.type("", **more),
-    lambda place, **more: place.press("approve", "R-00000001", **more),
-    lambda place, **more: place.press("deny", "R-00000001", **more),
-    lambda place, **more: place.submit("request_form", typed(group=GROUP), **more),
-    lambda place, **more: place.submit("deny_form", typed(reason="no"), "R-00000001 C1 1.2", **more),
-    lambda place, **more: place.send(
+    lambda bolt_app, **more: bolt_app.type(f"{GROUP} why", **more),
+    lambda bolt_app, **more: bolt_app.type("", **more),
+    lambda bolt_app, **more: bolt_app.press("approve", "R-00000001", **more),
+    lambda bolt_app, **more: bolt_app.press("deny", "R-00000001", **more),
+    lambda bolt_app, **more: bolt_app.submit("request_form", typed(group=GROUP), **more),
+    lambda bolt_app, **more: bolt_app.submit("deny_form", typed(reason="no"), "R-00000001 C1 1.2", **more),
+    lambda bolt_app, **more: bolt_app.send(
         type="event_callback",
         event_id="E1",
         event={"type": "app_home_opened", "user": "UALICE00", "tab": "home"},
@@ -117,10 +117,10 @@ EVERYTHING: list[Callable[..., str]] = [
 
 @pytest.mark.parametrize("foreign", FOREIGN)
 @pytest.mark.parametrize("number", range(len(EVERYTHING)))
-def test_a_foreign_payload_is_refused_and_recorded(place: Place, number: int, foreign: dict[str, Any]) -> None:
-    said = EVERYTHING[number](place, **foreign)
-    EVERYTHING[number](place, **foreign)
-    [message] = place.stored()
+def test_a_foreign_payload_is_refused_and_recorded(bolt_app: BoltApp, number: int, foreign: dict[str, Any]) -> None:
+    response = EVERYTHING[number](bolt_app, **foreign)
+    EVERYTHING[number](bolt_app, **foreign)
+    [message] = bolt_app.stored()
     assert message == Message(
         Kind.FOREIGN_PAYLOAD,
         message.key,
@@ -129,17 +129,17 @@ def test_a_foreign_payload_is_refused_and_recorded(place: Place, number: int, fo
         app_id=foreign.get("api_app_id", APP),
     )
     if number in (0, 1, 4, 5):
-        assert replies.FOREIGN_PAYLOAD in said
+        assert replies.FOREIGN_PAYLOAD in response
 
 
-def test_every_payload_of_ours_is_stored_with_its_kind(place: Place) -> None:
+def test_every_payload_of_this_app_is_stored_with_its_kind(bolt_app: BoltApp) -> None:
     for number, send in enumerate(EVERYTHING):
         # A trigger_id of its own for each, as Slack gives it.
-        send(place, trigger_id=str(number))
+        send(bolt_app, trigger_id=str(number))
         if number in (4, 5):
-            with place.store.write() as connection:
+            with bolt_app.store.write() as connection:
                 connection.execute(tables.inbox.update().where(tables.inbox.c.key == "V1").values(key=f"V-{number}"))
-    assert [(message.kind, message.request_id, message.view_id) for message in place.stored()] == [
+    assert [(message.kind, message.request_id, message.view_id) for message in bolt_app.stored()] == [
         (Kind.CREATE_REQUEST, "", ""),
         (Kind.OPEN_REQUEST, "", "V9"),
         (Kind.APPROVE, "R-00000001", ""),
@@ -148,30 +148,30 @@ def test_every_payload_of_ours_is_stored_with_its_kind(place: Place) -> None:
         (Kind.DENY, "R-00000001", ""),
         (Kind.HOME, "", ""),
     ]
-    assert {message.person for message in place.stored()} == {"UALICE00"}
+    assert {message.person for message in bolt_app.stored()} == {"UALICE00"}
 
 
-def test_a_button_that_names_no_request_has_no_request_id_and_a_long_choice_is_cut(place: Place) -> None:
-    place.press("approve", "../../etc", trigger_id="1")
+def test_a_button_that_names_no_request_has_no_request_id_and_a_long_choice_is_cut(bolt_app: BoltApp) -> None:
+    bolt_app.press("approve", "../../etc", trigger_id="1")
     choice = {"type": "radio_buttons", "action_id": "scope", "block_id": "R-00000001 all objects"}
     state = {"values": {"b": {"scope": {"selected_option": {"value": "x" * 151}}}}}
-    place.press("scope", "", actions=[choice], state=state, trigger_id="2")
-    first, second = place.stored()
+    bolt_app.press("scope", "", actions=[choice], state=state, trigger_id="2")
+    first, second = bolt_app.stored()
     assert (first.request_id, first.channel, first.message_ts, first.scope) == ("", "C1", "1.2", "")
     assert (second.kind, second.request_id, second.scope) == (Kind.CHOOSE_SCOPE, "R-00000001", "x" * 150)
 
 
 @pytest.mark.parametrize("metadata", ["", "R-00000001", "R-00000001 C1 1.2 more", "nonsense C1 1.2"])
-def test_a_deny_form_that_names_no_request_is_refused_and_recorded(place: Place, metadata: str) -> None:
-    assert replies.FOREIGN_PAYLOAD in place.submit("deny_form", typed(reason="no"), metadata)
-    assert [message.kind for message in place.stored()] == [Kind.FOREIGN_PAYLOAD]
+def test_a_deny_form_that_names_no_request_is_refused_and_recorded(bolt_app: BoltApp, metadata: str) -> None:
+    assert replies.FOREIGN_PAYLOAD in bolt_app.submit("deny_form", typed(reason="no"), metadata)
+    assert [message.kind for message in bolt_app.stored()] == [Kind.FOREIGN_PAYLOAD]
 
 
-def test_a_command_is_stored_parsed(place: Place) -> None:
-    place.type(f"{GROUP} {OTHER} project=media at=22:05 a &lt;b&gt; &amp; c", trigger_id="1")
-    place.type("list", trigger_id="2")
-    place.type(f"status {GROUP}", trigger_id="3")
-    assert [(message.kind, message.command) for message in place.stored()] == [
+def test_a_command_is_stored_parsed(bolt_app: BoltApp) -> None:
+    bolt_app.type(f"{GROUP} {OTHER} project=media at=22:05 a &lt;b&gt; &amp; c", trigger_id="1")
+    bolt_app.type("list", trigger_id="2")
+    bolt_app.type(f"status {GROUP}", trigger_id="3")
+    assert [(message.kind, message.command) for message in bolt_app.stored()] == [
         (Kind.CREATE_REQUEST, ResumeGroups((GROUP, OTHER), "a <b> & c", "media", (22, 5))),
         (Kind.LIST, None),
         (Kind.STATUS, ShowStatus(group_id=GROUP)),
@@ -179,10 +179,10 @@ def test_a_command_is_stored_parsed(place: Place) -> None:
 
 
 @pytest.mark.parametrize("text", ["nonsense", "help"])
-def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(place: Place, text: str) -> None:
-    assert "/resume-taskgroup" in place.type(text)
-    assert "This bot answers to `/resume-taskgroup`" in place.send(command="/another", text=text)
-    assert place.stored() == []
+def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(bolt_app: BoltApp, text: str) -> None:
+    assert "/resume-taskgroup" in bolt_app.type(text)
+    assert "This bot answers to `/resume-taskgroup`" in bolt_app.send(command="/another", text=text)
+    assert bolt_app.stored() == []
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,11 @@ def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(plac
         (typed(group=OTHER) | picked("", "project") | at(None), ResumeGroups((OTHER,), "")),
     ],
 )
-def test_a_typed_id_goes_before_a_picked_group(place: Place, values: dict[str, Any], command: ResumeGroups) -> None:
-    assert place.submit("request_form", values) == ""
-    [message] = place.stored()
+def test_a_typed_id_takes_precedence_over_a_selected_group(
+    bolt_app: BoltApp, values: dict[str, Any], command: ResumeGroups
+) -> None:
+    assert bolt_app.submit("request_form", values) == ""
+    [message] = bolt_app.stored()
     assert (message.kind, message.command) == (Kind.CREATE_REQUEST, command)
 
 
@@ -226,42 +228,42 @@ def test_a_typed_id_goes_before_a_picked_group(place: Place, values: dict[str, A
         (picked(f"media {GROUP}") | picked("archive", "project"), "project"),
     ],
 )
-def test_an_error_in_the_form_is_shown_at_its_block(place: Place, values: dict[str, Any], block: str) -> None:
-    said = json.loads(place.submit("request_form", values))
-    assert (said["response_action"], list(said["errors"])) == ("errors", [block])
-    assert place.stored() == []
+def test_an_error_in_the_form_is_shown_at_its_block(bolt_app: BoltApp, values: dict[str, Any], block: str) -> None:
+    response = json.loads(bolt_app.submit("request_form", values))
+    assert (response["response_action"], list(response["errors"])) == ("errors", [block])
+    assert bolt_app.stored() == []
 
 
-def test_opening_the_messages_tab_of_the_app_is_not_stored(place: Place) -> None:
-    place.open("messages")
-    assert place.stored() == []
+def test_opening_the_messages_tab_of_the_app_is_not_stored(bolt_app: BoltApp) -> None:
+    bolt_app.open("messages")
+    assert bolt_app.stored() == []
 
 
-def test_a_person_whose_command_or_form_was_discarded_is_told_so_at_once(place: Place) -> None:
+def test_a_person_whose_command_or_form_was_discarded_is_told_at_once(bolt_app: BoltApp) -> None:
     discarded = {"mark": inbox.DISCARDED, "received_at": NOON}
-    with place.store.write() as connection:
+    with bolt_app.store.write() as connection:
         row = tables.inbox.insert().values(key="1", kind="list", person="U1", body={"trigger_id": "1"}, **discarded)
         connection.execute(row)
-    assert place.type(f"{GROUP} why") == replies.COMMAND_NOT_STORED
+    assert bolt_app.type(f"{GROUP} why") == replies.COMMAND_NOT_STORED
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):
-        with place.store.write() as connection:
+        with bolt_app.store.write() as connection:
             connection.execute(tables.inbox.update().values(key="V1", body={"trigger_id": "1"}, mark=inbox.DISCARDED))
-        assert "Not taken, please press again." in place.submit(callback, values, "R-00000001 C1 1.2")
-        assert place.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "submitted again"
+        assert "Not taken, please press again." in bolt_app.submit(callback, values, "R-00000001 C1 1.2")
+        assert bolt_app.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "submitted again"
 
 
 @pytest.mark.parametrize(("error", "is_told"), [("exchanged_trigger_id", False), ("expired_trigger_id", True)])
-def test_a_press_that_is_delivered_twice_opens_one_form_without_an_error(
+def test_a_click_that_is_delivered_twice_opens_one_form_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, is_told: bool
 ) -> None:
     replied: list[str] = []
     monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append(text))
     store = open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")
     with answering(ok(json.dumps({"ok": False, "error": error}).encode())) as url:
-        place = Place(store, url)
-        assert place.type("") == ""
+        bolt_app = BoltApp(store, url)
+        assert bolt_app.type("") == ""
         assert replied == ([replies.FORM_DID_NOT_OPEN] if is_told else [])
-        assert place.stored() == []
+        assert bolt_app.stored() == []
     store.close()
 
 
@@ -269,47 +271,47 @@ def test_a_press_that_is_delivered_twice_opens_one_form_without_an_error(
     ("action", "reply"),
     [({"action_id": "unknown"}, replies.UNKNOWN_CONTROL), ({"action_id": "approve"}, replies.CLICK_NOT_STORED)],
 )
-def test_a_press_that_is_not_stored_is_answered_to_the_person_alone(
-    place: Place, monkeypatch: pytest.MonkeyPatch, action: dict[str, str], reply: str
+def test_only_the_person_sees_the_answer_to_a_click_that_is_not_stored(
+    bolt_app: BoltApp, monkeypatch: pytest.MonkeyPatch, action: dict[str, str], reply: str
 ) -> None:
     replied: list[tuple[str, str]] = []
     monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append((url, text)))
-    assert place.press("", "R-00000001", actions=[action], user={"id": "no id"}, response_url="https://x") == ""
+    assert bolt_app.press("", "R-00000001", actions=[action], user={"id": "no id"}, response_url="https://x") == ""
     assert replied == [("https://x", reply)]
-    assert place.stored() == []
+    assert bolt_app.stored() == []
 
 
-def test_a_foreign_press_is_answered_to_the_person_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_person_sees_the_answer_to_a_foreign_click(bolt_app: BoltApp, monkeypatch: pytest.MonkeyPatch) -> None:
     replied: list[str] = []
     monkeypatch.setattr(Messenger, "answer", lambda _, url, text: replied.append(text))
     for action_id in ("approve", "deny", "unknown"):
-        assert place.press(action_id, "R-00000001", **FOREIGN[0]) == ""
+        assert bolt_app.press(action_id, "R-00000001", **FOREIGN[0]) == ""
     assert replied == [replies.FOREIGN_PAYLOAD] * 3
 
 
-def test_payloads_that_nothing_listens_to_are_acknowledged(place: Place) -> None:
-    assert json.loads(place.submit("another_form", {})) == {"response_action": "clear"}
-    assert place.send(type="view_closed", view={"id": "V1", "callback_id": "deny_form"}) == ""
-    assert place.send(type="shortcut", callback_id="one") == ""
-    assert place.send(type="event_callback", event={"type": "app_mention", "user": "UALICE00"}) == ""
-    options = place.send(type="block_suggestion", action_id="one", block_id="b", value="x")
+def test_payloads_without_a_listener_are_acknowledged(bolt_app: BoltApp) -> None:
+    assert json.loads(bolt_app.submit("another_form", {})) == {"response_action": "clear"}
+    assert bolt_app.send(type="view_closed", view={"id": "V1", "callback_id": "deny_form"}) == ""
+    assert bolt_app.send(type="shortcut", callback_id="one") == ""
+    assert bolt_app.send(type="event_callback", event={"type": "app_mention", "user": "UALICE00"}) == ""
+    options = bolt_app.send(type="block_suggestion", action_id="one", block_id="b", value="x")
     assert json.loads(options) == {"options": []}
-    assert place.stored() == []
+    assert bolt_app.stored() == []
 
 
-def test_a_foreign_payload_that_nothing_listens_to_is_acknowledged_and_recorded(place: Place) -> None:
+def test_a_foreign_payload_without_a_listener_is_acknowledged_and_recorded(bolt_app: BoltApp) -> None:
     foreign = FOREIGN[0]
-    assert json.loads(place.submit("another_form", {}, **foreign)) == {"response_action": "clear"}
-    options = place.send(type="block_suggestion", action_id="one", block_id="b", value="x", **foreign)
+    assert json.loads(bolt_app.submit("another_form", {}, **foreign)) == {"response_action": "clear"}
+    options = bolt_app.send(type="block_suggestion", action_id="one", block_id="b", value="x", **foreign)
     assert json.loads(options) == {"options": []}
-    assert place.send(type="shortcut", callback_id="one", **foreign) == ""
-    [message] = place.stored()
+    assert bolt_app.send(type="shortcut", callback_id="one", **foreign) == ""
+    [message] = bolt_app.stored()
     assert message.kind is Kind.FOREIGN_PAYLOAD
 
 
 def test_a_listener_that_raises_is_logged_and_the_person_is_told(
-    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    bolt_app: BoltApp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(Receiver, "accept", lambda *_: 1 / 0)
-    assert place.type("list") == replies.COMMAND_NOT_STORED
+    assert bolt_app.type("list") == replies.COMMAND_NOT_STORED
     assert "a listener raised an exception" in caplog.text

@@ -1,4 +1,4 @@
-"""A payload of any shape gives a message or the names of what it lacks, and never raises."""
+"""A payload of any shape becomes a message or the names of its missing fields, and never raises."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bot.listeners.views import parse_request_form
 from bot.store.inbox import Kind, Message
 from tests.support.values import NOON
 
-OURS = OurApp("T0TEST0001", "A0TEST0001")
+OUR_APP = OurApp("T0TEST0001", "A0TEST0001")
 COMMAND = {
     "command": "/resume-taskgroup",
     "team_id": "T0TEST0001",
@@ -148,7 +148,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(bodies(), st.sampled_from(list(Kind)))
 def test_no_payload_raises_whatever_its_shape(body: dict[str, Any], kind: Kind) -> None:
-    is_from(OURS, body)
+    is_from(OUR_APP, body)
     form_text(body, "reason")
     form_choice(body, "pick")
     parse_request_form(body)
@@ -165,6 +165,6 @@ def test_no_payload_raises_whatever_its_shape(body: dict[str, Any], kind: Kind) 
 @pytest.mark.parametrize("odd", [None, 7, [], "x" * 9_000, "T0 or *", {"id": {"id": "T"}}, {}, "\ud800"])
 def test_a_sender_that_is_not_an_id_is_recorded_as_unknown(odd: object) -> None:
     body = {"team": odd, "api_app_id": odd, "user": odd}
-    assert not is_from(OURS, body)
+    assert not is_from(OUR_APP, body)
     message = to_foreign_message(body, NOON)
     assert (message.person, message.team_id, message.app_id) == ("unknown", "unknown", "unknown")

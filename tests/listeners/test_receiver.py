@@ -48,7 +48,7 @@ class Inbox:
             return inbox.get(connection, number).message
 
     def due(self) -> list[Claim]:
-        """What another process can claim, once the lease of this one is over."""
+        """The rows that another process can claim once the leases of this one have ended."""
         with self.store.write() as connection:
             connection.execute(tables.inbox.update().values(claimed_until=None))
             return queue.claim_due(connection, Queue(tables.inbox), "another", NOON, 10)
@@ -179,7 +179,7 @@ def test_a_malformed_payload_is_not_accepted_and_the_log_says_what_is_missing(
     assert "it has no valid trigger_id, user" in caplog.text
 
 
-def test_text_that_no_database_stores_is_cleaned_before_it_is_stored(store: Store) -> None:
+def test_characters_that_databases_refuse_are_replaced_before_a_message_is_stored(store: Store) -> None:
     odd = "no\x00 \ud83d\x07\ny\udc00es"
     body = {
         "type": "view_submission",

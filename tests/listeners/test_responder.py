@@ -1,4 +1,4 @@
-"""Forms and replies never delay an acknowledgement, and a person whose form does not open is told so."""
+"""Forms and replies never delay an acknowledgement, and a person whose form does not open is told."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_
             assert "could not write it down" in view_text(sandbox, wait_for_view(sandbox, person))
 
 
-def test_a_person_whose_form_does_not_open_is_told_so(sandbox: Sandbox) -> None:
+def test_a_person_whose_form_does_not_open_is_told(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.slack.outage.answers["views.open"] = [500, 500]
     sandbox.people.type(BOB, "")
@@ -84,7 +84,7 @@ def press(number: int) -> dict[str, Any]:
     return person | {"type": "block_actions", "trigger_id": f"{number}", "response_url": f"url {number}"}
 
 
-def test_a_form_beyond_what_can_open_in_time_is_not_opened_and_the_person_is_told_so(store: Store) -> None:
+def test_a_form_that_cannot_open_in_time_is_not_opened_and_the_person_is_told(store: Store) -> None:
     with slow_responder(store) as (slack, responder):
         for number in range(MAX_PENDING_FORMS + 2):
             responder.open_form(press(number), Kind.OPEN_REQUEST)
@@ -103,7 +103,7 @@ def test_replies_wait_for_a_slow_slack_up_to_a_limit_and_the_log_says_what_is_dr
     assert "a reply was dropped" in caplog.text
 
 
-def test_there_is_room_for_new_forms_once_others_have_opened(store: Store) -> None:
+def test_new_forms_open_once_pending_forms_have_opened(store: Store) -> None:
     slack = SlowSlack()
     slack.released.set()
     receiver = Receiver(store, "me", lambda: NOON, lambda claim: None, 20.0)
@@ -114,7 +114,7 @@ def test_there_is_room_for_new_forms_once_others_have_opened(store: Store) -> No
     assert slack.replies == []
 
 
-def test_a_malformed_press_opens_no_form_and_the_person_is_told_so(store: Store) -> None:
+def test_a_malformed_click_opens_no_form_and_the_person_is_told(store: Store) -> None:
     with slow_responder(store) as (slack, responder):
         responder.open_form(press(1) | {"trigger_id": None}, Kind.OPEN_REQUEST)
     assert (slack.opened, slack.replies) == ([], [("url 1", replies.FORM_DID_NOT_OPEN)])

@@ -33,7 +33,7 @@ from bot.store.audit import (
 from bot.store.database import Store, open_store
 from tests.support.values import NOON, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 ROWS = 5
 COLUMNS = ("seq", "at", "request_id", "actor", "event", "detail", "previous", "hash")

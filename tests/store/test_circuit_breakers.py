@@ -1,4 +1,4 @@
-"""The circuit breaker of each identity is stored for itself, and changed by one at a time."""
+"""Each identity has its own stored circuit breaker, and concurrent changes are serialised."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store
 from tests.support.values import NOON
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 PATH = "secret/caller"
 NEW = CircuitBreaker("one", PATH, 3)
@@ -43,7 +43,7 @@ def becomes(after: CircuitBreaker) -> Callable[[CircuitBreaker], CircuitBreaker]
     return lambda before: after
 
 
-def test_what_is_stored_is_read_again(rows: CircuitBreakers) -> None:
+def test_a_circuit_breaker_is_read_as_it_was_stored(rows: CircuitBreakers) -> None:
     assert rows.get("one") is None
     assert rows.update(NEW, becomes(OPEN)) == NEW
     assert rows.get("one") == OPEN
@@ -51,7 +51,7 @@ def test_what_is_stored_is_read_again(rows: CircuitBreakers) -> None:
     assert rows.get("one") == NEW
 
 
-def test_each_identity_has_its_own(rows: CircuitBreakers) -> None:
+def test_each_identity_has_its_own_circuit_breaker(rows: CircuitBreakers) -> None:
     other = CircuitBreaker("other", PATH, None, BreakerState.CLOSED)
     put(rows, OPEN, other, replace(OPEN, fingerprint="elsewhere", path="secret/elsewhere"))
     put(rows, replace(OPEN, code="IAM.0061"))
@@ -61,7 +61,7 @@ def test_each_identity_has_its_own(rows: CircuitBreakers) -> None:
     assert (rows.get("one"), rows.get("other")) == (None, other)
 
 
-def test_changes_of_many_threads_follow_one_another(rows: CircuitBreakers) -> None:
+def test_no_concurrent_change_is_lost(rows: CircuitBreakers) -> None:
     def count(_: int) -> None:
         rows.update(NEW, lambda before: replace(before, refused_at=(*before.refused_at, NOON)))
 
@@ -72,7 +72,7 @@ def test_changes_of_many_threads_follow_one_another(rows: CircuitBreakers) -> No
     assert found.refused_at == (NOON,) * 24
 
 
-def test_within_a_transaction_it_is_changed_with_the_rest_or_not_at_all(rows: CircuitBreakers, store: Store) -> None:
+def test_a_change_within_a_transaction_is_rolled_back_with_it(rows: CircuitBreakers, store: Store) -> None:
     put(rows, NEW)
     with store.write() as connection:
         put(CircuitBreakers.within(connection), OPEN)

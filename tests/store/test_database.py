@@ -37,7 +37,7 @@ def set_schema(store: Store, schema: str) -> None:
         connection.execute(text("UPDATE alembic_version SET version_num = :schema"), {"schema": schema})
 
 
-def test_the_migrations_create_the_tables_as_they_are_described(store: Store) -> None:
+def test_the_migrations_create_the_tables_that_the_code_defines(store: Store) -> None:
     with store.engine.connect() as connection:
         compared = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(compared, tables.metadata) == []

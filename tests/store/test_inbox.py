@@ -13,7 +13,7 @@ from bot.store.inbox import Kind, Message
 from bot.store.queue import Queue
 from tests.support.values import NOON, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 GROUP, OTHER = request().group.group_id, "11878453-3402-4a86-9e2a-5d5217cd35b2"
 

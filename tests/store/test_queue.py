@@ -19,7 +19,7 @@ from bot.store.queue import Queue
 from tests.support.postgres import Postgres
 from tests.support.values import NOON, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 CREATED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
@@ -50,7 +50,7 @@ def test_a_due_row_is_claimed_once_and_again_after_its_lease_ended(store: Store)
     assert again.tries == 1
 
 
-def test_the_row_that_is_due_longest_is_claimed_first_and_success_resets_its_tries(store: Store) -> None:
+def test_the_row_due_longest_is_claimed_first_and_success_resets_its_tries(store: Store) -> None:
     with store.write() as connection:
         for minutes in (2, 1, 3):
             outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
@@ -123,7 +123,7 @@ def test_no_row_is_claimed_by_two_of_many_workers(store: Store) -> None:
     assert len(taken) == 40
 
 
-def test_claims_for_one_person_are_limited_and_other_people_are_not_kept_waiting(
+def test_claims_for_one_person_are_limited_and_other_people_do_not_wait(
     store: Store,
 ) -> None:
     limited = Queue(tables.inbox, frozenset({Kind.CREATE_REQUEST}), max_per_key=2)

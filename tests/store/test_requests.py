@@ -17,7 +17,7 @@ from bot.store.database import Store
 from bot.store.queue import Queue
 from tests.support.values import NOON, request
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 CREATED = Event(AuditEvent.REQUEST_CREATED, "UALICE00", "R-00000001")
 
@@ -42,7 +42,7 @@ def test_a_group_has_one_open_request(store: Store) -> None:
         assert requests.find_open(connection, elsewhere.group_key) == elsewhere
 
 
-def test_a_message_creates_one_request_for_a_group_even_if_that_has_ended(store: Store) -> None:
+def test_a_message_creates_one_request_for_a_group_even_after_that_request_has_ended(store: Store) -> None:
     first, second = (request(number=number, origin_key="trigger-1") for number in (1, 2))
     with store.write() as connection:
         requests.add(connection, first, CREATED, NOON)
@@ -137,7 +137,7 @@ def test_one_of_many_workers_starts_sending(store: Store) -> None:
     assert sorted(started) == [False] * 7 + [True]
 
 
-def test_a_worker_that_waits_for_a_cancellation_does_not_send(store: Store) -> None:
+def test_a_worker_that_waited_for_a_cancellation_to_commit_does_not_send(store: Store) -> None:
     approved = approved_request(store)
     started: list[bool] = []
     sender = threading.Thread(target=lambda: started.append(start_sending(store, approved)))

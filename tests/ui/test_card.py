@@ -1,4 +1,4 @@
-"""The card in every state: it carries both ids, fits Slack's limits, and says what is true of its request."""
+"""The card in every state: it has both ids, fits Slack's limits, and matches its request."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def texts(made: Request) -> str:
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_slack_takes_the_card_of_every_state_and_it_carries_both_ids(state: State) -> None:
+def test_the_card_of_every_state_fits_slacks_limits_and_has_both_ids(state: State) -> None:
     message = card(request(state))
     assert problems_of_blocks(list(message.blocks)) == []
     assert GROUP_ID in block_texts(message)
@@ -44,7 +44,7 @@ def test_slack_takes_the_card_of_every_state_and_it_carries_both_ids(state: Stat
     assert len(message.text) <= 4000
 
 
-def test_an_independent_library_takes_the_texts_of_the_card() -> None:
+def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
     for block in card(request()).blocks:
         if block["type"] == "section" and "text" in block:
             slackblocks.SectionBlock(text=slackblocks.Text(block["text"]["text"]))
@@ -97,7 +97,7 @@ def test_an_independent_library_takes_the_texts_of_the_card() -> None:
         (WITH_CHOICE, "Those that OMS has on its list", replace(WITH_CHOICE, group=GROUP), "Those that OMS has"),
     ],
 )
-def test_a_card_says_what_is_true_and_no_other_card_says_it(
+def test_a_card_has_the_text_for_its_request_and_other_cards_do_not(
     made: Request, words: str, other: Request, absent: str
 ) -> None:
     assert words in texts(made)

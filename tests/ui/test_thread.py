@@ -11,14 +11,14 @@ def test_a_thread_line_quotes_the_message_and_request_id_of_oms() -> None:
     problem = Problem(
         "OMS", "OMS.0072", "No <!channel> for you.", "It may not. Nothing was started.", "Grant it.", "abc123"
     )
-    told = "It may not. Nothing was started. OMS said: No &lt;!channel&gt; for you. Next: Grant it."
+    text = "It may not. Nothing was started. OMS said: No &lt;!channel&gt; for you. Next: Grant it."
     for state, begins in ((State.NOT_STARTED, "Not resumed"), (State.FAILED, "Migration failed")):
         assert thread_line(request(state, problem=problem)) == (
-            f"<@UALICE00>: {begins}: OMS.0072, {told.replace('It', 'it', 1)} Huawei request id `abc123`."
+            f"<@UALICE00>: {begins}: OMS.0072, {text.replace('It', 'it', 1)} Huawei request id `abc123`."
         )
     failed_pause = Pause("UCAROL00", NOON, State.MOVING, NOON, problem)
     assert pause_failed(request(State.MOVING, pause=failed_pause)) == (
-        f"Not paused: OMS.0072, {told} Huawei request id `abc123`."
+        f"Not paused: OMS.0072, {text} Huawei request id `abc123`."
     )
 
 

@@ -25,7 +25,7 @@ from tests.support.in_process import context_at, context_of, create_request
 from tests.support.postgres import Postgres
 from tests.support.sandbox import wait_for_text
 
-pytestmark = pytest.mark.usefixtures("patient")
+pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ def test_a_group_that_cannot_be_read_before_the_put_is_read_again(
         {"restores_archives": True},
     ],
 )
-def test_a_group_that_moves_something_else_than_was_approved_is_not_started(
+def test_a_group_with_another_migration_than_the_approved_one_is_not_started(
     inside: tuple[Sandbox, Context], change: dict[str, object]
 ) -> None:
     sandbox, context = inside
