@@ -103,6 +103,7 @@ class Service:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:
                 queue.release_all(connection)
+            CircuitBreakers(self.store.read, self.store.write).end_probes()
         self.context = _new_context(settings, self.store, client, our_app.team_id)
         self._worker = _new_worker(self.context)
         app = new_app(

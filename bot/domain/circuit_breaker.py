@@ -6,6 +6,7 @@ and IAM locks a user after failed logins. `bot.store` stores the circuit breaker
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -55,16 +56,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class CircuitBreaker:
-    """The stored state of one identity.
+    """The stored state of one identity, as it is at one Vault path.
+
+    Two paths can hold the same access key with different secret keys, so each has a state of its own. The refusals of
+    all paths count together, because Huawei Cloud locks the access key.
 
     Attributes:
         fingerprint: identifies the identity and reveals nothing secret.
-        path: the Vault path, with the mount, of the credential that was used last.
-        version: the version of that credential in Vault; None on KV version 1, which has no versions.
+        path: the Vault path of the credential, with the mount.
+        version: the version of the credential that was used last; None on KV version 1, which has no versions.
         code: the error code of the refusal that opened the circuit breaker; empty if the identity was not refused.
         refused_at: the send times of the calls refused in the last five minutes. A probe counts as refused from before
             it is sent until its answer shows that it was not.
         probe_until: when the current probe counts as lost; None if no probe was sent, or its result is known.
+        refused_elsewhere: as `refused_at`, of this identity at other paths. Read, and never stored.
     """
 
     fingerprint: str
@@ -74,6 +79,7 @@ class CircuitBreaker:
     code: str = ""
     refused_at: tuple[datetime, ...] = ()
     probe_until: datetime | None = None
+    refused_elsewhere: tuple[datetime, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,13 +87,11 @@ class CredentialVersion:
     """The version of a credential that a call is about to use.
 
     Attributes:
-        path: its Vault path, with the mount.
         version: its version in Vault; None on KV version 1.
-        was_judged_last: whether the last credential of the identity that this process saw accepted or refused is this
+        was_judged_last: whether the last credential at this path that this process saw accepted or refused is this
             one; None if it saw none.
     """
 
-    path: str
     version: int | None
     was_judged_last: bool | None = None
 
@@ -97,32 +101,34 @@ def next_step(breaker: CircuitBreaker, version: CredentialVersion, now: datetime
     is_same = _is_same(breaker, version)
     if breaker.state is BreakerState.CLOSED and is_same:
         return BreakerStep.SEND
-    # Only a version at the same path is a changed credential. Two paths can have the same access key with different
-    # secret keys: each would otherwise count as a change of the other after each refusal.
-    is_changed = breaker.path == version.path and is_same is False
-    if breaker.state is BreakerState.OPEN and not is_changed:
+    if breaker.state is BreakerState.OPEN and is_same is not False:
         return BreakerStep.FAIL
-    if breaker.probe_until is not None and now < breaker.probe_until:
+    # The clocks of replicas may differ by less than a lease. One that is further ahead keeps nobody waiting.
+    if breaker.probe_until is not None and now < breaker.probe_until < now + 2 * PROBE_LEASE:
         return BreakerStep.WAIT
     return BreakerStep.FAIL if is_close_to_lock(breaker, now) else BreakerStep.PROBE
 
 
 def is_close_to_lock(breaker: CircuitBreaker, now: datetime) -> bool:
-    """Whether `MAX_REFUSALS` is reached."""
-    return len(_counted(breaker, now)) >= MAX_REFUSALS
+    """Whether `MAX_REFUSALS` is reached, at all paths together."""
+    return len((*_counting(breaker.refused_at, now), *_counting(breaker.refused_elsewhere, now))) >= MAX_REFUSALS
 
 
 def is_quiet(breaker: CircuitBreaker, now: datetime) -> bool:
     """Whether no refusal counts at this time."""
-    return not _counted(breaker, now)
+    return not _counting(breaker.refused_at, now)
 
 
 def with_probe(breaker: CircuitBreaker, version: CredentialVersion, now: datetime) -> CircuitBreaker:
     """The circuit breaker before a call with this version is sent. Unchanged unless the call is a probe."""
     if next_step(breaker, version, now) is not BreakerStep.PROBE:
         return breaker
-    half_open = _with_version(breaker, version, BreakerState.HALF_OPEN)
-    return replace(half_open, refused_at=(*_counted(breaker, now), now), probe_until=now + PROBE_LEASE)
+    probing = breaker
+    # On KV version 1 a new process cannot tell whether the credential changed. Others may know that it did not.
+    if breaker.state is not BreakerState.CLOSED or _is_same(breaker, version) is False:
+        probing = _with_version(breaker, version, BreakerState.HALF_OPEN)
+    refused_at = (*_counting(breaker.refused_at, now), now)
+    return replace(probing, refused_at=refused_at, probe_until=now + PROBE_LEASE)
 
 
 def with_verdict(
@@ -139,7 +145,7 @@ def with_verdict(
         probed_at: the time passed to `with_probe`; None if the call was not a probe.
         code: the error code of a refusal.
     """
-    counted = _counted(breaker, now)
+    counted = _counting(breaker.refused_at, now)
     is_current_probe = probed_at is not None and breaker.probe_until == probed_at + PROBE_LEASE
     ended = replace(breaker, probe_until=None if is_current_probe else breaker.probe_until)
     if verdict is Verdict.REFUSED:
@@ -147,7 +153,9 @@ def with_verdict(
         return replace(_with_version(ended, version, BreakerState.OPEN), code=code, refused_at=counted)
     if probed_at is None:
         return breaker
-    if verdict is not Verdict.UNKNOWN and probed_at in counted:
+    # A probe without an answer may have been refused, unless other calls with the identity are accepted.
+    is_known = verdict is not Verdict.UNKNOWN or breaker.state is BreakerState.CLOSED
+    if is_known and probed_at in counted:
         at = counted.index(probed_at)
         counted = counted[:at] + counted[at + 1 :]
     # Earlier refusals still count after an accepted probe, because the limit applies to any five minutes.
@@ -164,15 +172,16 @@ def with_retry_allowed(breaker: CircuitBreaker, now: datetime) -> CircuitBreaker
 
 def _with_version(breaker: CircuitBreaker, version: CredentialVersion, state: BreakerState) -> CircuitBreaker:
     """The circuit breaker with this version and state, and without an error code."""
-    return replace(breaker, path=version.path, version=version.version, state=state, code="")
+    return replace(breaker, version=version.version, state=state, code="")
 
 
 def _is_same(breaker: CircuitBreaker, version: CredentialVersion) -> bool | None:
     """Whether the circuit breaker has the state of this version; None if that is not known."""
-    if breaker.path == version.path and (breaker.version, version.version) != (None, None):
+    if (breaker.version, version.version) != (None, None):
         return breaker.version == version.version
     return version.was_judged_last
 
 
-def _counted(breaker: CircuitBreaker, now: datetime) -> tuple[datetime, ...]:
-    return tuple(at for at in breaker.refused_at if now - at < REFUSALS_COUNT_FOR)
+def _counting(refused_at: Iterable[datetime], now: datetime) -> tuple[datetime, ...]:
+    """The refusals that count at this time. One from the future was stored by a process whose clock is ahead."""
+    return tuple(at for at in refused_at if abs(now - at) < REFUSALS_COUNT_FOR)

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -25,42 +25,49 @@ log = logging.getLogger(__name__)
 
 
 class BreakerRows(Protocol):
-    """Where circuit breakers are stored, one row for each identity."""
+    """Where circuit breakers are stored, one row for each identity and Vault path."""
 
-    def get(self, fingerprint: str) -> CircuitBreaker | None:
-        """The circuit breaker of this identity; None if nothing is stored."""
+    def get(self, fingerprint: str, path: str) -> CircuitBreaker | None:
+        """The circuit breaker of this identity at this path; None if nothing is stored."""
 
     def at_path(self, path: str) -> Sequence[CircuitBreaker]:
-        """The circuit breakers of the identities whose last used credential was at this Vault path."""
+        """The circuit breakers of every identity that was at this Vault path."""
 
     def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
         """Changes one row, or `new` if there is none, while nobody else does. Returns it as it was before."""
 
-    def delete(self, fingerprint: str) -> None:
-        """Forgets this identity."""
+    def delete(self, path: str, condition: Callable[[CircuitBreaker], bool]) -> None:
+        """Deletes the rows at this Vault path that meet the condition, while nobody else changes them."""
 
 
 class InMemoryRows:
     """Circuit breakers that end with the process, for `check`: what it tries is not counted."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, CircuitBreaker] = {}
+        self._rows: dict[tuple[str, str], CircuitBreaker] = {}
         self._lock = threading.Lock()
 
-    def get(self, fingerprint: str) -> CircuitBreaker | None:
-        return self._rows.get(fingerprint)
+    def get(self, fingerprint: str, path: str) -> CircuitBreaker | None:
+        row = self._rows.get((fingerprint, path))
+        return None if row is None else self._with_other_paths(row)
 
     def at_path(self, path: str) -> Sequence[CircuitBreaker]:
-        return [row for row in self._rows.values() if row.path == path]
+        return [self._with_other_paths(row) for row in list(self._rows.values()) if row.path == path]
 
     def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
         with self._lock:
-            before = self._rows.get(new.fingerprint, new)
-            self._rows[new.fingerprint] = change(before)
+            before = self._with_other_paths(self._rows.get((new.fingerprint, new.path), new))
+            self._rows[new.fingerprint, new.path] = change(before)
         return before
 
-    def delete(self, fingerprint: str) -> None:
-        self._rows.pop(fingerprint, None)
+    def delete(self, path: str, condition: Callable[[CircuitBreaker], bool]) -> None:
+        with self._lock:
+            self._rows = {key: row for key, row in self._rows.items() if row.path != path or not condition(row)}
+
+    def _with_other_paths(self, row: CircuitBreaker) -> CircuitBreaker:
+        others = (one for one in list(self._rows.values()) if one.fingerprint == row.fingerprint)
+        elsewhere = tuple(at for other in others if other.path != row.path for at in other.refused_at)
+        return replace(row, refused_elsewhere=elsewhere)
 
 
 def is_refusal(rejected: Rejected) -> bool:
@@ -90,7 +97,7 @@ def verdict_on(error: HuaweiError, credential: Credential) -> Verdict:
 
 
 class IdentityBreaker:
-    """The circuit breaker of one identity, for the threads of this process."""
+    """The circuit breaker of one identity at one Vault path, for the threads of this process."""
 
     def __init__(self, rows: BreakerRows, fingerprint: str, now: Callable[[], datetime]) -> None:
         self._rows = rows
@@ -100,7 +107,7 @@ class IdentityBreaker:
 
     def next_step(self, loaded: LoadedCredential) -> BreakerStep:
         """What a call with this credential has to do, after one look at the stored row."""
-        row = self._rows.get(self._fingerprint) or self._new(loaded)
+        row = self._rows.get(self._fingerprint, loaded.path) or self._new(loaded)
         step = rules.next_step(row, self._version(loaded), self._now())
         if step is BreakerStep.SEND:
             self._judged_last = loaded.credential
@@ -132,16 +139,17 @@ class IdentityBreaker:
         """Stores what a call says of the identity. The arguments are those of `rules.with_verdict`."""
         if probed_at is None and verdict is not Verdict.REFUSED:
             return
-        if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            self._judged_last = loaded.credential
         version, now = self._version(loaded), self._now()
         change = partial(rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code)
         before = self._rows.update(self._new(loaded), change)
+        if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+            # After the row: on KV version 1 a waiting call would otherwise take a refused credential for accepted.
+            self._judged_last = loaded.credential
         if verdict is Verdict.ACCEPTED:
             # The identities that were at this path before are forgotten once none of their refusals counts any more.
-            for row in self._rows.at_path(loaded.path):
-                if row.fingerprint != self._fingerprint and rules.is_quiet(row, now):
-                    self._rows.delete(row.fingerprint)
+            self._rows.delete(
+                loaded.path, lambda row: row.fingerprint != self._fingerprint and rules.is_quiet(row, now)
+            )
         elif verdict is Verdict.REFUSED and before.state is not BreakerState.OPEN:
             log.warning("the identity at %s was refused with %s, and is suspended", loaded.path, code)
 
@@ -151,7 +159,7 @@ class IdentityBreaker:
     def _version(self, loaded: LoadedCredential) -> CredentialVersion:
         judged = self._judged_last
         was_judged_last = None if judged is None else judged == loaded.credential
-        return CredentialVersion(loaded.path, loaded.version, was_judged_last)
+        return CredentialVersion(loaded.version, was_judged_last)
 
 
 @dataclass
@@ -189,16 +197,8 @@ class Permit:
         self.probed_at = None
 
 
-def allow_retry(rows: BreakerRows, path: str, fingerprint: str | None, now: datetime) -> None:
-    """A person asks for another try: half-opens circuit breakers that are open and not close to the lock.
-
-    Arguments:
-        path: those of the identities that were last used at this Vault path,
-        fingerprint: and the one of this identity, which may have been used last at another path.
-    """
-    found = list(rows.at_path(path))
-    if fingerprint is not None and fingerprint not in {row.fingerprint for row in found}:
-        found += filter(None, [rows.get(fingerprint)])
-    for row in found:
+def allow_retry(rows: BreakerRows, path: str, now: datetime) -> None:
+    """A person asks for another try: half-opens the circuit breakers at a Vault path, unless a lock is close."""
+    for row in rows.at_path(path):
         if row.state is BreakerState.OPEN:
             rows.update(row, partial(rules.with_retry_allowed, now=now))

@@ -89,10 +89,10 @@ class Identity:
         sources = {place: CredentialSource(*place, read_secret, read_error, now) for place in places}
         self._sources = {name: sources[of.vault_mount, of.vault_path] for name, of in projects.items()}
         self._sessions = {name: new_session() for name in projects}
-        self._breakers: dict[str, IdentityBreaker] = {}
+        self._breakers: dict[tuple[str, str], IdentityBreaker] = {}
         self._accesses: dict[_Scope, _Access] = {}
-        # Held while IAM is asked.
-        self._iam_locks: dict[_Scope, threading.Lock] = {}
+        # By fingerprint. Held while IAM is asked.
+        self._iam_locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def call(self, project: str, ask: Callable[[Oms], T], project_id: str | None = None) -> T:
@@ -158,8 +158,7 @@ class Identity:
         """
         source = self._sources[project]
         source.expire()
-        fingerprint = source.latest.fingerprint if source.latest else None
-        allow_retry(rows or self._rows, source.path, fingerprint, self._now())
+        allow_retry(rows or self._rows, source.path, self._now())
 
     def _oms(self, name: str, access: _Access, permit: Permit, project_id: str | None) -> Oms:
         path = permit.loaded.path
@@ -203,30 +202,34 @@ class Identity:
 
     def _breaker(self, loaded: LoadedCredential) -> IdentityBreaker:
         with self._lock:
-            found = self._breakers.get(loaded.fingerprint)
+            key = (loaded.fingerprint, loaded.path)
+            found = self._breakers.get(key)
             if found is None:
-                found = IdentityBreaker(self._rows, loaded.fingerprint, self._now)
-                self._breakers[loaded.fingerprint] = found
+                found = self._breakers[key] = IdentityBreaker(self._rows, loaded.fingerprint, self._now)
                 self._forget_replaced()
             return found
 
     def _forget_replaced(self) -> None:
         """Keeps no credential in memory that was replaced."""
-        in_use = {source.latest.fingerprint for source in self._sources.values() if source.latest}
-        for fingerprint in self._breakers.keys() - in_use:
-            del self._breakers[fingerprint]
-        for scope in [scope for scope in list(self._accesses) if scope[0] not in in_use]:
+        in_use = {(loaded.fingerprint, loaded.path) for source in self._sources.values() if (loaded := source.latest)}
+        for key in self._breakers.keys() - in_use:
+            del self._breakers[key]
+        fingerprints = {fingerprint for fingerprint, _ in in_use}
+        for scope in [scope for scope in list(self._accesses) if scope[0] not in fingerprints]:
             self._accesses.pop(scope, None)
 
     def _access(self, name: str) -> _Access:
-        """How calls in this project are authenticated. If IAM has to be asked, one thread at a time does so."""
+        """How calls in this project are authenticated. Logs in if needed, one login at a time for each identity.
+
+        After a refused login the circuit breaker is open, so the threads that waited do not send another.
+        """
         project, loaded = self._projects[name], self._sources[name].current()
         while True:
             scope = (loaded.fingerprint, project.iam_address, project.project_id or project.region)
             access = self._known_access(project, loaded, scope)
             if access is not None:
                 return access
-            with self._iam_locks.setdefault(scope, threading.Lock()):
+            with self._iam_locks.setdefault(loaded.fingerprint, threading.Lock()):
                 access = self._known_access(project, loaded, scope)
                 if access is not None:
                     return access

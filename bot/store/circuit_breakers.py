@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.circuit_breaker import BreakerState, CircuitBreaker
@@ -19,7 +19,6 @@ from bot.store.tables import circuit_breakers
 
 _Transaction = Callable[[], AbstractContextManager[Connection]]
 
-_COLUMNS = tuple(circuit_breakers.c[name] for name in CircuitBreaker.__dataclass_fields__)
 _ADD = {
     name: build(circuit_breakers).on_conflict_do_nothing()
     for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
@@ -42,57 +41,79 @@ class CircuitBreakers:
         """The stored circuit breakers, used in the transaction that is open on this connection."""
         return cls(lambda: nullcontext(connection), lambda: nullcontext(connection))
 
-    def get(self, fingerprint: str) -> CircuitBreaker | None:
-        """The circuit breaker of this identity; None if nothing is stored."""
+    def get(self, fingerprint: str, path: str) -> CircuitBreaker | None:
+        """The circuit breaker of this identity at this Vault path; None if nothing is stored."""
         with self._reading() as connection:
-            row = connection.execute(_select_one(), {"fingerprint_is": fingerprint}).one_or_none()
-        return None if row is None else _read(row)
+            return _read(connection.execute(_select_identity(), {"fingerprint_is": fingerprint}).all(), path)
 
     def at_path(self, path: str) -> Sequence[CircuitBreaker]:
-        """The circuit breakers of the identities whose last used credential was at this Vault path."""
+        """The circuit breakers of every identity that was at this Vault path."""
+        at_path = circuit_breakers.c.path == path
         with self._reading() as connection:
-            rows = connection.execute(select(*_COLUMNS).where(circuit_breakers.c.path == path)).all()
-        return [_read(row) for row in rows]
+            found = connection.execute(select(circuit_breakers.c.fingerprint).where(at_path)).scalars().all()
+        return [breaker for breaker in (self.get(fingerprint, path) for fingerprint in found) if breaker is not None]
 
     def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
-        """Changes the circuit breaker of one identity, and locks its row until the transaction ends.
+        """Changes one circuit breaker. Those of the same identity at other paths do not change meanwhile.
 
         Arguments:
-            new: the initial circuit breaker; stored if its fingerprint has no row yet.
-            change: returns the new circuit breaker for the stored one.
+            new: names the identity and the path, and is stored if nothing is.
+            change: returns the changed circuit breaker.
 
         Returns:
             The circuit breaker before the change.
         """
+        lock, identity = _select_identity().with_for_update(), {"fingerprint_is": new.fingerprint}
         with self._writing() as connection:
-            lock = _select_one().with_for_update()
-            row = connection.execute(lock, {"fingerprint_is": new.fingerprint}).one_or_none()
-            if row is None:
+            before = _read(connection.execute(lock, identity).all(), new.path)
+            if before is None:
                 # Another replica may add it at the same time.
                 connection.execute(_ADD[connection.dialect.name], _values(new))
-                row = connection.execute(lock, {"fingerprint_is": new.fingerprint}).one()
-            before = _read(row)
+                before = _read(connection.execute(lock, identity).all(), new.path) or new
             after = change(before)
             if after != before:
-                this_row = circuit_breakers.c.fingerprint == new.fingerprint
-                connection.execute(update(circuit_breakers).where(this_row).values(_values(after)))
+                connection.execute(update(circuit_breakers).where(*_is(new)).values(_values(after)))
         return before
 
-    def delete(self, fingerprint: str) -> None:
-        """Deletes the circuit breaker of this identity."""
+    def delete(self, path: str, condition: Callable[[CircuitBreaker], bool]) -> None:
+        """Deletes the circuit breakers at this Vault path that meet the condition. They do not change meanwhile."""
+        at_path = select(circuit_breakers).where(circuit_breakers.c.path == path).with_for_update()
         with self._writing() as connection:
-            connection.execute(delete(circuit_breakers).where(circuit_breakers.c.fingerprint == fingerprint))
+            for row in connection.execute(at_path).all():
+                breaker = _read([row], path)
+                if breaker is not None and condition(breaker):
+                    connection.execute(delete(circuit_breakers).where(*_is(breaker)))
+
+    def end_probes(self) -> None:
+        """Ends the probes of a process that has ended. Only for SQLite, which one process uses at a time."""
+        with self._writing() as connection:
+            connection.execute(update(circuit_breakers).values(probe_until=None))
 
 
 @cached_statement
-def _select_one() -> Select[Any]:
-    return select(*_COLUMNS).where(circuit_breakers.c.fingerprint == bindparam("fingerprint_is"))
+def _select_identity() -> Select[Any]:
+    return select(circuit_breakers).where(circuit_breakers.c.fingerprint == bindparam("fingerprint_is"))
 
 
-def _read(row: Row[Any]) -> CircuitBreaker:
-    refused_at = tuple(datetime.fromisoformat(at) for at in row.refused_at)
+def _is(breaker: CircuitBreaker) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return circuit_breakers.c.fingerprint == breaker.fingerprint, circuit_breakers.c.path == breaker.path
+
+
+def _read(rows: Sequence[Row[Any]], path: str) -> CircuitBreaker | None:
+    """The circuit breaker at a path, from the rows of its identity at all paths."""
+    refused_at = {row.path: tuple(datetime.fromisoformat(at) for at in row.refused_at) for row in rows}
+    row = next((row for row in rows if row.path == path), None)
+    if row is None:
+        return None
     return CircuitBreaker(
-        row.fingerprint, row.path, row.version, BreakerState(row.state), row.code, refused_at, row.probe_until
+        fingerprint=row.fingerprint,
+        path=path,
+        version=row.version,
+        state=BreakerState(row.state),
+        code=row.code,
+        refused_at=refused_at.pop(path),
+        probe_until=row.probe_until,
+        refused_elsewhere=tuple(at for times in refused_at.values() for at in times),
     )
 
 

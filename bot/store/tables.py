@@ -176,7 +176,7 @@ circuit_breakers = Table(
     "circuit_breakers",
     metadata,
     Column("fingerprint", String(64), primary_key=True),
-    Column("path", Text, nullable=False),
+    Column("path", Text, primary_key=True),
     Column("version", Integer),
     Column("state", String(16), nullable=False),
     Column("code", String(64), nullable=False),

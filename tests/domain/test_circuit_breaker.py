@@ -30,7 +30,7 @@ from tests.support.values import NOON
 SECOND = timedelta(seconds=1)
 PATH = "secret/caller"
 NEW = CircuitBreaker("one", PATH, 1)
-V1, V2 = CredentialVersion(PATH, 1), CredentialVersion(PATH, 2)
+V1, V2 = CredentialVersion(1), CredentialVersion(2)
 
 
 def refused(breaker: CircuitBreaker, version: CredentialVersion = V1, at: datetime = NOON) -> CircuitBreaker:
@@ -102,9 +102,9 @@ def test_a_version_that_was_not_accepted_is_probed_even_if_another_was_accepted(
 def test_after_three_refusals_another_version_waits_five_minutes() -> None:
     opened = NEW
     for number in range(MAX_REFUSALS):
-        opened = refused(opened, CredentialVersion(PATH, number))
-    assert next_step(opened, CredentialVersion(PATH, 9), NOON) is BreakerStep.FAIL
-    assert next_step(opened, CredentialVersion(PATH, 9), NOON + REFUSALS_COUNT_FOR) is BreakerStep.PROBE
+        opened = refused(opened, CredentialVersion(number))
+    assert next_step(opened, CredentialVersion(9), NOON) is BreakerStep.FAIL
+    assert next_step(opened, CredentialVersion(9), NOON + REFUSALS_COUNT_FOR) is BreakerStep.PROBE
 
 
 @pytest.mark.parametrize(("verdict", "count"), [(Verdict.UNRELATED, 0), (Verdict.UNKNOWN, 1)])
@@ -135,7 +135,7 @@ def test_three_probes_without_an_answer_stop_calls_without_a_refusal_code() -> N
 
 def test_without_versions_the_content_is_compared_and_unknown_content_is_not_trusted() -> None:
     """KV version 1 has no versions."""
-    same, other, unknown = (CredentialVersion(PATH, None, judged) for judged in (True, False, None))
+    same, other, unknown = (CredentialVersion(None, judged) for judged in (True, False, None))
     new = CircuitBreaker("one", PATH, None)
     closed, opened = accepted(new, unknown), refused(new, unknown)
     assert [next_step(closed, version, NOON) for version in (same, other, unknown)] == [
@@ -150,12 +150,29 @@ def test_without_versions_the_content_is_compared_and_unknown_content_is_not_tru
     ]
 
 
-def test_a_key_at_two_paths_is_proven_at_each_and_suspended_at_both() -> None:
-    closed, opened = accepted(NEW), refused(NEW)
-    for judged, after_acceptance in ((True, BreakerStep.SEND), (False, BreakerStep.PROBE), (None, BreakerStep.PROBE)):
-        elsewhere = CredentialVersion("secret/elsewhere", 1, judged)
-        assert next_step(closed, elsewhere, NOON) is after_acceptance
-        assert next_step(opened, elsewhere, NOON) is BreakerStep.FAIL, "it did not change where it was refused"
+def test_refusals_at_all_paths_count_together_and_suspend_only_their_own_path() -> None:
+    elsewhere = (NOON, NOON)
+    assert next_step(replace(accepted(NEW), refused_elsewhere=elsewhere), V1, NOON) is BreakerStep.SEND
+    assert next_step(replace(NEW, refused_elsewhere=elsewhere), V1, NOON) is BreakerStep.PROBE
+    opened = replace(refused(NEW), refused_elsewhere=elsewhere)
+    assert is_close_to_lock(opened, NOON)
+    assert not is_close_to_lock(opened, NOON + REFUSALS_COUNT_FOR)
+
+
+def test_a_probe_without_versions_leaves_an_accepted_identity_in_use_for_others() -> None:
+    """After a restart on KV version 1, a process does not know whether the credential changed."""
+    unknown, same = CredentialVersion(None), CredentialVersion(None, True)
+    probing = with_probe(accepted(CircuitBreaker("one", PATH, None), unknown), unknown, NOON)
+    assert next_step(probing, same, NOON) is BreakerStep.SEND
+    assert next_step(probing, unknown, NOON) is BreakerStep.WAIT
+    unanswered = with_verdict(probing, unknown, Verdict.UNKNOWN, NOON, NOON)
+    assert (unanswered.state, unanswered.refused_at) == (BreakerState.CLOSED, ())
+
+
+def test_a_clock_that_is_ahead_makes_nobody_wait_and_its_refusals_do_not_count() -> None:
+    ahead = with_probe(NEW, V1, NOON + timedelta(hours=1))
+    assert next_step(ahead, V1, NOON) is BreakerStep.PROBE
+    assert not is_close_to_lock(replace(NEW, refused_at=(NOON + timedelta(hours=1),) * 3), NOON)
 
 
 @dataclass(frozen=True)
@@ -196,7 +213,7 @@ class Calls(RuleBasedStateMachine):
     @rule(age=st.sampled_from([0, 0, 0, 1]))
     def a_call_begins(self, age: int) -> None:
         self.now += timedelta(microseconds=1)
-        version = CredentialVersion(PATH, max(1, self.version - age))
+        version = CredentialVersion(max(1, self.version - age))
         step = next_step(self.breaker, version, self.now)
         self.breaker = with_probe(self.breaker, version, self.now)
         if step is BreakerStep.SEND:

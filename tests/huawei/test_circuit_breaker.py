@@ -447,24 +447,33 @@ def two_paths(cloud: Cloud) -> Identity:
     return cloud.identity_of({"media": project(url), "archive": project(url, vault=vault_paths(OTHER_PATH))})
 
 
-def test_a_key_at_two_paths_is_one_identity(cloud: Cloud) -> None:
+def test_the_refusals_of_a_key_at_two_paths_count_together(cloud: Cloud) -> None:
     for path in (PATH, OTHER_PATH):
         cloud.write_caller("access key", path, sk="wrong")
     identity = two_paths(cloud)
-    with pytest.raises(Rejected):
-        show(identity, "media")
-    with pytest.raises(Suspended) as suspended:
-        show(identity, "archive")
-    assert suspended.value.path == f"secret/{PATH}", "the key is to be corrected where it was refused"
-    identity.allow_retry("archive")
-    with pytest.raises(Rejected):
-        show(identity, "archive")
+    for name, path in (("media", PATH), ("archive", OTHER_PATH)):
+        with pytest.raises(Rejected):
+            show(identity, name)
+        with pytest.raises(Suspended) as suspended:
+            show(identity, name)
+        assert suspended.value.path == f"secret/{path}", "the key is to be corrected where it was refused"
     for _ in range(6):
         for name in ("media", "archive"):
             identity.allow_retry(name)
             with pytest.raises((Rejected, Suspended)):
                 show(identity, name)
     assert cloud.refusals() == MAX_REFUSALS
+
+
+def test_after_a_restart_the_first_retry_reaches_an_identity_at_either_path(cloud: Cloud) -> None:
+    for path in (PATH, OTHER_PATH):
+        cloud.write_caller("access key", path, sk="wrong")
+    with pytest.raises(Rejected):
+        show(two_paths(cloud), "archive")
+    restarted = two_paths(cloud)
+    restarted.allow_retry("archive")
+    with pytest.raises(Rejected):
+        show(restarted, "archive")
 
 
 def test_two_paths_with_the_same_key_prove_it_once(cloud: Cloud) -> None:
@@ -478,19 +487,31 @@ def test_two_paths_with_the_same_key_prove_it_once(cloud: Cloud) -> None:
     assert cloud.breakers() == stored, "nothing was stored for any of these calls"
 
 
-def test_two_paths_with_different_secrets_of_one_key_do_not_prove_each_other_changed(cloud: Cloud) -> None:
+def test_a_wrong_secret_at_one_path_does_not_suspend_the_key_at_another(cloud: Cloud) -> None:
     cloud.write_caller("access key", PATH)
     cloud.write_caller("access key", OTHER_PATH, sk="wrong")
     identity = two_paths(cloud)
-    show(identity, "media")
+    assert show(identity, "media") == NIGHTLY_IMAGES
     with pytest.raises(Rejected):
         show(identity, "archive")
-    for name in ("media", "archive") * 4:
+    for _ in range(4):
         with pytest.raises(Suspended):
-            show(identity, name)
+            show(identity, "archive")
+        assert show(identity, "media") == NIGHTLY_IMAGES
     assert cloud.refusals() == 1
     cloud.write_caller("access key", OTHER_PATH)
     assert show(identity, "archive") == NIGHTLY_IMAGES
+
+
+def test_calls_without_an_answer_at_one_path_do_not_suspend_the_key_at_another(cloud: Cloud) -> None:
+    for path in (PATH, OTHER_PATH):
+        cloud.write_caller("access key", path)
+    identity = two_paths(cloud)
+    assert show(identity, "media") == NIGHTLY_IMAGES
+    for _ in range(MAX_REFUSALS):
+        cloud.oms.faults.add("show", Drop(done=False))
+        with pytest.raises(Unanswered):
+            show(identity, "archive")
     assert show(identity, "media") == NIGHTLY_IMAGES
 
 

@@ -44,21 +44,35 @@ def becomes(after: CircuitBreaker) -> Callable[[CircuitBreaker], CircuitBreaker]
 
 
 def test_a_circuit_breaker_is_read_as_it_was_stored(rows: CircuitBreakers) -> None:
-    assert rows.get("one") is None
+    assert rows.get("one", PATH) is None
     assert rows.update(NEW, becomes(OPEN)) == NEW
-    assert rows.get("one") == OPEN
+    assert rows.get("one", PATH) == OPEN
     assert rows.update(NEW, becomes(NEW)) == OPEN
-    assert rows.get("one") == NEW
+    assert rows.get("one", PATH) == NEW
 
 
 def test_each_identity_has_its_own_circuit_breaker(rows: CircuitBreakers) -> None:
     other = CircuitBreaker("other", PATH, None, BreakerState.CLOSED)
     put(rows, OPEN, other, replace(OPEN, fingerprint="elsewhere", path="secret/elsewhere"))
     put(rows, replace(OPEN, code="IAM.0061"))
-    assert rows.get("other") == other
+    assert rows.get("other", PATH) == other
     assert {row.fingerprint: row.code for row in rows.at_path(PATH)} == {"one": "IAM.0061", "other": ""}
-    rows.delete("one")
-    assert (rows.get("one"), rows.get("other")) == (None, other)
+    rows.delete(PATH, lambda breaker: breaker.fingerprint == "one")
+    assert (rows.get("one", PATH), rows.get("other", PATH)) == (None, other)
+
+
+def test_the_refusals_of_an_identity_at_other_paths_are_read_with_it(rows: CircuitBreakers) -> None:
+    put(rows, OPEN, replace(NEW, path="secret/elsewhere"), replace(OPEN, fingerprint="other", path="secret/third"))
+    elsewhere = rows.get("one", "secret/elsewhere")
+    assert elsewhere is not None
+    assert (elsewhere.state, elsewhere.refused_elsewhere) == (NEW.state, OPEN.refused_at)
+    assert rows.get("one", PATH) == OPEN
+
+
+def test_the_probes_of_a_process_that_ended_end_with_it(rows: CircuitBreakers) -> None:
+    put(rows, OPEN)
+    rows.end_probes()
+    assert rows.get("one", PATH) == replace(OPEN, probe_until=None)
 
 
 def test_no_concurrent_change_is_lost(rows: CircuitBreakers) -> None:
@@ -67,7 +81,7 @@ def test_no_concurrent_change_is_lost(rows: CircuitBreakers) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(count, range(24)))
-    found = rows.get("one")
+    found = rows.get("one", PATH)
     assert found is not None
     assert found.refused_at == (NOON,) * 24
 
@@ -78,7 +92,7 @@ def test_a_change_within_a_transaction_is_rolled_back_with_it(rows: CircuitBreak
         put(CircuitBreakers.within(connection), OPEN)
         assert CircuitBreakers.within(connection).at_path(PATH) == [OPEN]
         connection.rollback()
-    assert rows.get("one") == NEW
+    assert rows.get("one", PATH) == NEW
     with store.write() as connection:
         put(CircuitBreakers.within(connection), OPEN)
-    assert rows.get("one") == OPEN
+    assert rows.get("one", PATH) == OPEN

@@ -113,7 +113,7 @@ def create_circuit_breakers() -> None:
     op.create_table(
         "circuit_breakers",
         sa.Column("fingerprint", sa.String(64), primary_key=True),
-        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("path", sa.Text, primary_key=True),
         sa.Column("version", sa.Integer),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("code", sa.String(64), nullable=False),
