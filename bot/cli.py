@@ -40,8 +40,7 @@ def _load(read: Callable[[Mapping[str, str]], T]) -> T:
     try:
         return read(os.environ)
     except InvalidSettings as error:
-        for problem in error.problems:
-            click.echo(str(problem), err=True)
+        click.echo(str(error), err=True)
         sys.exit(WRONG_SETTING)
 
 

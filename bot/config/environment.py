@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from bot.config.problems import SettingProblem
+from bot.config.problems import Problems
 from bot.redaction import Secret
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 
@@ -70,7 +70,7 @@ def is_safe_address(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
 
 
-def read_environment(environ: Mapping[str, str], problems: list[SettingProblem]) -> Environment | None:
+def read_environment(environ: Mapping[str, str], problems: Problems) -> Environment | None:
     """The environment; None when something is wrong, which is added to `problems`. Unknown variables are ignored."""
     before = len(problems)
     secrets = {name: _secret(environ, name, problems) for name in SECRETS}
@@ -92,90 +92,74 @@ def read_environment(environ: Mapping[str, str], problems: list[SettingProblem])
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
     )
     if secrets["SLACK_BOT_TOKEN"] is None:
-        problems.append(
-            SettingProblem("SLACK_BOT_TOKEN", "is not set", "Copy the Bot User OAuth Token of your Slack app")
-        )
+        problems.add("SLACK_BOT_TOKEN", "is not set", "Copy the Bot User OAuth Token of your Slack app")
     if environment.slack_app_token is None and environment.slack_signing_secret is None:
-        problems.append(
-            SettingProblem(
-                "SLACK_APP_TOKEN",
-                "is not set, and neither is SLACK_SIGNING_SECRET",
-                "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP",
-            )
+        problems.add(
+            "SLACK_APP_TOKEN",
+            "is not set, and neither is SLACK_SIGNING_SECRET",
+            "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP",
         )
     if environment.log_level not in LOG_LEVELS:
-        problems.append(
-            SettingProblem("LOG_LEVEL", f"{environment.log_level!r} is no level", f"Use {', '.join(LOG_LEVELS)}")
-        )
+        problems.add("LOG_LEVEL", f"{environment.log_level!r} is no level", f"Use {', '.join(LOG_LEVELS)}")
     return environment if len(problems) == before else None
 
 
-def _secret(environ: Mapping[str, str], name: str, problems: list[SettingProblem]) -> Secret | None:
+def _secret(environ: Mapping[str, str], name: str, problems: Problems) -> Secret | None:
     value, path = environ.get(name), environ.get(f"{name}_FILE")
     if value and path:
-        problems.append(SettingProblem(name, f"is set twice, as {name} and as {name}_FILE", "Set one of the two"))
+        problems.add(name, f"is set twice, as {name} and as {name}_FILE", "Set one of the two")
     elif path:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            problems.append(
-                SettingProblem(f"{name}_FILE", f"cannot be read: {reason}", "Let it name a file that the bot may read")
-            )
+            problems.add(f"{name}_FILE", f"cannot be read: {reason}", "Let it name a file that the bot may read")
             return Secret("")
         if not value:
-            problems.append(SettingProblem(f"{name}_FILE", "names an empty file", "Write the secret into it"))
+            problems.add(f"{name}_FILE", "names an empty file", "Write the secret into it")
             return Secret("")
     return Secret(value) if value else None
 
 
-def _check_printable(name: str, value: Secret | None, problems: list[SettingProblem]) -> None:
+def _check_printable(name: str, value: Secret | None, problems: Problems) -> None:
     if value and not _PRINTABLE.fullmatch(value.reveal()):
         problem = "holds a blank, or a character that is not ASCII, such as the … of an example"
-        problems.append(SettingProblem(name, problem, "Copy it again, whole and alone"))
+        problems.add(name, problem, "Copy it again, whole and alone")
 
 
-def _slack_token(
-    secrets: Mapping[str, Secret | None], name: str, prefix: str, problems: list[SettingProblem]
-) -> Secret | None:
+def _slack_token(secrets: Mapping[str, Secret | None], name: str, prefix: str, problems: Problems) -> Secret | None:
     token = secrets[name]
     if token and not token.reveal().startswith(prefix):
-        problems.append(
-            SettingProblem(name, f"does not begin with {prefix}", "Copy the token of that kind from your Slack app")
-        )
+        problems.add(name, f"does not begin with {prefix}", "Copy the token of that kind from your Slack app")
     return token
 
 
-def _address(environ: Mapping[str, str], name: str, default: str | None, problems: list[SettingProblem]) -> str:
+def _address(environ: Mapping[str, str], name: str, default: str | None, problems: Problems) -> str:
     url = environ.get(name) or default
     if url is None:
-        problems.append(
-            SettingProblem(name, "is not set", "Set it to the address of Vault, such as https://vault.example.com")
-        )
+        problems.add(name, "is not set", "Set it to the address of Vault, such as https://vault.example.com")
         return ""
     if not is_safe_address(url):
-        problems.append(
-            SettingProblem(name, "is not an https address", "Use https; http is for this very machine alone")
-        )
+        problems.add(name, "is not an https address", "Use https; http is for this very machine alone")
     return url
 
 
-def _pem_path(environ: Mapping[str, str], name: str, problems: list[SettingProblem]) -> str | None:
+def _pem_path(environ: Mapping[str, str], name: str, problems: Problems) -> str | None:
     path = environ.get(name)
     if not path:
         return None
     if not Path(path).exists():
-        problems.append(SettingProblem(name, "names a file that is not there", "Let it name a PEM file"))
+        problems.add(name, "names a file that is not there", "Let it name a PEM file")
     elif Path(path).is_file():
         try:
             ssl.create_default_context(cafile=path)
         except OSError:
-            problems.append(SettingProblem(name, "names a file without a certificate", "Let it name a PEM file"))
+            problems.add(name, "names a file without a certificate", "Let it name a PEM file")
     return path
 
 
 def _main_identity(
-    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: list[SettingProblem]
+    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: Problems
 ) -> VaultIdentity:
     token, secret_id = secrets["VAULT_TOKEN"], secrets["VAULT_SECRET_ID"]
     role_id, kubernetes = environ.get("VAULT_ROLE_ID"), environ.get("VAULT_K8S_ROLE")
@@ -189,20 +173,16 @@ def _main_identity(
         if given
     ]
     if len(logins) > 1:
-        problems.append(
-            SettingProblem(logins[0], f"is set beside {', '.join(logins[1:])}", "Keep one way to log in to Vault")
-        )
+        problems.add(logins[0], f"is set beside {', '.join(logins[1:])}", "Keep one way to log in to Vault")
     elif not logins:
-        problems.append(
-            SettingProblem(
-                "VAULT_ROLE_ID",
-                "is not set, and there is no other way to log in to Vault",
-                "Set VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_K8S_ROLE, or VAULT_TOKEN",
-            )
+        problems.add(
+            "VAULT_ROLE_ID",
+            "is not set, and there is no other way to log in to Vault",
+            "Set VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_K8S_ROLE, or VAULT_TOKEN",
         )
     elif logins == ["VAULT_ROLE_ID"] and not (role_id and secret_id):
         missing = "VAULT_SECRET_ID" if role_id else "VAULT_ROLE_ID"
-        problems.append(SettingProblem(missing, "is not set", "AppRole needs VAULT_ROLE_ID and VAULT_SECRET_ID"))
+        problems.add(missing, "is not set", "AppRole needs VAULT_ROLE_ID and VAULT_SECRET_ID")
     if token:
         return VaultToken(token)
     if kubernetes:
@@ -211,48 +191,46 @@ def _main_identity(
 
 
 def _release_identity(
-    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: list[SettingProblem]
+    environ: Mapping[str, str], secrets: Mapping[str, Secret | None], problems: Problems
 ) -> VaultAppRole | None:
     role_id, secret_id = environ.get("VAULT_RELEASE_ROLE_ID"), secrets["VAULT_RELEASE_SECRET_ID"]
     if role_id and secret_id:
         return VaultAppRole(role_id, secret_id)
     if role_id or secret_id:
         missing = "VAULT_RELEASE_SECRET_ID" if role_id else "VAULT_RELEASE_ROLE_ID"
-        problems.append(SettingProblem(missing, "is not set", "The second identity needs both, or neither"))
+        problems.add(missing, "is not set", "The second identity needs both, or neither")
     return None
 
 
-def read_database_url(environ: Mapping[str, str], problems: list[SettingProblem]) -> Secret:
+def read_database_url(environ: Mapping[str, str], problems: Problems) -> Secret:
     """DATABASE_URL alone; what is wrong with it is added to `problems`."""
     return _checked_database_url(_secret(environ, "DATABASE_URL", problems), problems)
 
 
-def _checked_database_url(url: Secret | None, problems: list[SettingProblem]) -> Secret:
+def _checked_database_url(url: Secret | None, problems: Problems) -> Secret:
     if not url:
         return Secret("sqlite:///taskgroup-bot.sqlite")
     # The parser's message can hold a part of the password, so it is not passed on.
     try:
         parsed = make_url(url.reveal())
     except (ArgumentError, ValueError):
-        problems.append(SettingProblem("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX))
+        problems.add("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX)
         return url
     match parsed.drivername:
         case "sqlite" if parsed.host or parsed.database in (None, "", ":memory:"):
-            problems.append(
-                SettingProblem("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE")
-            )
+            problems.add("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE")
         case "postgresql" if "@" in (parsed.host or ""):
-            problems.append(SettingProblem("DATABASE_URL", "has more than one @", _DATABASE_FIX))
+            problems.add("DATABASE_URL", "has more than one @", _DATABASE_FIX)
         case "sqlite" | "postgresql":
             pass
         case _:
-            problems.append(SettingProblem("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX))
+            problems.add("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX)
     return url
 
 
-def _port(environ: Mapping[str, str], name: str, default: int, problems: list[SettingProblem]) -> int:
+def _port(environ: Mapping[str, str], name: str, default: int, problems: Problems) -> int:
     text = environ.get(name) or str(default)
     if text.isascii() and text.isdigit() and int(text) <= 65535:
         return int(text)
-    problems.append(SettingProblem(name, f"{text!r} is not a port", "Use a number from 0 to 65535"))
+    problems.add(name, f"{text!r} is not a port", "Use a number from 0 to 65535")
     return default

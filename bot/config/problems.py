@@ -6,7 +6,6 @@ Turns the errors of pydantic into such lines. Which values are allowed is left t
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,24 +13,19 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 
-@dataclass(frozen=True)
-class SettingProblem:
-    """One wrong setting: which key, what is wrong with it, how to fix it. No field holds the value of a secret."""
+class Problems(list[str]):
+    """Collects what is wrong with the settings, one line for each. No line holds the value of a secret."""
 
-    key: str
-    problem: str
-    fix: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.problem}. {self.fix}."
+    def add(self, key: str, problem: str, fix: str) -> None:
+        """Adds one wrong setting: which key, what is wrong with it, how to fix it."""
+        self.append(f"{key}: {problem}. {fix}.")
 
 
 class InvalidSettings(Exception):
-    """The settings are wrong. `problems` holds all that is wrong with them."""
+    """The settings are wrong. The message holds all that is wrong with them, one line for each problem."""
 
-    def __init__(self, problems: Sequence[SettingProblem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
-        self.problems = tuple(problems)
+    def __init__(self, problems: Problems) -> None:
+        super().__init__("\n".join(problems))
 
 
 COMPARE_WITH_EXAMPLE = "Compare it with `taskgroup-bot example bot.toml`"
@@ -83,9 +77,9 @@ def setting_error(problem: str, fix: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{problem}", {"problem": problem, "fix": fix})
 
 
-def problems_in(file_name: str, error: ValidationError) -> list[SettingProblem]:
-    """The problems of a file that pydantic found, one for each key."""
-    found: dict[str, SettingProblem] = {}
+def problems_in(file_name: str, error: ValidationError) -> list[tuple[str, str, str]]:
+    """The key, problem and fix of each wrong setting in a file that pydantic checked."""
+    found: dict[str, tuple[str, str, str]] = {}
     for item in _without_consequences(error.errors(include_url=False, include_input=False)):
         path = [str(part) for part in item["loc"]]
         kind, context = item["type"], item.get("ctx", {})
@@ -97,7 +91,7 @@ def problems_in(file_name: str, error: ValidationError) -> list[SettingProblem]:
             problem = _PROBLEMS.get(kind, item["msg"][:1].lower() + item["msg"][1:])
             fix = _fix(kind, path[-1])
         key = ".".join(path)
-        found.setdefault(key, SettingProblem(f"{file_name}: {key}", problem, fix))
+        found.setdefault(key, (f"{file_name}: {key}", problem, fix))
     return list(found.values())
 
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from bot.config.bot_toml import BotToml, Project
 from bot.config.environment import Environment, read_database_url, read_environment
-from bot.config.problems import COMPARE_WITH_EXAMPLE, InvalidSettings, SettingProblem, problems_in
+from bot.config.problems import COMPARE_WITH_EXAMPLE, InvalidSettings, Problems, problems_in
 from bot.domain.policy import approver_names
 from bot.redaction import Secret
 
@@ -43,7 +43,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     Raises:
         InvalidSettings: with every problem in both.
     """
-    problems: list[SettingProblem] = []
+    problems = Problems()
     environment = read_environment(environ, problems)
     path = Path(environ.get("BOT_CONFIG") or "bot.toml")
     file = _read_bot_toml(path, problems)
@@ -58,7 +58,7 @@ def load_database_url(environ: Mapping[str, str]) -> Secret:
     Raises:
         InvalidSettings: it is wrong.
     """
-    problems: list[SettingProblem] = []
+    problems = Problems()
     url = read_database_url(environ, problems)
     if problems:
         raise InvalidSettings(problems)
@@ -70,17 +70,18 @@ def example() -> str:
     return (resources.files("bot.config") / "example.toml").read_text(encoding="utf-8")
 
 
-def _read_bot_toml(path: Path, problems: list[SettingProblem]) -> BotToml | None:
+def _read_bot_toml(path: Path, problems: Problems) -> BotToml | None:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         fix = "Write it with `taskgroup-bot example bot.toml > bot.toml`, or let BOT_CONFIG name it"
-        problems.append(SettingProblem(str(path), f"cannot be read: {error.strerror}", fix))
+        problems.add(str(path), f"cannot be read: {error.strerror}", fix)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        problems.append(SettingProblem(str(path), f"is not TOML: {error}", COMPARE_WITH_EXAMPLE))
+        problems.add(str(path), f"is not TOML: {error}", COMPARE_WITH_EXAMPLE)
     else:
         try:
             return BotToml.model_validate(raw)
         except ValidationError as error:
-            problems.extend(problems_in(path.name, error))
+            for problem in problems_in(path.name, error):
+                problems.add(*problem)
     return None
