@@ -12,7 +12,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from slack_bolt import App
 from slack_bolt.adapter.socket_mode import SocketModeHandler
@@ -37,24 +37,6 @@ CLOSE_SECONDS = 1.0
 # slack_sdk closes a socket after four of these without a pong.
 PING_SECONDS = 10.0
 CHECK_SECONDS = 1.0
-
-
-class Transport(Protocol):
-    """Receives payloads from Slack and passes them to a Bolt app."""
-
-    def start(self, shutdown: threading.Event) -> None:
-        """Starts to receive. Returns early when `shutdown` is set.
-
-        Raises:
-            SlackError: Slack does not let the bot connect.
-        """
-
-    def stop(self) -> None:
-        """Receives nothing more."""
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether Slack can reach the bot."""
 
 
 def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
@@ -195,7 +177,7 @@ class HttpTransport:
         return self._server.port
 
     def start(self, shutdown: threading.Event) -> None:
-        """Starts to answer requests."""
+        """Starts to answer requests, whether or not `shutdown` is set."""
         self._server.start()
 
     def stop(self) -> None:
@@ -206,6 +188,9 @@ class HttpTransport:
     def is_connected(self) -> bool:
         """Whether the server runs."""
         return self._server.is_alive
+
+
+Transport = SocketTransport | HttpTransport
 
 
 def _checking_signatures(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
