@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
-from bot.jobs.ask import create_request, forms, home, queries
+from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, reply, reply_address
-from bot.jobs.decide import apply_action, self_approval
+from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.worker import Finished, Result
 from bot.slack.errors import LookupFailed
 from bot.store import inbox, outbox
@@ -64,7 +64,7 @@ def _dispatch(context: Context, stored: StoredMessage, tries: int) -> Result:
         case Kind.STATUS, ShowStatus() as command:
             queries.show_status(context, message, command)
         case Kind.HOME, None:
-            home.show(context, message)
+            queries.show_home(context, message)
         case ((Kind.OPEN_DENY | Kind.OPEN_REQUEST), None):
             return _fill_form(context, message, received_at)
         case ((Kind.NOTIFY_APPROVERS | Kind.NOTIFY_APPROVER), None):
@@ -77,7 +77,8 @@ def _dispatch(context: Context, stored: StoredMessage, tries: int) -> Result:
 
 
 def _fill_form(context: Context, message: Message, received_at: datetime) -> Result:
-    try_again = forms.fill(context, message)
+    fill = deny_form.fill_deny_form if message.kind is Kind.OPEN_DENY else request_form.fill_request_form
+    try_again = fill(context, message)
     now = context.now()
     return Finished(now + FILL_FORM_AGAIN_AFTER if try_again and now - received_at < WAIT_FOR_FORM else None)
 

@@ -1,7 +1,7 @@
 """Answers people without delaying the acknowledgement: opens forms, and sends replies that only one person sees.
 
-Nothing here changes a request, so nothing is lost if the process ends before an answer is sent. `bot.jobs.ask.forms`
-fills the forms.
+Nothing here changes a request, so nothing is lost if the process ends before an answer is sent. What a form shows is
+left to `bot.jobs.ask.request_form` and `bot.jobs.decide.deny_form`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The App Home view: open requests, a button for a new one, and how to use the command.
 
-Pure. `bot.jobs.ask.home` decides what a person may see and publishes the view.
+Pure. `bot.jobs.ask.queries` decides what a person may see and publishes the view.
 """
 
 from __future__ import annotations

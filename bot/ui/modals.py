@@ -1,6 +1,6 @@
 """The modal views: the form for a new request, the form to deny one, and notes that replace a form.
 
-Pure. `bot.listeners` opens a modal, `bot.jobs.ask.forms` decides what to show in it.
+Pure. `bot.listeners` opens a modal, `bot.jobs.ask.request_form` and `bot.jobs.decide.deny_form` decide what it shows.
 """
 
 from __future__ import annotations

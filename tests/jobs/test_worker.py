@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from bot.domain.audit_events import AuditEvent
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.lanes import FAST_MESSAGES, REQUESTS, SLOW_MESSAGES
-from bot.jobs.notify.cards import CARDS_WAIT_AT_MOST
+from bot.jobs.notify.cards import MAX_CARD_BACKOFF
 from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
@@ -316,5 +316,5 @@ def test_a_claim_that_was_added_twice_stays_active_until_it_is_removed_twice() -
 
 
 def test_the_backoff_doubles_up_to_two_minutes_and_for_cards_up_to_half_a_minute() -> None:
-    assert [backoff(tries, CARDS_WAIT_AT_MOST).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
+    assert [backoff(tries, MAX_CARD_BACKOFF).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
     assert backoff(40) == timedelta(minutes=2)

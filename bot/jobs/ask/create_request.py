@@ -25,8 +25,9 @@ from bot.jobs.context import Context, reply
 from bot.jobs.notify import cards
 from bot.slack.errors import LookupFailed, SlackError
 from bot.store import inbox, outbox, queue, requests, tables
-from bot.store.audit import Detail, Event, append
+from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
+from bot.store.outbox import Card
 from bot.ui import refusals, replies
 from bot.ui.status import status_text
 
@@ -38,21 +39,17 @@ WAIT_FOR_PAUSE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class _Result:
-    """The result for one task group.
+    """The result of the command for one task group."""
 
-    Attributes:
-        line: the answer to the person; None if the group is still pausing.
-        events: the audit events of a refusal. A request that was created has its events in its own transaction.
-        may_pass: whether the reason of a refusal may pass without anybody doing anything.
-    """
-
-    line: str | None
-    events: tuple[Event, ...] = ()
-    may_pass: bool = False
+    answer: str | None  # to the person; None if the group is still pausing
+    events: tuple[Event, ...] = ()  # of a refusal; the event of a new request is stored together with the request
+    may_pass: bool = False  # whether the cause of a refusal may pass by itself
 
 
 def create_requests(context: Context, message: Message, command: ResumeGroups) -> None:
-    """Creates a request for each task group of a command. A group that is still pausing is left for later.
+    """Creates a request for each task group of a command, and answers the person.
+
+    For a group that is still pausing it stores a message, which a worker handles with `create_once_paused`.
 
     Raises:
         LookupFailed: Slack does not tell who the person is.
@@ -61,7 +58,7 @@ def create_requests(context: Context, message: Message, command: ResumeGroups) -
     try:
         projects = preflight.projects_of(context, person, command.project)
     except CannotCreate as refusal:
-        event = _not_asked(context, message, command.group_ids, refusal, command.project)
+        event = _refusal_event(context, message, command.group_ids, refusal, command.project)
         reply(context, message, str(refusal), event)
         return
     for project in projects:
@@ -72,10 +69,10 @@ def create_requests(context: Context, message: Message, command: ResumeGroups) -
     for group_id in command.group_ids:
         result = _create(context, message, command, group_id, person, projects)
         events.extend(result.events)
-        if result.line is None:
-            _wait_until_paused(context, message, command, group_id)
-        line = result.line or replies.waits_until_paused(group_id)
-        lines.append(replies.with_group_id(group_id, line) if len(command.group_ids) > 1 else line)
+        if result.answer is None:
+            _store_for_later(context, message, command, group_id)
+        answer = result.answer or replies.waits_until_paused(group_id)
+        lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
     reply(context, message, "\n".join(lines), *events)
 
 
@@ -84,7 +81,7 @@ def create_once_paused(
 ) -> datetime | None:
     """Creates a request for one task group that was pausing, and answers the person.
 
-    For half an hour it waits for the group to be paused, and for faults that may pass without anybody doing anything.
+    Waits up to half an hour for the group to be paused, and for errors that may pass by themselves.
 
     Arguments:
         command: one that names a single group.
@@ -108,30 +105,27 @@ def create_once_paused(
     except CannotCreate as refusal:
         if try_again_at is not None and isinstance(refusal, CannotCreateNow):
             return try_again_at
-        event = _not_asked(context, message, [group_id], refusal, command.project)
+        event = _refusal_event(context, message, [group_id], refusal, command.project)
         reply(context, message, str(refusal), event)
         return None
     result = _create(context, message, command, group_id, person, projects)
-    if try_again_at is not None and (result.line is None or result.may_pass):
+    if try_again_at is not None and (result.answer is None or result.may_pass):
         return try_again_at
-    reply(context, message, result.line or refusals.still_pausing(group_id), *result.events)
+    reply(context, message, result.answer or refusals.still_pausing(group_id), *result.events)
     return None
 
 
-def _not_asked(
+def _refusal_event(
     context: Context, message: Message, group_ids: Sequence[str], refusal: CannotCreate, project: str | None
 ) -> Event:
-    """The audit event of a refusal. It names the project, if it is known, so that it counts as activity there."""
-    about: Detail = {"project": project} if project in context.projects else {}
-    return Event(
-        AuditEvent.REQUEST_NOT_CREATED,
-        message.person,
-        None,
-        {"groups": list(group_ids), "why": str(refusal)[:500], **about},
-    )
+    """The audit event of a refusal. It names the project, if that is known, so that it counts as activity there."""
+    detail: dict[str, Fact] = {"groups": list(group_ids), "why": str(refusal)[:500]}
+    if project in context.projects:
+        detail["project"] = project
+    return Event(AuditEvent.REQUEST_NOT_CREATED, message.person, None, detail)
 
 
-def _wait_until_paused(context: Context, message: Message, command: ResumeGroups, group_id: str) -> None:
+def _store_for_later(context: Context, message: Message, command: ResumeGroups, group_id: str) -> None:
     later = replace(
         message,
         kind=Kind.CREATE_ONCE_PAUSED,
@@ -152,31 +146,31 @@ def _create(
     person: Person,
     projects: Sequence[str],
 ) -> _Result:
-    line = _created_before(context, message, group_id)
-    if line is not None:
-        return _Result(line)
+    answer = _answer_if_created_before(context, message, group_id)
+    if answer is not None:
+        return _Result(answer)
     project = projects[0] if len(projects) == 1 else None
     try:
         found = preflight.find_group(context, projects, group_id)
         project = found.project
         return _Result(_create_for_found(context, message, command, found, person))
     except CannotCreate as refusal:
-        event = _not_asked(context, message, [group_id], refusal, project)
+        event = _refusal_event(context, message, [group_id], refusal, project)
         return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
 
 
 def _create_for_found(
     context: Context, message: Message, command: ResumeGroups, found: Found, person: Person
 ) -> str | None:
-    """The answer to the person, or None if the group is still pausing.
+    """Creates the request, and returns the answer to the person; None if the group is still pausing.
 
     Raises:
-        CannotCreate: no request was created, and why.
+        CannotCreate: no request was created.
     """
     group_id, project = found.group.group_id, context.projects[found.project]
-    already = _open_request(context, f"{found.project_id}/{found.group.group_id}")
-    if already is not None:
-        return _answer_open(context, already, message)
+    open_request = _open_request(context, f"{found.project_id}/{group_id}")
+    if open_request is not None:
+        return _answer_already_open(context, open_request, message)
     if found.group.status is GroupStatus.PAUSING:
         return None
     verb = preflight.verb_for(found.group)
@@ -213,27 +207,26 @@ def _create_for_found(
     try:
         with context.store.write() as connection:
             requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
-            # Claims the card, so that no other worker posts it as well: that would be two cards.
+            # Claimed, so that no other worker posts a second card.
             queue.claim_one(connection, tables.cards, request.id, context.owner)
     except requests.AlreadyOpen:
-        line = _created_before(context, message, group_id)
-        if line is not None:
-            return line
-        already = _open_request(context, request.group_key)
-        if already is None:
+        answer = _answer_if_created_before(context, message, group_id)
+        if answer is not None:
+            return answer
+        open_request = _open_request(context, request.group_key)
+        if open_request is None:
             raise
-        return _answer_open(context, already, message)
-    return _after_posting(context, request)
+        return _answer_already_open(context, open_request, message)
+    return _post_card(context, request)
 
 
-def _created_before(context: Context, message: Message, group_id: str) -> str | None:
-    """The answer if this message has created its request already, and the process ended before it could answer."""
+def _answer_if_created_before(context: Context, message: Message, group_id: str) -> str | None:
+    """The answer if this message has created its request before, and the process ended before it could answer."""
     with context.store.read() as connection:
         request = requests.find_by_origin(connection, message.origin_key, group_id)
-        card = outbox.get_card(connection, request.id) if request else None
     if request is None:
         return None
-    permalink = card.permalink if card else None
+    permalink = _permalink(context, request)
     if request.state is State.PENDING:
         return replies.request_created(request, permalink)
     return replies.with_link(status_text(request), permalink)
@@ -244,26 +237,33 @@ def _open_request(context: Context, group_key: str) -> Request | None:
         return requests.find_open(connection, group_key)
 
 
-def _answer_open(context: Context, request: Request, message: Message) -> str:
-    """The answer if the group has an open request."""
-    with context.store.read() as connection:
-        card = outbox.get_card(connection, request.id)
-    permalink = card.permalink if card else None
-    if request.requester == message.person:
-        return replies.already_open_by_you(request, permalink)
-    return replies.already_open(request, permalink)
+def _answer_already_open(context: Context, open_request: Request, message: Message) -> str:
+    permalink = _permalink(context, open_request)
+    if open_request.requester == message.person:
+        return replies.already_open_by_you(open_request, permalink)
+    return replies.already_open(open_request, permalink)
 
 
-def _after_posting(context: Context, request: Request) -> str:
-    """Posts the card, and gives the answer that links to it. A card that cannot be posted now stays due."""
+def _post_card(context: Context, request: Request) -> str:
+    """Posts the card of a new request, and returns the answer to the person.
+
+    A card that cannot be posted at once stays due, and a worker posts it later.
+    """
     try:
-        cards.show_now(context, request.id)
-    except (SlackError, SQLAlchemyError) as failure:
-        log.warning("the card of %s was not posted at once: %s", request.id, failure)
-        with context.store.read() as connection:
-            card = outbox.get_card(connection, request.id)
+        cards.post_now(context, request.id)
+    except (SlackError, SQLAlchemyError) as error:
+        log.warning("the card of %s was not posted at once: %s", request.id, error)
+        card = _card(context, request)
         if card is None or card.ts is None:
             return replies.card_not_posted_yet(request)
+    return replies.request_created(request, _permalink(context, request))
+
+
+def _permalink(context: Context, request: Request) -> str | None:
+    card = _card(context, request)
+    return card.permalink if card else None
+
+
+def _card(context: Context, request: Request) -> Card | None:
     with context.store.read() as connection:
-        card = outbox.get_card(connection, request.id)
-    return replies.request_created(request, card.permalink if card else None)
+        return outbox.get_card(connection, request.id)

@@ -1,6 +1,6 @@
-"""Looks before asking anybody: may this person ask, which project, how the group stands, would the keys be there.
+"""Checks before a request is created: the person, the project, the group's status, the keys, the approvers, the start.
 
-Everything here is refused with one sentence to whoever asked; asking itself is left to `ask`.
+Each check raises `CannotCreate` with the sentence for the person. Creating the request is left to `create_request`.
 """
 
 from __future__ import annotations
@@ -30,141 +30,151 @@ PROJECTS_AT_ONCE = 8
 
 
 class CannotCreate(Exception):
-    """Why nobody is asked, in a sentence for the person who typed."""
+    """No request is created. The message of the exception is the answer to the person."""
 
 
 class CannotCreateNow(CannotCreate):
-    """The same, where what is in the way may pass by itself."""
+    """As `CannotCreate`, for a cause that may pass by itself."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A group, and the project that it is in: its name in the settings and its id at Huawei Cloud."""
+    """A task group, and the project that has it."""
 
-    project: str
-    project_id: str
-    group: TaskGroup
+    project: str  # the name in bot.toml
+    project_id: str  # the id at Huawei Cloud
+    group: TaskGroup  # as OMS has just shown it
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a project could not be asked for a group."""
+    """A project could not be searched for a group."""
 
-    said: str
-    may_pass: bool
+    text: str  # names the project and the error
+    may_pass: bool  # whether the error may pass by itself
 
 
 def projects_of(context: Context, person: Person, named: str | None) -> Sequence[str]:
-    """The projects in which this person may ask; the named one alone, if one was named.
+    """The projects in which this person may create requests.
+
+    Arguments:
+        named: the project that the person named. If given, no other project is returned.
 
     Raises:
-        CannotAsk: none. CannotAskNow: so long as Slack does not tell who is in the user groups.
+        CannotCreate: there is no such project.
+        CannotCreateNow: no project was named, and Slack does not tell who is in the user groups.
     """
-    reasons = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
-    mine = [name for name, reason in reasons.items() if reason is None]
+    refused = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
+    allowed = [name for name, refusal in refused.items() if refusal is None]
     if named is not None:
-        if named in mine:
+        if named in allowed:
             return [named]
-        raise CannotCreate(refusals.no_such_project(named, mine))
-    if mine:
-        return mine
-    if Refusal.GROUPS_UNKNOWN in reasons.values():
+        raise CannotCreate(refusals.no_such_project(named, allowed))
+    if allowed:
+        return allowed
+    if Refusal.GROUPS_UNKNOWN in refused.values():
         raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
     raise CannotCreate(refusals.NOT_A_REQUESTER)
 
 
-def look_everywhere(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
-    """The group as it is now, wherever it is, and why which projects could not be asked: all are asked at once."""
-    if len(projects) == 1:
-        looks = [_look(context, projects[0], group_id)]
-    else:
-        with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "look") as pool:
-            looks = list(pool.map(lambda name: _look(context, name, group_id), projects))
-    return [look for look in looks if isinstance(look, Found)], [look for look in looks if isinstance(look, Failure)]
-
-
 def find_group(context: Context, projects: Sequence[str], group_id: str) -> Found:
-    """The group as it is now, and in which of the projects it is.
+    """Finds the one of these projects that has a group.
 
     Raises:
-        CannotAsk: none has it, several have it, one could not be asked, or its project is in the settings twice.
-        CannotAskNow: one could not be asked, and that may pass.
+        CannotCreate: no project has it, several have it, a project could not be searched, or bot.toml has its project
+            twice.
+        CannotCreateNow: a project could not be searched or compared, for a cause that may pass by itself.
     """
-    found, failures = look_everywhere(context, projects, group_id)
-    said = " ".join(failure.said for failure in failures)
-    could_not = CannotCreateNow if all(failure.may_pass for failure in failures) else CannotCreate
+    found, failures = search(context, projects, group_id)
     for one in found:
-        _refuse_second_table(context, one)
+        _refuse_duplicate_project(context, one)
     if len(found) > 1:
         raise CannotCreate(refusals.group_in_several_projects(group_id, [one.project for one in found]))
     if found and not failures:
         return found[0]
+    if not failures:
+        raise CannotCreate(f"{not_found_text(context, projects, group_id)} {refusals.NOTHING_ASKED}")
+    cannot_create = CannotCreateNow if all(failure.may_pass for failure in failures) else CannotCreate
+    text = " ".join(failure.text for failure in failures)
     if found:
-        raise could_not(refusals.group_maybe_in_several_projects(group_id, found[0].project, said))
-    if failures:
-        raise could_not(f"{refusals.group_not_read(group_id, said)} {refusals.NOTHING_ASKED}")
-    raise CannotCreate(f"{nowhere(context, projects, group_id)} {refusals.NOTHING_ASKED}")
+        raise cannot_create(refusals.group_maybe_in_several_projects(group_id, found[0].project, text))
+    raise cannot_create(f"{refusals.group_not_read(group_id, text)} {refusals.NOTHING_ASKED}")
 
 
-def nowhere(context: Context, projects: Sequence[str], group_id: str) -> str:
-    """That none of the projects has the group."""
+def search(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
+    """Searches all these projects for a group at once: where it is, and which projects could not be searched."""
+    if len(projects) == 1:
+        results = [_search_one(context, projects[0], group_id)]
+    else:
+        with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "search") as pool:
+            results = list(pool.map(lambda project: _search_one(context, project, group_id), projects))
+    found = [result for result in results if isinstance(result, Found)]
+    return found, [result for result in results if isinstance(result, Failure)]
+
+
+def not_found_text(context: Context, projects: Sequence[str], group_id: str) -> str:
+    """Says that none of the projects has the group."""
     return refusals.group_not_found(group_id, {name: context.projects[name].region for name in projects})
 
 
-def _refuse_second_table(context: Context, found: Found) -> None:
-    """Of two tables of one project, whoever asks would choose who approves. Neither is named to who may not see it.
+def _refuse_duplicate_project(context: Context, found: Found) -> None:
+    """Refuses a Huawei Cloud project for which bot.toml has two tables.
+
+    The person could otherwise choose by the name of the table who approves. The answer does not name the other table,
+    which the person may not see.
 
     Raises:
-        CannotAsk: another table is of the same Huawei Cloud project, or might be and cannot tell.
-        CannotAskNow: it cannot tell, and what is in the way may pass.
+        CannotCreate: another table has the same Huawei Cloud project, or this cannot be found out.
+        CannotCreateNow: this cannot be found out, for a cause that may pass by itself.
     """
     for name, project in context.projects.items():
-        # An id is of one region: where it is left out, only a table of the same region can come to the same.
+        # Huawei Cloud has a project in one region. A table without project_id is compared within its region only.
         if name == found.project or not (
             project.project_id or project.region == context.projects[found.project].region
         ):
             continue
         try:
             is_same = context.identity.project_id(name) == found.project_id
-        except (HuaweiError, VaultError) as fault:
-            log.warning("whether %s and %s are one project cannot be told: %s", name, found.project, fault)
-            could_not = CannotCreateNow if _may_pass(fault) else CannotCreate
-            raise could_not(refusals.maybe_duplicate_project(found.project, project.region)) from None
+        except (HuaweiError, VaultError) as error:
+            log.warning("cannot tell whether %s and %s are one project: %s", name, found.project, error)
+            cannot_create = CannotCreateNow if _may_pass(error) else CannotCreate
+            raise cannot_create(refusals.maybe_duplicate_project(found.project, project.region)) from None
         if is_same:
             log.error("%s and %s are the same Huawei Cloud project: keep one table for it", name, found.project)
             raise CannotCreate(refusals.duplicate_project(found.project))
 
 
-def _look(context: Context, name: str, group_id: str) -> Found | Failure | None:
-    """The group, or None when this project does not have it, or why it could not be asked."""
+def _search_one(context: Context, project: str, group_id: str) -> Found | Failure | None:
+    """Searches one project. None if it does not have the group."""
     try:
-        project_id = context.identity.project_id(name)
-        return Found(name, project_id, context.identity.call(name, lambda oms: oms.show(group_id)))
-    except Rejected as refused:
-        answer = refused.answer
+        project_id = context.identity.project_id(project)
+        return Found(project, project_id, context.identity.call(project, lambda oms: oms.show(group_id)))
+    except Rejected as error:
+        answer = error.answer
         is_missing = answer.code in NOT_FOUND or (answer.http_status == 404 and not answer.code.startswith("APIG."))
-        return None if is_missing and refused.service is Service.OMS else _failure(context, name, refused)
-    except (HuaweiError, VaultError) as fault:
-        return _failure(context, name, fault)
+        return None if is_missing and error.service is Service.OMS else _failure(context, project, error)
+    except (HuaweiError, VaultError) as error:
+        return _failure(context, project, error)
 
 
-def _failure(context: Context, name: str, fault: HuaweiError | VaultError) -> Failure:
-    problem = explain(fault, context.projects[name].plan(name, "", None), RetryHint.CREATE_REQUEST, "")
-    return Failure(refusals.project_not_asked(name, problem), _may_pass(fault))
+def _failure(context: Context, project: str, error: HuaweiError | VaultError) -> Failure:
+    problem = explain(error, context.projects[project].plan(project, "", None), RetryHint.CREATE_REQUEST, "")
+    return Failure(refusals.project_not_asked(project, problem), _may_pass(error))
 
 
-def _may_pass(fault: HuaweiError | VaultError) -> bool:
-    """Whether another try may well succeed though nobody corrects anything, and does no harm."""
-    if isinstance(fault, VaultError):
-        return fault.kind not in (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING)
-    return not isinstance(fault, Rejected | Suspended | UnusableIdentity)
+def _may_pass(error: HuaweiError | VaultError) -> bool:
+    """Whether another try may succeed without anybody correcting anything, and does no harm."""
+    if isinstance(error, VaultError):
+        return error.kind not in (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING)
+    return not isinstance(error, Rejected | Suspended | UnusableIdentity)
 
 
 def verb_for(group: TaskGroup) -> Verb:
-    """What may be asked for a group that stands so.
+    """Whether a group in this status is resumed or retried.
 
     Raises:
-        CannotAsk: nothing; it says how the group stands.
+        CannotCreate: neither is possible.
+        KeyError: the group is still pausing.
     """
     if group.status is GroupStatus.PAUSED:
         return Verb.RESUME
@@ -174,10 +184,10 @@ def verb_for(group: TaskGroup) -> Verb:
 
 
 def plan_for(context: Context, found: Found) -> Plan:
-    """What would be called and read.
+    """The addresses, ids and Vault paths of a request for this group.
 
     Raises:
-        CannotAsk: the settings name no path for the keys that the group's bucket needs.
+        CannotCreate: bot.toml has no Vault path for the keys of the source bucket.
     """
     group, project = found.group, context.projects[found.project]
     if source_keys(group).is_empty:
@@ -189,28 +199,29 @@ def plan_for(context: Context, found: Found) -> Plan:
 
 
 def check_keys(context: Context, plan: Plan, group: TaskGroup) -> tuple[KeyCheck, ...]:
-    """Which keys are at the paths that would be read.
+    """Checks that the source and destination keys are in Vault, without reading their values.
 
     Raises:
-        CannotAsk: the bot may not read one, or it lacks a key. CannotAskNow: Vault cannot be asked.
+        CannotCreate: the bot may not read a path, a key is missing, or an access key is temporary.
+        CannotCreateNow: Vault did not answer.
     """
-    wanted: dict[str, list[RequiredKeys]] = {}
+    required: dict[str, list[RequiredKeys]] = {}
     if plan.source_path is not None:
-        wanted.setdefault(plan.source_path, []).append(source_keys(group))
-    wanted.setdefault(plan.destination_path, []).append(DESTINATION_KEYS)
-    return tuple(_check(context, plan, path, needs) for path, needs in wanted.items())
+        required.setdefault(plan.source_path, []).append(source_keys(group))
+    required.setdefault(plan.destination_path, []).append(DESTINATION_KEYS)
+    return tuple(_check_path(context, plan, path, keys) for path, keys in required.items())
 
 
-def _check(context: Context, plan: Plan, path: str, needs: Sequence[RequiredKeys]) -> KeyCheck:
+def _check_path(context: Context, plan: Plan, path: str, required: Sequence[RequiredKeys]) -> KeyCheck:
     try:
         check = context.vault.check(plan.vault_mount, path)
-    except VaultError as fault:
-        could_not = CannotCreateNow if _may_pass(fault) else CannotCreate
-        raise could_not(refusals.keys_not_checked(fault.sentence, fault.next_step)) from None
+    except VaultError as error:
+        cannot_create = CannotCreateNow if _may_pass(error) else CannotCreate
+        raise cannot_create(refusals.keys_not_checked(error.sentence, error.next_step)) from None
     if check.keys is None:
         return check
     vault_path = f"{plan.vault_mount}/{path}"
-    missing = " and ".join(filter(None, (missing_keys(one, check.keys) for one in needs)))
+    missing = " and ".join(filter(None, (missing_keys(keys, check.keys) for keys in required)))
     if missing:
         raise CannotCreate(refusals.missing_key(vault_path, missing))
     if SECURITY_TOKEN in check.keys:
@@ -219,9 +230,15 @@ def _check(context: Context, plan: Plan, path: str, needs: Sequence[RequiredKeys
 
 
 def refuse_without_quorum(context: Context, found: Found, requester: str, reason: str) -> None:
-    """
+    """Checks that enough people could approve a request.
+
+    Arguments:
+        requester: the user id of the person who creates the request.
+        reason: why they create it. Without a reason their own approval does not count.
+
     Raises:
-        CannotAsk: too few others could ever approve. CannotAskNow: Slack does not tell who could.
+        CannotCreate: too few people could approve it.
+        CannotCreateNow: Slack does not tell who could.
     """
     policy = context.projects[found.project].policy
     try:
@@ -233,10 +250,16 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
 
 
 def start_at(context: Context, person: str, at: tuple[int, int] | None, expires_at: datetime) -> datetime | None:
-    """The next time that the person's own clock shows `at`.
+    """When a request is to be sent: the next time that the clock in the person's time zone shows `at`.
+
+    Arguments:
+        person: the user id of the person.
+        at: hour and minute; None for as soon as the request is approved.
+        expires_at: when the request expires.
 
     Raises:
-        CannotAsk: the request would have expired by then. CannotAskNow: Slack does not tell what it shows.
+        CannotCreate: the request expires before that time.
+        CannotCreateNow: Slack does not tell the person's time zone.
     """
     if at is None:
         return None

@@ -1,6 +1,6 @@
-"""Which groups could be asked for: of every project at once, and no project keeps the others waiting for long.
+"""Lists the task groups that can be resumed or retried, in all projects at once and within a time limit.
 
-How they are shown is left to `tell` and `forms`.
+How they are shown is left to `queries` and `request_form`.
 """
 
 from __future__ import annotations
@@ -20,63 +20,66 @@ from bot.vault.errors import VaultError
 
 MAX_SHOWN = 20
 ANSWER_SECONDS = 8.0
-# OMS lists one status or all (ListTaskGroup). A project has thousands of groups that are done and a few that are not:
-# three short lists cost less than all the pages.
+# OMS lists the groups of one status or of all (ListTaskGroup). Most groups of a project are complete, possibly
+# thousands, so that three short lists take fewer calls than all pages.
 STATUSES = (GroupStatus.PAUSED, *sorted(FAILED_STATUSES))
 LISTS_AT_ONCE = 8 * len(STATUSES)
 
-_Groups = list[TaskGroup | Unreadable]
+_Listing = list[TaskGroup | Unreadable]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The groups of a project that are paused or failed, and how many more there are that OMS describes oddly."""
+    """The groups of a project that are paused or failed."""
 
     groups: tuple[TaskGroup, ...]
-    unreadable: int
+    unreadable: int  # how many more groups OMS listed that the bot could not read
 
 
 @dataclass(frozen=True)
 class NotListed:
-    """Why the groups of a project cannot be listed just now, and what to do."""
+    """The groups of a project could not be listed. Both texts are sentences about the error."""
 
     why: str
     next_step: str
 
 
 def resumable_groups(
-    context: Context, names: Sequence[str], answer_seconds: float = ANSWER_SECONDS
+    context: Context, projects: Sequence[str], answer_seconds: float = ANSWER_SECONDS
 ) -> Mapping[str, Listed | NotListed]:
-    """What can be asked for in each of these projects: the first of each status.
+    """The paused and failed groups of each project, at most 21 of each status.
 
     Arguments:
-        answer_seconds: whoever has not answered by then is left out, and said to be late.
+        answer_seconds: a project that has not answered by then is `NotListed`.
     """
-    if not names:
+    if not projects:
         return {}
-    pool = ThreadPoolExecutor(min(len(names) * len(STATUSES), LISTS_AT_ONCE), "list")
-    lists = {
+    pool = ThreadPoolExecutor(min(len(projects) * len(STATUSES), LISTS_AT_ONCE), "list")
+    listings = {
         name: [pool.submit(context.identity.call, name, partial(_first_groups, status)) for status in STATUSES]
-        for name in names
+        for name in projects
     }
-    wait([one for of_project in lists.values() for one in of_project], answer_seconds)
-    # What is under way ends by its own time-out, and nobody waits for that.
+    wait([listing for of_project in listings.values() for listing in of_project], answer_seconds)
+    # A call that has not answered yet ends by its own timeout. Nothing waits for it.
     pool.shutdown(wait=False, cancel_futures=True)
-    return {name: _read(context, name, of_project, answer_seconds) for name, of_project in lists.items()}
+    return {name: _collect(context, name, of_project, answer_seconds) for name, of_project in listings.items()}
 
 
-def _first_groups(status: GroupStatus, oms: Oms) -> _Groups:
+def _first_groups(status: GroupStatus, oms: Oms) -> _Listing:
+    # One more than is shown, which tells that there are more.
     return list(islice(oms.groups(status), MAX_SHOWN + 1))
 
 
-def _read(context: Context, name: str, lists: Sequence[Future[_Groups]], answer_seconds: float) -> Listed | NotListed:
-    answered = [one for one in lists if one.done() and not one.cancelled()]
+def _collect(
+    context: Context, project: str, listings: Sequence[Future[_Listing]], answer_seconds: float
+) -> Listed | NotListed:
+    answered = [listing for listing in listings if listing.done() and not listing.cancelled()]
     try:
-        found = [group for one in answered for group in one.result()]
-    except (HuaweiError, VaultError) as fault:
-        problem = explain(fault, context.projects[name].plan(name, "", None), RetryHint.NOTHING, "")
+        found = [group for listing in answered for group in listing.result()]
+    except (HuaweiError, VaultError) as error:
+        problem = explain(error, context.projects[project].plan(project, "", None), RetryHint.NOTHING, "")
         return NotListed(problem.meaning, problem.next_step)
-    if len(answered) < len(lists):
-        return NotListed(f"Project {name} did not answer within {answer_seconds:g} s.", "Try again in a minute.")
+    if len(answered) < len(listings):
+        return NotListed(f"Project {project} did not answer within {answer_seconds:g} s.", "Try again in a minute.")
     groups = tuple(group for group in found if isinstance(group, TaskGroup))
     return Listed(groups, len(found) - len(groups))

@@ -1,1 +1,1 @@
-"""Stage 2 of a request: votes and other actions, self approval, reminders."""
+"""Stage 2 of a request: votes and other actions, the deny form, self approval, reminders."""

@@ -1,26 +1,26 @@
-"""Works on a click: looks everybody up, lets the pure functions decide, writes the decision down once.
+"""Applies an action of a person to a request: looks people up, decides, and stores the result once.
 
-A decision that opens an attempt goes straight on to the release of the keys, in the same worker.
+If the action approves the request or opens its next attempt, the same worker sends it at once. The rules are in
+`bot.domain.decisions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from bot.domain import decisions
 from bot.domain.audit_events import ACTION_EVENTS, AuditEvent
 from bot.domain.decisions import Action, ActionEffect, ActionKind
-from bot.domain.policy import Person, Refusal, account_refusal
+from bot.domain.policy import Person, Refusal
 from bot.domain.request import Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
-from bot.jobs.current_settings import current_settings
 from bot.jobs.decide import self_approval
+from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import REQUESTS
-from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
 from bot.jobs.send import send
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
@@ -32,97 +32,89 @@ from bot.ui import refusals, replies, thread
 
 
 def handle_action(context: Context, message: Message) -> None:
-    """One press of a button on a card, or one choice made there.
+    """Applies the action of a message, and sends the request if that is the next step.
 
     Raises:
-        SlackCannotBeAsked: who pressed is not known, so nothing was changed.
+        LookupFailed: Slack does not tell who the person or a voter is. Nothing was changed.
     """
-    seen = _Seen(context.people.look_up(message.person))
-    decided = _decide(context, message, seen)
-    while isinstance(decided, _LookUp):
-        found = {user_id: context.people.look_up(user_id) for user_id in decided.voters}
-        seen = replace(seen, voters={**seen.voters, **found})
-        decided = _decide(context, message, seen)
-    if decided is None:
-        return
-    claim = Claim(tables.requests.name, decided.id, 0, fairness_key=decided.plan.project)
+    person = context.people.look_up(message.person)
+    voters: dict[str, Person] = {}
+    result = _decide(context, message, person, voters)
+    while isinstance(result, _UnknownVoters):
+        # Looked up outside of the transaction. More people may have voted by the next one.
+        voters.update((user_id, context.people.look_up(user_id)) for user_id in result.user_ids)
+        result = _decide(context, message, person, voters)
+    if result is not None:
+        _send_now(context, result)
+
+
+def _send_now(context: Context, request: Request) -> None:
+    """Sends a request whose row `_apply` has claimed, and releases the claim."""
+    claim = Claim(tables.requests.name, request.id, 0, fairness_key=request.plan.project)
     with context.active_claims.holding_within_limit(claim, REQUESTS) as has_room:
         try:
-            # Else it is due, and the loop takes it in its turn: where OMS hangs, not every thread is to hang.
+            # If this process works on too many requests of the project, the row stays due, and a worker sends it later.
+            # So a project whose OMS hangs cannot occupy all threads.
             if has_room:
-                send.send_request(context, decided)
+                send.send_request(context, request)
         except requests.Stale:
-            pass  # Somebody else was quicker; the row itself says how it goes on.
+            pass  # Another worker has changed the request, whose row says what comes next.
         finally:
             with context.store.write() as connection:
                 queue.release(connection, claim, context.owner)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """Who was looked up for this click: whoever pressed, and those who voted before."""
+class _UnknownVoters:
+    """Voters who have to be looked up before the action can be decided."""
 
-    person: Person
-    voters: Mapping[str, Person] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _LookUp:
-    """These are to be looked up before anything is decided."""
-
-    voters: tuple[str, ...]
+    user_ids: tuple[str, ...]
 
 
-def _decide(context: Context, message: Message, seen: _Seen) -> Request | _LookUp | None:
-    """Decides on the row as it is under its lock.
+def _decide(
+    context: Context, message: Message, person: Person, voters: Mapping[str, Person]
+) -> Request | _UnknownVoters | None:
+    """Decides on the locked request, and stores the result or the refusal.
+
+    Arguments:
+        voters: the people who voted before, as far as they were looked up, by user id.
 
     Returns:
-        The request when this worker is to go on with its release.
+        The request if this worker sends it next, the voters to look up first, or None if there is nothing more to do.
     """
-    outsider = account_refusal(seen.person)
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return None
-        if outsider is not None:
-            _refuse(connection, context, message, refusals.outsider_text(outsider), outsider.value)
-            return None
         request = requests.lock(connection, message.request_id)
         card = outbox.get_card(connection, message.request_id)
-        if request is None or card is None:
-            _refuse(connection, context, message, refusals.NO_SUCH_REQUEST, "no such request")
+        target = check_target(context, message, person, request, card)
+        if isinstance(target, Rejection):
+            _reject(connection, context, message, target)
             return None
-        settings = current_settings(context, request)
-        may_see = decisions.view_refusal(request, seen.person, settings.policy) is None
-        if may_see and is_duplicate(message, card):
-            _refuse(connection, context, message, refusals.DUPLICATE_CARD, "copy", request)
-            mark = duplicate_notice(message, request, card)
-            if mark is not None:
-                outbox.add_notice(connection, mark, context.now())
-            return None
+        request, settings = target.request, target.settings
         scope = Scope(message.scope) if message.scope in set(Scope) else None
-        click = Action(ActionKind(message.kind.value), seen.person, context.now(), message.reason, scope)
-        already = requests.votes_of(connection, request.id)
-        wanted = _wanted(request, click, already, seen, settings.policy)
-        if wanted is not None:
+        action = Action(ActionKind(message.kind.value), person, context.now(), message.reason, scope)
+        votes = requests.votes_of(connection, request.id)
+        unknown = _unknown_voters(request, action, votes, voters, settings.policy)
+        if unknown:
             inbox.unmark_decided(connection, message.key)
-            return wanted
-        effect = decisions.decide(request, already, seen.voters, click, settings)
+            return _UnknownVoters(unknown)
+        effect = decisions.decide(request, votes, voters, action, settings)
         if isinstance(effect, Refusal):
-            visible = request if may_see else None
-            _refuse(connection, context, message, refusals.refusal_text(effect, request), effect.value, visible)
+            _reject(connection, context, message, target.rejection(effect))
             return None
-        return _apply(connection, context, message, request, click, effect)
+        return _apply(connection, context, message, request, action, effect)
 
 
-def _wanted(request: Request, click: Action, already: list[Vote], seen: _Seen, policy: Policy | None) -> _LookUp | None:
-    """Who must be known for this decision and is not yet; None where nobody, or where it is refused anyway."""
-    if (
-        click.kind not in (ActionKind.APPROVE, ActionKind.WITHDRAW)
-        or decisions.action_refusal(request, already, click, policy) is not None
-    ):
-        return None
-    voters = tuple(vote.person for vote in already if vote.person not in seen.voters)
-    return _LookUp(voters) if voters else None
+def _unknown_voters(
+    request: Request, action: Action, votes: Sequence[Vote], voters: Mapping[str, Person], policy: Policy | None
+) -> tuple[str, ...]:
+    """The user ids of the voters that the decision depends on and that were not looked up yet."""
+    if action.kind not in (ActionKind.APPROVE, ActionKind.WITHDRAW):
+        return ()
+    if decisions.action_refusal(request, votes, action, policy) is not None:
+        return ()
+    return tuple(vote.person for vote in votes if vote.person not in voters)
 
 
 def _apply(
@@ -130,7 +122,7 @@ def _apply(
     context: Context,
     message: Message,
     request: Request,
-    click: Action,
+    action: Action,
     effect: ActionEffect,
 ) -> Request | None:
     """Stores what the action changes, with its audit events and notices.
@@ -138,55 +130,54 @@ def _apply(
     Returns:
         The request if this worker sends it next.
     """
-    now, changed = click.at, effect.request
+    now, changed = action.at, effect.request
     if effect.added_vote is not None:
         requests.add_vote(connection, request.id, effect.added_vote)
     for user_id in effect.removed_voters:
         requests.remove_vote(connection, request.id, user_id)
-    events = [_action_event(message, click, effect)]
-    if effect.added_vote is not None and click.person.id == request.requester:
+    events = [_effect_event(message, action, effect)]
+    if effect.added_vote is not None and action.person.id == request.requester:
         events.append(self_approval.queue_notification(connection, message, request, now))
     if changed.state is State.APPROVED and changed.attempt is not None:
         people = list(changed.decision.people) if changed.decision else []
-        opened: dict[str, Fact] = {"number": changed.attempt.number, "approved by": people}
-        events.append(Event(AuditEvent.ATTEMPT_OPENED, message.person, request.id, opened))
+        attempt: dict[str, Fact] = {"number": changed.attempt.number, "approved by": people}
+        events.append(Event(AuditEvent.ATTEMPT_OPENED, message.person, request.id, attempt))
     if changed.state is State.VOID:
-        _tell(connection, context, message, refusals.request_void(request), request)
+        notice = Notice(*reply_address(message), refusals.request_void(request), request.id)
+        outbox.add_notice(connection, notice, now)
     if changed.state is State.DENIED:
         notice = Notice(Delivery.DIRECT, request.requester, replies.denied(changed), request.id)
         outbox.add_notice(connection, notice, now)
-    if click.kind is ActionKind.CHOOSE_SCOPE and effect.removed_voters:
-        text = thread.scope_changed(changed, click.person.id, list(effect.removed_voters))
+    if action.kind is ActionKind.CHOOSE_SCOPE and effect.removed_voters:
+        text = thread.scope_changed(changed, action.person.id, list(effect.removed_voters))
         outbox.add_notice(connection, Notice(Delivery.THREAD, "", text, request.id), now)
     saved = save_and_notify(connection, request, changed, now, *events)
     if changed.state is not State.APPROVED:
         return None
-    if click.kind is ActionKind.RETRY:
+    if action.kind is ActionKind.RETRY:
         context.identity.allow_retry(changed.plan.project, CircuitBreakers.within(connection))
     if changed.start_at is not None and changed.start_at > now:
         return None
     return saved if queue.claim_one(connection, tables.requests, request.id, context.owner) else None
 
 
-def _action_event(message: Message, click: Action, effect: ActionEffect) -> Event:
+def _effect_event(message: Message, action: Action, effect: ActionEffect) -> Event:
     is_void = effect.request.state is State.VOID
-    event = _event(message, AuditEvent.REQUEST_VOID if is_void else ACTION_EVENTS[click.kind])
-    if click.kind is not ActionKind.CHOOSE_SCOPE:
+    event = _event(message, AuditEvent.REQUEST_VOID if is_void else ACTION_EVENTS[action.kind])
+    if action.kind is not ActionKind.CHOOSE_SCOPE:
         return event
     scope = effect.request.scope.value if effect.request.scope else ""
     return replace(event, detail={**event.detail, "scope": scope, "void approvals": list(effect.removed_voters)})
 
 
-def _refuse(
-    connection: Connection, context: Context, message: Message, text: str, why: str, request: Request | None = None
-) -> None:
-    """Says no. `request` is given where whoever pressed may see it: the answer then leads to its card."""
-    _tell(connection, context, message, text, request)
-    append(connection, _event(message, AuditEvent.ACTION_REFUSED, why), context.now())
-
-
-def _tell(connection: Connection, context: Context, message: Message, text: str, request: Request | None) -> None:
-    outbox.add_notice(connection, Notice(*reply_address(message), text, request.id if request else None), context.now())
+def _reject(connection: Connection, context: Context, message: Message, rejection: Rejection) -> None:
+    """Answers the person that the action has no effect, and records it."""
+    now = context.now()
+    request_id = rejection.visible_card.request_id if rejection.visible_card else None
+    outbox.add_notice(connection, Notice(*reply_address(message), rejection.text, request_id), now)
+    append(connection, _event(message, AuditEvent.ACTION_REFUSED, rejection.why), now)
+    if rejection.notice is not None:
+        outbox.add_notice(connection, rejection.notice, now)
 
 
 def _event(message: Message, event: AuditEvent, why: str | None = None) -> Event:

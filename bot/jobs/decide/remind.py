@@ -1,6 +1,6 @@
-"""Reminds people of a request that waits for them, in its thread: at half time and shortly before the end, no more.
+"""Reminds people of a pending request in its thread, at half time and shortly before the request expires.
 
-At the same moment it looks whether a quorum could still come together, and whether what would be called has changed.
+At the same times it checks whether a quorum is still possible, and whether bot.toml still gives the same plan.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from bot.ui import replies, thread
 
 
 def remind(context: Context, request: Request, claim: Claim) -> Result:
-    """One reminder that is due."""
+    """Posts the reminder that is due; tells the requester instead if too few people are left to approve."""
     try:
-        gone = slots_without_candidates(
+        unfillable = slots_without_candidates(
             context, request.policy, current_policy(context, request), request.requester, request.reason
         )
     except LookupFailed:
@@ -35,11 +35,13 @@ def remind(context: Context, request: Request, claim: Claim) -> Result:
     with context.store.write() as connection:
         locked = requests.lock(connection, request.id)
         if locked is not None and next_step(locked, context.now()) is Step.REMIND:
-            _remind(connection, context, locked, gone)
+            _remind(connection, context, locked, unfillable)
     return Rescheduled()
 
 
-def _remind(connection: Connection, context: Context, request: Request, gone: tuple[tuple[str, ...], ...]) -> None:
+def _remind(
+    connection: Connection, context: Context, request: Request, unfillable: tuple[tuple[str, ...], ...]
+) -> None:
     now = context.now()
     if current_plan(context, request) != request.plan:
         void = request.with_state(State.VOID, at=now)
@@ -47,21 +49,20 @@ def _remind(connection: Connection, context: Context, request: Request, gone: tu
         return
     times = reminders_at(request)
     passed = sum(at <= now for at in times)
-    if gone:
-        event, notice = (
-            AuditEvent.QUORUM_IMPOSSIBLE,
-            Notice(Delivery.DIRECT, request.requester, replies.no_quorum_possible(request, gone)),
-        )
+    if unfillable:
+        event, text = AuditEvent.QUORUM_IMPOSSIBLE, replies.no_quorum_possible(request, unfillable)
+        notice = Notice(Delivery.DIRECT, request.requester, text, request.id)
     elif passed < len(times):
-        text = thread.half_time_reminder(request, missing_approvers(request))
-        event, notice = AuditEvent.REMINDER_SENT, Notice(Delivery.THREAD, "", text)
+        event, text = AuditEvent.REMINDER_SENT, thread.half_time_reminder(request, missing_approvers(request))
+        notice = Notice(Delivery.THREAD, "", text, request.id)
     else:
-        event, notice = AuditEvent.REMINDER_SENT, Notice(Delivery.THREAD, "", thread.final_reminder(request))
+        event, text = AuditEvent.REMINDER_SENT, thread.final_reminder(request)
+        notice = Notice(Delivery.THREAD, "", text, request.id)
     card = outbox.get_card(connection, request.id)
-    # A card that could not be posted has no thread, and whoever asked was told of that.
+    # Without a posted card there is no thread. The requester was told why the card was not posted.
     if notice.delivery is Delivery.DIRECT or (card is not None and card.ts is not None):
-        outbox.add_notice(connection, replace(notice, request_id=request.id), now)
-    # Nothing on the card changes, so its version stays, and Slack is not asked to edit it.
+        outbox.add_notice(connection, notice, now)
+    # The card shows no reminders, so it needs no new version and no update in Slack.
     requests.save_without_new_version(
         connection, replace(request, reminders=passed), now, Event(event, BOT, request.id, {"number": passed})
     )

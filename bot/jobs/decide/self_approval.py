@@ -1,7 +1,7 @@
-"""Tells everybody who could approve that a requester approved on their own.
+"""Notifies everybody who could approve a request that the requester approved it.
 
-The vote leaves one message for later, and that one for each person: whoever Slack does not tell of is looked up again
-without anybody being told twice.
+The vote stores one message, and its handler stores one message for each approver. An approver who cannot be looked up
+is tried again without notifying the others twice.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import replies
 
-# Written by the bot itself: nobody waits for an answer to them.
+# The bot stores these messages for itself, so nobody waits for an answer to them.
 KINDS = frozenset({Kind.NOTIFY_APPROVERS, Kind.NOTIFY_APPROVER})
-TELL_WITHIN = timedelta(days=1)
+NOTIFY_WITHIN = timedelta(days=1)
 
 
 def queue_notification(connection: Connection, message: Message, request: Request, now: datetime) -> Event:
-    """In the transaction of the vote: what makes everybody hear of it, and the row for the audit."""
+    """Stores the message that starts the notification, in the transaction of the vote.
+
+    Returns:
+        The audit event of the self approval, which the caller stores.
+    """
     later = Message(
         Kind.NOTIFY_APPROVERS,
         f"{message.origin_key}/approvers",
@@ -44,18 +48,18 @@ def queue_notification(connection: Connection, message: Message, request: Reques
 
 
 def notify_approvers(context: Context, message: Message, received_at: datetime, tries: int) -> Result:
-    """One message left by a vote, or by the message that was: tried for a day while Slack cannot be asked."""
+    """Handles a message of one of the `KINDS`. While Slack does not tell who people are, it is tried for a day."""
     with context.store.read() as connection:
         request = requests.get(connection, message.request_id)
     if request is None:
         return Finished()
     try:
         if message.kind is Kind.NOTIFY_APPROVERS:
-            _leave_one_for_each(context, message, request)
+            _store_one_for_each(context, message, request)
         else:
-            _tell(context, message, request)
+            _notify_one(context, message, request)
     except LookupFailed:
-        if context.now() - received_at < TELL_WITHIN:
+        if context.now() - received_at < NOTIFY_WITHIN:
             return Failed(context.now() + backoff(tries))
         with context.store.write() as connection:
             detail = {"delivery": Delivery.DIRECT.value, "code": "Slack cannot be asked", "person": message.person}
@@ -63,30 +67,27 @@ def notify_approvers(context: Context, message: Message, received_at: datetime, 
     return Finished()
 
 
-def _leave_one_for_each(context: Context, message: Message, request: Request) -> None:
+def _store_one_for_each(context: Context, message: Message, request: Request) -> None:
     names = approver_names(request.policy)
-    groups = context.people.members(names)
-    others = frozenset().union(*(groups.get(name, {name}) for name in names)) - {request.requester}
+    members = context.people.members(names)
+    approvers = frozenset().union(*(members.get(name, {name}) for name in names)) - {request.requester}
     now = context.now()
     with context.store.write() as connection:
-        for user_id in sorted(others):
-            one = replace(message, kind=Kind.NOTIFY_APPROVER, key=f"{message.key}/{user_id}", person=user_id)
-            inbox.put_for_later(connection, one, now, now)
+        for user_id in sorted(approvers):
+            for_one = replace(message, kind=Kind.NOTIFY_APPROVER, key=f"{message.key}/{user_id}", person=user_id)
+            inbox.put_for_later(connection, for_one, now, now)
 
 
-def _tell(context: Context, message: Message, request: Request) -> None:
+def _notify_one(context: Context, message: Message, request: Request) -> None:
     refusal = approval_refusal(request, context.people.look_up(message.person), current_policy(context, request))
     if refusal is Refusal.GROUPS_UNKNOWN:
         raise LookupFailed("it does not tell who is in the user groups")
     if refusal is not None:
         return
     now = context.now()
+    notice = Notice(Delivery.DIRECT, message.person, replies.self_approval_notice(request), request.id)
+    event = Event(AuditEvent.VOTE_SELF_APPROVAL_NOTIFIED, BOT, request.id, {"person": message.person})
     with context.store.write() as connection:
         if inbox.mark_decided(connection, message.key):
-            text = replies.self_approval_notice(request)
-            outbox.add_notice(connection, Notice(Delivery.DIRECT, message.person, text, request.id), now)
-            append(
-                connection,
-                Event(AuditEvent.VOTE_SELF_APPROVAL_NOTIFIED, BOT, request.id, {"person": message.person}),
-                now,
-            )
+            outbox.add_notice(connection, notice, now)
+            append(connection, event, now)

@@ -1,1 +1,1 @@
-"""What people are shown: cards and notices, brought up to date from their rows."""
+"""What Slack shows: cards, notices and forms. All other stages use it."""

@@ -1,6 +1,7 @@
-"""Brings cards up to the version of their request, and says so where Slack does not take one.
+"""Posts the card of each request, and updates it to the newest version of the request.
 
-A card is a view of rows: whatever was missed, in a Slack outage or a kill, is repaired from them.
+A card is built from the request's row alone, so the next update repairs everything that was missed. If Slack refuses a
+card, the requester is told why.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.audit_events import AuditEvent
@@ -16,23 +18,24 @@ from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue, requests, tables
-from bot.store.audit import Event, append
+from bot.store.audit import BOT, Event, append
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import replies
 from bot.ui.card import card as card_message
 
-# After an outage of Slack, however long, every card says within 60 s what is.
-CARDS_WAIT_AT_MOST = timedelta(seconds=30)
-LOOK_AT_CHANNEL_EVERY, LOOK_SLOWLY_EVERY = timedelta(seconds=10), timedelta(minutes=10)
-SHOW_THE_END_FOR = timedelta(days=1)
+# Below 60 s, the time within which every card is up to date again after an outage of Slack.
+MAX_CARD_BACKOFF = timedelta(seconds=30)
+CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY = timedelta(seconds=10), timedelta(minutes=10)
+# How long after the end of a request its card is tried again.
+TRY_ENDED_FOR = timedelta(days=1)
 
 
-def show_now(context: Context, request_id: str) -> None:
-    """Shows a card whose row the caller has claimed.
+def post_now(context: Context, request_id: str) -> None:
+    """Posts the card of a request. The caller has claimed the card's row.
 
     Raises:
-        PostingFault, SQLAlchemyError: it could not be shown; the card's row tries again by itself.
+        SlackError, SQLAlchemyError: the card was not posted, or the posting was not stored. The row is due again.
     """
     claim = Claim(tables.cards.name, request_id, 0)
     with context.active_claims.holding(claim):
@@ -47,12 +50,11 @@ def show_now(context: Context, request_id: str) -> None:
 
 
 def update_card(context: Context, claim: Claim) -> Result:
-    """One card that lags behind its request."""
-    request_id = str(claim.key)
+    """Posts the claimed card, or updates it to the newest version of its request."""
     try:
-        _show(context, request_id)
+        _show(context, str(claim.key))
     except SlackError as error:
-        return record_failure(context, claim, request_id, error)
+        return _handle_error(context, claim, error)
     return Rescheduled()
 
 
@@ -61,33 +63,33 @@ def _show(context: Context, request_id: str) -> None:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
     if card is None or request is None:
         return
-    if card.shown_version >= request.version and card.ts is not None:
-        record_shown(context, card)
-        return
-    said = card_message(request)
     if card.ts is None:
-        ts = context.messenger.post(card.channel, said)
-        record_shown(context, replace(card, ts=ts, shown_version=request.version))
-        permalink = context.messenger.permalink(card.channel, ts)
-        record_shown(context, replace(card, ts=ts, permalink=permalink, shown_version=request.version))
+        message = card_message(request)
+        ts = context.messenger.post(card.channel, message)
+        posted = replace(card, ts=ts, shown_version=request.version)
+        # Stored at once: if the process ends before, the card is posted a second time.
+        _save(context, posted)
+        _save(context, replace(posted, permalink=context.messenger.permalink(card.channel, ts)))
         return
-    context.messenger.update(card.channel, card.ts, said)
-    record_shown(context, replace(card, shown_version=request.version))
+    if card.shown_version < request.version:
+        context.messenger.update(card.channel, card.ts, card_message(request))
+        card = replace(card, shown_version=request.version)
+    _save(context, card)
 
 
-def record_shown(context: Context, card: Card) -> None:
-    """Stores which version of the request the card shows. If the request is newer by now, the card is due again."""
+def _save(context: Context, card: Card) -> None:
+    """Saves a card after Slack took it. The card stays due if the request was changed in the meantime."""
     with context.store.write() as connection:
-        # The card's row first: a change of the request that is on its way then waits, and makes it due again.
+        # Locked before the request is read: a later change of the request waits for this lock, then makes the card due.
         outbox.lock_card(connection, card.request_id)
         request = requests.get(connection, card.request_id)
-        behind = request is not None and request.version > card.shown_version
-        outbox.save_card(connection, card, context.now() if behind else None)
+        is_behind = request is not None and request.version > card.shown_version
+        outbox.save_card(connection, card, context.now() if is_behind else None)
 
 
-def record_failure(context: Context, claim: Claim, request_id: str, error: SlackError) -> Result:
-    """Decides when a card that Slack rejected is tried again, and notifies the requester at the first failure."""
-    now = context.now()
+def _handle_error(context: Context, claim: Claim, error: SlackError) -> Result:
+    """Decides when a card that Slack did not take is tried again. Tells the requester at the first failure."""
+    now, request_id = context.now(), str(claim.key)
     with context.store.write() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
         if card is None or request is None:
@@ -96,35 +98,35 @@ def record_failure(context: Context, claim: Claim, request_id: str, error: Slack
             case RateLimited():
                 return Failed(now + timedelta(seconds=error.retry_after_seconds or 5))
             case Unavailable():
-                return Failed(now + backoff(claim.tries, CARDS_WAIT_AT_MOST))
+                return Failed(now + backoff(claim.tries, MAX_CARD_BACKOFF))
             case Gone() if card.ts is not None:
-                text = replies.card_deleted(request)
+                # The card's row is changed before the audit chain is locked, in the same order as by a decision.
                 outbox.save_card(connection, Card(request_id, card.channel, None, None, 0), None)
-                outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event(AuditEvent.CARD_DELETED, "bot", request_id, {"code": error.code}), now)
+                _tell_requester(connection, request, replies.card_deleted(request), now)
+                append(connection, Event(AuditEvent.CARD_DELETED, BOT, request_id, {"code": error.code}), now)
                 return Finished(now if request.is_open else None)
             case _ if claim.tries == 0:
-                text = not_shown(request, error)
-                outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request_id), now)
-                append(connection, Event(AuditEvent.CARD_NOT_SHOWN, "bot", request_id, {"code": error.code}), now)
-    return _again(request, now, error, claim.tries)
+                _tell_requester(connection, request, _error_text(request, error), now)
+                append(connection, Event(AuditEvent.CARD_NOT_SHOWN, BOT, request_id, {"code": error.code}), now)
+    return _retry_result(request, now, error, claim.tries)
 
 
-def _again(request: Request, now: datetime, error: SlackError, tries: int) -> Result:
-    """When a card is tried again that Slack does not take: what has ended says so too, if it may within a day.
+def _retry_result(request: Request, now: datetime, error: SlackError, tries: int) -> Result:
+    """When a refused card is tried again, up to a day after the request has ended.
 
-    Where people can mend it, the card follows soon; what Slack refuses for good it refuses until the card says else.
+    People can invite the bot or unarchive the channel, so in these cases the card is tried often. Any other error stays
+    until the content of the card changes.
     """
     ended_for = now - request.ended_at if request.ended_at is not None else timedelta()
-    if ended_for > SHOW_THE_END_FOR:
+    if ended_for > TRY_ENDED_FOR:
         return Finished()
     if not isinstance(error, ChannelUnavailable):
-        return Failed(now + backoff(tries, LOOK_SLOWLY_EVERY))
-    return Failed(now + (LOOK_SLOWLY_EVERY if ended_for > LOOK_SLOWLY_EVERY else LOOK_AT_CHANNEL_EVERY))
+        return Failed(now + backoff(tries, CHECK_SELDOM_EVERY))
+    return Failed(now + (CHECK_SELDOM_EVERY if ended_for > CHECK_SELDOM_EVERY else CHECK_CHANNEL_EVERY))
 
 
-def not_shown(request: Request, error: SlackError) -> str:
-    """Why a card is not up to date, and the way out."""
+def _error_text(request: Request, error: SlackError) -> str:
+    """Tells the requester why the card is not up to date, and what to do."""
     match error:
         case ChannelUnavailable(code="is_archived"):
             return replies.channel_archived(request)
@@ -135,13 +137,20 @@ def not_shown(request: Request, error: SlackError) -> str:
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """A card that the bot itself fails at: its requester is told, once."""
+    """Tells the requester that the bot failed at the card, at the first of several failures in a row.
+
+    Arguments:
+        reference: the exception is in the log under this reference.
+    """
     if claim.tries > 0:
         return
     now = context.now()
     with context.store.write() as connection:
         request = requests.get(connection, str(claim.key))
         if request is not None:
-            text = replies.bug_in_card(request, reference)
-            outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request.id), now)
-            append(connection, Event(AuditEvent.BUG, "bot", request.id, {"reference": reference}), now)
+            _tell_requester(connection, request, replies.bug_in_card(request, reference), now)
+            append(connection, Event(AuditEvent.BUG, BOT, request.id, {"reference": reference}), now)
+
+
+def _tell_requester(connection: Connection, request: Request, text: str, now: datetime) -> None:
+    outbox.add_notice(connection, Notice(Delivery.DIRECT, request.requester, text, request.id), now)

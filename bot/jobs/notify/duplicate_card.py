@@ -1,6 +1,7 @@
-"""Messages that look like a card and are not: the moment that one is pressed, it is made to say so.
+"""Recognises a duplicate of a card when somebody presses a button on it, and replaces it by a line that says so.
 
-Slack knows no idempotency key, so a card posted in the instant of a kill may stay behind as a copy.
+chat.postMessage has no idempotency key: if the process ends after Slack posted a card and before the bot stored its
+`ts`, the card is posted again.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ from bot.ui.blocks import context_block, slack_message
 
 
 def is_duplicate(message: Message, card: Card) -> bool:
-    """Whether what was pressed is another message than the card."""
+    """Whether the button was pressed on a message other than the card."""
     return (message.channel, message.message_ts) != (card.channel, card.ts)
 
 
 def duplicate_notice(message: Message, request: Request, card: Card) -> Notice | None:
-    """What makes the message that was pressed say that it is a copy."""
+    """The notice that replaces the duplicate; None if its channel or `ts` is not known."""
     if not message.channel or not message.message_ts:
         return None
     address = f"{message.channel} {message.message_ts}"
     return Notice(Delivery.DUPLICATE, address, replies.duplicate_card(request, card.permalink), request.id)
 
 
-def mark_duplicate(messenger: Messenger, address: str, text: str) -> None:
-    """Makes the message at an address of `copy_notice` say this, and nothing else.
+def replace_duplicate(messenger: Messenger, address: str, text: str) -> None:
+    """Replaces a duplicate by a text.
+
+    Arguments:
+        address: of the duplicate, as in `duplicate_notice`.
 
     Raises:
-        PostingFault: it still is as it was.
+        SlackError: the duplicate may be unchanged.
     """
     channel, ts = address.split(" ")
     messenger.update(channel, ts, slack_message(text, [context_block(text)]))

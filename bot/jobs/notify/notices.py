@@ -1,6 +1,6 @@
-"""Sends the notices that were left for people, each once, the lines of one thread in the order in which they came.
+"""Sends stored notices: answers, direct messages, lines in threads, and messages to channels.
 
-Whose turn it is, is asked where rows are claimed. What a notice says is left to whoever leaves it.
+The queue hands out the lines of a thread in their order, one at a time. The texts are left to the other stages.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from bot.ui.blocks import context_block, slack_message
 
 log = logging.getLogger(__name__)
 
-NOTICES_WAIT_FOR = timedelta(days=1)
-LOOK_AT_CHANNEL_EVERY = timedelta(seconds=10)
+MAX_NOTICE_AGE = timedelta(days=1)
+CHECK_CHANNEL_EVERY = timedelta(seconds=10)
 
 
 def send_notice(context: Context, claim: Claim) -> Result:
-    """One notice that was not sent yet."""
+    """Sends the claimed notice. A notice that is older than a day, or that Slack refuses, is given up."""
     with context.store.read() as connection:
         notice, made_at = outbox.get_notice(connection, int(claim.key))
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
     text = _with_link(notice, card)
-    if context.now() - made_at > NOTICES_WAIT_FOR:
-        return _not_sent(context, claim, notice, "too late")
+    if context.now() - made_at > MAX_NOTICE_AGE:
+        return _give_up(context, claim, notice, "too late")
     try:
         match notice.delivery:
             case Delivery.EPHEMERAL:
@@ -43,7 +43,7 @@ def send_notice(context: Context, claim: Claim) -> Result:
             case Delivery.CHANNEL:
                 context.messenger.post(notice.address, slack_message(notice.text, [context_block(notice.text)]))
             case Delivery.DUPLICATE:
-                duplicate_card.mark_duplicate(context.messenger, notice.address, notice.text)
+                duplicate_card.replace_duplicate(context.messenger, notice.address, notice.text)
             case Delivery.THREAD if card is not None and card.ts is not None:
                 context.messenger.reply(card.channel, card.ts, notice.text)
             case Delivery.THREAD:
@@ -54,19 +54,19 @@ def send_notice(context: Context, claim: Claim) -> Result:
         return Failed(context.now() + backoff(claim.tries))
     except SlackError as error:
         if isinstance(error, ChannelUnavailable) and notice.delivery is Delivery.THREAD:
-            return Failed(context.now() + LOOK_AT_CHANNEL_EVERY)
-        return _not_sent(context, claim, notice, error.code)
-    return _end(context, claim)
+            return Failed(context.now() + CHECK_CHANNEL_EVERY)
+        return _give_up(context, claim, notice, error.code)
+    return _finish(context, claim)
 
 
-def _not_sent(context: Context, claim: Claim, notice: Notice, code: str) -> Result:
+def _give_up(context: Context, claim: Claim, notice: Notice, code: str) -> Result:
     log.warning("a notice was not sent: %s, %s", notice.delivery.value, code)
     detail = {"delivery": notice.delivery.value, "code": code}
-    return _end(context, claim, Event(AuditEvent.NOTICE_NOT_SENT, BOT, notice.request_id, detail))
+    return _finish(context, claim, Event(AuditEvent.NOTICE_NOT_SENT, BOT, notice.request_id, detail))
 
 
-def _end(context: Context, claim: Claim, *events: Event) -> Result:
-    """Nothing more is to be done, and the address is forgotten, in one transaction: no kill comes between the two."""
+def _finish(context: Context, claim: Claim, *events: Event) -> Result:
+    """Finishes the row and deletes its address in one transaction. `_answer` takes a missing address for "sent"."""
     with context.store.write() as connection:
         outbox.forget_address(connection, int(claim.key))
         queue.finish(connection, claim, context.owner)
@@ -76,9 +76,9 @@ def _end(context: Context, claim: Claim, *events: Event) -> Result:
 
 
 def _answer(context: Context, address: str, text: str) -> None:
-    """Answers where somebody typed or pressed, or directly once that address no longer serves."""
+    """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
     if not address:
-        return  # Forgotten by whoever had this row before, and was done with it.
+        return  # Sent or given up before by a worker whose claim had ended.
     response_url, person = address.split(" ")
     try:
         context.messenger.answer(response_url, text)
@@ -87,8 +87,7 @@ def _answer(context: Context, address: str, text: str) -> None:
 
 
 def _with_link(notice: Notice, card: Card | None) -> str:
-    """What one person alone is told about a request leads to its card, if that is there by now."""
-    permalink = (
-        card.permalink if card is not None and notice.delivery in (Delivery.EPHEMERAL, Delivery.DIRECT) else None
-    )
-    return notice.text if permalink is None or permalink in notice.text else replies.with_link(notice.text, permalink)
+    """The text, with a link to the card of the request if it is for one person and has no such link."""
+    if card is None or card.permalink is None or notice.delivery not in (Delivery.EPHEMERAL, Delivery.DIRECT):
+        return notice.text
+    return notice.text if card.permalink in notice.text else replies.with_link(notice.text, card.permalink)

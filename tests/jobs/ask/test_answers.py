@@ -103,7 +103,7 @@ def card(place: tuple[Sandbox, Context]) -> Iterator[Card]:
         connection.execute(delete(circuit_breakers))
 
 
-def is_told_whole(card: Card, text: str, code: str, http_status: int) -> None:
+def assert_explained(card: Card, text: str, code: str, http_status: int) -> None:
     meaning = meaning_of(code, http_status)
     assert code in text
     assert meaning.sentence.rstrip(".").lower() in text.lower()
@@ -137,7 +137,7 @@ def test_every_error_code_of_a_start_is_explained_on_the_card(card: Card, code: 
         assert card.stands() is State.APPROVED
         return
     assert card.stands() is State.NOT_STARTED
-    is_told_whole(card, text, code, status)
+    assert_explained(card, text, code, status)
     assert "Nothing was started." in text
     assert "words of OMS request parameter [x] invalid." in text
     assert "Huawei request id" in text
@@ -151,21 +151,21 @@ def test_the_catalogue_has_every_documented_error_code_and_no_other() -> None:
 
 @pytest.mark.parametrize(("code", "status"), IAM_STATUS.items())
 def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: str, status: int) -> None:
-    passes = status == 429 or status >= 500
+    may_pass = status == 429 or status >= 500
     card.sandbox.vault.write("oms/media/caller", CALLERS["password"])
     body = {"error_code": code, "error_msg": "words of IAM"}
     answer = Raw(status, json.dumps(body).encode(), {"X-IAM-Trace-Id": "trace-1"})
-    card.sandbox.oms.faults.add("token", *[answer] * (3 if passes else 1))
+    card.sandbox.oms.faults.add("token", *[answer] * (3 if may_pass else 1))
     try:
         text = card.approve()
-        for wait in (6, 12) if passes else ():
+        for wait in (6, 12) if may_pass else ():
             assert card.stands() is State.APPROVED
             assert "trying again" in text
             text = card.after(wait)
     finally:
         card.sandbox.vault.write("oms/media/caller", CALLERS["access key"])
     assert card.stands() is State.NOT_STARTED
-    is_told_whole(card, text, code, status)
+    assert_explained(card, text, code, status)
     assert "Nothing was started." in text
     assert "trace-1" in text
     assert card.puts() == []
@@ -177,14 +177,14 @@ def test_every_error_code_of_a_failed_migration_is_explained_on_the_card(card: C
     group = card.sandbox.oms.state.groups[card.request.group.group_id]
     group.pending_changes.clear()
     group.status, group.error = MIGRATION_FAILED, (code, "words of <!channel> OMS")
-    # It ran in between: a look that shows so comes first, as the status may lag.
+    # The group is first read as running, because its status may lag behind the call.
     assert card.stands() is State.ACCEPTED
     group.status = MONITORING
     card.after(3)
     group.status = MIGRATION_FAILED
     text = card.after(6)
     assert card.stands() is State.FAILED
-    is_told_whole(card, text, code, 200)
+    assert_explained(card, text, code, 200)
     assert "<!channel>" not in text
     assert "OMS said: words of" in text
     assert button_ids(card.posted) == ["request"]
@@ -216,7 +216,7 @@ SHAPES = [
     pytest.param(Raw(400, b""), "HTTP 400", id="empty"),
     pytest.param(Raw(400, b'{"error_code":'), "HTTP 400", id="broken"),
     pytest.param(Raw(400, b"[" * 5_000_000), "HTTP 400", id="huge"),
-    pytest.param(Raw(405, b'{"error_code":"<!channel>","error_msg":"x"}'), "HTTP 405", id="a code that is none"),
+    pytest.param(Raw(405, b'{"error_code":"<!channel>","error_msg":"x"}'), "HTTP 405", id="an invalid code"),
     pytest.param(Raw(413, b""), "HTTP 413", id="413"),
     pytest.param(Raw(307, b"", {"Location": "http://127.0.0.1:9/steal"}), "HTTP 307", id="a redirect"),
 ]
@@ -227,7 +227,7 @@ def test_an_error_body_of_any_shape_is_explained_on_the_card(card: Card, fault: 
     card.sandbox.oms.faults.add("start", fault)
     text = card.approve()
     assert card.stands() is State.NOT_STARTED
-    is_told_whole(card, text, code, fault.http_status)
+    assert_explained(card, text, code, fault.http_status)
     assert "<!channel>" not in text
     assert "<html>" not in text
 
@@ -258,7 +258,7 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     assert button_ids(card.posted) == []
     assert card.stands() is State.UNKNOWN
     card.after(5)
-    assert card.stands() is State.UNKNOWN, "a status may lag"
+    assert card.stands() is State.UNKNOWN, "the status may lag behind the call"
     text = card.after(61)
     assert card.stands() is State.NOT_STARTED
     assert "not started, as far as OMS shows" in text
@@ -323,13 +323,13 @@ def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card:
 def test_keys_that_oms_echoes_are_hidden(card: Card, echo: str) -> None:
     from urllib.parse import quote
 
-    words = echo.format(sk=SOURCE_SK, ak=DESTINATION_AK, quoted=quote(SOURCE_SK, safe=""))
+    message = echo.format(sk=SOURCE_SK, ak=DESTINATION_AK, quoted=quote(SOURCE_SK, safe=""))
     card.sandbox.oms.faults.add(
-        "start", Answer(400, "OMS.0064", f"request parameter [src_sk] invalid: {words}", detail=words)
+        "start", Answer(400, "OMS.0064", f"request parameter [src_sk] invalid: {message}", detail=message)
     )
     text = card.approve()
-    kept = text + repr(stored_request(card.context, card.request.id))
-    assert not [key for key in KEYS if key in kept]
+    shown_and_stored = text + repr(stored_request(card.context, card.request.id))
+    assert not [key for key in KEYS if key in shown_and_stored]
     assert "[hidden]" in text
 
 
@@ -352,7 +352,7 @@ def test_a_pause_is_sent_and_the_card_names_the_person(card: Card) -> None:
     assert button_ids(card.posted) == ["request"]
 
 
-def test_a_refused_pause_is_explained_and_the_group_is_followed_on(card: Card) -> None:
+def test_a_refused_pause_is_explained_and_the_group_is_still_followed(card: Card) -> None:
     card.approve()
     group = card.sandbox.oms.state.groups[card.request.group.group_id]
     group.pending_changes.clear()
@@ -369,19 +369,19 @@ def test_a_refused_pause_is_explained_and_the_group_is_followed_on(card: Card) -
     assert button_ids(card.posted) == ["pause"]
 
 
-def test_a_deleted_group_is_followed_no_longer_and_the_card_says_so(card: Card) -> None:
+def test_a_deleted_group_is_no_longer_followed_and_the_card_says_so(card: Card) -> None:
     card.approve()
     del card.sandbox.oms.state.groups[card.request.group.group_id]
     for tries in (0, 1):
         card.after(3, tries)
-        assert card.stands() is State.ACCEPTED, "one such answer may be an accident"
+        assert card.stands() is State.ACCEPTED, "one such answer may be an error of OMS"
     text = card.after(9, 2)
     assert card.stands() is State.FAILED
     assert "deleted while the bot followed it" in text
     assert not card.request.is_open
 
 
-def test_a_group_that_cannot_be_read_is_not_said_to_be_moving(card: Card) -> None:
+def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card) -> None:
     card.approve()
     group = card.sandbox.oms.state.groups[card.request.group.group_id]
     group.pending_changes.clear()
@@ -395,7 +395,7 @@ def test_a_group_that_cannot_be_read_is_not_said_to_be_moving(card: Card) -> Non
     assert "Resumed, moving" in card.after(40)
 
 
-def test_a_request_whose_project_left_the_settings_is_followed_no_longer_and_the_card_says_so(card: Card) -> None:
+def test_a_request_whose_project_was_removed_is_no_longer_followed_and_the_card_says_so(card: Card) -> None:
     card.approve()
     card.context = replace(card.context, projects={})
     text = card.after(3)

@@ -1,7 +1,7 @@
-"""One message creates one request for each group, whenever the bot is killed and however the request has ended.
+"""One message creates one request for each group, even if the process is killed or the request has ended meanwhile.
 
-A message that waits for a group to pause waits for faults that pass by themselves, and ends with those that do not. The
-audit event of a refusal names the project, so that it counts as activity there.
+A message that waits for a group to pause also waits for errors that may pass, and ends with any other error. The audit
+event of a refusal names the project, so that it counts as activity there.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", WEB_ASSETS
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox()
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
 class Killed(BaseException):
-    """As kill -9: nothing catches it."""
+    """Stands for kill -9: no `except Exception` catches it."""
 
 
 NIGHTLY = ResumeGroups((NIGHTLY_IMAGES,), "network is back")
 
 
-def typed(key: str = "trigger-1") -> Message:
+def resume_message(key: str = "trigger-1") -> Message:
     return Message(Kind.CREATE_REQUEST, key, ALICE, TEAM_ID, "C0TEST0001", command=NIGHTLY)
 
 
-def killed_before_its_answer(context: Context, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
+def kill_before_the_answer(context: Context, message: Message, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         raise Killed
 
@@ -68,7 +68,7 @@ def all_requests(context: Context) -> list[Request]:
         return [found for found in (requests.get(connection, one) for one in ids) if found is not None]
 
 
-def denied(sandbox: Sandbox, context: Context) -> Request:
+def deny(sandbox: Sandbox, context: Context) -> Request:
     [made] = all_requests(context)
     [card] = sandbox.workspace.messages_in(MIGRATIONS)
     return press_button(context, Kind.DENY, CAROL, made, card, reason="not today")
@@ -82,75 +82,75 @@ def answers(context: Context) -> list[str]:
 
 
 def test_a_message_creates_no_second_request_after_its_first_was_denied(
-    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = inside
-    message = typed()
+    sandbox, context = place
+    message = resume_message()
     store_message(context, message)
-    killed_before_its_answer(context, message, monkeypatch)
-    ended = denied(sandbox, context)
+    kill_before_the_answer(context, message, monkeypatch)
+    ended = deny(sandbox, context)
     create_request.create_requests(context, message, NIGHTLY)
     assert [(one.id, one.state) for one in all_requests(context)] == [(ended.id, State.DENIED)]
     answer = answers(context)[-1]
     [card] = sandbox.workspace.messages_in(MIGRATIONS)
     assert answer.startswith(f"{ended.id}: Denied")
     assert card.ts.replace(".", "") in answer
-    again = typed("trigger-2")
-    store_message(context, again)
-    create_request.create_requests(context, again, NIGHTLY)
+    second = resume_message("trigger-2")
+    store_message(context, second)
+    create_request.create_requests(context, second, NIGHTLY)
     assert len(all_requests(context)) == 2, "a second command creates a second request"
 
 
 def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
-    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = inside
-    message = typed()
+    sandbox, context = place
+    message = resume_message()
     store_message(context, message)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
-    killed_before_its_answer(context, message, monkeypatch)
+    kill_before_the_answer(context, message, monkeypatch)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
     waits = replace(message, kind=Kind.CREATE_ONCE_PAUSED, key=f"trigger-1/{NIGHTLY_IMAGES}")
     assert create_request.create_once_paused(context, waits, NIGHTLY, context.now()) is None
-    denied(sandbox, context)
+    deny(sandbox, context)
     create_request.create_requests(context, message, NIGHTLY)
     assert [one.state for one in all_requests(context)] == [State.DENIED]
 
 
-def test_of_two_workers_on_one_message_one_creates_the_request(
-    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+def test_two_workers_that_handle_one_message_create_one_request(
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = inside
-    message = typed()
+    sandbox, context = place
+    message = resume_message()
     store_message(context, message)
     check_keys = preflight.check_keys
 
-    def meanwhile(*arguments: Any) -> object:
+    def create_and_deny_first(*arguments: Any) -> object:
         # The other worker creates the request first, and carol denies it.
         monkeypatch.setattr(preflight, "check_keys", check_keys)
-        killed_before_its_answer(context, message, monkeypatch)
-        denied(sandbox, context)
+        kill_before_the_answer(context, message, monkeypatch)
+        deny(sandbox, context)
         return check_keys(*arguments)
 
-    monkeypatch.setattr(preflight, "check_keys", meanwhile)
+    monkeypatch.setattr(preflight, "check_keys", create_and_deny_first)
     create_request.create_requests(context, message, NIGHTLY)
     assert [one.state for one in all_requests(context)] == [State.DENIED]
     assert "Denied" in answers(context)[-1]
 
 
 @pytest.fixture
-def of_two(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
+def two_projects(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
     with context_of(new_sandbox(projects=2)) as context:
         yield context
 
 
 @pytest.fixture
-def of_one(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
+def one_project(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
     with context_of(new_sandbox()) as context:
         yield context
 
 
-def not_asked(context: Context, command: ResumeGroups, person: str = ALICE) -> dict[str, object]:
+def refusal_detail(context: Context, command: ResumeGroups, person: str = ALICE) -> dict[str, object]:
     """The detail of the audit event of a message that creates no request."""
     message = Message(Kind.CREATE_REQUEST, "trigger-1", person, TEAM_ID, MIGRATIONS, command=command)
     store_message(context, message)
@@ -167,32 +167,32 @@ def activity(context: Context) -> dict[str, int]:
         return {name: audit.count_of_project(connection, name, 0, 9) for name in context.projects}
 
 
-def test_a_refusal_counts_in_the_project_that_the_group_is_in(of_two: Context) -> None:
-    detail = not_asked(of_two, ResumeGroups((DONE,), "why not"))
+def test_a_refusal_counts_in_the_project_that_the_group_is_in(two_projects: Context) -> None:
+    detail = refusal_detail(two_projects, ResumeGroups((DONE,), "why not"))
     assert (detail["groups"], detail["project"]) == ([DONE], "media")
-    assert activity(of_two) == {"media": 1, "archive": 0}
+    assert activity(two_projects) == {"media": 1, "archive": 0}
 
 
-def test_a_group_that_is_not_found_counts_in_the_only_project_that_was_searched(of_two: Context) -> None:
-    assert not_asked(of_two, ResumeGroups((NIGHTLY_IMAGES,), "", "archive"))["project"] == "archive"
-    assert activity(of_two) == {"media": 0, "archive": 1}
+def test_a_group_that_is_not_found_counts_in_the_only_project_that_was_searched(two_projects: Context) -> None:
+    assert refusal_detail(two_projects, ResumeGroups((NIGHTLY_IMAGES,), "", "archive"))["project"] == "archive"
+    assert activity(two_projects) == {"media": 0, "archive": 1}
 
 
-def test_a_group_that_is_found_in_none_of_several_projects_counts_in_none(of_two: Context) -> None:
-    assert "project" not in not_asked(of_two, ResumeGroups((UNKNOWN,), ""))
-    assert activity(of_two) == {"media": 0, "archive": 0}
+def test_a_group_that_is_found_in_none_of_several_projects_counts_in_none(two_projects: Context) -> None:
+    assert "project" not in refusal_detail(two_projects, ResumeGroups((UNKNOWN,), ""))
+    assert activity(two_projects) == {"media": 0, "archive": 0}
 
 
-def test_a_person_who_may_not_ask_in_a_named_project_counts_there(of_one: Context) -> None:
-    assert not_asked(of_one, ResumeGroups((NIGHTLY_IMAGES,), "", "media"), ERIN)["project"] == "media"
-    assert activity(of_one) == {"media": 1}
+def test_a_refusal_in_a_named_project_counts_there(one_project: Context) -> None:
+    assert refusal_detail(one_project, ResumeGroups((NIGHTLY_IMAGES,), "", "media"), ERIN)["project"] == "media"
+    assert activity(one_project) == {"media": 1}
 
 
-def test_a_name_that_is_not_in_the_settings_counts_in_no_project(of_one: Context) -> None:
-    assert "project" not in not_asked(of_one, ResumeGroups((LEDGERS,), "", "nowhere"))
+def test_a_name_that_is_not_in_the_settings_counts_in_no_project(one_project: Context) -> None:
+    assert "project" not in refusal_detail(one_project, ResumeGroups((LEDGERS,), "", "nowhere"))
 
 
-def waiting(sandbox: Sandbox, context: Context) -> Message:
+def pausing_group_message(sandbox: Sandbox, context: Context) -> Message:
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
     url = sandbox.slack.response_url(ALICE, MIGRATIONS)
     message = Message(Kind.CREATE_ONCE_PAUSED, "1", ALICE, TEAM_ID, MIGRATIONS, command=NIGHTLY, response_url=url)
@@ -200,35 +200,35 @@ def waiting(sandbox: Sandbox, context: Context) -> Message:
     return message
 
 
-def vault_is_sealed(sandbox: Sandbox) -> None:
+def seal_vault(sandbox: Sandbox) -> None:
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
     sandbox.vault.seal()
 
 
-PASSING_FAULTS: dict[str, Callable[[Sandbox], None]] = {
+PASSING_ERRORS: dict[str, Callable[[Sandbox], None]] = {
     "OMS fails": lambda sandbox: sandbox.oms.faults.add("show", Answer(503, "APIG.0601")),
     "OMS asks to slow down": lambda sandbox: sandbox.oms.faults.add("show", Answer(429, "APIG.0308", retry_after=1)),
-    "Vault is sealed": vault_is_sealed,
+    "Vault is sealed": seal_vault,
 }
 
 
-@pytest.mark.parametrize("fault", PASSING_FAULTS)
-def test_a_fault_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
-    inside: tuple[Sandbox, Context], fault: str
+@pytest.mark.parametrize("error", PASSING_ERRORS)
+def test_an_error_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
+    place: tuple[Sandbox, Context], error: str
 ) -> None:
-    sandbox, context = inside
-    message, received_at = waiting(sandbox, context), context.now()
-    PASSING_FAULTS[fault](sandbox)
+    sandbox, context = place
+    message, received_at = pausing_group_message(sandbox, context), context.now()
+    PASSING_ERRORS[error](sandbox)
     assert create_request.create_once_paused(context, message, NIGHTLY, received_at) is not None
     assert sandbox.workspace.private_texts(ALICE) == []
-    PASSING_FAULTS[fault](sandbox)
+    PASSING_ERRORS[error](sandbox)
     later = context_at(context, received_at + timedelta(minutes=30))
     assert create_request.create_once_paused(later, message, NIGHTLY, received_at) is None
 
 
-def test_a_person_who_cannot_be_looked_up_is_tried_again_for_half_an_hour(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    message, received_at = waiting(sandbox, context), context.now()
+def test_a_failed_lookup_of_the_person_is_tried_again_for_half_an_hour(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    message, received_at = pausing_group_message(sandbox, context), context.now()
     sandbox.slack.outage.answers["users.info"] = [500] * 10
     try_again_at = create_request.create_once_paused(context_at(context, received_at), message, NIGHTLY, received_at)
     assert try_again_at == received_at + timedelta(seconds=10)
@@ -237,9 +237,9 @@ def test_a_person_who_cannot_be_looked_up_is_tried_again_for_half_an_hour(inside
         create_request.create_once_paused(later, message, NIGHTLY, received_at)
 
 
-def test_a_request_is_created_once_the_fault_has_passed(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    message = waiting(sandbox, context)
+def test_a_request_is_created_once_the_error_has_passed(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    message = pausing_group_message(sandbox, context)
     sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is not None
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSED
@@ -247,35 +247,35 @@ def test_a_request_is_created_once_the_fault_has_passed(inside: tuple[Sandbox, C
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1, "the card"
 
 
-def test_a_fault_that_does_not_pass_ends_the_wait_at_once(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    message = waiting(sandbox, context)
+def test_an_error_that_does_not_pass_ends_the_wait_at_once(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    message = pausing_group_message(sandbox, context)
     sandbox.oms.faults.add("show", Answer(403, "OMS.0072"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
 
 
-def test_a_group_that_pauses_is_left_for_later_with_what_was_asked(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
+def test_the_message_for_a_pausing_group_keeps_the_command(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
     command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
-    message = replace(typed(), command=command)
+    message = replace(resume_message(), command=command)
     store_message(context, message)
     create_request.create_requests(context, message, command)
     with context.store.read() as connection:
         kind = tables.inbox.c.kind == Kind.CREATE_ONCE_PAUSED
         number = connection.execute(select(tables.inbox.c.id).where(kind)).scalar_one()
-        left = inbox.get(connection, number).message
-    assert left.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
-    assert (left.person, left.origin_key) == (ALICE, message.key)
+        later = inbox.get(connection, number).message
+    assert later.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
+    assert (later.person, later.origin_key) == (ALICE, message.key)
 
 
-def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
+def test_six_requests_log_in_at_iam_once(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
     sandbox.vault.write("oms/media/caller", CALLERS["password"])
     group_ids = [group.id for group in paused_groups(sandbox, 6)]
     for number, group_id in enumerate(group_ids):
         command = ResumeGroups((group_id,), "network is back")
-        message = replace(typed(f"trigger-{number}"), command=command)
+        message = replace(resume_message(f"trigger-{number}"), command=command)
         store_message(context, message)
         create_request.create_requests(context, message, command)
     assert {request.group.group_id for request in all_requests(context)} == set(group_ids)

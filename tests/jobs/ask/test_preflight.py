@@ -1,4 +1,4 @@
-"""Checks before a request is created: one project under one name, a start that is in time, and keys that can work."""
+"""A request is created only for a project with one table in bot.toml, a start before its expiry, and permanent keys."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from tests.support.in_process import context_at, context_of
 
 @contextmanager
 def with_second_table(sandbox: Sandbox, *changes: tuple[str, str]) -> Iterator[Context]:
-    """The settings of the sandbox, with a copy of the project media named `easy` that has these changes."""
+    """The sandbox with a second table `easy` in bot.toml: a copy of the table `media` with these replacements."""
     toml = sandbox.directory / "bot.toml"
     text = toml.read_text(encoding="utf-8")
     table = text[text.index("[projects.media]") :].replace("projects.media", "projects.easy")
-    for was, by_now in changes:
-        assert was in table
-        table = table.replace(was, by_now)
+    for old, new in changes:
+        assert old in table
+        table = table.replace(old, new)
     toml.write_text(f"{text}\n{table}", encoding="utf-8")
     with context_of(sandbox) as context:
         yield context
 
 
-LEFT_OUT = (f'project_id = "{PROJECT_ID}"\n', "")
+WITHOUT_PROJECT_ID = (f'project_id = "{PROJECT_ID}"\n', "")
 
 
-@pytest.mark.parametrize("by", [["easy"], ["media"], ["media", "easy"]])
+@pytest.mark.parametrize("searched", [["easy"], ["media"], ["media", "easy"]])
 def test_a_project_that_is_in_the_settings_twice_is_refused_under_both_names(
-    new_sandbox: Callable[..., Sandbox], by: list[str]
+    new_sandbox: Callable[..., Sandbox], searched: list[str]
 ) -> None:
     sandbox = new_sandbox()
-    with with_second_table(sandbox, LEFT_OUT) as context:
+    with with_second_table(sandbox, WITHOUT_PROJECT_ID) as context:
         with pytest.raises(CannotCreate, match="a second time, under another name") as refusal:
-            find_group(context, by, NIGHTLY_IMAGES)
-        unseen = {"media", "easy"} - set(by)
+            find_group(context, searched, NIGHTLY_IMAGES)
+        unseen = {"media", "easy"} - set(searched)
         assert not any(name in str(refusal.value) for name in unseen), "a project that the person may not see"
 
 
@@ -51,13 +51,13 @@ def test_a_project_is_refused_while_it_is_unknown_whether_it_is_in_the_settings_
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox()
-    with with_second_table(sandbox, LEFT_OUT) as context:
+    with with_second_table(sandbox, WITHOUT_PROJECT_ID) as context:
         sandbox.oms.faults.add("projects", *[Answer(503, "IAM.0006")] * 10)
         with pytest.raises(CannotCreate, match="cannot be told just now"):
             find_group(context, ["media"], NIGHTLY_IMAGES)
 
 
-def test_two_projects_of_one_region_are_two_projects(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_two_tables_of_one_region_with_different_projects_are_accepted(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     with with_second_table(sandbox, (PROJECT_ID, "f" * 32)) as context:
         assert find_group(context, ["media"], NIGHTLY_IMAGES).project == "media"
@@ -74,7 +74,7 @@ def context(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "answer"),
     [
         ((23, 50), f"23:50 (Asia/Singapore) {LATEST_TODAY}"),
         ((16, 45), f"16:45 (Asia/Singapore) {LATEST_TODAY}"),
@@ -82,11 +82,11 @@ def context(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
     ],
 )
 def test_a_start_after_the_expiry_is_refused_with_the_latest_time(
-    context: Context, typed: tuple[int, int], said: str
+    context: Context, typed: tuple[int, int], answer: str
 ) -> None:
     with pytest.raises(CannotCreate) as refusal:
         start_at(context_at(context, MORNING), ALICE, typed, MORNING + timedelta(hours=8))
-    assert str(refusal.value) == said
+    assert str(refusal.value) == answer
 
 
 def test_the_latest_start_is_accepted_and_may_be_tomorrow(context: Context) -> None:

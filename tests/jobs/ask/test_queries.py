@@ -1,4 +1,4 @@
-"""`list` and `status` tell a person the status of every request and group, in every project that the person may see."""
+"""`list` and `status` show the requests and groups of all projects that the person may see."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def answer(context: Context, text: str, person: str = BOB) -> str:
     return newest_notice(context)
 
 
-def status(context: Context, wanted: str, person: str = BOB) -> str:
-    return answer(context, f"status {wanted}", person)
+def status(context: Context, searched_id: str, person: str = BOB) -> str:
+    return answer(context, f"status {searched_id}", person)
 
 
 def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[Sandbox, Context]) -> None:
@@ -90,9 +90,9 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
-    nowhere = status(context, NOWHERE)
-    assert nowhere.startswith(f"No task group `{NOWHERE}` in: media (")
-    assert "Nobody" not in nowhere
+    text = status(context, NOWHERE)
+    assert text.startswith(f"No task group `{NOWHERE}` in: media (")
+    assert "Nobody" not in text
     made, _ = create_request(sandbox, context, next(NUMBERS))
     del sandbox.oms.state.groups[made.group.group_id]
     assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == ["No", f"{made.id}:"]

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from bot.huawei.oms import Oms
-from bot.jobs.ask import forms
+from bot.jobs.ask.request_form import fill_request_form
 from bot.jobs.ask.resumable_groups import STATUSES, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
@@ -46,26 +46,26 @@ def test_paused_and_failed_groups_of_every_project_are_found(place: tuple[Sandbo
     assert resumable_groups(context, ()) == {}
 
 
-def test_every_project_is_listed_at_once_and_a_migration_waits_for_no_list(
+def test_all_projects_are_listed_at_once_and_other_calls_do_not_wait_for_them(
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
-    resumable_groups(context, BOTH)  # from now on the identities are proven
+    resumable_groups(context, BOTH)  # proves each identity, so that its calls are no longer made one by one
     released = threading.Event()
     holds = {name: [Hold(released, threading.Event()) for _ in STATUSES] for name in BOTH}
     for name in BOTH:
         sandbox.oms_by_project[name].faults.add("list", *holds[name])
     with ThreadPoolExecutor(1) as pool:
-        asking = pool.submit(resumable_groups, context, BOTH, 30)
+        listing = pool.submit(resumable_groups, context, BOTH, 30)
         try:
             assert all(hold.reached.wait(10) for name in BOTH for hold in holds[name])
             for name, group_id in (("media", NIGHTLY_IMAGES), ("archive", LEDGERS)):
                 look = partial(Oms.show, group_id=group_id)
                 assert context.identity.call(name, look).group_id == group_id
-            assert not asking.done()
+            assert not listing.done()
         finally:
             released.set()
-        assert LEDGERS in ids(asking.result()["archive"])
+        assert LEDGERS in ids(listing.result()["archive"])
 
 
 def test_a_project_that_is_late_is_left_out(place: tuple[Sandbox, Context]) -> None:
@@ -93,7 +93,7 @@ def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_fail
     opened = sandbox.workspace.open_view(BOB, modals.note(modals.REQUEST_TITLE, "One moment.").to_dict())
     message = Message(Kind.OPEN_REQUEST, "1", BOB, TEAM_ID, view_id=opened.id)
     store_message(context, message)
-    assert not forms.fill(context, message), "no further try is needed"
+    assert not fill_request_form(context, message), "no further try is needed"
     view = str(opened.view)
     assert f"media {NIGHTLY_IMAGES}" in view
     assert "The groups of archive cannot be listed just now; type an id. " in view

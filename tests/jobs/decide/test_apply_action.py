@@ -1,4 +1,4 @@
-"""One press decides once, what it decides is written down whole, and it stays so whatever comes after it."""
+"""An action is applied once, together with its votes, notices and audit events, and is decided on current data."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ TWO = Policy(("*",), ((CAROL, DAVE),) * 2, self_approval=False)
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox()
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
 def with_settings(context: Context, **changes: object) -> Context:
-    """The bot, started again with another bot.toml."""
+    """The context after a restart with these changes in bot.toml."""
     project = context.projects["media"]
     changed = Project.model_validate(project.model_dump() | {"requesters": list(project.requesters)} | changes)
     return replace(context, projects={"media": changed})
@@ -69,35 +69,35 @@ def notices(context: Context) -> list[Notice]:
         return [outbox.get_notice(connection, number)[0] for number in numbers]
 
 
-def told(context: Context, *events: str) -> list[tuple[str, dict[str, Any]]]:
-    """Who did each of these, and its facts, as the audit has them."""
+def audit_rows(context: Context, *events: str) -> list[tuple[str, dict[str, Any]]]:
+    """The actor and the detail of each audit event with one of these names."""
     with context.store.read() as connection:
         return [(link.actor, json.loads(link.detail)) for link in rows(connection) if link.event in events]
 
 
 def voters(context: Context, request: Request) -> list[str]:
     with context.store.read() as connection:
-        return [one.person for one in requests.votes_of(connection, request.id)]
+        return [vote.person for vote in requests.votes_of(connection, request.id)]
 
 
 @pytest.mark.parametrize("person", [CAROL, BOB])
-def test_a_press_that_is_worked_on_twice_decides_once(inside: tuple[Sandbox, Context], person: str) -> None:
-    _, context = inside
-    request, card = create_request(*inside, policy=TWO)
+def test_a_message_that_is_handled_twice_has_one_effect(place: tuple[Sandbox, Context], person: str) -> None:
+    _, context = place
+    request, card = create_request(*place, policy=TWO)
     message = Message(Kind.APPROVE, "1", person, TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
     store_message(context, message)
     apply_action.handle_action(context, message)
     apply_action.handle_action(context, message)
-    assert len(told(context, "vote.added", "action.refused")) == 1
+    assert len(audit_rows(context, "vote.added", "action.refused")) == 1
     assert voters(context, request) == ([CAROL] if person == CAROL else [])
     assert len(notices(context)) == (0 if person == CAROL else 1)
 
 
-def test_a_guest_hears_the_same_of_a_request_that_is_there_and_of_one_that_is_not(
-    inside: tuple[Sandbox, Context],
+def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside)
+    sandbox, context = place
+    request, card = create_request(*place)
     sandbox.workspace.users[BOB]["is_restricted"] = True
     press_button(context, Kind.APPROVE, BOB, request, card)
     message = Message(Kind.APPROVE, "1", BOB, TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
@@ -107,69 +107,71 @@ def test_a_guest_hears_the_same_of_a_request_that_is_there_and_of_one_that_is_no
     assert [notice.request_id for notice in notices(context)] == [None, None]
 
 
-def test_a_copy_is_told_and_marked_for_who_sees_the_project_and_for_nobody_else(
-    inside: tuple[Sandbox, Context],
+def test_a_duplicate_card_is_revealed_only_to_people_who_may_see_the_project(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside, policy=NARROW)
-    elsewhere = sandbox.workspace.add_message(GENERAL, BOT_USER_ID, "a copy", [], None)
-    press_button(context, Kind.APPROVE, BOB, request, elsewhere)
-    [no] = notices(context)
-    assert (no.text, no.request_id) == (refusals.NO_SUCH_REQUEST, None)
+    sandbox, context = place
+    request, card = create_request(*place, policy=NARROW)
+    duplicate = sandbox.workspace.add_message(GENERAL, BOT_USER_ID, "a copy", [], None)
+    press_button(context, Kind.APPROVE, BOB, request, duplicate)
+    [answer] = notices(context)
+    assert (answer.text, answer.request_id) == (refusals.NO_SUCH_REQUEST, None)
     same_ts = PostedMessage(GENERAL, card.ts, BOT_USER_ID, "a copy", [], None)
-    for posted in (elsewhere, same_ts):
+    for posted in (duplicate, same_ts):
         press_button(context, Kind.APPROVE, CAROL, request, posted)
-        [answer, mark] = notices(context)[-2:]
+        [answer, replacement] = notices(context)[-2:]
         assert (answer.text, answer.request_id) == (refusals.DUPLICATE_CARD, request.id)
-        assert (mark.delivery, mark.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
+        assert (replacement.delivery, replacement.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
     assert voters(context, request) == []
-    assert [detail["why"] for _, detail in told(context, "action.refused")] == ["not a reader", "copy", "copy"]
+    assert [detail["why"] for _, detail in audit_rows(context, "action.refused")] == ["not a reader", "copy", "copy"]
 
 
-def test_everybody_who_voted_is_looked_at_again_when_the_quorum_fills(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside, policy=TWO)
+def test_all_voters_are_looked_up_again_at_the_last_vote(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    request, card = create_request(*place, policy=TWO)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.PENDING
     approved = press_button(context, Kind.APPROVE, DAVE, request, card)
     assert approved.state is State.ACCEPTED
     assert approved.decision is not None
     assert approved.decision.people == (CAROL, DAVE)
-    [(_, opened)] = told(context, "attempt.opened")
+    [(_, opened)] = audit_rows(context, "attempt.opened")
     assert opened["approved by"] == [CAROL, DAVE]
-    other, card = create_request(*inside, 2, policy=TWO)
+    other, card = create_request(*place, 2, policy=TWO)
     press_button(context, Kind.APPROVE, CAROL, other, card)
     sandbox.workspace.users[CAROL]["deleted"] = True
     assert press_button(context, Kind.APPROVE, DAVE, other, card).state is State.PENDING
 
 
-def test_a_vote_that_was_withdrawn_is_gone(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, card = create_request(*inside, policy=TWO)
+def test_a_withdrawn_vote_does_not_count(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, card = create_request(*place, policy=TWO)
     press_button(context, Kind.APPROVE, CAROL, request, card)
     without = press_button(context, Kind.WITHDRAW, CAROL, request, card)
     assert (without.vote_progress, voters(context, request)) == (None, [])
     assert press_button(context, Kind.APPROVE, DAVE, request, card).state is State.PENDING
 
 
-def test_another_choice_takes_the_votes_out_and_tells_the_thread_whose(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
+def test_changing_the_scope_removes_the_votes_and_the_thread_names_the_voters(
+    place: tuple[Sandbox, Context],
+) -> None:
+    _, context = place
     failed = Scope.FAILED_OBJECTS
     group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
-    request, card = create_request(*inside, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
+    request, card = create_request(*place, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
     press_button(context, Kind.APPROVE, CAROL, request, card)
     assert press_button(context, Kind.CHOOSE_SCOPE, ALICE, request, card, scope=failed.value).scope is failed
     assert voters(context, request) == []
-    [(actor, detail)] = told(context, "request.scope_chosen")
+    [(actor, detail)] = audit_rows(context, "request.scope_chosen")
     assert (actor, detail["scope"], detail["void approvals"]) == (ALICE, failed.value, [CAROL])
     assert notices(context)[-1].text.endswith(
         f"The approval of <@{CAROL}> was for something else and no longer counts."
     )
 
 
-def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
+def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
     start_at = context.now() + timedelta(hours=1)
-    request, card = create_request(*inside, start_at=start_at)
+    request, card = create_request(*place, start_at=start_at)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert not is_claimed(context, request.id)
     assert press_button(context, Kind.CANCEL, ALICE, request, card).state is State.CANCELLED
@@ -177,23 +179,23 @@ def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside:
     assert put_calls(sandbox) == []
 
 
-def test_the_requester_is_told_who_denied_and_why_and_so_is_the_audit(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, card = create_request(*inside)
+def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, card = create_request(*place)
     denied = press_button(context, Kind.DENY, CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
     assert direct.address == ALICE
     assert text_message(direct.text).text.endswith(f"denied by <@{CAROL}>. Reason: not &lt;!channel&gt; today")
-    [(actor, detail)] = told(context, "request.denied")
+    [(actor, detail)] = audit_rows(context, "request.denied")
     assert (actor, detail["reason"]) == (CAROL, "not <!channel> today")
 
 
-def test_an_approver_who_was_taken_out_of_the_settings_meanwhile_approves_nothing(
-    inside: tuple[Sandbox, Context],
+def test_an_approver_who_was_removed_from_the_settings_cannot_approve(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside)
+    sandbox, context = place
+    request, card = create_request(*place)
     later = with_settings(context, approvers=[DAVE, BOB])
     assert press_button(later, Kind.APPROVE, CAROL, request, card) == request
     assert "no longer name you" in notices(context)[-1].text
@@ -202,11 +204,11 @@ def test_an_approver_who_was_taken_out_of_the_settings_meanwhile_approves_nothin
     assert len(put_calls(sandbox)) == 1
 
 
-def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the_loop(
-    inside: tuple[Sandbox, Context],
+def test_an_approval_leaves_sending_to_the_worker_while_its_project_is_at_the_limit(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside)
+    sandbox, context = place
+    request, card = create_request(*place)
     for number in range(REQUESTS.max_per_key or 0):
         context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
@@ -218,32 +220,32 @@ def test_where_enough_of_a_project_is_in_hand_an_approval_leaves_its_call_to_the
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
-def test_that_the_requester_approves_is_left_to_be_told_once(inside: tuple[Sandbox, Context], is_alone: bool) -> None:
-    sandbox, context = inside
-    place = [ALICE, CAROL, APPROVERS_GROUP]
-    context = with_settings(context, approvers=place, approvals=1 if is_alone else 2, self_approval=True)
+def test_a_self_approval_queues_one_notification(place: tuple[Sandbox, Context], is_alone: bool) -> None:
+    sandbox, context = place
+    approvers = [ALICE, CAROL, APPROVERS_GROUP]
+    context = with_settings(context, approvers=approvers, approvals=1 if is_alone else 2, self_approval=True)
     request, card = create_request(sandbox, context)
     own = press_button(context, Kind.APPROVE, ALICE, request, card)
     assert own.state is (State.ACCEPTED if is_alone else State.PENDING)
-    [(actor, detail)] = told(context, "vote.self_approved")
+    [(actor, detail)] = audit_rows(context, "vote.self_approved")
     assert (actor, detail) == (ALICE, {"reason": request.reason})
-    assert left_to_tell(context) == 1
+    assert queued_notifications(context) == 1
     if not is_alone:
         assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.ACCEPTED
-        assert len(told(context, "vote.self_approved")) == 1
-        assert left_to_tell(context) == 1
+        assert len(audit_rows(context, "vote.self_approved")) == 1
+        assert queued_notifications(context) == 1
 
 
-def left_to_tell(context: Context) -> int:
+def queued_notifications(context: Context) -> int:
     with context.store.read() as connection:
         query = select(func.count()).where(tables.inbox.c.kind == Kind.NOTIFY_APPROVERS)
         return connection.execute(query).scalar_one()
 
 
-def test_retry_lets_a_suspended_identity_be_tried_once_more(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
+def test_retry_allows_one_more_try_of_a_suspended_identity(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
     sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
-    request, card = create_request(*inside)
+    request, card = create_request(*place)
     refused = press_button(context, Kind.APPROVE, CAROL, request, card)
     assert (refused.state, put_calls(sandbox)) == (State.NOT_STARTED, [])
     with pytest.raises(Suspended):
@@ -251,23 +253,24 @@ def test_retry_lets_a_suspended_identity_be_tried_once_more(inside: tuple[Sandbo
     assert press_button(context, Kind.RETRY, ALICE, request, card).state is State.ACCEPTED
 
 
-@pytest.mark.parametrize("fault", [RuntimeError("a fault"), requests.Stale("R-00000001")])
-def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
-    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch, fault: Exception
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), requests.Stale("R-00000001")])
+def test_a_failed_send_releases_the_claim_of_the_request(
+    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    _, context = inside
-    request, card = create_request(*inside)
+    _, context = place
+    request, card = create_request(*place)
     claimed: list[bool] = []
 
     def fail(*_: object) -> None:
         claimed.append(is_claimed(context, request.id))
-        raise fault
+        raise error
 
     monkeypatch.setattr(send, "send_request", fail)
     message = approval(request.id, card)
     store_message(context, message)
-    if isinstance(fault, requests.Stale):
-        apply_action.handle_action(context, message)  # somebody else was quicker: no fault of this person's
+    if isinstance(error, requests.Stale):
+        # Another worker has changed the request first, which is no error.
+        apply_action.handle_action(context, message)
     else:
         with pytest.raises(RuntimeError):
             apply_action.handle_action(context, message)
@@ -279,14 +282,14 @@ def test_a_release_that_fails_leaves_the_request_free_for_the_loop(
     assert approved.state is State.APPROVED
 
 
-def test_retry_of_a_request_with_a_start_time_lets_a_suspended_identity_be_tried_once_more(
-    inside: tuple[Sandbox, Context],
+def test_retry_of_a_scheduled_request_allows_one_more_try_of_a_suspended_identity(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
+    sandbox, context = place
     start_at = context.now() + timedelta(hours=1)
     request, card = create_request(sandbox, context, start_at=start_at)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
-    assert put_calls(sandbox) == [], "not before its time"
+    assert put_calls(sandbox) == [], "not before its start time"
     then = context_at(context, start_at)
     sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
     assert advance_once(then, request.id).state is State.NOT_STARTED

@@ -1,4 +1,4 @@
-"""Whoever can still decide is reminded twice and then left alone; what can no longer be decided is said."""
+"""A pending request is reminded of twice; the requester is told if it can no longer be approved."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from tests.support.in_process import context_at, context_of, create_request
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox(settings="approvals = 2")
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
-def work(context: Context, request: Request) -> Result:
-    """One look at the request, as the loop takes it."""
+def advance(context: Context, request: Request) -> Result:
+    """Claims the request, takes its next step and releases it, as the worker does."""
     with context.store.write() as connection:
         assert queue.claim_one(connection, tables.requests, request.id, context.owner)
     claim = queue.Claim(tables.requests.name, request.id, 0)
@@ -60,113 +60,113 @@ def notices(context: Context) -> list[Notice]:
         return [outbox.get_notice(connection, number)[0] for number in numbers]
 
 
-def test_the_thread_is_reminded_twice_and_the_card_is_left_as_it_is(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, _ = create_request(*inside)
+def test_two_reminders_are_posted_and_the_card_is_not_updated(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, _ = create_request(*place)
     half, last = reminders_at(request)
-    work(context_at(context, half - timedelta(seconds=1)), request)
+    advance(context_at(context, half - timedelta(seconds=1)), request)
     assert notices(context) == []
     for _ in range(3):
-        work(context_at(context, half), request)
+        advance(context_at(context, half), request)
     [first] = notices(context)
     assert (first.delivery, first.request_id) == (Delivery.THREAD, request.id)
     assert f"Still missing: 2 of <@{CAROL}>, <!subteam^{APPROVERS_GROUP}>" in first.text
     for _ in range(3):
-        work(context_at(context, last), request)
+        advance(context_at(context, last), request)
     [_, second] = notices(context)
     assert second.text.startswith(f"<@{ALICE}>: this is still not decided")
-    assert "subteam" not in second.text, "nobody is rung twice"
-    assert stored(context, request).version == request.version, "no edit of a card that would read the same"
-    work(context_at(context, request.expires_at), request)
+    assert "subteam" not in second.text, "the group is mentioned once"
+    assert stored(context, request).version == request.version, "the card shows no reminders"
+    advance(context_at(context, request.expires_at), request)
     assert stored(context, request).state is State.EXPIRED
 
 
-def test_who_slept_through_half_time_is_reminded_once(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, _ = create_request(*inside)
+def test_one_reminder_is_posted_if_the_first_was_missed(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, _ = create_request(*place)
     late = context_at(context, reminders_at(request)[1])
-    work(late, request)
-    work(late, request)
+    advance(late, request)
+    advance(late, request)
     assert len(notices(context)) == 1
     assert stored(context, request).reminders == 2
 
 
-def test_a_reminder_that_comes_too_late_is_none(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, _ = create_request(*inside)
+def test_a_reminder_that_another_worker_has_posted_is_not_posted_again(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, _ = create_request(*place)
     claim = queue.Claim(tables.requests.name, request.id, 0)
     half = context_at(context, reminders_at(request)[0])
-    for _ in range(2):  # as two replicas may, of which one has lost its lease
+    for _ in range(2):  # as by two replicas, of which one has lost its lease
         assert remind.remind(half, request, claim) == Rescheduled()
     assert len(notices(context)) == 1
 
 
-def test_where_there_is_no_card_no_thread_is_reminded_and_the_requester_is_told_all_the_same(
-    inside: tuple[Sandbox, Context],
+def test_without_a_posted_card_there_is_no_reminder_and_the_requester_is_still_told(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside)
+    sandbox, context = place
+    request, card = create_request(*place)
     with context.store.write() as connection:
         outbox.save_card(connection, outbox.Card(request.id, card.channel, None, None, 0), None)
     half, last = reminders_at(request)
-    work(context_at(context, half), request)
+    advance(context_at(context, half), request)
     assert notices(context) == []
     sandbox.workspace.users[DAVE]["deleted"] = True
-    work(context_at(context, last), request)
+    advance(context_at(context, last), request)
     [notice] = notices(context)
     assert (notice.delivery, notice.address) == (Delivery.DIRECT, ALICE)
 
 
-def test_who_must_approve_alone_and_gave_no_reason_is_no_quorum(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
+def test_a_self_approval_without_a_reason_fills_no_slot(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
     alone = Policy(("*",), ((ALICE,),), self_approval=True)
     assert slots_without_candidates(context, alone, alone, ALICE, "network is back") == ()
     assert slots_without_candidates(context, alone, alone, ALICE, "  ") == alone.slots
 
 
-def test_when_too_few_approvers_are_left_the_requester_is_told_instead(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    request, card = create_request(*inside)
+def test_the_requester_is_told_if_too_few_approvers_are_left(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    request, card = create_request(*place)
     sandbox.workspace.users[DAVE]["deleted"] = True
-    work(context_at(context, reminders_at(request)[0]), request)
+    advance(context_at(context, reminders_at(request)[0]), request)
     [notice] = notices(context)
     assert (notice.delivery, notice.address) == (Delivery.DIRECT, ALICE)
     assert "nobody is left" in notice.text
     assert "bot.toml" in notice.text
     send_notice(context, queue.Claim(tables.notices.name, 1, 0))
-    [told] = sandbox.workspace.private_texts(ALICE)
-    assert card.ts.replace(".", "") in told
+    [text] = sandbox.workspace.private_texts(ALICE)
+    assert card.ts.replace(".", "") in text
 
 
-def test_while_slack_cannot_be_asked_nobody_is_told_that_nobody_is_left(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    # As if some seconds had passed between one look and the next: a failure is remembered for so long.
+def test_nobody_is_told_that_approvers_are_missing_while_lookups_fail(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    # Each lookup is 10 s after the one before, because failed lookups are cached for some seconds.
     seconds = itertools.count(step=10)
     client = new_client(Secret(BOT_TOKEN), sandbox.slack.api_url)
     people = Users(client, TEAM_ID, [APPROVERS_GROUP], lambda: float(next(seconds)))
     context = replace(context, people=people)
-    request, _ = create_request(*inside)
+    request, _ = create_request(*place)
     sandbox.slack.outage.status = 500
-    assert isinstance(work(context_at(context, reminders_at(request)[0]), request), Failed)
+    assert isinstance(advance(context_at(context, reminders_at(request)[0]), request), Failed)
     assert notices(context) == []
     sandbox.slack.outage.status = None
-    assert work(context_at(context, reminders_at(request)[0]), request) == Rescheduled()
+    assert advance(context_at(context, reminders_at(request)[0]), request) == Rescheduled()
     assert len(notices(context)) == 1
 
 
-def test_a_reminder_of_what_is_no_longer_set_so_makes_it_void(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    request, _ = create_request(*inside)
-    elsewhere = replace(context, projects={})
-    work(context_at(elsewhere, reminders_at(request)[0]), request)
+def test_a_request_whose_plan_has_changed_becomes_void_at_a_reminder(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, _ = create_request(*place)
+    without_project = replace(context, projects={})
+    advance(context_at(without_project, reminders_at(request)[0]), request)
     assert stored(context, request).state is State.VOID
 
 
-def test_what_cannot_be_told_to_a_requester_who_left_is_dropped_and_in_the_audit(
-    inside: tuple[Sandbox, Context],
+def test_a_notice_to_a_requester_who_has_left_is_given_up_and_recorded(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    request, _ = create_request(*inside)
+    sandbox, context = place
+    request, _ = create_request(*place)
     del sandbox.workspace.users[ALICE]
     with context.store.write() as connection:
         outbox.add_notice(connection, Notice(Delivery.DIRECT, ALICE, "hello", request.id), context.now())

@@ -1,4 +1,4 @@
-"""Whoever could have approved hears, once, that a requester approved alone; nobody else does."""
+"""Everybody who could have approved is notified once of a self approval, and nobody else is."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from tests.support.in_process import context_at, context_of, create_request, pre
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox(settings="self_approval = true")
-    # bob is asked by his id and as a member; erin is a guest, frank has left, grace is of another organisation.
+    # bob is named by id and is in the group. erin is a guest, frank has left, grace is of another organisation.
     sandbox.workspace.groups[APPROVERS_GROUP] = [ALICE, BOB, DAVE, ERIN, FRANK, GRACE]
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
-def work_off(context: Context) -> list[Claim]:
-    """What is due in the inbox is worked on until nothing is left but what failed; that."""
+def handle_due(context: Context) -> list[Claim]:
+    """Handles the messages that are due until only failed ones are left, and returns the claims of these."""
     context = context_at(context, context.now())
     failed: list[Claim] = []
     while True:
@@ -51,16 +51,18 @@ def work_off(context: Context) -> list[Claim]:
                     queue.finish(connection, claim, context.owner)
 
 
-def told(context: Context) -> list[str]:
+def notified(context: Context) -> list[str]:
     with context.store.read() as connection:
         numbers = connection.execute(select(tables.notices.c.id)).scalars().all()
         notices = [outbox.get_notice(connection, number)[0] for number in numbers]
-    return sorted(one.address for one in notices if one.delivery is Delivery.DIRECT and "Break-glass" in one.text)
+    return sorted(
+        notice.address for notice in notices if notice.delivery is Delivery.DIRECT and "Break-glass" in notice.text
+    )
 
 
-def events(context: Context, what: str) -> list[dict[str, object]]:
+def details(context: Context, event: str) -> list[dict[str, object]]:
     with context.store.read() as connection:
-        return [json.loads(link.detail) for link in rows(connection) if link.event == what]
+        return [json.loads(link.detail) for link in rows(connection) if link.event == event]
 
 
 def approve_alone(sandbox: Sandbox, context: Context) -> None:
@@ -68,40 +70,41 @@ def approve_alone(sandbox: Sandbox, context: Context) -> None:
     assert press_button(context, Kind.APPROVE, ALICE, made, posted).decision is not None
 
 
-def test_full_members_who_could_approve_are_told_and_guests_are_not(inside: tuple[Sandbox, Context]) -> None:
-    _, context = inside
-    approve_alone(*inside)
-    assert told(context) == [], "a vote waits for nobody to be looked up"
-    assert work_off(context) == []
-    assert told(context) == sorted([BOB, CAROL, DAVE])
-    assert sorted(str(one["person"]) for one in events(context, "vote.self_approval_notified")) == told(context)
-    assert len(events(context, "vote.self_approved")) == 1
+def test_full_members_who_could_approve_are_notified_and_guests_are_not(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    approve_alone(*place)
+    assert notified(context) == [], "the vote waits for no lookup"
+    assert handle_due(context) == []
+    assert notified(context) == sorted([BOB, CAROL, DAVE])
+    recorded = details(context, "vote.self_approval_notified")
+    assert sorted(str(detail["person"]) for detail in recorded) == notified(context)
+    assert len(details(context, "vote.self_approved")) == 1
 
 
-def test_while_slack_tells_nothing_it_is_tried_again_and_nobody_is_told_twice(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    approve_alone(*inside)
+def test_a_failed_lookup_is_tried_again_and_nobody_is_notified_twice(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    approve_alone(*place)
     sandbox.slack.outage.answers["users.info"] = [500, 500]
-    failed = work_off(context)
+    failed = handle_due(context)
     assert len(failed) == 2
-    assert told(context) == [DAVE]
+    assert notified(context) == [DAVE]
     later = context_at(context, context.now() + timedelta(minutes=1))
-    assert work_off(later) == []
+    assert handle_due(later) == []
     with context.store.write() as connection:
-        # As when the bot is killed behind the last line of its work: every row is worked on once more.
-        left = tables.inbox.c.kind.in_(self_approval.KINDS)
-        connection.execute(tables.inbox.update().where(left).values(due_at=context.now()))
-    assert work_off(later) == []
-    assert told(context) == sorted([BOB, CAROL, DAVE])
+        # As after a kill before the rows were finished: every message is handled again.
+        is_notification = tables.inbox.c.kind.in_(self_approval.KINDS)
+        connection.execute(tables.inbox.update().where(is_notification).values(due_at=context.now()))
+    assert handle_due(later) == []
+    assert notified(context) == sorted([BOB, CAROL, DAVE])
 
 
-def test_who_cannot_be_looked_up_for_a_day_is_given_up_and_that_is_in_the_audit(
-    inside: tuple[Sandbox, Context],
+def test_a_person_who_cannot_be_looked_up_for_a_day_is_given_up_and_recorded(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
-    approve_alone(*inside)
+    sandbox, context = place
+    approve_alone(*place)
     sandbox.slack.outage.answers["users.info"] = [500] * 50
-    assert len(work_off(context)) == 6
-    assert work_off(context_at(context, context.now() + self_approval.TELL_WITHIN)) == []
-    assert told(context) == []
-    assert {one["code"] for one in events(context, "notice.not_sent")} == {"Slack cannot be asked"}
+    assert len(handle_due(context)) == 6
+    assert handle_due(context_at(context, context.now() + self_approval.NOTIFY_WITHIN)) == []
+    assert notified(context) == []
+    assert {detail["code"] for detail in details(context, "notice.not_sent")} == {"Slack cannot be asked"}

@@ -1,9 +1,10 @@
-"""Showing people what is gets in nobody's way: not of a decision that is being written down, nor of the next card."""
+"""A card is updated without deadlocks with decisions, and tried again until Slack takes it."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -15,10 +16,8 @@ from bot.jobs.context import Context
 from bot.jobs.notify import cards
 from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.sandbox.slack.ids import CAROL, MIGRATIONS, SCOPES
-from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
-from bot.slack.errors import Gone
-from bot.store import outbox, requests, tables
+from bot.store import requests, tables
 from bot.store.audit import Event, append
 from bot.store.queue import Claim
 from tests.support.in_process import context_at, context_of, create_request
@@ -29,87 +28,78 @@ pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
 
 @pytest.fixture
-def on_postgresql(
-    new_sandbox: Callable[..., Sandbox], postgres: Postgres
-) -> Iterator[tuple[Context, Request, PostedMessage]]:
+def on_postgresql(new_sandbox: Callable[..., Sandbox], postgres: Postgres) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox(database_url=postgres.new_database())
     with context_of(sandbox) as context:
-        yield context, *create_request(sandbox, context)
+        yield sandbox, context
 
 
-def wait_for_a_lock(context: Context) -> None:
-    """Returns when somebody waits for a lock."""
+def card_claim(request: Request, tries: int = 0) -> Claim:
+    return Claim(tables.cards.name, request.id, tries)
+
+
+def wait_for_a_blocked_transaction(context: Context) -> None:
     query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     for _ in range(1000):
         with context.store.read() as connection:
             if connection.execute(query).scalar_one():
                 return
         threading.Event().wait(0.01)
-    raise TimeoutError("nobody waits")
+    raise TimeoutError("no transaction waits for a lock")
 
 
-def test_a_card_is_shown_while_its_request_is_being_decided(
-    on_postgresql: tuple[Context, Request, PostedMessage],
-) -> None:
-    context, request, _ = on_postgresql
+def test_a_card_is_updated_while_its_request_is_locked_by_a_decision(on_postgresql: tuple[Sandbox, Context]) -> None:
+    _, context = on_postgresql
+    request, _ = create_request(*on_postgresql)
+    event = Event(AuditEvent.VOTE_ADDED, CAROL, request.id)
     with context.store.write() as deciding:
         locked = requests.lock(deciding, request.id)
-        card = outbox.get_card(deciding, request.id)
         assert locked is not None
-        assert card is not None
-        # It would wait for the decision, which in turn waits for the card.
-        cards.record_shown(context, card)
-        requests.save(deciding, locked, locked, context.now(), Event(AuditEvent.VOTE_ADDED, CAROL, request.id))
+        # If the update waited for the decision, this thread would wait for itself.
+        assert cards.update_card(context, card_claim(request)) == Rescheduled()
+        requests.save(deciding, locked, locked, context.now(), event)
 
 
-def test_a_card_that_is_gone_is_no_deadlock_with_a_decision(
-    on_postgresql: tuple[Context, Request, PostedMessage],
-) -> None:
-    context, request, _ = on_postgresql
-    failures: list[Exception] = []
-
-    def gone() -> None:
-        fault = Gone("message_not_found")
-        try:
-            cards.record_failure(context, Claim(tables.cards.name, request.id, 0), request.id, fault)
-        except Exception as error:  # noqa: BLE001 (the test shows it)
-            failures.append(error)
-
-    thread = threading.Thread(target=gone)
-    with context.store.write() as deciding:
-        deciding.execute(tables.cards.update().values(due_at=context.now()))
-        thread.start()
-        wait_for_a_lock(context)
-        append(deciding, Event(AuditEvent.VOTE_ADDED, CAROL, request.id), context.now())
-    thread.join()
-    assert failures == []
+def test_handling_a_deleted_card_does_not_deadlock_with_a_decision(on_postgresql: tuple[Sandbox, Context]) -> None:
+    sandbox, context = on_postgresql
+    request, posted = create_request(*on_postgresql)
+    with context.store.write() as connection:
+        requests.save(connection, request, request, context.now())
+    sandbox.workspace.delete(posted.channel, posted.ts)
+    with ThreadPoolExecutor(1) as pool:
+        with context.store.write() as deciding:
+            deciding.execute(tables.cards.update().values(due_at=context.now()))
+            handling = pool.submit(cards.update_card, context, card_claim(request))
+            wait_for_a_blocked_transaction(context)
+            append(deciding, Event(AuditEvent.VOTE_ADDED, CAROL, request.id), context.now())
+        assert isinstance(handling.result(30), Finished)
 
 
-def test_the_card_of_what_has_ended_follows_once_its_channel_takes_it_again(
+def test_the_card_of_an_ended_request_is_updated_after_its_channel_is_unarchived(
     new_sandbox: Callable[..., Sandbox],
 ) -> None:
     sandbox = new_sandbox()
     with context_of(sandbox) as context:
         request, card = create_request(sandbox, context)
-        claim = Claim(tables.cards.name, request.id, 1)
+        claim = card_claim(request, tries=1)
         sandbox.workspace.channels[MIGRATIONS].archived = True
         ended_at = context.now()
         with context.store.write() as connection:
             requests.save(connection, request, request.with_state(State.CANCELLED, at=ended_at), ended_at)
-        for passed, again in (
+        for passed, delay in (
             (timedelta(minutes=1), timedelta(seconds=10)),
             (timedelta(minutes=11), timedelta(minutes=10)),
             (timedelta(hours=23), timedelta(minutes=10)),
         ):
             now = ended_at + passed
-            assert cards.update_card(context_at(context, now), claim) == Failed(now + again)
+            assert cards.update_card(context_at(context, now), claim) == Failed(now + delay)
         assert cards.update_card(context_at(context, ended_at + timedelta(hours=25)), claim) == Finished()
         sandbox.workspace.channels[MIGRATIONS].archived = False
         assert cards.update_card(context, claim) == Rescheduled()
         wait_for_text(sandbox, card, "Cancelled")
 
 
-def test_a_card_that_slack_refuses_for_good_is_tried_ever_more_seldom(new_sandbox: Callable[..., Sandbox]) -> None:
+def test_a_card_that_slack_keeps_refusing_is_tried_less_and_less_often(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     with context_of(sandbox) as context:
         request, card = create_request(sandbox, context)
@@ -117,12 +107,12 @@ def test_a_card_that_slack_refuses_for_good_is_tried_ever_more_seldom(new_sandbo
         with context.store.write() as connection:
             requests.save(connection, request, request.with_state(State.CANCELLED, at=now), now)
         sandbox.workspace.scopes = sandbox.workspace.scopes - {"chat:write"}
-        waits = []
+        delays = []
         for tries in range(16):
-            result = cards.update_card(context_at(context, now), Claim(tables.cards.name, request.id, tries))
+            result = cards.update_card(context_at(context, now), card_claim(request, tries))
             assert isinstance(result, Failed)
-            waits.append((result.due_at - now).seconds)
-        assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[600] * 6]
+            delays.append((result.due_at - now).seconds)
+        assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[600] * 6]
         sandbox.workspace.scopes = SCOPES
-        assert cards.update_card(context, Claim(tables.cards.name, request.id, 16)) == Rescheduled()
+        assert cards.update_card(context, card_claim(request, 16)) == Rescheduled()
         wait_for_text(sandbox, card, "Cancelled")

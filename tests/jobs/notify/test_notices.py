@@ -1,4 +1,4 @@
-"""A notice is sent, or given up, and done with in one step; what cannot be sent keeps nothing else waiting for ever."""
+"""Each notice is sent once or given up after a day. The lines of one thread are sent in their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.jobs.context import Context
-from bot.jobs.notify.notices import NOTICES_WAIT_FOR, send_notice
+from bot.jobs.notify.notices import MAX_NOTICE_AGE, send_notice
 from bot.jobs.worker import Failed, Rescheduled
 from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox
@@ -20,13 +20,13 @@ from tests.support.in_process import context_at, context_of, create_request
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox()
     with context_of(sandbox) as context:
         yield sandbox, context
 
 
-def leave(context: Context, *notices: Notice) -> None:
+def store(context: Context, *notices: Notice) -> None:
     with context.store.write() as connection:
         for notice in notices:
             outbox.add_notice(connection, notice, context.now())
@@ -38,10 +38,10 @@ def claim_due(context: Context) -> list[Claim]:
 
 
 def send_due(context: Context) -> None:
-    """Sends what is due by now, as the loop does, until nothing is left but what failed."""
+    """Sends the notices that are due, as the worker does, until only failed ones are left."""
     context = context_at(context, context.now())
-    while found := claim_due(context):
-        for claim in found:
+    while claims := claim_due(context):
+        for claim in claims:
             result = send_notice(context, claim)
             with context.store.write() as connection:
                 if isinstance(result, Failed):
@@ -50,14 +50,14 @@ def send_due(context: Context) -> None:
                     queue.release(connection, claim, context.owner)
 
 
-def left(context: Context) -> list[tuple[str, str, datetime | None]]:
-    """Of every notice its text, its address, and when it is due."""
+def rows(context: Context) -> list[tuple[str, str, datetime | None]]:
+    """The text, the address and the due time of every notice."""
     columns = (tables.notices.c.text, tables.notices.c.address, tables.notices.c.due_at)
     with context.store.read() as connection:
         return [tuple(row) for row in connection.execute(select(*columns).order_by(tables.notices.c.id))]
 
 
-def told_of(context: Context) -> list[str]:
+def audit_events(context: Context) -> list[str]:
     with context.store.read() as connection:
         return list(connection.execute(select(tables.audit.c.event)).scalars())
 
@@ -66,74 +66,74 @@ def answer(sandbox: Sandbox, text: str = "hello") -> Notice:
     return Notice(Delivery.EPHEMERAL, f"{sandbox.slack.response_url(ALICE, MIGRATIONS)} {ALICE}", text)
 
 
-def test_an_answer_is_done_with_when_its_address_is_forgotten(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    leave(context, answer(sandbox))
+def test_sending_an_answer_finishes_its_row_and_deletes_its_address(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    store(context, answer(sandbox))
     [claim] = claim_due(context)
-    # Nothing after this is written down: the bot is killed.
+    # The process ends here: nothing else ends the claim.
     assert send_notice(context, claim) == Rescheduled()
-    assert left(context) == [("hello", "", None)]
+    assert rows(context) == [("hello", "", None)]
     assert sandbox.workspace.private_texts(ALICE) == ["hello"]
 
 
-def test_an_answer_whose_address_is_forgotten_was_sent(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    leave(context, Notice(Delivery.EPHEMERAL, "", "hello"))
+def test_an_answer_without_an_address_is_not_sent_again(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    store(context, Notice(Delivery.EPHEMERAL, "", "hello"))
     send_due(context)
-    assert left(context) == [("hello", "", None)]
+    assert rows(context) == [("hello", "", None)]
     assert sandbox.workspace.private_texts(ALICE) == []
-    assert told_of(context) == []
+    assert audit_events(context) == []
 
 
-def test_an_answer_that_was_given_up_keeps_no_address_either(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
-    leave(context, answer(sandbox))
-    send_due(context_at(context, context.now() + NOTICES_WAIT_FOR + timedelta(seconds=1)))
-    assert left(context) == [("hello", "", None)]
-    assert told_of(context) == ["notice.not_sent"]
+def test_the_address_of_an_answer_that_is_given_up_is_deleted(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    store(context, answer(sandbox))
+    send_due(context_at(context, context.now() + MAX_NOTICE_AGE + timedelta(seconds=1)))
+    assert rows(context) == [("hello", "", None)]
+    assert audit_events(context) == ["notice.not_sent"]
 
 
-def test_a_line_that_slack_refuses_is_given_up_and_the_thread_goes_on(inside: tuple[Sandbox, Context]) -> None:
-    sandbox, context = inside
+def test_a_line_that_slack_refuses_is_given_up_and_the_next_lines_are_sent(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
     request, card = create_request(sandbox, context)
     for text in ("x" * 40_001, "moving", "done"):
-        leave(context, Notice(Delivery.THREAD, "", text, request.id))
+        store(context, Notice(Delivery.THREAD, "", text, request.id))
     send_due(context)
-    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == ["moving", "done"]
-    assert told_of(context) == ["request.created", "notice.not_sent"]
+    assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == ["moving", "done"]
+    assert audit_events(context) == ["request.created", "notice.not_sent"]
 
 
-def test_a_line_that_never_gets_through_holds_its_thread_for_a_day_at_most_and_no_other(
-    inside: tuple[Sandbox, Context],
+def test_a_line_that_is_never_sent_blocks_its_own_thread_only_and_for_a_day_at_most(
+    place: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = inside
+    sandbox, context = place
     (stuck, stuck_card), (other, other_card) = create_request(sandbox, context, 1), create_request(sandbox, context, 2)
-    leave(context, Notice(Delivery.THREAD, "", "never", stuck.id))
+    store(context, Notice(Delivery.THREAD, "", "never", stuck.id))
     sandbox.slack.outage.answers["chat.postMessage"] = [500]
     send_due(context)
-    later = context_at(context, context.now() + NOTICES_WAIT_FOR - timedelta(minutes=1))
-    leave(later, Notice(Delivery.THREAD, "", "later", stuck.id), Notice(Delivery.THREAD, "", "of another", other.id))
+    later = context_at(context, context.now() + MAX_NOTICE_AGE - timedelta(minutes=1))
+    store(later, Notice(Delivery.THREAD, "", "later", stuck.id), Notice(Delivery.THREAD, "", "of another", other.id))
     sandbox.slack.outage.answers["chat.postMessage"] = [500]
     send_due(later)
     assert sandbox.workspace.messages_in(MIGRATIONS, stuck_card.ts) == []
-    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, other_card.ts)] == ["of another"]
+    assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, other_card.ts)] == ["of another"]
     send_due(context_at(context, later.now() + timedelta(minutes=2)))
-    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, stuck_card.ts)] == ["later"]
-    assert told_of(context).count("notice.not_sent") == 1
+    assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, stuck_card.ts)] == ["later"]
+    assert audit_events(context).count("notice.not_sent") == 1
 
 
 @pytest.mark.parametrize("status", [429, 500])
-def test_a_line_that_waits_is_followed_by_the_later_ones_in_their_order(
-    inside: tuple[Sandbox, Context], status: int
+def test_lines_that_wait_behind_a_failed_one_are_sent_in_their_order(
+    place: tuple[Sandbox, Context], status: int
 ) -> None:
-    sandbox, context = inside
+    sandbox, context = place
     request, card = create_request(sandbox, context)
-    leave(context, *(Notice(Delivery.THREAD, "", text, request.id) for text in ("approved", "accepted", "moving")))
+    store(context, *(Notice(Delivery.THREAD, "", text, request.id) for text in ("approved", "accepted", "moving")))
     sandbox.slack.outage.answers["chat.postMessage"] = [status]
     send_due(context)
     assert sandbox.workspace.messages_in(MIGRATIONS, card.ts) == []
     send_due(context_at(context, context.now() + timedelta(minutes=5)))
-    assert [one.text for one in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == [
+    assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == [
         "approved",
         "accepted",
         "moving",

@@ -1,0 +1,51 @@
+"""Fills the request form with the groups that the person can create a request for.
+
+Opened from the card of a request that has ended, the form is filled with the values of that request.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from bot.domain.decisions import view_refusal
+from bot.domain.policy import Person
+from bot.jobs.ask import preflight
+from bot.jobs.ask.preflight import CannotCreate
+from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
+from bot.jobs.context import Context
+from bot.jobs.current_settings import current_policy
+from bot.jobs.notify.forms import FormContent, fill_form
+from bot.store import requests
+from bot.store.inbox import Message
+from bot.ui import modals
+from bot.ui.modals import GroupChoice
+
+
+def fill_request_form(context: Context, message: Message) -> bool:
+    """Fills the request form that was opened for a message.
+
+    Returns:
+        Whether to try again.
+    """
+    return fill_form(context, message, modals.REQUEST_TITLE, partial(_content, context, message))
+
+
+def _content(context: Context, message: Message, person: Person) -> FormContent:
+    try:
+        projects = preflight.projects_of(context, person, None)
+    except CannotCreate as refusal:
+        return FormContent(modals.note(modals.REQUEST_TITLE, str(refusal)), "may not ask")
+    with context.store.read() as connection:
+        previous = requests.get(connection, message.request_id) if message.request_id else None
+    if previous is not None and view_refusal(previous, person, current_policy(context, previous)) is None:
+        return FormContent(
+            modals.request_form(projects, (), "", previous.group.group_id, previous.plan.project, previous.reason)
+        )
+    choices: list[GroupChoice] = []
+    remarks: list[str] = []
+    for project, listing in resumable_groups(context, projects).items():
+        if isinstance(listing, NotListed):
+            remarks.append(modals.groups_not_listed(project, listing.why))
+        else:
+            choices += [modals.group_choice(project, group) for group in listing.groups]
+    return FormContent(modals.request_form(projects, choices, " ".join(remarks)))
