@@ -28,7 +28,7 @@ EXAMPLES = ("bot.toml",)
 _EXIT_CODES = """\b
 Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line.
 The settings are environment variables, and bot.toml, which BOT_CONFIG names.
-README.md lists them; `taskgroup-bot example bot.toml` prints a bot.toml."""
+bot/config/README.md lists them; `taskgroup-bot example bot.toml` prints a bot.toml."""
 
 T = TypeVar("T")
 
@@ -125,9 +125,7 @@ def sandbox(play: bool, port: int) -> None:
     try:
         from bot.sandbox.run import play_demo, serve_control_panel
     except ModuleNotFoundError as error:
-        click.echo(
-            f"The sandbox is not installed ({error.name}). Install it: pip install 'taskgroup-bot[sandbox]'.", err=True
-        )
+        click.echo(f"The sandbox is not installed ({error.name}). Run the first command of README.md.", err=True)
         sys.exit(1)
     sys.exit(play_demo() if play else serve_control_panel(port))
 

@@ -198,7 +198,10 @@ def help_of(*command: str) -> str:
 
 def test_help_explains_the_exit_codes_and_where_settings_come_from() -> None:
     assert "Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line." in help_of()
-    assert "The settings are environment variables, and bot.toml, which BOT_CONFIG names. README.md lists" in help_of()
+    assert (
+        "The settings are environment variables, and bot.toml, which BOT_CONFIG names. bot/config/README.md lists"
+        in help_of()
+    )
     assert "Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting." in help_of("serve")
     assert "Exit codes: 0 all is well, 1 something is not, 2 a wrong setting." in help_of("check")
     assert "both read DATABASE_URL alone" in help_of("audit")
