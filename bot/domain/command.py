@@ -1,16 +1,25 @@
 """Parses the text of the slash command, and validates the values of the request form. Pure.
 
 Task group ids are UUIDs or links to the console, `project=` and `at=` are the only keys, and the rest is the reason.
-An invalid command becomes one sentence for the person who typed it.
+The sentences about an invalid command are in `bot.ui.usage`.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from bot.domain.ids import is_link, parse_request_id, parse_typed_group_id, parse_typed_group_ids
+from bot.domain.ids import (
+    is_link,
+    parse_request_id,
+    parse_typed_group_id,
+    parse_typed_group_ids,
+    without_decoration,
+)
+from bot.domain.likely_keys import likely_key
 
 MAX_CHARACTERS = 2_000
 MAX_GROUPS = 10
@@ -28,7 +37,7 @@ class ResumeGroups:
     Attributes:
         group_ids: one to `MAX_GROUPS` different ids, in the order in which they were typed.
         reason: plain text, not escaped for Slack; empty if no reason was given.
-        project: a project's name in bot.toml; None if no project was named.
+        project: a project's name in lower case, as all names in bot.toml are; None if no project was named.
         at: the hour and minute of the start, in the time zone of the requester; None to start once approved.
     """
 
@@ -61,39 +70,68 @@ class OpenForm:
     """Open the request form. The command was typed without any text."""
 
 
+class UsageError(StrEnum):
+    """Why a command or a form is invalid. Each comment says what `InvalidCommand.typed` holds, if it holds anything."""
+
+    #: The text has more than `MAX_CHARACTERS` characters: how many it has.
+    TEXT_TOO_LONG = "text too long"
+    #: There are more than `MAX_GROUPS` task groups: how many there are.
+    TOO_MANY_GROUPS = "too many groups"
+    #: The reason has more than `MAX_REASON_CHARACTERS` characters: how many it has.
+    REASON_TOO_LONG = "reason too long"
+    #: The command does not begin with the id of a task group.
+    NO_GROUP_ID = "no group id"
+    #: The command begins with a word that resembles an id: the word.
+    NOT_A_GROUP_ID = "not a group id"
+    #: The command begins with a link that is no link to one task group in the console.
+    NOT_A_GROUP_LINK = "not a group link"
+    #: There is a task group id in the reason: the id, as typed.
+    GROUP_ID_IN_REASON = "group id in the reason"
+    #: The value of `at=` is not a time of day.
+    NOT_A_TIME = "not a time"
+    #: `project=` has no value.
+    NO_PROJECT_NAME = "no project name"
+    #: A key was given twice: `project` or `at`.
+    REPEATED_KEY = "repeated key"
+    #: In the place of a key there are words that resemble one: the key and value that are probably meant.
+    LIKELY_KEY = "likely key"
+    #: `status` is not followed by exactly one id.
+    NO_STATUS_ID = "no status id"
+
+
 @dataclass(frozen=True)
 class InvalidCommand:
-    """The command is invalid. `sentence` tells the person what is wrong and what to type instead."""
+    """The command or the form is invalid, so no request is created."""
 
-    sentence: str
+    error: UsageError
+    typed: str = ""  # plain text, not escaped for Slack
 
 
 Command = ResumeGroups | ShowList | ShowStatus | Help | OpenForm | InvalidCommand
 
 
-def parse(text: str, command: str) -> Command:
+def parse(text: str) -> Command:
     """Parses a slash command.
 
     Arguments:
         text: everything after the command, as Slack sends it: links in angle brackets, and `&`, `<`, `>` escaped.
-        command: the name of the command, for the sentences.
     """
     if len(text) > MAX_CHARACTERS:
-        return InvalidCommand(
-            f"That is {len(text):,} characters; {MAX_CHARACTERS:,} is the most. Nothing was asked. Shorten the reason."
-        )
+        return InvalidCommand(UsageError.TEXT_TOO_LONG, f"{len(text):,}")
     words = text.split()
+    while words and not without_decoration(words[0]):
+        words.pop(0)  # such as a byte order mark
     if not words:
         return OpenForm()
-    match words[0].lower():
+    match without_decoration(words[0]).lower():
         case "help" if len(words) == 1:
             return Help()
         case "list" if len(words) == 1:
             return ShowList()
         case "status":
-            return _parse_status(words[1:], command)
+            return _parse_status(words[1:])
         case _:
-            return _parse_resume(words, command)
+            return _parse_resume(words)
 
 
 def resume_groups(
@@ -104,90 +142,74 @@ def resume_groups(
     Arguments:
         group_ids: ids as `bot.domain.ids` parses them.
         reason: plain text, not escaped for Slack.
+        project: a project's name in any case.
         at: a time of day such as `22:30`.
     """
     if len(group_ids) > MAX_GROUPS:
-        return InvalidCommand(
-            f"Those are {len(group_ids)} task groups; {MAX_GROUPS} at a time is the most. Nothing was asked."
-        )
+        return InvalidCommand(UsageError.TOO_MANY_GROUPS, str(len(group_ids)))
     clock = _HOUR_MINUTE.fullmatch(at) if at is not None else None
     if at is not None and clock is None:
-        return InvalidCommand("After `at=` comes a time of day such as `at=22:30`. Nothing was asked.")
+        return InvalidCommand(UsageError.NOT_A_TIME)
     if project == "":
-        return InvalidCommand("After `project=` comes the name of a project. Nothing was asked.")
+        return InvalidCommand(UsageError.NO_PROJECT_NAME)
     stray = next((word for word in reason.split() if not is_link(word) and parse_typed_group_ids(word)), None)
     if stray is not None:
-        return InvalidCommand(
-            f"Put all task group ids first, before the reason: `{inline_text(stray)}` comes after it. "
-            "Nothing was asked."
-        )
+        return InvalidCommand(UsageError.GROUP_ID_IN_REASON, stray)
     if len(reason) > MAX_REASON_CHARACTERS:
-        return InvalidCommand(
-            f"The reason has {len(reason):,} characters; {MAX_REASON_CHARACTERS} is the most. Nothing was asked."
-        )
-    return ResumeGroups(group_ids, reason, project, (int(clock[1]), int(clock[2])) if clock else None)
+        return InvalidCommand(UsageError.REASON_TOO_LONG, f"{len(reason):,}")
+    hour_minute = (int(clock[1]), int(clock[2])) if clock else None
+    return ResumeGroups(group_ids, reason, project and project.lower(), hour_minute)
 
 
-def _parse_status(words: list[str], command: str) -> ShowStatus | InvalidCommand:
+def _parse_status(words: list[str]) -> ShowStatus | InvalidCommand:
     if len(words) == 1:
         request_id, group_id = parse_request_id(words[0]), parse_typed_group_id(words[0])
         if request_id or group_id:
             return ShowStatus(request_id, group_id)
-    return InvalidCommand(f"Type `{command} status ID`, with the id of one request (R-…) or of one task group.")
+    return InvalidCommand(UsageError.NO_STATUS_ID)
 
 
-def _parse_resume(words: list[str], command: str) -> ResumeGroups | InvalidCommand:
-    group_ids, rest = _leading_ids(words)
-    if not group_ids:
-        return InvalidCommand(_why_not_an_id(words[0], command))
-    values: dict[str, str] = {}
-    reason_words: list[str] = []
-    for word in rest:
-        key_value = _KEY_VALUE.fullmatch(word)
-        if key_value is None:
-            reason_words.append(word)
-            continue
-        key = key_value[1].lower()
-        if key in values:
-            return InvalidCommand(f"`{key}=` stands there twice, and only one can count. Nothing was asked.")
-        values[key] = key_value[2]
-    return resume_groups(group_ids, html.unescape(" ".join(reason_words)), values.get("project"), values.get("at"))
-
-
-def _leading_ids(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The ids at the beginning, without repetitions, and the remaining words. There may be keys between the ids."""
+def _parse_resume(words: Sequence[str]) -> ResumeGroups | InvalidCommand:
+    """Parses ids and keys, then the reason. There may be more keys in the reason."""
     ids: dict[str, None] = {}
-    rest: list[str] = []
+    values: dict[str, str] = {}
+    reason: list[str] = []
+    after_id_or_key = True
     for index, word in enumerate(words):
-        if _KEY_VALUE.fullmatch(word):
-            rest.append(word)
+        if after_id_or_key:
+            likely = likely_key(words[index:], values)
+            if likely is not None:
+                return _not_a_key(likely)
+        key_value = _KEY_VALUE.fullmatch(without_decoration(word))
+        if key_value is not None:
+            key = key_value[1].lower()
+            if key in values:
+                return InvalidCommand(UsageError.REPEATED_KEY, key)
+            values[key] = without_decoration(key_value[2])
+            after_id_or_key = True
             continue
-        found = parse_typed_group_ids(word)
-        if not found:
-            rest.extend(words[index:])
-            break
+        found = parse_typed_group_ids(word) if not reason else ()
+        if not found and not ids:
+            return _not_an_id(word)
         ids.update(dict.fromkeys(found))
-    return tuple(ids), rest
+        after_id_or_key = bool(found)
+        if not found:
+            reason.append(word)
+    if not ids:
+        return InvalidCommand(UsageError.NO_GROUP_ID)
+    return resume_groups(tuple(ids), html.unescape(" ".join(reason)), values.get("project"), values.get("at"))
 
 
-def _why_not_an_id(word: str, command: str) -> str:
+def _not_a_key(likely: str) -> InvalidCommand:
+    key, _, value = likely.partition("=")
+    if key == "at" and not _HOUR_MINUTE.fullmatch(value):
+        return InvalidCommand(UsageError.NOT_A_TIME)
+    return InvalidCommand(UsageError.LIKELY_KEY, likely)
+
+
+def _not_an_id(word: str) -> InvalidCommand:
     if is_link(word):
-        return "That is no link to one task group in the console. Copy its id (a UUID) there. Nothing was asked."
-    if _LOOKS_LIKE_AN_ID.fullmatch(word):
-        return (
-            f"`{inline_text(word)}` is not a task group id: one looks like `00878453-3402-4a86-9e2a-5d5217cd35b2`. "
-            "Nothing was asked."
-        )
-    return f"Begin with the id of a task group: `{command} GROUP_ID why you want it resumed`. Or type `{command} help`."
-
-
-def inline_text(text: str, characters: int = 60) -> str:
-    """A person's text, truncated and escaped for use between backticks in a Slack message.
-
-    Arguments:
-        text: as typed or as Slack sends it. Escaped characters are unescaped first.
-        characters: the maximum length, before escaping.
-    """
-    plain = html.unescape(text).replace("`", "'")
-    shortened = plain if len(plain) <= characters else plain[: characters - 1] + "…"
-    return html.escape(shortened, quote=False)
+        return InvalidCommand(UsageError.NOT_A_GROUP_LINK)
+    if _LOOKS_LIKE_AN_ID.fullmatch(without_decoration(word)):
+        return InvalidCommand(UsageError.NOT_A_GROUP_ID, html.unescape(word))
+    return InvalidCommand(UsageError.NO_GROUP_ID)

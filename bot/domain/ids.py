@@ -1,4 +1,4 @@
-"""Makes and parses request ids, and parses task group ids as people type them.
+"""Makes request ids, and parses request ids and task group ids as people type or paste them.
 
 Pure: the caller passes in the random bytes of a new id.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from urllib.parse import urlsplit
 
 # Crockford's base 32, without I, L, O and U, which are easily misread.
@@ -15,8 +16,11 @@ _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
 # A link as Slack sends it, `<URL>` or `<URL|text>`, or as typed.
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
-# Punctuation around a typed id.
-_PUNCTUATION = "`,;:.<>"
+# Quotes, brackets, formatting marks and punctuation around a pasted id.
+_AROUND_LINK = "\"'`´‘’‚‛“”„‟′″«»‹›()[]{}*_~,;:.!?"
+_AROUND_ID = f"{_AROUND_LINK}<>"
+_MINUS_SIGN = "\u2212"
+_SEPARATORS = re.compile(r"[,;]")
 _CONSOLE_DOMAIN = "huaweicloud.com"
 
 
@@ -30,9 +34,21 @@ def is_request_id(text: str) -> bool:
     return _REQUEST_ID.fullmatch(text) is not None
 
 
-def parse_request_id(text: str) -> str | None:
-    """The request id in upper case, or None if the text is not a request id."""
-    upper = text.upper()
+def without_decoration(word: str) -> str:
+    """One typed or pasted word, without the characters that a document or a chat puts into and around it.
+
+    Removes invisible characters (zero-width characters, direction marks, the byte order mark, soft hyphens), replaces
+    typographic dashes by hyphens, and removes quotes, brackets, formatting marks and punctuation from both ends.
+
+    Arguments:
+        word: as Slack sends it, with `&`, `<`, `>` escaped or not.
+    """
+    return _visible(word).strip(_AROUND_ID)
+
+
+def parse_request_id(word: str) -> str | None:
+    """The request id in one typed word, in upper case. None if the word is not a request id."""
+    upper = without_decoration(word).upper()
     return upper if is_request_id(upper) else None
 
 
@@ -43,19 +59,17 @@ def parse_group_id(text: str) -> str | None:
 
 
 def is_link(word: str) -> bool:
-    return _LINK.fullmatch(word) is not None
+    return _link_in(word) is not None
 
 
 def parse_typed_group_id(word: str) -> str | None:
     """The task group id in one typed word: a UUID, or a link to the console with one UUID in it. None otherwise."""
-    link = _LINK.fullmatch(word)
-    if link is None:
-        return parse_group_id(html.unescape(word).strip(_PUNCTUATION))
-    return _group_id_in_url(link[1] or link[2])
+    url = _link_in(word)
+    return parse_group_id(without_decoration(word)) if url is None else _group_id_in_url(url)
 
 
 def parse_typed_group_ids(word: str) -> tuple[str, ...]:
-    """The task group ids in one typed word: one id, or several joined by commas.
+    """The task group ids in one typed word: one id, or several joined by commas or semicolons.
 
     Returns an empty tuple if `parse_typed_group_id` does not accept every part.
     """
@@ -63,9 +77,27 @@ def parse_typed_group_ids(word: str) -> tuple[str, ...]:
     if group_id or is_link(word):
         found = [group_id]
     else:
-        found = [parse_typed_group_id(part) for part in word.split(",") if part]
+        found = [
+            parse_typed_group_id(part) for part in _SEPARATORS.split(html.unescape(word)) if without_decoration(part)
+        ]
     ids = tuple(part for part in found if part is not None)
     return ids if len(ids) == len(found) else ()
+
+
+def _link_in(word: str) -> str | None:
+    """The URL of a word that is a link, also between quotes, brackets or formatting marks."""
+    link = _LINK.fullmatch(_visible(word).strip(_AROUND_LINK))
+    return (link[1] or link[2]) if link else None
+
+
+def _visible(word: str) -> str:
+    """The word without invisible characters, and with hyphens in place of other dashes."""
+    plain = (character for character in html.unescape(word) if unicodedata.category(character) != "Cf")
+    return "".join("-" if _is_dash(character) else character for character in plain)
+
+
+def _is_dash(character: str) -> bool:
+    return character == _MINUS_SIGN or unicodedata.category(character) == "Pd"
 
 
 def _group_id_in_url(url: str) -> str | None:

@@ -12,7 +12,7 @@ from bot.listeners.payloads import MalformedPayload, Payload, text_at, to_messag
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.store.inbox import Kind, Message
-from bot.ui import replies
+from bot.ui import replies, usage
 
 
 def register(app: App, receiver: Receiver, responder: Responder, command_name: str) -> None:
@@ -23,9 +23,9 @@ def register(app: App, receiver: Receiver, responder: Responder, command_name: s
 
 def handle_command(receiver: Receiver, responder: Responder, command_name: str, ack: Ack, body: Payload) -> None:
     """Answers a command in the acknowledgement, opens the form, or stores the command for a worker."""
-    match parse(text_at(body, "text"), command_name):
-        case InvalidCommand(sentence):
-            ack(sentence)
+    match parse(text_at(body, "text")):
+        case InvalidCommand() as invalid:
+            ack(usage.invalid_command(invalid, command_name))
         case Help():
             ack(replies.help_text(command_name))
         case OpenForm():

@@ -16,7 +16,7 @@ from bot.domain.ids import parse_group_id, parse_typed_group_id
 from bot.listeners.payloads import MalformedPayload, Payload, form_choice, form_text, text_at, to_message
 from bot.listeners.receiver import Receiver
 from bot.store.inbox import Kind
-from bot.ui import replies
+from bot.ui import replies, usage
 from bot.ui.modals import DENY_FORM, REQUEST_FORM
 
 NO_GROUP = "Pick a task group, or type its id."
@@ -96,6 +96,5 @@ def parse_request_form(body: Payload) -> ResumeGroups | Mapping[str, str]:
     reason = " ".join(form_text(body, "reason").split())
     command = resume_groups((group_id,), reason, project or None, form_choice(body, "at") or None)
     if isinstance(command, InvalidCommand):
-        # Slack shows these errors as plain text.
-        return {"reason": command.sentence.replace("`", "")}
+        return {"reason": usage.invalid_reason(command)}
     return command

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from bot.domain.command import inline_text
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Policy, Problem, Request
 from bot.domain.task_group import GroupStatus
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, join_words, mentions
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, mentions
 from bot.ui.status import status_text
 
 NO_SUCH_REQUEST = "There is no such request that you may see. Nothing was changed."
@@ -83,7 +82,7 @@ def request_void(request: Request) -> str:
 def no_such_project(typed_name: str, projects: Sequence[str]) -> str:
     """The person may not create requests in the project they typed. `projects` are those where they can."""
     hint = f" You may ask in {join_words(projects)}." if projects else ""
-    return f"There is no project `{inline_text(typed_name)}` in which you may ask.{hint} Nothing was asked."
+    return f"There is no project {inline_code(typed_name, 60)} in which you may ask.{hint} Nothing was asked."
 
 
 def group_not_found(group_id: str, regions: Mapping[str, str]) -> str:

@@ -36,11 +36,13 @@ def help_text(command: str) -> str:
     """How to use the slash command."""
     return "\n".join(
         (
-            f"`{command} GROUP_ID why you want it` asks for approval to resume a paused group, or retry a failed one.",
-            "Several ids may stand first. `project=NAME` says which project, `at=22:30` when to start, in your zone.",
-            f"`{command}` alone opens a form.",
+            f"`{command} GROUP_ID reason` requests approval to resume a paused task group or retry a failed one.",
+            "Put the id of each group first. Then you can add `project=NAME` to name the project, and `at=22:30` to "
+            "start at 22:30 in your time zone.",
+            f"For example: `{command} GROUP_ID at=22:30 network is back`",
+            f"`{command}` opens a form.",
             f"`{command} list` shows open requests, and paused and failed groups.",
-            f"`{command} status ID` shows how a request (R-…) or a task group stands.",
+            f"`{command} status ID` shows the status of a request (R-…) or a task group.",
         )
     )
 

@@ -166,7 +166,7 @@ def test_only_the_person_who_typed_is_told_that_a_group_cannot_be_resumed(sandbo
     sandbox.people.type(BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
     wait_for_reply(sandbox, BOB, "No task group")
     sandbox.people.type(BOB, "../../etc/passwd now")
-    wait_for_reply(sandbox, BOB, "is not a task group id")
+    wait_for_reply(sandbox, BOB, "isn't a task group id")
     sandbox.people.type(ERIN, NIGHTLY_IMAGES)
     wait_for_reply(sandbox, ERIN, "not among those who may ask")
     assert sandbox.workspace.messages_in(MIGRATIONS) == []

@@ -48,7 +48,7 @@ def newest_notice(context: Context) -> str:
 
 def answer(context: Context, text: str, person: str = BOB) -> str:
     """The answer to a typed command."""
-    command = parse(text, context.command)
+    command = parse(text)
     key = f"typed {next(NUMBERS)}"
     match command:
         case ResumeGroups():
