@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from bot.config.problems import FIXES, setting_error
 from bot.config.values import (
     MAX_EXPIRY,
+    MAX_SCHEDULE_AHEAD,
     REQUESTER,
     USER_OR_GROUP,
     Slots,
@@ -72,6 +73,7 @@ class Project(_Table):
     approvals: int = Field(default=1, ge=1, le=20)
     self_approval: bool = False
     expires_after: str = "8h"
+    schedule_ahead: str = "24h"
     oms_url: str | None = None
     iam_url: str | None = None
     vault: ProjectVault
@@ -124,6 +126,13 @@ class Project(_Table):
             raise setting_error("is not a time between 1m and 7d", FIXES["expires_after"])
         return text
 
+    @field_validator("schedule_ahead")
+    @classmethod
+    def _schedule(cls, text: str) -> str:
+        if text != "0" and not timedelta(minutes=1) <= parse_duration(text) <= MAX_SCHEDULE_AHEAD:
+            raise setting_error("is neither 0 nor a time between 1m and 24h", FIXES["schedule_ahead"])
+        return text
+
     @property
     def policy(self) -> Policy:
         """Who may create requests and who must approve. A flat list of approvers becomes one slot for each approval."""
@@ -136,8 +145,13 @@ class Project(_Table):
 
     @property
     def expiry(self) -> timedelta:
-        """How long a request, and its approval, holds."""
+        """How long people can vote on a request. Without a start time, its approval expires at the same time."""
         return parse_duration(self.expires_after)
+
+    @property
+    def schedule_limit(self) -> timedelta:
+        """How far ahead a start time may be; zero if the project allows none."""
+        return parse_duration(self.schedule_ahead)
 
     @property
     def oms_address(self) -> str:

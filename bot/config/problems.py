@@ -42,6 +42,7 @@ FIXES: Mapping[str, str] = {
     "approvals": "Use a whole number from 1 to 20, without quotes",
     "self_approval": "Write true or false, without quotes",
     "expires_after": 'Write it as "30m", "8h" or "2d", from one minute to seven days',
+    "schedule_ahead": 'Write it as "30m" or "8h", up to "24h", or write "0" to turn off start times',
     "oms_url": "Use https://HOST, or leave it out: it follows from the region",
     "iam_url": "Use https://HOST, or leave it out: it follows from the region",
     "vault": "Write a [projects.NAME.vault] table that says where the keys are",

@@ -12,10 +12,12 @@ from bot.config.problems import FIXES, setting_error
 from bot.domain.policy import AccountKind, Person, open_slots
 from bot.domain.request import Policy
 
-_EXPIRY = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
+_DURATION = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _PORTS = {"https": 443, "http": 80}
 MAX_EXPIRY = timedelta(days=7)
+# `at=22:30` is the next 22:30, so no start is further ahead.
+MAX_SCHEDULE_AHEAD = timedelta(hours=24)
 _PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 USER_OR_GROUP = re.compile(r"[UWS][A-Z0-9]{4,20}")
 REQUESTER = re.compile(r"\*|[UWS][A-Z0-9]{4,20}")
@@ -87,5 +89,5 @@ def checked_address(url: str, key: str) -> str:
 
 def parse_duration(text: str) -> timedelta:
     """The duration of a text such as `30m`, `8h` or `2d`; zero where it is not well-formed."""
-    found = _EXPIRY.fullmatch(text)
+    found = _DURATION.fullmatch(text)
     return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)

@@ -218,7 +218,8 @@ def _state_refusal(request: Request, action: Action) -> Refusal | None:
             request.state is not State.PENDING
         ):
             return Refusal.NOT_PENDING
-    return Refusal.EXPIRED if action.at >= request.expires_at else None
+    expires_at = request.expires_at if request.state is State.PENDING else request.approval_valid_until
+    return Refusal.EXPIRED if action.at >= expires_at else None
 
 
 def _rights_refusal(request: Request, votes: Sequence[Vote], action: Action, policy: Policy | None) -> Refusal | None:

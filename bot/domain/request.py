@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.task_group import Progress, Scope, TaskGroup
+
+# How long after its start time (`at=`) a request can still be started.
+START_WITHIN = timedelta(hours=1)
 
 
 class Verb(StrEnum):
@@ -36,7 +39,7 @@ class State(StrEnum):
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
     #: or after a delay if OMS throttled or could not be reached. Ends in SENDING; in VOID if the settings or the group
     #: changed; in NOT_STARTED if the keys cannot be read or OMS refuses; in ACCEPTED or DONE if somebody else started
-    #: the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `expires_at`.
+    #: the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `approval_valid_until`.
     APPROVED = "approved"
 
     #: Committed before the PUT, so the PUT may have been sent. Only the worker that stored this state sends it. The
@@ -49,7 +52,7 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
     #: Nothing was started; `problem` says why. The approval still holds. Retry leads to APPROVED with a new
-    #: attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `expires_at`.
+    #: attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `approval_valid_until`.
     NOT_STARTED = "not started"
 
     #: OMS accepted the call, or somebody else started the group, and no progress is known yet. The bot reads the
@@ -78,7 +81,7 @@ class State(StrEnum):
     #: read the group. The migration itself goes on.
     NOT_FOLLOWED = "no longer followed"
 
-    #: Ended: approved, but not started before `expires_at`.
+    #: Ended: approved, but not started before `approval_valid_until`.
     APPROVAL_EXPIRED = "approval expired"
 
     #: Ended: an approver denied it while it was pending.
@@ -231,7 +234,7 @@ class Request:
     requester: str  # a user id
     reason: str  # as typed by the requester; may be empty
     created_at: datetime
-    expires_at: datetime  # when voting ends, and the approval with it
+    expires_at: datetime  # when voting ends
     state: State
     version: int = 1  # incremented by every change; a card that shows an older version is updated
     start_at: datetime | None = None  # the earliest time of the PUT (`at=`); None: as soon as it is approved
@@ -251,6 +254,11 @@ class Request:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def approval_valid_until(self) -> datetime:
+        """When an approval expires: with the voting, but not before an hour has passed since the start time."""
+        return self.expires_at if self.start_at is None else max(self.expires_at, self.start_at + START_WITHIN)
 
     @property
     def group_key(self) -> str:

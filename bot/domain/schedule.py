@@ -1,7 +1,7 @@
 """Computes the next step of a request and its due time, only from the stored request and the current time.
 
 After a crash the next worker calls the same functions, so it continues from the stored request. `bot.jobs` does the
-step.
+step. The start time that a person typed is in `bot.domain.start_time`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def next_step(request: Request, now: datetime) -> Step | None:
             return Step.EXPIRE if now >= request.expires_at else Step.REMIND
         case State.APPROVED:
             # The PUT is never sent after the expiry, whatever delayed it.
-            return Step.EXPIRE_APPROVAL if now >= request.expires_at else Step.SEND
+            return Step.EXPIRE_APPROVAL if now >= request.approval_valid_until else Step.SEND
         case State.SENDING | State.UNKNOWN:
             return Step.SETTLE
         case State.NOT_STARTED:
@@ -72,7 +72,7 @@ def due_at(request: Request) -> datetime | None:
         case State.PENDING:
             return next(iter(reminders_at(request)[request.reminders :]), request.expires_at)
         case State.NOT_STARTED:
-            return request.expires_at
+            return request.approval_valid_until
         case State.APPROVED if attempt is not None:
             return max(filter(None, (attempt.opened_at, attempt.not_before, request.start_at)))
         case State.SENDING | State.UNKNOWN if attempt is not None and attempt.sent_at is not None:

@@ -56,7 +56,7 @@ def _dispatch(context: Context, stored: StoredMessage, tries: int) -> Result:
         return Finished()
     match message.kind, message.command:
         case Kind.CREATE_REQUEST, ResumeGroups() as command:
-            create_request.create_requests(context, message, command)
+            create_request.create_requests(context, message, command, received_at)
         case Kind.CREATE_ONCE_PAUSED, ResumeGroups() as command:
             return Finished(create_request.create_once_paused(context, message, command, received_at))
         case Kind.LIST, None:

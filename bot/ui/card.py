@@ -25,6 +25,7 @@ from bot.ui.formatting import (
 )
 from bot.ui.problem_texts import after_first_sentence, original_message
 from bot.ui.progress import latest_progress, progress_line
+from bot.ui.start_time import start_terms
 from bot.ui.states import STATES, headline, text_of
 from bot.ui.status import headline_states_problem
 
@@ -45,6 +46,8 @@ def card(request: Request) -> SlackMessage:
     if request.state is State.PENDING:
         blocks.append(plain_section(f"Reason: {request.reason or 'none given'}"))
         blocks.append(fields(*_request_fields(request)))
+        if request.start_at is not None:
+            blocks.append(section(start_terms(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
         last_line = keys_line(request)
     else:

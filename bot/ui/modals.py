@@ -72,6 +72,7 @@ def request_form(
     group_id: str = "",
     project: str = "",
     reason: str = "",
+    can_schedule: bool = True,
 ) -> View:
     """The form for a new request: a group, a reason, a start time and, if there are several, a project.
 
@@ -80,6 +81,7 @@ def request_form(
         choices: the groups to select from.
         remark: mrkdwn below the fields; empty for none.
         group_id, project, reason: initial values.
+        can_schedule: whether one of the projects allows a start time. If none does, the form has no field for it.
     """
     picker: list[Block] = []
     if choices and not group_id:
@@ -126,7 +128,7 @@ def request_form(
                 ),
                 optional=True,
             ),
-            at,
+            *([at] if can_schedule else []),
             *([context_block(remark)] if remark else []),
         ],
     )

@@ -6,7 +6,6 @@ Pure. `bot.domain.policy` and `bot.domain.decisions` refuse actions, `bot.jobs.a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Policy, Problem, Request
@@ -190,20 +189,4 @@ def no_quorum(project: str, policy: Policy, missing: Sequence[Sequence[str]], re
     return (
         f"Nobody but you could approve this: no other full member is left for {approvals_needed(missing)}, and {own}. "
         f"{next_step} approvers to projects.{project} in bot.toml. Nothing was asked."
-    )
-
-
-def start_after_expiry(wanted: datetime, latest: datetime, now: datetime, zone: str) -> str:
-    """The start time that the person typed is after the expiry of the request.
-
-    Arguments:
-        wanted: the next time that matches the typed hour and minute.
-        latest: the latest possible start time.
-        zone: the name of the person's time zone. All three times are in this zone.
-    """
-    passed = "has passed today, and tomorrow it " if wanted.date() != now.date() else ""
-    day = "today" if latest.date() == now.date() else "tomorrow"
-    return (
-        f"{wanted:%H:%M} ({zone}) {passed}comes after the request expires. The latest is {latest:%H:%M} {day}. "
-        "Nothing was asked."
     )

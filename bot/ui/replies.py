@@ -16,10 +16,10 @@ from bot.ui.formatting import (
     escape_mrkdwn,
     group_label,
     group_name,
-    local_time,
     mentions,
     user_text,
 )
+from bot.ui.start_time import start_taken
 from bot.ui.states import headline
 from bot.ui.status import status_text
 
@@ -62,7 +62,7 @@ def with_group_id(group_id: str, text: str) -> str:
 
 def request_created(request: Request, permalink: str | None) -> str:
     approvers = mentions(approver_names(request.policy))
-    starts = f" It starts {local_time(request.start_at)}, not at once." if request.start_at else ""
+    starts = f" {start_taken(request)}" if request.start_at else ""
     text = f"Asked. {approvers} may approve.{starts} Request {request.id}: {group_label(request.group)}."
     return with_link(text, permalink)
 

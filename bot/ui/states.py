@@ -27,6 +27,7 @@ from bot.ui.formatting import (
 )
 from bot.ui.problem_texts import after_first_sentence, details, first_sentence
 from bot.ui.progress import latest_progress, pace, total
+from bot.ui.start_time import start_terms
 
 Text = str | Callable[[Request], str]
 
@@ -71,7 +72,7 @@ def headline(request: Request) -> str:
 def _needs_approvals(r: Request) -> str:
     needed = approvals_needed(missing_approvers(r))
     so_far = f", approved so far by {mentions(r.vote_progress.people, 'and')}" if r.vote_progress else ""
-    return f"Needs {needed} until {local_time(r.expires_at)}{so_far}. {_starts(r)}".rstrip()
+    return f"Needs {needed} until {local_time(r.expires_at)}{so_far}. {start_terms(r)}".rstrip()
 
 
 def _starts(r: Request) -> str:
@@ -208,7 +209,7 @@ STATES: Mapping[State, StateDisplay] = {
         subject=_problem_or_name,
         headline_states_problem=True,
         thread_line=_problem_line,
-        waits_for=lambda r: f"The approval holds until {local_time(r.expires_at)}.",
+        waits_for=lambda r: f"The approval holds until {local_time(r.approval_valid_until)}.",
         history=_tries,
         buttons=buttons.retry_and_cancel_buttons,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,23 @@ def test_expires_after_is_from_a_minute_to_a_week(bot_toml: Path, text: str, is_
     else:
         bot_toml.write_text(example().replace('"8h"', f'"{text}"'), encoding="utf-8")
         assert "projects.media.expires_after: is not" in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
+
+
+@pytest.mark.parametrize(
+    ("text", "limit"),
+    [("24h", timedelta(hours=24)), ("1d", timedelta(hours=24)), ("1m", timedelta(minutes=1)), ("0", timedelta(0))],
+)
+def test_schedule_ahead_is_a_time_up_to_a_day_or_zero(bot_toml: Path, text: str, limit: timedelta) -> None:
+    assert media(bot_toml, '"24h"', f'"{text}"').schedule_limit == limit
+
+
+@pytest.mark.parametrize("text", ["25h", "2d", "24", "0h", "tonight", ""])
+def test_any_other_schedule_ahead_is_a_problem(bot_toml: Path, text: str) -> None:
+    bot_toml.write_text(example().replace('"24h"', f'"{text}"'), encoding="utf-8")
+    assert (
+        "bot.toml: projects.media.schedule_ahead: is neither 0 nor a time between 1m and 24h. "
+        'Write it as "30m" or "8h", up to "24h", or write "0" to turn off start times.'
+    ) in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
 
 
 @pytest.mark.parametrize("path", ["a" * 513, "a/./b", "a/../b"])

@@ -385,3 +385,16 @@ def test_retry_opens_the_next_attempt_if_nothing_was_started_and_the_approval_ho
     not_started = request(State.NOT_STARTED)
     assert decide(not_started, [], {}, late, unchanged_settings(not_started)) is Refusal.EXPIRED
     assert act(ActionKind.RETRY, person("UBOB0000"), not_started) is Refusal.NOT_AN_APPROVER
+
+
+def test_an_approval_for_a_late_start_can_be_used_until_an_hour_after_the_start() -> None:
+    start = LATE + timedelta(hours=1)
+    not_started = request(State.NOT_STARTED, start_at=start)
+    for kind in (ActionKind.RETRY, ActionKind.CANCEL):
+        for at, expected in ((start, None), (start + timedelta(hours=1), Refusal.EXPIRED)):
+            action = Action(kind, person("UALICE00"), at)
+            result = decide(not_started, [], {}, action, unchanged_settings(not_started))
+            assert (result if isinstance(result, Refusal) else None) is expected
+    vote = Action(ActionKind.APPROVE, CAROL, LATE)
+    pending = request(start_at=start)
+    assert decide(pending, [], {}, vote, unchanged_settings(pending)) is Refusal.EXPIRED

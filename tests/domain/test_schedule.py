@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.request import Attempt, LastSeen, Pause, State
 from bot.domain.schedule import Step, due_at, next_step, reminders_at
+from bot.domain.start_time import voting_ends
 from tests.support.values import HALF, NOON, request
 
 LATER = NOON + timedelta(hours=1)
@@ -67,6 +68,33 @@ def test_an_approved_request_waits_for_its_start_time_and_for_the_retry_delay() 
     assert next_step(waiting, LATER) is Step.SEND
     delayed = request(State.APPROVED, attempt=replace(attempt, not_before=LATER))
     assert next_step(delayed, LATER - timedelta(seconds=1)) is None
+
+
+def test_an_approval_is_valid_until_an_hour_after_a_start_that_is_after_the_vote() -> None:
+    attempt, start = Attempt(1, "UCAROL00", NOON), NOON + timedelta(hours=12)
+    pending = request(start_at=start, reminders=2)
+    waiting = request(State.APPROVED, attempt=attempt, start_at=start)
+    not_started = request(State.NOT_STARTED, start_at=start)
+    end = start + timedelta(hours=1)
+    assert next_step(pending, pending.expires_at) is Step.EXPIRE
+    assert next_step(waiting, waiting.expires_at) is None
+    assert next_step(waiting, start) is next_step(waiting, end - SECOND) is Step.SEND
+    assert next_step(waiting, end) is Step.EXPIRE_APPROVAL
+    assert next_step(not_started, end - SECOND) is None
+    assert next_step(not_started, end) is Step.EXPIRE_APPROVAL
+
+
+def test_a_request_approved_after_its_start_time_is_sent_at_once() -> None:
+    decided_at = LATER + timedelta(minutes=30)
+    late = request(State.APPROVED, attempt=Attempt(1, "UCAROL00", decided_at), start_at=LATER)
+    assert next_step(late, decided_at) is Step.SEND
+
+
+@pytest.mark.parametrize("hours_to_start", [1, 12])
+def test_reminders_come_before_the_voting_ends_whatever_the_start_time(hours_to_start: int) -> None:
+    start = NOON + timedelta(hours=hours_to_start)
+    pending = request(start_at=start, expires_at=voting_ends(NOON, timedelta(hours=8), start))
+    assert NOON < reminders_at(pending)[0] < reminders_at(pending)[1] < pending.expires_at
 
 
 def test_a_moving_group_is_read_every_ten_seconds_and_an_accepted_one_every_three() -> None:

@@ -16,6 +16,11 @@ def test_the_request_form_asks_for_a_project_only_if_there_are_several() -> None
     assert project["initial_option"]["value"] == "media", "Ask again keeps the project of the ended request"
 
 
+def test_the_request_form_has_no_start_time_if_no_project_allows_one() -> None:
+    form = request_form(["media"], (), "", GROUP_ID, "media", can_schedule=False)
+    assert [block.block_id for block in form.blocks] == ["group", "reason"]
+
+
 def test_the_request_form_stays_within_the_limits_of_slack() -> None:
     view = request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
     assert problems_of_view(view.to_dict()) == []

@@ -8,6 +8,7 @@ import pytest
 
 from bot.domain.request import Request, State, VoteProgress
 from bot.ui.formatting import local_time
+from bot.ui.start_time import start_terms
 from bot.ui.status import status_text
 from tests.support.values import GROUP, NOON, request
 
@@ -30,7 +31,7 @@ def test_the_status_text_names_who_decided() -> None:
         (
             request(start_at=LATER, vote_progress=VoteProgress(("UDAVE000",), (("UCAROL00",),))),
             f"{PENDING} Needs 1 of <@UCAROL00> until {local_time(request().expires_at)}, approved so far by "
-            f"<@UDAVE000>. It starts {local_time(LATER)}.",
+            f"<@UDAVE000>. {start_terms(request(start_at=LATER))}",
         ),
         (
             request(State.APPROVED, start_at=LATER),

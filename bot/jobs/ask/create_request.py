@@ -18,6 +18,7 @@ from bot.domain.command import ResumeGroups
 from bot.domain.ids import new_request_id
 from bot.domain.policy import Person
 from bot.domain.request import Request, State, Verb
+from bot.domain.start_time import voting_ends
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, Found
@@ -46,7 +47,7 @@ class _Result:
     may_pass: bool = False  # whether the cause of a refusal may pass by itself
 
 
-def create_requests(context: Context, message: Message, command: ResumeGroups) -> None:
+def create_requests(context: Context, message: Message, command: ResumeGroups, received_at: datetime) -> None:
     """Creates a request for each task group of a command, and answers the person.
 
     For a group that is still pausing it stores a message, which a worker handles with `create_once_paused`.
@@ -67,7 +68,7 @@ def create_requests(context: Context, message: Message, command: ResumeGroups) -
     lines = []
     events: list[Event] = []
     for group_id in command.group_ids:
-        result = _create(context, message, command, group_id, person, projects)
+        result = _create(context, message, command, received_at, group_id, person, projects)
         events.extend(result.events)
         if result.answer is None:
             _store_for_later(context, message, command, group_id)
@@ -108,7 +109,7 @@ def create_once_paused(
         event = _refusal_event(context, message, [group_id], refusal, command.project)
         reply(context, message, str(refusal), event)
         return None
-    result = _create(context, message, command, group_id, person, projects)
+    result = _create(context, message, command, received_at, group_id, person, projects)
     if try_again_at is not None and (result.answer is None or result.may_pass):
         return try_again_at
     reply(context, message, result.answer or refusals.still_pausing(group_id), *result.events)
@@ -142,6 +143,7 @@ def _create(
     context: Context,
     message: Message,
     command: ResumeGroups,
+    received_at: datetime,
     group_id: str,
     person: Person,
     projects: Sequence[str],
@@ -153,14 +155,14 @@ def _create(
     try:
         found = preflight.find_group(context, projects, group_id)
         project = found.project
-        return _Result(_create_for_found(context, message, command, found, person))
+        return _Result(_create_for_found(context, message, command, received_at, found, person))
     except CannotCreate as refusal:
         event = _refusal_event(context, message, [group_id], refusal, project)
         return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
 
 
 def _create_for_found(
-    context: Context, message: Message, command: ResumeGroups, found: Found, person: Person
+    context: Context, message: Message, command: ResumeGroups, received_at: datetime, found: Found, person: Person
 ) -> str | None:
     """Creates the request, and returns the answer to the person; None if the group is still pausing.
 
@@ -171,6 +173,7 @@ def _create_for_found(
     open_request = _open_request(context, f"{found.project_id}/{group_id}")
     if open_request is not None:
         return _answer_already_open(context, open_request, message)
+    start_at = preflight.start_at(context, person.id, command.at, found.project, received_at)
     if found.group.status is GroupStatus.PAUSING:
         return None
     verb = preflight.verb_for(found.group)
@@ -178,7 +181,6 @@ def _create_for_found(
     preflight.refuse_without_quorum(context, found, person.id, command.reason)
     keys = preflight.check_keys(context, plan, found.group)
     now = context.now()
-    expires_at = now + project.expiry
     request = Request(
         id=new_request_id(secrets.token_bytes(5)),
         team_id=message.team_id,
@@ -192,9 +194,9 @@ def _create_for_found(
         requester=person.id,
         reason=command.reason,
         created_at=now,
-        expires_at=expires_at,
+        expires_at=voting_ends(now, project.expiry, start_at),
         state=State.PENDING,
-        start_at=preflight.start_at(context, person.id, command.at, expires_at),
+        start_at=start_at,
         origin_key=message.origin_key,
     )
     detail = {

@@ -9,10 +9,11 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from bot.domain.policy import Person, Refusal, requester_refusal
-from bot.domain.request import KeyCheck, Plan, Verb
+from bot.domain.request import START_WITHIN, KeyCheck, Plan, Verb
+from bot.domain.start_time import NoStart, StartProblem, next_start
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
@@ -22,6 +23,7 @@ from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
 from bot.ui import refusals
+from bot.ui.start_time import no_start
 from bot.vault.errors import VaultError, VaultErrorKind
 
 log = logging.getLogger(__name__)
@@ -249,16 +251,19 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
         raise CannotCreate(refusals.no_quorum(found.project, policy, missing, reason))
 
 
-def start_at(context: Context, person: str, at: tuple[int, int] | None, expires_at: datetime) -> datetime | None:
+def start_at(
+    context: Context, person: str, at: tuple[int, int] | None, project: str, typed_at: datetime
+) -> datetime | None:
     """When a request is to be sent: the next time that the clock in the person's time zone shows `at`.
 
     Arguments:
         person: the user id of the person.
         at: hour and minute; None for as soon as the request is approved.
-        expires_at: when the request expires.
+        project: the project of the request, which limits how far ahead the start may be.
+        typed_at: when the person typed the command.
 
     Raises:
-        CannotCreate: the request expires before that time.
+        CannotCreate: the project does not allow that time, the clocks skip it, or it has passed.
         CannotCreateNow: Slack does not tell the person's time zone.
     """
     if at is None:
@@ -267,12 +272,10 @@ def start_at(context: Context, person: str, at: tuple[int, int] | None, expires_
         zone = context.people.time_zone(person)
     except LookupFailed:
         raise CannotCreateNow(refusals.TIME_ZONE_UNKNOWN) from None
-    now = context.now()
-    local = now.astimezone(zone)
-    wanted = local.replace(hour=at[0], minute=at[1], second=0, microsecond=0)
-    if wanted <= local:
-        wanted += timedelta(days=1)
-    if wanted >= expires_at:
-        latest = (expires_at - timedelta(microseconds=1)).astimezone(zone)
-        raise CannotCreate(refusals.start_after_expiry(wanted, latest, local, zone.key))
-    return wanted.astimezone(now.tzinfo)
+    settings = context.projects[project]
+    start = next_start(typed_at, zone, at, settings.schedule_limit)
+    if isinstance(start, datetime) and start + START_WITHIN <= context.now():
+        start = NoStart(StartProblem.PASSED, start)
+    if isinstance(start, NoStart):
+        raise CannotCreate(no_start(start, project, f"{at[0]:02d}:{at[1]:02d}", settings.schedule_ahead))
+    return start

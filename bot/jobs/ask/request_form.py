@@ -35,12 +35,12 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
         projects = preflight.projects_of(context, person, None)
     except CannotCreate as refusal:
         return FormContent(modals.note(modals.REQUEST_TITLE, str(refusal)), "may not ask")
+    can_schedule = any(context.projects[name].schedule_limit for name in projects)
     with context.store.read() as connection:
         previous = requests.get(connection, message.request_id) if message.request_id else None
     if previous is not None and view_refusal(previous, person, current_policy(context, previous)) is None:
-        return FormContent(
-            modals.request_form(projects, (), "", previous.group.group_id, previous.plan.project, previous.reason)
-        )
+        group_id, project, reason = previous.group.group_id, previous.plan.project, previous.reason
+        return FormContent(modals.request_form(projects, (), "", group_id, project, reason, can_schedule))
     choices: list[GroupChoice] = []
     remarks: list[str] = []
     for project, listing in resumable_groups(context, projects).items():
@@ -48,4 +48,4 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
             remarks.append(modals.groups_not_listed(project, listing.why))
         else:
             choices += [modals.group_choice(project, group) for group in listing.groups]
-    return FormContent(modals.request_form(projects, choices, " ".join(remarks)))
+    return FormContent(modals.request_form(projects, choices, " ".join(remarks), can_schedule=can_schedule))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -59,7 +59,7 @@ def kill_before_the_answer(context: Context, message: Message, monkeypatch: pyte
     with monkeypatch.context() as patch:
         patch.setattr(create_request, "reply", die)
         with pytest.raises(Killed):
-            create_request.create_requests(context, message, NIGHTLY)
+            create_request.create_requests(context, message, NIGHTLY, context.now())
 
 
 def all_requests(context: Context) -> list[Request]:
@@ -89,7 +89,7 @@ def test_a_message_creates_no_second_request_after_its_first_was_denied(
     store_message(context, message)
     kill_before_the_answer(context, message, monkeypatch)
     ended = deny(sandbox, context)
-    create_request.create_requests(context, message, NIGHTLY)
+    create_request.create_requests(context, message, NIGHTLY, context.now())
     assert [(one.id, one.state) for one in all_requests(context)] == [(ended.id, State.DENIED)]
     answer = answers(context)[-1]
     [card] = sandbox.workspace.messages_in(MIGRATIONS)
@@ -97,7 +97,7 @@ def test_a_message_creates_no_second_request_after_its_first_was_denied(
     assert card.ts.replace(".", "") in answer
     second = resume_message("trigger-2")
     store_message(context, second)
-    create_request.create_requests(context, second, NIGHTLY)
+    create_request.create_requests(context, second, NIGHTLY, context.now())
     assert len(all_requests(context)) == 2, "a second command creates a second request"
 
 
@@ -113,7 +113,7 @@ def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
     waits = replace(message, kind=Kind.CREATE_ONCE_PAUSED, key=f"trigger-1/{NIGHTLY_IMAGES}")
     assert create_request.create_once_paused(context, waits, NIGHTLY, context.now()) is None
     deny(sandbox, context)
-    create_request.create_requests(context, message, NIGHTLY)
+    create_request.create_requests(context, message, NIGHTLY, context.now())
     assert [one.state for one in all_requests(context)] == [State.DENIED]
 
 
@@ -133,7 +133,7 @@ def test_two_workers_that_handle_one_message_create_one_request(
         return check_keys(*arguments)
 
     monkeypatch.setattr(preflight, "check_keys", create_and_deny_first)
-    create_request.create_requests(context, message, NIGHTLY)
+    create_request.create_requests(context, message, NIGHTLY, context.now())
     assert [one.state for one in all_requests(context)] == [State.DENIED]
     assert "Denied" in answers(context)[-1]
 
@@ -154,7 +154,7 @@ def refusal_detail(context: Context, command: ResumeGroups, person: str = ALICE)
     """The detail of the audit event of a message that creates no request."""
     message = Message(Kind.CREATE_REQUEST, "trigger-1", person, TEAM_ID, MIGRATIONS, command=command)
     store_message(context, message)
-    create_request.create_requests(context, message, command)
+    create_request.create_requests(context, message, command, context.now())
     with context.store.read() as connection:
         [row] = connection.execute(select(tables.audit.c.event, tables.audit.c.detail)).all()
     assert row.event == "request.not_created"
@@ -260,7 +260,7 @@ def test_the_message_for_a_pausing_group_keeps_the_command(place: tuple[Sandbox,
     command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
     message = replace(resume_message(), command=command)
     store_message(context, message)
-    create_request.create_requests(context, message, command)
+    create_request.create_requests(context, message, command, context.now())
     with context.store.read() as connection:
         kind = tables.inbox.c.kind == Kind.CREATE_ONCE_PAUSED
         number = connection.execute(select(tables.inbox.c.id).where(kind)).scalar_one()
@@ -277,7 +277,7 @@ def test_six_requests_log_in_at_iam_once(place: tuple[Sandbox, Context]) -> None
         command = ResumeGroups((group_id,), "network is back")
         message = replace(resume_message(f"trigger-{number}"), command=command)
         store_message(context, message)
-        create_request.create_requests(context, message, command)
+        create_request.create_requests(context, message, command, context.now())
     assert {request.group.group_id for request in all_requests(context)} == set(group_ids)
     logins = [call for call in sandbox.call_log.since() if (call.service, call.method) == ("iam", "POST")]
     assert len(logins) == 1
@@ -287,3 +287,33 @@ def paused_groups(sandbox: Sandbox, count: int) -> list[Group]:
     made = [Group(f"3c3c3c3c-0000-4000-8000-{number:012d}", f"group {number}", PAUSED) for number in range(count)]
     sandbox.oms.state.groups.update({group.id: group for group in made})
     return made
+
+
+def test_a_late_start_leaves_the_voting_as_long_as_expires_after(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    now = datetime(2026, 3, 1, 23, 41, tzinfo=UTC)  # 07:41 for alice
+    command = replace(NIGHTLY, at=(22, 30))
+    message = replace(resume_message(), command=command)
+    create_request.create_requests(context_at(context, now), message, command, now)
+    request = created_by(context, message)
+    assert request.start_at == datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+    assert request.expires_at == now + timedelta(hours=8)
+    assert request.approval_valid_until == request.start_at + timedelta(hours=1)
+
+
+def test_nobody_can_vote_when_an_hour_has_passed_since_the_start(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    now = datetime(2026, 3, 1, 23, 41, tzinfo=UTC)
+    command = replace(NIGHTLY, at=(8, 0))
+    message = replace(resume_message(), command=command)
+    create_request.create_requests(context_at(context, now), message, command, now)
+    request = created_by(context, message)
+    assert request.start_at == datetime(2026, 3, 2, 0, 0, tzinfo=UTC)
+    assert request.expires_at == request.approval_valid_until == request.start_at + timedelta(hours=1)
+
+
+def created_by(context: Context, message: Message) -> Request:
+    with context.store.read() as connection:
+        request = requests.find_by_origin(connection, message.origin_key, NIGHTLY_IMAGES)
+    assert request is not None
+    return request

@@ -1,4 +1,4 @@
-"""A request is created only for a project with one table in bot.toml, a start before its expiry, and permanent keys."""
+"""A request is created only for a project with one table in bot.toml, an allowed start, and permanent keys."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
+from bot.ui.formatting import local_time
 from tests.support.in_process import context_at, context_of
 
 
@@ -64,7 +65,6 @@ def test_two_tables_of_one_region_with_different_projects_are_accepted(new_sandb
 
 
 MORNING = datetime(2026, 3, 2, 0, 44, 30, tzinfo=UTC)  # 08:44 for alice
-LATEST_TODAY = "comes after the request expires. The latest is 16:44 today. Nothing was asked."
 
 
 @pytest.fixture
@@ -73,28 +73,50 @@ def context(new_sandbox: Callable[..., Sandbox]) -> Iterator[Context]:
         yield made
 
 
-@pytest.mark.parametrize(
-    ("typed", "answer"),
-    [
-        ((23, 50), f"23:50 (Asia/Singapore) {LATEST_TODAY}"),
-        ((16, 45), f"16:45 (Asia/Singapore) {LATEST_TODAY}"),
-        ((8, 40), f"08:40 (Asia/Singapore) has passed today, and tomorrow it {LATEST_TODAY}"),
-    ],
-)
-def test_a_start_after_the_expiry_is_refused_with_the_latest_time(
-    context: Context, typed: tuple[int, int], answer: str
-) -> None:
-    with pytest.raises(CannotCreate) as refusal:
-        start_at(context_at(context, MORNING), ALICE, typed, MORNING + timedelta(hours=8))
-    assert str(refusal.value) == answer
+def with_schedule_ahead(sandbox: Sandbox, value: str) -> None:
+    toml = sandbox.directory / "bot.toml"
+    text = toml.read_text(encoding="utf-8")
+    toml.write_text(text.replace("[projects.media]", f'[projects.media]\nschedule_ahead = "{value}"'), encoding="utf-8")
 
 
-def test_the_latest_start_is_accepted_and_may_be_tomorrow(context: Context) -> None:
-    evening = MORNING + timedelta(hours=12)
-    context, expires_at = context_at(context, evening), evening + timedelta(hours=8)
-    with pytest.raises(CannotCreate, match="The latest is 04:44 tomorrow"):
-        start_at(context, ALICE, (4, 45), expires_at)
-    assert start_at(context, ALICE, (4, 44), expires_at) == expires_at - timedelta(seconds=30)
+def test_a_start_after_the_end_of_voting_is_accepted(context: Context) -> None:
+    start = start_at(context_at(context, MORNING), ALICE, (22, 30), "media", MORNING)
+    assert start == datetime(2026, 3, 2, 14, 30, tzinfo=UTC), "22:30 in Singapore"
+    assert start_at(context, ALICE, None, "media", MORNING) is None
+
+
+def test_the_start_is_the_next_one_after_the_command_was_typed(context: Context) -> None:
+    start = datetime(2026, 3, 2, 0, 45, tzinfo=UTC)
+    half_an_hour_later = context_at(context, MORNING + timedelta(minutes=30))
+    assert start_at(half_an_hour_later, ALICE, (8, 45), "media", MORNING) == start
+    too_late = context_at(context, start + timedelta(hours=1))
+    with pytest.raises(CannotCreate, match="couldn't create the request within an hour of its start time"):
+        start_at(too_late, ALICE, (8, 45), "media", MORNING)
+
+
+def test_a_start_beyond_schedule_ahead_is_refused_with_the_latest_time(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    with_schedule_ahead(sandbox, "8h")
+    with context_of(sandbox) as context:
+        context = context_at(context, MORNING)
+        latest = local_time(MORNING + timedelta(hours=8))
+        with pytest.raises(CannotCreate) as refusal:
+            start_at(context, ALICE, (22, 30), "media", MORNING)
+        assert str(refusal.value) == (
+            f"In project media, a start time can be at most 8h ahead. The latest start time is {latest}. "
+            "No request was created."
+        )
+
+
+def test_a_project_can_turn_start_times_off(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    with_schedule_ahead(sandbox, "0")
+    with context_of(sandbox) as context:
+        with pytest.raises(CannotCreate) as refusal:
+            start_at(context, ALICE, (22, 30), "media", MORNING)
+        assert str(refusal.value) == (
+            "Project media doesn't allow start times. Request it again without one. No request was created."
+        )
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])

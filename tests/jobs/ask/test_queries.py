@@ -54,7 +54,7 @@ def answer(context: Context, text: str, person: str = BOB) -> str:
         case ResumeGroups():
             message = Message(Kind.CREATE_REQUEST, key, person, TEAM_ID, MIGRATIONS, command)
             store_message(context, message)
-            create_requests(context, message, command)
+            create_requests(context, message, command, context.now())
         case ShowStatus():
             message = Message(Kind.STATUS, key, person, TEAM_ID, MIGRATIONS, command)
             store_message(context, message)

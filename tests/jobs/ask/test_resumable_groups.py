@@ -95,6 +95,7 @@ def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_fail
     store_message(context, message)
     assert not fill_request_form(context, message), "no further try is needed"
     view = str(opened.view)
+    assert "Start at" in view
     assert f"media {NIGHTLY_IMAGES}" in view
     assert "The groups of archive cannot be listed just now; type an id. " in view
     assert LEDGERS not in view
