@@ -208,6 +208,7 @@ def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(bolt
             ResumeGroups((OTHER,), "", "archive"),
         ),
         (typed(group=OTHER) | picked("", "project") | at(None), ResumeGroups((OTHER,), "")),
+        (typed(group=f"\ufeff*“{OTHER.upper().replace('-', '–')}”*, "), ResumeGroups((OTHER,), "")),
     ],
 )
 def test_a_typed_id_takes_precedence_over_a_selected_group(
