@@ -104,13 +104,11 @@ def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """Tells the person who sent a message that the bot failed at it, once.
+    """Tells the person who sent a message that the bot failed at it.
 
     Arguments:
         reference: the exception is in the log under this reference.
     """
-    if claim.tries > 0:
-        return
     with context.store.read() as connection:
         message = inbox.get(connection, int(claim.key)).message
     text = replies.bug_in_command(reference)
