@@ -153,12 +153,19 @@ class IdentityBreaker:
                 # Set after the row, because `next_step` reads it before the row, and without the lock.
                 self._judged_last = loaded.credential
         if verdict is Verdict.ACCEPTED:
-            # The identities that were at this path before are forgotten once none of their refusals counts any more.
-            self._rows.delete(
-                loaded.path, lambda row: row.fingerprint != self._fingerprint and rules.is_quiet(row, now)
-            )
+            self._forget_replaced(loaded.path, now)
         elif verdict is Verdict.REFUSED and before.state is not BreakerState.OPEN:
             log.warning("the identity at %s was refused with %s, and is suspended", loaded.path, code)
+
+    def _forget_replaced(self, path: str, now: datetime) -> None:
+        """Deletes the rows of identities that were at this path before, once none of their refusals counts."""
+
+        def is_forgotten(row: CircuitBreaker) -> bool:
+            return row.fingerprint != self._fingerprint and rules.is_quiet(row, now)
+
+        # Most often there is none, and reading needs no lock.
+        if any(is_forgotten(row) for row in self._rows.at_path(path)):
+            self._rows.delete(path, is_forgotten)
 
     def _new(self, loaded: LoadedCredential) -> CircuitBreaker:
         return CircuitBreaker(self._fingerprint, loaded.path, loaded.version)

@@ -23,12 +23,13 @@ WRONG = replace(RIGHT, credential=AccessKey(Secret("AK"), Secret("wrong")))
 
 
 class ObservedRows(InMemoryRows):
-    """Runs a function once, after a row was read or updated and before the caller gets it."""
+    """Counts deletions, and runs a function once, after a row was read or updated and before the caller gets it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.after_get: Callable[[], None] | None = None
         self.after_update: Callable[[], None] | None = None
+        self.deletes = 0
 
     def get(self, fingerprint: str, path: str) -> CircuitBreaker | None:
         row = super().get(fingerprint, path)
@@ -43,6 +44,10 @@ class ObservedRows(InMemoryRows):
         if run is not None:
             run()
         return before
+
+    def delete(self, path: str, condition: Callable[[CircuitBreaker], bool]) -> None:
+        self.deletes += 1
+        super().delete(path, condition)
 
 
 @pytest.fixture
@@ -120,3 +125,11 @@ def test_a_changed_key_is_sent_once_after_the_one_before_was_refused(rows: Obser
     assert breaker.next_step(RIGHT) is BreakerStep.WAIT
     accept(probe)
     assert breaker.next_step(RIGHT) is BreakerStep.SEND
+
+
+def test_an_accepted_probe_deletes_rows_only_if_a_replaced_identity_is_stored(rows: ObservedRows, clock: Clock) -> None:
+    assert rows.deletes == 0
+    other = replace(RIGHT, fingerprint="another")
+    accept(begin_probe(IdentityBreaker(rows, other.fingerprint, clock), other))
+    assert rows.deletes == 1
+    assert [row.fingerprint for row in rows.at_path(RIGHT.path)] == ["another"]
