@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.domain.audit_events import AuditEvent
+from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, reply, reply_address
@@ -39,7 +39,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
     except LookupFailed:
         message = stored.message
         event = Event(
-            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": "Slack cannot be asked"}
+            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": LOOKUP_FAILED_REASON}
         )
         reply(context, message, refusals.LOOKUP_FAILED, event)
         result = Finished()
