@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,9 +14,11 @@ import requests
 
 from bot.sandbox.huawei.credentials import ACCESS_KEY, DESTINATION_AK, DESTINATION_SK, SECRET_KEY, SOURCE_AK, SOURCE_SK
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES, VIDEO_MASTERS, WEB_ASSETS
+from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.huawei.group import PAUSED
 from bot.sandbox.slack.ids import ALICE, APP_TOKEN, BOB, BOT_TOKEN, CAROL, DAVE, ERIN, FRANK, GENERAL, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import LOOKING_UP_LIST
 from tests.support.sandbox import (
     CREATED,
     button_ids,
@@ -197,3 +200,31 @@ def test_a_request_for_a_pausing_group_is_made_once_it_is_paused(sandbox: Sandbo
     card = sandbox.workspace.messages_in(MIGRATIONS)[1]
     assert VIDEO_MASTERS in card.text
     assert "after the &amp; outage" in full_text(card)
+
+
+@pytest.mark.parametrize(
+    ("text", "looking_up"),
+    [
+        (f"{NIGHTLY_IMAGES} network is back", "Looking up group 00878453…"),
+        (f"status {NIGHTLY_IMAGES}", "Looking up group 00878453…"),
+        ("list", LOOKING_UP_LIST),
+    ],
+)
+def test_a_person_sees_that_a_command_is_looked_at_while_oms_hangs_and_then_its_answer(
+    sandbox: Sandbox, text: str, looking_up: str
+) -> None:
+    hold = Hold()
+    sandbox.oms.faults.add("list" if text == "list" else "show", hold)
+    sandbox.people.type(BOB, "help")  # the first payload takes longer than any other
+    before = len(sandbox.workspace.private_texts(BOB))
+    typed_at = time.monotonic()
+    trigger = sandbox.workspace.new_trigger(BOB)
+    assert sandbox.people.type(BOB, text, trigger_id=trigger).failure is None
+    assert sandbox.workspace.private_texts(BOB)[before:] == [looking_up]
+    assert time.monotonic() - typed_at < 0.5
+    assert hold.reached.wait(10)
+    hold.released.set()
+    sandbox.wait_until(lambda: len(sandbox.workspace.private_texts(BOB)) == before + 2, what="the answer")
+    assert NIGHTLY_IMAGES in sandbox.workspace.private_texts(BOB)[-1]
+    sandbox.people.type(BOB, text, trigger_id=trigger)
+    assert len(sandbox.workspace.private_texts(BOB)) == before + 2, "a redelivery after the answer shows nothing"

@@ -65,10 +65,8 @@ def test_each_project_gets_a_fair_share() -> None:
 
 
 def test_a_small_project_leaves_its_share_to_others() -> None:
-    alone = lists.fit([lists.groups("media", [], PAUSED, ())]).count("paused")
-    beside = lists.fit([lists.groups("media", [], PAUSED, ()), lists.groups("logs", [], PAUSED[:1], ())]).count(
-        "paused"
-    )
+    large, small = lists.groups("media", [], PAUSED, ()), lists.groups("logs", [], PAUSED[:1], ())
+    alone, beside = (lists.fit(sections).count('", paused') for sections in ([large], [large, small]))
     assert alone - beside <= 2
 
 

@@ -153,7 +153,7 @@ def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context
     groups.update(before)
     assert len(text) <= TEXT_CHARACTERS
     assert "*Groups of media that can be resumed or retried: 3 failed, more than 99 paused, the first " in text
-    assert "*Groups of archive that can be resumed or retried: 1 paused" in text
+    assert "*Groups of archive that can be resumed or retried: 1 failed, 1 paused*" in text
     assert "ledgers 1998 to 2010" in text, "a large project leaves room for others"
     of_media = text[text.index("*Groups of media") :].splitlines()[1:]
     assert [", migration failed" in line for line in of_media[:4]] == [True, True, True, False]
