@@ -32,20 +32,28 @@ def handle_command(receiver: Receiver, responder: Responder, command_name: str, 
             responder.open_form(body, Kind.OPEN_REQUEST)
             ack()
         case ResumeGroups() as command:
-            _accept(receiver, ack, to_message(body, Kind.CREATE_REQUEST, command))
+            looking_up = replies.looking_up_groups(command.group_ids)
+            _accept(receiver, ack, to_message(body, Kind.CREATE_REQUEST, command), looking_up)
         case ShowList():
-            _accept(receiver, ack, to_message(body, Kind.LIST))
-        case ShowStatus() as command:
-            _accept(receiver, ack, to_message(body, Kind.STATUS, command))
+            _accept(receiver, ack, to_message(body, Kind.LIST), replies.LOOKING_UP_LIST)
+        case ShowStatus(request_id=str(request_id)) as command:
+            _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.looking_up_request(request_id))
+        case ShowStatus(group_id=str(group_id)) as command:
+            _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.looking_up_groups([group_id]))
 
 
 def refuse_other_command(command_name: str, ack: Ack) -> None:
     """Answers a command that is configured for the app in Slack, but not in bot.toml."""
-    ack(f"This bot answers to `{command_name}`. Nothing was asked.")
+    ack(replies.other_command(command_name))
 
 
-def _accept(receiver: Receiver, ack: Ack, message: Message | MalformedPayload) -> None:
-    if receiver.accept(message):
-        ack()
-    else:
+def _accept(receiver: Receiver, ack: Ack, message: Message | MalformedPayload, looking_up: str) -> None:
+    """Stores a command, and tells the person in the acknowledgement that it is being looked at.
+
+    The answer follows as a message of its own. A redelivery that arrives after it is acknowledged without a text.
+    """
+    accepted = receiver.accept(message)
+    if accepted is None:
         ack(replies.COMMAND_NOT_STORED)
+    else:
+        ack("" if accepted.is_answered else looking_up)

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -28,6 +29,13 @@ STORE_WITHIN_SECONDS = 2.0
 WRITER_THREADS = 8
 
 
+@dataclass(frozen=True)
+class Accepted:
+    """A message that is stored. `is_answered` is true for a redelivery that a worker has handled already."""
+
+    is_answered: bool = False
+
+
 class _Acceptance:
     """Whether a message is accepted. Set once.
 
@@ -37,6 +45,7 @@ class _Acceptance:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_accepted: bool | None = None
+        self.is_answered = False  # written only by the thread that stores the message, before it sets this
 
     def set_once(self, is_accepted: bool) -> bool:
         """Sets the value unless it is set already, and returns the value that was set first."""
@@ -76,20 +85,20 @@ class Receiver:
         self._within_seconds = within_seconds
         self._writers = writers or ThreadPoolExecutor(WRITER_THREADS, "inbox-writer")
 
-    def accept(self, message: Message | MalformedPayload) -> bool:
+    def accept(self, message: Message | MalformedPayload) -> Accepted | None:
         """Stores a message. A redelivery of an accepted message is accepted, but not stored again.
 
         A message that is stored too late is discarded: no worker handles it. A form that was not accepted can be
         submitted again.
 
         Returns:
-            False if the payload was malformed, or if the message was not stored within the time limit. Then the caller
+            None if the payload was malformed, or if the message was not stored within the time limit. Then the caller
             tells the person.
         """
         if isinstance(message, MalformedPayload):
             log.error("a payload was not accepted: it has no valid %s", ", ".join(message.missing))
             NOT_STORED.inc()
-            return False
+            return None
         acceptance = _Acceptance()
         write = self._writers.submit(self._write, message, acceptance)
         try:
@@ -99,13 +108,13 @@ class Receiver:
             log.warning("a message was not accepted: it was not stored within %g s", self._within_seconds)
         if not acceptance.set_once(False):
             NOT_STORED.inc()
-            return False
+            return None
         claim = write.result()
         if claim is not None:
             ACCEPTED.labels(message.kind.value).inc()
             # Submitted by this thread instead of the writer, which saves a thread switch before the acknowledgement.
             self._submit(claim)
-        return True
+        return Accepted(acceptance.is_answered)
 
     def reject(self, body: Payload) -> None:
         """Records a payload that comes from another workspace or app, or from a form that the bot did not make.
@@ -123,7 +132,9 @@ class Receiver:
                 if claim is None:
                     claim = inbox.put_resubmitted(connection, message, self._owner, self._now())
                 if claim is None:
-                    acceptance.set_once(inbox.mark_of(connection, message.key) != inbox.DISCARDED)
+                    mark = inbox.mark_of(connection, message.key)
+                    acceptance.is_answered = mark == inbox.DECIDED
+                    acceptance.set_once(mark != inbox.DISCARDED)
                     return None
                 if acceptance.is_rejected:
                     self._discard(connection, message)

@@ -108,14 +108,6 @@ def group_not_read(group_id: str, failures: str) -> str:
     return f"Group `{group_id}`: {failures}"
 
 
-def group_maybe_in_several_projects(group_id: str, project: str, failures: str) -> str:
-    """One project has the group, and others could not be searched, for the reasons in `failures`."""
-    return (
-        f"Group `{group_id}` is in {project}, but not every project could be asked. {failures} "
-        f"Type it again with `project={project}` if that is the one. Nothing was asked."
-    )
-
-
 def duplicate_project(project: str) -> str:
     """Two tables in bot.toml have the same Huawei Cloud project. Names only the project that the person may see."""
     return (

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bot.domain.policy import approver_names
+from bot.domain.decisions import missing_approvers
 from bot.domain.progress import percent
 from bot.domain.request import Request, State
 from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.formatting import (
     approvals_needed,
     escape_mrkdwn,
-    group_label,
     group_name,
     mentions,
     user_text,
@@ -24,12 +23,30 @@ from bot.ui.states import headline
 from bot.ui.status import status_text
 
 # Replies of the listeners, before anything is stored.
-COMMAND_NOT_STORED = "Not taken, please type it again. The bot could not write it down."
-CLICK_NOT_STORED = "Not taken, please press it again. The bot could not write it down."
-FORM_NOT_STORED = "The bot could not write it down. Please close this and try again."
-FORM_DID_NOT_OPEN = "Slack did not open the form. Nothing was changed. Please try again."
-FOREIGN_PAYLOAD = "This does not come from the workspace and app that this bot serves. Nothing was changed."
-UNKNOWN_CONTROL = "The bot does not know this button or form. Nothing was changed."
+COMMAND_NOT_STORED = "The bot couldn't save your command. Nothing changed. Please type it again."
+CLICK_NOT_STORED = "The bot couldn't save your click. Nothing changed. Please press the button again."
+FORM_NOT_STORED = "The bot couldn't fill this form. Close it and try again."
+FORM_DID_NOT_OPEN = "Slack didn't open the form. Nothing changed. Please try again."
+FOREIGN_PAYLOAD = "This doesn't come from the workspace and app that this bot serves. Nothing changed."
+UNKNOWN_CONTROL = "The bot doesn't know this button or form. Nothing changed."
+LOOKING_UP_LIST = "Looking up open requests and groups…"
+
+
+def looking_up_groups(group_ids: Sequence[str]) -> str:
+    """The acknowledgement of a command that names these groups."""
+    if len(group_ids) > 1:
+        return f"Looking up {len(group_ids)} groups…"
+    return f"Looking up group {group_ids[0][:8]}…"
+
+
+def looking_up_request(request_id: str) -> str:
+    """The acknowledgement of a command that names this request."""
+    return f"Looking up {request_id}…"
+
+
+def other_command(command: str) -> str:
+    """The app has several slash commands in Slack, and the person typed one that is not in bot.toml."""
+    return f"This bot's command is `{command}`. No request was created."
 
 
 def help_text(command: str) -> str:
@@ -61,84 +78,77 @@ def with_group_id(group_id: str, text: str) -> str:
 
 
 def request_created(request: Request, permalink: str | None) -> str:
-    approvers = mentions(approver_names(request.policy))
+    """The request was created, and its card is in the channel."""
+    slots = missing_approvers(request)
+    can_approve = f"{mentions(dict.fromkeys(name for slot in slots for name in slot))} can approve."
+    needed = f" {len(slots)} approvals are needed." if len(slots) > 1 else ""
     starts = f" {start_taken(request)}" if request.start_at else ""
-    text = f"Asked. {approvers} may approve.{starts} Request {request.id}: {group_label(request.group)}."
-    return with_link(text, permalink)
+    return with_link(f"{_created(request)}. {can_approve}{needed}{starts}", permalink)
 
 
 def card_not_posted_yet(request: Request) -> str:
     """The request was created, and its card could not be posted at once."""
     return (
-        f"Asked, as {request.id}, for {group_label(request.group)}, but the card is not in <#{request.channel}> yet. "
-        "The bot goes on trying; if it may not write there, it tells you what to do."
+        f"{_created(request)}, but its card isn't in <#{request.channel}> yet. The bot retries automatically. "
+        "If it can't post there, it sends you a message."
     )
 
 
 def already_open(request: Request, permalink: str | None) -> str:
     """The group has an open request by somebody else."""
-    requester = mentions([request.requester])
-    text = f"{requester} has already asked for this group: {request.id}, {group_label(request.group)}."
-    return with_link(f"{text} Nothing was asked twice.", permalink)
+    text = f"{mentions([request.requester])} has already requested this: {_named(request)}. No request was created."
+    return with_link(text, permalink)
 
 
 def already_open_by_you(request: Request, permalink: str | None) -> str:
     """The group has an open request by the same person."""
-    text = f"You have asked for this group already: {request.id}, {group_label(request.group)}. "
-    text += "What you typed now was not taken."
+    text = f"You've already requested this: {_named(request)}. No request was created."
     if request.state is State.PENDING:
-        text += " To change the reason or the time, cancel that request first."
+        text += " To change the reason or the start time, cancel that request first."
     return with_link(text, permalink)
 
 
 def waits_until_paused(group_id: str) -> str:
-    return f"Group `{group_id}` is still pausing. The bot asks for approval as soon as it is paused."
+    return f"Group `{group_id}` is still pausing. The bot creates the request when the group is paused."
 
 
-# Replies to `list` and `status`.
-
-OPEN_REQUESTS = "*Open requests*"
-NOTHING_LISTED = "none"
-NO_REQUEST_FOR_GROUP = "Nobody has asked for it."
+def _created(request: Request) -> str:
+    return f"Created {request.id} to {request.verb.value} {_quoted(request.group)}"
 
 
-def resumable_groups(
-    project: str, groups: Sequence[TaskGroup], requested: Collection[str], *, max_shown: int, unreadable: int
-) -> list[str]:
-    """A heading and a line for each group of a project that can be resumed or retried.
+def _named(request: Request) -> str:
+    return f"{request.id} for {_quoted(request.group)}"
+
+
+def _quoted(group: TaskGroup) -> str:
+    """The group's description, if it has one, in quotes, and its whole id, as mrkdwn."""
+    name = escape_mrkdwn(group.description, 80)
+    return f'"{name}" (group `{group.group_id}`)' if name else f"group `{group.group_id}`"
+
+
+# Replies to `list` and `status`. `bot.ui.lists` fits them into a message.
+
+NO_REQUEST_FOR_GROUP = "This group has no requests."
+
+
+def group_line(group: TaskGroup, requested: Collection[str]) -> str:
+    """A group in the list of those that can be resumed or retried.
 
     Arguments:
         requested: ids of the groups that have an open request.
-        unreadable: how many more groups OMS listed that the bot could not read.
     """
-    lines = [
-        f"`{group.group_id}` {escape_mrkdwn(group_name(group), 80)}, {status_name(group.status)}"
-        + (", asked for already" if group.group_id in requested else "")
-        for group in groups[:max_shown]
-    ]
-    if len(groups) > max_shown:
-        lines.append(f"and more; the first {max_shown} are shown")
-    if unreadable:
-        lines.append(f"and {unreadable} that OMS describes in a way that the bot cannot read")
-    return [_groups_of(project), *(lines or [NOTHING_LISTED])]
-
-
-def groups_not_listed(project: str, meaning: str, next_step: str) -> list[str]:
-    """As `resumable_groups`, when the groups could not be listed. The last arguments are sentences about the error."""
-    why = f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)}"
-    return [_groups_of(project), f"They cannot be listed just now. {why}"]
-
-
-def _groups_of(project: str) -> str:
-    return f"*Groups of {project} that can be asked for*"
+    name = escape_mrkdwn(group.description, 80)
+    quoted = f' "{name}"' if name else ""
+    already = ", already requested" if group.group_id in requested else ""
+    return f"`{group.group_id}`{quoted}, {status_name(group.status)}{already}"
 
 
 def group_status(group: TaskGroup, project: str) -> str:
     """The status and progress of a group, whether or not there is a request for it."""
     share = percent(group.progress)
     done = f", {share} % done" if share is not None else ""
-    name = escape_mrkdwn(group_name(group), 80)
-    return f"`{group.group_id}` {name} in project {project} is {status_name(group.status)} now{done}."
+    label = _quoted(group)
+    return f"{label[:1].upper()}{label[1:]} in project {project} is {status_name(group.status)} now{done}."
 
 
 # Direct messages.

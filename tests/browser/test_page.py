@@ -17,7 +17,7 @@ from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox, utc_now
 from tests.browser.page import wait_for_refresh
 from tests.sandbox.app import CARD, FORM, HOME, App, option, text
-from tests.support.sandbox import put_calls
+from tests.support.sandbox import CREATED, put_calls
 
 SECONDS = 1000.0
 
@@ -29,7 +29,7 @@ def test_one_person_requests_another_approves_and_the_migration_moves(
     page.get_by_role("button", name="Send").click()
     header = page.locator("article .block-header")
     expect(header).to_have_text("Resume migration: nightly images", timeout=10 * SECONDS)
-    expect(page.locator(".ephemeral")).to_contain_text("Asked.")
+    expect(page.locator(".ephemeral")).to_contain_text(["Looking up group", CREATED])
     expect(page.locator("article")).to_contain_text("@carol, @migration-leads")
     page.select_option("#person", label="carol (approver)")
     expect(page.locator(".ephemeral")).to_have_count(0)

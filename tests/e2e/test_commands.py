@@ -15,7 +15,7 @@ from bot.sandbox.ports import free_port
 from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, ERIN, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from bot.store.database import open_store
-from tests.support.sandbox import create_request, wait_for_reply
+from tests.support.sandbox import CREATED, create_request, wait_for_reply
 
 
 def run(sandbox: Sandbox, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -225,7 +225,7 @@ def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
 
 def test_audit_verify_passes_and_fails_with_an_unknown_head(sandbox: Sandbox) -> None:
     create_request(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     sandbox.stop_bot()
     assert run(sandbox, "audit", "verify").returncode == 0
     assert run(sandbox, "audit", "verify", "--head", "0" * 63 + "1").returncode == 1

@@ -34,6 +34,7 @@ from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, GRACE, MIGRATIO
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
+    CREATED,
     button_ids,
     create_request_for,
     full_text,
@@ -158,7 +159,7 @@ def test_a_resumed_group_can_be_paused_and_requested_again(shared: Sandbox) -> N
     assert "request_form" in str(shared.workspace.view(form).view)
     assert INVOICES in str(shared.workspace.view(form).view)
     shared.people.submit(BOB, form, {"group": INVOICES, "reason": "once more"})
-    wait_for_reply(shared, BOB, "Asked.")
+    wait_for_reply(shared, BOB, CREATED)
 
 
 def test_a_group_is_searched_in_all_projects(shared: Sandbox) -> None:
@@ -188,7 +189,7 @@ def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None
     in_an_hour = datetime.now(ZoneInfo("Asia/Singapore")) + timedelta(hours=1)
     time = f"{in_an_hour:%H:%M}"
     shared.people.submit(CAROL, form, {"pick": pick, "group": "", "project": "media", "at": time, "reason": "picked"})
-    wait_for_reply(shared, CAROL, "Asked.")
+    wait_for_reply(shared, CAROL, CREATED)
     card = next(
         one for one in shared.workspace.messages_in(MIGRATIONS) if "click logs" in one.text and "picked" in one.text
     )

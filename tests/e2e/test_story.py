@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -13,10 +14,13 @@ import requests
 
 from bot.sandbox.huawei.credentials import ACCESS_KEY, DESTINATION_AK, DESTINATION_SK, SECRET_KEY, SOURCE_AK, SOURCE_SK
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES, VIDEO_MASTERS, WEB_ASSETS
+from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.huawei.group import PAUSED
 from bot.sandbox.slack.ids import ALICE, APP_TOKEN, BOB, BOT_TOKEN, CAROL, DAVE, ERIN, FRANK, GENERAL, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import LOOKING_UP_LIST
 from tests.support.sandbox import (
+    CREATED,
     button_ids,
     create_request,
     deny,
@@ -60,7 +64,7 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     card = create_request(sandbox)
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert NIGHTLY_IMAGES in full_text(card)
-    link = wait_for_reply(sandbox, ALICE, "Asked.")
+    link = wait_for_reply(sandbox, ALICE, CREATED)
     assert card.ts.replace(".", "") in link
     assert not key_reads(sandbox)
 
@@ -154,7 +158,7 @@ def test_people_who_may_not_approve_are_told_why_and_nothing_changes(sandbox: Sa
 def test_a_second_request_for_the_same_group_links_to_the_first(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.people.type(BOB, f"{NIGHTLY_IMAGES} me too")
-    reply = wait_for_reply(sandbox, BOB, "already asked")
+    reply = wait_for_reply(sandbox, BOB, "already requested")
     assert card.ts.replace(".", "") in reply
     assert sandbox.workspace.messages_in(MIGRATIONS) == [card]
 
@@ -181,7 +185,7 @@ def test_mentions_and_formatting_in_a_reason_have_no_effect(sandbox: Sandbox) ->
 def test_the_command_works_in_a_channel_without_the_bot(sandbox: Sandbox) -> None:
     sandbox.people.type(ALICE, NIGHTLY_IMAGES, channel=GENERAL)
     wait_for_card(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
 
 
 def test_a_request_for_a_pausing_group_is_made_once_it_is_paused(sandbox: Sandbox) -> None:
@@ -190,9 +194,37 @@ def test_a_request_for_a_pausing_group_is_made_once_it_is_paused(sandbox: Sandbo
     group = sandbox.oms.state.groups[VIDEO_MASTERS]
     group.pending_changes, group.change_once_shown = [], (timedelta(seconds=2), PAUSED)
     sandbox.people.type(ALICE, f"{VIDEO_MASTERS} {NIGHTLY_IMAGES} project=media after the &amp; outage")
-    reply = wait_for_reply(sandbox, ALICE, "as soon as it is paused")
-    assert "Asked." in reply, "the request for the other group did not wait"
+    reply = wait_for_reply(sandbox, ALICE, "when the group is paused")
+    assert CREATED in reply, "the request for the other group did not wait"
     sandbox.wait_until(lambda: len(sandbox.workspace.messages_in(MIGRATIONS)) == 2, 40, "the second card")
     card = sandbox.workspace.messages_in(MIGRATIONS)[1]
     assert VIDEO_MASTERS in card.text
     assert "after the &amp; outage" in full_text(card)
+
+
+@pytest.mark.parametrize(
+    ("text", "looking_up"),
+    [
+        (f"{NIGHTLY_IMAGES} network is back", "Looking up group 00878453…"),
+        (f"status {NIGHTLY_IMAGES}", "Looking up group 00878453…"),
+        ("list", LOOKING_UP_LIST),
+    ],
+)
+def test_a_person_sees_that_a_command_is_looked_at_while_oms_hangs_and_then_its_answer(
+    sandbox: Sandbox, text: str, looking_up: str
+) -> None:
+    hold = Hold()
+    sandbox.oms.faults.add("list" if text == "list" else "show", hold)
+    sandbox.people.type(BOB, "help")  # the first payload takes longer than any other
+    before = len(sandbox.workspace.private_texts(BOB))
+    typed_at = time.monotonic()
+    trigger = sandbox.workspace.new_trigger(BOB)
+    assert sandbox.people.type(BOB, text, trigger_id=trigger).failure is None
+    assert sandbox.workspace.private_texts(BOB)[before:] == [looking_up]
+    assert time.monotonic() - typed_at < 0.5
+    assert hold.reached.wait(10)
+    hold.released.set()
+    sandbox.wait_until(lambda: len(sandbox.workspace.private_texts(BOB)) == before + 2, what="the answer")
+    assert NIGHTLY_IMAGES in sandbox.workspace.private_texts(BOB)[-1]
+    sandbox.people.type(BOB, text, trigger_id=trigger)
+    assert len(sandbox.workspace.private_texts(BOB)) == before + 2, "a redelivery after the answer shows nothing"

@@ -9,6 +9,7 @@ from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, ERIN, FRANK, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
+    CREATED,
     audit_rows,
     button_ids,
     create_request,
@@ -133,7 +134,7 @@ def test_no_card_is_posted_if_nobody_but_the_requester_could_approve(new_sandbox
     assert "your own approval does not count" in reply
     assert sandbox.workspace.messages_in(MIGRATIONS) == []
     sandbox.people.type(ALICE, f"{NIGHTLY_IMAGES} network is back")
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
 
 
 def test_a_request_whose_settings_changed_is_void_at_the_first_vote(new_sandbox: Callable[..., Sandbox]) -> None:

@@ -10,6 +10,7 @@ from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.slack.ids import ALICE, APP_ID, BOB, BOT_USER_ID, CAROL, DAVE, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
+    CREATED,
     audit_rows,
     button_ids,
     create_request,
@@ -145,7 +146,7 @@ def test_a_click_counts_even_if_the_bot_does_not_know_its_card_yet(sandbox: Sand
     database = sqlite3.connect(sandbox.directory / "bot.sqlite", isolation_level=None)
     sandbox.people.type(ALICE, NIGHTLY_IMAGES)
     card = wait_for_card(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     [(ts,)] = database.execute("SELECT ts FROM cards").fetchall()
     database.execute("UPDATE cards SET ts = NULL")
     sandbox.people.press(CAROL, card, "approve")

@@ -8,6 +8,7 @@ from bot.sandbox.slack.ids import ALICE, CAROL, DAVE
 from bot.sandbox.slack.server import Ack
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import CLICK_NOT_STORED, COMMAND_NOT_STORED
 from tests.support.postgres import Postgres
 from tests.support.sandbox import (
     audit_rows,
@@ -30,7 +31,7 @@ def acks_while_frozen(sandbox: Sandbox, card: PostedMessage, postgres: Postgres)
             lambda: acks.append(sandbox.people.type(ALICE, "list")),
         )
         for person in (CAROL, DAVE):
-            wait_for_reply(sandbox, person, "Not taken, please press it again.")
+            wait_for_reply(sandbox, person, CLICK_NOT_STORED)
     finally:
         postgres.thaw()
     return acks
@@ -48,9 +49,7 @@ def test_clicks_while_the_database_hangs_are_rejected_and_never_count(
     # The bot gives up after 2 s and Slack after 3 s. A slow machine that misses this gets two more attempts.
     attempts = (acks_while_frozen(sandbox, card, postgres) for _ in range(3))
     acks = next(acks for acks in attempts if not any(ack.failure for ack in acks))
-    assert [ack.payload["text"] for ack in acks if isinstance(ack.payload, dict)] == [
-        "Not taken, please type it again. The bot could not write it down."
-    ]
+    assert [ack.payload["text"] for ack in acks if isinstance(ack.payload, dict)] == [COMMAND_NOT_STORED]
     sandbox.wait_until(lambda: bool(audit_rows(sandbox, "message.discarded")), what="the late rows marked as discarded")
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert audit_rows(sandbox, "vote.added", "attempt.opened") == []

@@ -10,7 +10,9 @@ from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.slack.ids import ALICE, CAROL, MIGRATIONS
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import NO_REQUEST_FOR_GROUP
 from tests.support.sandbox import (
+    CREATED,
     audit_rows,
     button_ids,
     create_request,
@@ -34,7 +36,7 @@ def test_killed_after_the_ack_the_request_is_made_after_the_restart(sandbox: San
     sandbox.slack.delay_seconds = 0
     sandbox.start_bot()
     wait_for_card(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
 
 
 def test_killed_during_the_put_the_outcome_is_read_from_the_group_without_a_second_put(
@@ -126,7 +128,7 @@ def killed_before_click_is_finished(sandbox: Sandbox) -> Iterator[None]:
 
 def test_killed_after_the_decision_a_retry_starts_no_second_attempt(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     sandbox.oms.state.may_change_groups = False
     sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "OMS.0072")
@@ -142,7 +144,7 @@ def test_killed_after_the_decision_a_retry_starts_no_second_attempt(sandbox: San
 
 def test_killed_after_the_decision_the_approver_is_not_told_that_it_came_too_late(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     with killed_before_click_is_finished(sandbox):
         sandbox.people.press(CAROL, card, "approve")
         wait_for_accepted(sandbox, card)
@@ -154,11 +156,11 @@ def test_killed_after_the_decision_the_approver_is_not_told_that_it_came_too_lat
 def test_killed_after_the_reply_a_question_is_not_answered_twice(sandbox: Sandbox) -> None:
     with killed_before_click_is_finished(sandbox):
         sandbox.people.type(ALICE, "list")
-        wait_for_reply(sandbox, ALICE, "*Open requests*")
+        wait_for_reply(sandbox, ALICE, "*No open requests*")
         with closing(sqlite3.connect(sandbox.directory / "bot.sqlite")) as database:
             left = "SELECT count(*) FROM notices WHERE due_at IS NOT NULL"
             sandbox.wait_until(lambda: database.execute(left).fetchone() == (0,), what="the reply marked as sent")
-    assert len(sandbox.workspace.private_texts(ALICE)) == 1
+    assert sum("*No open requests*" in text for text in sandbox.workspace.private_texts(ALICE)) == 1
 
 
 def test_killed_before_a_reply_is_marked_as_sent_it_is_marked_after_the_restart(sandbox: Sandbox) -> None:
@@ -168,7 +170,7 @@ def test_killed_before_a_reply_is_marked_as_sent_it_is_marked_after_the_restart(
         "BEGIN SELECT RAISE(ABORT, 'killed before that'); END"
     )
     sandbox.people.type(ALICE, f"status {NIGHTLY_IMAGES}")
-    wait_for_reply(sandbox, ALICE, "Nobody has asked for it.")
+    wait_for_reply(sandbox, ALICE, NO_REQUEST_FOR_GROUP)
     sandbox.wait_until(lambda: "killed before that" in sandbox.log(), what="the attempt to mark the reply as sent")
     sandbox.kill_bot()
     [address] = database.execute("SELECT address FROM notices").fetchone()

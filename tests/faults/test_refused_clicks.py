@@ -15,6 +15,7 @@ from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from tests.support.refusals import OUTSIDERS, Refusals, pressing, submit_as, with_button
 from tests.support.sandbox import (
+    CREATED,
     audit_rows,
     button_ids,
     create_request,
@@ -223,7 +224,7 @@ def test_only_people_who_may_request_get_the_request_form(sandbox: Sandbox) -> N
     assert "errors" in (ack.payload or {})
     for _ in range(2):
         submit_as(sandbox, ALICE, opened, form, {"group": NIGHTLY_IMAGES, "reason": "network is back"})
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     assert sum("not among" in text for text in sandbox.workspace.private_texts(ERIN)) == 1
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
@@ -235,7 +236,7 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
         (ERIN, NIGHTLY_IMAGES, "not among those who may ask"),
         (ERIN, "list", "no project here that you may see"),
         (ERIN, "status R-00000000", "no such request that you may see"),
-        (BOB, NIGHTLY_IMAGES, "has already asked"),
+        (BOB, NIGHTLY_IMAGES, "has already requested"),
         (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No task group"),
         (BOB, VIDEO_MASTERS, "running already"),
         (BOB, f"{INVOICES} project=other", "no project `other`"),
@@ -270,7 +271,7 @@ def test_nobody_may_do_anything_while_slack_does_not_identify_people(sandbox: Sa
 
 def test_the_deny_button_of_a_duplicate_card_marks_the_duplicate_and_opens_no_form(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
-    wait_for_reply(sandbox, ALICE, "Asked.")
+    wait_for_reply(sandbox, ALICE, CREATED)
     duplicate = sandbox.workspace.add_message(MIGRATIONS, BOT_USER_ID, card.text, card.blocks, None)
     view = open_view(sandbox, CAROL, lambda: sandbox.people.press(CAROL, duplicate, "deny"))
     assert "a copy of the card" in view_text(sandbox, view)

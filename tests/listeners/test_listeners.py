@@ -178,10 +178,31 @@ def test_a_command_is_stored_parsed(bolt_app: BoltApp) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "looking_up"),
+    [
+        (f"{GROUP} why", "Looking up group 00878453…"),
+        (f"{GROUP} {OTHER} why", "Looking up 2 groups…"),
+        (f"status {GROUP}", "Looking up group 00878453…"),
+        ("status R-00000001", "Looking up R-00000001…"),
+        ("list", "Looking up open requests and groups…"),
+    ],
+)
+def test_the_acknowledgement_of_a_stored_command_says_what_is_looked_up_until_it_is_answered(
+    bolt_app: BoltApp, text: str, looking_up: str
+) -> None:
+    assert bolt_app.type(text) == looking_up
+    assert bolt_app.type(text) == looking_up, "a redelivery before the answer, whose first acknowledgement was lost"
+    with bolt_app.store.write() as connection:
+        assert inbox.mark_decided(connection, "1")
+    assert bolt_app.type(text) == "", "a redelivery after the answer"
+    assert len(bolt_app.stored()) == 1
+
+
 @pytest.mark.parametrize("text", ["nonsense", "help"])
 def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(bolt_app: BoltApp, text: str) -> None:
     assert "/resume-taskgroup" in bolt_app.type(text)
-    assert "This bot answers to `/resume-taskgroup`" in bolt_app.send(command="/another", text=text)
+    assert "This bot's command is `/resume-taskgroup`." in bolt_app.send(command="/another", text=text)
     assert bolt_app.stored() == []
 
 

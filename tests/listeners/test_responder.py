@@ -38,7 +38,7 @@ def test_a_form_is_acknowledged_in_time_while_slack_is_slow_and_the_database_is_
             (CAROL, sandbox.people.press(CAROL, card, "deny")),
         ):
             assert ack.failure is None
-            assert "could not write it down" in view_text(sandbox, wait_for_view(sandbox, person))
+            assert replies.FORM_NOT_STORED in view_text(sandbox, wait_for_view(sandbox, person))
 
 
 def test_a_person_whose_form_does_not_open_is_told(sandbox: Sandbox) -> None:
@@ -47,7 +47,7 @@ def test_a_person_whose_form_does_not_open_is_told(sandbox: Sandbox) -> None:
     sandbox.people.type(BOB, "")
     sandbox.people.press(CAROL, card, "deny")
     for person in (BOB, CAROL):
-        wait_for_reply(sandbox, person, "Slack did not open the form.")
+        wait_for_reply(sandbox, person, replies.FORM_DID_NOT_OPEN)
 
 
 class SlowSlack(Messenger):

@@ -19,6 +19,9 @@ from bot.store import tables
 from bot.store.database import open_store
 from tests.support.blocks import mrkdwn_texts, strings
 
+#: In the reply to a command that created a request.
+CREATED = "Created R-"
+
 
 def create_request(
     sandbox: Sandbox, person: str = ALICE, text: str = f"{NIGHTLY_IMAGES} network is back"
@@ -27,7 +30,7 @@ def create_request(
     ack = sandbox.people.type(person, text)
     assert ack.failure is None
     card = wait_for_card(sandbox)
-    wait_for_reply(sandbox, person, "Asked.")
+    wait_for_reply(sandbox, person, CREATED)
     return card
 
 
@@ -45,7 +48,7 @@ def create_request_for(sandbox: Sandbox, group_id: str, more: str = "", person: 
     sandbox.wait_until(lambda: bool(cards()), what=f"the card of {group_id}, last replies: {replies}")
     # Only then does the bot know where the card is.
     sandbox.wait_until(
-        lambda: any("Asked." in text for text in sandbox.workspace.private_texts(person)[replies_before:]),
+        lambda: any(CREATED in text for text in sandbox.workspace.private_texts(person)[replies_before:]),
         what="the reply to the command",
     )
     return cards()[0]

@@ -11,7 +11,7 @@ from bot.domain.policy import Refusal
 from bot.domain.request import Decision, KeyCheck, Pause, Plan, Problem, Request, State, Verb
 from bot.domain.task_group import Destination, ErrorReason, Scope, Source
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
-from bot.ui import home, modals, refusals, replies
+from bot.ui import home, lists, modals, refusals, replies
 from bot.ui.blocks import text_message
 from bot.ui.card import card, keys_line
 from bot.ui.formatting import group_name
@@ -102,9 +102,9 @@ def test_in_a_thread_or_an_answer(state: State) -> None:
 def test_in_a_list_of_groups() -> None:
     nasty = nasty_request(State.PENDING).group
     for text in (
-        *replies.resumable_groups("media", [nasty], {GROUP_ID}, max_shown=20, unreadable=0)[1:],
-        *replies.groups_not_listed("media", NASTY, NASTY)[1:],
-        re.sub(r"^`[^`]*`", "", replies.group_status(nasty, "media")),
+        *(re.sub(r"^`[^`]*`", "", line) for line in lists.groups("media", [], [nasty], {GROUP_ID}).lines),
+        *lists.groups_not_listed("media", Problem("OMS", "", NASTY, NASTY, NASTY)).lines,
+        replies.group_status(nasty, "media").replace(f"`{nasty.group_id}`", ""),
         refusals.no_source_path(NASTY, "media"),
         refusals.keys_not_checked(NASTY, NASTY),
         modals.groups_not_listed("media", NASTY),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from bot.domain.policy import Person, Refusal, requester_refusal
 from bot.domain.request import START_WITHIN, KeyCheck, Plan, Verb
@@ -18,6 +19,7 @@ from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
 from bot.huawei.required_keys import DESTINATION_KEYS, SECURITY_TOKEN, RequiredKeys, missing_keys, source_keys
+from bot.jobs.ask.read_oms import with_one_retry
 from bot.jobs.context import Context
 from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.problems import RetryHint, explain
@@ -82,9 +84,12 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
 def find_group(context: Context, projects: Sequence[str], group_id: str) -> Found:
     """Finds the one of these projects that has a group.
 
+    The id of a group is a UUID, so a group is in one Huawei Cloud project. If it is found, a project that could not be
+    searched can have it only as a second table of the same Huawei Cloud project, and such a project is refused.
+
     Raises:
-        CannotCreate: no project has it, several have it, a project could not be searched, or bot.toml has its project
-            twice.
+        CannotCreate: no project has it, several have it, it is in none of those that could be searched, or bot.toml has
+            its project twice.
         CannotCreateNow: a project could not be searched or compared, for a cause that may pass by itself.
     """
     found, failures = search(context, projects, group_id)
@@ -92,14 +97,12 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
         _refuse_duplicate_project(context, one)
     if len(found) > 1:
         raise CannotCreate(refusals.group_in_several_projects(group_id, [one.project for one in found]))
-    if found and not failures:
+    if found:
         return found[0]
     if not failures:
         raise CannotCreate(f"{not_found_text(context, projects, group_id)} {refusals.NOTHING_ASKED}")
     cannot_create = CannotCreateNow if all(failure.may_pass for failure in failures) else CannotCreate
     text = " ".join(failure.text for failure in failures)
-    if found:
-        raise cannot_create(refusals.group_maybe_in_several_projects(group_id, found[0].project, text))
     raise cannot_create(f"{refusals.group_not_read(group_id, text)} {refusals.NOTHING_ASKED}")
 
 
@@ -136,7 +139,7 @@ def _refuse_duplicate_project(context: Context, found: Found) -> None:
         ):
             continue
         try:
-            is_same = context.identity.project_id(name) == found.project_id
+            is_same = with_one_retry(partial(context.identity.project_id, name)) == found.project_id
         except (HuaweiError, VaultError) as error:
             log.warning("cannot tell whether %s and %s are one project: %s", name, found.project, error)
             cannot_create = CannotCreateNow if _may_pass(error) else CannotCreate
@@ -149,8 +152,9 @@ def _refuse_duplicate_project(context: Context, found: Found) -> None:
 def _search_one(context: Context, project: str, group_id: str) -> Found | Failure | None:
     """Searches one project. None if it does not have the group."""
     try:
-        project_id = context.identity.project_id(project)
-        return Found(project, project_id, context.identity.call(project, lambda oms: oms.show(group_id)))
+        project_id = with_one_retry(partial(context.identity.project_id, project))
+        group = with_one_retry(partial(context.identity.call, project, lambda oms: oms.show(group_id)))
+        return Found(project, project_id, group)
     except Rejected as error:
         answer = error.answer
         is_missing = answer.code in NOT_FOUND or (answer.http_status == 404 and not answer.code.startswith("APIG."))
@@ -160,6 +164,7 @@ def _search_one(context: Context, project: str, group_id: str) -> Found | Failur
 
 
 def _failure(context: Context, project: str, error: HuaweiError | VaultError) -> Failure:
+    log.warning("project %s could not be searched for a group: %s", project, error)
     problem = explain(error, context.projects[project].plan(project, "", None), RetryHint.CREATE_REQUEST, "")
     return Failure(refusals.project_not_asked(project, problem), _may_pass(error))
 

@@ -12,13 +12,13 @@ from bot.domain.command import ShowStatus
 from bot.domain.policy import Person, account_refusal, reader_refusal
 from bot.domain.request import Request
 from bot.jobs.ask import preflight
-from bot.jobs.ask.resumable_groups import MAX_SHOWN, Listed, NotListed, resumable_groups
+from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
 from bot.slack.errors import LookupFailed, SlackError
 from bot.store import outbox, requests
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
-from bot.ui import refusals, replies
+from bot.ui import lists, refusals, replies
 from bot.ui.home import empty_home_view, home_view
 from bot.ui.status import status_text
 
@@ -33,10 +33,10 @@ def show_list(context: Context, message: Message) -> None:
     if not projects:
         reply(context, message, refusals.NOTHING_TO_SEE)
         return
-    lines = [replies.OPEN_REQUESTS, *_open_request_lines(context, projects)]
+    sections = [lists.open_requests(_open_request_lines(context, projects))]
     for project, listing in resumable_groups(context, projects).items():
-        lines.extend(_group_lines(context, project, listing))
-    reply(context, message, "\n".join(lines))
+        sections.append(_groups_section(context, project, listing))
+    reply(context, message, lists.fit(sections))
 
 
 def show_status(context: Context, message: Message, command: ShowStatus) -> None:
@@ -49,8 +49,10 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     visible = [request for request in _requests_of(context, command) if request.plan.project in projects]
     lines = [_request_line(context, request) for request in visible]
     if command.group_id and projects:
-        lines = _group_status_lines(context, projects, command.group_id, lines)
-    reply(context, message, "\n".join(lines) or refusals.NO_SUCH_REQUEST)
+        text = lists.fit(_group_status(context, projects, command.group_id, lines))
+    else:
+        text = "\n".join(lines)
+    reply(context, message, text or refusals.NO_SUCH_REQUEST)
 
 
 def show_home(context: Context, message: Message) -> None:
@@ -70,7 +72,7 @@ def show_home(context: Context, message: Message) -> None:
     elif not projects:
         _refuse_home(context, message, refusals.NOTHING_TO_SEE, "no project to see")
     else:
-        view = home_view(_open_request_lines(context, projects), replies.help_text(context.command))
+        view = home_view(_open_request_lines(context, projects) or ["none"], replies.help_text(context.command))
         _publish_home(context, message, view)
 
 
@@ -82,7 +84,7 @@ def _visible_projects(context: Context, person: Person) -> list[str]:
 def _open_request_lines(context: Context, projects: Sequence[str]) -> list[str]:
     with context.store.read() as connection:
         found = requests.open_requests(connection, projects)
-    return [_request_line(context, request) for request in found] or [replies.NOTHING_LISTED]
+    return [_request_line(context, request) for request in found]
 
 
 def _request_line(context: Context, request: Request) -> str:
@@ -91,13 +93,19 @@ def _request_line(context: Context, request: Request) -> str:
     return replies.with_link(status_text(request), card.permalink if card else None)
 
 
-def _group_lines(context: Context, project: str, listing: Listed | NotListed) -> list[str]:
+def _groups_section(context: Context, project: str, listing: Listed | NotListed) -> lists.Section:
     if isinstance(listing, NotListed):
-        return replies.groups_not_listed(project, listing.why, listing.next_step)
+        return lists.groups_not_listed(project, listing.problem)
     with context.store.read() as connection:
         requested = {request.group.group_id for request in requests.open_requests(connection, [project])}
-    return replies.resumable_groups(
-        project, listing.groups, requested, max_shown=MAX_SHOWN, unreadable=listing.unreadable
+    return lists.groups(
+        project,
+        listing.failed,
+        listing.paused,
+        requested,
+        more_failed=listing.more_failed,
+        more_paused=listing.more_paused,
+        unreadable=listing.unreadable,
     )
 
 
@@ -109,16 +117,22 @@ def _requests_of(context: Context, command: ShowStatus) -> list[Request]:
         return requests.of_group(connection, command.group_id) if command.group_id else []
 
 
-def _group_status_lines(
+def _group_status(
     context: Context, projects: Sequence[str], group_id: str, request_lines: Sequence[str]
-) -> list[str]:
-    """The status of a group now, the projects that could not be asked for it, and then its requests."""
+) -> list[lists.Section]:
+    """The status of a group now, or why it is not known, and then the requests for it."""
     found, failures = preflight.search(context, projects, group_id)
-    group_lines = [replies.group_status(one.group, one.project) for one in found]
-    group_lines += [refusals.group_not_read(group_id, failure.text) for failure in failures]
-    if found and not request_lines:
-        return [*group_lines, replies.NO_REQUEST_FOR_GROUP]
-    return [*(group_lines or [preflight.not_found_text(context, projects, group_id)]), *request_lines]
+    lines = [replies.group_status(one.group, one.project) for one in found]
+    if not found:
+        lines = [refusals.group_not_read(group_id, failure.text) for failure in failures]
+    if not lines:
+        lines = [preflight.not_found_text(context, projects, group_id)]
+    sections = [lists.Section("", tuple(lines), len(lines))]
+    if request_lines:
+        sections.append(lists.requests_of_group(request_lines))
+    elif found:
+        sections.append(lists.Section("", (replies.NO_REQUEST_FOR_GROUP,), 1))
+    return sections
 
 
 def _refuse_home(context: Context, message: Message, text: str, why: str) -> None:

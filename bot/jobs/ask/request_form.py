@@ -45,7 +45,7 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     remarks: list[str] = []
     for project, listing in resumable_groups(context, projects).items():
         if isinstance(listing, NotListed):
-            remarks.append(modals.groups_not_listed(project, listing.why))
+            remarks.append(modals.groups_not_listed(project, listing.problem.meaning))
         else:
             choices += [modals.group_choice(project, group) for group in listing.groups]
     return FormContent(modals.request_form(projects, choices, " ".join(remarks), can_schedule=can_schedule))

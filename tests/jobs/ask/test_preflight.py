@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.jobs.ask.preflight import CannotCreate, check_keys, find_group, plan_for, start_at
+from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, check_keys, find_group, plan_for, start_at
 from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import PROJECT_ID
-from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
@@ -62,6 +62,50 @@ def test_two_tables_of_one_region_with_different_projects_are_accepted(new_sandb
     sandbox = new_sandbox()
     with with_second_table(sandbox, (PROJECT_ID, "f" * 32)) as context:
         assert find_group(context, ["media"], NIGHTLY_IMAGES).project == "media"
+
+
+@pytest.fixture
+def two_projects(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
+    sandbox = new_sandbox(projects=2)
+    with context_of(sandbox) as context:
+        yield sandbox, context
+
+
+def test_a_group_that_one_project_has_is_found_while_another_project_fails(
+    two_projects: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = two_projects
+    sandbox.oms_by_project["archive"].faults.add("show", *[Answer(503, "APIG.0601")] * 2)
+    assert find_group(context, ["media", "archive"], NIGHTLY_IMAGES).project == "media"
+    assert sandbox.oms_by_project["archive"].faults.pending("show") == (), "it was asked twice"
+
+
+def test_a_group_that_no_project_has_while_one_fails_is_refused_with_code_and_request_id(
+    two_projects: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = two_projects
+    sandbox.oms_by_project["archive"].faults.add("show", *[Answer(503, "APIG.0601")] * 2)
+    with pytest.raises(CannotCreateNow, match=r"project archive: APIG\.0601: .*Huawei request id"):
+        find_group(context, ["media", "archive"], LEDGERS)
+    assert find_group(context, ["media", "archive"], LEDGERS).project == "archive"
+
+
+def test_a_refused_signature_is_not_sent_again(two_projects: tuple[Sandbox, Context]) -> None:
+    sandbox, context = two_projects
+    sandbox.oms_by_project["archive"].faults.add("show", *[Answer(401, "APIG.0301")] * 2)
+    assert find_group(context, ["media", "archive"], NIGHTLY_IMAGES).project == "media"
+    assert len(sandbox.oms_by_project["archive"].faults.pending("show")) == 1
+
+
+def test_a_project_that_is_in_the_settings_twice_is_refused_while_its_other_table_fails(
+    new_sandbox: Callable[..., Sandbox],
+) -> None:
+    sandbox = new_sandbox()
+    unreachable = (f'oms_url = "{sandbox.oms.server.url}"', 'oms_url = "http://127.0.0.1:9"')
+    with with_second_table(sandbox, WITHOUT_PROJECT_ID, unreachable) as context:
+        for searched in (["media"], ["media", "easy"]):
+            with pytest.raises(CannotCreate, match="a second time, under another name"):
+                find_group(context, searched, NIGHTLY_IMAGES)
 
 
 MORNING = datetime(2026, 3, 2, 0, 44, 30, tzinfo=UTC)  # 08:44 for alice

@@ -18,12 +18,14 @@ from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, NoAnswer
-from bot.sandbox.huawei.group import COMPLETED, MONITORING, PAUSED, Group
+from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
+from bot.ui.blocks import TEXT_CHARACTERS
 from bot.ui.refusals import NO_SUCH_REQUEST
+from bot.ui.replies import NO_REQUEST_FOR_GROUP
 from bot.ui.status import status_text
 from tests.support.in_process import create_request, sandbox_and_context, store_message
 
@@ -74,16 +76,16 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
     sandbox, context = place
     made, _ = create_request(sandbox, context, next(NUMBERS))
     sandbox.oms.state.groups[made.group.group_id].status = MONITORING
-    now, of_request = status(context, made.group.group_id).splitlines()
-    assert now.startswith(f"`{made.group.group_id}` ")
-    assert "in project media is running now, " in now
+    now, heading, of_request = status(context, made.group.group_id).splitlines()
+    assert f"(group `{made.group.group_id}`) in project media is running now" in now
+    assert heading == "*1 request for this group*"
     assert of_request.startswith(status_text(made))
 
 
 def test_status_of_a_group_without_a_request_says_so(place: tuple[Sandbox, Context]) -> None:
     _, context = place
-    assert "`" + LEDGERS + "` ledgers 1998 to 2010 in project archive is paused now, " in status(context, LEDGERS)
-    assert status(context, LEDGERS).endswith("\nNobody has asked for it.")
+    assert f'"ledgers 1998 to 2010" (group `{LEDGERS}`) in project archive is paused now, ' in status(context, LEDGERS)
+    assert status(context, LEDGERS).endswith(f"\n{NO_REQUEST_FOR_GROUP}")
 
 
 def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_requests(
@@ -95,16 +97,66 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
     assert "Nobody" not in text
     made, _ = create_request(sandbox, context, next(NUMBERS))
     del sandbox.oms.state.groups[made.group.group_id]
-    assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == ["No", f"{made.id}:"]
+    assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == [
+        "No",
+        "*1",
+        f"{made.id}:",
+    ]
 
 
-def test_status_of_a_group_names_the_project_that_fails(place: tuple[Sandbox, Context]) -> None:
+def test_status_names_a_project_that_fails_only_if_no_other_project_has_the_group(
+    place: tuple[Sandbox, Context],
+) -> None:
     sandbox, context = place
-    sandbox.oms_by_project["archive"].faults.add("show", Answer(403, "OMS.0072"))
-    now, failure, nobody = status(context, NIGHTLY_IMAGES).splitlines()
+    sandbox.oms_by_project["archive"].faults.add("show", *[Answer(403, "OMS.0072")] * 2)
+    now, no_request = status(context, NIGHTLY_IMAGES).splitlines()
     assert "in project media is paused now" in now
-    assert failure.startswith(f"Group `{NIGHTLY_IMAGES}`: project archive: OMS.0072")
-    assert nobody == "Nobody has asked for it."
+    assert no_request == NO_REQUEST_FOR_GROUP
+    [failure] = status(context, LEDGERS).splitlines()
+    assert failure.startswith(f"Group `{LEDGERS}`: project archive: OMS.0072")
+    assert "Huawei request id" in failure
+
+
+def test_a_503_of_one_look_is_tried_again(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.oms_by_project["archive"].faults.add("show", Answer(503, "APIG.0601"))
+    assert "in project archive is paused now" in status(context, LEDGERS)
+    sandbox.oms_by_project["archive"].faults.add("list", Answer(503, "APIG.0601"))
+    assert "ledgers 1998 to 2010" in answer(context, "list")
+
+
+def test_a_list_shows_code_and_huawei_request_id_of_a_project_that_fails(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    sandbox.oms_by_project["archive"].faults.add("list", *[Answer(503, "APIG.0601", "out of order")] * 6)
+    text = answer(context, "list")
+    sandbox.oms_by_project["archive"].faults.clear()
+    assert "nightly images" in text
+    heading, failure = text.splitlines()[-2:]
+    assert heading == "*Groups of archive that can be resumed or retried: the bot couldn't list them*"
+    assert failure.startswith("APIG.0601: ")
+    assert "out of order" in failure
+    assert "Huawei request id `" in failure
+
+
+def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    example = sandbox.oms.state.groups[NIGHTLY_IMAGES]
+    added = {
+        f"5a5b5c5d-0000-4000-8000-{number:012d}": MIGRATION_FAILED if number < 3 else PAUSED for number in range(130)
+    }
+    groups = sandbox.oms.state.groups
+    before = dict(groups)
+    groups.clear()
+    groups.update({one: replace(example, id=one, status=status) for one, status in reversed(added.items())})
+    text = answer(context, "list")
+    groups.clear()
+    groups.update(before)
+    assert len(text) <= TEXT_CHARACTERS
+    assert "*Groups of media that can be resumed or retried: 3 failed, more than 99 paused, the first " in text
+    assert "*Groups of archive that can be resumed or retried: 1 failed, 1 paused*" in text
+    assert "ledgers 1998 to 2010" in text, "a large project leaves room for others"
+    of_media = text[text.index("*Groups of media") :].splitlines()[1:]
+    assert [", migration failed" in line for line in of_media[:4]] == [True, True, True, False]
 
 
 def test_a_person_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
@@ -121,10 +173,7 @@ def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
     monkeypatch.setattr(queries, "resumable_groups", partial(resumable_groups, answer_seconds=6))
     text = answer(context, "list")
     assert "nightly images" in text
-    assert text.endswith(
-        "*Groups of archive that can be asked for*\nThey cannot be listed just now. Project archive did not answer "
-        "within 6 s. Next: Try again in a minute."
-    )
+    assert text.endswith("\nOMS didn't list the groups of archive within 6 s. Next: Try again in a minute.")
 
 
 def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Context]) -> None:
@@ -138,7 +187,7 @@ def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Co
         assert name in line
     again = answer(context, f"{NIGHTLY_IMAGES} {LEDGERS} go", ALICE).splitlines()
     for group_id, line in zip(ids, again, strict=False):
-        assert line.startswith("You have asked for this group already")
+        assert line.startswith("You've already requested this: R-")
         assert f"`{group_id}`" in line
 
 
@@ -173,10 +222,10 @@ def test_a_group_name_is_escaped(place: tuple[Sandbox, Context]) -> None:
 
 def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    sandbox.oms.faults.add("show", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    sandbox.oms.faults.add("show", *[Answer(500, "OMS.1001", NASTY, detail=NASTY)] * 2)
     with pytest.raises(CannotCreate) as refusal:
         preflight.find_group(context, ["media"], NIGHTLY_IMAGES)
     assert SHOWN in str(refusal.value)
     assert NASTY not in str(refusal.value)
-    sandbox.oms.faults.add("list", Answer(500, "OMS.1001", NASTY, detail=NASTY))
+    sandbox.oms.faults.add("list", *[Answer(500, "OMS.1001", NASTY, detail=NASTY)] * 2)
     assert NASTY not in answer(context, "list")

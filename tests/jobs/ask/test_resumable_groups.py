@@ -20,6 +20,7 @@ from bot.sandbox.slack.ids import BOB, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind, Message
 from bot.ui import modals
+from bot.ui.lists import no_answer
 from tests.support.in_process import sandbox_and_context, store_message
 
 BOTH = ("media", "archive")
@@ -73,7 +74,7 @@ def test_a_project_that_is_late_is_left_out(place: tuple[Sandbox, Context]) -> N
     sandbox.oms_by_project["archive"].faults.add("list", NoAnswer())
     found = resumable_groups(context, BOTH, answer_seconds=6)
     assert NIGHTLY_IMAGES in ids(found["media"])
-    assert found["archive"] == NotListed("Project archive did not answer within 6 s.", "Try again in a minute.")
+    assert found["archive"] == NotListed(no_answer("archive", 6))
 
 
 def test_a_project_that_refuses_is_named_with_what_to_do(place: tuple[Sandbox, Context]) -> None:
@@ -82,14 +83,14 @@ def test_a_project_that_refuses_is_named_with_what_to_do(place: tuple[Sandbox, C
     found = resumable_groups(context, BOTH)
     assert NIGHTLY_IMAGES in ids(found["media"])
     assert isinstance(found["archive"], NotListed)
-    assert "secret/oms/archive/caller" in found["archive"].next_step
+    assert "secret/oms/archive/caller" in found["archive"].problem.next_step
 
 
 def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_failed(
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
-    sandbox.oms_by_project["archive"].faults.add("list", Answer(503, "APIG.0601"))
+    sandbox.oms_by_project["archive"].faults.add("list", *[Answer(503, "APIG.0601")] * 6)
     opened = sandbox.workspace.open_view(BOB, modals.note(modals.REQUEST_TITLE, "One moment.").to_dict())
     message = Message(Kind.OPEN_REQUEST, "1", BOB, TEAM_ID, view_id=opened.id)
     store_message(context, message)
