@@ -52,13 +52,14 @@ def take_screenshots(directory: Path) -> list[Path]:
     add_control_panel(sandbox)
     try:
         sandbox.open()
-        client = WebClient(BOT_TOKEN, base_url=f"{sandbox.slack.server.url}/api/")
-        stamps = {title: _post(client, title) for title in TITLES}
+        sandbox.slack.api.enforces_rate_limits = False
+        client = WebClient(BOT_TOKEN, base_url=sandbox.slack.api_url)
+        stamps = [_post(client, title) for title in TITLES]
         with open_browser() as browser, open_page(browser, sandbox.slack.server.url, WIDTH, HEIGHT) as page:
             page.add_style_tag(content=CARD_ONLY)
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
-                for number, (title, ts) in enumerate(stamps.items(), 1):
+                for number, ts in enumerate(stamps, 1):
                     files.append(directory / f"{number:02}-{scheme}.png")
                     page.locator(f"[id='m{ts.replace('.', '')}']").screenshot(path=files[-1])
     finally:
