@@ -18,6 +18,7 @@ from bot.ui.thread import thread_line
 from tests.browser.page import open_browser, open_page
 from tests.browser.picture import CARD_ONLY, HEIGHT, WIDTH
 from tests.gallery.requests import LEADS, REQUESTS
+from tests.support.values import NOON
 
 TITLES = (
     "Pending, 1 of 2 approvals",
@@ -56,6 +57,8 @@ def take_screenshots(directory: Path) -> list[Path]:
         client = WebClient(BOT_TOKEN, base_url=sandbox.slack.api_url)
         stamps = [_post(client, title) for title in TITLES]
         with open_browser() as browser, open_page(browser, sandbox.slack.server.url, WIDTH, HEIGHT) as page:
+            page.clock.set_fixed_time(NOON)
+            page.reload()
             page.add_style_tag(content=CARD_ONLY)
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
