@@ -82,7 +82,7 @@ class _Demo:
         calls_before = len(call_log.since())
         self._sandbox.people.press(CAROL, card, "approve")
         start = self._wait("the call to start the group", lambda: self._put_calls()[0])
-        self._wait("the outcome on the card", lambda: "Accepted" in card.text or "moving" in card.text)
+        self._wait("the outcome on the card", lambda: any(word in card.text.lower() for word in ("accepted", "moving")))
         for call in call_log.since(calls_before):
             if call.service in ("vault", "oms"):
                 self._line(f"{call.service:5} {call.method:4} {call.path}  {call.status} {call.note}".rstrip())
@@ -103,7 +103,7 @@ class _Demo:
         self._title("The card at the end")
         self._show(card)
         self._title("Its thread")
-        self._wait("the end in the thread", lambda: any("Done" in reply.text for reply in self._thread(card)))
+        self._wait("the end in the thread", lambda: any("done" in reply.text.lower() for reply in self._thread(card)))
         for reply in self._thread(card):
             self._line(self._plain(reply.text))
         _check(len(self._put_calls()) == 1, "exactly one call to start the group was sent")
@@ -111,7 +111,7 @@ class _Demo:
 
     def _print_progress(self, card: PostedMessage) -> None:
         """Prints each new percentage from OMS, until the card says that the migration is done."""
-        click.echo("    Per cent, from OMS:", nl=False)
+        click.echo("    Percent done, from OMS:", nl=False)
         state = self._sandbox.oms.state
         group = state.groups[NIGHTLY_IMAGES]
         printed = -1
@@ -123,7 +123,7 @@ class _Demo:
             if percentage != printed:
                 click.echo(f" {percentage}", nl=False)
                 printed = percentage
-            return card.text.startswith("Done")
+            return "done" in card.text.lower()
 
         self._wait("the migration to be done", is_done, 120)
         click.echo()

@@ -8,7 +8,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from bot.sandbox.huawei.example_groups import VIDEO_MASTERS
-from bot.sandbox.slack.ids import ALICE, MIGRATIONS
+from bot.sandbox.slack.ids import ALICE, CAROL, MIGRATIONS
 from bot.sandbox.slack.workspace import EphemeralMessage
 from bot.sandbox.system import Sandbox, utc_now
 from tests.browser.page import wait_for_refresh
@@ -158,3 +158,18 @@ def test_only_ephemeral_messages_are_announced_to_screen_readers(app_page: tuple
     expect(page.locator("#announcement")).to_have_text("Only visible to you: Asked. @carol may approve.")
     assert page.locator("[aria-live]").evaluate_all("all => all.map(one => one.id)") == ["announcement"]
     assert page.locator("[role=alert]").evaluate_all("all => all.map(one => one.id)") == ["warning", "failure"]
+
+
+def test_an_announcement_is_cleared_when_the_page_shows_another_person(app_page: tuple[Sandbox, Page, App]) -> None:
+    sandbox, page, _ = app_page
+    announcement = page.locator("#announcement")
+    for person, words in ((ALICE, "for alice"), (CAROL, "for carol")):
+        sandbox.workspace.ephemerals.append(EphemeralMessage(person, MIGRATIONS, words, utc_now()))
+    expect(announcement).to_have_text("Only visible to you: for alice")
+    page.select_option("#person", label="carol (approver)")
+    expect(announcement).to_have_text("Only visible to you: for carol")
+    page.select_option("#person", label="bob (full member)")
+    expect(announcement).to_have_text("")
+    page.select_option("#person", label="alice (full member)")
+    expect(page.locator(".ephemeral")).to_have_text("for alice")
+    expect(announcement).to_have_text("")

@@ -46,6 +46,7 @@ def test_one_person_requests_another_approves_and_the_migration_moves(
     assert "with src_ak, src_sk, dst_ak, dst_sk" in calls
     assert "sandbox-source-secret" not in page.content()
     expect(page.locator("#vault")).to_contain_text("secret/oms/media/source: read 1 time")
+    expect(page.locator("#vault")).to_contain_text("secret/oms/media/caller (the bot's own key): read ")
     assert errors == []
 
 

@@ -53,7 +53,7 @@ def test_the_demo_prints_every_percentage_and_fails_when_the_bot_ends(
     killing.join()
     assert time.monotonic() - killed_at[0] < 20
     output = capsys.readouterr().out
-    printed = [int(word) for word in re.search(r"Per cent, from OMS:([ \d]+)", output)[1].split()]  # type: ignore[index]
+    printed = [int(word) for word in re.search(r"Percent done, from OMS:([ \d]+)", output)[1].split()]  # type: ignore[index]
     assert printed == list(range(printed[0], printed[-1] + 1))
     assert printed[-1] >= 60
     assert "Failed: the migration to be done" in output

@@ -168,7 +168,7 @@ def _handler(action: Action) -> Handler:
         except (ApiError, LookupError):
             return web.json_response({"failure": "That is no longer there."})
         except RuntimeError:
-            return web.json_response({"failure": "The bot did not start. The end of its log is on the console."})
+            return web.json_response({"failure": "The bot did not start. The end of its log is in the terminal."})
 
     return handle
 

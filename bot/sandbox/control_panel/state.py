@@ -11,6 +11,7 @@ from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.ids import APPROVERS_GROUP, BOT_USER_ID, CAROL, DAVE
 from bot.sandbox.slack.workspace import OpenView, PostedMessage, direct_channel
 from bot.sandbox.system import Sandbox
+from bot.sandbox.vault import caller_path
 
 CALLS_SHOWN = 400
 
@@ -24,6 +25,7 @@ def state_for(sandbox: Sandbox, person: str) -> Json:
     with workspace.lock:
         return {
             "bot_exit_code": sandbox.bot_exit_code,
+            "time_zone": workspace.users.get(person, {}).get("tz", "UTC"),
             "people": [
                 {"id": user["id"], "name": user["name"], "kind": _kind(user)}
                 for user in workspace.users.values()
@@ -77,10 +79,14 @@ def _view(opened: OpenView) -> Json:
     return {"id": opened.id, "hash": opened.hash, "view": opened.view, "values": view["state"]["values"]}
 
 
-def _read_counts(sandbox: Sandbox) -> Json:
-    """How often the bot has read each path in Vault."""
+def _read_counts(sandbox: Sandbox) -> list[Json]:
+    """How often the bot has read each path in Vault, and whether the path holds the bot's own key at Huawei Cloud."""
     reads = [call.path for call in sandbox.call_log.since() if call.service == "vault" and call.method == "GET"]
-    return {path: sum(read.endswith(f"/data/{path}") for read in reads) for path in sandbox.vault.paths}
+    own = {caller_path(oms.state.project) for oms in sandbox.oms_by_project.values()}
+    return [
+        {"path": path, "is_own": path in own, "times": sum(read.endswith(f"/data/{path}") for read in reads)}
+        for path in sandbox.vault.paths
+    ]
 
 
 def _call(sandbox: Sandbox, call: Call) -> Json:
@@ -98,7 +104,7 @@ def _call(sandbox: Sandbox, call: Call) -> Json:
 
 
 def _kind(user: Json) -> str:
-    for flag, words in (("is_stranger", "other organisation"), ("is_restricted", "guest"), ("deleted", "deactivated")):
+    for flag, words in (("is_stranger", "other organization"), ("is_restricted", "guest"), ("deleted", "deactivated")):
         if user.get(flag):
             return words
     return {CAROL: "approver", DAVE: "approver, by group"}.get(str(user["id"]), "full member")

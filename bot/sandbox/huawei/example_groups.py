@@ -98,7 +98,7 @@ def media_groups() -> list[Group]:
         ),
         Group(
             TAX_FILES,
-            "tax files, 37 of them failed",
+            "tax files",
             MIGRATION_FAILED,
             bucket="tax",
             complete_bytes=9_600_000_000,
@@ -108,25 +108,25 @@ def media_groups() -> list[Group]:
         ),
         Group(
             LETTERS,
-            "letters, list file lost",
+            "letters",
             CREATION_FAILED,
             task_type="LIST",
             bucket="letters",
             complete_bytes=0,
             error=("TRF.0013", "The object list file does not exist."),
         ),
-        Group(BRANCH_OFFICES, "branch offices, in the queue", WAITING, bucket="branches", complete_bytes=0),
-        Group(SENSOR_DATA, "sensor data, being listed", EXECUTING, bucket="sensors", complete_bytes=0),
+        Group(BRANCH_OFFICES, "branch offices", WAITING, bucket="branches", complete_bytes=0),
+        Group(SENSOR_DATA, "sensor data", EXECUTING, bucket="sensors", complete_bytes=0),
         Group(
             TICKET_SCANS,
-            "ticket scans, on their way to paused",
+            "ticket scans",
             PAUSING,
             cloud_type="TENCENT",
             bucket="tickets",
             change_once_shown=(timedelta(seconds=10), PAUSED),
         ),
-        Group(CLOSED_ACCOUNTS, "closed accounts, to be deleted", WAITING_FOR_DELETION, bucket="closed"),
-        Group(FIRST_TRIAL, "first trial, deleted", DELETED, bucket="trial"),
+        Group(CLOSED_ACCOUNTS, "closed accounts", WAITING_FOR_DELETION, bucket="closed"),
+        Group(FIRST_TRIAL, "first trial", DELETED, bucket="trial"),
     ]
 
 

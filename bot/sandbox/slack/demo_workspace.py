@@ -24,11 +24,11 @@ from bot.sandbox.slack.workspace import Channel, Json, Workspace
 
 
 def demo_workspace(now: Callable[[], datetime]) -> Workspace:
-    """The workspace of the sandbox: seven people, of whom four are full members, and three channels."""
+    """The workspace of the sandbox: seven people in three time zones, of whom four are full members; three channels."""
     users = [
         _user(ALICE, "alice"),
-        _user(BOB, "bob"),
-        _user(CAROL, "carol"),
+        _user(BOB, "bob", tz="America/New_York", tz_offset=-18000),
+        _user(CAROL, "carol", tz="Europe/Berlin", tz_offset=3600),
         _user(DAVE, "dave"),
         _user(ERIN, "erin", is_restricted=True),
         _user(FRANK, "frank", deleted=True),

@@ -11,7 +11,8 @@ const markedText = (mark) => String.raw`(?<![\p{L}\p{N}])${mark}(?!\s)([^${mark}
 const MRKDWN = new RegExp([
   String.raw`<([^<>]+)>`, "`([^`\\n]+)`", markedText("\\*"), markedText("_"), markedText("~"), String.raw`:([a-z0-9_+'-]+):`,
 ].join("|"), "gu");
-let names = {};
+// Names of users, groups and channels by id, and the time zone of the person who looks at the page.
+let names = {}, timeZone = "UTC";
 
 const unescape = (text) => text.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
 const emoji = (text) => text.replace(/:([a-z0-9_+'-]+):/g, (whole, name) => EMOJI[name] || whole);
@@ -51,12 +52,13 @@ function special(inside) {
   return link;
 }
 
-// A date as Slack shows it: "tomorrow 09:30". https://docs.slack.dev/messaging/formatting-message-text#date-formatting
+// A date as Slack shows it to this person: "tomorrow 09:30". https://docs.slack.dev/messaging/formatting-message-text#date-formatting
 function dateText(format, at) {
-  const day = (style) => at.toLocaleDateString("en-US", {dateStyle: style});
-  const time = (more) => at.toLocaleTimeString("en-GB", {hour: "2-digit", minute: "2-digit", ...more});
-  const midnight = (when) => new Date(when).setHours(0, 0, 0, 0);
-  const relative = {"-1": "yesterday", 0: "today", 1: "tomorrow"}[Math.round((midnight(at) - midnight(Date.now())) / 86_400_000)];
+  const day = (style) => at.toLocaleDateString("en-US", {timeZone, dateStyle: style});
+  const time = (more) => at.toLocaleTimeString("en-GB", {timeZone, hour: "2-digit", minute: "2-digit", ...more});
+  // In the form 2026-03-02, which Date.parse reads as midnight UTC.
+  const calendarDay = (when) => Date.parse(new Date(when).toLocaleDateString("sv-SE", {timeZone}));
+  const relative = {"-1": "yesterday", 0: "today", 1: "tomorrow"}[(calendarDay(at) - calendarDay(Date.now())) / 86_400_000];
   const formats = {date: day("long"), date_short: day("medium"), date_long: day("full"), time: time(), time_secs: time({second: "2-digit"})};
   return format.replace(/\{(\w+?)(_pretty)?\}/g, (whole, name, pretty) => (pretty && relative) || formats[name] || whole);
 }

@@ -108,9 +108,10 @@ function groupItem(group, project, argument) {
 }
 
 function drawCalls({vault, calls}) {
-  updateChildren($("vault"), Object.entries(vault).map(([path, times]) => ({
-    key: path, value: times, make: () => element("li", times ? "" : "muted", `secret/${path}: read ${times} ${times === 1 ? "time" : "times"}`),
-  })));
+  updateChildren($("vault"), vault.map(({path, is_own, times}) => {
+    const text = `secret/${path}${is_own ? " (the bot's own key)" : ""}: read ${times} ${times === 1 ? "time" : "times"}`;
+    return {key: path, value: times, make: () => element("li", times ? "" : "muted", text)};
+  }));
   updateChildren($("calls"), calls.slice().reverse().map((call) => ({
     key: call.number, value: call,
     make: () => {
@@ -175,7 +176,7 @@ function drawBusy(what) {
 }
 
 function drawBotExit(exitCode) {
-  warn(exitCode === null ? "" : `The bot is not running (exit ${exitCode}). The end of its log is on the console.`);
+  warn(exitCode === null ? "" : `The bot is not running (exit ${exitCode}). The end of its log is in the terminal.`);
 }
 
 function warn(text) {
@@ -185,6 +186,8 @@ function warn(text) {
 
 function draw(state) {
   names = state.names;
+  timeZone = state.time_zone;
+  set($("time-zone"), "textContent", `Times in ${timeZone}`);
   drawOptions($("person"), state.people.map((one) => [one.id, `${one.name} (${one.kind})`]));
   drawOptions($("channel"), state.channels.map((one) => [one.id, `#${one.name}${one.archived ? " (archived)" : one.bot ? "" : " (bot not in)"}`]));
   drawBotExit(state.bot_exit_code);
@@ -225,8 +228,8 @@ function selectTab(name) {
 
 $("person").onchange = () => {
   closeDialogs();
-  // Choices in a message are visible only to the person who made them.
-  $("messages").replaceChildren();
+  // Choices in a message are visible only to the person who made them, and times are in the person's own zone.
+  for (const id of ["messages", "calls", "announcement"]) $(id).replaceChildren();
   selectTab("messages");
   refresh();
 };

@@ -1,0 +1,190 @@
+"""Calls the functions of `bot.ui` with sample arguments, so that a new function appears in the gallery by itself.
+
+A parameter gets the sample with its name. `SPECIAL` replaces samples for one function, `VARIANTS` adds more calls.
+"""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from enum import Enum
+from importlib import import_module
+from types import ModuleType
+from typing import Any, get_type_hints
+
+import bot.ui
+from bot.domain.policy import Refusal
+from bot.ui.modals import GroupChoice
+from tests.gallery.reader import ZONE
+from tests.gallery.requests import (
+    LEADS,
+    PROBLEM,
+    REQUESTS,
+    SELF_APPROVAL,
+    TWO_APPROVALS,
+    VOTED,
+    failed_group,
+    pending,
+)
+from tests.support.values import GROUP, GROUP_ID, NOON, POLICY
+
+LINK = "https://example.slack.com/archives/C0TEST0001/p1"
+
+#: The modules that lay out blocks or format values. Their texts appear on the cards.
+LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "states", "status"}
+
+#: The argument for every parameter of this name.
+SAMPLES: Mapping[str, Any] = {
+    "all_rows": 12_345,
+    "bucket": "photos-prod",
+    "channel": "C0TEST0001",
+    "choices": [GroupChoice("media", GROUP_ID, "nightly images · media · paused, 40 %")],
+    "code": "restricted_action",
+    "command": "/resume-taskgroup",
+    "error": "connection refused",
+    "failures": "project archive: OMS gave no clear answer.",
+    "group": GROUP,
+    "group_id": GROUP_ID,
+    "groups": [GROUP, failed_group()],
+    "help_text": "(the text of help)",
+    "is_close_to_lock": True,
+    "latest": (NOON + timedelta(hours=8)).astimezone(ZONE),
+    "lines": ["(a line for each open request)"],
+    "max_shown": 20,
+    "meaning": "Vault is sealed.",
+    "message_ts": "1.0",
+    "missing": (("UCAROL00", LEADS),),
+    "new_rows": 12,
+    "newest_hash": "3f" * 32,
+    "next_step": "Unseal Vault.",
+    "now": NOON.astimezone(ZONE),
+    "path": "secret/oms/media/caller",
+    "permalink": LINK,
+    "person": "UBOB0000",
+    "policy": POLICY,
+    "problem": PROBLEM,
+    "project": "media",
+    "projects": ["media", "archive"],
+    "reason": "network is back",
+    "reference": "F-7K3F2Q",
+    "refusal": Refusal.NOT_AN_APPROVER,
+    "region": "ap-southeast-3",
+    "regions": {"media": "ap-southeast-3", "archive": "eu-west-101"},
+    "remark": "(remarks, for example that the groups of a project can't be listed)",
+    "request": pending(TWO_APPROVALS),
+    "request_id": "R-00000001",
+    "requested": [GROUP_ID],
+    "retry_hint": "",
+    "service": "OMS",
+    "setting": "oms_url",
+    "slots": (("UCAROL00", LEADS),),
+    "text": "(a text)",
+    "title": "(a title)",
+    "typed_name": "meida",
+    "unreadable": 1,
+    "url": "https://oms.ap-southeast-3.myhuaweicloud.com",
+    "vault_path": "secret/oms/media/source",
+    "voters": ["UCAROL00"],
+    "wanted": (NOON + timedelta(hours=10)).astimezone(ZONE),
+    "zone": "Europe/Berlin",
+}
+
+_RETRY = REQUESTS["Pending, retry, choice of all or failed objects"]
+
+#: The arguments of one function that differ from `SAMPLES`.
+SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
+    "thread.scope_changed": {"request": _RETRY},
+    "refusals.refusal_text": {"request": _RETRY},
+    "replies.denied": {"request": REQUESTS["Denied, with a reason"]},
+    "refusals.missing_key": {"missing": "ak and sk"},
+}
+
+#: More calls of one function: what differs from its first call.
+VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),
+    "refusals.no_quorum": (
+        {"policy": SELF_APPROVAL},
+        {"policy": SELF_APPROVAL, "reason": ""},
+    ),
+    "refusals.start_after_expiry": ({"wanted": (NOON + timedelta(hours=22)).astimezone(ZONE)},),
+    "replies.already_open_by_you": ({"request": REQUESTS["Moving, with speed"]},),
+    "replies.denied": ({"request": REQUESTS["Denied, without a reason"]},),
+    "replies.request_created": ({"request": pending(start_at=NOON + timedelta(hours=2)), "permalink": None},),
+    "replies.resumable_groups": ({"groups": [], "unreadable": 0}, {"groups": [GROUP] * 3, "max_shown": 2}),
+    "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
+}
+
+
+class NoSample(LookupError):
+    """`SAMPLES` has no argument for a parameter."""
+
+
+def text_modules() -> Iterator[ModuleType]:
+    """The modules of `bot.ui` whose functions and constants are sentences."""
+    for module in pkgutil.iter_modules(bot.ui.__path__):
+        if module.name not in LAYOUT:
+            yield import_module(f"bot.ui.{module.name}")
+
+
+def functions(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """The public functions that a module defines, in their order."""
+    for name, value in vars(module).items():
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+            yield f"{module.__name__.rsplit('.', 1)[1]}.{name}", value
+
+
+def constants(module: ModuleType) -> Iterator[str]:
+    """The public constants of a module that are sentences."""
+    for name, value in vars(module).items():
+        if name.isupper() and not name.startswith("_") and type(value) is str and " " in value:
+            yield value
+
+
+def results(name: str, function: Callable[..., Any]) -> list[Any]:
+    """What a function returns for the samples and variants. For an enum, one result for each member it accepts."""
+    found: list[Any] = []
+    for changes in ({}, *VARIANTS.get(name, ())):
+        for members in _enum_members(function):
+            try:
+                result = call(function, **{**SPECIAL.get(name, {}), **changes, **members})
+            except KeyError:
+                if not members:
+                    raise
+                continue  # The function documents that it has no text for this member.
+            if result not in found:
+                found.append(result)
+    return found
+
+
+def call(function: Callable[..., Any], **given: Any) -> Any:
+    """Calls a function with these arguments, as far as it has such parameters, and samples for the others.
+
+    Raises:
+        NoSample: a parameter has neither a given argument, nor a default, nor a sample.
+    """
+    arguments: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name in given:
+            arguments[parameter.name] = given[parameter.name]
+        elif parameter.default is inspect.Parameter.empty:
+            if parameter.name not in SAMPLES:
+                place = f"{function.__module__}.{function.__name__}"
+                raise NoSample(f"Add a sample for `{parameter.name}` of {place} to tests/gallery/calls.py.")
+            arguments[parameter.name] = SAMPLES[parameter.name]
+    positional = [
+        arguments.pop(parameter.name)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY and parameter.name in arguments
+    ]
+    return function(*positional, **arguments)
+
+
+def _enum_members(function: Callable[..., Any]) -> list[dict[str, Enum]]:
+    """For a function with a parameter of an enum: each member as the argument. Otherwise one call without any."""
+    for name, hint in get_type_hints(function).items():
+        if name not in ("return", "retry_hint") and inspect.isclass(hint) and issubclass(hint, Enum):
+            return [{name: member} for member in hint]
+    return [{}]

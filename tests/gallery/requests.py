@@ -1,0 +1,248 @@
+"""Sample requests: each state of a request, and each variant of a state that has other texts.
+
+The bot's own functions make the states and problems where that is possible, so that the gallery shows their sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.domain import outcome, put_outcome
+from bot.domain.request import (
+    Attempt,
+    Decision,
+    KeyCheck,
+    Pause,
+    Policy,
+    Problem,
+    Request,
+    State,
+    Verb,
+    VoteProgress,
+)
+from bot.domain.task_group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
+from bot.huawei.errors import Answer, NotSent, Rejected, Suspended, Throttled, Unanswered
+from bot.jobs.problems import RetryHint, explain, explain_reason
+from bot.vault.errors import forbidden, missing
+from tests.support.values import GROUP, HALF, NOON, PLAN, request
+
+LEADS = "SLEADS00"
+ONE_APPROVAL = Policy(("*",), (("UCAROL00", LEADS),), self_approval=False)
+TWO_APPROVALS = Policy(("*",), (("UCAROL00", LEADS), ("UCAROL00", LEADS)), self_approval=False)
+SELF_APPROVAL = replace(ONE_APPROVAL, self_approval=True)
+APPROVED_AT, SENT_AT = NOON + timedelta(minutes=5), NOON + timedelta(minutes=5, seconds=2)
+STARTS_AT = NOON + timedelta(hours=3)
+SOON = SENT_AT + timedelta(seconds=43)
+LATE = SENT_AT + timedelta(minutes=2)
+REQUEST_ID = "7f3c9a52e1b84d0f"
+#: The names of the keys are those that Vault lists; a KV version 1 engine has neither versions nor names.
+KEYS = (
+    KeyCheck("oms/media/source", 7, ("ak", "sk")),
+    KeyCheck("oms/media/destination", 3, ("ak", "sk")),
+)
+PLAN_WITH_PATHS = replace(
+    PLAN, caller_path="oms/media/caller", source_path="oms/media/source", destination_path="oms/media/destination"
+)
+
+
+def refused(code: str, http_status: int = 400, message: str = "") -> Rejected:
+    """OMS answered with this error code."""
+    return Rejected(Answer(http_status, code, message, "", REQUEST_ID))
+
+
+def explained(error: Exception, retry_hint: RetryHint = RetryHint.RETRY) -> Problem:
+    """The problem for an error of a call."""
+    return explain(error, PLAN_WITH_PATHS, retry_hint)  # type: ignore[arg-type]
+
+
+PROBLEM = explained(refused("OMS.0072", 403, "insufficient permission"))
+
+
+def failed_group(code: str = "TRF.0157", message: str = "Source service error.", **changes: object) -> TaskGroup:
+    """A group whose migration failed."""
+    found = replace(
+        GROUP,
+        status=GroupStatus.MIGRATION_FAILED,
+        description="tax files",
+        progress=Progress(10_000_000_000, 9_600_000_000, 1000, 963, failed_objects=37),
+        error=ErrorReason(code, message) if code else None,
+        records_failed_objects=True,
+    )
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def pending(policy: Policy = ONE_APPROVAL, **changes: object) -> Request:
+    """A request that nobody has decided."""
+    found = request(policy=policy, plan=PLAN_WITH_PATHS, keys=KEYS)
+    return replace(found, **changes)  # type: ignore[arg-type]
+
+
+def approved(**changes: object) -> Request:
+    """A request that carol approved, before anything was sent."""
+    decided = replace(
+        pending(), decision=Decision(("UCAROL00",), APPROVED_AT), attempt=Attempt(1, "UCAROL00", APPROVED_AT)
+    )
+    return replace(decided.with_state(State.APPROVED, at=APPROVED_AT), **changes)  # type: ignore[arg-type]
+
+
+def sent(**changes: object) -> Request:
+    """A request whose PUT is on its way."""
+    start = approved(**changes)
+    assert start.attempt is not None
+    return put_outcome.sending(start, start.attempt, start.group, SENT_AT)
+
+
+def answered(kind: put_outcome.PutReplyKind, **changes: object) -> Request:
+    """A request after this kind of reply to its PUT."""
+    return put_outcome.after_reply(sent(**changes), put_outcome.PutReply(kind, REQUEST_ID), SENT_AT).request
+
+
+def not_started(error: Exception, **changes: object) -> Request:
+    """A request for which nothing was started, because of this error."""
+    return approved(**changes).with_state(State.NOT_STARTED, at=SENT_AT, problem=explained(error))
+
+
+def running(start: Request, progress: Progress, at: datetime = SOON, status: int = GroupStatus.MONITORING) -> Request:
+    """A started request after a reading of its group with this progress and status."""
+    group = replace(start.group, status=GroupStatus(status), progress=progress)
+    reason = ErrorReason("TRF.0152", "The source AK/SK has no rights.")
+    failure = explain_reason(reason, PLAN_WITH_PATHS, RetryHint.REQUEST_AGAIN)
+    return outcome.follow(start, group, failure, at)
+
+
+def void(group: TaskGroup) -> Request:
+    """An approved request whose group is different right before the PUT."""
+    start = approved()
+    assert start.attempt is not None
+    found = put_outcome.before_put(start, start.attempt, group, SENT_AT)
+    assert found is not None
+    return found
+
+
+_KIND = put_outcome.PutReplyKind
+VOTED = pending(TWO_APPROVALS, vote_progress=VoteProgress(("UCAROL00",), ((LEADS,),)))
+_RETRY: Mapping[str, Any] = {"verb": Verb.RETRY, "group": failed_group(), "scope": Scope.FAILED_OBJECTS}
+_ACCEPTED = answered(_KIND.ACCEPTED)
+_MORE = replace(HALF, complete_bytes=6_000_000_000, success_objects=600)
+_MOVING = running(_ACCEPTED, replace(_MORE, speed_bytes_per_second=140_000_000))
+_ALL = Progress(10_000_000_000, 10_000_000_000, 1000, 1000)
+_PAUSE = Pause("UBOB0000", SOON, State.MOVING)
+_ELSEWHERE = void(replace(GROUP, status=GroupStatus.MONITORING))
+_UNKNOWN = answered(_KIND.UNANSWERED)
+_CONFLICT = replace(
+    answered(_KIND.CONFLICT), problem=explained(refused("OMS.0065", 400, "task is running"), RetryHint.NOTHING)
+)
+_FAILURE = explain_reason(None, PLAN_WITH_PATHS, RetryHint.REQUEST_AGAIN)
+_UNREADABLE = explained(Unanswered("HTTP 503"), RetryHint.NOTHING)
+
+
+def settled() -> Request:
+    """A request without a clear reply, whose group is unchanged a minute later."""
+    found = outcome.settle(_UNKNOWN, GROUP, _FAILURE, LATE)
+    assert found is not None
+    return found
+
+
+def _ended(state: State, reason: str = "") -> Request:
+    return replace(pending(), ending=Decision(("UCAROL00",), APPROVED_AT, reason)).with_state(state, at=APPROVED_AT)
+
+
+#: Every state, and its variants, in the order of the enum.
+REQUESTS: Mapping[str, Request] = {
+    "Pending, 0 of 1 approvals": pending(),
+    "Pending, 1 of 2 approvals": VOTED,
+    "Pending, 0 of 2 approvals, no reason, with a start time": pending(TWO_APPROVALS, reason="", start_at=STARTS_AT),
+    "Pending, self approval is allowed": pending(SELF_APPROVAL),
+    "Pending, the requester approved, another approval is missing": pending(
+        replace(TWO_APPROVALS, self_approval=True), vote_progress=VoteProgress(("UALICE00",), (("UCAROL00", LEADS),))
+    ),
+    "Pending, with warnings, prefix, CDN": pending(
+        group=replace(
+            GROUP,
+            restores_archives=True,
+            overwrite_mode="FULL_OVERWRITE",
+            destination=replace(GROUP.destination, save_prefix="2026/"),
+            cdn_authentication="ALIYUN_OSS_A",
+        )
+    ),
+    "Pending, source is a list of URLs, keys not checked": pending(
+        group=replace(GROUP, task_type="URL_LIST", source=replace(GROUP.source, bucket="", cloud_type="URLSOURCE")),
+        keys=(KeyCheck("oms/media/destination", None, None),),
+    ),
+    "Pending, retry, choice of all or failed objects": pending(**_RETRY),
+    "Pending, retry, group without name": pending(**{**_RETRY, "group": failed_group("", description="")}),
+    "Approved": approved(),
+    "Approved, self approval": approved(policy=SELF_APPROVAL, decision=Decision(("UALICE00",), APPROVED_AT)),
+    "Approved, two approvals, with a start time": approved(
+        start_at=STARTS_AT, decision=Decision(("UCAROL00", "UDAVE000"), APPROVED_AT)
+    ),
+    "Approved, retry of failed objects": approved(**_RETRY),
+    "Approved, tried again by Retry": approved(attempt=Attempt(2, "UALICE00", LATE)),
+    "Approved, a problem that the bot retries": approved(
+        attempt=Attempt(1, "UCAROL00", APPROVED_AT, tries=1, not_before=SOON),
+        problem=explained(
+            Throttled(5, Answer(429, "APIG.0308", "Too many requests", "", REQUEST_ID)), RetryHint.NOTHING
+        ),
+    ),
+    "Sending": sent(),
+    "Unknown": _UNKNOWN,
+    "Unknown, because someone else may have started the group": _CONFLICT,
+    "Not started, permission missing": not_started(refused("OMS.0072", 403, "insufficient permission")),
+    "Not started, a key is wrong": not_started(refused("OMS.0057", 400, "Invalid AK/SK of the source end.")),
+    "Not started, retry, the list of failed objects is missing": not_started(
+        refused("OMS.0167", 400, "The failed object list does not exist."), **_RETRY
+    ),
+    "Not started, OMS cannot be reached": not_started(NotSent("connection refused")),
+    "Not started, the bot's access key was refused": not_started(
+        Suspended("secret/oms/media/caller", "APIG.0301", is_close_to_lock=True)
+    ),
+    "Not started, Vault refuses a path": not_started(forbidden("secret/oms/media/source")),
+    "Not started, Vault has no secret": not_started(missing("secret/oms/media/source")),
+    "Not started, the outcome was unknown for a minute": settled(),
+    "Not started, accepted but not visible for a minute": running(_ACCEPTED, HALF, LATE, GroupStatus.PAUSED),
+    "Not started, second attempt": not_started(
+        refused("OMS.0072", 403, "insufficient permission"), attempt=Attempt(2, "UALICE00", LATE)
+    ),
+    "Accepted": _ACCEPTED,
+    "Accepted, started by someone else": _ELSEWHERE,
+    "Moving, with speed": _MOVING,
+    "Moving, without speed": running(_ACCEPTED, _MORE),
+    "Moving, started by someone else": running(_ELSEWHERE, _MORE),
+    "Moving, group not readable": replace(_MOVING, problem=_UNREADABLE),
+    "Moving, pause failed": outcome.not_paused(
+        replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
+        explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE),
+        LATE,
+    ),
+    "Pausing": replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
+    "Done": running(_MOVING, _ALL, LATE, GroupStatus.COMPLETED),
+    "Done, with failures": running(
+        _MOVING, replace(_ALL, success_objects=963, failed_objects=37), LATE, GroupStatus.COMPLETED
+    ),
+    "Done, started by someone else": running(_ELSEWHERE, _ALL, LATE, GroupStatus.COMPLETED),
+    "Failed": running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED),
+    "Failed, without a reason": replace(running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED), problem=_FAILURE),
+    "Failed, the group was deleted": outcome.group_deleted(_MOVING, LATE),
+    "Paused again, by the Pause button": running(
+        replace(_MOVING, pause=replace(_PAUSE, sent_at=SOON)).with_state(State.PAUSING, at=SOON),
+        _MORE,
+        LATE,
+        GroupStatus.PAUSED,
+    ),
+    "Paused again, outside the bot": running(_MOVING, _MORE, LATE, GroupStatus.PAUSED),
+    "No longer followed": _MOVING.with_state(State.NOT_FOLLOWED, at=LATE),
+    "Approval expired": approved(problem=PROBLEM).with_state(State.APPROVAL_EXPIRED, at=NOON + timedelta(hours=8)),
+    "Denied, with a reason": _ended(State.DENIED, "the bucket is being audited"),
+    "Denied, without a reason": _ended(State.DENIED),
+    "Cancelled": _ended(State.CANCELLED),
+    "Cancelled, after the approval": replace(
+        approved(start_at=STARTS_AT), ending=Decision(("UALICE00",), LATE)
+    ).with_state(State.CANCELLED, at=LATE),
+    "Expired": pending().with_state(State.EXPIRED, at=NOON + timedelta(hours=8)),
+    "Void, the settings changed": pending().with_state(State.VOID, at=LATE),
+    "Void, the group has another status": void(replace(GROUP, status=GroupStatus.DELETED)),
+    "Void, the group moves something else": void(replace(GROUP, source=replace(GROUP.source, bucket="other"))),
+}
