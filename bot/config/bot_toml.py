@@ -74,6 +74,7 @@ class Project(_Table):
     expires_after: str = "8h"
     oms_url: str | None = None
     iam_url: str | None = None
+    console_url: str | None = Field(default=None, pattern=r"^https://[^\s<>|]+$", max_length=500)
     vault: ProjectVault
 
     @field_validator("requesters", mode="before")
@@ -187,6 +188,7 @@ class Project(_Table):
             self.vault.caller,
             source_path,
             self.vault.destination,
+            self.console_url or "",
         )
 
 

@@ -44,6 +44,7 @@ FIXES: Mapping[str, str] = {
     "expires_after": 'Write it as "30m", "8h" or "2d", from one minute to seven days',
     "oms_url": "Use https://HOST, or leave it out: it follows from the region",
     "iam_url": "Use https://HOST, or leave it out: it follows from the region",
+    "console_url": "Use the https address of the OMS page in your Huawei Cloud console, or leave it out",
     "vault": "Write a [projects.NAME.vault] table that says where the keys are",
     "mount": 'Use the path of the KV engine, without slashes at its ends, such as "secret"',
     "caller": _PATH_FIX,
