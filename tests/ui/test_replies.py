@@ -14,7 +14,7 @@ LATER = NOON + timedelta(hours=1)
 
 
 def test_a_created_request_names_its_group_and_start_time() -> None:
-    text = "Asked. <@UCAROL00> may approve. Request R-00000001: nightly images, group `"
+    text = 'Asked. <@UCAROL00> may approve. Request R-00000001: "nightly images", group `'
     assert request_created(request(), None) == f"{text}{GROUP.group_id}`."
     assert f"It starts {local_time(LATER)}, not at once. Request " in request_created(request(start_at=LATER), None)
     unnamed = request(group=replace(GROUP, description=" "))
