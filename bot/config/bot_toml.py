@@ -76,6 +76,7 @@ class Project(_Table):
     schedule_ahead: str = "24h"
     oms_url: str | None = None
     iam_url: str | None = None
+    console_url: str | None = Field(default=None, pattern=r"^https://[^\s<>|]+$", max_length=500)
     vault: ProjectVault
 
     @field_validator("requesters", mode="before")
@@ -201,6 +202,7 @@ class Project(_Table):
             self.vault.caller,
             source_path,
             self.vault.destination,
+            self.console_url or "",
         )
 
 

@@ -45,6 +45,7 @@ FIXES: Mapping[str, str] = {
     "schedule_ahead": 'Write it as "30m" or "8h", up to "24h", or write "0" to turn off start times',
     "oms_url": "Use https://HOST, or leave it out: it follows from the region",
     "iam_url": "Use https://HOST, or leave it out: it follows from the region",
+    "console_url": "Use the https address of the OMS page in your Huawei Cloud console, or leave it out",
     "vault": "Write a [projects.NAME.vault] table that says where the keys are",
     "mount": 'Use the path of the KV engine, without slashes at its ends, such as "secret"',
     "caller": _PATH_FIX,

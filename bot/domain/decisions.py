@@ -22,6 +22,7 @@ from bot.domain.policy import (
     refusal_under_either,
 )
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Vote, VoteProgress
+from bot.domain.schedule import reminders_at
 from bot.domain.task_group import GroupStatus, Scope
 
 MAX_DENY_REASON_CHARACTERS = 500
@@ -38,7 +39,8 @@ class ActionKind(StrEnum):
     CANCEL = "cancel"
     #: Removes the person's own vote while the request is pending.
     WITHDRAW = "withdraw"
-    #: Changes which objects a pending retry migrates again. Removes all votes, because they were for another scope.
+    #: Changes which objects a retry migrates again, if nothing was sent or started. Removes all votes, because they
+    #: were for another scope; a request that was approved is pending again.
     CHOOSE_SCOPE = "choose"
     #: Opens the next attempt after one that started nothing. The approval still holds.
     RETRY = "retry"
@@ -132,8 +134,7 @@ def decide(
             withdrawn = replace(request, vote_progress=_vote_progress(request, counted))
             return ActionEffect(withdrawn, removed_voters=(person.id,))
         case ActionKind.RETRY:
-            number = request.attempt.number + 1 if request.attempt else 1
-            retried = replace(request, attempt=Attempt(number, person.id, now))
+            retried = replace(request, attempt=_next_attempt(request, person, now))
             return ActionEffect(retried.with_state(State.APPROVED, at=now))
         case ActionKind.DENY:
             denied = replace(request, ending=Decision((person.id,), now, action.reason[:MAX_DENY_REASON_CHARACTERS]))
@@ -142,7 +143,10 @@ def decide(
             cancelled = replace(request, ending=Decision((person.id,), now))
             return ActionEffect(cancelled.with_state(State.CANCELLED, at=now))
         case ActionKind.CHOOSE_SCOPE:
-            changed = replace(request, scope=action.scope, vote_progress=None)
+            chosen = replace(request, scope=action.scope, scope_chosen_by=person.id, vote_progress=None, decision=None)
+            # Reminders that were due while the request was approved are not sent later.
+            passed = max(request.reminders, sum(at <= now for at in reminders_at(request)))
+            changed = replace(chosen, reminders=passed).with_state(State.PENDING, at=now)
             return ActionEffect(changed, removed_voters=tuple(vote.person for vote in votes))
         case ActionKind.PAUSE:
             pausing = replace(request, pause=Pause(person.id, now, request.state))
@@ -183,8 +187,13 @@ def _approve(request: Request, counted: Sequence[Person], person: Person, now: d
     if open_slots(request.policy, approving):
         return ActionEffect(replace(request, vote_progress=_vote_progress(request, approving)), vote)
     decision = Decision(tuple(voter.id for voter in approving), now)
-    approved = replace(request, vote_progress=None, decision=decision, attempt=Attempt(1, person.id, now))
+    approved = replace(request, vote_progress=None, decision=decision, attempt=_next_attempt(request, person, now))
     return ActionEffect(approved.with_state(State.APPROVED, at=now), vote)
+
+
+def _next_attempt(request: Request, person: Person, now: datetime) -> Attempt:
+    # A pending request has an attempt if its scope was changed after that attempt started nothing.
+    return Attempt(request.attempt.number + 1 if request.attempt else 1, person.id, now)
 
 
 def _counted_voters(
@@ -203,6 +212,7 @@ def _vote_progress(request: Request, approving: Sequence[Person]) -> VoteProgres
 # Nothing was sent in these states.
 _CANCELLABLE_STATES = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
 _PAUSABLE_STATES = frozenset({State.ACCEPTED, State.MOVING})
+_STATES_TO_CHOOSE_SCOPE_IN = frozenset({State.PENDING, State.NOT_STARTED})
 
 
 def _state_refusal(request: Request, action: Action) -> Refusal | None:
@@ -214,11 +224,13 @@ def _state_refusal(request: Request, action: Action) -> Refusal | None:
             return None if request.state in _PAUSABLE_STATES else Refusal.NOT_PAUSABLE
         case ActionKind.CANCEL if request.state not in _CANCELLABLE_STATES:
             return Refusal.NOT_PENDING
-        case ActionKind.APPROVE | ActionKind.DENY | ActionKind.WITHDRAW | ActionKind.CHOOSE_SCOPE if (
-            request.state is not State.PENDING
-        ):
+        case ActionKind.CHOOSE_SCOPE if request.state not in _STATES_TO_CHOOSE_SCOPE_IN:
             return Refusal.NOT_PENDING
-    expires_at = request.expires_at if request.state is State.PENDING else request.approval_valid_until
+        case ActionKind.APPROVE | ActionKind.DENY | ActionKind.WITHDRAW if request.state is not State.PENDING:
+            return Refusal.NOT_PENDING
+    # Another scope has to be voted on again, so it can only be chosen while people can vote.
+    needs_votes = request.state is State.PENDING or action.kind is ActionKind.CHOOSE_SCOPE
+    expires_at = request.expires_at if needs_votes else request.approval_valid_until
     return Refusal.EXPIRED if action.at >= expires_at else None
 
 

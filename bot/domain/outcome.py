@@ -6,17 +6,41 @@ stores the request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from enum import Enum, auto
 
 from bot.domain.progress import has_moved
 from bot.domain.request import LastSeen, Problem, Request, State, Verb
 from bot.domain.schedule import UNCHANGED_FOR
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 
-_DELETED = Problem("OMS", "", "", "The group was deleted while the bot followed it.", "Look for it in the console.")
 _STARTED_STATUSES = RUNNING_STATUSES | {GroupStatus.PAUSING}
 _DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
+
+
+class GroupProblem(Enum):
+    """What a reading of the group shows instead of what was approved or expected."""
+
+    #: OMS reports the group as failed.
+    FAILED = auto()
+    #: The group was deleted.
+    DELETED = auto()
+    #: A minute after OMS accepted the PUT, the group has the status it had before.
+    UNCHANGED_AFTER_ACCEPTED = auto()
+    #: A minute after a PUT without a clear reply, the group has the status it had before.
+    UNCHANGED_AFTER_UNCLEAR = auto()
+    #: A minute after OMS accepted the pause, the group still runs.
+    STILL_RUNNING = auto()
+    #: Before the PUT: the group migrates something else than was approved, or in another way.
+    OTHER_MIGRATION = auto()
+    #: Before the PUT: the group has a status in which it cannot be started as approved.
+    OTHER_STATUS = auto()
+
+
+#: Returns the problem to show for a group as last read. `bot.ui.problem_texts` has the sentences.
+ExplainGroup = Callable[[GroupProblem, TaskGroup], Problem]
 
 
 def accepted(request: Request, huawei_request_id: str | None, now: datetime) -> Request:
@@ -26,11 +50,8 @@ def accepted(request: Request, huawei_request_id: str | None, now: datetime) -> 
     return replace(request, attempt=answered, last_seen=None).with_state(State.ACCEPTED, at=now)
 
 
-def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request | None:
+def settle(request: Request, group: TaskGroup, explain: ExplainGroup, now: datetime) -> Request | None:
     """Decides whether a PUT without a clear reply started the group.
-
-    Arguments:
-        failure: as for `follow`.
 
     Returns:
         The changed request, or None while it is not known yet.
@@ -40,27 +61,18 @@ def settle(request: Request, group: TaskGroup, failure: Problem, now: datetime) 
         return None
     if not _has_status_before_put(request, group):
         started = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
-        return follow(started, group, failure, now)
+        return follow(started, group, explain, now)
     # Measured from the end of the call: OMS may have received the PUT at any time before.
     if now - (attempt.unanswered_at or attempt.sent_at) < UNCHANGED_FOR:
         return None
     reply = request.problem or Problem("", "", "", "", "")
-    problem = replace(
-        reply,
-        meaning=f"The group is still {status_name(group.status)} a minute after the call: not started, as far as OMS "
-        "shows. Nothing was started.",
-        next_step="Press Retry.",
-        reference=None,
-    )
+    unchanged = explain(GroupProblem.UNCHANGED_AFTER_UNCLEAR, group)
+    problem = replace(reply, meaning=unchanged.meaning, next_step=unchanged.next_step, reference=None)
     return replace(request, group=group, started_elsewhere=False).with_state(State.NOT_STARTED, at=now, problem=problem)
 
 
-def follow(request: Request, group: TaskGroup, failure: Problem, now: datetime) -> Request:
-    """The request after another reading of a group for which OMS accepted the PUT.
-
-    Arguments:
-        failure: the problem to show if the group has failed, made from `group.error`.
-    """
+def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datetime) -> Request:
+    """The request after another reading of a group for which OMS accepted the PUT."""
     attempt = request.attempt
     before = attempt.before if attempt and attempt.before else request.group.progress
     moved = has_moved(before, group.progress)
@@ -70,27 +82,27 @@ def follow(request: Request, group: TaskGroup, failure: Problem, now: datetime) 
     seen = replace(request, group=group, attempt=attempt, last_seen=LastSeen(now, group.progress))
     has_run = _had_moved(request) or request.group.status in _STARTED_STATUSES
     if _has_status_before_put(request, group) and not has_run and not moved:
-        return _not_visibly_started(seen, now)
+        return _not_visibly_started(seen, explain, now)
     match group.status:
         case GroupStatus.COMPLETED:
             return seen.with_state(State.DONE, at=now)
         case status if status in FAILED_STATUSES:
-            return seen.with_state(State.FAILED, at=now, problem=failure)
+            return seen.with_state(State.FAILED, at=now, problem=explain(GroupProblem.FAILED, group))
         case status if status in _DELETED_STATUSES:
-            return group_deleted(seen, now)
+            return group_deleted(seen, explain, now)
         case GroupStatus.PAUSED:
             return seen.with_state(State.PAUSED_AGAIN, at=now)
         case _ if request.state is State.PAUSING:
-            return _not_visibly_paused(seen, now)
+            return _not_visibly_paused(seen, explain, now)
         case _ if moved or request.state is State.MOVING:
             return seen.with_state(State.MOVING, at=now)
         case _:
             return seen.with_state(State.ACCEPTED, at=now)
 
 
-def group_deleted(request: Request, now: datetime) -> Request:
+def group_deleted(request: Request, explain: ExplainGroup, now: datetime) -> Request:
     """The request after its group was deleted."""
-    return request.with_state(State.FAILED, at=now, problem=_DELETED)
+    return request.with_state(State.FAILED, at=now, problem=explain(GroupProblem.DELETED, request.group))
 
 
 def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
@@ -111,7 +123,7 @@ def _has_status_before_put(request: Request, group: TaskGroup) -> bool:
     return group.status in FAILED_STATUSES if request.verb is Verb.RETRY else group.status is GroupStatus.PAUSED
 
 
-def _not_visibly_started(seen: Request, now: datetime) -> Request:
+def _not_visibly_started(seen: Request, explain: ExplainGroup, now: datetime) -> Request:
     """The request while the group has its old status after an accepted PUT.
 
     OMS can show the old status for some seconds. After `UNCHANGED_FOR` the group counts as not started.
@@ -119,19 +131,12 @@ def _not_visibly_started(seen: Request, now: datetime) -> Request:
     attempt, group = seen.attempt, seen.group
     if attempt is None or attempt.answered_at is None or now - attempt.answered_at < UNCHANGED_FOR:
         return seen
-    problem = Problem(
-        "OMS",
-        group.error.code if group.error else "",
-        group.error.message if group.error else "",
-        f"OMS accepted the call, and a minute later the group is still {status_name(group.status)}: not started, as "
-        "far as OMS shows.",
-        "Press Retry, or look at it in the console.",
-        attempt.huawei_request_id,
-    )
+    unchanged = explain(GroupProblem.UNCHANGED_AFTER_ACCEPTED, group)
+    problem = replace(unchanged, huawei_request_id=attempt.huawei_request_id)
     return seen.with_state(State.NOT_STARTED, at=now, problem=problem)
 
 
-def _not_visibly_paused(seen: Request, now: datetime) -> Request:
+def _not_visibly_paused(seen: Request, explain: ExplainGroup, now: datetime) -> Request:
     """The request while the group still runs after an accepted pause.
 
     OMS can show the old status for some seconds. After `UNCHANGED_FOR` the pause counts as failed.
@@ -141,5 +146,4 @@ def _not_visibly_paused(seen: Request, now: datetime) -> Request:
         return seen
     if now - pause.sent_at < UNCHANGED_FOR:
         return seen
-    meaning = "OMS accepted the pause, and a minute later the group still runs: not paused, as far as OMS shows."
-    return not_paused(seen, Problem("OMS", "", "", meaning, "Press Pause again."), now)
+    return not_paused(seen, explain(GroupProblem.STILL_RUNNING, seen.group), now)

@@ -11,8 +11,9 @@ from enum import Enum, auto
 
 from bot.domain import outcome
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request import Attempt, Problem, Request, State, Verb
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, status_name
+from bot.domain.outcome import ExplainGroup, GroupProblem
+from bot.domain.request import Attempt, Request, State, Verb
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 
 MAX_TRIES = 3
 READ_AGAIN_AFTER = timedelta(seconds=10)
@@ -26,7 +27,7 @@ class PutReplyKind(Enum):
     ACCEPTED = auto()
     #: Nothing was started, and the same attempt may be sent again: no connection, 429, an expired token.
     TRY_AGAIN = auto()
-    #: OMS rejected the PUT because of the group's status. The bot reads the group: somebody else may have started it.
+    #: OMS rejected the PUT because of the group's status. The bot reads the group: someone else may have started it.
     CONFLICT = auto()
     #: Nothing was started, and a person has to change something first.
     REJECTED = auto()
@@ -51,7 +52,9 @@ class PutOutcome:
     event: AuditEvent
 
 
-def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request | None:
+def before_put(
+    request: Request, attempt: Attempt, group: TaskGroup, explain: ExplainGroup, now: datetime
+) -> Request | None:
     """Compares the group with the approved one, right before the PUT.
 
     Returns:
@@ -65,17 +68,13 @@ def before_put(request: Request, attempt: Attempt, group: TaskGroup, now: dateti
         case GroupStatus.PAUSING if request.verb is Verb.RESUME:
             return replace(seen, attempt=replace(attempt, not_before=now + READ_AGAIN_AFTER))
         case status if status in RUNNING_STATUSES:
-            # Somebody started the group outside the bot. The bot sends nothing and follows the group.
+            # Someone started the group outside the bot. The bot sends nothing and follows the group.
             started = replace(attempt, answered_at=now, before=group.progress)
             return replace(seen, attempt=started, started_elsewhere=True).with_state(State.ACCEPTED, at=now)
         case GroupStatus.COMPLETED:
             return replace(seen, started_elsewhere=True).with_state(State.DONE, at=now)
-    if has_status_to_send_in:
-        meaning = "The group no longer moves what was approved, from and to where, in the same way."
-    else:
-        meaning = f"The group is {status_name(group.status)} by now, which is not what was approved."
-    problem = Problem("OMS", "", "", f"{meaning} Nothing was started.", "Press Ask again.")
-    return seen.with_state(State.VOID, at=now, problem=problem)
+    problem = GroupProblem.OTHER_MIGRATION if has_status_to_send_in else GroupProblem.OTHER_STATUS
+    return seen.with_state(State.VOID, at=now, problem=explain(problem, group))
 
 
 def sending(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request:
@@ -120,7 +119,7 @@ def after_late_reply(request: Request, number: int, reply: PutReply, now: dateti
     """The request after a reply that arrives when another worker has already read the group instead.
 
     The reply is more reliable than the reading, so it replaces the state concluded from the reading, unless the request
-    has moved on since. If the card already shows "not started", the bot does not send the PUT again by itself.
+    has moved on since. If the card already shows "not started", the bot does not send the PUT again automatically.
 
     Arguments:
         request: as currently stored.

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -52,7 +52,8 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
     #: Nothing was started; `problem` says why. The approval still holds. Retry leads to APPROVED with a new
-    #: attempt, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at `approval_valid_until`.
+    #: attempt, another scope back to PENDING, Cancel to CANCELLED. Otherwise it ends in APPROVAL_EXPIRED at
+    #: `approval_valid_until`.
     NOT_STARTED = "not started"
 
     #: OMS accepted the call, or somebody else started the group, and no progress is known yet. The bot reads the
@@ -127,6 +128,8 @@ class Plan:
     caller_path: str  # the bot's own credential at Huawei Cloud
     source_path: str | None  # the keys of the source; None if the source needs none
     destination_path: str  # the keys of the destination
+    # The page of OMS in the Huawei Cloud console, for links; empty if unknown. A difference voids no request.
+    console_url: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ class Request:
     start_at: datetime | None = None  # the earliest time of the PUT (`at=`); None: as soon as it is approved
     origin_key: str = ""  # the key of the inbox message that created it
     scope: Scope | None = None  # what a retry migrates again; None for a resume
+    scope_chosen_by: str | None = None  # the user id of the person who last changed `scope`; None if nobody did
     started_elsewhere: bool = False  # whether somebody outside this bot started the group after the creation
     vote_progress: VoteProgress | None = None  # None before the first vote, and after the approval
     reminders: int = 0  # how many of `bot.domain.schedule.reminders_at` have passed

@@ -108,6 +108,7 @@ class TaskGroup:
     cdn_authentication: str | None  # how OMS authenticates to the source's CDN; None if there is no CDN
     error: ErrorReason | None  # None if OMS gives no reason
     records_failed_objects: bool = False  # whether OMS keeps a list of the objects that failed
+    cdn_domain: str = ""  # the domain that OMS downloads from instead of the source bucket; empty without a CDN
 
     def is_same_migration(self, other: TaskGroup) -> bool:
         """Whether both migrate the same objects from and to the same buckets in the same way. Ignores progress."""
@@ -122,4 +123,5 @@ def _migration(group: TaskGroup) -> tuple[object, ...]:
         group.restores_archives,
         group.overwrite_mode,
         group.cdn_authentication,
+        group.cdn_domain,
     )

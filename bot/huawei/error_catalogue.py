@@ -45,6 +45,8 @@ ALREADY_RUNNING = frozenset({"OMS.0065"})
 WRONG_STATE = frozenset({"OMS.0070", "OMS.1036", "OMS.1038", "OMS.1039", "OMS.1040"})
 # A group that is not in this project and region, or was deleted.
 NOT_FOUND = frozenset({"OMS.1009", "HTTP 404"})
+# OMS cannot use its list of failed objects. A retry of all objects needs no list.
+FAILED_OBJECT_LIST = frozenset({"OMS.0167", "OMS.0307", "OMS.0308"})
 
 _FIX_SOURCE = "Look at {source} in Vault: does it hold the access key of the source account?"
 _FIX_DESTINATION = "Look at {destination} in Vault: does its access key reach the bucket?"

@@ -120,6 +120,7 @@ def read_group(parsed: object) -> TaskGroup:
         overwrite_mode=wire.object_overwrite_mode,
         records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
+        cdn_domain=cdn.domain if cdn else "",
         error=ErrorReason(code, message) if code or message.strip() else None,
     )
 

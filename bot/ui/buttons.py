@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from slack_sdk.models.blocks import Block, ButtonElement, Option, PlainTextObject, RadioButtonsElement
 
-from bot.domain.decisions import can_choose_scope
-from bot.domain.request import Request
+from bot.domain.decisions import can_choose_scope, missing_approvers
+from bot.domain.request import Request, State
 from bot.domain.task_group import Scope
 from bot.ui.blocks import actions, button, confirm
-from bot.ui.formatting import group_name, ing_form
+from bot.ui.formatting import capitalized, ing_form, past_tense, quoted_name
 
-_SCOPE_DESCRIPTIONS = {
-    Scope.ALL_OBJECTS: "Objects that are at the destination already are skipped",
-    Scope.FAILED_OBJECTS: "Those that OMS has on its list of failed objects",
-}
+_FULL_OVERWRITE = "FULL_OVERWRITE"
 
 
 def no_buttons(request: Request) -> list[Block]:
@@ -40,8 +37,9 @@ def cancel_button_while_waiting(request: Request) -> list[Block]:
 
 
 def retry_and_cancel_buttons(request: Request) -> list[Block]:
-    """Retry and Cancel, for an approved request that OMS did not start."""
-    return [actions("again", _retry(request), _cancel(request))]
+    """Retry, Cancel, and the choice of what to retry if there is one, for an approved request that was not started."""
+    choice = [_scope_choice(request)] if can_choose_scope(request) else []
+    return [*choice, actions("again", _retry(request), _cancel(request))]
 
 
 def pause_button(request: Request) -> list[Block]:
@@ -49,40 +47,56 @@ def pause_button(request: Request) -> list[Block]:
     return [actions("running", _pause(request))]
 
 
-def ask_again_button(request: Request) -> list[Block]:
-    """Ask again, which opens the request form for the same group."""
-    label = f"Ask again for group {request.group.group_id}"
-    return [actions("ended", button("Ask again", "request", request.id, accessibility_label=label))]
+def request_again_button(request: Request) -> list[Block]:
+    """Request again, which opens the request form for the same group."""
+    label = f"Request again for group {request.group.group_id}"
+    return [actions("ended", button("Request again", "request", request.id, accessibility_label=label))]
 
 
 def warnings(request: Request) -> list[str]:
     """The side effects of starting this group again, such as a second bill. In lower case, without a period."""
     found = []
     if request.group.restores_archives:
-        found.append(f"{ing_form(request.verb)} repeats the archive restores at the source: hours, and a second bill")
-    if request.group.overwrite_mode == "FULL_OVERWRITE":
+        repeats = f"{ing_form(request.verb)} repeats the archive restores at the source"
+        found.append(f"{repeats}, which takes hours and is billed again")
+    if request.group.overwrite_mode == _FULL_OVERWRITE:
         found.append("objects already at the destination are copied again and overwritten")
     return found
 
 
 def _scope_choice(request: Request) -> Block:
+    overwrites = request.group.overwrite_mode == _FULL_OVERWRITE
+    descriptions = {
+        Scope.ALL_OBJECTS: f"Objects already at the destination are {'copied again' if overwrites else 'skipped'}",
+        Scope.FAILED_OBJECTS: "The objects on OMS's list of failed objects",
+    }
     options = {
         scope: Option(
             text=PlainTextObject(text=scope.capitalize(), emoji=False),
             value=scope.value,
             description=PlainTextObject(text=description, emoji=False),
         )
-        for scope, description in _SCOPE_DESCRIPTIONS.items()
+        for scope, description in descriptions.items()
     }
     initial = options[request.scope or Scope.ALL_OBJECTS]
-    element = RadioButtonsElement(action_id="scope", options=list(options.values()), initial_option=initial)
+    dialog = None
+    if request.state is State.NOT_STARTED:
+        dialog = confirm(
+            "Change what is retried?",
+            "The approval was for the other choice, so the request needs approval again.",
+            "Change it",
+            "Keep it",
+        )
+    element = RadioButtonsElement(
+        action_id="scope", options=list(options.values()), initial_option=initial, confirm=dialog
+    )
     # The action's value is the chosen option, so the block id carries the request id. It also contains the scope: a
     # changed block id makes Slack show `initial_option` instead of an earlier selection of the reader.
     return actions(f"{request.id} {request.scope}", element)
 
 
 def _approve(request: Request) -> ButtonElement:
-    title = f"{request.verb.capitalize()} this migration?"
+    title = f"{request.verb.capitalize()} this group?"
     dialog = confirm(title, _approval_dialog(request), "Approve", "Not yet")
     label = f"Approve {ing_form(request.verb)} group {request.group.group_id}"
     return button("Approve", "approve", request.id, accessibility_label=label, style="primary", confirm=dialog)
@@ -91,13 +105,18 @@ def _approve(request: Request) -> ButtonElement:
 def _approval_dialog(request: Request) -> str:
     """The text of the dialog. It is cut at 300 characters, so warnings come first."""
     text = "".join(f"{warning.capitalize()}. " for warning in warnings(request))
+    others = len(missing_approvers(request)) - 1
+    if others > 0:
+        text += f"Nothing starts until {others} more {'person approves' if others == 1 else 'people approve'} too. "
     if request.scope is not None:
         text += f"Retries {request.scope}. "
-    when = "At the time on the card, the bot" if request.start_at is not None else "The bot"
     if request.policy.self_approval and request.reason:
-        text += "If you asked for it yourself, this is break-glass, and every approver is told. "
-    which = f"Group: {group_name(request.group)}. Project: {request.plan.project}."
-    return f"{text}{which} {when} reads the keys and asks OMS to {request.verb}."
+        text += "If this is your own request, approving it is break-glass, and all approvers are notified. "
+    when = "Once it is approved, the bot" if others > 0 else "The bot"
+    if request.start_at is not None:
+        when = "At the time on the card, the bot"
+    name = quoted_name(request.group)
+    return f"{text}{when} reads the keys and asks OMS to {request.verb} {name} in project {request.plan.project}."
 
 
 def _deny(request: Request) -> ButtonElement:
@@ -113,9 +132,10 @@ def _withdraw(request: Request) -> ButtonElement:
 def _cancel(request: Request) -> ButtonElement:
     dialog = confirm(
         "Cancel this request?",
-        f"Group: {group_name(request.group)}. Nothing is started. It can be asked again.",
-        "Cancel it",
-        "Keep it",
+        f"{capitalized(quoted_name(request.group))} won't be {past_tense(request.verb)}. "
+        "You can request it again later.",
+        "Cancel request",
+        "Keep request",
         style="danger",
     )
     label = f"Cancel the request for group {request.group.group_id}"
@@ -130,8 +150,9 @@ def _retry(request: Request) -> ButtonElement:
 def _pause(request: Request) -> ButtonElement:
     later_warnings = "".join(f"Later, {warning}. " for warning in warnings(request))
     dialog = confirm(
-        "Pause this migration?",
-        f"{later_warnings}{group_name(request.group)} stops until somebody asks to resume it and that is approved.",
+        "Pause this group?",
+        f"{later_warnings}{capitalized(quoted_name(request.group))} stays paused until a new request to "
+        "resume it is approved.",
         "Pause it",
         "Let it run",
         style="danger",

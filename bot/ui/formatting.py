@@ -71,10 +71,21 @@ def group_name(group: TaskGroup) -> str:
     return group.description.strip() or f"group {group.group_id[:8]}"
 
 
+def quoted_name(group: TaskGroup) -> str:
+    """`"nightly images"`, or `group 00878453` for a group without a description. At most 80 characters, not escaped."""
+    name = _one_line(group.description, 78)
+    return f'"{name}"' if name else group_name(group)
+
+
 def group_label(group: TaskGroup) -> str:
-    """The group's description, if it has one, and its whole id, as mrkdwn."""
+    """The group's description in quotes, if it has one, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)
-    return f"{name}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
+    return f'"{name}", group `{group.group_id}`' if name else f"group `{group.group_id}`"
+
+
+def capitalized(text: str) -> str:
+    """The text with its first letter in upper case. `str.capitalize` would change the other letters as well."""
+    return text[:1].upper() + text[1:]
 
 
 def past_tense(verb: Verb) -> str:
@@ -101,22 +112,31 @@ def mentions(ids: Iterable[str], conjunction: str = "or") -> str:
 
 
 def approvals_needed(slots: Sequence[Sequence[str]]) -> str:
-    """Names the people who can fill each slot: `2 of <@U1>, <@U2>`, or `1 of <@U1>; and 1 of <!subteam^S1>`."""
-    if len({tuple(slot) for slot in slots}) == 1:
-        return f"{len(slots)} of {', '.join(mention(one) for one in slots[0])}"
-    return "; and ".join(f"1 of {', '.join(mention(one) for one in slot)}" for slot in slots)
+    """Names the people who can fill each slot.
+
+    `2 approvals from <@U1>, <@U2> or <@U3>`, or `one approval from <@U1>, and one from <!subteam^S1>`.
+    """
+    if len(slots) > 1 and len({tuple(slot) for slot in slots}) == 1:
+        return f"{len(slots)} approvals from {mentions(slots[0])}"
+    return "one approval from " + ", and one from ".join(mentions(slot) for slot in slots)
+
+
+def link_console(mrkdwn: str, console_url: str) -> str:
+    """Turns the words `the Huawei Cloud console` into a link, if the address of the console is known."""
+    words = "the Huawei Cloud console"
+    return mrkdwn.replace(words, f"<{html.escape(console_url, quote=False)}|{words}>", 1) if console_url else mrkdwn
 
 
 def local_time(at: datetime) -> str:
-    """A time that Slack shows in the reader's time zone: `today 22:05`. Clients without time zones show UTC."""
+    """A time that Slack shows in the reader's time zone: `today at 22:05`. Clients without time zones show UTC."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time}}|{fallback}>"
 
 
 def local_time_with_seconds(at: datetime) -> str:
-    """As `local_time`, with seconds: `today 22:05:07`."""
+    """As `local_time`, with seconds: `today at 22:05:07`."""
     fallback = at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time_secs}}|{fallback}>"
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} at {{time_secs}}|{fallback}>"
 
 
 def duration(seconds: int) -> str:

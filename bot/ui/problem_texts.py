@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from bot.domain.outcome import GroupProblem
 from bot.domain.request import Problem
-from bot.ui.formatting import escape_mrkdwn, inline_code
+from bot.domain.task_group import TaskGroup, status_name
+from bot.ui.formatting import escape_mrkdwn, inline_code, link_console
 
 NOTHING_STARTED = "Nothing was started."
 
@@ -31,9 +33,6 @@ LOOK_IN_CONSOLE = "Look at it in the console."
 
 #: In place of a Vault path, where a group's source needs no key.
 SOURCE_WITHOUT_KEY = "the source's address"
-
-# Sentences that begin with one of these keep the capital letter in the middle of a line.
-_PROPER_NAMES = ("Vault", "Huawei", "OMS", "IAM", "Slack")
 
 
 class RetryHint(StrEnum):
@@ -69,17 +68,6 @@ def no_clear_answer(service: str, error: str) -> str:
     return f"{service} gave no clear answer: {error}."
 
 
-def first_sentence(problem: Problem) -> str:
-    """The first sentence of the meaning, for use after a colon or a comma: in lower case, without a period."""
-    sentence = problem.meaning.split(". ")[0].rstrip(".")
-    return sentence if sentence.startswith(_PROPER_NAMES) else sentence[:1].lower() + sentence[1:]
-
-
-def after_first_sentence(problem: Problem) -> str:
-    """The meaning without its first sentence, as mrkdwn."""
-    return escape_mrkdwn(problem.meaning.partition(". ")[2])
-
-
 def original_message(problem: Problem) -> str:
     """The error message of Vault or Huawei Cloud, as mrkdwn; empty if the meaning already contains it."""
     message = problem.message.rstrip(".")
@@ -100,3 +88,55 @@ def details(problem: Problem) -> str:
         f"Huawei request id {inline_code(problem.huawei_request_id, 80)}." if problem.huawei_request_id else "",
     ]
     return "".join(f" {part}" for part in parts if part)
+
+
+# What a reading of the group shows (`bot.domain.outcome.GroupProblem`).
+
+#: The next step if OMS cannot use its list of failed objects. The choice is on the card.
+CHOOSE_ALL_OBJECTS = "Choose to retry all objects on this card. The request then needs approval again."
+
+
+def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
+    """The problem for a group as last read, with the error that OMS reports for the group.
+
+    Raises:
+        KeyError: `kind` is FAILED, which `bot.jobs.problems` explains from the error code.
+    """
+    status = status_name(group.status)
+    meaning, next_step = {
+        GroupProblem.DELETED: (
+            "The group was deleted while the bot followed it.",
+            "Look for it in the Huawei Cloud console.",
+        ),
+        GroupProblem.UNCHANGED_AFTER_ACCEPTED: (
+            f"OMS accepted the call, but a minute later it still shows the group as {status}.",
+            "Press Retry, or look at the group in the Huawei Cloud console.",
+        ),
+        GroupProblem.UNCHANGED_AFTER_UNCLEAR: (
+            f"A minute after the call, OMS still shows the group as {status}.",
+            "Press Retry.",
+        ),
+        GroupProblem.STILL_RUNNING: (
+            "OMS accepted the pause, but a minute later it still shows the group as running.",
+            "Press Pause again.",
+        ),
+        GroupProblem.OTHER_MIGRATION: (
+            f"The group's source, destination or options are no longer the approved ones. {NOTHING_STARTED}",
+            "Press Request again.",
+        ),
+        GroupProblem.OTHER_STATUS: (
+            f"The group is now {status}, so it can't be started as approved. {NOTHING_STARTED}",
+            "Press Request again.",
+        ),
+    }[kind]
+    shows_error = kind is GroupProblem.UNCHANGED_AFTER_ACCEPTED and group.error is not None
+    code, message = (group.error.code, group.error.message) if shows_error and group.error else ("", "")
+    return Problem("OMS", code, message, meaning, next_step)
+
+
+def problem_sentences(problem: Problem | None, console_url: str) -> str:
+    """The end of a thread line about a problem: its code in parentheses, a period, and what it means."""
+    if problem is None:
+        return "."
+    code = f" ({escape_mrkdwn(problem.code)})" if problem.code else ""
+    return link_console(f"{code}. {escape_mrkdwn(problem.meaning)}{details(problem)}", console_url)

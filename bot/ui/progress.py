@@ -32,10 +32,27 @@ def pace(progress: Progress) -> str:
     return f"{moving}, about {duration(left)} left" if left is not None else moving
 
 
-def total(progress: Progress) -> str:
-    """`450 objects, 4.0 GB, 7 objects failed`: the result of a migration that has ended."""
-    text = f"{progress.success_objects + progress.skipped_objects:,} objects, {size(progress.complete_bytes)}"
-    return f"{text}, {progress.failed_objects:,} objects failed" if progress.failed_objects else text
+def objects_of_total(progress: Progress) -> str:
+    """`963 of 1,000 objects, 37 failed`. Failed objects do not count as migrated."""
+    text = f"{progress.success_objects + progress.skipped_objects:,}"
+    text += f" of {progress.total_objects:,} objects" if progress.total_objects else " objects"
+    return f"{text}, {progress.failed_objects:,} failed" if progress.failed_objects else text
+
+
+def moved_since_start(request: Request) -> str:
+    """`6.0 GB in 43 s (10.0 GB in all)`: what was migrated since the group was started; empty if that is not known.
+
+    Leaves out what was migrated before, unless it is nothing. For a request that has ended.
+    """
+    attempt, last_seen = request.attempt, request.last_seen
+    if attempt is None or last_seen is None or attempt.answered_at is None or request.ended_at is None:
+        return ""
+    took = duration(int((request.ended_at - attempt.answered_at).total_seconds()))
+    if attempt.before is None:
+        return f"took {took}"
+    before, all_bytes = attempt.before.complete_bytes, last_seen.progress.complete_bytes
+    text = f"{size(max(all_bytes - before, 0))} in {took}"
+    return f"{text} ({size(all_bytes)} in all)" if before else text
 
 
 def _bytes(progress: Progress) -> str:
@@ -45,7 +62,4 @@ def _bytes(progress: Progress) -> str:
 
 
 def _objects(progress: Progress) -> str:
-    if not progress.total_objects:
-        return ""
-    text = f"{progress.handled_objects:,} of {progress.total_objects:,} objects"
-    return f"{text}, {progress.failed_objects:,} of them failed" if progress.failed_objects else text
+    return objects_of_total(progress) if progress.total_objects else ""

@@ -10,49 +10,45 @@ from dataclasses import dataclass
 
 from slack_sdk.models.blocks import Block
 
-from bot.domain.decisions import is_self_approved, missing_approvers
-from bot.domain.request import Request, State, Verb
+from bot.domain.decisions import is_self_approved
+from bot.domain.request import Request, State
 from bot.ui import buttons
+from bot.ui.approvals import approvals_so_far
 from bot.ui.formatting import (
-    approvals_needed,
-    duration,
+    capitalized,
     escape_mrkdwn,
-    group_name,
     ing_form,
+    link_console,
     local_time,
     local_time_with_seconds,
     mentions,
     past_tense,
+    quoted_name,
     user_text,
 )
-from bot.ui.problem_texts import after_first_sentence, details, first_sentence
-from bot.ui.progress import latest_progress, pace, total
+from bot.ui.problem_texts import problem_sentences
+from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
 from bot.ui.start_time import start_terms
 
 Text = str | Callable[[Request], str]
-
-
-def _name(r: Request) -> str:
-    return group_name(r.group)
 
 
 @dataclass(frozen=True)
 class StateDisplay:
     """How a request is shown in one state. Callables take the request. An empty text is not shown."""
 
-    headline: Text  # the headline up to its colon; plain text
-    subject: Text = _name  # the headline after its colon: the group's name, or what went wrong; plain text
-    headline_states_problem: bool = False  # whether `subject` is the request's problem, if it has one
+    headline: Text  # names the group; plain text
     thread_line: Text = ""  # the line posted to the thread when the request enters the state; mrkdwn
-    waits_for: Text = ""  # sentences about what the request waits for, and until when; mrkdwn
-    self_approval: str = "Break-glass: approved by whoever asked."  # shown if the requester approved the request
+    waits_for: Text = ""  # sentences about what the request waits for or what follows, and until when; mrkdwn
+    self_approval: str = "approved their own request."  # after the requester's mention, if they approved the request
     history_end: Text = ""  # entry of the card's last line for a request that the bot ended; mrkdwn
     history: Text = ""  # entry of the card's last line for what happened after the decision; mrkdwn
-    history_pause: str = "pausing"  # the word for a pause by a person in the card's last line
+    history_pause: str = ""  # the words before the person who pressed Pause in the card's last line
     buttons: Callable[[Request], list[Block]] = buttons.no_buttons  # the blocks with the card's buttons
     shows_progress: bool = False  # whether the card has the progress bar
     shows_group_status: bool = False  # whether the status of the task group follows the progress bar
     shows_failed_pause: bool = False  # whether the card says why the last attempt to pause the group failed
+    shows_keys: bool = False  # whether the card names the keys after the decision, because its next step may name them
 
 
 def text_of(cell: Text, request: Request) -> str:
@@ -62,17 +58,26 @@ def text_of(cell: Text, request: Request) -> str:
 
 def headline(request: Request) -> str:
     """The headline of a request, in one line. Plain text."""
-    row = STATES[request.state]
-    return f"{text_of(row.headline, request)}: {text_of(row.subject, request)}"
+    return text_of(STATES[request.state].headline, request)
+
+
+def self_approval_line(request: Request) -> str:
+    """The sentence about the requester's own approval; empty if there is none. mrkdwn."""
+    if not is_self_approved(request):
+        return ""
+    return f"Break-glass: {_requester(request)} {STATES[request.state].self_approval}"
+
+
+def ended_as(state: State) -> str:
+    """`denied` or `canceled`, and for other states their value."""
+    return "canceled" if state is State.CANCELLED else state.value
 
 
 # Cells of the table with a text that depends on the request `r`, in the order of the table, then shared parts.
 
 
-def _needs_approvals(r: Request) -> str:
-    needed = approvals_needed(missing_approvers(r))
-    so_far = f", approved so far by {mentions(r.vote_progress.people, 'and')}" if r.vote_progress else ""
-    return f"Needs {needed} until {local_time(r.expires_at)}{so_far}. {start_terms(r)}".rstrip()
+def _pending_waits_for(r: Request) -> str:
+    return f"{approvals_so_far(r)} Expires {local_time(r.expires_at)}. {start_terms(r)}".rstrip()
 
 
 def _starts(r: Request) -> str:
@@ -81,40 +86,35 @@ def _starts(r: Request) -> str:
 
 def _approved_headline(r: Request) -> str:
     if r.problem is not None:
-        return "Approved, not started yet, trying again"
-    return "Approved, waits for its time" if r.start_at is not None else f"Approved, {ing_form(r.verb)}"
+        return f"Approved, not started yet: {_name(r)}"
+    return f"Approved, scheduled: {_name(r)}" if r.start_at is not None else f"Approved, {ing_form(r.verb)} {_name(r)}"
+
+
+def _approved_waits_for(r: Request) -> str:
+    return "The bot retries automatically." if r.problem is not None else _starts(r)
 
 
 def _approved_line(r: Request) -> str:
     if r.problem is not None:
-        return f"Not sent yet: {escape_mrkdwn(r.problem.meaning)} The bot tries again by itself."
-    if r.attempt is not None and r.attempt.number > 1:
-        return f"Retry by {mentions([r.attempt.opened_by])}."
+        return f"Not started yet. {escape_mrkdwn(r.problem.meaning)} The bot retries automatically."
+    is_retry = r.decision is not None and r.attempt is not None and r.attempt.opened_at > r.decision.at
+    if is_retry and r.attempt is not None:
+        return f"{mentions([r.attempt.opened_by])} pressed Retry."
     if r.attempt is None or r.attempt.tries > 0:
         return ""
     approvers = mentions(r.decision.people, "and") if r.decision else ""
-    self_approval = STATES[r.state].self_approval if is_self_approved(r) else ""
-    return " ".join(filter(None, (f"Approved by {approvers}.", self_approval, _starts(r))))
+    return " ".join(filter(None, (f"Approved by {approvers}.", self_approval_line(r), _starts(r))))
 
 
 def _unknown_line(r: Request) -> str:
     if r.started_elsewhere and r.problem is not None:
         code = escape_mrkdwn(r.problem.code)
-        return f"OMS refused the call with {code}. The bot looks whether somebody else has started the group."
-    return "No clear answer from OMS: it may have started or not. The bot looks until it knows."
+        return f"OMS refused the call ({code}). The bot is checking whether someone else started the group."
+    return f"OMS gave no clear answer. The bot is checking whether the group was {past_tense(r.verb)}."
 
 
-def _problem_or_name(r: Request) -> str:
-    if r.problem is None:
-        return _name(r)
-    return f"{r.problem.code}, {first_sentence(r.problem)}" if r.problem.code else first_sentence(r.problem)
-
-
-def _problem_line(r: Request) -> str:
-    if r.problem is None:
-        return ""
-    meaning = f"{_headline(r)}. {after_first_sentence(r.problem)}".rstrip()
-    return f"{_requester(r)}: {meaning}{details(r.problem)}"
+def _problem_line(r: Request, what: str) -> str:
+    return f"{_requester(r)}: {_escaped_name(r)} {what}{problem_sentences(r.problem, r.plan.console_url)}"
 
 
 def _tries(r: Request) -> str:
@@ -125,32 +125,41 @@ def _tries(r: Request) -> str:
 
 def _accepted_headline(r: Request) -> str:
     if r.started_elsewhere:
-        return f"Already {past_tense(r.verb)} by somebody else, nothing has moved yet"
-    return "Accepted by OMS, nothing has moved yet"
+        return f"Already {past_tense(r.verb)} by someone else, nothing has moved yet: {_name(r)}"
+    return f"Accepted by OMS, nothing has moved yet: {_name(r)}"
 
 
 def _accepted_line(r: Request) -> str:
     if r.started_elsewhere:
-        return f"{_headline(r)}. This bot started nothing."
-    return "Accepted by OMS. Nothing has moved yet."
+        return f"Someone else (outside this bot) already {past_tense(r.verb)} the group. This bot started nothing."
+    return "OMS accepted the call. Nothing has moved yet."
 
 
 def _moving_headline(r: Request) -> str:
     # A problem means that the last reading of the group failed.
-    how = "cannot be seen just now" if r.problem is not None else pace(latest_progress(r))
-    return f"{past_tense(r.verb).capitalize()}{_by_somebody_else(r)}, {how}"
+    how = "progress can't be read now" if r.problem is not None else pace(latest_progress(r))
+    by = " by someone else" if r.started_elsewhere else ""
+    return f"{past_tense(r.verb).capitalize()}{by}, {how}: {_name(r)}"
+
+
+def _done_headline(r: Request) -> str:
+    by = f" ({past_tense(r.verb)} by someone else)" if r.started_elsewhere else ""
+    return f"{capitalized(_name(r))} is done{by}: {objects_of_total(latest_progress(r))}"
 
 
 def _done_line(r: Request) -> str:
-    took = ""
-    if r.attempt and r.attempt.answered_at and r.ended_at:
-        took = f" It took {duration(int((r.ended_at - r.attempt.answered_at).total_seconds()))}."
-    return f"{_headline(r)}.{took}"
+    moved = moved_since_start(r)
+    return f"{_requester(r)}: {_headline(r)}." + (f" {capitalized(moved)}." if moved else "")
 
 
 def _paused_again_line(r: Request) -> str:
-    by = f" by {mentions([r.pause.person])}" if r.pause is not None else ", not by this bot"
-    return f"{_requester(r)}: paused{by}. To go on, press Ask again."
+    by = f"by {mentions([r.pause.person])}" if r.pause is not None else "outside this bot"
+    return f"{_requester(r)}: {_escaped_name(r)} was paused {by}. To continue, press Request again."
+
+
+def _not_followed_waits_for(r: Request) -> str:
+    text = "Its project changed in bot.toml, so the bot can't read the group. The migration itself is not affected."
+    return link_console(f"{text} Look at the group in the Huawei Cloud console.", r.plan.console_url)
 
 
 def _denied_line(r: Request) -> str:
@@ -159,20 +168,27 @@ def _denied_line(r: Request) -> str:
 
 
 def _void_headline(r: Request) -> str:
-    return "Void, the group has changed since it was asked" if r.problem else "Void, the settings have changed"
+    return f"Void, {'the group' if r.problem else 'the settings'} changed: {_name(r)}"
 
 
 def _void_line(r: Request) -> str:
-    why = escape_mrkdwn(r.problem.meaning) if r.problem else "the settings have changed since this was asked."
-    return f"{_requester(r)}: {why} It can be asked again."
+    why = escape_mrkdwn(r.problem.meaning) if r.problem else f"{_SETTINGS_CHANGED} Nothing was started."
+    return f"{_requester(r)}: the request for {_escaped_name(r)} is void. {why} Press Request again."
+
+
+_SETTINGS_CHANGED = "The settings in bot.toml changed after the request was created."
+
+
+def _name(r: Request) -> str:
+    return quoted_name(r.group)
+
+
+def _escaped_name(r: Request) -> str:
+    return escape_mrkdwn(_name(r))
 
 
 def _headline(r: Request) -> str:
     return escape_mrkdwn(headline(r))
-
-
-def _by_somebody_else(r: Request) -> str:
-    return " by somebody else" if r.started_elsewhere else ""
 
 
 def _requester(r: Request) -> str:
@@ -185,33 +201,32 @@ def _ended_by(r: Request) -> str:
 
 STATES: Mapping[State, StateDisplay] = {
     State.PENDING: StateDisplay(
-        headline=lambda r: "Resume migration" if r.verb is Verb.RESUME else "Retry failed migration",
-        waits_for=_needs_approvals,
-        self_approval="Break-glass: the approval of whoever asked counts, too.",
+        headline=lambda r: f"{r.verb.capitalize()} {_name(r)}",
+        waits_for=_pending_waits_for,
+        self_approval="approved their own request. More approvals are needed.",
         buttons=buttons.decision_buttons,
         shows_progress=True,
         shows_group_status=True,
+        shows_keys=True,
     ),
     State.APPROVED: StateDisplay(
         headline=_approved_headline,
         thread_line=_approved_line,
-        waits_for=lambda r: _starts(r) if r.problem is None else "",
-        history=lambda r: f"starts {local_time(r.start_at)}" if r.start_at is not None else "",
+        waits_for=_approved_waits_for,
         buttons=buttons.cancel_button_while_waiting,
     ),
-    State.SENDING: StateDisplay(headline=lambda r: f"Asking OMS to {r.verb}"),
+    State.SENDING: StateDisplay(headline=lambda r: f"Asking OMS to {r.verb} {_name(r)}"),
     State.UNKNOWN: StateDisplay(
-        headline=lambda r: f"Not known yet whether it was {past_tense(r.verb)}, looking",
+        headline=lambda r: f"Checking whether {_name(r)} was {past_tense(r.verb)}",
         thread_line=_unknown_line,
     ),
     State.NOT_STARTED: StateDisplay(
-        headline=lambda r: f"Not {past_tense(r.verb)}",
-        subject=_problem_or_name,
-        headline_states_problem=True,
-        thread_line=_problem_line,
-        waits_for=lambda r: f"The approval holds until {local_time(r.approval_valid_until)}.",
+        headline=lambda r: f"Not {past_tense(r.verb)}: {_name(r)}",
+        thread_line=lambda r: _problem_line(r, f"was not {past_tense(r.verb)}"),
+        waits_for=lambda r: f"The approval is valid until {local_time(r.approval_valid_until)}.",
         history=_tries,
         buttons=buttons.retry_and_cancel_buttons,
+        shows_keys=True,
     ),
     State.ACCEPTED: StateDisplay(
         headline=_accepted_headline,
@@ -228,55 +243,66 @@ STATES: Mapping[State, StateDisplay] = {
         shows_failed_pause=True,
     ),
     State.PAUSING: StateDisplay(
-        headline="Being paused",
-        thread_line=lambda r: f"{mentions([r.pause.person])} wants it paused." if r.pause is not None else "",
+        headline=lambda r: f"Pausing {_name(r)}",
+        thread_line=lambda r: f"{mentions([r.pause.person])} pressed Pause." if r.pause is not None else "",
+        history_pause="pausing, requested by",
         shows_progress=True,
     ),
     State.DONE: StateDisplay(
-        headline=lambda r: f"Done{_by_somebody_else(r)}",
-        subject=lambda r: f"{_name(r)}, {total(latest_progress(r))}",
+        headline=_done_headline,
         thread_line=_done_line,
+        history_pause="done before it could be paused by",
         shows_progress=True,
     ),
     State.FAILED: StateDisplay(
-        headline="Migration failed",
-        subject=_problem_or_name,
-        headline_states_problem=True,
-        thread_line=lambda r: _problem_line(r) or f"{_headline(r)}.",
-        buttons=buttons.ask_again_button,
+        headline=lambda r: f"Migration failed: {_name(r)}",
+        thread_line=lambda r: _problem_line(r, "failed"),
+        buttons=buttons.request_again_button,
         shows_progress=True,
+        shows_keys=True,
     ),
     State.PAUSED_AGAIN: StateDisplay(
-        headline="Paused again",
+        headline=lambda r: f"Paused again: {_name(r)}",
         thread_line=_paused_again_line,
-        history_pause="paused",
-        buttons=buttons.ask_again_button,
+        history_pause="paused by",
+        buttons=buttons.request_again_button,
         shows_progress=True,
         shows_group_status=True,
     ),
     State.NOT_FOLLOWED: StateDisplay(
-        headline="No longer followed, the settings have changed",
+        headline=lambda r: f"No longer followed, the settings changed: {_name(r)}",
         thread_line=lambda r: (
-            f"{_requester(r)}: the bot no longer looks at this group, for its project has changed in bot.toml. "
-            "Look at it in the console."
+            f"{_requester(r)}: the bot no longer follows {_escaped_name(r)}. {_not_followed_waits_for(r)}"
         ),
+        waits_for=_not_followed_waits_for,
     ),
     State.APPROVAL_EXPIRED: StateDisplay(
-        headline=lambda r: f"Not {past_tense(r.verb)}, the approval ran out",
-        thread_line="The approval ran out before anything was started. It can be asked again.",
-        buttons=buttons.ask_again_button,
+        headline=lambda r: f"Not {past_tense(r.verb)}, the approval expired: {_name(r)}",
+        thread_line=lambda r: (
+            f"{_requester(r)}: the approval expired before {_escaped_name(r)} was {past_tense(r.verb)}. "
+            "Press Request again if it is still needed."
+        ),
+        buttons=buttons.request_again_button,
     ),
-    State.DENIED: StateDisplay(headline="Denied", thread_line=_denied_line),
+    State.DENIED: StateDisplay(headline=lambda r: f"Denied: {_name(r)}", thread_line=_denied_line),
     State.CANCELLED: StateDisplay(
-        headline="Cancelled",
-        thread_line=lambda r: f"Cancelled by {_ended_by(r)}.",
-        buttons=buttons.ask_again_button,
+        headline=lambda r: f"Canceled: {_name(r)}",
+        thread_line=lambda r: f"Canceled by {_ended_by(r)}.",
+        buttons=buttons.request_again_button,
     ),
     State.EXPIRED: StateDisplay(
-        headline="Expired, nobody decided in time",
-        thread_line=lambda r: f"{_requester(r)}: nobody decided in time. It can be asked again.",
+        headline=lambda r: f"Expired, not approved in time: {_name(r)}",
+        thread_line=lambda r: (
+            f"{_requester(r)}: the request for {_escaped_name(r)} was not approved in time and expired. "
+            "Press Request again if it is still needed."
+        ),
         history_end=lambda r: f"expired {local_time(r.expires_at)}",
-        buttons=buttons.ask_again_button,
+        buttons=buttons.request_again_button,
     ),
-    State.VOID: StateDisplay(headline=_void_headline, thread_line=_void_line, buttons=buttons.ask_again_button),
+    State.VOID: StateDisplay(
+        headline=_void_headline,
+        thread_line=_void_line,
+        waits_for=lambda r: "" if r.problem else f"{_SETTINGS_CHANGED} Nothing was started. Press Request again.",
+        buttons=buttons.request_again_button,
+    ),
 }

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.domain.request import Request
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mentions
-from bot.ui.problem_texts import details
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mentions, quoted_name
+from bot.ui.problem_texts import problem_sentences
 from bot.ui.states import STATES, text_of
 
 
@@ -21,29 +21,28 @@ def thread_line(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line after the group could not be paused."""
     failure = request.pause.failure if request.pause else None
-    code = f"{escape_mrkdwn(failure.code)}, " if failure and failure.code else ""
-    meaning = f"{escape_mrkdwn(failure.meaning)}{details(failure)}" if failure else ""
-    return f"Not paused: {code}{meaning}"
+    person = f"{mentions([request.pause.person])}: " if request.pause else ""
+    name = escape_mrkdwn(quoted_name(request.group))
+    return f"{person}{name} was not paused{problem_sentences(failure, request.plan.console_url)}"
 
 
 def scope_changed(request: Request, person: str, voters: Sequence[str]) -> str:
     """The line after `person` changed what is retried, which voids the approvals of `voters`."""
     return (
-        f"{mentions([person])} chose to retry {request.scope}. The approval of {mentions(voters, 'and')} was for "
-        "something else and no longer counts."
+        f"{mentions([person])} chose to retry {request.scope}. The approval by {mentions(voters, 'and')} was for the "
+        "other choice and no longer counts. The request needs approval again."
     )
 
 
 def half_time_reminder(request: Request, missing: Sequence[Sequence[str]]) -> str:
     """The first reminder. It mentions only the people who can fill a slot that is still open."""
-    return (
-        f"Half of the time is over. Still missing: {approvals_needed(missing)}, until {local_time(request.expires_at)}."
-    )
+    return f"Still waiting for {approvals_needed(missing)}. Expires {local_time(request.expires_at)}."
 
 
 def final_reminder(request: Request) -> str:
     """The last reminder. It mentions only the requester: Slack also notifies people mentioned earlier in the thread."""
-    return f"{mentions([request.requester])}: this is still not decided, and expires {local_time(request.expires_at)}."
+    requester, expires = mentions([request.requester]), local_time(request.expires_at)
+    return f"{requester}: your request is still not approved. It expires {expires}."
 
 
 def audit_anchor(project: str, new_rows: int, all_rows: int, newest_hash: str) -> str:
@@ -55,6 +54,6 @@ def audit_anchor(project: str, new_rows: int, all_rows: int, newest_hash: str) -
     """
     new = "1 new row" if new_rows == 1 else f"{new_rows:,} new rows"
     return (
-        f"Audit of {project}: {new}, {all_rows:,} in the whole chain. Check with the newest hash, at any time, that "
-        f"none was changed or removed: `taskgroup-bot audit verify --head {newest_hash}`"
+        f"Audit of {project}: {new} since the last message, {all_rows:,} in all. To check that no row was changed or "
+        f"removed, run `taskgroup-bot audit verify --head {newest_hash}`"
     )

@@ -52,7 +52,7 @@ def test_a_bot_that_is_killed_is_shown_as_ended_and_can_be_restarted(bot_page: t
     expect(page.locator("#warning")).to_be_hidden(timeout=BOT_START)
     sandbox.wait_until(lambda: sandbox.slack.connections == 1)
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration")
+    expect(page.locator("article .block-header")).to_contain_text('Resume "')
     assert errors == []
 
 
@@ -108,7 +108,7 @@ def test_starting_over_resets_the_stand_ins_and_the_bot(bot_page: tuple[Sandbox,
     expect(page.locator("#busy")).to_be_hidden()
     # The bot knows of no open request for this group: the same command creates a card again.
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration")
+    expect(page.locator("article .block-header")).to_contain_text('Resume "')
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
     assert errors == []
 
@@ -120,7 +120,7 @@ def test_a_command_during_a_restart_waits_for_the_bot(bot_page: tuple[Sandbox, P
         page.get_by_role("dialog").get_by_role("button", name="Start over").click()
         expect(page.locator("#busy")).to_be_visible()
         page.get_by_role("button", name="Send").click()
-    expect(page.locator("article .block-header")).to_contain_text("Resume migration", timeout=BOT_START)
+    expect(page.locator("article .block-header")).to_contain_text('Resume "', timeout=BOT_START)
     expect(page.locator("#failure")).to_have_text("")
     assert not any("did not answer" in text for text in sandbox.workspace.private_texts(ALICE))
     assert errors == []

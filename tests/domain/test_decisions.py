@@ -268,7 +268,7 @@ def test_a_decided_request_is_not_decided_again(state: State) -> None:
         ActionKind.APPROVE,
         ActionKind.DENY,
         ActionKind.WITHDRAW,
-        ActionKind.CHOOSE_SCOPE,
+        *([] if state is State.NOT_STARTED else [ActionKind.CHOOSE_SCOPE]),
         *([] if can_be_cancelled else [ActionKind.CANCEL]),
     ):
         for who in (CAROL, person("UALICE00")):
@@ -306,6 +306,23 @@ def test_the_requester_and_approvers_can_change_the_scope_which_removes_all_vote
     for change in ({"records_failed_objects": False}, {"status": GroupStatus.CREATION_FAILED}):
         without_list = replace(current, group=replace(current.group, **change))
         assert choose(CAROL, without_list, Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
+
+
+def test_a_request_that_was_not_started_needs_approval_again_once_its_scope_is_changed() -> None:
+    approved = allowed(decide(retry_request(), [], {}, approval(), unchanged_settings(retry_request()))).request
+    not_started = approved.with_state(State.NOT_STARTED, at=NOON)
+    changed = allowed(choose(CAROL, not_started, Scope.FAILED_OBJECTS, (vote_of("UCAROL00"),)))
+    assert changed.removed_voters == ("UCAROL00",)
+    assert (changed.request.state, changed.request.decision) == (State.PENDING, None)
+    assert (changed.request.scope, changed.request.scope_chosen_by) == (Scope.FAILED_OBJECTS, "UCAROL00")
+    again = allowed(decide(changed.request, [], {}, approval(), unchanged_settings(changed.request))).request
+    assert again.state is State.APPROVED
+    assert again.attempt is not None
+    assert again.attempt.number == 2, "a late reply to the first attempt is not taken for a reply to this one"
+
+
+def approval() -> Action:
+    return Action(ActionKind.APPROVE, CAROL, NOON)
 
 
 def test_an_approval_of_another_scope_than_the_current_one_does_not_count() -> None:

@@ -6,21 +6,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain import outcome
-from bot.domain.outcome import accepted, not_paused
+from bot.domain.outcome import GroupProblem, accepted, not_paused
 from bot.domain.request import LastSeen, Pause, Problem, Request, State, Verb
 from bot.domain.task_group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
+from bot.ui.problem_texts import group_problem
 from tests.support.values import GROUP, HALF, NOON, request
 
 SOON, MINUTE = NOON + timedelta(seconds=3), NOON + timedelta(seconds=60)
 FAILURE = Problem("OMS", "TRF.0151", "Invalid AK/SK", "The access key is wrong.", "Look at secret/source.")
 
 
+def explain(kind: GroupProblem, group: TaskGroup) -> Problem:
+    return FAILURE if kind is GroupProblem.FAILED else group_problem(kind, group)
+
+
 def follow(request: Request, group: TaskGroup, now: datetime) -> Request:
-    return outcome.follow(request, group, FAILURE, now)
+    return outcome.follow(request, group, explain, now)
 
 
 def settle(request: Request, group: TaskGroup, now: datetime) -> Request | None:
-    return outcome.settle(request, group, FAILURE, now)
+    return outcome.settle(request, group, explain, now)
 
 
 def group(status: GroupStatus, **progress: int) -> TaskGroup:
@@ -100,7 +105,7 @@ def test_a_settled_request_still_shows_the_reply_to_the_put() -> None:
     nothing = settle(unknown, group(GroupStatus.PAUSED), MINUTE)
     assert nothing is not None
     assert nothing.problem is not None
-    assert "Nothing was started." in nothing.problem.meaning
+    assert nothing.problem.meaning == "A minute after the call, OMS still shows the group as paused."
     assert replace(nothing.problem, meaning=reply.meaning, next_step="") == reply
     assert not nothing.started_elsewhere
     assert unknown.attempt is not None

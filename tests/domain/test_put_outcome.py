@@ -18,6 +18,7 @@ from bot.domain.put_outcome import (
 )
 from bot.domain.request import Attempt, Request, State, Verb
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Scope
+from bot.ui.problem_texts import group_problem
 from tests.support.values import GROUP, HALF, NOON, request
 
 SOON = NOON + timedelta(seconds=1)
@@ -41,7 +42,7 @@ def test_the_put_is_sent_only_in_the_statuses_for_its_verb(verb: Verb) -> None:
     assert approved.attempt is not None
     sendable = FAILED_STATUSES if verb is Verb.RETRY else {GroupStatus.PAUSED}
     for status in GroupStatus:
-        changed = before_put(approved, approved.attempt, replace(GROUP, status=status), SOON)
+        changed = before_put(approved, approved.attempt, replace(GROUP, status=status), group_problem, SOON)
         assert (changed is None) == (status in sendable), status
         if changed is None:
             continue
@@ -64,11 +65,11 @@ def test_a_group_with_another_migration_than_the_approved_one_is_not_started() -
     approved = request(State.APPROVED)
     assert approved.attempt is not None
     other = replace(GROUP, source=replace(GROUP.source, bucket="other-bucket"))
-    changed = before_put(approved, approved.attempt, other, SOON)
+    changed = before_put(approved, approved.attempt, other, group_problem, SOON)
     assert changed is not None
     assert changed.state is State.VOID
     assert changed.problem is not None
-    assert "no longer moves what was approved" in changed.problem.meaning
+    assert "no longer the approved ones" in changed.problem.meaning
 
 
 def test_the_time_of_the_put_and_the_progress_before_it_are_stored_with_the_attempt() -> None:

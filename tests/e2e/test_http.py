@@ -61,7 +61,7 @@ def test_a_request_is_approved_once_although_slack_delivers_the_click_twice(serv
     trigger = sandbox.workspace.new_trigger(CAROL)
     # Slack delivers a payload again if it got no answer.
     run_concurrently(*[lambda: sandbox.people.press(CAROL, card, "approve", trigger_id=trigger)] * 2)
-    wait_for_text(sandbox, card, "Done: nightly images")
+    wait_for_text(sandbox, card, '"nightly images" is done')
     wait_for_thread_line(sandbox, card, "Approved by")
     assert [call.status for call in put_calls(sandbox)] == [200]
     assert sandbox.slack.connections == 0

@@ -70,9 +70,9 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
 
     sandbox.people.press(CAROL, card, "approve")
     wait_for_update(sandbox, "Accepted by OMS, nothing has moved yet")
-    wait_for_text(sandbox, card, "Done: nightly images")
+    wait_for_text(sandbox, card, '"nightly images" is done')
     wait_for_thread_line(sandbox, card, "Approved by")
-    wait_for_thread_line(sandbox, card, "Done: nightly images")
+    wait_for_thread_line(sandbox, card, '"nightly images" is done')
     assert button_ids(card) == []
     assert len(put_calls(sandbox)) == 1
     assert [call.path.rsplit("/", 1)[1] for call in key_reads(sandbox)] == ["source", "destination"]

@@ -98,7 +98,7 @@ def test_killed_before_a_card_is_updated_it_is_updated_after_the_restart(sandbox
     assert button_ids(card) == ["approve", "deny", "cancel"]
     sandbox.slack.outage.answers.clear()
     sandbox.start_bot()
-    wait_for_text(sandbox, card, "Cancelled")
+    wait_for_text(sandbox, card, "Canceled")
     assert button_ids(card) == ["request"]
 
 

@@ -101,7 +101,7 @@ def test_a_throttled_call_is_sent_again_after_a_wait(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.oms.faults.add("start", Answer(429, "APIG.0308", retry_after=1))
     sandbox.people.press(CAROL, card, "approve")
-    wait_for_text(sandbox, card, "trying again")
+    wait_for_text(sandbox, card, "retries automatically")
     wait_for_accepted(sandbox, card)
     assert [call.status for call in put_calls(sandbox)] == [429, 200]
 

@@ -125,7 +125,7 @@ def test_a_refused_pause_changes_nothing(shared: Sandbox, refusals: Refusals) ->
 def test_the_request_form_is_refused_from_a_card_and_from_the_command(shared: Sandbox) -> None:
     card = create_request_for(shared, INVOICES)
     shared.people.press(ALICE, card, "cancel")
-    wait_for_text(shared, card, "Cancelled")
+    wait_for_text(shared, card, "Canceled")
     again = with_button(card, "request")
     for person, _ in OUTSIDERS:
         actions: tuple[Action, ...] = (

@@ -76,8 +76,8 @@ def assert_thread_in_order(sandbox: Sandbox, card: PostedMessage) -> None:
     """Lets the group run to its end, and asserts that the thread has every line once and in order."""
     wait_for_thread_line(sandbox, card, "Resumed, moving", 60)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
-    wait_for_thread_line(sandbox, card, "Done: nightly images", 60)
-    starts = ["Approved by", "Accepted by OMS", "Resumed, moving", "Done: nightly images"]
+    wait_for_thread_line(sandbox, card, '"nightly images" is done', 60)
+    starts = ["Approved by", "OMS accepted the call", "Resumed, moving", '"nightly images" is done']
     assert [text[: len(start)] for text, start in zip(thread_lines(sandbox, card), starts, strict=True)] == starts
 
 

@@ -19,6 +19,7 @@ from bot.ui.card import card
 from bot.ui.formatting import flatten_user_text
 from bot.ui.status import status_text
 from bot.ui.thread import thread_line
+from bot.ui.usage import invalid_command
 from tests.gallery import source
 from tests.gallery.calls import call, constants, functions, results, text_modules
 from tests.gallery.reader import BlockReader, as_read
@@ -137,8 +138,10 @@ def _catalogue() -> Iterator[str]:
 
 
 def _reply(typed: str) -> str:
-    parsed = call(parse, text=typed, command="/resume-taskgroup")
-    return as_read(parsed.sentence) if isinstance(parsed, InvalidCommand) else f"(valid: {type(parsed).__name__})"
+    parsed = parse(typed)
+    if isinstance(parsed, InvalidCommand):
+        return as_read(invalid_command(parsed, "/resume-taskgroup"))
+    return f"(valid: {type(parsed).__name__})"
 
 
 def _help_texts() -> Iterator[str]:

@@ -71,7 +71,7 @@ def assert_explained(card: Card, text: str, code: str, http_status: int) -> None
     meaning = meaning_of(code, http_status)
     assert code in text
     assert meaning.sentence.rstrip(".").lower() in text.lower()
-    assert f"Where it lies: {meaning.side}" in text
+    assert f"Cause: {meaning.side}" in text
     remedy = meaning.remedy.format(caller="secret/oms/media/caller", source="…", destination="…").split("…")[0]
     assert remedy in text
     if "{" in meaning.remedy:
@@ -92,11 +92,11 @@ def test_every_error_code_of_a_start_is_explained_on_the_card(card: Card, code: 
     text = card.approve()
     if code in ALREADY_RUNNING | WRONG_STATE:
         assert card.stands() is State.UNKNOWN
-        assert "looks at the group until it knows" in text
+        assert "checks the group for about a minute" in text
         assert code in text
         return
     if status == 429 or code == "APIG.0307":
-        assert "trying again" in text
+        assert "retries automatically" in text
         assert code in text
         assert card.stands() is State.APPROVED
         return
@@ -124,7 +124,7 @@ def test_every_error_code_of_a_login_is_explained_on_the_card(card: Card, code: 
         text = card.approve()
         for wait in (6, 12) if may_pass else ():
             assert card.stands() is State.APPROVED
-            assert "trying again" in text
+            assert "retries automatically" in text
             text = card.after(wait)
     finally:
         card.sandbox.vault.write("oms/media/caller", CALLERS["access key"])
@@ -217,7 +217,7 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     card.sandbox.oms.faults.add("start", fault)
     text = card.approve()
     assert card.stands() is State.UNKNOWN
-    assert "Not known yet whether it was resumed, looking" in text
+    assert "Checking whether" in text
     assert "Nothing for now" in text
     assert button_ids(card.posted) == []
     assert card.stands() is State.UNKNOWN
@@ -225,7 +225,7 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     assert card.stands() is State.UNKNOWN, "the status may lag behind the call"
     text = card.after(61)
     assert card.stands() is State.NOT_STARTED
-    assert "not started, as far as OMS shows" in text
+    assert "OMS still shows the group as paused" in text
     assert button_ids(card.posted) == ["retry", "cancel"]
     assert len(card.puts()) == 1
 
@@ -262,14 +262,14 @@ def test_a_group_that_somebody_else_resumed_first_is_not_a_failure(card: Card, r
     group.status = MONITORING
     text = card.after(4)
     assert card.stands() is State.ACCEPTED
-    assert "Already resumed by somebody else" in text
+    assert "Already resumed by someone else" in text
     assert "Accepted by OMS" not in text
 
 
 def test_a_group_that_was_resumed_before_the_approval_is_not_sent(card: Card) -> None:
     card.sandbox.oms.state.groups[card.request.group.group_id].status = MONITORING
     text = card.approve()
-    assert "Already resumed by somebody else" in text
+    assert "Already resumed by someone else" in text
     assert card.puts() == []
 
 
@@ -307,7 +307,7 @@ def test_a_pause_is_sent_and_the_card_names_the_person(card: Card) -> None:
     card.request = press_button(card.context, Kind.PAUSE, BOB, card.request, card.posted)
     assert card.stands() is State.PAUSING
     text = card.after(4)
-    assert "Being paused" in text
+    assert 'Pausing "' in text
     group.pending_changes.clear()
     group.status = PAUSED
     text = card.after(8)
@@ -354,7 +354,7 @@ def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card)
     card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     text = card.after(20, 2)
     assert "cannot be seen just now" in text
-    assert "The bot cannot see how the group gets on." in text
+    assert "The bot can't read the progress of the group." in text
     assert "moving at" not in text
     assert "Resumed, moving" in card.after(40)
 

@@ -115,8 +115,8 @@ def test_the_newest_hash_is_posted_to_the_channel_of_a_project_with_activity(con
     assert notices(context.store) == [
         (
             MIGRATIONS,
-            "Audit of media: 2 new rows, 3 in the whole chain. Check with the newest hash, at any time, that none was "
-            f"changed or removed: `taskgroup-bot audit verify --head {head.hash}`",
+            "Audit of media: 2 new rows since the last message, 3 in all. To check that no row was changed or removed, "
+            f"run `taskgroup-bot audit verify --head {head.hash}`",
         )
     ]
     with context.store.read() as connection:
@@ -147,7 +147,7 @@ def test_no_hash_is_posted_after_a_day_with_no_activity_but_an_anchor(context: C
     record(context, Event(AuditEvent.VOTE_ADDED, "UCAROL00", "R-00000001"))
     run_due_tasks(context)
     assert len(notices(context.store)) == 2
-    assert "Audit of media: 1 new row, 3 in the whole chain." in notices(context.store)[1][1]
+    assert "Audit of media: 1 new row since the last message, 3 in all." in notices(context.store)[1][1]
 
 
 def test_rows_added_between_counting_and_posting_are_counted_the_next_day(context: Context, clock: Clock) -> None:
@@ -155,7 +155,7 @@ def test_rows_added_between_counting_and_posting_are_counted_the_next_day(contex
     record(context, Event(AuditEvent.AUDIT_ANCHORED, "bot", None, {"project": "media", "rows": 0, "head": "0"}))
     clock.now += DAY
     run_due_tasks(context)
-    assert "Audit of media: 1 new row, 2 in the whole chain." in notices(context.store)[0][1]
+    assert "Audit of media: 1 new row since the last message, 2 in all." in notices(context.store)[0][1]
 
 
 def test_the_hash_is_posted_once_a_day_however_often_the_task_is_due(context: Context, clock: Clock) -> None:
@@ -224,7 +224,7 @@ def test_the_notice_is_posted_to_the_channel(context: Context, slack: SlackStand
     run_due_tasks(context)
     assert send_due_notice(context) == Rescheduled()
     [posted] = slack.workspace.messages_in(MIGRATIONS)
-    assert posted.text.startswith("Audit of media: 1 new row, 1 in the whole chain.")
+    assert posted.text.startswith("Audit of media: 1 new row since the last message, 1 in all.")
     assert posted.thread_ts is None
 
 

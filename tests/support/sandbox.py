@@ -104,7 +104,7 @@ def wait_for_update(sandbox: Sandbox, words: str, timeout_seconds: float = 40) -
 
 def wait_for_accepted(sandbox: Sandbox, posted: PostedMessage) -> None:
     """Waits until a card says that OMS accepted the call, or that the migration moves or is done."""
-    texts = ("Accepted by OMS", "Resumed, moving", "Done")
+    texts = ("OMS accepted", "Resumed, moving", "is done")
     sandbox.wait_until(lambda: any(words in full_text(posted) for words in texts), 40, "an accepted call on the card")
 
 

@@ -12,8 +12,9 @@ from bot.domain.request import Attempt, Decision, LastSeen, Pause, Policy, Probl
 from bot.domain.task_group import GroupStatus, Scope
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.card import card
+from bot.ui.formatting import local_time
 from tests.support.blocks import block_texts, elements
-from tests.support.values import GROUP, GROUP_ID, HALF, NOON, request
+from tests.support.values import GROUP, GROUP_ID, HALF, NOON, PLAN, request
 
 LATER = NOON + timedelta(hours=1)
 PROBLEM = Problem("OMS", "OMS.0057", "Its own words.", "OMS failed. Nothing was started.", "Wait.", None, "F-1", "OMS")
@@ -55,17 +56,17 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
 @pytest.mark.parametrize(
     ("made", "words", "other", "absent"),
     [
-        (request(), "1,000 objects · paused", request(State.MOVING), "paused"),
+        (request(), "1,000 objects · paused", request(State.MOVING), "· paused"),
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
-            "7 of them failed",
+            "450 of 1,000 objects, 7 failed",
             request(State.MOVING),
             "failed",
         ),
-        (request(start_at=LATER), "not at once", request(), "not at once"),
+        (request(start_at=LATER), "*Starts*\n<!date^", request(), "*Starts*"),
         (request(start_at=LATER), "At the time on the card, the bot reads", request(), "At the time"),
-        (request(State.APPROVED, start_at=LATER), "starts <!date^", request(State.APPROVED), "starts"),
-        (request(State.APPROVED, start_at=LATER), "Cancel it", request(State.APPROVED), "Cancel"),
+        (request(State.APPROVED, start_at=LATER), "It starts <!date^", request(State.APPROVED), "starts"),
+        (request(State.APPROVED, start_at=LATER), "Cancel request", request(State.APPROVED), "Cancel"),
         (
             request(State.MOVING, pause=FAILED_PAUSE),
             "Not paused:",
@@ -73,14 +74,14 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
             "Not paused",
         ),
         (request(State.MOVING), "updated", request(State.MOVING, pause=FAILED_PAUSE), "pausing by"),
-        (request(State.NOT_STARTED), "The approval holds until", request(State.FAILED), "The approval holds"),
+        (request(State.NOT_STARTED), "The approval is valid until", request(State.FAILED), "The approval is valid"),
         (SECOND_ATTEMPT, "tried 2 times", request(State.NOT_STARTED), "tried"),
-        (request(State.DONE), "took 1 s", request(State.MOVING), "took"),
+        (request(State.DONE), "0 B in 1 s (4.0 GB in all)", request(State.MOVING), "in all"),
         (request(State.EXPIRED), "expired <!date^", request(State.VOID), "expired"),
         (request(State.UNKNOWN, problem=PROBLEM), "OMS.0057: OMS failed.", request(State.UNKNOWN), "OMS.0057"),
         (request(State.UNKNOWN, problem=PROBLEM), "reference `F-1`", request(State.FAILED), "reference"),
         (request(State.UNKNOWN, problem=PROBLEM), "OMS said: Its own words.", request(State.UNKNOWN), "said"),
-        (request(State.CANCELLED), "cancelled by <@UCAROL00>", request(State.DENIED), "cancelled"),
+        (request(State.CANCELLED), "canceled by <@UCAROL00>", request(State.DENIED), "canceled"),
         (COSTLY, "Resuming repeats the archive restores at the source", request(), "archive restores"),
         (
             replace(COSTLY, state=State.MOVING, attempt=FIRST_ATTEMPT),
@@ -94,7 +95,7 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
             replace(WITH_CHOICE, scope=Scope.ALL_OBJECTS),
             "Retries only",
         ),
-        (WITH_CHOICE, "Those that OMS has on its list", replace(WITH_CHOICE, group=GROUP), "Those that OMS has"),
+        (WITH_CHOICE, "The objects on OMS's list", replace(WITH_CHOICE, group=GROUP), "The objects on OMS's list"),
     ],
 )
 def test_a_card_has_the_text_for_its_request_and_other_cards_do_not(
@@ -117,6 +118,85 @@ def test_a_card_names_the_keys_and_says_which_were_not_checked() -> None:
     assert "(keys not checked)" in texts(request())
 
 
+def approve_dialog(made: Request) -> str:
+    [approve] = [element for element in elements(card(made)) if element.get("action_id") == "approve"]
+    text: str = approve["confirm"]["text"]["text"]
+    return text
+
+
+@pytest.mark.parametrize("warned", [False, True])
+def test_the_approve_dialog_says_that_nothing_starts_before_the_other_approvals(warned: bool) -> None:
+    slots = (("UCAROL00", "UDAVE000"), ("SDBA0000",), ("SOPS0000",))
+    three = request(policy=Policy(("*",), slots, False), group=replace(GROUP, restores_archives=warned))
+    assert "Nothing starts until 2 more people approve too." in approve_dialog(three)
+    second = replace(three, vote_progress=VoteProgress(("UDAVE000",), slots[1:]))
+    assert "Nothing starts until 1 more person approves too." in approve_dialog(second)
+    last = replace(three, vote_progress=VoteProgress(("UDAVE000", "UERIN000"), slots[2:]))
+    assert "Nothing starts" not in approve_dialog(last)
+
+
+def test_a_card_that_was_not_started_names_the_problem_first_and_keeps_its_keys() -> None:
+    message = card(request(State.NOT_STARTED))
+    assert message.blocks[3]["text"]["text"] == "OMS.0072: It may not. Nothing was started.\nOMS said: words"
+    assert "Keys: `secret/source` v7 (ak, sk)" in block_texts(message)
+
+
+def test_a_retry_that_was_not_started_keeps_its_choice_and_warns_that_it_needs_approval_again() -> None:
+    not_started = replace(WITH_CHOICE, state=State.NOT_STARTED, problem=PROBLEM)
+    message = card(not_started)
+    assert problems_of_blocks(list(message.blocks)) == []
+    [radio] = [element for element in elements(message) if "options" in element]
+    assert radio["confirm"]["text"]["text"] == (
+        "The approval was for the other choice, so the request needs approval again."
+    )
+    assert "options" not in str(elements(card(request(State.NOT_STARTED))))
+
+
+def test_a_card_says_who_chose_what_is_retried() -> None:
+    chosen = replace(WITH_CHOICE, scope_chosen_by="UDAVE000")
+    assert "only the failed objects, chosen by <@UDAVE000>" in texts(chosen)
+    assert "retries only the failed objects, chosen by <@UDAVE000>" in texts(replace(chosen, state=State.MOVING))
+    assert "chosen by" not in texts(WITH_CHOICE)
+
+
+def test_all_objects_are_not_said_to_be_skipped_if_the_group_overwrites_them() -> None:
+    assert "are skipped" in texts(WITH_CHOICE)
+    overwriting = replace(WITH_CHOICE, group=replace(WITH_CHOICE.group, overwrite_mode="FULL_OVERWRITE"))
+    assert "are skipped" not in texts(overwriting)
+
+
+def test_a_card_names_the_cdn_of_the_source_and_a_source_without_a_bucket() -> None:
+    assert "through CDN `cdn.example`" in texts(request(group=replace(GROUP, cdn_domain="cdn.example")))
+    for listed in (
+        replace(GROUP, task_type="URL_LIST", source=replace(GROUP.source, bucket="")),
+        replace(GROUP, source=replace(GROUP.source, bucket="", cloud_type="URLSOURCE")),
+    ):
+        assert "*HTTP list of URLs*  →  OBS" in texts(request(group=listed))
+
+
+def test_a_pause_that_came_too_late_is_not_shown_as_pausing() -> None:
+    pause = Pause("UCAROL00", NOON, State.MOVING, NOON)
+    assert "pausing, requested by <@UCAROL00>" in texts(request(State.PAUSING, pause=pause))
+    assert "paused by <@UCAROL00>" in texts(request(State.PAUSED_AGAIN, pause=pause))
+    for state in (State.DONE, State.FAILED):
+        assert "pausing" not in texts(request(state, pause=pause))
+    assert "done before it could be paused by <@UCAROL00>" in texts(request(State.DONE, pause=pause))
+
+
+def test_a_card_links_to_the_console_where_it_says_to_look_there() -> None:
+    problem = replace(PROBLEM, next_step="Look at the group in the Huawei Cloud console.")
+    plan = replace(PLAN, console_url="https://console.example/oms")
+    linked = "Look at the group in <https://console.example/oms|the Huawei Cloud console>."
+    assert linked in texts(request(State.NOT_STARTED, problem=problem, plan=plan))
+    assert problem.next_step in texts(request(State.NOT_STARTED, problem=problem))
+    assert plan == PLAN, "another address of the console voids no request"
+
+
+def test_times_in_the_text_are_shown_in_the_zone_of_the_reader() -> None:
+    assert f"Expires {local_time(request().expires_at)}." in card(request()).text
+    assert f"It starts {local_time(LATER)}." in card(request(State.APPROVED, start_at=LATER)).text
+
+
 def test_the_chosen_scope_is_preselected() -> None:
     [radio] = [element for element in elements(card(WITH_CHOICE)) if "options" in element]
     assert radio["initial_option"]["value"] == Scope.FAILED_OBJECTS.value
@@ -132,7 +212,7 @@ def test_a_card_with_a_vote_names_the_open_slots_and_can_be_withdrawn() -> None:
     waiting = request(policy=Policy(("*",), slots, False), vote_progress=VoteProgress(("UCAROL00",), (("SDBA0000",),)))
     message = card(waiting)
     assert problems_of_blocks(list(message.blocks)) == []
-    assert "1 of <!subteam^SDBA0000> still missing; approved by <@UCAROL00>" in message.text
+    assert "1 of 2 approved (<@UCAROL00>). Still needed: someone from <!subteam^SDBA0000>." in message.text
     assert "withdraw" in [element["action_id"] for element in elements(message)]
     without = card(replace(waiting, vote_progress=None))
     assert "withdraw" not in [element["action_id"] for element in elements(without)]
@@ -142,14 +222,13 @@ def test_a_card_with_a_vote_names_the_open_slots_and_can_be_withdrawn() -> None:
 def test_a_self_approval_is_marked_in_every_state_after_it(state: State) -> None:
     message = card(replace(request(state), decision=Decision(("UALICE00",), NOON)))
     for text in (message.text, block_texts(message)):
-        assert "Break-glass: approved by whoever asked." in text
+        assert "Break-glass: <@UALICE00> approved their own request." in text
     assert "Break-glass" not in texts(request(state))
 
 
 def test_a_self_approval_is_not_called_an_approval_while_others_are_missing() -> None:
     waiting = request(vote_progress=VoteProgress(("UALICE00",), (("UCAROL00",),)))
-    assert "Break-glass: the approval of whoever asked counts, too." in card(waiting).text
-    assert "approved by whoever asked" not in card(waiting).text
+    assert "Break-glass: <@UALICE00> approved their own request. More approvals are needed." in card(waiting).text
 
 
 def test_a_requester_who_cancels_did_not_approve_and_the_approval_stays_on_the_card() -> None:
@@ -157,4 +236,4 @@ def test_a_requester_who_cancels_did_not_approve_and_the_approval_stays_on_the_c
     cancelled = replace(approved, ending=Decision(("UALICE00",), NOON)).with_state(State.CANCELLED, at=NOON)
     assert "Break-glass" not in card(cancelled).text
     assert "approved by <@UCAROL00>" in texts(cancelled)
-    assert "cancelled by <@UALICE00>" in texts(cancelled)
+    assert "canceled by <@UALICE00>" in texts(cancelled)

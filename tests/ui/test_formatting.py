@@ -37,8 +37,8 @@ def test_mentions_name_users_and_user_groups() -> None:
 
 
 def test_slots_with_the_same_people_are_counted() -> None:
-    assert approvals_needed((("UA", "UB"),) * 2) == "2 of <@UA>, <@UB>"
-    assert approvals_needed((("UA",), ("SB",))) == "1 of <@UA>; and 1 of <!subteam^SB>"
+    assert approvals_needed((("UA", "UB"),) * 2) == "2 approvals from <@UA> or <@UB>"
+    assert approvals_needed((("UA",), ("SB",))) == "one approval from <@UA>, and one from <!subteam^SB>"
 
 
 def test_sizes_rates_and_durations() -> None:

@@ -7,17 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State
+from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
+from bot.domain.task_group import Progress
 from bot.ui.card import card
 from bot.ui.states import STATES, headline
 from bot.ui.thread import thread_line
 from tests.support.blocks import elements
-from tests.support.values import HALF, NOON, request
+from tests.support.values import GROUP, HALF, NOON, request
 
 LATER = NOON + timedelta(hours=1)
 PROBLEM = Problem("OMS", "OMS.0057", "Its own words.", "OMS failed. Nothing was started.", "Wait.", None, "F-1", "OMS")
 FIRST_ATTEMPT = Attempt(1, "UCAROL00", NOON, sent_at=NOON, answered_at=NOON, before=HALF)
 NOT_SENT = request(State.APPROVED, attempt=Attempt(1, "UCAROL00", NOON, tries=1), problem=PROBLEM)
+SECOND_ATTEMPT = replace(FIRST_ATTEMPT, number=2, opened_at=LATER)
+ALL_MOVED = Progress(10_000_000_000, 10_000_000_000, 1000, 963, failed_objects=37)
 SOME_FAILED = replace(HALF, skipped_objects=50, failed_objects=7, speed_bytes_per_second=100_000_000)
 
 
@@ -54,25 +57,27 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (NOT_SENT, "Approved, not started yet, trying again: nightly images"),
-        (request(State.APPROVED, start_at=LATER), "Approved, waits for its time: nightly images"),
-        (request(State.APPROVED), "Approved, resuming: nightly images"),
-        (request(State.VOID), "Void, the settings have changed: nightly images"),
-        (request(State.VOID, problem=PROBLEM), "Void, the group has changed since it was asked: nightly images"),
-        (request(State.MOVING), "Resumed, moving: nightly images"),
-        (request(State.MOVING, problem=PROBLEM), "Resumed, cannot be seen just now: nightly images"),
-        (request(State.MOVING, started_elsewhere=True), "Resumed by somebody else, moving: nightly images"),
+        (NOT_SENT, 'Approved, not started yet: "nightly images"'),
+        (request(State.APPROVED, start_at=LATER), 'Approved, scheduled: "nightly images"'),
+        (request(State.APPROVED), 'Approved, resuming "nightly images"'),
+        (request(State.VOID), 'Void, the settings changed: "nightly images"'),
+        (request(State.VOID, problem=PROBLEM), 'Void, the group changed: "nightly images"'),
+        (request(State.MOVING), 'Resumed, moving: "nightly images"'),
+        (request(State.MOVING, problem=PROBLEM), 'Resumed, progress can\'t be read now: "nightly images"'),
+        (request(State.MOVING, started_elsewhere=True), 'Resumed by someone else, moving: "nightly images"'),
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
-            "Resumed, moving at 100 MB/s, about 1 min left: nightly images",
+            'Resumed, moving at 100 MB/s, about 1 min left: "nightly images"',
         ),
-        (request(State.DONE), "Done: nightly images, 400 objects, 4.0 GB"),
+        (request(State.DONE), '"nightly images" is done: 400 of 1,000 objects'),
         (
             request(State.DONE, last_seen=LastSeen(NOON, SOME_FAILED)),
-            "Done: nightly images, 450 objects, 4.0 GB, 7 objects failed",
+            '"nightly images" is done: 450 of 1,000 objects, 7 failed',
         ),
-        (request(State.NOT_STARTED, problem=PROBLEM), "Not resumed: OMS.0057, OMS failed"),
-        (request(State.NOT_STARTED), "Not resumed: OMS.0072, it may not"),
+        (request(State.NOT_STARTED), 'Not resumed: "nightly images"'),
+        (request(State.UNKNOWN), 'Checking whether "nightly images" was resumed'),
+        (request(), 'Resume "nightly images"'),
+        (request(verb=Verb.RETRY), 'Retry "nightly images"'),
     ],
 )
 def test_a_headline_says_what_is_known(made: Request, line: str) -> None:
@@ -101,28 +106,54 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (NOT_SENT, "Not sent yet: OMS failed. Nothing was started. The bot tries again by itself."),
+        (NOT_SENT, "Not started yet. OMS failed. Nothing was started. The bot retries automatically."),
         (replace(NOT_SENT, problem=None), None),  # the next try of the same attempt
-        (request(State.APPROVED, attempt=replace(FIRST_ATTEMPT, number=2)), "Retry by <@UCAROL00>."),
+        (request(State.APPROVED, attempt=SECOND_ATTEMPT), "<@UCAROL00> pressed Retry."),
         (request(State.APPROVED), "Approved by <@UCAROL00>."),
         (
             request(State.APPROVED, decision=Decision(("UALICE00",), NOON)),
-            "Approved by <@UALICE00>. Break-glass: approved by whoever asked.",
+            "Approved by <@UALICE00>. Break-glass: <@UALICE00> approved their own request.",
         ),
         (
             request(State.ACCEPTED, started_elsewhere=True),
-            "Already resumed by somebody else, nothing has moved yet: nightly images. This bot started nothing.",
+            "Someone else (outside this bot) already resumed the group. This bot started nothing.",
         ),
-        (request(State.ACCEPTED), "Accepted by OMS. Nothing has moved yet."),
+        (request(State.ACCEPTED), "OMS accepted the call. Nothing has moved yet."),
         (
             request(State.PAUSED_AGAIN, problem=None),
-            "<@UALICE00>: paused, not by this bot. To go on, press Ask again.",
+            '<@UALICE00>: "nightly images" was paused outside this bot. To continue, press Request again.',
         ),
         (
             request(State.PAUSED_AGAIN, problem=None, pause=Pause("UCAROL00", NOON, State.MOVING, NOON)),
-            "<@UALICE00>: paused by <@UCAROL00>. To go on, press Ask again.",
+            '<@UALICE00>: "nightly images" was paused by <@UCAROL00>. To continue, press Request again.',
         ),
     ],
 )
 def test_a_thread_line_says_what_changed(made: Request, line: str | None) -> None:
     assert thread_line(made) == line
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_headline_names_the_group_even_if_its_description_is_long(state: State) -> None:
+    for made in (request(state), request(state, group=replace(GROUP, description="x" * 500))):
+        name = '"nightly images"' if made.group is GROUP else f'"{"x" * 77}…"'
+        assert name in card(made).blocks[0]["text"]["text"]
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_card_has_one_primary_button_at_most(state: State) -> None:
+    assert [element.get("style") for element in elements(card(request(state)))].count("primary") <= 1
+
+
+@pytest.mark.parametrize(
+    "state", [State.DONE, State.FAILED, State.PAUSED_AGAIN, State.APPROVAL_EXPIRED, State.EXPIRED, State.VOID]
+)
+def test_an_end_that_the_requester_did_not_cause_mentions_them_in_the_thread(state: State) -> None:
+    assert (thread_line(request(state)) or "").startswith("<@UALICE00>: ")
+
+
+def test_the_end_says_what_was_moved_since_the_start() -> None:
+    done = request(State.DONE, ended_at=NOON + timedelta(seconds=43), last_seen=LastSeen(NOON, ALL_MOVED))
+    assert thread_line(done) == (
+        '<@UALICE00>: "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
+    )

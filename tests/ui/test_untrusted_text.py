@@ -34,6 +34,7 @@ def nasty_request(state: State, **changes: object) -> Request:
         error=ErrorReason(NASTY, NASTY),
         restores_archives=True,
         overwrite_mode=NASTY,
+        cdn_domain=NASTY,
     )
     plan = Plan(NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY, NASTY)
     problem = Problem(NASTY, NASTY, NASTY, f"It may not. {NASTY}", NASTY, NASTY, NASTY, NASTY)
@@ -146,7 +147,7 @@ def test_names_that_people_copy_contain_no_invisible_characters() -> None:
     keys = (KeyCheck("oms_prod/media_1", 7, ("json_auth_file", "source_cdn_authentication_key")),)
     text = keys_line(request(keys=keys))
     assert text.endswith(
-        "/oms_prod/media_1` v7 (json_auth_file, source_cdn_authentication_key). Read only after approval."
+        "/oms_prod/media_1` v7 (json_auth_file, source_cdn_authentication_key). They are read only after approval."
     )
     assert text.isprintable()
     problem = Problem("OMS", "", "", "No.", "", huawei_request_id="7f_3c*9a~", reference="E_1")

@@ -21,6 +21,7 @@ from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.store.queue import Claim
+from bot.ui.problem_texts import group_problem
 from bot.vault.errors import VaultError
 
 # A card whose content stays the same is still updated this often, so that the time it shows is recent.
@@ -42,7 +43,7 @@ def settle_request(context: Context, request: Request, claim: Claim) -> Result:
     except (HuaweiError, VaultError) as error:
         return _look_failed(context, request, claim, error)
     now = context.now()
-    settled = outcome.settle(request, group, group_failure(request, group), now)
+    settled = outcome.settle(request, group, explain_group(request), now)
     if settled is None:
         return Finished(now + SETTLE_EVERY)
     event = Event(AuditEvent.PUT_SETTLED, BOT, request.id, {"status": int(group.status), "state": settled.state.value})
@@ -62,7 +63,7 @@ def follow_request(context: Context, request: Request, claim: Claim) -> Result:
     except (HuaweiError, VaultError) as error:
         return _look_failed(context, request, claim, error)
     now = context.now()
-    followed = outcome.follow(request, group, group_failure(request, group), now)
+    followed = outcome.follow(request, group, explain_group(request), now)
     if not _changes_card(request, followed):
         return Finished(due_at(followed))
     events = []
@@ -73,15 +74,21 @@ def follow_request(context: Context, request: Request, claim: Claim) -> Result:
     return Rescheduled()
 
 
-def group_failure(request: Request, group: TaskGroup) -> Problem:
-    """What it means if OMS says that this group failed."""
-    return explain_reason(group.error, request.plan, RetryHint.REQUEST_AGAIN)
+def explain_group(request: Request) -> outcome.ExplainGroup:
+    """Explains what a reading of the request's group shows."""
+
+    def explain_kind(kind: outcome.GroupProblem, group: TaskGroup) -> Problem:
+        if kind is outcome.GroupProblem.FAILED:
+            return explain_reason(group.error, request.plan, RetryHint.REQUEST_AGAIN)
+        return group_problem(kind, group)
+
+    return explain_kind
 
 
 def _save_interrupted(context: Context, request: Request, attempt: Attempt) -> Request:
     """Stores that the worker that committed `sending` has died: it is not known whether the PUT left."""
     now = context.now()
-    problem = Problem("", "", "", "The bot was stopped while it called OMS, so the answer is not known.", "")
+    problem = Problem("", "", "", "The bot was restarted while it called OMS, so it doesn't know the answer.", "")
     interrupted = replace(request, attempt=replace(attempt, unanswered_at=now))
     unknown = interrupted.with_state(State.UNKNOWN, at=now, problem=problem)
     with context.store.write() as connection:
@@ -107,7 +114,7 @@ def _look_failed(context: Context, request: Request, claim: Claim, error: Huawei
     if claim.tries >= SILENT_FAILURES and _says_not_found(error):
         event = Event(AuditEvent.REQUEST_FAILED, BOT, request.id, {"why": "the group is not there any more"})
         with context.store.write() as connection:
-            save_and_notify(connection, request, outcome.group_deleted(request, now), now, event)
+            save_and_notify(connection, request, outcome.group_deleted(request, group_problem, now), now, event)
         return Rescheduled()
     if claim.tries == SILENT_FAILURES:
         problem = _look_problem(request, error)
@@ -119,7 +126,7 @@ def _look_failed(context: Context, request: Request, claim: Claim, error: Huawei
 
 def _look_problem(request: Request, error: HuaweiError | VaultError) -> Problem:
     looked = explain(error, request.plan, RetryHint.NOTHING, "")
-    meaning = f"The bot cannot see how the group gets on. {looked.meaning}"
+    meaning = f"The bot can't read the progress of the group. {looked.meaning}"
     if request.state is State.UNKNOWN and request.problem is not None:
         # The problem with the PUT stays on the card: people look it up by its code.
         put = request.problem

@@ -17,7 +17,7 @@ from bot.huawei.error_catalogue import WRONG_STATE
 from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
-from bot.jobs.follow.follow import group_failure
+from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store.audit import BOT, Detail, Event
@@ -65,7 +65,7 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
     if reply is not None:
         paused = replace(request, group=group, pause=replace(pause, sent_at=now))
     else:
-        paused = outcome.follow(request, group, group_failure(request, group), now)
+        paused = outcome.follow(request, group, explain_group(request), now)
         if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:
             # OMS does not show yet that the group was started. Once it does, there is something to pause.
             return Finished(now + LOOK_AGAIN_AFTER)

@@ -10,14 +10,15 @@ from datetime import timedelta
 
 from bot.domain.put_outcome import PutReply, PutReplyKind
 from bot.domain.request import Plan, Problem, State
-from bot.huawei.error_catalogue import ALREADY_RUNNING, WRONG_STATE, is_token_expired
+from bot.huawei.error_catalogue import ALREADY_RUNNING, FAILED_OBJECT_LIST, WRONG_STATE, is_token_expired
 from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
 from bot.huawei.oms import Accepted
 from bot.jobs.problems import RetryHint, explain
 from bot.store.audit import Detail
+from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 
 TRY_AGAIN_AFTER = timedelta(seconds=5)
-LOOKING = "Nothing for now: the bot looks at the group until it knows, for a minute or so."
+CHECKING = "Nothing to do. The bot checks the group for about a minute."
 
 Reply = Accepted | HuaweiError
 
@@ -59,7 +60,9 @@ def explain_reply(reply: Reply, plan: Plan, state: State) -> Problem | None:
         case State.APPROVED:
             return explain(reply, plan, RetryHint.NOTHING)
         case State.UNKNOWN:
-            return replace(explain(reply, plan, RetryHint.NOTHING, ""), next_step=LOOKING)
+            return replace(explain(reply, plan, RetryHint.NOTHING, ""), next_step=CHECKING)
+        case _ if isinstance(reply, Rejected) and reply.answer.code in FAILED_OBJECT_LIST:
+            return replace(explain(reply, plan, RetryHint.NOTHING), next_step=CHOOSE_ALL_OBJECTS)
         case _:
             return explain(reply, plan, RetryHint.RETRY)
 

@@ -27,6 +27,7 @@ from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, not_sent
 from bot.redaction import scrub
 from bot.store import requests
 from bot.store.audit import BOT, Detail, Event, Fact, append
+from bot.ui.problem_texts import group_problem
 from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def send_request(context: Context, request: Request) -> None:
         return
     try:
         group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
-        changed = put_outcome.before_put(request, attempt, group, context.now())
+        changed = put_outcome.before_put(request, attempt, group, group_problem, context.now())
         if changed is not None:
             _save(
                 context,

@@ -70,11 +70,11 @@ def test_two_reminders_are_posted_and_the_card_is_not_updated(place: tuple[Sandb
         advance(context_at(context, half), request)
     [first] = notices(context)
     assert (first.delivery, first.request_id) == (Delivery.THREAD, request.id)
-    assert f"Still missing: 2 of <@{CAROL}>, <!subteam^{APPROVERS_GROUP}>" in first.text
+    assert f"Still waiting for 2 approvals from <@{CAROL}> or <!subteam^{APPROVERS_GROUP}>" in first.text
     for _ in range(3):
         advance(context_at(context, last), request)
     [_, second] = notices(context)
-    assert second.text.startswith(f"<@{ALICE}>: this is still not decided")
+    assert second.text.startswith(f"<@{ALICE}>: your request is still not approved")
     assert "subteam" not in second.text, "the group is mentioned once"
     assert stored(context, request).version == request.version, "the card shows no reminders"
     advance(context_at(context, request.expires_at), request)

@@ -20,7 +20,7 @@ from bot.huawei.oms import Oms
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.current_settings import can_be_followed, current_plan
-from bot.jobs.follow.follow import group_failure
+from bot.jobs.follow.follow import explain_group
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result
 from bot.sandbox.huawei.faults import Answer, Drop
 from bot.sandbox.huawei.group import MONITORING, PAUSED
@@ -147,7 +147,7 @@ def test_a_look_that_comes_after_another_change_stores_nothing(
 
 def test_a_failed_group_says_why_and_where_to_look() -> None:
     failed = replace(GROUP, error=ErrorReason("TRF.0151", "Invalid AK/SK"))
-    failure = group_failure(request(State.MOVING), failed)
+    failure = explain_group(request(State.MOVING))(outcome.GroupProblem.FAILED, failed)
     assert failure.code == "TRF.0151"
     assert "secret/source" in failure.next_step
     assert "press Retry" not in failure.next_step

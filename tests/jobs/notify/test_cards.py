@@ -96,7 +96,7 @@ def test_the_card_of_an_ended_request_is_updated_after_its_channel_is_unarchived
         assert cards.update_card(context_at(context, ended_at + timedelta(hours=25)), claim) == Finished()
         sandbox.workspace.channels[MIGRATIONS].archived = False
         assert cards.update_card(context, claim) == Rescheduled()
-        wait_for_text(sandbox, card, "Cancelled")
+        wait_for_text(sandbox, card, "Canceled")
 
 
 def test_a_card_that_slack_keeps_refusing_is_tried_less_and_less_often(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -115,4 +115,4 @@ def test_a_card_that_slack_keeps_refusing_is_tried_less_and_less_often(new_sandb
         assert delays == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, *[600] * 6]
         sandbox.workspace.scopes = SCOPES
         assert cards.update_card(context, card_claim(request, 16)) == Rescheduled()
-        wait_for_text(sandbox, card, "Cancelled")
+        wait_for_text(sandbox, card, "Canceled")

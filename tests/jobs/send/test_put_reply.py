@@ -8,9 +8,11 @@ import pytest
 
 from bot.domain.put_outcome import PutReplyKind
 from bot.domain.request import State
+from bot.huawei.error_catalogue import FAILED_OBJECT_LIST
 from bot.huawei.errors import Answer, NotSent, Rejected, Throttled, TooLate, Unanswered, Unreadable
 from bot.huawei.oms import Accepted
-from bot.jobs.send.put_reply import LOOKING, Reply, audit_detail, explain_reply, not_sent, put_reply
+from bot.jobs.send.put_reply import CHECKING, Reply, audit_detail, explain_reply, not_sent, put_reply
+from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 from tests.support.values import PLAN
 
 
@@ -74,7 +76,14 @@ def test_a_problem_says_whether_anything_was_started_and_what_the_next_step_is()
         assert (problem.code, problem.huawei_request_id) == ("OMS.0072", "abc")
         assert ("Nothing was started." in problem.meaning) == (state is not State.UNKNOWN)
         assert ("Then press Retry." in problem.next_step) == (state is State.NOT_STARTED)
-        assert (problem.next_step == LOOKING) == (state is State.UNKNOWN)
+        assert (problem.next_step == CHECKING) == (state is State.UNKNOWN)
+
+
+@pytest.mark.parametrize("code", sorted(FAILED_OBJECT_LIST))
+def test_the_next_step_is_another_scope_if_oms_cannot_use_its_list_of_failed_objects(code: str) -> None:
+    problem = explain_reply(rejected(400, code), PLAN, State.NOT_STARTED)
+    assert problem is not None
+    assert problem.next_step == CHOOSE_ALL_OBJECTS
 
 
 def test_the_audit_keeps_the_code_and_the_request_id() -> None:

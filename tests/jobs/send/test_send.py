@@ -129,7 +129,7 @@ def test_a_group_with_another_migration_than_the_approved_one_is_not_started(
         requests.save(connection, request, other, context.now())
     after = approve(context, other, card)
     assert (after.state, put_calls(sandbox)) == (State.VOID, [])
-    assert "no longer moves what was approved" in card_text(context, card, request.id)
+    assert "no longer the approved ones" in card_text(context, card, request.id)
     assert "vault.opened" not in events(context, request)
 
 
@@ -143,7 +143,7 @@ def test_the_card_keeps_the_reply_to_the_put_when_later_looks_fail(inside: tuple
         advance_once(context_at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
     text = card_text(context, card, request.id)
     assert "OMS.1039" in text
-    assert "cannot see how the group gets on" in text
+    assert "can't read the progress of the group" in text
     after = advance_once(context_at(context, context.now() + timedelta(seconds=70)), request.id)
     assert after.state is State.NOT_STARTED
     assert after.problem is not None

@@ -78,13 +78,13 @@ def check_unreachable(card: Card, address: str, why: str) -> None:
     text = card.approve()
     for tries in (1, 2):
         assert card.stands() is State.APPROVED
-        assert "trying again" in text
+        assert "retries automatically" in text
         assert f"OMS cannot be reached at {address} ({why})." in text
         text = card.after(6 * tries)
     assert card.stands() is State.NOT_STARTED
     for words in (
         f"OMS cannot be reached at {address} ({why}). Nothing was started.",
-        "Where it lies: the bot",
+        "Cause: the bot",
         "Next: Check the network, region and oms_url. Then press Retry.",
     ):
         assert words in text.replace("*", "")
@@ -155,7 +155,7 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
     assert card.stands() is State.NOT_STARTED
     for words in (
         "Vault does not answer. Nothing was started.",
-        "Where it lies: the bot's Vault",
+        "Cause: the bot's Vault",
         "Check that Vault is up and VAULT_ADDR is right. Then press Retry.",
     ):
         assert words in text
@@ -179,7 +179,7 @@ def test_a_vault_that_forbids_a_path(sandbox: Sandbox, bot: Callable[..., Contex
     assert card.stands() is State.NOT_STARTED
     for words in (
         f"Vault does not let the bot read secret/{path}. Nothing was started.",
-        "Where it lies: the bot's Vault",
+        "Cause: the bot's Vault",
         "Add the path to the bot's Vault policy. Then press Retry.",
     ):
         assert words in text

@@ -1,0 +1,27 @@
+"""Texts about the approvals of a request: who has approved, and who can give the approvals that are still needed.
+
+Pure. `bot.domain.decisions` decides who these people are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.domain.decisions import missing_approvers
+from bot.domain.request import Request
+from bot.ui.formatting import approvals_needed, mention, mentions
+
+
+def approvals_so_far(request: Request) -> str:
+    """`1 of 2 approved (<@U1>). Still needed: someone from <!subteam^S1>.` Or only who is needed."""
+    missing = missing_approvers(request)
+    if request.vote_progress is None:
+        return f"Needs {approvals_needed(missing)}."
+    needed = len(request.policy.slots)
+    given = f"{needed - len(missing)} of {needed} approved ({mentions(request.vote_progress.people, 'and')})."
+    return f"{given} Still needed: {', and '.join(_someone(slot) for slot in missing)}."
+
+
+def _someone(slot: Sequence[str]) -> str:
+    names = [f"someone from {mention(name)}" if name.startswith("S") else mention(name) for name in slot]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
