@@ -59,7 +59,7 @@ def test_a_denial_asks_for_a_reason_in_a_form(bot_page: tuple[Sandbox, Page, lis
     form = page.get_by_role("dialog")
     form.locator("textarea").fill("not tonight <b>bold</b> *see* :x:")
     form.get_by_role("button", name="Deny").click()
-    expect(page.locator("article .block-header")).to_have_text("Denied: nightly images", timeout=10 * SECONDS)
+    expect(page.locator("article .block-header")).to_have_text('Denied: "nightly images"', timeout=10 * SECONDS)
     card = page.locator("article", has_text="#migrations")
     expect(card.locator(".block-context").last).to_contain_text("not tonight <b>bold</b> *see* :x:")
     expect(card.locator(".thread")).to_contain_text("not tonight <b>bold</b> *see* :x:")

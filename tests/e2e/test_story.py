@@ -122,7 +122,7 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
 def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     deny(sandbox, DAVE, card, "wait for <!channel> *legal*")
-    wait_for_text(sandbox, card, "Denied: nightly images")
+    wait_for_text(sandbox, card, 'Denied: "nightly images"')
     assert button_ids(card) == []
     reply = wait_for_reply(sandbox, ALICE, "denied by")
     assert card.ts.replace(".", "") in reply
@@ -136,7 +136,7 @@ def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(sandbox: 
 def test_the_requester_can_cancel(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.people.press(ALICE, card, "cancel")
-    wait_for_text(sandbox, card, "Cancelled: nightly images")
+    wait_for_text(sandbox, card, 'Canceled: "nightly images"')
     assert not put_calls(sandbox)
 
 

@@ -92,7 +92,7 @@ def test_a_lost_answer_is_resolved_by_reading_the_group_without_a_second_put(san
     card = create_request(sandbox)
     sandbox.oms.faults.add("start", Drop(done=True))
     sandbox.people.press(CAROL, card, "approve")
-    wait_for_thread_line(sandbox, card, "looks until it knows")
+    wait_for_thread_line(sandbox, card, "is checking whether")
     wait_for_text(sandbox, card, "Resumed, moving")
     assert len(put_calls(sandbox)) == 1
 

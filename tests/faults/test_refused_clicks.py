@@ -41,7 +41,7 @@ def test_outsiders_are_refused_by_every_button(new_sandbox: Callable[..., Sandbo
     sandbox.start_bot()
     card = create_request(sandbox)
     sandbox.people.press(CAROL, card, "approve")
-    wait_for_text(sandbox, card, "approved by")
+    wait_for_text(sandbox, card, "approved (")
     before, text = button_ids(card), full_text(card)
     refusals = Refusals(sandbox)
     for action in ("approve", "cancel", "withdraw", "retry"):
@@ -62,7 +62,7 @@ def test_full_members_are_refused_what_they_may_not_do_with_an_open_request(
     sandbox.start_bot()
     card = create_request(sandbox, CAROL)
     sandbox.people.press(DAVE, card, "approve")
-    wait_for_text(sandbox, card, "approved by")
+    wait_for_text(sandbox, card, "approved (")
     before, text = button_ids(card), full_text(card)
     refusals = Refusals(sandbox)
     for person, action, words in (

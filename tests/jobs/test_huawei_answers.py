@@ -218,7 +218,7 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     text = card.approve()
     assert card.stands() is State.UNKNOWN
     assert "Checking whether" in text
-    assert "Nothing for now" in text
+    assert "Nothing to do. The bot checks" in text
     assert button_ids(card.posted) == []
     assert card.stands() is State.UNKNOWN
     card.after(5)
@@ -278,7 +278,7 @@ def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card:
     card.sandbox.oms.state.groups[card.request.group.group_id].status = status
     text = card.approve()
     assert card.stands() is State.VOID
-    assert "which is not what was approved" in text
+    assert "so it can't be started as approved" in text
     assert "Nothing was started." in text
     assert card.puts() == []
 
@@ -353,7 +353,7 @@ def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card)
     assert "Resumed, moving" in card.after(3)
     card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     text = card.after(20, 2)
-    assert "cannot be seen just now" in text
+    assert "progress can't be read now" in text
     assert "The bot can't read the progress of the group." in text
     assert "moving at" not in text
     assert "Resumed, moving" in card.after(40)
@@ -364,5 +364,5 @@ def test_a_request_whose_project_was_removed_is_no_longer_followed_and_the_card_
     card.context = replace(card.context, projects={})
     text = card.after(3)
     assert card.stands() is State.NOT_FOLLOWED
-    assert "No longer followed, the settings have changed" in text
+    assert "No longer followed, the settings changed" in text
     assert not card.request.is_open
