@@ -253,7 +253,7 @@ def test_list_and_status_reply_only_to_the_person_who_typed(sandbox: Sandbox) ->
     sandbox.people.type(ERIN, "list")
     wait_for_reply(sandbox, ERIN, "no project here that you may see")
     sandbox.people.type(BOB, "help")
-    wait_for_reply(sandbox, BOB, "asks for approval")
+    wait_for_reply(sandbox, BOB, "requests approval")
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 

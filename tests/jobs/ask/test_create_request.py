@@ -286,8 +286,8 @@ def paused_groups(sandbox: Sandbox, count: int) -> list[Group]:
     return made
 
 
-def test_a_late_start_leaves_the_voting_as_long_as_expires_after(place: tuple[Sandbox, Context]) -> None:
-    _, context = place
+def test_a_late_start_leaves_the_voting_as_long_as_expires_after(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
     now = datetime(2026, 3, 1, 23, 41, tzinfo=UTC)  # 07:41 for alice
     command = replace(NIGHTLY, at=(22, 30))
     message = replace(resume_message(), command=command)
@@ -298,8 +298,8 @@ def test_a_late_start_leaves_the_voting_as_long_as_expires_after(place: tuple[Sa
     assert request.approval_valid_until == request.start_at + timedelta(hours=1)
 
 
-def test_nobody_can_vote_when_an_hour_has_passed_since_the_start(place: tuple[Sandbox, Context]) -> None:
-    _, context = place
+def test_nobody_can_vote_when_an_hour_has_passed_since_the_start(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
     now = datetime(2026, 3, 1, 23, 41, tzinfo=UTC)
     command = replace(NIGHTLY, at=(8, 0))
     message = replace(resume_message(), command=command)
