@@ -15,6 +15,7 @@ from functools import partial
 from bot.domain.policy import (
     Person,
     Refusal,
+    approver_names,
     approver_refusal,
     candidates_for_open_slots,
     open_slots,
@@ -161,12 +162,25 @@ def can_choose_scope(request: Request) -> bool:
 def missing_approvers(request: Request) -> tuple[tuple[str, ...], ...]:
     """For each open slot, the ids of the users and user groups that could fill it.
 
-    Without self approval, leaves out the requester, unless a slot names only the requester.
+    Leaves out the requester if their own approval does not count, unless a slot names only the requester.
     """
     missing = request.vote_progress.missing if request.vote_progress else request.policy.slots
-    if request.policy.self_approval:
-        return missing
-    return tuple(tuple(name for name in slot if name != request.requester) or slot for slot in missing)
+    return tuple(_without_uncounted_requester(request, slot) or slot for slot in missing)
+
+
+def possible_approvers(request: Request) -> tuple[str, ...]:
+    """The ids of all users and user groups that may approve the request, whether or not they have approved.
+
+    Leaves out the requester if their own approval does not count.
+    """
+    return _without_uncounted_requester(request, approver_names(request.policy))
+
+
+def _without_uncounted_requester(request: Request, names: Sequence[str]) -> tuple[str, ...]:
+    # With self approval, the requester's own approval counts only for a request with a reason.
+    if request.policy.self_approval and request.reason.strip():
+        return tuple(names)
+    return tuple(name for name in names if name != request.requester)
 
 
 def is_self_approved(request: Request) -> bool:
@@ -253,4 +267,5 @@ def _requester_or_approver_refusal(request: Request, person: Person, policy: Pol
     """Returns why this person is neither the requester nor an approver, or None."""
     if person.id == request.requester:
         return None
-    return approval_refusal(request, person, policy)
+    refusal = approval_refusal(request, person, policy)
+    return Refusal.NEITHER_REQUESTER_NOR_APPROVER if refusal is Refusal.NOT_AN_APPROVER else refusal

@@ -71,6 +71,12 @@ def group_name(group: TaskGroup) -> str:
     return group.description.strip() or f"group {group.group_id[:8]}"
 
 
+def quoted_name(group: TaskGroup) -> str:
+    """`"nightly images"`, or `group 00878453` for a group without a description. At most 80 characters, not escaped."""
+    name = _one_line(group.description, 78)
+    return f'"{name}"' if name else group_name(group)
+
+
 def group_label(group: TaskGroup) -> str:
     """The group's description, if it has one, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)

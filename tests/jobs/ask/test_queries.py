@@ -91,7 +91,7 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
 ) -> None:
     sandbox, context = place
     text = status(context, NOWHERE)
-    assert text.startswith(f"No task group `{NOWHERE}` in: media (")
+    assert text.startswith(f"No group `{NOWHERE}` in media (")
     assert "Nobody" not in text
     made, _ = create_request(sandbox, context, next(NUMBERS))
     del sandbox.oms.state.groups[made.group.group_id]
@@ -103,7 +103,9 @@ def test_status_of_a_group_names_the_project_that_fails(place: tuple[Sandbox, Co
     sandbox.oms_by_project["archive"].faults.add("show", Answer(403, "OMS.0072"))
     now, failure, nobody = status(context, NIGHTLY_IMAGES).splitlines()
     assert "in project media is paused now" in now
-    assert failure.startswith(f"Group `{NIGHTLY_IMAGES}`: project archive: OMS.0072")
+    assert failure.startswith(
+        f"The bot couldn't read group `{NIGHTLY_IMAGES}`. Project archive couldn't be searched (OMS.0072)."
+    )
     assert nobody == "Nobody has asked for it."
 
 

@@ -103,7 +103,7 @@ def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
     message = Message(Kind.APPROVE, "1", BOB, TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
     store_message(context, message)
     apply_action.handle_action(context, message)
-    assert [notice.text for notice in notices(context)] == ["Guests cannot do this. Nothing was changed."] * 2
+    assert [notice.text for notice in notices(context)] == ["Guests can't use this app. Nothing changed."] * 2
     assert [notice.request_id for notice in notices(context)] == [None, None]
 
 
@@ -186,7 +186,9 @@ def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(place: t
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
     assert direct.address == ALICE
-    assert text_message(direct.text).text.endswith(f"denied by <@{CAROL}>. Reason: not &lt;!channel&gt; today")
+    assert text_message(direct.text).text.endswith(
+        f'denied {request.id} for "nightly images". Reason: not &lt;!channel&gt; today'
+    )
     [(actor, detail)] = audit_rows(context, "request.denied")
     assert (actor, detail["reason"]) == (CAROL, "not <!channel> today")
 
@@ -198,7 +200,7 @@ def test_an_approver_who_was_removed_from_the_settings_cannot_approve(
     request, card = create_request(*place)
     later = with_settings(context, approvers=[DAVE, BOB])
     assert press_button(later, Kind.APPROVE, CAROL, request, card) == request
-    assert "no longer name you" in notices(context)[-1].text
+    assert "no longer an approver" in notices(context)[-1].text
     assert put_calls(sandbox) == []
     assert press_button(later, Kind.APPROVE, DAVE, request, card).decision is not None
     assert len(put_calls(sandbox)) == 1
