@@ -18,6 +18,7 @@ from bot.domain.policy import (
     approver_names,
     approver_refusal,
     candidates_for_open_slots,
+    is_named,
     open_slots,
     reader_refusal,
     refusal_under_either,
@@ -181,6 +182,20 @@ def _without_uncounted_requester(request: Request, names: Sequence[str]) -> tupl
     if request.policy.self_approval and request.reason.strip():
         return tuple(names)
     return tuple(name for name in names if name != request.requester)
+
+
+def awaits_approval_by(request: Request, person: Person, policy: Policy | None) -> bool:
+    """Whether another person's request needs this person's approval: it would count and fill an open slot.
+
+    Arguments:
+        policy: the project's policy now; None if the project was removed from bot.toml.
+    """
+    has_voted = request.vote_progress is not None and person.id in request.vote_progress.people
+    if request.state is not State.PENDING or has_voted or person.id == request.requester:
+        return False
+    if approval_refusal(request, person, policy) is not None:
+        return False
+    return any(is_named(person, slot) for slot in missing_approvers(request))
 
 
 def is_self_approved(request: Request) -> bool:

@@ -93,13 +93,13 @@ def of_group(connection: Connection, group_id: str) -> list[Request]:
 
 
 def open_requests(connection: Connection, projects: Sequence[str]) -> list[Request]:
-    """The open requests of these projects, oldest first, 50 at most."""
+    """The open requests of these projects, oldest first."""
     query = (
         select(requests.c.body)
         .where(requests.c.open_key.is_not(None), requests.c.project.in_(projects))
         .order_by(requests.c.created_at)
     )
-    return [_ADAPTER.validate_python(body) for body in connection.execute(query.limit(50)).scalars()]
+    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
 
 
 def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

@@ -99,7 +99,7 @@ def request_form(
     typed = PlainTextInputElement(action_id="text", max_length=200, initial_value=group_id or None)
     at = InputBlock(
         block_id="at",
-        label=PlainTextObject(text="Start time"),
+        label=PlainTextObject(text="Start at"),
         element=TimePickerElement(action_id="at"),
         hint=PlainTextObject(text="In your time zone. Leave it empty to start as soon as the request is approved."),
         optional=True,

@@ -33,8 +33,10 @@ from bot.sandbox.huawei.group import ALL_OBJECTS, FAILED_OBJECTS, PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, GRACE, MIGRATIONS
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
+from bot.ui.home import NO_OPEN_REQUESTS
 from tests.support.sandbox import (
     button_ids,
+    create_request,
     create_request_for,
     full_text,
     open_view,
@@ -209,6 +211,18 @@ def test_app_home_shows_open_requests_only_to_full_members(shared: Sandbox) -> N
     assert home is not None
     assert link in str(home.view)
     open_view(shared, BOB, lambda: shared.people.press(BOB, home, "request"))
+
+
+def test_refresh_shows_a_request_that_was_created_since(sandbox: Sandbox) -> None:
+    assert sandbox.people.open_home(DAVE).failure is None
+    sandbox.wait_until(lambda: sandbox.people.home_view(DAVE) is not None, what="App Home")
+    home = sandbox.people.home_view(DAVE)
+    assert home is not None
+    assert NO_OPEN_REQUESTS in str(home.view)
+    card = create_request(sandbox)
+    sandbox.people.press(DAVE, home, "refresh")
+    sandbox.wait_until(lambda: "Waiting for your approval (1)" in str(home.view), what="the refreshed App Home")
+    assert card.ts.replace(".", "") in str(home.view)
 
 
 @pytest.mark.parametrize("kind", ["password", "token", "temporary key"])

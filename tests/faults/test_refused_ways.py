@@ -214,7 +214,7 @@ def test_app_home_of_outsiders_shows_only_the_refusal(shared: Sandbox) -> None:
         text = str(home.view["blocks"])
         assert words in text
         assert "R-" not in text
-        assert "Ask for a group" not in text
+        assert "New request" not in text
     assert sorted(one for one in refused(shared) if one[1] == "home") == sorted(
         (person, "home") for person, _ in outsiders for _ in range(2)
     )

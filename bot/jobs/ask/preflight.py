@@ -62,18 +62,19 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
 
     Raises:
         CannotCreate: there is no such project.
-        CannotCreateNow: no project was named, and Slack does not tell who is in the user groups.
+        CannotCreateNow: the person may have access, but Slack does not tell who is in the user groups.
     """
     refused = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
     allowed = [name for name, refusal in refused.items() if refusal is None]
     if named is not None:
         if named in allowed:
             return [named]
-        raise CannotCreate(refusals.no_such_project(named, allowed))
-    if allowed:
+    elif allowed:
         return allowed
     if Refusal.GROUPS_UNKNOWN in refused.values():
         raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
+    if named is not None:
+        raise CannotCreate(refusals.no_such_project(named, allowed))
     raise CannotCreate(refusals.NOT_A_REQUESTER)
 
 
