@@ -90,7 +90,20 @@ def test_a_message_that_is_handled_twice_has_one_effect(place: tuple[Sandbox, Co
     apply_action.handle_action(context, message)
     assert len(audit_rows(context, "vote.added", "action.refused")) == 1
     assert voters(context, request) == ([CAROL] if person == CAROL else [])
-    assert len(notices(context)) == (0 if person == CAROL else 1)
+    assert len(notices(context)) == 1, "a receipt or a refusal"
+
+
+def test_an_accepted_action_has_one_receipt_that_only_the_person_sees(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, card = create_request(*place, policy=TWO)
+    message = replace(approval(request.id, card), response_url="https://hooks.example/1")
+    store_message(context, message)
+    apply_action.handle_action(context, message)
+    apply_action.handle_action(context, message)
+    text = 'Your approval of "nightly images" is recorded. 1 more is needed.'
+    assert notices(context) == [
+        Notice(Delivery.EPHEMERAL, f"https://hooks.example/1 {CAROL}", text, request.id),
+    ]
 
 
 def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
@@ -184,8 +197,8 @@ def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(place: t
     request, card = create_request(*place)
     denied = press_button(context, Kind.DENY, CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
-    [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
-    assert direct.address == ALICE
+    [direct] = [notice for notice in notices(context) if notice.address == ALICE]
+    assert direct.delivery is Delivery.DIRECT
     assert text_message(direct.text).text.endswith(
         f'denied {request.id} for "nightly images". Reason: not &lt;!channel&gt; today'
     )
