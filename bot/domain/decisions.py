@@ -15,8 +15,10 @@ from functools import partial
 from bot.domain.policy import (
     Person,
     Refusal,
+    approver_names,
     approver_refusal,
     candidates_for_open_slots,
+    is_named,
     open_slots,
     reader_refusal,
     refusal_under_either,
@@ -165,12 +167,39 @@ def can_choose_scope(request: Request) -> bool:
 def missing_approvers(request: Request) -> tuple[tuple[str, ...], ...]:
     """For each open slot, the ids of the users and user groups that could fill it.
 
-    Without self approval, leaves out the requester, unless a slot names only the requester.
+    Leaves out the requester if their own approval does not count, unless a slot names only the requester.
     """
     missing = request.vote_progress.missing if request.vote_progress else request.policy.slots
-    if request.policy.self_approval:
-        return missing
-    return tuple(tuple(name for name in slot if name != request.requester) or slot for slot in missing)
+    return tuple(_without_uncounted_requester(request, slot) or slot for slot in missing)
+
+
+def possible_approvers(request: Request) -> tuple[str, ...]:
+    """The ids of all users and user groups that may approve the request, whether or not they have approved.
+
+    Leaves out the requester if their own approval does not count.
+    """
+    return _without_uncounted_requester(request, approver_names(request.policy))
+
+
+def _without_uncounted_requester(request: Request, names: Sequence[str]) -> tuple[str, ...]:
+    # With self approval, the requester's own approval counts only for a request with a reason.
+    if request.policy.self_approval and request.reason.strip():
+        return tuple(names)
+    return tuple(name for name in names if name != request.requester)
+
+
+def awaits_approval_by(request: Request, person: Person, policy: Policy | None) -> bool:
+    """Whether another person's request needs this person's approval: it would count and fill an open slot.
+
+    Arguments:
+        policy: the project's policy now; None if the project was removed from bot.toml.
+    """
+    has_voted = request.vote_progress is not None and person.id in request.vote_progress.people
+    if request.state is not State.PENDING or has_voted or person.id == request.requester:
+        return False
+    if approval_refusal(request, person, policy) is not None:
+        return False
+    return any(is_named(person, slot) for slot in missing_approvers(request))
 
 
 def is_self_approved(request: Request) -> bool:
@@ -266,4 +295,5 @@ def _requester_or_approver_refusal(request: Request, person: Person, policy: Pol
     """Returns why this person is neither the requester nor an approver, or None."""
     if person.id == request.requester:
         return None
-    return approval_refusal(request, person, policy)
+    refusal = approval_refusal(request, person, policy)
+    return Refusal.NEITHER_REQUESTER_NOR_APPROVER if refusal is Refusal.NOT_AN_APPROVER else refusal

@@ -61,6 +61,8 @@ class Refusal(StrEnum):
     NOT_A_REQUESTER = "not a requester"
     #: The policy does not name the person as an approver.
     NOT_AN_APPROVER = "not an approver"
+    #: The person tries to cancel, to retry or to choose the scope, and is neither the requester nor an approver.
+    NEITHER_REQUESTER_NOR_APPROVER = "neither requester nor approver"
     #: The policy of the request names the person, but bot.toml no longer does.
     NO_LONGER_NAMED = "no longer named"
     #: The requester tries to approve or deny, and self approval is not allowed.

@@ -13,7 +13,7 @@ from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
 from bot.ui import replies
 
-# By `action_id`: clicks that are stored in the inbox, and clicks that open a form.
+# By `action_id`: clicks on a card that are stored in the inbox, and clicks that open a form.
 STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
@@ -31,6 +31,7 @@ def register(app: App, receiver: Receiver, responder: Responder) -> None:
         app.action(action_id)(partial(store_action, receiver, responder, kind))
     for action_id, kind in FORM_ACTIONS.items():
         app.action(action_id)(partial(open_form, responder, kind))
+    app.action("refresh")(partial(refresh_home, receiver))
     app.action(re.compile(".*"))(partial(refuse_unknown_action, responder))
 
 
@@ -44,6 +45,12 @@ def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack,
 def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:
     """Opens the form of the button."""
     responder.open_form(body, kind)
+    ack()
+
+
+def refresh_home(receiver: Receiver, ack: Ack, body: Payload) -> None:
+    """Stores that Refresh was pressed in App Home. If it is not stored, App Home keeps its content."""
+    receiver.accept(to_message(body, Kind.HOME))
     ack()
 
 

@@ -19,9 +19,10 @@ from bot.store.inbox import Kind
 from bot.ui import replies, usage
 from bot.ui.modals import DENY_FORM, REQUEST_FORM
 
-NO_GROUP = "Pick a task group, or type its id."
-NOT_A_GROUP_ID = "This is not a task group id: one looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
-FORM_NOT_STORED = "Not taken, please press again. It was not written down."
+NO_GROUP = "Pick a group or type its id."
+TWO_GROUPS = "Pick a group or type an id, not both."
+NOT_A_GROUP_ID = "This isn't a task group id. An id looks like 00878453-3402-4a86-9e2a-5d5217cd35b2."
+FORM_NOT_STORED = "The bot couldn't save this form. Nothing changed. Please press the button again."
 
 # The block of each form that shows errors about the whole form.
 _ERROR_BLOCKS = {REQUEST_FORM: "group", DENY_FORM: "reason"}
@@ -78,20 +79,22 @@ def ack_with_error(ack: Ack, body: Payload, text: str) -> BoltResponse:
 
 
 def parse_request_form(body: Payload) -> ResumeGroups | Mapping[str, str]:
-    """Parses the submitted request form. A typed id takes precedence over a selected group.
+    """Parses the submitted request form. It has a group that is picked or an id that is typed, not both.
 
     Returns:
         The command, or error messages by block id.
     """
     typed = form_text(body, "group").strip()
     picked_project, _, picked_group = form_choice(body, "pick").partition(" ")
+    if typed and picked_group:
+        return {"group": TWO_GROUPS}
     group_id = parse_typed_group_id(typed) if typed else parse_group_id(picked_group)
     if group_id is None:
         return {"group": NOT_A_GROUP_ID if typed else NO_GROUP}
     project = form_choice(body, "project")
     if not typed:
         if project not in ("", picked_project):
-            return {"project": f"The group that is picked is in {picked_project}."}
+            return {"project": f"The picked group is in project {picked_project}."}
         project = picked_project
     reason = " ".join(form_text(body, "reason").split())
     command = resume_groups((group_id,), reason, project or None, form_choice(body, "at") or None)

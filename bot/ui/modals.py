@@ -22,12 +22,14 @@ from slack_sdk.models.views import View
 from bot.domain.command import MAX_REASON_CHARACTERS
 from bot.domain.decisions import MAX_DENY_REASON_CHARACTERS
 from bot.domain.progress import percent
+from bot.domain.request import Request
 from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.blocks import context_block, section, truncate
-from bot.ui.formatting import escape_mrkdwn, group_name
+from bot.ui.card import route_line
+from bot.ui.formatting import escape_mrkdwn, group_name, mentions, quoted_name
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
-REQUEST_TITLE, DENY_TITLE = "Ask for a migration", "Deny this request"
+REQUEST_TITLE, DENY_TITLE = "Resume or retry a group", "Deny this request"
 # Slack's limit for the options of a select menu.
 MAX_OPTIONS = 100
 
@@ -62,7 +64,7 @@ def group_choice(project: str, group: TaskGroup) -> GroupChoice:
 
 def groups_not_listed(project: str, meaning: str) -> str:
     """The remark for a project whose groups cannot be offered. `meaning` is a sentence about the error."""
-    return f"The groups of {project} cannot be listed just now; type an id. {escape_mrkdwn(meaning)}"
+    return f"The groups of {project} can't be listed right now. Type an id instead. {escape_mrkdwn(meaning)}"
 
 
 def request_form(
@@ -101,22 +103,24 @@ def request_form(
         block_id="at",
         label=PlainTextObject(text="Start at"),
         element=TimePickerElement(action_id="at"),
-        hint=PlainTextObject(text="In your own time zone. Without it, as soon as it is approved"),
+        hint=PlainTextObject(text="In your time zone. Leave it empty to start as soon as the request is approved."),
         optional=True,
     )
     return View(
         type="modal",
         callback_id=REQUEST_FORM,
         title=PlainTextObject(text=REQUEST_TITLE),
-        submit=PlainTextObject(text="Ask"),
+        submit=PlainTextObject(text="Request"),
         close=PlainTextObject(text="Close"),
         blocks=[
             *picker,
             InputBlock(
                 block_id="group",
-                label=PlainTextObject(text="Or its id" if picker else "Task group id"),
+                label=PlainTextObject(text="Or type a task group id" if picker else "Task group id"),
                 element=typed,
-                hint=PlainTextObject(text="The UUID of a paused or failed group, or a link to it in the console"),
+                hint=PlainTextObject(
+                    text="The id of a paused or failed group, or a link to it in the Huawei Cloud console."
+                ),
                 optional=bool(picker),
             ),
             *_project_select(projects, project),
@@ -145,12 +149,12 @@ def _project_select(projects: Sequence[str], initial: str) -> list[Block]:
         action_id="project",
         options=list(options.values()),
         initial_option=options.get(initial),
-        placeholder=PlainTextObject(text="Wherever the group is"),
+        placeholder=PlainTextObject(text="Any project"),
     )
     return [InputBlock(block_id="project", label=PlainTextObject(text="Project"), element=element, optional=True)]
 
 
-def deny_form(request_id: str, channel: str, message_ts: str) -> View:
+def deny_form(request: Request, channel: str, message_ts: str) -> View:
     """The form that asks for the reason of a denial.
 
     Arguments:
@@ -160,12 +164,12 @@ def deny_form(request_id: str, channel: str, message_ts: str) -> View:
         type="modal",
         callback_id=DENY_FORM,
         # Slack returns this with the submission. The bot does not trust it: it checks the person and the message again.
-        private_metadata=f"{request_id} {channel or '-'} {message_ts or '-'}",
+        private_metadata=f"{request.id} {channel or '-'} {message_ts or '-'}",
         title=PlainTextObject(text=DENY_TITLE),
         submit=PlainTextObject(text="Deny"),
-        close=PlainTextObject(text="Keep it open"),
+        close=PlainTextObject(text="Don't deny"),
         blocks=[
-            section(f"Request {request_id}. Nothing will be started. The requester sees the reason."),
+            section(_denied_request(request)),
             InputBlock(
                 block_id="reason",
                 label=PlainTextObject(text="Reason"),
@@ -173,4 +177,12 @@ def deny_form(request_id: str, channel: str, message_ts: str) -> View:
                 optional=True,
             ),
         ],
+    )
+
+
+def _denied_request(request: Request) -> str:
+    return (
+        f"{mentions([request.requester])} requested to {request.verb} {escape_mrkdwn(quoted_name(request.group))} "
+        f"({request.id}).\n{route_line(request.group)}\n"
+        "If you deny the request, nothing is started. The requester sees your reason."
     )

@@ -7,35 +7,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.domain.policy import Refusal, approver_names
-from bot.domain.request import Policy, Problem, Request
+from bot.domain.decisions import possible_approvers
+from bot.domain.policy import Refusal
+from bot.domain.request import Policy, Problem, Request, State
 from bot.domain.task_group import GroupStatus
 from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, mentions
 from bot.ui.status import status_text
+from bot.ui.usage import NO_REQUEST_CREATED
 
-NO_SUCH_REQUEST = "There is no such request that you may see. Nothing was changed."
-NOTHING_TO_SEE = "There is no project here that you may see."
-DUPLICATE_CARD = "That was a copy of the card. Nothing was changed."
-LOOKUP_FAILED = "Slack does not tell who you are just now, so nothing was changed. Please try again in a minute."
+NO_SUCH_REQUEST = "No such request, or you can't see it."
+NOTHING_TO_SEE = "You don't have access to any project of this bot. Ask the bot's administrator to add you."
+DUPLICATE_CARD = "This is a copy of the card. Nothing changed; use the original card."
+LOOKUP_FAILED = "Slack couldn't confirm who you are. Nothing changed; try again in a minute."
+GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 
-NOTHING_ASKED = "Nothing was asked."
-NOT_A_REQUESTER = "You are not among those who may ask here. Nothing was asked."
-GROUPS_UNKNOWN = "Slack does not tell just now who is in the user groups. Please try again in a minute."
-TIME_ZONE_UNKNOWN = "Slack does not tell your time zone just now. Please try again in a minute."
-APPROVERS_UNKNOWN = (
-    "Slack does not tell just now who could approve this. Please try again in a minute. Nothing was asked."
-)
+NOT_A_REQUESTER = f"You can't create requests with this bot. {NO_REQUEST_CREATED}"
+TIME_ZONE_UNKNOWN = "Slack couldn't tell your time zone. No request was created; try again in a minute."
+APPROVERS_UNKNOWN = "Slack couldn't tell who can approve this. No request was created; try again in a minute."
 
 # These reveal nothing about a request, so the bot can show them to people who may not see it.
-_OUTSIDERS = {
-    Refusal.GUEST: "Guests cannot do this. Nothing was changed.",
-    Refusal.BOT: "Bots cannot do this. Nothing was changed.",
-    Refusal.DEACTIVATED: "This account is deactivated. Nothing was changed.",
-    Refusal.EXTERNAL: "People of another organisation cannot do this. Nothing was changed.",
-    Refusal.CANNOT_SEE_PROJECT: NO_SUCH_REQUEST,
-    Refusal.GROUPS_UNKNOWN: "Slack does not tell just now who is in the user groups, so this was not counted. "
-    "Please press again in a minute.",
+_ACCOUNTS = {
+    Refusal.GUEST: "Guests can't use this app.",
+    Refusal.BOT: "Bots can't use this app.",
+    Refusal.DEACTIVATED: "Deactivated accounts can't use this app.",
+    Refusal.EXTERNAL: "People from other organizations can't use this app.",
 }
+_OUTSIDERS = {
+    **{refusal: f"{text} Nothing changed." for refusal, text in _ACCOUNTS.items()},
+    Refusal.CANNOT_SEE_PROJECT: NO_SUCH_REQUEST,
+    Refusal.GROUPS_UNKNOWN: GROUPS_UNKNOWN,
+}
+
+
+def account_text(refusal: Refusal) -> str:
+    """What App Home shows to a person whose account may not use the bot.
+
+    Raises:
+        KeyError: the refusal is not about the kind of the account.
+    """
+    return _ACCOUNTS[refusal]
 
 
 def outsider_text(refusal: Refusal) -> str:
@@ -51,76 +61,82 @@ def refusal_text(refusal: Refusal, request: Request) -> str:
     """The reply to a refused action."""
     if refusal in _OUTSIDERS:
         return _OUTSIDERS[refusal]
-    approvers = mentions(approver_names(request.policy))
+    requester, approvers = mentions([request.requester]), mentions(possible_approvers(request))
+    others_can = f"; {approvers} can" if approvers else ""
+    expired = "This request" if request.state is State.PENDING else "The approval"
     return {
-        Refusal.NOT_A_REQUESTER: "You are not among the requesters of this project. Nothing was changed.",
-        Refusal.NOT_AN_APPROVER: f"You are not among those who decide: {approvers}. Nothing was changed.",
-        Refusal.NO_LONGER_NAMED: "The settings have changed since this was asked, and no longer name you among "
-        "those who may do this. Nothing was changed.",
-        Refusal.OWN_REQUEST: f"You asked for this, so somebody else must decide: {approvers}. Nothing was changed.",
-        Refusal.OWN_REQUEST_NEEDS_REASON: "Approving what you asked for yourself needs a reason, and this has "
-        "none. Cancel it, and ask again with a reason. Nothing was changed.",
-        Refusal.ALREADY_APPROVED_BY_YOU: "You have approved this already. Nothing was changed.",
-        Refusal.NOTHING_TO_WITHDRAW: "You have not approved this, so there is nothing to withdraw.",
-        Refusal.NOT_PENDING: f"This is decided already. {status_text(request)}",
-        Refusal.EXPIRED: "This has expired. It can be asked again.",
-        Refusal.NOT_RETRYABLE: f"There is nothing to retry now. {status_text(request)}",
-        Refusal.NOT_PAUSABLE: f"There is nothing to pause now. {status_text(request)}",
-        Refusal.NO_SCOPE_TO_CHOOSE: "There is nothing to choose for this request. Nothing was changed.",
-        Refusal.SCOPE_UNCHANGED: f"That is what is chosen already: {request.scope}.",
-        Refusal.SCOPE_CHANGED_MEANWHILE: f"Somebody has changed what is retried: it is {request.scope} now. "
-        "Look at the card again. Nothing was changed.",
+        Refusal.NOT_A_REQUESTER: "You can't create requests in this project. Nothing changed.",
+        Refusal.NOT_AN_APPROVER: f"You can't approve or deny this{others_can}. Nothing changed.",
+        Refusal.NEITHER_REQUESTER_NOR_APPROVER: f"Only the requester ({requester}) and the approvers"
+        f"{f' ({approvers})' if approvers else ''} can do this. Nothing changed.",
+        Refusal.NO_LONGER_NAMED: "You're no longer an approver of this project. Nothing changed.",
+        Refusal.OWN_REQUEST: f"You can't approve or deny your own request{others_can}. Nothing changed.",
+        Refusal.OWN_REQUEST_NEEDS_REASON: "You can't approve your own request without a reason. Nothing changed. "
+        "Cancel it, then request it again with a reason.",
+        Refusal.ALREADY_APPROVED_BY_YOU: "You've already approved this. Nothing changed.",
+        Refusal.NOTHING_TO_WITHDRAW: "You haven't approved this, so there's nothing to withdraw.",
+        Refusal.NOT_PENDING: f"This is already decided. Nothing changed. {status_text(request)}",
+        Refusal.EXPIRED: f"{expired} has expired. Nothing changed. You can request it again.",
+        Refusal.NOT_RETRYABLE: f"There's nothing to retry. {status_text(request)}",
+        Refusal.NOT_PAUSABLE: f"There's nothing to pause. {status_text(request)}",
+        Refusal.NO_SCOPE_TO_CHOOSE: "There's nothing to choose for this request. Nothing changed.",
+        Refusal.SCOPE_UNCHANGED: f"This request already retries {request.scope}. Nothing changed.",
+        Refusal.SCOPE_CHANGED_MEANWHILE: f"This request now retries {request.scope}, so your approval wasn't counted. "
+        "Check the card, then approve again.",
     }[refusal]
 
 
 def request_void(request: Request) -> str:
     """The reply to an action that made the request void, because the settings have changed."""
-    return f"The settings have changed since {request.id} was asked, so it is void. It can be asked again."
+    return f"The settings changed after {request.id} was created, so it's void. You can request it again."
 
 
 def no_such_project(typed_name: str, projects: Sequence[str]) -> str:
     """The person may not create requests in the project they typed. `projects` are those where they can."""
-    hint = f" You may ask in {join_words(projects)}." if projects else ""
-    return f"There is no project {inline_code(typed_name, 60)} in which you may ask.{hint} Nothing was asked."
+    hint = f" You can in {join_words(projects)}." if projects else ""
+    return f"You can't create requests in a project named {inline_code(typed_name, 60)}.{hint} {NO_REQUEST_CREATED}"
 
 
 def group_not_found(group_id: str, regions: Mapping[str, str]) -> str:
     """No project has the group. `regions` has the region of each searched project."""
-    asked = ", ".join(f"{project} ({region})" for project, region in regions.items())
-    return f"No task group `{group_id}` in: {asked}. Check the id and the region."
+    searched = ", ".join(f"{project} ({region})" for project, region in regions.items())
+    return f"No group `{group_id}` in {searched}. Check the id and the region."
 
 
 def group_in_several_projects(group_id: str, projects: Iterable[str]) -> str:
-    return f"Group `{group_id}` is in {join_words(projects)}. Type it again with `project=NAME`. Nothing was asked."
+    return f"Group `{group_id}` is in {join_words(projects)}. Add `project=NAME` to your command. {NO_REQUEST_CREATED}"
 
 
 def project_not_asked(project: str, problem: Problem) -> str:
-    """Why a project could not be searched for a group. Begins in lower case, to follow a colon."""
-    code = f"{problem.code}: " if problem.code else ""
-    message = f" ({escape_mrkdwn(problem.message, 200)})" if problem.message else ""
+    """Why a project could not be searched for a group."""
+    code = f" ({escape_mrkdwn(problem.code)})" if problem.code else ""
+    message = f" {escape_mrkdwn(problem.where)} says: {escape_mrkdwn(problem.message, 200)}" if problem.message else ""
     reference = f" Huawei request id {problem.huawei_request_id}." if problem.huawei_request_id else ""
     next_step = escape_mrkdwn(problem.next_step)
-    return f"project {project}: {code}{escape_mrkdwn(problem.meaning)}{message}{reference} Next: {next_step}"
+    return (
+        f"Project {project} couldn't be searched{code}. {escape_mrkdwn(problem.meaning)}{message}{reference} "
+        f"Next: {next_step}"
+    )
 
 
 def group_not_read(group_id: str, failures: str) -> str:
     """`failures` has a `project_not_asked` for each project that could not be searched."""
-    return f"Group `{group_id}`: {failures}"
+    return f"The bot couldn't read group `{group_id}`. {failures}"
 
 
 def duplicate_project(project: str) -> str:
     """Two tables in bot.toml have the same Huawei Cloud project. Names only the project that the person may see."""
     return (
-        f"Project {project} is in bot.toml a second time, under another name, so its groups would have "
-        "two sets of approvers. Keep one table for it. Nothing was asked."
+        f"Project {project} is in bot.toml twice, under two names, so its groups would have two sets of approvers. "
+        f"Keep one table for it. {NO_REQUEST_CREATED}"
     )
 
 
 def maybe_duplicate_project(project: str, region: str) -> str:
     """As `duplicate_project`, when the id of a project could not be looked up."""
     return (
-        f"Whether project {project} is in bot.toml a second time, with other approvers, cannot be told "
-        f"just now. Set project_id in every table of {region}, or try again later. Nothing was asked."
+        f"The bot couldn't check whether project {project} is in bot.toml twice, with other approvers. "
+        f"Set project_id in every table of {region}, or try again later. {NO_REQUEST_CREATED}"
     )
 
 
@@ -131,54 +147,57 @@ def not_resumable(status: GroupStatus, group_id: str) -> str:
         KeyError: a group in this status can be resumed or retried, or is still pausing.
     """
     why = {
-        GroupStatus.WAITING: "is waiting to run: there is nothing to resume. OMS starts it by itself",
-        GroupStatus.EXECUTING: "is running already: OMS is making its tasks. There is nothing to resume",
-        GroupStatus.MONITORING: "is running already: there is nothing to resume",
-        GroupStatus.COMPLETED: "is complete: there is nothing to resume",
-        GroupStatus.WAITING_FOR_DELETION: "waits to be deleted, so it cannot be resumed",
-        GroupStatus.DELETED: "is deleted, so it cannot be resumed",
+        GroupStatus.WAITING: "is waiting to run. OMS starts it automatically",
+        GroupStatus.EXECUTING: "is already running; OMS is creating its tasks",
+        GroupStatus.MONITORING: "is already running",
+        GroupStatus.COMPLETED: "is complete, so there's nothing to resume",
+        GroupStatus.WAITING_FOR_DELETION: "is waiting to be deleted, so it can't be resumed",
+        GroupStatus.DELETED: "is deleted, so it can't be resumed",
     }[status]
-    return f"Group `{group_id}` {why}. Nothing was asked."
+    return f"Group `{group_id}` {why}. {NO_REQUEST_CREATED}"
 
 
 def still_pausing(group_id: str) -> str:
     """The bot waited for the group to be paused, and gave up."""
-    return f"Group `{group_id}` is still pausing, after half an hour. Nothing was asked. Look at it in the console."
+    return (
+        f"Group `{group_id}` is still pausing after half an hour. {NO_REQUEST_CREATED} "
+        "Check the group in the Huawei Cloud console."
+    )
 
 
 def no_source_path(bucket: str, project: str) -> str:
     """bot.toml has no Vault path for the keys of the source bucket."""
     return (
-        f"bot.toml names no Vault path for the source bucket {escape_mrkdwn(bucket)}. Add it to "
-        f"projects.{project}.vault.source. Nothing was asked."
+        f"bot.toml has no Vault path for the source bucket {escape_mrkdwn(bucket)}. Add it to "
+        f"projects.{project}.vault.source. {NO_REQUEST_CREATED}"
     )
 
 
 def keys_not_checked(meaning: str, next_step: str) -> str:
     """Vault did not list the keys at a path. Both arguments are sentences about the error."""
-    return f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)} Then ask again. Nothing was asked."
+    return f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)} Then request it again. {NO_REQUEST_CREATED}"
 
 
 def missing_key(vault_path: str, missing: str) -> str:
     """`missing` names the keys, such as `ak and sk`."""
-    return f"`{vault_path}` in Vault has no key {missing}. Write it there, then ask again. Nothing was asked."
+    return f"`{vault_path}` in Vault has no key {missing}. Add it there, then request it again. {NO_REQUEST_CREATED}"
 
 
 def temporary_key(vault_path: str) -> str:
     return (
-        f"`{vault_path}` in Vault holds a temporary access key, and OMS takes no security token for source and "
-        "destination. Write a permanent access key there, then ask again. Nothing was asked."
+        f"`{vault_path}` in Vault holds a temporary access key, and OMS doesn't accept security tokens for source and "
+        f"destination. Write a permanent access key there, then request it again. {NO_REQUEST_CREATED}"
     )
 
 
 def no_quorum(project: str, policy: Policy, missing: Sequence[Sequence[str]], reason: str) -> str:
     """The slots in `missing` cannot be filled by anybody but the requester."""
-    own, next_step = "your own approval does not count", "Add"
+    own, next_step = "Your own approval doesn't count.", "Add"
     if policy.self_approval and reason.strip():
-        own = "your own approval alone is not enough"
+        own = "Your own approval alone isn't enough."
     elif policy.self_approval:
-        own, next_step = "your own approval needs a reason", "Ask again with a reason, or add"
+        own, next_step = "Your own approval needs a reason.", "Request it again with a reason, or add"
     return (
-        f"Nobody but you could approve this: no other full member is left for {approvals_needed(missing)}, and {own}. "
-        f"{next_step} approvers to projects.{project} in bot.toml. Nothing was asked."
+        f"Too few people could approve this. It needs {approvals_needed(missing)}, and no other full member can give "
+        f"that. {own} {next_step} approvers to projects.{project} in bot.toml. {NO_REQUEST_CREATED}"
     )

@@ -14,8 +14,8 @@ from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.formatting import (
     approvals_needed,
     escape_mrkdwn,
-    group_name,
     mentions,
+    quoted_name,
     user_text,
 )
 from bot.ui.start_time import start_taken
@@ -158,64 +158,72 @@ def denied(request: Request) -> str:
     """To the requester, after a denial."""
     ending = request.ending
     by = mentions(ending.people, "and") if ending else ""
-    why = f" Reason: {user_text(ending.reason)}" if ending and ending.reason else " No reason was given."
-    return f"{request.id}, {escape_mrkdwn(group_name(request.group), 80)}: denied by {by}.{why}"
+    why = f" Reason: {user_text(ending.reason)}" if ending and ending.reason else " They gave no reason."
+    return f"{by} denied {request.id} for {_name(request)}.{why}"
 
 
 def self_approval_notice(request: Request) -> str:
     """To the other approvers, after the requester approved their own request."""
     return (
-        f"Break-glass: {mentions([request.requester])} approved their own request {request.id}, to resume "
-        f"{escape_mrkdwn(group_name(request.group), 80)} in project {escape_mrkdwn(request.plan.project)}. "
-        f"Reason: {user_text(request.reason)}"
+        f"Break-glass: {mentions([request.requester])} approved their own request {request.id} to {request.verb} "
+        f"{_name(request)} in project {escape_mrkdwn(request.plan.project)}. Reason: {user_text(request.reason)}"
     )
 
 
 def no_quorum_possible(request: Request, slots: Sequence[Sequence[str]]) -> str:
     """To the requester, when nobody can fill these slots any more."""
     return (
-        f"{request.id} cannot be approved any more: nobody is left for {approvals_needed(slots)}. Cancel it, add "
-        f"approvers to projects.{escape_mrkdwn(request.plan.project)} in bot.toml, and ask again."
+        f"{request.id} for {_name(request)} can't be approved anymore. It needs {approvals_needed(slots)}, and nobody "
+        f"can give that. Cancel it, add approvers to projects.{escape_mrkdwn(request.plan.project)} in bot.toml, then "
+        "request it again."
     )
 
 
 def bot_not_in_channel(request: Request) -> str:
     """To the requester, when Slack rejects the card because the bot is not in its channel."""
     channel = f"<#{request.channel}>"
-    next_step = (
-        f"The bot is not in {channel}. Type `/invite` with the bot's name there; the card then follows by itself."
-    )
+    next_step = f"The bot isn't in {channel}. Type `/invite` and the bot's name there; then the card follows."
     return f"{status_text(request)} {next_step}"
 
 
 def channel_archived(request: Request) -> str:
     """To the requester, when Slack rejects the card because its channel is archived."""
-    next_step = "is archived. Unarchive it, or set another channel in bot.toml and ask again."
+    next_step = "is archived. Unarchive it, or set another channel in bot.toml and request again."
     return f"{status_text(request)} <#{request.channel}> {next_step}"
 
 
 def card_rejected(request: Request, code: str) -> str:
     """To the requester, when Slack rejects the card for another reason. `code` is Slack's error."""
-    next_step = f"Slack refuses the card in <#{request.channel}> ({code}). Tell whoever runs the bot."
+    next_step = f"Slack doesn't accept the card in <#{request.channel}> ({code}). Tell the bot's administrator."
     return f"{status_text(request)} {next_step}"
 
 
 def card_deleted(request: Request) -> str:
     """To the requester, after somebody deleted the card's message."""
-    return f"The card of {request.id} was deleted. {status_text(request)}"
+    return f"Someone deleted the card of {request.id}. {status_text(request)}"
 
 
 def bug_in_card(request: Request, reference: str) -> str:
     """To the requester, after an unexpected error while the card was updated. The log has the same reference."""
-    return f"{mentions([request.requester])}: the bot failed to show {request.id}. Reference {reference}."
+    return (
+        f"The bot couldn't update the card of {request.id} because of a bug. "
+        f"Tell the bot's administrator: reference {reference}."
+    )
 
 
 def bug_in_command(reference: str) -> str:
     """After an unexpected error while the bot handled a command, click or form."""
-    return f"The bot failed while working on this, and tries again. Reference {reference}."
+    return (
+        "The bot couldn't handle this because of a bug, and retries automatically. If nothing follows, tell the "
+        f"bot's administrator: reference {reference}."
+    )
 
 
 def duplicate_card(request: Request, permalink: str | None) -> str:
     """The text that replaces a duplicate card, once somebody clicks a button on it."""
-    text = f"A copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}."
+    text = f"This is a copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}."
     return with_link(text, permalink)
+
+
+def _name(request: Request) -> str:
+    return escape_mrkdwn(quoted_name(request.group))

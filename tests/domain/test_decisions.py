@@ -19,6 +19,7 @@ from bot.domain.decisions import (
     decide,
     is_self_approved,
     missing_approvers,
+    possible_approvers,
 )
 from bot.domain.policy import AccountKind, Person, Refusal
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Verb, Vote, VoteProgress
@@ -279,7 +280,7 @@ def test_a_decided_request_is_not_decided_again(state: State) -> None:
 def test_the_requester_and_approvers_can_cancel_while_nothing_was_sent(state: State) -> None:
     for who in (CAROL, person("UALICE00")):
         assert allowed(act(ActionKind.CANCEL, who, request(state))).request.state is State.CANCELLED
-    assert act(ActionKind.CANCEL, person("UBOB0000"), request(state)) is Refusal.NOT_AN_APPROVER
+    assert act(ActionKind.CANCEL, person("UBOB0000"), request(state)) is Refusal.NEITHER_REQUESTER_NOR_APPROVER
 
 
 def retry_request(**changes: Any) -> Request:
@@ -302,7 +303,7 @@ def test_the_requester_and_approvers_can_change_the_scope_which_removes_all_vote
         assert choose(who, current, Scope.ALL_OBJECTS) is Refusal.SCOPE_UNCHANGED
         assert choose(who, current, None) is Refusal.NO_SCOPE_TO_CHOOSE
         assert choose(who, request(), Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
-    assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) is Refusal.NOT_AN_APPROVER
+    assert choose(person("UBOB0000"), current, Scope.FAILED_OBJECTS) is Refusal.NEITHER_REQUESTER_NOR_APPROVER
     for change in ({"records_failed_objects": False}, {"status": GroupStatus.CREATION_FAILED}):
         without_list = replace(current, group=replace(current.group, **change))
         assert choose(CAROL, without_list, Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
@@ -362,7 +363,13 @@ def test_only_the_voter_can_withdraw_a_vote() -> None:
 def test_missing_approvers_leave_out_a_requester_whose_approval_does_not_count() -> None:
     policy = Policy(("*",), (("UALICE00", "UCAROL00"),), False)
     assert missing_approvers(request(policy=policy)) == (("UCAROL00",),)
-    assert missing_approvers(request(policy=replace(policy, self_approval=True))) == policy.slots
+    assert possible_approvers(request(policy=policy)) == ("UCAROL00",)
+    allowed_policy = replace(policy, self_approval=True)
+    assert missing_approvers(request(policy=allowed_policy)) == policy.slots
+    assert possible_approvers(request(policy=allowed_policy)) == ("UALICE00", "UCAROL00")
+    without_reason = request(policy=allowed_policy, reason=" ")
+    assert missing_approvers(without_reason) == (("UCAROL00",),)
+    assert possible_approvers(without_reason) == ("UCAROL00",)
 
 
 def test_approving_or_retrying_voids_the_request_if_the_settings_lead_to_another_plan() -> None:
@@ -371,15 +378,17 @@ def test_approving_or_retrying_voids_the_request_if_the_settings_lead_to_another
             effect = allowed(decide(current, [], {}, Action(kind, CAROL, NOON), by_now))
             assert effect.request.state is State.VOID
             assert effect.added_vote is None
-            not_an_approver = decide(current, [], {}, Action(kind, person("UBOB0000"), NOON), by_now)
-            assert not_an_approver is Refusal.NOT_AN_APPROVER, "only approvers can end the request like this"
+            refused = decide(current, [], {}, Action(kind, person("UBOB0000"), NOON), by_now)
+            assert isinstance(refused, Refusal), "only people who may approve or retry can end the request like this"
 
 
 def test_approvers_removed_from_the_settings_no_longer_count_and_the_slots_stay() -> None:
     current = request(policy=Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, False))
     by_now = CurrentSettings(PLAN, Policy(("*",), (("UDAVE000", "UERIN000"),), False))
     for kind in (ActionKind.APPROVE, ActionKind.DENY, ActionKind.CANCEL):
-        for user, refusal in (("UCAROL00", Refusal.NO_LONGER_NAMED), ("UERIN000", Refusal.NOT_AN_APPROVER)):
+        is_cancel = kind is ActionKind.CANCEL
+        never_named = Refusal.NEITHER_REQUESTER_NOR_APPROVER if is_cancel else Refusal.NOT_AN_APPROVER
+        for user, refusal in (("UCAROL00", Refusal.NO_LONGER_NAMED), ("UERIN000", never_named)):
             assert decide(current, [], {}, Action(kind, person(user), NOON), by_now) is refusal
     dave = Action(ActionKind.APPROVE, person("UDAVE000"), NOON)
     pending = allowed(decide(current, [vote_of("UCAROL00")], {"UCAROL00": CAROL}, dave, by_now)).request
@@ -401,7 +410,7 @@ def test_retry_opens_the_next_attempt_if_nothing_was_started_and_the_approval_ho
     late = Action(ActionKind.RETRY, person("UALICE00"), LATE)
     not_started = request(State.NOT_STARTED)
     assert decide(not_started, [], {}, late, unchanged_settings(not_started)) is Refusal.EXPIRED
-    assert act(ActionKind.RETRY, person("UBOB0000"), not_started) is Refusal.NOT_AN_APPROVER
+    assert act(ActionKind.RETRY, person("UBOB0000"), not_started) is Refusal.NEITHER_REQUESTER_NOR_APPROVER
 
 
 def test_an_approval_for_a_late_start_can_be_used_until_an_hour_after_the_start() -> None:

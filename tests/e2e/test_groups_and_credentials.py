@@ -33,9 +33,11 @@ from bot.sandbox.huawei.group import ALL_OBJECTS, FAILED_OBJECTS, PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, GRACE, MIGRATIONS
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
+from bot.ui.home import NO_OPEN_REQUESTS
 from tests.support.sandbox import (
     CREATED,
     button_ids,
+    create_request,
     create_request_for,
     full_text,
     open_view,
@@ -93,7 +95,7 @@ def test_a_failed_group_is_retried_with_the_scope_chosen_on_the_card(shared: San
     assert "Retries*\nall objects" in full_text(card)
     assert "Failed with" in full_text(card)
     shared.people.choose(BOB, card, "scope", "only the failed objects")
-    wait_for_reply(shared, BOB, "not among those who decide")
+    wait_for_reply(shared, BOB, "You can't approve or deny this; ")
     shared.people.choose(ALICE, card, "scope", "only the failed objects")
     wait_for_text(shared, card, "Retries*\nonly the failed objects")
     shared.people.press(CAROL, card, "approve")
@@ -130,7 +132,7 @@ def test_a_group_whose_creation_failed_is_retried_without_a_choice_of_scope(shar
     ("group_id", "words"),
     [
         (BRANCH_OFFICES, "is waiting to run"),
-        (SENSOR_DATA, "is running already"),
+        (SENSOR_DATA, "is already running"),
         (CLOSED_ACCOUNTS, "waits to be deleted"),
         (FIRST_TRIAL, "is deleted"),
     ],
@@ -150,7 +152,7 @@ def test_a_resumed_group_can_be_paused_and_requested_again(shared: Sandbox) -> N
     [pause] = [e for b in card.blocks if b["type"] == "actions" for e in b["elements"]]
     assert "repeats the archive restores" in pause["confirm"]["text"]["text"]
     shared.people.press(ERIN, card, "pause")
-    wait_for_reply(shared, ERIN, "Guests cannot")
+    wait_for_reply(shared, ERIN, "Guests can't use this app.")
     shared.people.press(BOB, card, "pause")
     wait_for_text(shared, card, "Paused again")
     wait_for_thread_line(shared, card, "paused by")
@@ -166,7 +168,7 @@ def test_a_group_is_searched_in_all_projects(shared: Sandbox) -> None:
     card = create_request_for(shared, LEDGERS)
     assert "project archive" in full_text(card)
     shared.people.type(ALICE, f"{LEDGERS} project=media")
-    wait_for_reply(shared, ALICE, "No task group")
+    wait_for_reply(shared, ALICE, "No group")
     twin = NIGHTLY_IMAGES
     shared.oms_by_project["archive"].state.groups[twin] = Group(twin, "a twin", PAUSED)
     shared.people.type(ALICE, twin)
@@ -198,7 +200,7 @@ def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None
 
 def test_app_home_shows_open_requests_only_to_full_members(shared: Sandbox) -> None:
     card = create_request_for(shared, MAP_TILES, "home")
-    for person, words in ((BOB, "map tiles"), (ERIN, "Guests cannot"), (GRACE, "another organisation")):
+    for person, words in ((BOB, "map tiles"), (ERIN, "Guests can't use this app."), (GRACE, "other organizations")):
         assert shared.people.open_home(person).failure is None
         shared.wait_until(lambda person=person: shared.people.home_view(person) is not None, what="App Home")  # type: ignore[misc]
         home = shared.people.home_view(person)
@@ -210,6 +212,18 @@ def test_app_home_shows_open_requests_only_to_full_members(shared: Sandbox) -> N
     assert home is not None
     assert link in str(home.view)
     open_view(shared, BOB, lambda: shared.people.press(BOB, home, "request"))
+
+
+def test_refresh_shows_a_request_that_was_created_since(sandbox: Sandbox) -> None:
+    assert sandbox.people.open_home(DAVE).failure is None
+    sandbox.wait_until(lambda: sandbox.people.home_view(DAVE) is not None, what="App Home")
+    home = sandbox.people.home_view(DAVE)
+    assert home is not None
+    assert NO_OPEN_REQUESTS in str(home.view)
+    card = create_request(sandbox)
+    sandbox.people.press(DAVE, home, "refresh")
+    sandbox.wait_until(lambda: "Waiting for your approval (1)" in str(home.view), what="the refreshed App Home")
+    assert card.ts.replace(".", "") in str(home.view)
 
 
 @pytest.mark.parametrize("kind", ["password", "token", "temporary key"])

@@ -57,7 +57,7 @@ def test_a_request_is_approved_once_although_slack_delivers_the_click_twice(serv
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
     card = create_request_for(sandbox, NIGHTLY_IMAGES, "over HTTP")
     sandbox.people.press(BOB, card, "approve")
-    wait_for_reply(sandbox, BOB, "not among those who decide")
+    wait_for_reply(sandbox, BOB, "You can't approve or deny this; ")
     trigger = sandbox.workspace.new_trigger(CAROL)
     # Slack delivers a payload again if it got no answer.
     run_concurrently(*[lambda: sandbox.people.press(CAROL, card, "approve", trigger_id=trigger)] * 2)

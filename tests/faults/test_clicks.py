@@ -40,7 +40,7 @@ def test_two_simultaneous_approvals_send_one_put_and_the_later_is_told(sandbox: 
     )
     wait_for_accepted(sandbox, card)
     sandbox.wait_until(
-        lambda: any("decided already" in text for one in (CAROL, DAVE) for text in sandbox.workspace.private_texts(one))
+        lambda: any("already decided" in text for one in (CAROL, DAVE) for text in sandbox.workspace.private_texts(one))
     )
     assert len(put_calls(sandbox)) == 1
 
@@ -61,14 +61,14 @@ def test_a_click_redelivered_to_another_replica_counts_once_and_sends_one_put(
     seen = copy(card)
     bobs, carols = sandbox.workspace.new_trigger(BOB), sandbox.workspace.new_trigger(CAROL)
     run_concurrently(*[lambda: sandbox.people.press(BOB, seen, "approve", trigger_id=bobs)] * 2)
-    wait_for_reply(sandbox, BOB, "not among those who decide")
+    wait_for_reply(sandbox, BOB, "You can't approve or deny this; ")
     run_concurrently(*[lambda: sandbox.people.press(CAROL, seen, "approve", trigger_id=carols)] * 2)
     wait_for_text(sandbox, card, "Resumed, moving")
     # One more click of each: its reply comes after every reply to the clicks before.
     sandbox.people.press(CAROL, seen, "approve")
     sandbox.people.press(BOB, seen, "approve")
-    wait_for_reply(sandbox, CAROL, "decided already")
-    wait_for_reply(sandbox, BOB, "decided already")
+    wait_for_reply(sandbox, CAROL, "already decided")
+    wait_for_reply(sandbox, BOB, "already decided")
     assert len(put_calls(sandbox)) == 1
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
     rows = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "vote.added", "action.refused")]
@@ -85,7 +85,7 @@ def test_a_click_on_a_duplicate_card_marks_the_duplicate_and_changes_nothing(san
     copy = sandbox.workspace.add_message(MIGRATIONS, BOT_USER_ID, card.text, card.blocks, None)
     sandbox.people.press(CAROL, copy, "approve")
     wait_for_reply(sandbox, CAROL, "a copy of the card")
-    wait_for_text(sandbox, copy, "A copy of the card")
+    wait_for_text(sandbox, copy, "a copy of the card")
     assert button_ids(copy) == []
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not put_calls(sandbox)
@@ -96,7 +96,7 @@ def test_a_forged_button_value_is_refused(sandbox: Sandbox) -> None:
     for value in ("R-00000000", "../../x", "", "R-" + "A" * 5000):
         forged = [{"type": "button", "action_id": "approve", "block_id": "decide", "value": value}]
         sandbox.people.press(CAROL, card, "approve", actions=forged)
-    wait_for_reply(sandbox, CAROL, "no such request")
+    wait_for_reply(sandbox, CAROL, "No such request")
     assert not put_calls(sandbox)
 
 
@@ -132,7 +132,7 @@ def test_a_response_url_outside_slack_is_never_called(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.people.press(BOB, card, "approve", response_url=f"{sandbox.oms.server.url}/steal")
     sandbox.people.press(BOB, card, "approve")
-    wait_for_reply(sandbox, BOB, "not among those who decide")
+    wait_for_reply(sandbox, BOB, "You can't approve or deny this; ")
     assert not any("steal" in call.path for call in sandbox.call_log.since())
 
 

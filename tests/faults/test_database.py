@@ -45,7 +45,7 @@ def test_clicks_while_the_database_hangs_are_rejected_and_never_count(
     card = create_request(sandbox)
     # Opens several connections to the database before it freezes.
     run_concurrently(*[lambda: sandbox.people.type(ALICE, "status R-00000000")] * 8)
-    sandbox.wait_until(lambda: sum("no such request" in text for text in sandbox.workspace.private_texts(ALICE)) == 8)
+    sandbox.wait_until(lambda: sum("No such request" in text for text in sandbox.workspace.private_texts(ALICE)) == 8)
     # The bot gives up after 2 s and Slack after 3 s. A slow machine that misses this gets two more attempts.
     attempts = (acks_while_frozen(sandbox, card, postgres) for _ in range(3))
     acks = next(acks for acks in attempts if not any(ack.failure for ack in acks))

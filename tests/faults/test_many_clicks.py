@@ -25,7 +25,7 @@ from tests.support.sandbox import put_calls, run_concurrently
 
 ROUNDS, AT_ONCE = 500, 10
 APPROVERS = (CAROL, DAVE)
-DECIDED = "decided already"
+DECIDED = "already decided"
 
 
 @pytest.mark.timeout(300)

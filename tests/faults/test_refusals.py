@@ -146,7 +146,7 @@ def test_a_deleted_card_is_posted_again(sandbox: Sandbox) -> None:
     sandbox.people.press(CAROL, card, "approve")
     wait_for_accepted(sandbox, card)
     sandbox.workspace.delete(card.channel, card.ts)
-    wait_for_reply(sandbox, ALICE, "was deleted")
+    wait_for_reply(sandbox, ALICE, "Someone deleted the card")
     sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="a new card")
     wait_for_text(sandbox, sandbox.workspace.messages_in(MIGRATIONS)[0], "Resumed, moving")
     assert len(put_calls(sandbox)) == 1

@@ -66,14 +66,14 @@ def test_full_members_are_refused_what_they_may_not_do_with_an_open_request(
     before, text = button_ids(card), full_text(card)
     refusals = Refusals(sandbox)
     for person, action, words in (
-        (BOB, "approve", "not among those who decide"),
-        (BOB, "cancel", "not among those who decide"),
+        (BOB, "approve", "You can't approve or deny this; "),
+        (BOB, "cancel", "Only the requester ("),
         (BOB, "withdraw", "nothing to withdraw"),
         (BOB, "retry", "nothing to retry"),
-        (CAROL, "approve", "somebody else must decide"),
+        (CAROL, "approve", "You can't approve or deny your own request; "),
         (CAROL, "withdraw", "nothing to withdraw"),
         (CAROL, "retry", "nothing to retry"),
-        (DAVE, "approve", "approved this already"),
+        (DAVE, "approve", "already approved this"),
     ):
         refusals.expect(person, words, pressing(sandbox, person, with_button(card, action), action))
     refusals.assert_no_others()
@@ -92,11 +92,11 @@ def test_a_click_on_an_old_version_of_a_decided_card_is_refused(sandbox: Sandbox
     text = full_text(card)
     refusals = Refusals(sandbox)
     for person, action in ((DAVE, "approve"), (ALICE, "cancel"), (BOB, "withdraw")):
-        refusals.expect(person, "decided already", pressing(sandbox, person, with_button(card, action), action))
-    refusals.expect(GRACE, "another organisation", pressing(sandbox, GRACE, old_card, "approve"))
+        refusals.expect(person, "already decided", pressing(sandbox, person, with_button(card, action), action))
+    refusals.expect(GRACE, "other organizations", pressing(sandbox, GRACE, old_card, "approve"))
     for person in (DAVE, BOB):
         view = open_view(sandbox, person, partial(sandbox.people.press, person, old_card, "deny"))
-        assert "decided already" in view_text(sandbox, view)
+        assert "already decided" in view_text(sandbox, view)
         assert card.ts.replace(".", "") in view_text(sandbox, view)
     refusals.assert_no_others()
     assert not any("Denied" in text for text in sandbox.workspace.private_texts(GRACE))
@@ -116,18 +116,20 @@ def test_a_person_without_access_to_the_project_gets_the_same_reply_as_for_an_un
     refusals = Refusals(sandbox)
     for action in ("approve", "cancel", "withdraw", "retry"):
         refusals.expect(
-            BOB, "no such request that you may see", pressing(sandbox, BOB, with_button(card, action), action)
+            BOB, "No such request, or you can't see it.", pressing(sandbox, BOB, with_button(card, action), action)
         )
     unknown = with_button(card, "approve")
     unknown.blocks[0]["elements"][0]["value"] = "R-00000000"
-    refusals.expect(BOB, "no such request that you may see", pressing(sandbox, BOB, unknown, "approve"))
+    refusals.expect(BOB, "No such request, or you can't see it.", pressing(sandbox, BOB, unknown, "approve"))
     view = open_view(sandbox, BOB, lambda: sandbox.people.press(BOB, card, "deny"))
-    assert "no such request that you may see" in view_text(sandbox, view)
-    refusals.expect(BOB, "may ask", lambda trigger: sandbox.people.type(BOB, NIGHTLY_IMAGES, trigger_id=trigger))
-    refusals.expect(BOB, "no project here", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger))
+    assert "No such request, or you can't see it." in view_text(sandbox, view)
+    refusals.expect(
+        BOB, "You can't create requests", lambda trigger: sandbox.people.type(BOB, NIGHTLY_IMAGES, trigger_id=trigger)
+    )
+    refusals.expect(BOB, "access to any project", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger))
     refusals.assert_no_others()
     replies = {*sandbox.workspace.private_texts(BOB), view_text(sandbox, view).splitlines()[0]}
-    assert len({one for one in replies if "no such request" in one}) == 1, "the replies are identical, and have no link"
+    assert len({one for one in replies if "No such request" in one}) == 1, "the replies are identical, and have no link"
     assert button_ids(card) == ["approve", "deny", "cancel"]
 
 
@@ -136,8 +138,8 @@ def test_only_approvers_get_the_deny_form_and_its_opening_is_in_the_audit(sandbo
     before = full_text(card)
     for person, words in (
         *OUTSIDERS[:3],
-        (BOB, "not among those who decide"),
-        (CAROL, "somebody else must decide"),
+        (BOB, "You can't approve or deny this; "),
+        (CAROL, "You can't approve or deny your own request; "),
     ):
         trigger = sandbox.workspace.new_trigger(person)
         twice = [press_deny(sandbox, person, card, trigger)] * 2
@@ -164,7 +166,11 @@ def test_a_deny_form_submitted_by_another_person_denies_nothing(sandbox: Sandbox
     card = create_request(sandbox, CAROL)
     form = open_view(sandbox, DAVE, lambda: sandbox.people.press(DAVE, card, "deny"))
     opened = sandbox.workspace.views[form]
-    refusals: dict[str, str] = {BOB: "not among those who decide", CAROL: "somebody else", ERIN: "Guests cannot"}
+    refusals: dict[str, str] = {
+        BOB: "You can't approve or deny this; ",
+        CAROL: "You can't approve or deny your own request; ",
+        ERIN: "Guests can't use this app.",
+    }
     for number, (person, words) in enumerate(refusals.items()):
         # A submission is identified by the id of its view: each of these is another form, submitted twice.
         for _ in range(2):
@@ -196,7 +202,7 @@ def test_simultaneous_submissions_of_deny_forms_deny_once(sandbox: Sandbox) -> N
     run_concurrently(send(CAROL), send(CAROL), send(DAVE))
     wait_for_text(sandbox, card, "Denied")
     sandbox.wait_until(
-        lambda: sum("decided already" in text for one in forms for text in sandbox.workspace.private_texts(one)) == 1,
+        lambda: sum("already decided" in text for one in forms for text in sandbox.workspace.private_texts(one)) == 1,
         what="the reply to the later one",
     )
     assert len(audit_rows(sandbox, "request.denied")) == 1
@@ -209,7 +215,7 @@ def test_only_people_who_may_request_get_the_request_form(sandbox: Sandbox) -> N
         trigger = sandbox.workspace.new_trigger(person)
         twice = [partial(sandbox.people.type, person, "", trigger_id=trigger)] * 2
         view = open_view(sandbox, person, partial(run_concurrently, *twice))
-        assert "not among those who may ask" in view_text(sandbox, view)
+        assert "You can't create requests" in view_text(sandbox, view)
         assert len([view for view in sandbox.workspace.views.values() if view.person == person]) == 1
     form = open_view(sandbox, ALICE, lambda: sandbox.people.type(ALICE, ""))
     opened = sandbox.workspace.views[form]
@@ -219,7 +225,7 @@ def test_only_people_who_may_request_get_the_request_form(sandbox: Sandbox) -> N
     # A guest who submits the form of another person creates no request.
     for _ in range(2):
         submit_as(sandbox, ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})
-    wait_for_reply(sandbox, ERIN, "not among those who may ask")
+    wait_for_reply(sandbox, ERIN, "You can't create requests")
     ack = sandbox.people.submit(ALICE, form, {"group": f"../../{NIGHTLY_IMAGES}/start", "reason": ""})
     assert "errors" in (ack.payload or {})
     for _ in range(2):
@@ -233,14 +239,14 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     refusals = Refusals(sandbox)
     for person, text, words in (
-        (ERIN, NIGHTLY_IMAGES, "not among those who may ask"),
-        (ERIN, "list", "no project here that you may see"),
-        (ERIN, "status R-00000000", "no such request that you may see"),
-        (BOB, NIGHTLY_IMAGES, "has already requested"),
-        (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No task group"),
-        (BOB, VIDEO_MASTERS, "running already"),
-        (BOB, f"{INVOICES} project=other", "no project `other`"),
-        (BOB, "status R-00000000", "no such request that you may see"),
+        (ERIN, NIGHTLY_IMAGES, "You can't create requests"),
+        (ERIN, "list", "access to any project"),
+        (ERIN, "status R-00000000", "No such request, or you can't see it."),
+        (BOB, NIGHTLY_IMAGES, "has already asked"),
+        (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No group"),
+        (BOB, VIDEO_MASTERS, "already running"),
+        (BOB, f"{INVOICES} project=other", "a project named `other`"),
+        (BOB, "status R-00000000", "No such request, or you can't see it."),
     ):
         refusals.expect(
             person,
@@ -254,7 +260,7 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
 def test_nobody_may_do_anything_while_slack_does_not_identify_people(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     before = full_text(card)
-    for method, words in (("users.info", "does not tell who you are"), ("usergroups.users.list", "user groups")):
+    for method, words in (("users.info", "confirm who you are"), ("usergroups.users.list", "user groups")):
         sandbox.slack.outage.answers[method] = [500] * 100
         if method == "usergroups.users.list":
             sandbox.stop_bot()
@@ -276,6 +282,6 @@ def test_the_deny_button_of_a_duplicate_card_marks_the_duplicate_and_opens_no_fo
     view = open_view(sandbox, CAROL, lambda: sandbox.people.press(CAROL, duplicate, "deny"))
     assert "a copy of the card" in view_text(sandbox, view)
     assert card.ts.replace(".", "") in view_text(sandbox, view)
-    wait_for_text(sandbox, duplicate, "A copy of the card")
+    wait_for_text(sandbox, duplicate, "a copy of the card")
     assert button_ids(duplicate) == []
     assert button_ids(card) == ["approve", "deny", "cancel"]

@@ -99,9 +99,9 @@ def test_a_refused_choice_of_scope_changes_nothing(shared: Sandbox, refusals: Re
     def choose(person: str, value: str = ONLY_FAILED) -> Action:
         return lambda trigger: shared.people.choose(person, card, "scope", value, trigger_id=trigger)
 
-    for person, words in (*OUTSIDERS, (BOB, "not among those who decide")):
+    for person, words in (*OUTSIDERS, (BOB, "Only the requester (")):
         refusals.expect(person, words, choose(person))
-    refusals.expect(ALICE, "chosen already", choose(ALICE, "all objects"))
+    refusals.expect(ALICE, "already retries", choose(ALICE, "all objects"))
     refusals.assert_no_others()
     assert full_text(card) == before
     people = [person for person, _ in OUTSIDERS] + [BOB, ALICE]
@@ -133,7 +133,7 @@ def test_the_request_form_is_refused_from_a_card_and_from_the_command(shared: Sa
             lambda trigger, one=person: shared.people.type(one, "", trigger_id=trigger),  # type: ignore[misc]
         )
         for action in actions:
-            assert_no_form(shared, person, "not among those who may ask", action)
+            assert_no_form(shared, person, "You can't create requests", action)
     people = [person for person, _ in OUTSIDERS]
     of_the_card = [person for person, kind in refused(shared, id_in(full_text(card))) if kind == "open request form"]
     assert of_the_card == [person for person in people for _ in range(2)]
@@ -148,7 +148,7 @@ def test_forms_submitted_by_people_who_were_not_shown_them_are_refused(shared: S
     for person, words in OUTSIDERS:
         for name, form, values, refusal in (
             ("DENY", deny_form, {"reason": "no"}, words),
-            ("ASK", request_form, {"group": RADIO_SHOWS, "reason": "please"}, "not among those who may ask"),
+            ("ASK", request_form, {"group": RADIO_SHOWS, "reason": "please"}, "You can't create requests"),
         ):
             for number, times in ((1, 2), (2, 1)):
                 for _ in range(times):
@@ -174,9 +174,9 @@ def test_the_deny_form_is_refused_to_outsiders(shared: Sandbox) -> None:
 def test_the_command_is_refused_to_outsiders(shared: Sandbox, refusals: Refusals) -> None:
     for person, _ in OUTSIDERS:
         for text, words in (
-            (NIGHTLY_IMAGES, "not among those who may ask"),
-            ("list", "no project here that you may see"),
-            (f"status {NIGHTLY_IMAGES}", "no such request that you may see"),
+            (NIGHTLY_IMAGES, "You can't create requests"),
+            ("list", "access to any project"),
+            (f"status {NIGHTLY_IMAGES}", "No such request, or you can't see it."),
         ):
             refusals.expect(
                 person,
@@ -214,7 +214,7 @@ def test_app_home_of_outsiders_shows_only_the_refusal(shared: Sandbox) -> None:
         text = str(home.view["blocks"])
         assert words in text
         assert "R-" not in text
-        assert "Ask for a group" not in text
+        assert "New request" not in text
     assert sorted(one for one in refused(shared) if one[1] == "home") == sorted(
         (person, "home") for person, _ in outsiders for _ in range(2)
     )
@@ -227,7 +227,7 @@ def test_clicks_on_a_duplicate_card_change_nothing(shared: Sandbox, refusals: Re
         copy = shared.workspace.add_message(MIGRATIONS, BOT_USER_ID, card.text, card.blocks, None)
         forged = with_button(copy, action)
         refusals.expect(CAROL, "a copy of the card", pressing(shared, CAROL, forged, action))
-        wait_for_text(shared, copy, "A copy of the card")
+        wait_for_text(shared, copy, "a copy of the card")
         assert button_ids(copy) == []
     refusals.assert_no_others()
     assert full_text(card) == before
@@ -245,12 +245,12 @@ def test_a_forged_value_is_refused_by_every_button(shared: Sandbox, refusals: Re
     for action in ("approve", "cancel", "withdraw", "retry", "pause"):
         forged = with_button(card, action)
         forged.blocks[0]["elements"][0]["value"] = value
-        refusals.expect(CAROL, "no such request that you may see", pressing(shared, CAROL, forged, action))
+        refusals.expect(CAROL, "No such request, or you can't see it.", pressing(shared, CAROL, forged, action))
     choice = {"type": "radio_buttons", "action_id": "scope", "block_id": value[:255]}
     shared_press = with_button(card, "approve")
     refusals.expect(
         CAROL,
-        "no such request that you may see",
+        "No such request, or you can't see it.",
         lambda trigger: shared.people.press(CAROL, shared_press, "approve", actions=[choice], trigger_id=trigger),
     )
     refusals.assert_no_others()
@@ -297,12 +297,12 @@ def test_a_request_past_its_expiry_refuses_actions_before_the_bot_ends_it(shared
     )
     database.close()
     for person, action in ((CAROL, "approve"), (ALICE, "cancel"), (DAVE, "withdraw")):
-        refusals.expect(person, "This has expired", pressing(shared, person, with_button(card, action), action))
-    assert_no_form(shared, DAVE, "This has expired", pressing(shared, DAVE, card, "deny"))
+        refusals.expect(person, "This request has expired", pressing(shared, person, with_button(card, action), action))
+    assert_no_form(shared, DAVE, "This request has expired", pressing(shared, DAVE, card, "deny"))
     refusals.assert_no_others()
     assert [kind for _, kind in refused(shared, request_id)] == [
         kind for kind in ("approve", "cancel", "withdraw", "open deny form") for _ in range(2)
     ]
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not [call for call in put_calls(shared) if MAP_TILES in call.path]
-    wait_for_reply(shared, CAROL, "It can be asked again.")
+    wait_for_reply(shared, CAROL, "You can request it again.")

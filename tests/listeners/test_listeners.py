@@ -17,6 +17,7 @@ from bot.listeners import register_listeners
 from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
+from bot.listeners.views import FORM_NOT_STORED
 from bot.redaction import Secret
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_app, new_client
@@ -211,7 +212,6 @@ def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(bolt
     [
         (picked(f"media {GROUP}") | typed(reason="a <b> & c"), ResumeGroups((GROUP,), "a <b> & c", "media")),
         (picked(f"media {GROUP}") | typed(reason="at=22:00 works"), ResumeGroups((GROUP,), "at=22:00 works", "media")),
-        (picked(f"media {GROUP}") | typed(group=OTHER), ResumeGroups((OTHER,), "")),
         (
             typed(group=f" https://console.huaweicloud.com/{OTHER} ", reason=" why\nnot "),
             ResumeGroups((OTHER,), "why not"),
@@ -225,14 +225,14 @@ def test_a_command_that_asks_for_nothing_is_answered_in_the_acknowledgement(bolt
             ResumeGroups((GROUP,), "", "media", (7, 5)),
         ),
         (
-            typed(group=OTHER) | picked(f"media {GROUP}") | picked("archive", "project"),
+            typed(group=OTHER) | picked("archive", "project"),
             ResumeGroups((OTHER,), "", "archive"),
         ),
         (typed(group=OTHER) | picked("", "project") | at(None), ResumeGroups((OTHER,), "")),
         (typed(group=f"\ufeff*“{OTHER.upper().replace('-', '–')}”*, "), ResumeGroups((OTHER,), "")),
     ],
 )
-def test_a_typed_id_takes_precedence_over_a_selected_group(
+def test_a_submitted_request_form_is_stored_as_a_command(
     bolt_app: BoltApp, values: dict[str, Any], command: ResumeGroups
 ) -> None:
     assert bolt_app.submit("request_form", values) == ""
@@ -248,11 +248,19 @@ def test_a_typed_id_takes_precedence_over_a_selected_group(
         (typed(group=GROUP, reason=f"also {OTHER}"), "reason"),
         (typed(group=GROUP, reason="x" * 501), "reason"),
         (picked(f"media {GROUP}") | picked("archive", "project"), "project"),
+        (picked(f"media {GROUP}") | typed(group=OTHER), "group"),
+        (picked(f"media {GROUP}") | typed(group="nonsense"), "group"),
     ],
 )
 def test_an_error_in_the_form_is_shown_at_its_block(bolt_app: BoltApp, values: dict[str, Any], block: str) -> None:
     response = json.loads(bolt_app.submit("request_form", values))
     assert (response["response_action"], list(response["errors"])) == ("errors", [block])
+    assert bolt_app.stored() == []
+
+
+def test_an_id_typed_beside_a_picked_group_is_refused_at_its_field(bolt_app: BoltApp) -> None:
+    response = json.loads(bolt_app.submit("request_form", picked(f"media {GROUP}") | typed(group=GROUP)))
+    assert response["errors"] == {"group": "Pick a group or type an id, not both."}
     assert bolt_app.stored() == []
 
 
@@ -270,7 +278,7 @@ def test_a_person_whose_command_or_form_was_discarded_is_told_at_once(bolt_app: 
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):
         with bolt_app.store.write() as connection:
             connection.execute(tables.inbox.update().values(key="V1", body={"trigger_id": "1"}, mark=inbox.DISCARDED))
-        assert "Not taken, please press again." in bolt_app.submit(callback, values, "R-00000001 C1 1.2")
+        assert FORM_NOT_STORED in bolt_app.submit(callback, values, "R-00000001 C1 1.2")
         assert bolt_app.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "submitted again"
 
 

@@ -16,11 +16,11 @@ Action = Callable[[str], object]
 
 # People who may do nothing, and how the bot refuses them.
 OUTSIDERS = (
-    (ERIN, "Guests cannot do this"),
-    (FRANK, "deactivated"),
-    (GRACE, "another organisation"),
-    (BOT_USER_ID, "Bots cannot do this"),
-    ("U0NOBODY01", "another organisation"),
+    (ERIN, "Guests can't use this app."),
+    (FRANK, "Deactivated accounts can't use this app."),
+    (GRACE, "other organizations"),
+    (BOT_USER_ID, "Bots can't use this app."),
+    ("U0NOBODY01", "other organizations"),
 )
 
 

@@ -1,10 +1,10 @@
-"""The request form."""
+"""The request form and the deny form."""
 
 from __future__ import annotations
 
 from bot.sandbox.slack.checks import problems_of_view
-from bot.ui.modals import request_form
-from tests.support.values import GROUP_ID
+from bot.ui.modals import deny_form, request_form
+from tests.support.values import GROUP_ID, request
 
 
 def test_the_request_form_asks_for_a_project_only_if_there_are_several() -> None:
@@ -24,3 +24,15 @@ def test_the_request_form_has_no_start_time_if_no_project_allows_one() -> None:
 def test_the_request_form_stays_within_the_limits_of_slack() -> None:
     view = request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
     assert problems_of_view(view.to_dict()) == []
+
+
+def test_the_deny_form_names_the_group_and_its_route() -> None:
+    view = deny_form(request(), "C0TEST0001", "1.2").to_dict()
+    text = view["blocks"][0]["text"]["text"]
+    assert text == (
+        '<@UALICE00> requested to resume "nightly images" (R-00000001).\n'
+        "AWS *photos-prod* (us-east-1)  →  OBS *photos-archive* (ap-southeast-3)\n"
+        "If you deny the request, nothing is started. The requester sees your reason."
+    )
+    assert view["private_metadata"] == "R-00000001 C0TEST0001 1.2"
+    assert problems_of_view(view) == []

@@ -1,11 +1,11 @@
-"""Every refusal has a text."""
+"""Every refusal has a text, and names the people who may do what was refused."""
 
 from __future__ import annotations
 
 import pytest
 
 from bot.domain.policy import Refusal
-from bot.domain.request import State
+from bot.domain.request import Policy, State
 from bot.ui.refusals import refusal_text
 from tests.support.values import request
 
@@ -13,3 +13,41 @@ from tests.support.values import request
 @pytest.mark.parametrize("refusal", list(Refusal))
 def test_every_refusal_has_a_text(refusal: Refusal) -> None:
     assert refusal_text(refusal, request(State.DONE)).endswith((".", ">"))
+
+
+CAROL_OR_LEADS = "<@UCAROL00> or <!subteam^S0LEADS00>"
+
+
+def test_a_refusal_names_the_people_who_may_approve_and_never_the_requester() -> None:
+    policy = Policy(("*",), (("UALICE00", "UCAROL00"), ("UALICE00", "S0LEADS00")), self_approval=False)
+    requested = request(policy=policy)
+    assert refusal_text(Refusal.NOT_AN_APPROVER, requested) == (
+        f"You can't approve or deny this; {CAROL_OR_LEADS} can. Nothing changed."
+    )
+    assert refusal_text(Refusal.OWN_REQUEST, requested) == (
+        f"You can't approve or deny your own request; {CAROL_OR_LEADS} can. Nothing changed."
+    )
+
+
+def test_the_refusal_of_a_cancellation_names_the_requester_and_the_approvers() -> None:
+    policy = Policy(("*",), (("UALICE00", "UCAROL00"), ("S0LEADS00",)), self_approval=False)
+    assert refusal_text(Refusal.NEITHER_REQUESTER_NOR_APPROVER, request(policy=policy)) == (
+        f"Only the requester (<@UALICE00>) and the approvers ({CAROL_OR_LEADS}) can do this. Nothing changed."
+    )
+
+
+def test_a_person_who_is_no_longer_an_approver_is_not_named_as_one() -> None:
+    assert refusal_text(Refusal.NO_LONGER_NAMED, request()) == (
+        "You're no longer an approver of this project. Nothing changed."
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (State.PENDING, "This request has expired. Nothing changed. You can request it again."),
+        (State.NOT_STARTED, "The approval has expired. Nothing changed. You can request it again."),
+    ],
+)
+def test_an_expired_approval_is_not_called_an_expired_request(state: State, text: str) -> None:
+    assert refusal_text(Refusal.EXPIRED, request(state)) == text

@@ -120,7 +120,7 @@ def test_in_a_modal_or_app_home() -> None:
         modals.request_form((NASTY, "media"), [choice], "Type an id."),
         modals.request_form((NASTY, "media"), (), "", GROUP_ID, NASTY, nasty.reason),
         modals.note(modals.DENY_TITLE, refusals.refusal_text(Refusal.NOT_PENDING, nasty)),
-        home.home_view([status_text(nasty)], replies.help_text("/resume-taskgroup")),
+        home.home_view([home.HomeSection("Running", (nasty,), 1)], {}, "/resume-taskgroup", "help", NOON),
     ):
         assert problems_of_view(view.to_dict()) == []
         for text in mrkdwn_texts(view.to_dict()):

@@ -66,18 +66,19 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
 
     Raises:
         CannotCreate: there is no such project.
-        CannotCreateNow: no project was named, and Slack does not tell who is in the user groups.
+        CannotCreateNow: the person may have access, but Slack does not tell who is in the user groups.
     """
     refused = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
     allowed = [name for name, refusal in refused.items() if refusal is None]
     if named is not None:
         if named in allowed:
             return [named]
-        raise CannotCreate(refusals.no_such_project(named, allowed))
-    if allowed:
+    elif allowed:
         return allowed
     if Refusal.GROUPS_UNKNOWN in refused.values():
         raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
+    if named is not None:
+        raise CannotCreate(refusals.no_such_project(named, allowed))
     raise CannotCreate(refusals.NOT_A_REQUESTER)
 
 
@@ -100,10 +101,10 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
     if found:
         return found[0]
     if not failures:
-        raise CannotCreate(f"{not_found_text(context, projects, group_id)} {refusals.NOTHING_ASKED}")
+        raise CannotCreate(f"{not_found_text(context, projects, group_id)} {refusals.NO_REQUEST_CREATED}")
     cannot_create = CannotCreateNow if all(failure.may_pass for failure in failures) else CannotCreate
     text = " ".join(failure.text for failure in failures)
-    raise cannot_create(f"{refusals.group_not_read(group_id, text)} {refusals.NOTHING_ASKED}")
+    raise cannot_create(f"{refusals.group_not_read(group_id, text)} {refusals.NO_REQUEST_CREATED}")
 
 
 def search(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from slack_sdk.models.views import View
 
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ShowStatus
-from bot.domain.policy import Person, account_refusal, reader_refusal
+from bot.domain.policy import Person, Refusal, account_refusal, reader_refusal
 from bot.domain.request import Request
 from bot.jobs.ask import preflight
 from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
@@ -18,8 +18,8 @@ from bot.slack.errors import LookupFailed, SlackError
 from bot.store import outbox, requests
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
-from bot.ui import lists, refusals, replies
-from bot.ui.home import empty_home_view, home_view
+from bot.ui import home, lists, refusals, replies
+from bot.ui.home import HomeSection, empty_home_view, failed_home_view, home_sections, home_view
 from bot.ui.status import status_text
 
 
@@ -29,9 +29,11 @@ def show_list(context: Context, message: Message) -> None:
     Raises:
         LookupFailed: Slack does not tell who the person is.
     """
-    projects = _visible_projects(context, context.people.look_up(message.person))
+    person = context.people.look_up(message.person)
+    projects = _visible_projects(context, person)
     if not projects:
-        reply(context, message, refusals.NOTHING_TO_SEE)
+        unknown = _are_groups_unknown(context, person)
+        reply(context, message, refusals.GROUPS_UNKNOWN if unknown else refusals.NOTHING_TO_SEE)
         return
     sections = [lists.open_requests(_open_request_lines(context, projects))]
     for project, listing in resumable_groups(context, projects).items():
@@ -45,7 +47,11 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     Raises:
         LookupFailed: Slack does not tell who the person is.
     """
-    projects = _visible_projects(context, context.people.look_up(message.person))
+    person = context.people.look_up(message.person)
+    projects = _visible_projects(context, person)
+    if not projects and _are_groups_unknown(context, person):
+        reply(context, message, refusals.GROUPS_UNKNOWN)
+        return
     visible = [request for request in _requests_of(context, command) if request.plan.project in projects]
     lines = [_request_line(context, request) for request in visible]
     if command.group_id and projects:
@@ -56,29 +62,52 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
 
 
 def show_home(context: Context, message: Message) -> None:
-    """Shows App Home to the person who has opened it.
+    """Shows App Home to the person who has opened or refreshed it.
 
-    If Slack does not take the view, App Home stays as it was until it is opened again.
+    If Slack does not take the view, App Home stays as it was until it is opened or refreshed again.
     """
+    now = context.now()
     try:
         person = context.people.look_up(message.person)
     except LookupFailed:
-        _refuse_home(context, message, refusals.LOOKUP_FAILED, LOOKUP_FAILED_REASON)
+        _refuse_home(context, message, failed_home_view(home.PERSON_UNKNOWN, now), LOOKUP_FAILED_REASON)
         return
     outsider = account_refusal(person)
     projects = _visible_projects(context, person)
     if outsider is not None:
-        _refuse_home(context, message, refusals.outsider_text(outsider), outsider.value)
+        _refuse_home(context, message, empty_home_view(refusals.account_text(outsider)), outsider.value)
+    elif not projects and _are_groups_unknown(context, person):
+        _refuse_home(context, message, failed_home_view(home.GROUPS_UNKNOWN, now), Refusal.GROUPS_UNKNOWN.value)
     elif not projects:
-        _refuse_home(context, message, refusals.NOTHING_TO_SEE, "no project to see")
+        _refuse_home(context, message, empty_home_view(refusals.NOTHING_TO_SEE), "no project to see")
     else:
-        view = home_view(_open_request_lines(context, projects) or ["none"], replies.help_text(context.command))
+        sections, permalinks = _home_sections(context, person, projects)
+        remark = "" if person.groups_known else home.MAY_BE_INCOMPLETE
+        view = home_view(sections, permalinks, context.command, replies.help_text(context.command), now, remark)
         _publish_home(context, message, view)
 
 
 def _visible_projects(context: Context, person: Person) -> list[str]:
     """The projects in which this person may create or approve requests. They learn nothing about other projects."""
     return [name for name, project in context.projects.items() if reader_refusal(project.policy, person) is None]
+
+
+def _are_groups_unknown(context: Context, person: Person) -> bool:
+    """Whether the person may see more projects, if Slack told which user groups they are in."""
+    found = (reader_refusal(project.policy, person) for project in context.projects.values())
+    return Refusal.GROUPS_UNKNOWN in found
+
+
+def _home_sections(
+    context: Context, person: Person, projects: Sequence[str]
+) -> tuple[Sequence[HomeSection], Mapping[str, str]]:
+    """The sections of App Home, and the permalinks of the cards by request id."""
+    policies = {name: project.policy for name, project in context.projects.items()}
+    with context.store.read() as connection:
+        sections = home_sections(requests.open_requests(connection, projects), person, policies)
+        shown = (request for section in sections for request in section.requests)
+        cards = [outbox.get_card(connection, request.id) for request in shown]
+    return sections, {card.request_id: card.permalink for card in cards if card and card.permalink}
 
 
 def _open_request_lines(context: Context, projects: Sequence[str]) -> list[str]:
@@ -135,11 +164,11 @@ def _group_status(
     return sections
 
 
-def _refuse_home(context: Context, message: Message, text: str, why: str) -> None:
+def _refuse_home(context: Context, message: Message, view: View, why: str) -> None:
     event = Event(AuditEvent.ACTION_REFUSED, message.person, None, {"kind": "home", "why": why})
     with context.store.write() as connection:
         append(connection, event, context.now())
-    _publish_home(context, message, empty_home_view(text))
+    _publish_home(context, message, view)
 
 
 def _publish_home(context: Context, message: Message, view: View) -> None:

@@ -29,6 +29,7 @@ from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import refusals, replies, thread
+from bot.ui.receipts import receipt
 
 
 def handle_action(context: Context, message: Message) -> None:
@@ -125,7 +126,7 @@ def _apply(
     action: Action,
     effect: ActionEffect,
 ) -> Request | None:
-    """Stores what the action changes, with its audit events and notices.
+    """Stores what the action changes, with its audit events, the receipt for the person, and notices.
 
     Returns:
         The request if this worker sends it next.
@@ -142,9 +143,9 @@ def _apply(
         people = list(changed.decision.people) if changed.decision else []
         attempt: dict[str, Fact] = {"number": changed.attempt.number, "approved by": people}
         events.append(Event(AuditEvent.ATTEMPT_OPENED, message.person, request.id, attempt))
-    if changed.state is State.VOID:
-        notice = Notice(*reply_address(message), refusals.request_void(request), request.id)
-        outbox.add_notice(connection, notice, now)
+    is_void = changed.state is State.VOID
+    text = refusals.request_void(request) if is_void else receipt(action.kind, changed, len(effect.removed_voters))
+    outbox.add_notice(connection, Notice(*reply_address(message), text, request.id), now)
     if changed.state is State.DENIED:
         notice = Notice(Delivery.DIRECT, request.requester, replies.denied(changed), request.id)
         outbox.add_notice(connection, notice, now)

@@ -35,7 +35,7 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     refusal = action_refusal(target.request, votes, denial, target.settings.policy)
     if refusal is not None:
         return _note(target.rejection(refusal))
-    return FormContent(modals.deny_form(target.request.id, message.channel, message.message_ts))
+    return FormContent(modals.deny_form(target.request, message.channel, message.message_ts))
 
 
 def _note(rejection: Rejection) -> FormContent:

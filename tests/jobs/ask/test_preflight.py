@@ -42,7 +42,7 @@ def test_a_project_that_is_in_the_settings_twice_is_refused_under_both_names(
 ) -> None:
     sandbox = new_sandbox()
     with with_second_table(sandbox, WITHOUT_PROJECT_ID) as context:
-        with pytest.raises(CannotCreate, match="a second time, under another name") as refusal:
+        with pytest.raises(CannotCreate, match=r"is in bot\.toml twice, under two names") as refusal:
             find_group(context, searched, NIGHTLY_IMAGES)
         unseen = {"media", "easy"} - set(searched)
         assert not any(name in str(refusal.value) for name in unseen), "a project that the person may not see"
@@ -54,7 +54,7 @@ def test_a_project_is_refused_while_it_is_unknown_whether_it_is_in_the_settings_
     sandbox = new_sandbox()
     with with_second_table(sandbox, WITHOUT_PROJECT_ID) as context:
         sandbox.oms.faults.add("projects", *[Answer(503, "IAM.0006")] * 10)
-        with pytest.raises(CannotCreate, match="cannot be told just now"):
+        with pytest.raises(CannotCreate, match="The bot couldn't check whether project"):
             find_group(context, ["media"], NIGHTLY_IMAGES)
 
 

@@ -93,7 +93,7 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
 ) -> None:
     sandbox, context = place
     text = status(context, NOWHERE)
-    assert text.startswith(f"No task group `{NOWHERE}` in: media (")
+    assert text.startswith(f"No group `{NOWHERE}` in media (")
     assert "Nobody" not in text
     made, _ = create_request(sandbox, context, next(NUMBERS))
     del sandbox.oms.state.groups[made.group.group_id]
@@ -113,7 +113,9 @@ def test_status_names_a_project_that_fails_only_if_no_other_project_has_the_grou
     assert "in project media is paused now" in now
     assert no_request == NO_REQUEST_FOR_GROUP
     [failure] = status(context, LEDGERS).splitlines()
-    assert failure.startswith(f"Group `{LEDGERS}`: project archive: OMS.0072")
+    assert failure.startswith(
+        f"The bot couldn't read group `{LEDGERS}`. Project archive couldn't be searched (OMS.0072)."
+    )
     assert "Huawei request id" in failure
 
 

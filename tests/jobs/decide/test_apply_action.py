@@ -82,7 +82,20 @@ def test_a_message_that_is_handled_twice_has_one_effect(inside: tuple[Sandbox, C
     apply_action.handle_action(context, message)
     assert len(audit_rows(context, "vote.added", "action.refused")) == 1
     assert voters(context, request) == ([CAROL] if person == CAROL else [])
-    assert len(notices(context)) == (0 if person == CAROL else 1)
+    assert len(notices(context)) == 1, "a receipt or a refusal"
+
+
+def test_an_accepted_action_has_one_receipt_that_only_the_person_sees(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    request, card = create_request(*place, policy=TWO)
+    message = replace(approval(request.id, card), response_url="https://hooks.example/1")
+    store_message(context, message)
+    apply_action.handle_action(context, message)
+    apply_action.handle_action(context, message)
+    text = 'Your approval of "nightly images" is recorded. 1 more is needed.'
+    assert notices(context) == [
+        Notice(Delivery.EPHEMERAL, f"https://hooks.example/1 {CAROL}", text, request.id),
+    ]
 
 
 def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
@@ -95,7 +108,7 @@ def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
     message = Message(Kind.APPROVE, "1", BOB, TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
     store_message(context, message)
     apply_action.handle_action(context, message)
-    assert [notice.text for notice in notices(context)] == ["Guests cannot do this. Nothing was changed."] * 2
+    assert [notice.text for notice in notices(context)] == ["Guests can't use this app. Nothing changed."] * 2
     assert [notice.request_id for notice in notices(context)] == [None, None]
 
 
@@ -176,9 +189,11 @@ def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(inside: 
     request, card = create_request(*inside)
     denied = press_button(context, Kind.DENY, CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
-    [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
-    assert direct.address == ALICE
-    assert text_message(direct.text).text.endswith(f"denied by <@{CAROL}>. Reason: not &lt;!channel&gt; today")
+    [direct] = [notice for notice in notices(context) if notice.address == ALICE]
+    assert direct.delivery is Delivery.DIRECT
+    assert text_message(direct.text).text.endswith(
+        f'denied {request.id} for "nightly images". Reason: not &lt;!channel&gt; today'
+    )
     [(actor, detail)] = audit_rows(context, "request.denied")
     assert (actor, detail["reason"]) == (CAROL, "not <!channel> today")
 
@@ -190,7 +205,7 @@ def test_an_approver_who_was_removed_from_the_settings_cannot_approve(
     request, card = create_request(*inside)
     later = with_settings(context, approvers=[DAVE, BOB])
     assert press_button(later, Kind.APPROVE, CAROL, request, card) == request
-    assert "no longer name you" in notices(context)[-1].text
+    assert "no longer an approver" in notices(context)[-1].text
     assert put_calls(sandbox) == []
     assert press_button(later, Kind.APPROVE, DAVE, request, card).decision is not None
     assert len(put_calls(sandbox)) == 1

@@ -131,7 +131,7 @@ def test_the_requester_is_told_if_too_few_approvers_are_left(place: tuple[Sandbo
     advance(context_at(context, reminders_at(request)[0]), request)
     [notice] = notices(context)
     assert (notice.delivery, notice.address) == (Delivery.DIRECT, ALICE)
-    assert "nobody is left" in notice.text
+    assert "and nobody can give that." in notice.text
     assert "bot.toml" in notice.text
     send_notice(context, queue.Claim(tables.notices.name, 1, 0))
     [text] = sandbox.workspace.private_texts(ALICE)
