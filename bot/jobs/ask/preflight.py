@@ -26,6 +26,7 @@ from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
 from bot.ui import refusals
 from bot.ui.start_time import no_start
+from bot.ui.usage import NO_REQUEST_CREATED
 from bot.vault.errors import VaultError, VaultErrorKind
 
 log = logging.getLogger(__name__)
@@ -101,10 +102,10 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
     if found:
         return found[0]
     if not failures:
-        raise CannotCreate(f"{not_found_text(context, projects, group_id)} {refusals.NO_REQUEST_CREATED}")
+        raise CannotCreate(f"{not_found_text(context, projects, group_id)} {NO_REQUEST_CREATED}")
     cannot_create = CannotCreateNow if all(failure.may_pass for failure in failures) else CannotCreate
     text = " ".join(failure.text for failure in failures)
-    raise cannot_create(f"{refusals.group_not_read(group_id, text)} {refusals.NO_REQUEST_CREATED}")
+    raise cannot_create(f"{refusals.group_not_read(group_id, text)} {NO_REQUEST_CREATED}")
 
 
 def search(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
