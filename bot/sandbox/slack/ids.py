@@ -12,7 +12,7 @@ SCOPES = frozenset({"commands", "chat:write", "users:read", "usergroups:read"})
 ALICE, BOB, CAROL, DAVE = "U0ALICE001", "U0BOB00001", "U0CAROL001", "U0DAVE0001"
 ERIN = "U0ERIN0001"  # a guest
 FRANK = "U0FRANK001"  # deactivated
-GRACE = "U0GRACE001"  # a person of another organisation
+GRACE = "U0GRACE001"  # a person of another organization
 APPROVERS_GROUP = "S0MIGRATE1"
 
 MIGRATIONS = "C0MIGRATE1"  # the channel of the cards
