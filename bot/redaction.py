@@ -1,6 +1,6 @@
 """Keeps secrets out of logs, messages, rows and errors.
 
-`Secret` contains one value and hides it from printing and serialising. `scrub` removes secrets from text that comes
+`Secret` contains one value and hides it from printing and serializing. `scrub` removes secrets from text that comes
 from elsewhere, such as error messages of a server.
 """
 

@@ -58,7 +58,7 @@ class ProjectVault(_Table):
         if not isinstance(value, dict):
             return checked_path(value, mount, fix)
         if not value:
-            raise setting_error("names no bucket", fix)
+            raise setting_error("has no bucket", fix)
         return {bucket: checked_path(path, mount, fix, f"{bucket} ") for bucket, path in value.items()}
 
 
@@ -96,7 +96,7 @@ class Project(_Table):
             )
         slots = tuple(checked_ids(item, USER_OR_GROUP, fix, f"list {at} ") for at, item in enumerate(value, 1))
         if not can_be_filled(slots):
-            raise setting_error("names too few people: nobody fills two places", "Name more people in its lists")
+            raise setting_error("has too few people, one person can't fill two places", "Add people to the lists")
         return slots
 
     @field_validator("approvals")
@@ -107,12 +107,12 @@ class Project(_Table):
             return approvals
         if isinstance(approvers[0], tuple):
             raise setting_error(
-                "counts only with a flat list of approvers", "Leave it out: each inner list is one approval"
+                "is allowed only with a flat list of approvers", "Leave it out: each inner list is one approval"
             )
         if not can_be_filled((approvers,) * approvals):
             people = len(set(approvers))
             named = f"{people} {'person' if people == 1 else 'people'}"
-            raise setting_error(f"asks for {approvals} people, and approvers names {named}", "Name more approvers")
+            raise setting_error(f"needs {approvals} people, but approvers has {named}", "Add approvers")
         return approvals
 
     @field_validator("oms_url", "iam_url")

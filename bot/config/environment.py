@@ -100,37 +100,39 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
             "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET for HTTP",
         )
     if environment.log_level not in LOG_LEVELS:
-        problems.add("LOG_LEVEL", f"{environment.log_level!r} is no level", f"Use {', '.join(LOG_LEVELS)}")
+        problems.add("LOG_LEVEL", f"{environment.log_level!r} is not a log level", f"Use {', '.join(LOG_LEVELS)}")
     return environment if len(problems) == before else None
 
 
 def _secret(environ: Mapping[str, str], name: str, problems: Problems) -> Secret | None:
     value, path = environ.get(name), environ.get(f"{name}_FILE")
     if value and path:
-        problems.add(name, f"is set twice, as {name} and as {name}_FILE", "Set one of the two")
+        problems.add(name, f"is set twice, in {name} and in {name}_FILE", "Set one of the two")
     elif path:
         try:
             value = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            problems.add(f"{name}_FILE", f"cannot be read: {reason}", "Let it name a file that the bot may read")
+            problems.add(
+                f"{name}_FILE", f"can't be read: {reason}", "Set it to the path of a file that the bot can read"
+            )
             return Secret("")
         if not value:
-            problems.add(f"{name}_FILE", "names an empty file", "Write the secret into it")
+            problems.add(f"{name}_FILE", "is the path of an empty file", "Write the secret to that file")
             return Secret("")
     return Secret(value) if value else None
 
 
 def _check_printable(name: str, value: Secret | None, problems: Problems) -> None:
     if value and not _PRINTABLE.fullmatch(value.reveal()):
-        problem = "holds a blank, or a character that is not ASCII, such as the … of an example"
-        problems.add(name, problem, "Copy it again, whole and alone")
+        problem = "contains a space or a character that is not ASCII, such as the … of an example"
+        problems.add(name, problem, "Copy the whole value again, and nothing else")
 
 
 def _slack_token(secrets: Mapping[str, Secret | None], name: str, prefix: str, problems: Problems) -> Secret | None:
     token = secrets[name]
     if token and not token.reveal().startswith(prefix):
-        problems.add(name, f"does not begin with {prefix}", "Copy the token of that kind from your Slack app")
+        problems.add(name, f"doesn't start with {prefix}", "Copy the right token from your Slack app")
     return token
 
 
@@ -140,7 +142,7 @@ def _address(environ: Mapping[str, str], name: str, default: str | None, problem
         problems.add(name, "is not set", "Set it to the address of Vault, such as https://vault.example.com")
         return ""
     if not is_safe_address(url):
-        problems.add(name, "is not an https address", "Use https; http is for this very machine alone")
+        problems.add(name, "is not an https address", "Use https. http is allowed only for this machine")
     return url
 
 
@@ -149,12 +151,12 @@ def _pem_path(environ: Mapping[str, str], name: str, problems: Problems) -> str 
     if not path:
         return None
     if not Path(path).exists():
-        problems.add(name, "names a file that is not there", "Let it name a PEM file")
+        problems.add(name, "is the path of a file that doesn't exist", "Set it to the path of a PEM file")
     elif Path(path).is_file():
         try:
             ssl.create_default_context(cafile=path)
         except OSError:
-            problems.add(name, "names a file without a certificate", "Let it name a PEM file")
+            problems.add(name, "is the path of a file without a certificate", "Set it to the path of a PEM file")
     return path
 
 
@@ -173,7 +175,7 @@ def _main_identity(
         if given
     ]
     if len(logins) > 1:
-        problems.add(logins[0], f"is set beside {', '.join(logins[1:])}", "Keep one way to log in to Vault")
+        problems.add(logins[0], f"is set together with {', '.join(logins[1:])}", "Keep one way to log in to Vault")
     elif not logins:
         problems.add(
             "VAULT_ROLE_ID",
@@ -198,7 +200,7 @@ def _release_identity(
         return VaultAppRole(role_id, secret_id)
     if role_id or secret_id:
         missing = "VAULT_RELEASE_SECRET_ID" if role_id else "VAULT_RELEASE_ROLE_ID"
-        problems.add(missing, "is not set", "The second identity needs both, or neither")
+        problems.add(missing, "is not set", "Set both for the second identity, or neither")
     return None
 
 
@@ -214,11 +216,11 @@ def _checked_database_url(url: Secret | None, problems: Problems) -> Secret:
     try:
         parsed = make_url(url.reveal())
     except (ArgumentError, ValueError):
-        problems.add("DATABASE_URL", "cannot be read as an address", _DATABASE_FIX)
+        problems.add("DATABASE_URL", "is not a valid URL", _DATABASE_FIX)
         return url
     match parsed.drivername:
         case "sqlite" if parsed.host or parsed.database in (None, "", ":memory:"):
-            problems.add("DATABASE_URL", "names no file, and memory is not kept", "Use sqlite:///FILE")
+            problems.add("DATABASE_URL", "has no file, and an in-memory database isn't kept", "Use sqlite:///FILE")
         case "postgresql" if "@" in (parsed.host or ""):
             problems.add("DATABASE_URL", "has more than one @", _DATABASE_FIX)
         case "sqlite" | "postgresql":

@@ -32,10 +32,10 @@ COMPARE_WITH_EXAMPLE = "Compare it with `taskgroup-bot example bot.toml`"
 _PATH_FIX = "Use a path below the mount, without slashes at its ends, such as oms/media/caller"
 
 FIXES: Mapping[str, str] = {
-    "command": "Begin it with /, then lower case letters, digits, - and _, as in your Slack app",
+    "command": "Use / and then lowercase letters, digits, - and _, as in your Slack app",
     "projects": "Write one [projects.NAME] table for each Huawei Cloud project",
     "region": 'Use a region id such as "ap-southeast-3"',
-    "project_id": "Use the 32 hexadecimal digits of the project, or leave it out: IAM then tells it",
+    "project_id": "Use the 32 hexadecimal digits of the project id, or leave it out so that the bot asks IAM",
     "channel": 'Use the channel\'s id ("C…"), from its details in Slack',
     "requesters": 'Write a list of user ids ("U…") and user group ids ("S…"), or ["*"] for every full member',
     "approvers": 'Write a list of user ids ("U…") and user group ids ("S…"), not names',
@@ -43,10 +43,10 @@ FIXES: Mapping[str, str] = {
     "self_approval": "Write true or false, without quotes",
     "expires_after": 'Write it as "30m", "8h" or "2d", from one minute to seven days',
     "schedule_ahead": 'Write it as "30m" or "8h", up to "24h", or write "0" to turn off start times',
-    "oms_url": "Use https://HOST, or leave it out: it follows from the region",
-    "iam_url": "Use https://HOST, or leave it out: it follows from the region",
     "console_url": "Use the https address of the OMS page in your Huawei Cloud console, or leave it out",
-    "vault": "Write a [projects.NAME.vault] table that says where the keys are",
+    "oms_url": "Use https://HOST, or leave it out to use the region's default",
+    "iam_url": "Use https://HOST, or leave it out to use the region's default",
+    "vault": "Add a [projects.NAME.vault] table with the Vault paths of the keys",
     "mount": 'Use the path of the KV engine, without slashes at its ends, such as "secret"',
     "caller": _PATH_FIX,
     "source": 'Use a path below the mount, or a table { BUCKET = PATH, "*" = PATH }',
@@ -58,7 +58,7 @@ _PROBLEMS: Mapping[str, str] = {
     "extra_forbidden": "is not a setting",
     "string_type": "is not text",
     "string_too_long": "is too long",
-    "string_pattern_mismatch": "is not well-formed",
+    "string_pattern_mismatch": "is not valid",
     "bool_type": "is neither true nor false",
     "int_type": "is not a whole number",
     "greater_than_equal": "is too low",
@@ -70,7 +70,7 @@ _PROBLEMS: Mapping[str, str] = {
 
 # A table under [projects] without any of these belongs to another project, under whose name it should be.
 _REQUIRED_IN_EVERY_PROJECT = frozenset({"region", "channel", "approvers"})
-_NAME_FIX = "Use lower case letters, digits, - and _, at most 32, beginning with a letter or digit"
+_NAME_FIX = "Use up to 32 lowercase letters, digits, - and _, starting with a letter or digit"
 _SAME_NAME = "Write [projects.NAME] with its settings, and [projects.NAME.vault] under the same name"
 
 
@@ -86,7 +86,7 @@ def problems_in(file_name: str, error: ValidationError) -> list[tuple[str, str, 
         path = [str(part) for part in item["loc"]]
         kind, context = item["type"], item.get("ctx", {})
         if path[-1] == "[key]":
-            path, problem, fix = path[:-1], "is no name for a project", _NAME_FIX
+            path, problem, fix = path[:-1], "is not a valid project name", _NAME_FIX
         elif kind == "setting":
             problem, fix = context["problem"], context["fix"]
         else:
@@ -103,7 +103,7 @@ def _fix(kind: str, key: str) -> str:
     if key in FIXES:
         return f"It belongs in another table. {COMPARE_WITH_EXAMPLE}"
     meant = get_close_matches(key, FIXES, 1)
-    return f"Write {meant[0]} if that is meant, or remove it" if meant else f"Remove it. {COMPARE_WITH_EXAMPLE}"
+    return f"Did you mean {meant[0]}? Otherwise remove it" if meant else f"Remove it. {COMPARE_WITH_EXAMPLE}"
 
 
 def _without_consequences(items: Sequence[Any]) -> list[Any]:
@@ -112,7 +112,7 @@ def _without_consequences(items: Sequence[Any]) -> list[Any]:
         # Settings directly under [projects] are read as projects that are not tables.
         return [
             *(item for item in items if item["loc"][0] != "projects"),
-            _item(("projects",), "holds settings that belong to one project", _SAME_NAME),
+            _item(("projects",), "has settings that belong in one project's table", _SAME_NAME),
         ]
     if any(item["loc"][-1] == "[key]" for item in items):
         return [item for item in items if item["type"] != "missing" or item["loc"][0] != "projects"]
@@ -121,7 +121,8 @@ def _without_consequences(items: Sequence[Any]) -> list[Any]:
         return list(items)
     others = [item for item in items if item["loc"][:2] not in misnamed and not _is_missing_vault(item)]
     return others + [
-        _item(table, "is no project: it has neither region, channel nor approvers", _SAME_NAME) for table in misnamed
+        _item(table, "is not a project, because it has no region, channel or approvers", _SAME_NAME)
+        for table in misnamed
     ]
 
 

@@ -74,8 +74,8 @@ def _read_bot_toml(path: Path, problems: Problems) -> BotToml | None:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        fix = "Write it with `taskgroup-bot example bot.toml > bot.toml`, or let BOT_CONFIG name it"
-        problems.add(str(path), f"cannot be read: {error.strerror}", fix)
+        fix = "Write it with `taskgroup-bot example bot.toml > bot.toml`, or set BOT_CONFIG to its path"
+        problems.add(str(path), f"can't be read: {error.strerror}", fix)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.add(str(path), f"is not TOML: {error}", COMPARE_WITH_EXAMPLE)
     else:

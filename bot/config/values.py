@@ -35,9 +35,9 @@ def checked_path(value: Any, mount: str | None, fix: str, subject: str = "") -> 
     if not isinstance(value, str):
         raise setting_error(f"{subject}is not text", fix)
     if not _PATH.fullmatch(value) or len(value) > 512:
-        raise setting_error(f"{subject}is not well-formed", fix)
+        raise setting_error(f"{subject}is not valid", fix)
     if any(part in (".", "..") for part in value.split("/")):
-        raise setting_error(f"{subject}holds a part that is '.' or '..'", fix)
+        raise setting_error(f"{subject}contains '.' or '..' as a part", fix)
     if mount is not None and value.startswith(f"{mount}/data/"):
         raise setting_error(
             f"{subject}begins with {mount}/data/", "Leave out the mount and data/: the path begins after them"
@@ -55,10 +55,10 @@ def checked_ids(value: Any, pattern: re.Pattern[str], fix: str, subject: str = "
     if not isinstance(value, list):
         raise setting_error(f"{subject}is not a list", fix)
     if not value:
-        raise setting_error(f"{subject}names nobody", fix)
+        raise setting_error(f"{subject}is empty", fix)
     for at, item in enumerate(value, 1):
         if not isinstance(item, str) or not pattern.fullmatch(item):
-            raise setting_error(f"{subject}holds something that is no id, as entry {at}", fix)
+            raise setting_error(f"{subject}entry {at} is not an id", fix)
     return tuple(value)
 
 
@@ -78,16 +78,16 @@ def can_be_filled(slots: Slots) -> bool:
 def checked_address(url: str, key: str) -> str:
     """An https URL of a host in its normal form: lower case, without the default port, without a slash at its end."""
     if not is_safe_address(url):
-        raise setting_error("is not an https address; http is for this very machine alone", FIXES[key])
+        raise setting_error("is not an https address. http is allowed only for this machine", FIXES[key])
     parts = urlsplit(url)
     if parts.path not in ("", "/"):
-        raise setting_error("has a path behind its host", "Leave the path out")
+        raise setting_error("has a path after its host", "Leave the path out")
     host = (parts.hostname or "").rstrip(".")
     named = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{named}" + (f":{parts.port}" if parts.port not in (None, _PORTS[parts.scheme]) else "")
 
 
 def parse_duration(text: str) -> timedelta:
-    """The duration of a text such as `30m`, `8h` or `2d`; zero where it is not well-formed."""
+    """The duration of a text such as `30m`, `8h` or `2d`; zero where it is not valid."""
     found = _DURATION.fullmatch(text)
     return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)

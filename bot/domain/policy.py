@@ -29,8 +29,8 @@ class AccountKind(StrEnum):
     BOT = "bot"
     #: An account that was deactivated (`deleted`).
     DEACTIVATED = "deactivated"
-    #: A person of another organisation, in a shared channel (`is_stranger`, or another `team_id`).
-    EXTERNAL = "of another organisation"
+    #: A person of another organization, in a shared channel (`is_stranger`, or another `team_id`).
+    EXTERNAL = "of another organization"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Refusal(StrEnum):
     BOT = "bot"
     #: The account is deactivated.
     DEACTIVATED = "deactivated"
-    #: The person belongs to another organisation.
+    #: The person belongs to another organization.
     EXTERNAL = "stranger"
     #: The person is neither a requester nor an approver of the project, so the bot hides the project from them.
     CANNOT_SEE_PROJECT = "not a reader"

@@ -20,7 +20,7 @@ from bot.redaction import Secret
 log = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(minutes=1)
-KINDS = {AccessKey: "an access key", PasswordUser: "a user name and a password", IamToken: "a ready token"}
+KINDS = {AccessKey: "an access key", PasswordUser: "a username and password", IamToken: "an IAM token"}
 # A signature made with anything else is refused, and some refusals lock the key for everybody.
 _ONE_WORD = ("ak", "sk", "security_token", "token")
 
@@ -63,15 +63,15 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
         if values.get(name) and not values[name].is_one_word:
             raise UnusableIdentity(
                 full_path,
-                f"{name} at {full_path} in Vault holds blanks, or characters that are in no key or token.",
-                "Write it there again.",
+                f"{name} at {full_path} in Vault contains spaces or characters that no key or token has.",
+                f"Write {name} there again.",
             )
     credential = _credential_in(values)
     if credential is None:
         raise UnusableIdentity(
             full_path,
-            f"{full_path} in Vault holds no identity: neither ak and sk, nor username, password and domain, nor token.",
-            "Write the bot's own identity at Huawei Cloud there.",
+            f"The secret at {full_path} in Vault has none of: ak and sk; username, password and domain; token.",
+            "Write the bot's Huawei Cloud access key there.",
         )
     return LoadedCredential(full_path, version, credential, _fingerprint(credential, full_path))
 
@@ -146,7 +146,7 @@ class CredentialSource:
         try:
             return self._read()
         except (self._read_error, UnusableIdentity) as error:
-            log.warning("the identity at %s cannot be read again, so the last one stays in use: %s", self.path, error)
+            log.warning("cannot read the identity at %s again, so the last one stays in use: %s", self.path, error)
             self._read_again_at = self._now() + MAX_AGE
             return latest
         finally:

@@ -15,7 +15,7 @@ from bot.redaction import Secret, scrub, visible
 
 MAX_MESSAGE_CHARACTERS = 600
 MAX_REQUEST_ID_CHARACTERS = 64
-# A text is cut to this before keys are removed, and to its shown length after that: half a key is not recognised.
+# A text is cut to this before keys are removed, and to its shown length after that: half a key is not recognized.
 MAX_READ_CHARACTERS = 8_192
 _KEY_CHARACTERS = string.ascii_letters + string.digits + "+/=_-%\\"
 
@@ -98,7 +98,7 @@ def _as_text(value: object) -> str:
 
 
 def _page_text(body: bytes, secrets: Sequence[Secret]) -> str:
-    """The visible text of an HTML page. Keys are removed first: some are recognised only by the tag around them."""
+    """The visible text of an HTML page. Keys are removed first: some are recognized only by the tag around them."""
     page = scrub(_shortened(body.decode("utf-8", "replace")), secrets)
     return " ".join(re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>", " ", page).split())
 

@@ -48,7 +48,7 @@ class Throttled(HuaweiError):
     """OMS or IAM answered 429. Nothing was done. `retry_after_seconds` is None if the answer does not say it."""
 
     def __init__(self, retry_after_seconds: int | None, answer: Answer, service: Service = Service.OMS) -> None:
-        super().__init__(f"{service} asks to slow down (429)", service)
+        super().__init__(f"{service} is throttling calls (429)", service)
         self.retry_after_seconds = retry_after_seconds
         self.answer = answer
 
@@ -57,7 +57,7 @@ class Rejected(HuaweiError):
     """OMS or IAM answered another 4xx, or a redirect, which the bot does not follow. Nothing was done."""
 
     def __init__(self, answer: Answer, service: Service = Service.OMS) -> None:
-        super().__init__(f"refused with {answer.code}", service)
+        super().__init__(f"rejected with {answer.code}", service)
         self.answer = answer
 
 
@@ -83,7 +83,7 @@ class Suspended(HuaweiError):
     """
 
     def __init__(self, path: str, code: str, *, is_close_to_lock: bool) -> None:
-        super().__init__(f"the identity at {path} was refused")
+        super().__init__(f"Huawei Cloud rejected the credentials at {path}")
         self.path = path
         self.code = code
         self.is_close_to_lock = is_close_to_lock

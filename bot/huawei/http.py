@@ -22,7 +22,7 @@ from bot.huawei.signing import Auth
 from bot.net.session import MAX_BODY_BYTES
 from bot.redaction import Secret
 
-_INVALID_ADDRESS = "that is no address"
+_INVALID_ADDRESS = "not a valid address"
 _VALID_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 
 
@@ -68,7 +68,7 @@ class Success:
         try:
             return json.loads(self.content, parse_constant=_reject_constant)
         except (ValueError, RecursionError):
-            raise Unreadable(f"{service} answered with something that is not JSON", service) from None
+            raise Unreadable(f"{service} returned something other than JSON", service) from None
 
 
 def _reject_constant(name: str) -> object:
@@ -110,7 +110,7 @@ def _prepare(session: requests.Session, call: Call, auth: Auth | None) -> reques
         raise NotSent(_INVALID_ADDRESS, call.service) from None
     if not all(_VALID_HEADER_VALUE.fullmatch(str(value)) for value in prepared.headers.values()):
         # http.client would refuse the value too, and put it into the text of its error.
-        raise NotSent("the bot's identity holds characters that cannot be sent", call.service)
+        raise NotSent("the bot's credentials contain characters that cannot be sent", call.service)
     return prepared
 
 
@@ -118,7 +118,7 @@ def _read_response(call: Call, response: requests.Response, secrets: tuple[Secre
     status, headers, content = response.status_code, response.headers, response.content
     if 200 <= status < 300:
         if len(content) > MAX_BODY_BYTES:
-            raise Unreadable(f"{call.service} answered with more than {MAX_BODY_BYTES:,} bytes", call.service)
+            raise Unreadable(f"{call.service} returned more than {MAX_BODY_BYTES:,} bytes", call.service)
         return Success(status, headers, content, request_id_of(headers, secrets))
     answer = read_answer(status, headers, content, secrets)
     if status == 429:

@@ -88,9 +88,11 @@ class Iam:
         try:
             found = _Projects.model_validate(parsed).projects
         except ValidationError:
-            raise Unreadable("IAM answered with a list of projects that is none", Service.IAM) from None
+            raise Unreadable("IAM returned something other than a list of projects", Service.IAM) from None
         if len(found) != 1:
-            raise Unreadable(f"IAM knows {len(found)} projects named {region}, so project_id must be set", Service.IAM)
+            raise Unreadable(
+                f"IAM has {len(found)} projects named {region}, so set project_id in bot.toml", Service.IAM
+            )
         return found[0].id
 
 
@@ -115,9 +117,9 @@ def read_token(header: str, parsed: object) -> Token:
     try:
         created = _Created.model_validate(parsed).token
     except ValidationError:
-        raise Unreadable("IAM answered with a token whose body is not as documented", Service.IAM) from None
+        raise Unreadable("IAM returned a token with an undocumented body", Service.IAM) from None
     if not 1 <= len(header) <= MAX_TOKEN_CHARACTERS:
-        raise Unreadable("IAM answered without a token", Service.IAM)
+        raise Unreadable("IAM returned no token", Service.IAM)
     expires_at = created.expires_at
     if expires_at.tzinfo is None:
         expires_at = expires_at.replace(tzinfo=UTC)

@@ -165,8 +165,8 @@ class Identity:
         if project_id is not None and access.project_id != project_id:
             raise UnusableIdentity(
                 path,
-                f"The identity at {path} is of another Huawei Cloud project than before.",
-                "Set project_id, or write the former identity there.",
+                f"The credentials at {path} in Vault now belong to a different Huawei Cloud project.",
+                "Set project_id in bot.toml, or write the previous credentials there.",
             )
         address, observing = self._projects[name].oms_address, partial(self._observing, access, permit)
         return Oms(address, access.project_id, access.auth, self._sessions[name], observing=observing)
@@ -248,8 +248,8 @@ class Identity:
             case IamToken() as token if project_id is not None:
                 return _Access(token, TokenAuth(token.value), project_id)
             case IamToken():
-                sentence = f"The token at {loaded.path} does not tell its project."
-                raise UnusableIdentity(loaded.path, sentence, "Set project_id.")
+                sentence = f"The token at {loaded.path} in Vault doesn't say which project it belongs to."
+                raise UnusableIdentity(loaded.path, sentence, "Set project_id in bot.toml.")
         access = self._accesses.get(scope)
         if access is None or access.credential != loaded.credential:
             return None

@@ -62,7 +62,7 @@ class Oms:
         """
         group = read_group(self._send("GET", f"/{quote(group_id, safe='')}").parsed(Service.OMS))
         if group.group_id != parse_group_id(group_id):
-            raise Unreadable("OMS answered with another task group than was asked for")
+            raise Unreadable("OMS returned a different task group")
         return group
 
     def groups(self, status: GroupStatus | None = None) -> Iterator[TaskGroup | Unreadable]:
@@ -91,8 +91,8 @@ class Oms:
             if not items or (len(items) < PAGE_SIZE and (total is None or offset >= total)):
                 return
             if not new:
-                raise Unreadable(f"OMS repeated a page of its list: after {len(seen):,} task groups the bot gave up")
-        raise Unreadable(f"OMS listed more than {len(seen):,} task groups: there the bot gave up")
+                raise Unreadable(f"OMS repeated a page of its list, so the bot stopped after {len(seen):,} task groups")
+        raise Unreadable(f"OMS listed more than {len(seen):,} task groups, so the bot stopped")
 
     def start(self, group_id: str, body: bytes) -> Accepted:
         """Resumes a paused task group (StartTaskGroup). `body` is from `wire.start_body`.
@@ -150,6 +150,6 @@ def _page(parsed: object) -> tuple[int | None, list[object]]:
     """The total number of groups (None if OMS does not say it) and the unread groups of this page."""
     items = parsed.get("taskgroups") if isinstance(parsed, dict) else None
     if not isinstance(parsed, dict) or not isinstance(items, list):
-        raise Unreadable("OMS answered with a list of task groups that is none")
+        raise Unreadable("OMS returned something other than a list of task groups")
     total = parsed.get("count")
     return total if isinstance(total, int) and not isinstance(total, bool) else None, items

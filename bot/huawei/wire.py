@@ -93,11 +93,11 @@ def read_group(parsed: object) -> TaskGroup:
         group_id, status = parse_group_id(wire.group_id), GroupStatus(wire.status)
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
-        raise Unreadable(f"OMS answered with a task group whose {field} is not as documented") from None
+        raise Unreadable(f"OMS returned a task group that the bot can't read ({field})") from None
     except ValueError:
-        raise Unreadable(f"OMS answered with a task group of status {wire.status}, which is not documented") from None
+        raise Unreadable(f"OMS returned a task group with the undocumented status {wire.status}") from None
     if group_id is None:
-        raise Unreadable("OMS answered with a task group whose group_id is not as documented")
+        raise Unreadable("OMS returned a task group that the bot can't read (group_id)")
     cdn, reason = wire.source_cdn, wire.error_reason
     code, message = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
     return TaskGroup(
@@ -151,11 +151,11 @@ def keys_in(body: bytes) -> tuple[Secret, ...]:
 def _checked_fields(keys: Mapping[KeyField, Secret]) -> Iterator[tuple[str, str]]:
     for field, key in keys.items():
         if not 1 <= len(key) <= field.max_characters:
-            raise ValueError(f"{field.name} has {len(key):,} characters; OMS takes 1 to {field.max_characters:,}")
+            raise ValueError(f"{field.name} has {len(key):,} characters; OMS accepts 1 to {field.max_characters:,}")
         if field in _ACCESS_KEYS and not key.is_one_word:
-            raise ValueError(f"{field.name} holds blanks, or characters that are in no access key")
+            raise ValueError(f"{field.name} contains spaces or characters that no access key has")
         if field is JSON_AUTH_FILE and not _is_json_object(key.reveal()):
-            raise ValueError(f"{field.name} is not the JSON of a service account")
+            raise ValueError(f"{field.name} isn't the JSON of a service account")
         yield field.name, key.reveal()
 
 

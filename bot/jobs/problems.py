@@ -53,12 +53,12 @@ def explain(
                 texts.correct_identity(error.path, is_close_to_lock=error.is_close_to_lock),
                 retry_hint,
                 code=error.code,
-                side=Side.PERMISSIONS,
+                side=Side.CREDENTIALS,
             )
         case Rejected() | Throttled():
             return explain_answer(error.answer, plan, retry_hint, started)
         case TooLate():
-            return _problem(texts.BOT_WAS_LATE, started, "", retry_hint, side=Side.BOT)
+            return _problem(texts.BOT_WAS_LATE, started, texts.WAIT_A_MINUTE, retry_hint, side=Side.BOT)
         case NotSent():
             url, setting = (plan.iam_url, "iam_url") if error.service is Service.IAM else (plan.oms_url, "oms_url")
             sentence = texts.cannot_reach(error.service, url, str(error))
@@ -105,13 +105,18 @@ def _problem(
 
 
 def _remedy(meaning: Meaning, plan: Plan, retry_hint: RetryHint) -> str:
-    mount = plan.vault_mount
-    remedy = meaning.remedy.format(
+    mount, remedy = plan.vault_mount, meaning.remedy
+    if plan.source_path is None and "{source}" in remedy:
+        remedy = texts.CHECK_SOURCE_URLS
+    if "{retry}" not in remedy:
+        remedy = f"{remedy} {{retry}}"
+    text = remedy.format(
         caller=f"{mount}/{plan.caller_path}",
-        source=f"{mount}/{plan.source_path}" if plan.source_path else texts.SOURCE_WITHOUT_KEY,
+        source=f"{mount}/{plan.source_path}",
         destination=f"{mount}/{plan.destination_path}",
+        retry=retry_hint if meaning.retryable else "",
     )
-    return _joined(remedy, retry_hint if meaning.retryable else "")
+    return " ".join(text.split())
 
 
 def _joined(first: str, second: str) -> str:

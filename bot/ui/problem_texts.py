@@ -16,23 +16,26 @@ from bot.ui.formatting import escape_mrkdwn, inline_code, link_console
 NOTHING_STARTED = "Nothing was started."
 
 IDENTITY_UNANSWERED = (
-    "The bot's own identity was tried several times and no answer is known, so it is not used for now: if it was "
-    "refused each time, one more would lock it for everybody."
+    "Huawei Cloud didn't answer the bot's last calls, so the bot has stopped using its access key for now. If those "
+    "calls were rejected, one more could lock the key for everyone."
 )
 IDENTITY_REFUSED = (
-    "Huawei Cloud refused the bot's own identity, so it is not used again by itself: some refusals more lock it for "
-    "everybody."
+    "Huawei Cloud rejected the bot's access key, so the bot has stopped using it. A few more rejections would lock the "
+    "key for everyone."
 )
-BOT_WAS_LATE = "The bot was held up before it could call OMS."
-FAILED_WITHOUT_REASON = "OMS says that the migration failed, and gives no reason."
-FAILED_WITHOUT_CODE = "OMS says that the migration failed, and gives no code."
+BOT_WAS_LATE = "The bot was delayed, so it didn't send the call to OMS."
+FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reason."
+FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error code."
 
+GROUP_NOT_READ = "The bot can't read the group's progress."
+
+WAIT_A_MINUTE = "Wait a minute."
 WAIT_FIVE_MINUTES = "Wait five minutes."
-WAIT_SOME_MINUTES = "Wait some minutes."
-LOOK_IN_CONSOLE = "Look at it in the console."
+WAIT_SOME_MINUTES = "Wait a few minutes."
+LOOK_IN_CONSOLE = "Check the group in the Huawei Cloud console."
 
-#: In place of a Vault path, where a group's source needs no key.
-SOURCE_WITHOUT_KEY = "the source's address"
+#: In place of a next step about the source key, where a group's source needs no key.
+CHECK_SOURCE_URLS = "Check the source URLs. This group needs no source key."
 
 
 class RetryHint(StrEnum):
@@ -41,12 +44,12 @@ class RetryHint(StrEnum):
     #: On a card with a Retry button.
     RETRY = "Then press Retry."
     #: In the answer to a command or a form.
-    CREATE_REQUEST = "Then ask again."
+    CREATE_REQUEST = "Then request again."
     #: On a card whose request has ended.
-    REQUEST_AGAIN = "Then press Ask again."
+    REQUEST_AGAIN = "Then press Request again."
     #: On a card whose group could not be paused.
     PAUSE = "Then press Pause again."
-    #: Where the bot tries again by itself, or there is nothing to try.
+    #: Where the bot retries automatically, or there is nothing to retry.
     NOTHING = ""
 
 
@@ -56,16 +59,16 @@ def correct_identity(path: str, *, is_close_to_lock: bool) -> str:
 
 
 def cannot_reach(service: str, url: str, error: str) -> str:
-    return f"{service} cannot be reached at {url} ({error})."
+    return f"The bot couldn't reach {service} at {url} ({error})."
 
 
 def check_address(setting: str) -> str:
     """The next step when a service cannot be reached. `setting` is the key of its address in bot.toml."""
-    return f"Check the network, region and {setting}."
+    return f"Check the bot's network, and region and {setting} in bot.toml."
 
 
 def no_clear_answer(service: str, error: str) -> str:
-    return f"{service} gave no clear answer: {error}."
+    return f"{service} gave no clear answer ({error})."
 
 
 def original_message(problem: Problem) -> str:
@@ -74,6 +77,19 @@ def original_message(problem: Problem) -> str:
     if not message or problem.meaning.lower().startswith(message.lower()):
         return ""
     return f"{escape_mrkdwn(problem.where)} said: {escape_mrkdwn(problem.message, 300)}"
+
+
+def with_references(problem: Problem) -> str:
+    """The code, the meaning, the original message and Huawei's request id. Plain text, in one line."""
+    code = f"{problem.code}: " if problem.code else ""
+    message = problem.message.rstrip(".")
+    is_repeated = problem.meaning.lower().startswith(message.lower())
+    parts = [
+        f"{code}{problem.meaning}",
+        f"{problem.where} said: {message}." if message and not is_repeated else "",
+        f"Huawei request id {problem.huawei_request_id}." if problem.huawei_request_id else "",
+    ]
+    return " ".join(filter(None, parts))
 
 
 def details(problem: Problem) -> str:

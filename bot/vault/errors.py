@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import hvac.exceptions
 import requests
@@ -63,8 +64,8 @@ def translating_errors(path: str) -> Iterator[None]:
         raise VaultError(
             VaultErrorKind.UNEXPECTED,
             path,
-            f"Vault's answer about {path} is not understood ({type(error).__name__}).",
-            "Check that VAULT_ADDR is Vault and that the mount is a KV secrets engine.",
+            f"The bot can't read Vault's answer about {path} ({type(error).__name__}).",
+            "Check that VAULT_ADDR is the address of Vault and that the mount is a KV secrets engine.",
         ) from None
     except (hvac.exceptions.VaultError, requests.exceptions.RequestException) as error:
         raise error_for(error, path) from None
@@ -75,18 +76,27 @@ def error_for(error: Exception, path: str) -> VaultError:
     match error:
         case requests.exceptions.SSLError():
             return VaultError(
-                VaultErrorKind.DOWN, path, "The TLS certificate of Vault is not trusted.", "Set VAULT_CACERT to its CA."
+                VaultErrorKind.DOWN,
+                path,
+                f"The bot doesn't trust the TLS certificate of Vault{_at_address(error)}.",
+                "Set VAULT_CACERT to Vault's CA certificate.",
             )
         case requests.exceptions.RequestException():
             return VaultError(
-                VaultErrorKind.DOWN, path, "Vault does not answer.", "Check that Vault is up and VAULT_ADDR is right."
+                VaultErrorKind.DOWN,
+                path,
+                f"Vault doesn't answer{_at_address(error)}.",
+                "Check that Vault is running and VAULT_ADDR is correct.",
             )
         case hvac.exceptions.VaultDown() if "sealed" in str(error):
-            return VaultError(VaultErrorKind.SEALED, path, "Vault is sealed.", "Unseal Vault.")
+            return VaultError(VaultErrorKind.SEALED, path, "Vault is sealed.", "Ask a Vault operator to unseal it.")
         case hvac.exceptions.VaultDown():
             # A load balancer without a Vault behind it answers 503 too.
             return VaultError(
-                VaultErrorKind.DOWN, path, "Vault is not available (HTTP 503).", "Look at Vault's own log."
+                VaultErrorKind.DOWN,
+                path,
+                f"Vault{_at_address(error)} is unavailable (HTTP 503).",
+                "Check that Vault is running, then check its log.",
             )
         case hvac.exceptions.Forbidden():
             return forbidden(path)
@@ -96,8 +106,8 @@ def error_for(error: Exception, path: str) -> VaultError:
             return VaultError(
                 VaultErrorKind.UNEXPECTED,
                 path,
-                f"Vault failed when asked about {path} ({type(error).__name__}).",
-                "Look at Vault's own log.",
+                f"Vault failed to answer the call for {path} ({type(error).__name__}).",
+                "Check Vault's log.",
             )
 
 
@@ -107,8 +117,8 @@ def login_error(error: hvac.exceptions.VaultError) -> VaultError:
         return VaultError(
             VaultErrorKind.LOGIN,
             "login",
-            "Vault refuses the bot's login.",
-            "Check the role id and secret id (or the token) that the bot was started with; they may have run out.",
+            "Vault rejected the bot's login.",
+            "Check the bot's Vault credentials in its environment. They may have expired.",
         )
     return error_for(error, "login")
 
@@ -118,8 +128,8 @@ def forbidden(path: str) -> VaultError:
     return VaultError(
         VaultErrorKind.FORBIDDEN,
         path,
-        f"Vault does not let the bot read {path}.",
-        "Add the path to the bot's Vault policy.",
+        f"Vault doesn't allow the bot to read {path}.",
+        "Allow this path in the bot's Vault policy.",
     )
 
 
@@ -128,6 +138,13 @@ def missing(path: str) -> VaultError:
     return VaultError(
         VaultErrorKind.MISSING,
         path,
-        f"There is nothing at {path} in Vault.",
-        "Write the keys there, or correct bot.toml.",
+        f"Vault has no secret at {path}.",
+        "Write the secret there, or correct the path in bot.toml.",
     )
+
+
+def _at_address(error: Exception) -> str:
+    """` at` and the address that was called, without the path; empty if the exception does not have it."""
+    request = getattr(error, "request", None)
+    parts = urlsplit(getattr(request, "url", None) or getattr(error, "url", None) or "")
+    return f" at {parts.scheme}://{parts.netloc}" if parts.netloc else ""

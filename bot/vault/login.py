@@ -100,8 +100,8 @@ def _service_account_token(path: str) -> str:
         raise VaultError(
             VaultErrorKind.LOGIN,
             "login",
-            "The pod's service account token cannot be read.",
-            "Mount it into the pod.",
+            "The bot can't read the pod's service account token.",
+            "Mount the service account token into the pod.",
         ) from None
 
 

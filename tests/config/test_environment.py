@@ -38,7 +38,7 @@ def bot_toml(tmp_path: Path) -> Path:
 def test_a_token_must_be_printable_ascii_without_blanks(bot_toml: Path, name: str, value: str) -> None:
     release = {"VAULT_RELEASE_ROLE_ID": "role", "VAULT_RELEASE_SECRET_ID": "secret"}
     lines = problems(GOOD | release | {"BOT_CONFIG": str(bot_toml), name: TOKENS[name] + value})
-    assert lines.startswith(f"{name}: holds a blank, or a character that is not ASCII")
+    assert lines.startswith(f"{name}: contains a space or a character that is not ASCII")
     assert len(lines.splitlines()) == 1
     assert value.strip() not in lines
 
@@ -46,7 +46,7 @@ def test_a_token_must_be_printable_ascii_without_blanks(bot_toml: Path, name: st
 @pytest.mark.parametrize("name", ["VAULT_TOKEN", "VAULT_K8S_ROLE"])
 def test_every_other_vault_login_must_be_printable_ascii_too(bot_toml: Path, name: str) -> None:
     environ = {key: value for key, value in GOOD.items() if not key.endswith("_ID")}
-    assert problems(environ | {"BOT_CONFIG": str(bot_toml), name: "hvs.…"}).startswith(f"{name}: holds a blank")
+    assert problems(environ | {"BOT_CONFIG": str(bot_toml), name: "hvs.…"}).startswith(f"{name}: contains a space")
 
 
 def test_valid_variables_are_accepted_in_every_spelling(bot_toml: Path) -> None:
@@ -64,7 +64,7 @@ def test_valid_variables_are_accepted_in_every_spelling(bot_toml: Path) -> None:
     [
         ("PORT", "65536", "PORT: '65536' is not a port"),
         ("OPS_PORT", "３００１", "OPS_PORT: '３００１' is not a port"),
-        ("VAULT_RELEASE_SECRET_ID", "s", "VAULT_RELEASE_ROLE_ID: is not set. The second identity needs both"),
+        ("VAULT_RELEASE_SECRET_ID", "s", "VAULT_RELEASE_ROLE_ID: is not set. Set both for the second identity"),
         ("VAULT_ADDR", "https://vault.example/#x", "VAULT_ADDR: is not an https address"),
         ("VAULT_ADDR", "https://vault.example/?x", "VAULT_ADDR: is not an https address"),
     ],
@@ -78,7 +78,7 @@ def test_a_partly_valid_variable_is_one_problem(bot_toml: Path, name: str, value
 def test_an_empty_secret_file_is_a_problem(bot_toml: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     environ = {**GOOD, "BOT_CONFIG": str(bot_toml), "SLACK_SIGNING_SECRET_FILE": str(tmp_path / "empty")}
-    assert problems(environ).startswith("SLACK_SIGNING_SECRET_FILE: names an empty file")
+    assert problems(environ).startswith("SLACK_SIGNING_SECRET_FILE: is the path of an empty file")
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])
@@ -103,15 +103,15 @@ def test_the_placeholders_of_the_readme_are_one_problem_each(bot_toml: Path, com
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://bot:p@leak:leak@db/bot", "cannot be read as an address"),
-        ("postgresql://bot:leak@db:leak/bot", "cannot be read as an address"),
+        ("postgresql://bot:p@leak:leak@db/bot", "is not a valid URL"),
+        ("postgresql://bot:leak@db:leak/bot", "is not a valid URL"),
         ("postgresql://bot:p@leak@db/bot", "has more than one @"),
         ("postgresql+leak://db/bot", "is neither SQLite nor PostgreSQL"),
-        ("leak", "cannot be read as an address"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
-        ("sqlite://leak/bot.sqlite", "names no file"),
+        ("leak", "is not a valid URL"),
+        ("sqlite://", "has no file"),
+        ("sqlite:///", "has no file"),
+        ("sqlite:///:memory:", "has no file"),
+        ("sqlite://leak/bot.sqlite", "has no file"),
     ],
 )
 def test_an_invalid_database_url_is_reported_without_its_password(bot_toml: Path, url: str, words: str) -> None:
@@ -143,12 +143,12 @@ def test_a_valid_database_url_is_kept_unchanged(url: str) -> None:
 def test_the_database_url_is_read_without_any_other_setting(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("sqlite:////data/bot.sqlite\n")
     assert load_database_url({"DATABASE_URL_FILE": str(tmp_path / "url")}).reveal() == "sqlite:////data/bot.sqlite"
-    with pytest.raises(InvalidSettings, match="DATABASE_URL_FILE: cannot be read"):
+    with pytest.raises(InvalidSettings, match="DATABASE_URL_FILE: can't be read"):
         load_database_url({"DATABASE_URL_FILE": "/nowhere"})
 
 
 def test_vault_cacert_must_hold_a_certificate(bot_toml: Path) -> None:
-    words = "VAULT_CACERT: names a file without a certificate"
+    words = "VAULT_CACERT: is the path of a file without a certificate"
     assert words in problems(GOOD | {"BOT_CONFIG": str(bot_toml), "VAULT_CACERT": str(bot_toml)})
     assert load(GOOD | {"BOT_CONFIG": str(bot_toml), "VAULT_CACERT": certifi.where()}).environment.vault_ca
 

@@ -40,19 +40,19 @@ def test_the_example_is_valid(bot_toml: Path) -> None:
     ("change", "words"),
     [
         ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN: is not set"),
-        ({"SLACK_BOT_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN: does not begin with xoxb-"),
+        ({"SLACK_BOT_TOKEN": "xapp-1"}, "SLACK_BOT_TOKEN: doesn't start with xoxb-"),
         ({"SLACK_APP_TOKEN": ""}, "SLACK_APP_TOKEN: is not set, and neither is SLACK_SIGNING_SECRET"),
         ({"VAULT_ADDR": ""}, "VAULT_ADDR: is not set"),
         ({"VAULT_ADDR": "http://vault.example"}, "VAULT_ADDR: is not an https address"),
         ({"VAULT_SECRET_ID": ""}, "VAULT_SECRET_ID: is not set"),
-        ({"VAULT_TOKEN": "t"}, "is set beside"),
+        ({"VAULT_TOKEN": "t"}, "is set together with"),
         ({"VAULT_RELEASE_ROLE_ID": "r"}, "VAULT_RELEASE_SECRET_ID: is not set"),
         ({"VAULT_SECRET_ID_FILE": "/nowhere"}, "VAULT_SECRET_ID: is set twice"),
-        ({"SLACK_SIGNING_SECRET_FILE": "/nowhere"}, "SLACK_SIGNING_SECRET_FILE: cannot be read"),
+        ({"SLACK_SIGNING_SECRET_FILE": "/nowhere"}, "SLACK_SIGNING_SECRET_FILE: can't be read"),
         ({"PORT": "99999"}, "PORT: '99999' is not a port"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
-        ({"VAULT_CACERT": "/nowhere"}, "VAULT_CACERT: names a file that is not there"),
-        ({"BOT_CONFIG": "/nowhere"}, "/nowhere: cannot be read"),
+        ({"VAULT_CACERT": "/nowhere"}, "VAULT_CACERT: is the path of a file that doesn't exist"),
+        ({"BOT_CONFIG": "/nowhere"}, "/nowhere: can't be read"),
     ],
 )
 def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str], words: str) -> None:
@@ -62,17 +62,17 @@ def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str]
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"ap-southeast-3"', '"Singapore"', "projects.media.region: is not well-formed"),
+        ('"ap-southeast-3"', '"Singapore"', "projects.media.region: is not valid"),
         ("0123456789abcdef0123456789abcdef", "abc", "projects.media.project_id"),
         ('"C0123456789"', '"#migrations"', "projects.media.channel"),
-        (PEOPLE, '["alice"]', "projects.media.approvers: holds something that is no id, as entry 1. Write a list"),
+        (PEOPLE, '["alice"]', "projects.media.approvers: entry 1 is not an id. Write a list"),
         (PEOPLE, '"U0123456789"', "projects.media.approvers: is not a list. Write a list"),
-        (PEOPLE, "[]", "projects.media.approvers: names nobody. Write a list"),
-        (PEOPLE, '[["U0123456789"], []]', "projects.media.approvers: list 2 names nobody"),
+        (PEOPLE, "[]", "projects.media.approvers: is empty. Write a list"),
+        (PEOPLE, '[["U0123456789"], []]', "projects.media.approvers: list 2 is empty"),
         (PEOPLE, '[["U0123456789"], "U0987654321"]', "projects.media.approvers: mixes ids and lists of ids"),
-        (PEOPLE, '[["U0123"], ["U0123"], ["U0456", "U0789"]]', "projects.media.approvers: names too few people"),
+        (PEOPLE, '[["U0123"], ["U0123"], ["U0456", "U0789"]]', "projects.media.approvers: has too few people"),
         ('["*"]', '"*"', 'projects.media.requesters: is not a list. Write a list of user ids ("U…") and'),
-        ('["*"]', "[]", "projects.media.requesters: names nobody"),
+        ('["*"]', "[]", "projects.media.requesters: is empty"),
         (
             "approvals = 1",
             'approvals = "1"',
@@ -89,17 +89,17 @@ def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str]
             "projects.media.self_approval: is neither true nor false. Write",
         ),
         ("# oms_url =", "oms_url = 3 #", "projects.media.oms_url: is not text. Use https://HOST, or leave it out"),
-        ("# iam_url =", 'iam_url = "https://iam.example/v3" #', "projects.media.iam_url: has a path behind its host"),
+        ("# iam_url =", 'iam_url = "https://iam.example/v3" #', "projects.media.iam_url: has a path after its host"),
         ("# iam_url =", 'iam_url = "http://iam.example" #', "projects.media.iam_url: is not an https address"),
         (
             'mount = "secret"',
             'mount = "secret/"',
-            "projects.media.vault.mount: is not well-formed. Use the path of the KV",
+            "projects.media.vault.mount: is not valid. Use the path of the KV",
         ),
         ('"oms/media/source"', '"secret/data/oms"', "source: begins with secret/data/. Leave out the mount and data/"),
         ('"oms/media/source"', "3", "projects.media.vault.source: is not text. Use a path below the mount, or a table"),
-        ('"oms/media/source"', "{}", "projects.media.vault.source: names no bucket. Use a path below the mount, or"),
-        ('"oms/media/source"', '{ b = "/x" }', "projects.media.vault.source: b is not well-formed. Use a path below"),
+        ('"oms/media/source"', "{}", "projects.media.vault.source: has no bucket. Use a path below the mount, or"),
+        ('"oms/media/source"', '{ b = "/x" }', "projects.media.vault.source: b is not valid. Use a path below"),
         ('"oms/media/caller"', "3", "projects.media.vault.caller: is not text. Use a path below the mount"),
         ('"oms/media/caller"', '"oms/../caller"', "projects.media.vault.caller"),
         ('"oms/media/caller"', '"/oms"', "projects.media.vault.caller"),
@@ -108,10 +108,10 @@ def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str]
         (
             "approvals = 1",
             "approval = 1",
-            "projects.media.approval: is not a setting. Write approvals if that is meant",
+            "projects.media.approval: is not a setting. Did you mean approvals",
         ),
         ("[projects.media.vault]", "[vault]", "bot.toml: vault: is not a setting. It belongs in another table"),
-        ('"/resume-taskgroup"', '"resume"', "command: is not well-formed. Begin it with /"),
+        ('"/resume-taskgroup"', '"resume"', "command: is not valid. Use /"),
         ("[projects.media]", "[projects.media", "is not TOML"),
     ],
 )
@@ -223,9 +223,7 @@ def test_a_path_that_vault_would_resolve_differently_is_a_problem(bot_toml: Path
 
 def test_an_id_with_trailing_characters_is_a_problem(bot_toml: Path) -> None:
     bot_toml.write_text(example().replace(PEOPLE, '["U0123456789>"]'), encoding="utf-8")
-    assert "projects.media.approvers: holds something that is no id, as entry 1" in problems(
-        GOOD | {"BOT_CONFIG": str(bot_toml)}
-    )
+    assert "projects.media.approvers: entry 1 is not an id" in problems(GOOD | {"BOT_CONFIG": str(bot_toml)})
 
 
 def test_a_file_that_is_not_text_is_a_problem(bot_toml: Path) -> None:
@@ -236,7 +234,7 @@ def test_a_file_that_is_not_text_is_a_problem(bot_toml: Path) -> None:
 def test_two_approvals_need_two_approvers(bot_toml: Path) -> None:
     text = example().replace("approvals = 1", "approvals = 2")
     (line,) = lines_of(bot_toml, text.replace(PEOPLE, '["U0123456789"]'))
-    assert "projects.media.approvals: asks for 2 people, and approvers names 1 person." in line
+    assert "projects.media.approvals: needs 2 people, but approvers has 1 person." in line
     bot_toml.write_text(text, encoding="utf-8")
     load(GOOD | {"BOT_CONFIG": str(bot_toml)})  # The number of members of the user group is not known here.
 
@@ -244,7 +242,7 @@ def test_two_approvals_need_two_approvers(bot_toml: Path) -> None:
 def test_approvals_is_allowed_only_with_a_flat_list(bot_toml: Path) -> None:
     text = example().replace(PEOPLE, '[["U0123456789"], ["S0123456789"]]').replace("approvals = 1", "approvals = 2")
     (line,) = lines_of(bot_toml, text)
-    assert "projects.media.approvals: counts only with a flat list of approvers. Leave it out" in line
+    assert "projects.media.approvals: is allowed only with a flat list of approvers. Leave it out" in line
 
 
 def test_a_problem_of_approvals_hides_no_other_problem(bot_toml: Path) -> None:
@@ -257,11 +255,15 @@ def test_a_problem_of_approvals_hides_no_other_problem(bot_toml: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("projects.media", "projects.Media", "projects.Media: is no name for a project. Use lower case letters"),
-        ("[projects.media]", '[projects."my media"]', "projects.my media: is no name for a project."),
-        ("[projects.media.vault]", "[projects.vault]", "projects.vault: is no project"),
-        ("[projects.media.vault]", "[projects.medai.vault]", "projects.medai: is no project"),
-        ("[projects.media]", "[projects]", "projects: holds settings that belong to one project"),
+        (
+            "projects.media",
+            "projects.Media",
+            "projects.Media: is not a valid project name. Use up to 32 lowercase letters",
+        ),
+        ("[projects.media]", '[projects."my media"]', "projects.my media: is not a valid project name."),
+        ("[projects.media.vault]", "[projects.vault]", "projects.vault: is not a project"),
+        ("[projects.media.vault]", "[projects.medai.vault]", "projects.medai: is not a project"),
+        ("[projects.media]", "[projects]", "projects: has settings that belong in one project's table"),
     ],
 )
 def test_a_table_under_a_wrong_name_is_one_problem(bot_toml: Path, old: str, new: str, words: str) -> None:

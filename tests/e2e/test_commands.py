@@ -97,7 +97,7 @@ def test_check_reports_a_wrong_caller_secret_without_calling_huawei_cloud(
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  project media, Vault secret/oms/media/caller"]
     assert "IAM" not in found.stdout
     sandbox.vault.write("oms/media/caller", CALLERS["password"])
-    assert "version 3, holds a user name and a password" in run(sandbox, "check").stdout
+    assert "version 3, a username and password" in run(sandbox, "check").stdout
 
 
 def test_check_counts_the_members_of_a_user_group(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -217,7 +217,7 @@ def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
     sandbox = new_sandbox(two_identities=True)
     sandbox.extra_environment = {f"{wrong}_SECRET_ID": "wrong"}
     sandbox.start_bot()
-    sandbox.wait_until(lambda: "refuses the bot's login" in sandbox.log(), what="a warning")
+    sandbox.wait_until(lambda: "rejected the bot's login" in sandbox.log(), what="a warning")
     [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
     assert f"WARNING bot.app {what}" in line
     assert "Check the role id and secret id" in line

@@ -122,7 +122,7 @@ def test_a_group_that_fails_later_is_reported_on_the_same_card(sandbox: Sandbox)
     card = create_request(sandbox, text=f"{MAP_TILES} try")
     sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "TRF.0152", 30)
-    assert "The source's access key lacks a permission" in full_text(card)
+    assert "The source key lacks a permission" in full_text(card)
     wait_for_thread_line(sandbox, card, "TRF.0152")
 
 

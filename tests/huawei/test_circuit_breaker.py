@@ -399,9 +399,9 @@ def test_without_any_answer_people_are_told_that_none_is_known(cloud: Cloud) -> 
     with pytest.raises(Suspended) as suspended:
         show(identity)
     told = explain(suspended.value, request().plan, RetryHint.NOTHING)
-    assert "no answer is known" in told.meaning
+    assert "didn't answer the bot's last calls" in told.meaning
     assert "Wait five minutes" in told.next_step
-    assert "refused the bot" not in told.meaning, "nobody knows that"
+    assert "rejected the bot" not in told.meaning, "nobody knows that"
     cloud.clock.now += timedelta(minutes=6)
     assert show(identity) == NIGHTLY_IMAGES
 

@@ -33,12 +33,12 @@ def test_blanks_around_a_password_are_part_of_it() -> None:
 def test_a_value_that_can_be_no_key_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(UnusableIdentity) as refused:
         load({"ak": "AK1", "sk": "SK1", name: value})
-    assert refused.value.sentence.startswith(f"{name} at secret/caller in Vault holds blanks")
+    assert refused.value.sentence.startswith(f"{name} at secret/caller in Vault contains spaces")
     assert value not in refused.value.sentence
 
 
 def test_an_empty_key_is_missing() -> None:
-    with pytest.raises(UnusableIdentity, match="holds no identity"):
+    with pytest.raises(UnusableIdentity, match="has none of"):
         load({"ak": "AK1", "sk": "\n"})
 
 

@@ -53,5 +53,5 @@ def test_the_project_of_a_region_is_returned_only_if_there_is_exactly_one(count:
         if count == 1:
             assert iam.project_id("ap-southeast-3", auth) == "id-0"
         else:
-            with pytest.raises(Unreadable, match=f"IAM knows {count} projects named ap-southeast-3"):
+            with pytest.raises(Unreadable, match=f"IAM has {count} projects named ap-southeast-3"):
                 iam.project_id("ap-southeast-3", auth)

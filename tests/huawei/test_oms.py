@@ -154,8 +154,8 @@ def test_an_unreadable_group_does_not_hide_the_others(oms: OmsStandIn) -> None:
         NIGHTLY_IMAGES,
     ]
     assert [str(error) for error in listed if isinstance(error, Unreadable)] == [
-        "OMS answered with a task group of status 42, which is not documented",
-        "OMS answered with a task group whose the answer is not as documented",
+        "OMS returned a task group with the undocumented status 42",
+        "OMS returned a task group that the bot can't read (the answer)",
     ]
 
 
@@ -177,7 +177,7 @@ def test_a_list_without_an_end_is_an_error(oms: OmsStandIn, monkeypatch: pytest.
     oms.faults.add("list", page(9, shown), page(9, shown))
     groups = client(oms.server.url).groups()
     assert isinstance(next(groups), TaskGroup)
-    with pytest.raises(Unreadable, match="repeated a page of its list: after 1 task groups"):
+    with pytest.raises(Unreadable, match="so the bot stopped after 1 task groups"):
         next(groups)
     monkeypatch.setattr("bot.huawei.oms.MAX_PAGES", 2)
     oms.faults.add("list", page(9, "a"), page(9, "b"))
@@ -197,7 +197,7 @@ def test_an_invalid_list_is_unreadable(oms: OmsStandIn, body: bytes) -> None:
 def test_an_answer_with_another_group_is_unreadable(oms: OmsStandIn) -> None:
     other = {**oms.state.show(NIGHTLY_IMAGES), "group_id": "2b2b2b2b-0000-4000-8000-000000000001"}
     oms.faults.add("show", Raw(body=json.dumps(other).encode()))
-    with pytest.raises(Unreadable, match="another task group"):
+    with pytest.raises(Unreadable, match="different task group"):
         client(oms.server.url).show(NIGHTLY_IMAGES)
 
 

@@ -33,6 +33,7 @@ from bot.sandbox.slack.ids import BOB, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
 from bot.store.tables import circuit_breakers
+from bot.ui.problem_texts import FAILED_WITHOUT_CODE, GROUP_NOT_READ, RetryHint
 from tests.support.card import Card
 from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
 from tests.support.in_process import (
@@ -49,6 +50,7 @@ VAULT_PATHS = {
     Side.SOURCE: "secret/oms/media/source",
     Side.DESTINATION: "secret/oms/media/destination",
     Side.PERMISSIONS: "secret/oms/media/caller",
+    Side.CREDENTIALS: "secret/oms/media/caller",
 }
 
 
@@ -72,9 +74,10 @@ def assert_explained(card: Card, text: str, code: str, http_status: int) -> None
     assert code in text
     assert meaning.sentence.rstrip(".").lower() in text.lower()
     assert f"Cause: {meaning.side}" in text
-    remedy = meaning.remedy.format(caller="secret/oms/media/caller", source="…", destination="…").split("…")[0]
-    assert remedy in text
-    if "{" in meaning.remedy:
+    caller = VAULT_PATHS[Side.CREDENTIALS]
+    remedy = meaning.remedy.format(caller=caller, source="…", destination="…", retry="…").split("…")[0]
+    assert remedy.rstrip() in text
+    if "{" in meaning.remedy.replace("{retry}", ""):
         assert VAULT_PATHS[meaning.side] in text
     assert card.request.id in text
     assert card.request.group.group_id in text
@@ -153,7 +156,7 @@ def test_every_error_code_of_a_failed_migration_is_explained_on_the_card(card: C
     assert "OMS said: words of" in text
     assert button_ids(card.posted) == ["request"]
     if meaning_of(code, 200).retryable:
-        assert "press Ask again" in text
+        assert RetryHint.REQUEST_AGAIN in text
 
 
 def test_a_failed_migration_without_an_error_code_shows_the_message_of_oms(card: Card) -> None:
@@ -165,7 +168,7 @@ def test_a_failed_migration_without_an_error_code_shows_the_message_of_oms(card:
     group.status, group.error = MIGRATION_FAILED, ("", "words of <!channel> OMS")
     text = card.after(6)
     assert card.stands() is State.FAILED
-    assert "the migration failed, and gives no code" in text
+    assert FAILED_WITHOUT_CODE[len("OMS ") :].rstrip(".") in text
     assert "OMS said: words of" in text
     assert "<!channel>" not in text
 
@@ -354,7 +357,7 @@ def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card)
     card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     text = card.after(20, 2)
     assert "progress can't be read now" in text
-    assert "The bot can't read the progress of the group." in text
+    assert GROUP_NOT_READ in text
     assert "moving at" not in text
     assert "Resumed, moving" in card.after(40)
 

@@ -21,6 +21,7 @@ from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.store.queue import Claim
+from bot.ui import problem_texts as texts
 from bot.ui.problem_texts import group_problem
 from bot.vault.errors import VaultError
 
@@ -126,11 +127,12 @@ def _look_failed(context: Context, request: Request, claim: Claim, error: Huawei
 
 def _look_problem(request: Request, error: HuaweiError | VaultError) -> Problem:
     looked = explain(error, request.plan, RetryHint.NOTHING, "")
-    meaning = f"The bot can't read the progress of the group. {looked.meaning}"
+    meaning = f"{texts.GROUP_NOT_READ} {looked.meaning}"
     if request.state is State.UNKNOWN and request.problem is not None:
         # The problem with the PUT stays on the card: people look it up by its code.
         put = request.problem
-        return replace(put, meaning=f"{put.meaning} {meaning}", next_step=looked.next_step)
+        meaning = f"{put.meaning} {texts.GROUP_NOT_READ} {texts.with_references(looked)}"
+        return replace(put, meaning=meaning, next_step=looked.next_step)
     return replace(looked, meaning=meaning)
 
 

@@ -107,10 +107,10 @@ def _fields_of(secret: KvSecret, needs: RequiredKeys, where: str) -> dict[KeyFie
     fields = fields_to_send(needs, present)
     if fields is None:
         missing = missing_keys(needs, present)
-        raise _unfit(f"{where} in Vault has no key {missing}.", "Write it there.")
+        raise _unfit(f"The secret at {where} in Vault has no key {missing}.", f"Write {missing} there.")
     if values.get(SECURITY_TOKEN):
         raise _unfit(
-            f"{where} holds a temporary access key, and OMS takes no security token for source and destination.",
+            f"{where} in Vault holds a temporary access key, which OMS doesn't accept for the source or destination.",
             "Write a permanent access key there.",
         )
     return {field: values[field.key] for field in fields}
@@ -122,7 +122,7 @@ def _body(request: Request, fields: dict[KeyField, Secret]) -> Secret:
             return Secret(retry_body(fields, request.scope or Scope.ALL_OBJECTS).decode())
         return Secret(start_body(fields).decode())
     except ValueError as error:
-        raise _unfit(f"A key in Vault cannot be right: {error}.", "Correct it in Vault.") from None
+        raise _unfit(f"A key in Vault can't be correct ({error}).", "Correct it in Vault.") from None
 
 
 def _unfit(meaning: str, remedy: str) -> KeysUnfit:

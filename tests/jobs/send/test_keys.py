@@ -59,7 +59,7 @@ def test_keys_that_cannot_work_are_recorded_with_their_versions(created: tuple[S
     [
         ({"ak": "", "sk": "S"}, "has no key ak"),
         ({"ak": "A", "sk": "S", "security_token": "T"}, "temporary access key"),
-        ({"ak": "two words", "sk": "S"}, "_ak holds blanks"),
+        ({"ak": "two words", "sk": "S"}, "_ak contains spaces"),
     ],
 )
 def test_keys_that_oms_would_reject_are_named_and_not_sent(
@@ -95,7 +95,7 @@ def test_a_failed_read_is_recorded_with_the_keys_read_before_it(created: tuple[S
     sandbox.vault.as_root().secrets.kv.v2.delete_metadata_and_all_versions(
         "oms/media/destination", mount_point="secret"
     )
-    with pytest.raises(VaultError, match="nothing at"):
+    with pytest.raises(VaultError, match="no secret at"):
         read_body(context, request)
     [(_, opened), (last, closed)] = vault_events(context)
     assert (last, closed) == ("vault.closed", {**opened, SOURCE: 1, "token given back": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from bot.sandbox.system import Sandbox
 from bot.store import requests
 from bot.store.audit import rows
 from bot.store.inbox import Kind
+from bot.ui.problem_texts import BOT_WAS_LATE, GROUP_NOT_READ
 from tests.support.in_process import advance_once, card_text, context_at, create_request, press_button
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP
@@ -54,7 +56,7 @@ def test_a_bot_that_is_stopped_for_long_before_the_put_does_not_send_it(inside: 
     assert put_calls(sandbox) == []
     assert after.state is State.APPROVED
     assert events(context, request)[-2:] == ["put.sending", "put.postponed"]
-    assert "The bot was held up before it could call OMS. Nothing was started." in card_text(context, card, request.id)
+    assert f"{BOT_WAS_LATE} Nothing was started." in card_text(context, card, request.id)
     advance_once(context_at(context, context.now() + timedelta(seconds=17)), request.id)
     assert len(put_calls(sandbox)) == 1
 
@@ -89,7 +91,7 @@ def test_an_identity_of_another_huawei_cloud_project_is_not_used(inside: tuple[S
     sandbox.oms.faults.add("projects", Raw(200, json.dumps(elsewhere).encode(), {"Content-Type": "application/json"}))
     after = approve(left_to_iam, request, card)
     assert after.state is State.NOT_STARTED
-    assert "is of another Huawei Cloud project than before. Nothing was started." in card_text(
+    assert "now belong to a different Huawei Cloud project. Nothing was started." in card_text(
         context, card, request.id
     )
     assert [call for call in sandbox.call_log.since() if call.service == "oms"] == []
@@ -143,7 +145,9 @@ def test_the_card_keeps_the_reply_to_the_put_when_later_looks_fail(inside: tuple
         advance_once(context_at(context, context.now() + timedelta(seconds=4 * tries + 4)), request.id, tries)
     text = card_text(context, card, request.id)
     assert "OMS.1039" in text
-    assert "can't read the progress of the group" in text
+    # The failed reading is shown with its own code and request id.
+    reading = r"APIG\.0202: Huawei Cloud had an internal error\. .*Huawei request id \w+"
+    assert re.search(f"{re.escape(GROUP_NOT_READ)} {reading}", text)
     after = advance_once(context_at(context, context.now() + timedelta(seconds=70)), request.id)
     assert after.state is State.NOT_STARTED
     assert after.problem is not None

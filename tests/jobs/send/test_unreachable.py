@@ -79,13 +79,13 @@ def check_unreachable(card: Card, address: str, why: str) -> None:
     for tries in (1, 2):
         assert card.stands() is State.APPROVED
         assert "retries automatically" in text
-        assert f"OMS cannot be reached at {address} ({why})." in text
+        assert f"The bot couldn't reach OMS at {address} ({why})." in text
         text = card.after(6 * tries)
     assert card.stands() is State.NOT_STARTED
     for words in (
-        f"OMS cannot be reached at {address} ({why}). Nothing was started.",
-        "Cause: the bot",
-        "Next: Check the network, region and oms_url. Then press Retry.",
+        f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.",
+        "Cause: the bot or its settings",
+        "Next: Check the bot's network, and region and oms_url in bot.toml. Then press Retry.",
     ):
         assert words in text.replace("*", "")
     assert button_ids(card.posted) == ["retry", "cancel"]
@@ -154,9 +154,9 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
     text = card.approve()
     assert card.stands() is State.NOT_STARTED
     for words in (
-        "Vault does not answer. Nothing was started.",
-        "Cause: the bot's Vault",
-        "Check that Vault is up and VAULT_ADDR is right. Then press Retry.",
+        f"Vault doesn't answer at {wire.url}. Nothing was started.",
+        "Cause: Vault",
+        "Check that Vault is running and VAULT_ADDR is correct. Then press Retry.",
     ):
         assert words in text
     assert button_ids(card.posted) == ["retry", "cancel"]
@@ -178,9 +178,9 @@ def test_a_vault_that_forbids_a_path(sandbox: Sandbox, bot: Callable[..., Contex
         root.sys.create_or_update_policy("bot", policy)
     assert card.stands() is State.NOT_STARTED
     for words in (
-        f"Vault does not let the bot read secret/{path}. Nothing was started.",
-        "Cause: the bot's Vault",
-        "Add the path to the bot's Vault policy. Then press Retry.",
+        f"Vault doesn't allow the bot to read secret/{path}. Nothing was started.",
+        "Cause: Vault",
+        "Allow this path in the bot's Vault policy. Then press Retry.",
     ):
         assert words in text
     assert button_ids(card.posted) == ["retry", "cancel"]
