@@ -44,6 +44,7 @@ SAMPLES: Mapping[str, Any] = {
     "clock": "02:30",
     "code": "restricted_action",
     "command": "/resume-taskgroup",
+    "console_url": "https://console.huaweicloud.com/oms/",
     "error": "connection refused",
     "failed": [failed_group()],
     "failures": "project archive: OMS gave no clear answer.",
