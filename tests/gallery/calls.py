@@ -15,7 +15,10 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 import bot.ui
+from bot.domain.command import InvalidCommand, UsageError
 from bot.domain.policy import Refusal
+from bot.domain.start_time import NoStart, StartProblem
+from bot.ui import lists
 from bot.ui.modals import GroupChoice
 from tests.gallery.reader import ZONE
 from tests.gallery.requests import (
@@ -100,27 +103,51 @@ SAMPLES: Mapping[str, Any] = {
 
 _RETRY = REQUESTS["Pending, retry, choice of all or failed objects"]
 
+_LISTED = [
+    lists.open_requests(["(a line for each open request)"] * 2),
+    lists.groups("media", [failed_group()] * 2, [GROUP], [GROUP_ID], more_failed=True, unreadable=1),
+    lists.groups("archive", [], [GROUP], []),
+]
+_EMPTY = [lists.open_requests([]), lists.groups("media", [], [], [])]
+
 #: The arguments of one function that differ from `SAMPLES`.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    "lists.fit": {"sections": _LISTED},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
     "thread.scope_changed": {"request": _RETRY},
     "refusals.refusal_text": {"request": _RETRY},
     "replies.denied": {"request": REQUESTS["Denied, with a reason"]},
+    "start_time.no_start": {"reason": NoStart(StartProblem.NOT_ALLOWED)},
+    "usage.invalid_command": {"invalid": InvalidCommand(UsageError.NO_GROUP_ID, "nightly")},
+    "usage.invalid_reason": {"invalid": InvalidCommand(UsageError.REASON_TOO_LONG, "559")},
     "refusals.missing_key": {"missing": "ak and sk"},
 }
 
 #: More calls of one function: what differs from its first call.
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "lists.fit": (
+        {"sections": _EMPTY},
+        {"sections": _LISTED, "max_characters": 500},
+        {"sections": [lists.groups_not_listed("media", lists.no_answer("media", 8.0))]},
+    ),
     "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),
     "refusals.no_quorum": (
         {"policy": SELF_APPROVAL},
         {"policy": SELF_APPROVAL, "reason": ""},
     ),
-    "refusals.start_after_expiry": ({"wanted": (NOON + timedelta(hours=22)).astimezone(ZONE)},),
     "replies.already_open_by_you": ({"request": REQUESTS["Moving, with speed"]},),
     "replies.denied": ({"request": REQUESTS["Denied, without a reason"]},),
     "replies.request_created": ({"request": pending(start_at=NOON + timedelta(hours=2)), "permalink": None},),
-    "replies.resumable_groups": ({"groups": [], "unreadable": 0}, {"groups": [GROUP] * 3, "max_shown": 2}),
+    "start_time.no_start": tuple({"reason": NoStart(problem, NOON + timedelta(hours=2))} for problem in StartProblem),
+    "start_time.start_terms": (
+        {"request": pending(start_at=NOON + timedelta(hours=2))},
+        {"request": pending(start_at=NOON + timedelta(hours=20))},
+    ),
+    "start_time.start_taken": (
+        {"request": pending(start_at=NOON + timedelta(hours=2))},
+        {"request": pending(start_at=NOON + timedelta(hours=20))},
+    ),
+    "usage.invalid_command": tuple({"invalid": InvalidCommand(error, "nightly")} for error in UsageError),
     "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
 }
 

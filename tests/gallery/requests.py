@@ -27,7 +27,6 @@ from bot.domain.task_group import FAILED_STATUSES, ErrorReason, GroupStatus, Pro
 from bot.huawei.errors import Answer, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain, explain_reason
-from bot.ui.problem_texts import group_problem
 from bot.vault.errors import forbidden, missing
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
 
@@ -109,9 +108,8 @@ def not_started(error: Exception, **changes: object) -> Request:
 
 def running(start: Request, progress: Progress, at: datetime = SOON, status: int = GroupStatus.MONITORING) -> Request:
     """A started request after a reading of its group with this progress and status."""
-    group = replace(start.group, status=GroupStatus(status), progress=progress)
-    if status in FAILED_STATUSES:
-        group = replace(group, error=ErrorReason("TRF.0152", "The source AK/SK has no rights."))
+    error = ErrorReason("TRF.0152", "The source AK/SK has no rights.") if status in FAILED_STATUSES else None
+    group = replace(start.group, status=GroupStatus(status), progress=progress, error=error)
     return outcome.follow(start, group, explain_group(start), at)
 
 
@@ -119,7 +117,7 @@ def void(group: TaskGroup) -> Request:
     """An approved request whose group is different right before the PUT."""
     start = approved()
     assert start.attempt is not None
-    found = put_outcome.before_put(start, start.attempt, group, group_problem, SENT_AT)
+    found = put_outcome.before_put(start, start.attempt, group, explain_group(start), SENT_AT)
     assert found is not None
     return found
 
@@ -143,7 +141,7 @@ _UNREADABLE = explained(Unanswered("HTTP 503"), RetryHint.NOTHING)
 
 def settled() -> Request:
     """A request without a clear reply, whose group is unchanged a minute later."""
-    found = outcome.settle(_UNKNOWN, GROUP, group_problem, LATE)
+    found = outcome.settle(_UNKNOWN, GROUP, explain_group(_UNKNOWN), LATE)
     assert found is not None
     return found
 
@@ -227,7 +225,7 @@ REQUESTS: Mapping[str, Request] = {
     "Done, started by someone else": running(_ELSEWHERE, _ALL, LATE, GroupStatus.COMPLETED),
     "Failed": running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED),
     "Failed, without a reason": replace(running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED), problem=_FAILURE),
-    "Failed, the group was deleted": outcome.group_deleted(_MOVING, group_problem, LATE),
+    "Failed, the group was deleted": outcome.group_deleted(_MOVING, explain_group(_MOVING), LATE),
     "Paused again, by the Pause button": running(
         replace(_MOVING, pause=replace(_PAUSE, sent_at=SOON)).with_state(State.PAUSING, at=SOON),
         _MORE,
