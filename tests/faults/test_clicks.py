@@ -9,6 +9,7 @@ from copy import copy
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.slack.ids import ALICE, APP_ID, BOB, BOT_USER_ID, CAROL, DAVE, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import FOREIGN_PAYLOAD
 from tests.support.sandbox import (
     CREATED,
     audit_rows,
@@ -103,10 +104,10 @@ def test_a_forged_button_value_is_refused(sandbox: Sandbox) -> None:
 def test_a_payload_of_another_team_or_app_changes_nothing(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.people.press(CAROL, card, "approve", team={"id": "T0ELSEWHER"})
-    wait_for_reply(sandbox, CAROL, "does not come from the workspace")
+    wait_for_reply(sandbox, CAROL, FOREIGN_PAYLOAD)
     sandbox.people.press(CAROL, card, "approve", api_app_id="A0ELSEWHER")
     sandbox.people.type(BOB, "help", team_id="T0ELSEWHER")
-    wait_for_reply(sandbox, BOB, "does not come from the workspace")
+    wait_for_reply(sandbox, BOB, FOREIGN_PAYLOAD)
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not put_calls(sandbox)
 

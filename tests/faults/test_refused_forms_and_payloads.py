@@ -25,6 +25,7 @@ from bot.sandbox.huawei.example_groups import (
 from bot.sandbox.slack import payloads
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CAROL, DAVE, ERIN, FRANK, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
+from bot.ui.replies import FOREIGN_PAYLOAD
 from tests.support.refusals import OUTSIDERS, Action, Refusals, pressing, submit_as, with_button
 from tests.support.sandbox import (
     audit_rows,
@@ -272,12 +273,10 @@ def test_payloads_of_another_workspace_or_app_are_refused(
         for _ in range(2):
             shared.people.press(CAROL, forged, action, trigger_id=trigger, **foreign)
             delivered += 1
-    shared.wait_until(
-        lambda: refusals.count(CAROL, "does not come from the workspace") == delivered, what="a reply to each"
-    )
+    shared.wait_until(lambda: refusals.count(CAROL, FOREIGN_PAYLOAD) == delivered, what="a reply to each")
     for _ in range(2):
         ack = shared.people.type(BOB, SHOP_PICTURES, **({"team_id": "T0ELSEWHER"} if "team" in foreign else foreign))
-        assert "does not come from the workspace" in str(ack.payload)
+        assert FOREIGN_PAYLOAD in str(ack.payload)
     shared.wait_until(lambda: len(refused(shared)) > rows, what="a row in the audit")
     found = refused(shared)[rows:]
     # One row a minute for each sender, and a minute may have passed.
