@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from bot.listeners.views import NO_GROUP
 from bot.sandbox.huawei.credentials import CALLERS, PASSWORD, PREISSUED_TOKEN
 from bot.sandbox.huawei.example_groups import (
     BRANCH_OFFICES,
@@ -95,7 +96,7 @@ def test_a_failed_group_is_retried_with_the_scope_chosen_on_the_card(shared: San
     assert "Retries*\nall objects" in full_text(card)
     assert "Failed with" in full_text(card)
     shared.people.choose(BOB, card, "scope", "only the failed objects")
-    wait_for_reply(shared, BOB, "You can't approve or deny this; ")
+    wait_for_reply(shared, BOB, "Only the requester (")
     shared.people.choose(ALICE, card, "scope", "only the failed objects")
     wait_for_text(shared, card, "Retries*\nonly the failed objects")
     shared.people.press(CAROL, card, "approve")
@@ -113,7 +114,7 @@ def test_an_approval_of_a_scope_that_has_changed_does_not_count(shared: Sandbox)
     shared.people.choose(CAROL, card, "scope", "only the failed objects")
     wait_for_text(shared, card, "Retries*\nonly the failed objects")
     shared.people.press(DAVE, stale, "approve")
-    reply = wait_for_reply(shared, DAVE, "has changed what is retried")
+    reply = wait_for_reply(shared, DAVE, "so your approval wasn't counted")
     assert card.ts.replace(".", "") in reply
     assert group.retries == 0
     shared.people.press(ALICE, card, "cancel")
@@ -133,7 +134,7 @@ def test_a_group_whose_creation_failed_is_retried_without_a_choice_of_scope(shar
     [
         (BRANCH_OFFICES, "is waiting to run"),
         (SENSOR_DATA, "is already running"),
-        (CLOSED_ACCOUNTS, "waits to be deleted"),
+        (CLOSED_ACCOUNTS, "is waiting to be deleted"),
         (FIRST_TRIAL, "is deleted"),
     ],
 )
@@ -176,7 +177,7 @@ def test_a_group_is_searched_in_all_projects(shared: Sandbox) -> None:
     assert "project=NAME" in reply
     nowhere = "99999999-0000-4000-8000-000000000000"
     shared.people.type(ALICE, nowhere)
-    assert "archive (" in wait_for_reply(shared, ALICE, f"No task group `{nowhere}` in: media (")
+    assert "archive (" in wait_for_reply(shared, ALICE, f"No group `{nowhere}` in media (")
     shared.people.type(ALICE, f"{twin} project=nope")
     wait_for_reply(shared, ALICE, "no project `nope`")
 
@@ -187,7 +188,7 @@ def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None
     options = shared.workspace.view(form).view["blocks"][0]["element"]["options"]
     pick = next(option["value"] for option in options if "click logs" in option["text"]["text"])
     ack = shared.people.submit(CAROL, form, {"group": "", "reason": ""})
-    assert "Pick a task group" in str(ack.payload)
+    assert NO_GROUP in str(ack.payload)
     in_an_hour = datetime.now(ZoneInfo("Asia/Singapore")) + timedelta(hours=1)
     time = f"{in_an_hour:%H:%M}"
     shared.people.submit(CAROL, form, {"pick": pick, "group": "", "project": "media", "at": time, "reason": "picked"})

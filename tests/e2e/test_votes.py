@@ -102,7 +102,7 @@ def test_self_approval_needs_a_reason_and_notifies_every_approver_once(
     )
     card = create_request(sandbox, CAROL, NIGHTLY_IMAGES)
     sandbox.people.press(CAROL, card, "approve")
-    wait_for_reply(sandbox, CAROL, "needs a reason")
+    wait_for_reply(sandbox, CAROL, "without a reason")
     sandbox.people.press(CAROL, card, "cancel")
     wait_for_text(sandbox, card, "Canceled")
     sandbox.people.type(CAROL, f"{NIGHTLY_IMAGES} everybody else is asleep")

@@ -142,13 +142,15 @@ def test_killed_after_the_decision_a_retry_starts_no_second_attempt(sandbox: San
     assert len(put_calls(sandbox)) == 2
 
 
-def test_killed_after_the_decision_the_approver_is_not_told_that_it_came_too_late(sandbox: Sandbox) -> None:
+def test_killed_after_the_decision_the_approver_gets_one_receipt_and_no_refusal(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     wait_for_reply(sandbox, ALICE, CREATED)
     with killed_before_click_is_finished(sandbox):
         sandbox.people.press(CAROL, card, "approve")
         wait_for_accepted(sandbox, card)
-    assert sandbox.workspace.private_texts(CAROL) == []
+        wait_for_reply(sandbox, CAROL, "is recorded. No more are needed.")
+        wait_until_notices_are_sent(sandbox)
+    assert len(sandbox.workspace.private_texts(CAROL)) == 1, "one receipt and no refusal"
     assert audit_rows(sandbox, "action.refused") == []
     assert len(put_calls(sandbox)) == 1
 
@@ -157,10 +159,15 @@ def test_killed_after_the_reply_a_question_is_not_answered_twice(sandbox: Sandbo
     with killed_before_click_is_finished(sandbox):
         sandbox.people.type(ALICE, "list")
         wait_for_reply(sandbox, ALICE, "*No open requests*")
-        with closing(sqlite3.connect(sandbox.directory / "bot.sqlite")) as database:
-            left = "SELECT count(*) FROM notices WHERE due_at IS NOT NULL"
-            sandbox.wait_until(lambda: database.execute(left).fetchone() == (0,), what="the reply marked as sent")
+        wait_until_notices_are_sent(sandbox)
     assert sum("*No open requests*" in text for text in sandbox.workspace.private_texts(ALICE)) == 1
+
+
+def wait_until_notices_are_sent(sandbox: Sandbox) -> None:
+    """Waits until every reply and line is marked as sent."""
+    with closing(sqlite3.connect(sandbox.directory / "bot.sqlite")) as database:
+        left = "SELECT count(*) FROM notices WHERE due_at IS NOT NULL"
+        sandbox.wait_until(lambda: database.execute(left).fetchone() == (0,), what="every notice marked as sent")
 
 
 def test_killed_before_a_reply_is_marked_as_sent_it_is_marked_after_the_restart(sandbox: Sandbox) -> None:
