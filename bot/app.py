@@ -113,6 +113,7 @@ class Service:
         # Bolt's client has a short timeout, because a form must open within 3 s.
         responder = Responder(Messenger(app.client), receiver)
         register_listeners(app, our_app, receiver, responder, settings.command)
+        self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app)
         CONNECTED.set_function(lambda: self._transport.is_connected)
         with _port_errors("OPS_PORT", environment.ops_port):
@@ -133,8 +134,8 @@ class Service:
             self._transport.start(shutdown.requested)
         except SlackError as error:
             self.stop()
-            fix = "Make one with the scope connections:write, under Basic Information of your app"
-            raise _cannot_connect(error, "SLACK_APP_TOKEN", fix) from None
+            fix = "Create one with the scope connections:write under Basic Information of your Slack app"
+            raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
         # In a thread, because the bot also starts while Vault is down.
         threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
@@ -178,7 +179,7 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
             me = client.auth_test()
             bot = client.bots_info(bot=me["bot_id"])["bot"]
     except SlackError as error:
-        raise _cannot_connect(error, "SLACK_BOT_TOKEN", "Copy it again from your app") from None
+        raise _cannot_connect(error, client.base_url, "SLACK_BOT_TOKEN", "Copy it again from your Slack app") from None
     authorization = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
         team_id=me["team_id"],
@@ -282,7 +283,7 @@ def _new_transport(environment: Environment, app: App) -> Transport:
 def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
     identities: dict[str, VaultIdentity] = {"Vault login": environment.vault_identity}
     if environment.vault_release_identity is not None:
-        identities["Vault login for the release of keys"] = environment.vault_release_identity
+        identities["Vault login for reading keys"] = environment.vault_release_identity
     return identities
 
 
@@ -292,10 +293,13 @@ def _port_errors(name: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise CannotStart(f"nothing can listen on port {port} ({error.strerror}). Set another {name}.") from None
+        raise CannotStart(
+            f"the bot can't listen on port {port} ({error.strerror}). Set {name} to another port."
+        ) from None
 
 
-def _cannot_connect(error: SlackError, token: str, fix: str) -> CannotStart:
+def _cannot_connect(error: SlackError, api_url: str, token: str, fix: str) -> CannotStart:
     if isinstance(error, Unavailable):
-        return CannotStart(f"Slack {error.problem} ({error.code}). {error.fix[0].upper()}{error.fix[1:]}.")
-    return CannotStart(f"Slack does not accept {token} ({error.code}). {fix}.")
+        todo = error.fix_for(api_url)
+        return CannotStart(f"Slack {error.problem} ({error.code}). {todo[0].upper()}{todo[1:]}.")
+    return CannotStart(f"Slack doesn't accept {token} ({error.code}). {fix}.")

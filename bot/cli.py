@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 WRONG_SETTING = 2
 EXAMPLES = ("bot.toml",)
 _EXIT_CODES = """\b
-Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line.
-The settings are environment variables, and bot.toml, which BOT_CONFIG names.
-bot/config/README.md lists them; `taskgroup-bot example bot.toml` prints a bot.toml."""
+Exit codes: 0 success, 1 a check or the command failed, 2 wrong usage or settings.
+Settings come from environment variables and from bot.toml (its path is BOT_CONFIG).
+bot/config/README.md lists them. `taskgroup-bot example bot.toml` prints an example."""
 
 T = TypeVar("T")
 
@@ -47,12 +47,12 @@ def _load(read: Callable[[Mapping[str, str]], T]) -> T:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(package_name="taskgroup-bot")
 def main() -> None:
-    """Resumes paused Huawei Cloud OMS migration task groups from Slack, after approval, with keys from Vault."""
+    """Resume paused Huawei Cloud OMS task groups from Slack, after approval, with keys from Vault."""
 
 
-@main.command(epilog="Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting.")
+@main.command(epilog="Exit codes: 0 stopped by SIGTERM or SIGINT, 1 can't start, 2 wrong settings.")
 def serve() -> None:
-    """Run the bot, until SIGTERM or SIGINT."""
+    """Run the bot until SIGTERM or SIGINT."""
     # First, because a signal can arrive during the imports below.
     from bot.shutdown import listen_for_signals
 
@@ -72,10 +72,10 @@ def serve() -> None:
     try:
         run(settings, shutdown)
     except (CannotStart, CannotOpenDatabase, OSError) as error:
-        _exit_with_error(f"Cannot start: {str(error).rstrip('.')}.")
+        _exit_with_error(f"Can't start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
         reason = connection_problem(error, make_url(settings.environment.database_url.reveal()))
-        _exit_with_error(f"Cannot start: the database does not answer as it should ({reason}). Check DATABASE_URL.")
+        _exit_with_error(f"Can't start: the database can't be used ({reason}). Check DATABASE_URL.")
 
 
 def _exit_with_error(line: str) -> NoReturn:
@@ -84,11 +84,11 @@ def _exit_with_error(line: str) -> NoReturn:
     os._exit(1)
 
 
-@main.command(epilog="Exit codes: 0 all is well, 1 something is not, 2 a wrong setting.")
+@main.command(epilog="Exit codes: 0 all checks passed, 1 a check failed, 2 wrong settings.")
 def check() -> None:
-    """Check every setting, and all that they name.
+    """Check the settings and everything that serve needs.
 
-    One line for each thing that `serve` will need, with the fix for each that fails. Nothing is changed.
+    Prints one line for each check, with the fix if it failed. Changes nothing.
     """
     from bot.check.run import run_checks
     from bot.config.settings import load
@@ -105,12 +105,12 @@ def check() -> None:
 
 def _checked_port(context: click.Context, parameter: click.Parameter, value: int) -> int:
     if not 0 <= value <= 65535:
-        raise click.BadParameter(f"{value} is no port. Use a number from 0 to 65535.")
+        raise click.BadParameter(f"{value} is not a port. Use a number from 0 to 65535.")
     return value
 
 
 @main.command()
-@click.option("--play", is_flag=True, help="Run one story from the command to the end, print it, and exit.")
+@click.option("--play", is_flag=True, help="Run one example from the command to the end, print it, and exit.")
 @click.option(
     "--port",
     default=8080,
@@ -118,10 +118,10 @@ def _checked_port(context: click.Context, parameter: click.Parameter, value: int
     type=int,
     metavar="PORT",
     callback=_checked_port,
-    help="Port of the page on 127.0.0.1; 0 takes a free one.",
+    help="Port of the page on 127.0.0.1; 0 picks a free port.",
 )
 def sandbox(play: bool, port: int) -> None:
-    """Try everything on this machine, with no account anywhere."""
+    """Try the bot on this machine, without any account."""
     try:
         from bot.sandbox.run import play_demo, serve_control_panel
     except ModuleNotFoundError as error:
@@ -141,43 +141,41 @@ def example(name: str) -> None:
             click.echo(bot_toml(), nl=False)
 
 
-@main.group(epilog="Of the settings, both read DATABASE_URL alone (or DATABASE_URL_FILE).")
+@main.group(epilog="Both commands need only DATABASE_URL (or DATABASE_URL_FILE).")
 def audit() -> None:
     """Read the audit chain."""
 
 
-@audit.command(epilog="Exit codes: 0 whole, 1 broken or not to be read, 2 a wrong setting or no hash.")
-@click.option("--head", "noted", metavar="HASH", help="A hash noted elsewhere that the chain must contain.")
+@audit.command(epilog="Exit codes: 0 intact, 1 broken or unreadable, 2 wrong settings or not a hash.")
+@click.option("--head", "noted", metavar="HASH", help="A hash that was published earlier and must be in the chain.")
 def verify(noted: str | None) -> None:
     """Check that no row was changed, removed, inserted or moved.
 
-    Prints "Whole" with the number of rows and the newest hash, or "Broken" with the first row that is not as it was
-    written.
+    Prints "Intact" with the number of rows and the newest hash, or "Broken" with the first wrong row.
     """
     from bot.store.audit import Broken
     from bot.store.audit import verify as verify_chain
 
     if noted is not None and not re.fullmatch("[0-9A-Fa-f]{64}", noted):
-        click.echo(
-            "--head: that is no hash. Give the 64 hexadecimal digits that the channel or the log shows.", err=True
-        )
+        click.echo("--head: not a hash. Use the 64 hexadecimal digits from the channel or the log.", err=True)
         sys.exit(WRONG_SETTING)
     with _open_database() as connection:
         found = verify_chain(connection, noted.lower() if noted else None)
     if isinstance(found, Broken):
         click.echo(f"Broken: {found.problem}.")
         sys.exit(1)
-    click.echo(f"Whole: {found.head.seq:,} rows. Newest hash: {found.head.hash}")
+    click.echo(f"Intact: {found.head.seq:,} rows. Newest hash: {found.head.hash}")
     if found.matched_at is not None:
         click.echo(
-            f"The given hash is that of row {found.matched_at:,}: up to there nothing was changed since it was noted."
+            f"The given hash belongs to row {found.matched_at:,}. "
+            "Nothing up to this row has changed since the hash was published."
         )
 
 
-@audit.command(epilog="Exit codes: 0 written, 1 not to be read or no such request, 2 a wrong setting.")
+@audit.command(epilog="Exit codes: 0 written, 1 unreadable or no such request, 2 wrong settings.")
 @click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
 def export(typed_id: str | None) -> None:
-    """Write the chain out as JSON lines."""
+    """Print the audit chain as JSON lines."""
     from bot.domain.ids import parse_request_id
     from bot.store.audit import rows
 
@@ -190,7 +188,7 @@ def export(typed_id: str | None) -> None:
     # If the pipe is closed, this raises here, where click handles it, and not at exit.
     out.flush()
     if not is_known:
-        click.echo(f"There is no request {typed_id} in the audit.", err=True)
+        click.echo(f"The audit has no request {typed_id}.", err=True)
         sys.exit(1)
 
 
@@ -221,5 +219,5 @@ def _open_database() -> Iterator[Connection]:
         sys.exit(1)
     except SQLAlchemyError as error:
         reason = connection_problem(error, make_url(url.reveal()))
-        click.echo(f"The database cannot be read ({reason}). Check DATABASE_URL.", err=True)
+        click.echo(f"The database can't be read ({reason}). Check DATABASE_URL.", err=True)
         sys.exit(1)

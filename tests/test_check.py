@@ -30,7 +30,7 @@ def database_finding(directory: Path, database_url: str) -> str:
 def test_a_missing_database_file_is_not_created(tmp_path: Path) -> None:
     for _ in range(2):
         line = database_finding(tmp_path, f"sqlite:///{tmp_path}/bot.sqlite")
-        assert line == "ok    database: is not there yet: serve makes it"
+        assert line == "ok    database: doesn't exist yet, serve will create it"
     assert [path.name for path in tmp_path.iterdir()] == ["bot.toml"]
 
 
@@ -38,7 +38,7 @@ def test_no_tables_are_created(database_url: str, tmp_path: Path) -> None:
     engine = create_engine(make_url(database_url).set(drivername=drivers(database_url)))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE others (id INTEGER)"))
-    assert database_finding(tmp_path, database_url) == "ok    database: holds nothing yet: serve makes its tables"
+    assert database_finding(tmp_path, database_url) == "ok    database: has no tables yet, serve will create them"
     assert inspect(engine).get_table_names() == ["others"]
     engine.dispose()
 
@@ -50,11 +50,12 @@ def drivers(database_url: str) -> str:
 @pytest.mark.parametrize(
     ("schema", "line"),
     [
-        (None, "ok    database: is there, and its schema is up to date"),
-        ("0000", "ok    database: is older than this program: serve brings it up to date"),
+        (None, "ok    database: exists and its schema is up to date"),
+        ("0000", "ok    database: has an older schema, serve will upgrade it"),
         (
             "9999",
-            "FAIL  database: is newer than this program. Fix: use the version of the program that served from it last",
+            "FAIL  database: has a newer schema than this version of the bot. "
+            "Fix: run the version of the bot that used it last, or a newer one",
         ),
     ],
 )
@@ -76,13 +77,13 @@ def schema_of(store: Store) -> str:
 
 def test_a_missing_directory_is_reported(tmp_path: Path) -> None:
     line = database_finding(tmp_path, f"sqlite:///{tmp_path}/nowhere/bot.sqlite")
-    assert line.startswith(f"FAIL  database: {tmp_path}/nowhere is not there, or may not be written. Fix: ")
+    assert line.startswith(f"FAIL  database: {tmp_path}/nowhere doesn't exist or isn't writable. Fix: ")
 
 
 def test_an_unreachable_database_is_reported_without_its_password(tmp_path: Path) -> None:
     line = database_finding(tmp_path, "postgresql://bot:leak@127.0.0.1:1/bot")
     why = "PostgreSQL at 127.0.0.1, port 1: Connection refused"
-    assert line == f"FAIL  database: does not answer as it should ({why}). Fix: check DATABASE_URL"
+    assert line == f"FAIL  database: can't be used ({why}). Fix: check DATABASE_URL"
 
 
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
@@ -107,26 +108,28 @@ def test_people_who_are_not_full_members_and_projects_without_approvers_are_repo
     sandbox = new_sandbox()
     assert people_findings(sandbox) == [
         f"ok    user {CAROL}: full member",
-        "ok    project media, approvers: enough people could approve",
+        "ok    project media, approvers: enough people can approve",
     ]
-    fix = "Fix: correct or remove it in bot.toml: only full members count"
+    fix = "Fix: correct or remove it in bot.toml, because only full members count"
     sandbox.workspace.users[CAROL]["deleted"] = True
     sandbox.workspace.groups[APPROVERS_GROUP] = [ERIN]
     assert people_findings(sandbox) == [
         f"FAIL  user {CAROL}: deactivated. {fix}",
-        f"FAIL  project media, approvers: no full member is left for one of {CAROL}, {APPROVERS_GROUP}. "
-        "Fix: name others, or add people to the groups",
+        f"FAIL  project media, approvers: no full member can fill the place of {CAROL} or {APPROVERS_GROUP}. "
+        "Fix: add approvers in bot.toml, or add people to the user groups",
     ]
     toml = sandbox.directory / "bot.toml"
     toml.write_text(toml.read_text(encoding="utf-8").replace('["*"]', '["U0NOBODY01"]'), encoding="utf-8")
-    assert f"FAIL  user U0NOBODY01: is nobody here. {fix}" in people_findings(sandbox)
+    assert f"FAIL  user U0NOBODY01: isn't in this workspace. {fix}" in people_findings(sandbox)
 
 
 def test_a_failed_lookup_of_people_is_reported_once(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     sandbox.slack.outage.answers["users.info"] = [500] * 10
     (line,) = people_findings(sandbox)
-    assert line.startswith("FAIL  people: cannot be looked up (users.info: internal_error). Fix: ")
+    assert line.startswith(
+        "FAIL  people: can't be looked up (users.info: internal_error), so people and approvers were not checked. Fix: "
+    )
 
 
 def test_the_scheduled_message_is_deleted_and_explains_itself(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -134,7 +137,9 @@ def test_the_scheduled_message_is_deleted_and_explains_itself(new_sandbox: Calla
     list(run_checks(load(sandbox.environment())))
     calls = [call for call in sandbox.call_log.since() if "cheduled" in call.path or "schedule" in call.path]
     assert [call.path for call in calls] == ["chat.scheduleMessage", "chat.deleteScheduledMessage"]
-    assert calls[0].note.startswith("`taskgroup-bot check` looked whether the bot may write here")
+    assert calls[0].note.startswith(
+        "`taskgroup-bot check` scheduled this message to test whether the bot can post here"
+    )
 
 
 def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: Callable[..., Sandbox]) -> None:

@@ -39,14 +39,17 @@ def test_verify_reports_a_whole_chain_and_the_row_of_a_given_hash(store: Store, 
     chain(store)
     result = run(database_url, "verify")
     assert result.exit_code == 0
-    assert result.output.startswith("Whole: 3 rows. Newest hash: ")
+    assert result.output.startswith("Intact: 3 rows. Newest hash: ")
     head = result.output.split()[-1]
     chain(store)
     for given in (head, head.upper()):
         result = run(database_url, "verify", "--head", given)
         assert result.exit_code == 0
-        assert "Whole: 6 rows." in result.output
-        assert "The given hash is that of row 3:" in result.output
+        assert "Intact: 6 rows." in result.output
+        assert (
+            "The given hash belongs to row 3. Nothing up to this row has changed since the hash was published."
+            in result.output
+        )
 
 
 def test_verify_reports_the_first_broken_row(store: Store, database_url: str) -> None:
@@ -55,14 +58,14 @@ def test_verify_reports_the_first_broken_row(store: Store, database_url: str) ->
         connection.execute(text("UPDATE audit_head SET seq = 5"))
     result = run(database_url, "verify")
     assert result.exit_code == 1
-    assert result.output == "Broken: row 4 is missing: the chain ends before it, and row 5 was its newest.\n"
+    assert result.output == "Broken: row 4 is missing, the chain should end at row 5.\n"
 
 
 def test_verify_reports_a_hash_that_no_row_has(store: Store, database_url: str) -> None:
     chain(store)
     result = run(database_url, "verify", "--head", "f" * 64)
     assert result.exit_code == 1
-    assert result.output.startswith(f"Broken: the hash {'f' * 64} is nowhere in rows 1 to 3:")
+    assert result.output.startswith(f"Broken: no row from 1 to 3 has the hash {'f' * 64}.")
 
 
 @pytest.mark.parametrize("given", ["", "abc", "g" * 64, "f" * 63, "f" * 65, "f" * 64 + "\n"])
@@ -70,7 +73,7 @@ def test_a_malformed_hash_is_refused_with_one_line(tmp_path: Path, given: str) -
     result = run(f"sqlite:///{tmp_path / 'bot.sqlite'}", "verify", "--head", given)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert result.stderr.startswith("--head: that is no hash.")
+    assert result.stderr.startswith("--head: not a hash.")
     assert result.stderr.count("\n") == 1
 
 
@@ -89,13 +92,13 @@ def test_the_audit_commands_migrate_no_schema(store: Store, database_url: str, c
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
     result = run(database_url, command)
     assert result.exit_code == 1
-    assert f"The database has schema 0000, and this version reads {NEWEST_SCHEMA}." in result.stderr
+    assert f"The database has schema 0000, and this version of the bot reads {NEWEST_SCHEMA}." in result.stderr
     with store.write() as connection:
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "0000"
         connection.execute(text("DROP TABLE alembic_version"))
     result = run(database_url, command)
     assert result.exit_code == 1
-    assert "holds nothing of this bot yet" in result.stderr
+    assert "has no tables of this bot yet" in result.stderr
 
 
 def test_an_unreadable_database_is_reported_with_one_line(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_an_unreadable_database_is_reported_with_one_line(tmp_path: Path) -> Non
     for url in (f"sqlite:///{path}", "postgresql://postgres@127.0.0.1:1/none"):
         result = run(url, "verify")
         assert result.exit_code == 1
-        assert result.stderr.startswith("The database cannot be read (")
+        assert result.stderr.startswith("The database can't be read (")
         assert result.stderr.count("\n") == 1
 
 
@@ -155,7 +158,7 @@ def test_export_of_an_unknown_request_fails(store: Store, database_url: str, unk
     result = run(database_url, "export", "--request", unknown)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == f"There is no request {unknown} in the audit.\n"
+    assert result.stderr == f"The audit has no request {unknown}.\n"
 
 
 def test_export_writes_a_tampered_row_unchanged(store: Store, database_url: str) -> None:
@@ -197,21 +200,19 @@ def help_of(*command: str) -> str:
 
 
 def test_help_explains_the_exit_codes_and_where_settings_come_from() -> None:
-    assert "Exit codes: 0 well, 1 not, 2 a wrong or missing setting, each in a line." in help_of()
+    assert "Exit codes: 0 success, 1 a check or the command failed, 2 wrong usage or settings." in help_of()
     assert (
-        "The settings are environment variables, and bot.toml, which BOT_CONFIG names. bot/config/README.md lists"
+        "Settings come from environment variables and from bot.toml (its path is BOT_CONFIG). bot/config/README.md"
         in help_of()
     )
-    assert "Exit codes: 0 after SIGTERM or SIGINT, 1 it cannot start, 2 a wrong setting." in help_of("serve")
-    assert "Exit codes: 0 all is well, 1 something is not, 2 a wrong setting." in help_of("check")
-    assert "both read DATABASE_URL alone" in help_of("audit")
-    assert '"Broken" with the first row that is not as it was written.' in help_of("audit", "verify")
-    assert "Exit codes: 0 whole, 1 broken or not to be read, 2 a wrong setting or no hash." in help_of(
-        "audit", "verify"
-    )
-    assert "`taskgroup-bot example bot.toml` prints a bot.toml." in help_of()
+    assert "Exit codes: 0 stopped by SIGTERM or SIGINT, 1 can't start, 2 wrong settings." in help_of("serve")
+    assert "Exit codes: 0 all checks passed, 1 a check failed, 2 wrong settings." in help_of("check")
+    assert "Both commands need only DATABASE_URL" in help_of("audit")
+    assert '"Broken" with the first wrong row.' in help_of("audit", "verify")
+    assert "Exit codes: 0 intact, 1 broken or unreadable, 2 wrong settings or not a hash." in help_of("audit", "verify")
+    assert "`taskgroup-bot example bot.toml` prints an example." in help_of()
     assert "Examples: bot.toml." in help_of("example")
-    assert "Exit codes: 0 written, 1 not to be read or no such request, 2 a wrong" in help_of("audit", "export")
+    assert "Exit codes: 0 written, 1 unreadable or no such request, 2 wrong settings." in help_of("audit", "export")
 
 
 def test_example_prints_a_bot_toml() -> None:
@@ -229,10 +230,10 @@ def test_an_unknown_example_is_refused_with_the_known_names(arguments: list[str]
 
 
 def test_a_wrong_sandbox_port_is_refused() -> None:
-    assert "Port of the page on 127.0.0.1; 0 takes a free one. [default: 8080]" in help_of("sandbox")
+    assert "Port of the page on 127.0.0.1; 0 picks a free port. [default: 8080]" in help_of("sandbox")
     result = CliRunner().invoke(main, ["sandbox", "--port", "65536"])
     assert result.exit_code == 2
-    assert "65536 is no port. Use a number from 0 to 65535." in result.stderr
+    assert "65536 is not a port. Use a number from 0 to 65535." in result.stderr
 
 
 def test_a_sandbox_that_is_not_installed_is_reported_on_stderr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,23 +24,23 @@ def check_database(database_url: Secret) -> Finding:
     except SQLAlchemyError as error:
         return Finding(
             "database",
-            f"does not answer as it should ({connection_problem(error, url)})",
+            f"can't be used ({connection_problem(error, url)})",
             "check DATABASE_URL",
         )
-    return _if_writable(url, "is there, and its schema is up to date")
+    return _if_writable(url, "exists and its schema is up to date")
 
 
 def _unusual_schema(found: SchemaState, url: URL) -> Finding:
     match found:
         case SchemaState.NO_FILE:
-            return _if_writable(url, "is not there yet: serve makes it")
+            return _if_writable(url, "doesn't exist yet, serve will create it")
         case SchemaState.NOTHING:
-            return _if_writable(url, "holds nothing yet: serve makes its tables")
+            return _if_writable(url, "has no tables yet, serve will create them")
         case SchemaState.OLDER:
-            return _if_writable(url, "is older than this program: serve brings it up to date")
+            return _if_writable(url, "has an older schema, serve will upgrade it")
         case SchemaState.NEWER:
-            fix = "use the version of the program that served from it last"
-            return Finding("database", "is newer than this program", fix)
+            fix = "run the version of the bot that used it last, or a newer one"
+            return Finding("database", "has a newer schema than this version of the bot", fix)
 
 
 def _if_writable(url: URL, result: str) -> Finding:
@@ -48,5 +48,5 @@ def _if_writable(url: URL, result: str) -> Finding:
     path = unwritable_path(url)
     if path is None:
         return Finding("database", result)
-    problem = f"{path} is not there, or may not be written"
-    return Finding("database", problem, "correct DATABASE_URL, or the rights there")
+    problem = f"{path} doesn't exist or isn't writable"
+    return Finding("database", problem, "correct DATABASE_URL or the permissions of that path")

@@ -16,11 +16,13 @@ class Finding:
         subject: what was checked, such as `database` or `project media, channel C0123456789`.
         result: what was found, without a full stop.
         fix: what to do about it; empty when nothing is wrong.
+        is_skipped: whether the check was not made, because one that it depends on failed.
     """
 
     subject: str
     result: str
     fix: str = ""
+    is_skipped: bool = False
 
     @property
     def is_ok(self) -> bool:
@@ -28,9 +30,16 @@ class Finding:
         return not self.fix
 
     def __str__(self) -> str:
+        if self.is_skipped:
+            return f"skip  {self.subject}: {self.result}"
         if self.is_ok:
             return f"ok    {self.subject}: {self.result}"
         return f"FAIL  {self.subject}: {self.result}. Fix: {self.fix}"
+
+
+def skipped(subject: str, failed: Finding) -> Finding:
+    """The finding for a check that depends on a failed one."""
+    return Finding(subject, f'not checked because "{failed.subject}" failed', is_skipped=True)
 
 
 def vault_failed(subject: str, error: UnusableIdentity | VaultError) -> Finding:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.check.finding import Finding, vault_failed
+from bot.check.finding import Finding, skipped, vault_failed
 from bot.check.vault import version_suffix
 from bot.config.bot_toml import Project
 from bot.huawei.credential import KINDS, load_credential
 from bot.huawei.errors import HuaweiError, UnusableIdentity
 from bot.huawei.identity import Identity
 from bot.jobs.problems import RetryHint, explain
+from bot.ui.problem_texts import with_references
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 
@@ -22,7 +23,7 @@ def check_caller(vault: Vault, name: str, project: Project) -> Finding:
         found = load_credential(vault.read, project.vault.mount, project.vault.caller)
     except (UnusableIdentity, VaultError) as error:
         return vault_failed(subject, error)
-    return Finding(subject, f"may be read{version_suffix(found.version)}, holds {KINDS[type(found.credential)]}")
+    return Finding(subject, f"can be read{version_suffix(found.version)}, contains {KINDS[type(found.credential)]}")
 
 
 def check_huawei_cloud(
@@ -33,16 +34,22 @@ def check_huawei_cloud(
     Arguments:
         known: names of the projects checked so far, by OMS address and project id. Adds this project.
     """
-    subject = f"project {name}, IAM {project.iam_address}"
+    subject, oms_subject = f"project {name}, IAM {project.iam_address}", f"project {name}, OMS {project.oms_address}"
+    is_iam_known = False
     try:
         project_id = identity.project_id(name)
         first = known.setdefault((project.oms_address, project_id), name)
-        fix = "" if first == name else "keep one table for it, so that its groups have one set of approvers"
-        yield Finding(subject, f"the project's id is {project_id}{', as of project ' + first if fix else ''}", fix)
-        subject = f"project {name}, OMS {project.oms_address}"
+        is_new = first == name
+        fix = "" if is_new else "keep one table for this project, so that its groups have one set of approvers"
+        yield Finding(subject, f"project id {project_id}{'' if is_new else f', the same as project {first}'}", fix)
+        is_iam_known = True
+        subject = oms_subject
         count = identity.call(name, lambda oms: sum(1 for _ in oms.groups()))
     except (HuaweiError, VaultError) as error:
         problem = explain(error, project.plan(name, "", None), RetryHint.NOTHING, "")
-        yield Finding(subject, f"{problem.code} {problem.meaning}".strip().rstrip("."), problem.next_step.rstrip("."))
+        failed = Finding(subject, with_references(problem).rstrip("."), problem.next_step.rstrip("."))
+        yield failed
+        if not is_iam_known:
+            yield skipped(oms_subject, failed)
     else:
-        yield Finding(subject, f"answers the bot's call, {count} task groups")
+        yield Finding(subject, f"answers, {count} task group{'' if count == 1 else 's'}")

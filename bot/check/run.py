@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bot.app import new_identity, new_vault, utc_now
 from bot.check.database import check_database
-from bot.check.finding import Finding
+from bot.check.finding import Finding, skipped
 from bot.check.huawei import check_caller, check_huawei_cloud
 from bot.check.slack import check_channel, check_slack
 from bot.check.vault import check_keys, check_login
@@ -16,7 +16,7 @@ from bot.slack.transport import new_client
 
 
 def run_checks(settings: Settings) -> Iterator[Finding]:
-    """Yields every finding. Skips the checks of a project that depend on a failed check for all projects."""
+    """Yields every finding. A check that depends on a failed one is skipped, which is a finding, too."""
     count = len(settings.projects)
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {settings.command}")
     environment = settings.environment
@@ -30,7 +30,7 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     yield main_login
     release_login = main_login
     if release_identity is not None:
-        release_login = check_login("Vault login for the release of keys", vault, release_identity)
+        release_login = check_login("Vault login for reading keys", vault, release_identity)
         yield release_login
     # Uses circuit breakers in memory: the stored ones are neither read nor changed, and refusals here do not count.
     identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now)
@@ -38,10 +38,16 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     for name, project in settings.projects.items():
         if slack_findings[0].is_ok:
             yield check_channel(client, name, project)
+        else:
+            yield skipped(f"project {name}, approvers and channel {project.channel}", slack_findings[0])
         if release_login.is_ok:
             yield from check_keys(vault, name, project)
+        else:
+            yield skipped(f"project {name}, source and destination keys", release_login)
+        caller = check_caller(vault, name, project) if main_login.is_ok else main_login
         if main_login.is_ok:
-            caller = check_caller(vault, name, project)
             yield caller
-            if caller.is_ok:
-                yield from check_huawei_cloud(identity, name, project, known)
+        if caller.is_ok:
+            yield from check_huawei_cloud(identity, name, project, known)
+        else:
+            yield skipped(f"project {name}, IAM and OMS", caller)

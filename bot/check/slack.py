@@ -10,7 +10,7 @@ from functools import cache
 from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
-from bot.check.finding import Finding
+from bot.check.finding import Finding, skipped
 from bot.config.bot_toml import Project
 from bot.config.settings import Settings
 from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots
@@ -20,8 +20,8 @@ from bot.slack.users import Users
 
 # The text of a scheduled message. Slack posts it only if `check` is killed before it deletes the message.
 LEFT_BEHIND = (
-    "`taskgroup-bot check` looked whether the bot may write here, and ended before it could withdraw this message. "
-    "Nothing is wrong, and there is nothing to do."
+    "`taskgroup-bot check` scheduled this message to test whether the bot can post here, and was stopped before it "
+    "could delete it. Nothing is wrong. You don't need to do anything."
 )
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
@@ -35,7 +35,9 @@ def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
         with translating_errors():
             me = client.auth_test()
     except SlackError as error:
-        yield _failed("Slack", error, "copy SLACK_BOT_TOKEN from your app again")
+        failed = _failed("Slack", error, client, "copy SLACK_BOT_TOKEN from your Slack app again")
+        yield failed
+        yield skipped("Slack scopes, Socket Mode, user groups and people", failed)
         return
     yield Finding("Slack", f"workspace {me['team']}, bot {me['user']}")
     yield _scopes(me)
@@ -48,7 +50,11 @@ def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
     try:
         yield from _people(settings, users, cache(users.look_up))
     except LookupFailed as error:
-        yield Finding("people", f"cannot be looked up ({error})", "mend what is told above, or try again later")
+        yield Finding(
+            "people",
+            f"can't be looked up ({error}), so people and approvers were not checked",
+            "fix the failures above, or try again later",
+        )
 
 
 def check_channel(client: WebClient, name: str, project: Project) -> Finding:
@@ -66,19 +72,21 @@ def check_channel(client: WebClient, name: str, project: Project) -> Finding:
             )
     except SlackError as error:
         fix = {
-            "is_archived": "unarchive it, or name another in bot.toml",
-            "not_in_channel": "type /invite with the bot's name there",
-            "channel_not_found": "type /invite with the bot's name there, or correct the id",
-        }.get(error.code, "check the channel's id and its posting rules")
-        return _failed(subject, error, fix, "the bot cannot write there")
-    return Finding(subject, "the bot may write there")
+            "is_archived": "unarchive it, or set another channel in bot.toml",
+            "not_in_channel": "invite the bot with /invite in that channel",
+            "channel_not_found": "invite the bot with /invite in that channel, or correct the id in bot.toml",
+        }.get(error.code, "check the channel's id and its posting permissions")
+        return _failed(subject, error, client, fix, "the bot can't post there")
+    return Finding(subject, "the bot can post there")
 
 
 def _scopes(me: SlackResponse) -> Finding:
     granted = str(me.headers.get("x-oauth-scopes") or "").split(",")
     missing = [scope for scope in SCOPES if scope not in granted]
     if missing:
-        return Finding("Slack scopes", f"{', '.join(missing)} missing", "add them under OAuth & Permissions, reinstall")
+        return Finding(
+            "Slack scopes", f"missing {', '.join(missing)}", "add them under OAuth & Permissions and reinstall the app"
+        )
     return Finding("Slack scopes", ", ".join(SCOPES))
 
 
@@ -87,8 +95,8 @@ def _socket_mode(client: WebClient, app_token: Secret) -> Finding:
         with translating_errors():
             client.apps_connections_open(app_token=app_token.reveal())
     except SlackError as error:
-        return _failed("Socket Mode", error, "give SLACK_APP_TOKEN the scope connections:write")
-    return Finding("Socket Mode", "opens")
+        return _failed("Socket Mode", error, client, "give SLACK_APP_TOKEN the scope connections:write")
+    return Finding("Socket Mode", "connects")
 
 
 def _user_group(client: WebClient, group_id: str) -> Finding:
@@ -97,7 +105,7 @@ def _user_group(client: WebClient, group_id: str) -> Finding:
         with translating_errors():
             users = client.usergroups_users_list(usergroup=group_id)["users"]
     except SlackError as error:
-        return _failed(subject, error, "correct its id in bot.toml", "cannot be read")
+        return _failed(subject, error, client, "correct its id in bot.toml", "can't be read")
     return Finding(
         subject, "1 person" if len(users) == 1 else f"{len(users)} people", "" if users else "add people to it"
     )
@@ -123,25 +131,29 @@ def _people(settings: Settings, users: Users, look_up: Callable[[str], Person]) 
 
 def _person(person: Person) -> Finding:
     is_full = person.account_kind is AccountKind.FULL
-    fix = "" if is_full else "correct or remove it in bot.toml: only full members count"
-    return Finding(f"user {person.id}", person.account_kind.value if person.team_id else "is nobody here", fix)
+    fix = "" if is_full else "correct or remove it in bot.toml, because only full members count"
+    return Finding(f"user {person.id}", person.account_kind.value if person.team_id else "isn't in this workspace", fix)
 
 
 def _approvers(name: str, project: Project, users: Users, look_up: Callable[[str], Person]) -> Finding:
     subject, policy = f"project {name}, approvers", project.policy
     unfillable = unfillable_slots(policy, policy, "", users.members(approver_names(policy)), look_up)
     if not unfillable:
-        return Finding(subject, "enough people could approve")
-    slots = " and for one of ".join(", ".join(slot) for slot in unfillable)
-    return Finding(subject, f"no full member is left for one of {slots}", "name others, or add people to the groups")
+        return Finding(subject, "enough people can approve")
+    slots = " and of ".join(" or ".join(slot) for slot in unfillable)
+    return Finding(
+        subject,
+        f"no full member can fill the place of {slots}",
+        "add approvers in bot.toml, or add people to the user groups",
+    )
 
 
-def _failed(subject: str, error: SlackError, fix: str, result: str = "refuses") -> Finding:
+def _failed(subject: str, error: SlackError, client: WebClient, fix: str, result: str = "rejected the call") -> Finding:
     """The finding for a call that failed.
 
     Arguments:
         fix, result: used if Slack refused the call. If Slack did not answer, the error provides both.
     """
     if isinstance(error, Unavailable):
-        result, fix = error.problem, error.fix
+        result, fix = error.problem, error.fix_for(client.base_url)
     return Finding(subject, f"{result} ({error.code})", fix)

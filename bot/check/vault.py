@@ -28,12 +28,12 @@ def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
     # A role can be changed; a static token has to be replaced.
     is_token = isinstance(identity, VaultToken)
     if token.is_batch:
-        fix = "make a token with -type=service" if is_token else "set token_type=service on its role"
-        return Finding(subject, "gives a batch token, which has no accessor and cannot be given back", fix)
+        fix = "create a token with -type=service" if is_token else "set token_type=service on its role"
+        return Finding(subject, "returns a batch token, which has no accessor and can't be revoked", fix)
     if token.uses:
-        fix = "make a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
-        return Finding(subject, f"gives a token that ends after {token.uses} uses", fix)
-    return Finding(subject, "gives a service token, for any number of uses")
+        fix = "create a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
+        return Finding(subject, f"returns a token that is limited to {token.uses} uses", fix)
+    return Finding(subject, "returns a service token without a use limit")
 
 
 def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:
@@ -58,10 +58,10 @@ def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[
         return vault_failed(subject, error)
     keys = check.keys
     if keys is None:
-        return Finding(subject, "may be read; its keys were not checked")
+        return Finding(subject, "can be read, names of its keys not checked (the policy doesn't allow it)")
     result = f"has the keys {', '.join(keys) or 'none'}"
     if SECURITY_TOKEN in keys:
-        fix = "write a permanent access key there: OMS takes no security token for source and destination"
+        fix = "write a permanent access key there, because OMS accepts no security token"
         return Finding(subject, result, fix)
     if all(fields_to_send(one, keys) is None for one in required):
         # If some keys of one kind are there, the fix names only that kind.
@@ -70,4 +70,4 @@ def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[
         ]
         missing = ", or ".join(missing_keys(one, keys) for one in partly_present or required)
         return Finding(subject, result, f"write {missing} there")
-    return Finding(subject, f"may be read{version_suffix(check.version)}, keys {', '.join(keys)}")
+    return Finding(subject, f"can be read{version_suffix(check.version)}, keys {', '.join(keys)}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 MAX_RETRY_AFTER_SECONDS = 600
@@ -36,13 +37,18 @@ class Unavailable(SlackError):
 
     Arguments:
         problem: continues a sentence that begins with "Slack".
-        fix: what people can do.
+        fix: what people can do. `{address}` stands for the address of the Web API.
     """
 
-    def __init__(self, code: str, problem: str = "cannot answer now", fix: str = "try again later") -> None:
+    def __init__(self, code: str, problem: str = "can't answer right now", fix: str = "try again later") -> None:
         super().__init__(code)
         self.problem = problem
-        self.fix = fix
+        self._fix = fix
+
+    def fix_for(self, api_url: str) -> str:
+        """What people can do. Names SLACK_API_URL only if it is set to another address than Slack's own."""
+        name = "slack.com" if api_url == WebClient.BASE_URL else f"SLACK_API_URL ({api_url})"
+        return self._fix.format(address=name)
 
 
 class RateLimited(Unavailable):
@@ -99,7 +105,7 @@ def translating_errors() -> Iterator[None]:
         code = type(error).__name__
         if isinstance(error, UnicodeError):
             raise _not_slack(code) from None
-        raise Unavailable(code, "cannot be reached", "check the network and SLACK_API_URL") from None
+        raise Unavailable(code, "can't be reached", "check the bot's network connection to {address}") from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
@@ -122,4 +128,6 @@ def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackEr
 
 def _not_slack(code: str) -> Unavailable:
     """The error for an answer that does not come from Slack's API, but for example from a proxy."""
-    return Unavailable(code, "is not what answers there", "check SLACK_API_URL, and any proxy on the way")
+    return Unavailable(
+        code, "sent an answer that isn't from its API", "check for a proxy between the bot and {address}"
+    )

@@ -210,14 +210,14 @@ def verify(connection: Connection, expected_hash: str | None = None) -> Verified
         if connection.dialect.name != "sqlite":
             raise
         # SQLite stores bytes that are not text, and fails when they are read.
-        return Broken(seq + 1, f"row {seq + 1} cannot be read")
+        return Broken(seq + 1, f"row {seq + 1} can't be read")
     if head != Head(seq, digest):
         return _head_mismatch(head, seq)
     if expected_hash is not None and matched_at is None:
         return Broken(
             None,
-            f"the hash {expected_hash} is nowhere in rows 1 to {seq}: the rows after {seq} were cut off, or some were "
-            "written anew. Try the hashes noted before it: up to the newest that is found, nothing was changed",
+            f"no row from 1 to {seq} has the hash {expected_hash}. Rows after {seq} were removed, or some rows were "
+            "rewritten. Try earlier published hashes. Nothing has changed up to the newest one that is found",
         )
     return Verified(head, matched_at)
 
@@ -240,22 +240,22 @@ def _driver_rows(connection: Connection) -> Iterator[tuple[Any, ...]]:
 def _problem(row: tuple[Any, ...], seq: int, digest: str) -> str | None:
     """What is wrong with the row that follows row `seq` with hash `digest`; None if it is intact."""
     if row[0] != seq + 1:
-        return f"row {seq + 1} is missing: the next one there is row {row[0]}"
+        return f"row {seq + 1} is missing, the next row is {row[0]}"
     if row[6] != digest:
-        return f"row {row[0]} does not continue row {seq}"
+        return f"row {row[0]} doesn't follow row {seq}"
     try:
         is_intact = row_hash(*row[:7]) == row[7]
     except TypeError:
         is_intact = False
-    return None if is_intact else f"row {row[0]} is not as it was written"
+    return None if is_intact else f"row {row[0]} was changed"
 
 
 def _head_mismatch(head: Head | None, seq: int) -> Broken:
     """What is wrong if rows 1 to `seq` are consistent, but do not match the head."""
     if head is None:
-        return Broken(seq + 1, f"the chain ends at row {seq}, and what says which row is the newest was removed")
+        return Broken(seq + 1, f"the chain ends at row {seq}, and the record of the newest row was removed")
     if head.seq > seq:
-        return Broken(seq + 1, f"row {seq + 1} is missing: the chain ends before it, and row {head.seq} was its newest")
+        return Broken(seq + 1, f"row {seq + 1} is missing, the chain should end at row {head.seq}")
     if head.seq < seq:
-        return Broken(head.seq + 1, f"row {head.seq + 1} was put there: row {head.seq} is the newest that was written")
-    return Broken(seq, f"row {seq} is not as it was written")
+        return Broken(head.seq + 1, f"row {head.seq + 1} was inserted, row {head.seq} is the newest that the bot wrote")
+    return Broken(seq, f"row {seq} was changed")

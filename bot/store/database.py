@@ -130,8 +130,8 @@ def open_store(url: str) -> Store:
     path = unwritable_path(parsed)
     if path is not None:
         raise CannotOpenDatabase(
-            f"{path}, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or the "
-            "rights there"
+            f"the database path {path} doesn't exist or isn't writable. Correct DATABASE_URL or the permissions of "
+            "that path"
         )
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
@@ -169,12 +169,12 @@ def open_to_read(url: str) -> Store:
         with engine.execution_options(reads_only=True).connect() as connection:
             schema = stored_schema(connection)
         if schema is None:
-            message = "The database holds nothing of this bot yet. Check DATABASE_URL, or start the bot once."
+            message = "The database has no tables of this bot yet. Check DATABASE_URL, or run serve once."
             raise UnreadableDatabase(SchemaState.NOTHING, message)
         if schema != NEWEST_SCHEMA:
             message = (
-                f"The database has schema {schema}, and this version reads {NEWEST_SCHEMA}. Use the version that "
-                "serves from it; an older schema is brought up to date when `serve` starts."
+                f"The database has schema {schema}, and this version of the bot reads {NEWEST_SCHEMA}. Use the version "
+                "that serve runs with. serve upgrades an older schema when it starts."
             )
             raise UnreadableDatabase(SchemaState.NEWER if schema > NEWEST_SCHEMA else SchemaState.OLDER, message)
     except BaseException:
@@ -238,8 +238,8 @@ def _upgrade(engine: Engine) -> None:
         schema = stored_schema(connection)
     if schema is not None and schema > NEWEST_SCHEMA:
         raise CannotOpenDatabase(
-            f"the database has schema {schema}, and this version knows {NEWEST_SCHEMA} at the most. Use the version "
-            "that served from it last"
+            f"the database has schema {schema}, and this version of the bot supports up to {NEWEST_SCHEMA}. Run the "
+            "version that used it last, or a newer one"
         )
     if schema != NEWEST_SCHEMA:
         upgrade(engine)
@@ -253,7 +253,7 @@ def _lock_file(database: Path) -> int:
     except BlockingIOError:
         os.close(handle)
         raise CannotOpenDatabase(
-            f"another process serves from {database}. Stop it first, or use PostgreSQL for several replicas"
+            f"another process is using {database}. Stop it first, or use PostgreSQL for several replicas"
         ) from None
     return handle
 

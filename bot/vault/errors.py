@@ -118,7 +118,7 @@ def login_error(error: hvac.exceptions.VaultError) -> VaultError:
             VaultErrorKind.LOGIN,
             "login",
             "Vault rejected the bot's login.",
-            "Check the bot's Vault credentials in its environment. They may have expired.",
+            "Check the role id and secret id (or the token) in the bot's environment. They may have expired.",
         )
     return error_for(error, "login")
 

@@ -75,7 +75,7 @@ def measure(name: str, url: str, count: int) -> bool:
         results.append((time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024))
         process.returncode = os.waitstatus_to_exitcode(status)
         assert process.returncode == 0, output
-        assert f"Whole: {count:,} rows" in output, output
+        assert f"Intact: {count:,} rows" in output, output
     seconds, cpu_seconds, memory_bytes = min(results)
     print(f"audit verify, {count:,} rows, {name}, best of {ROUNDS}:  ", end="")
     print(f"{seconds:.2f} s (limit {LIMIT_SECONDS:.0f} s)   ", end="")

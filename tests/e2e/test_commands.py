@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from bot.sandbox.huawei.credentials import CALLERS
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.ports import free_port
 from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, ERIN, MIGRATIONS
 from bot.sandbox.system import Sandbox
@@ -41,9 +43,9 @@ def test_check_passes_and_names_everything_it_has_checked(new_sandbox: Callable[
             "Socket Mode",
             "user group",
             "full member",
-            "enough people could approve",
-            "may write there",
-            "Vault secret/oms/media/caller: may be read, version 1, holds an access key",
+            "enough people can approve",
+            "can post there",
+            "Vault secret/oms/media/caller: can be read, version 1, contains an access key",
             "OMS",
         ):
             assert words in found.stdout
@@ -70,13 +72,17 @@ def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in found.stdout.splitlines() if line.startswith("FAIL")]
 
 
+def skips(found: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in found.stdout.splitlines() if line.startswith("skip")]
+
+
 def test_check_reports_once_that_slack_cannot_be_reached(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     sandbox.extra_environment = {"SLACK_API_URL": f"http://127.0.0.1:{free_port()}/api/"}
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Slack"]
-    assert "channel" not in found.stdout
+    assert 'skip  project media, approvers and channel C0MIGRATE1: not checked because "Slack" failed' in found.stdout
     assert found.stderr == ""
 
 
@@ -86,6 +92,30 @@ def test_check_reports_once_that_vault_rejects_the_login(new_sandbox: Callable[.
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  Vault login"]
+    assert skips(found) == [
+        'skip  project media, source and destination keys: not checked because "Vault login" failed',
+        'skip  project media, IAM and OMS: not checked because "Vault login" failed',
+    ]
+
+
+def test_check_names_the_address_of_a_vault_that_does_not_answer(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    address = f"http://127.0.0.1:{free_port()}"
+    sandbox.extra_environment = {"VAULT_ADDR": address}
+    assert failures(run(sandbox, "check")) == [
+        f"FAIL  Vault login: Vault doesn't answer at {address}. "
+        "Fix: Check that Vault is running and VAULT_ADDR is correct"
+    ]
+
+
+def test_check_shows_the_code_and_the_request_id_of_an_error_of_oms(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.oms.faults.add("list", *[Answer(503, "APIG.0202", "Backend unavailable")] * 5)
+    [line] = failures(run(sandbox, "check"))
+    assert line.startswith(
+        f"FAIL  project media, OMS {sandbox.oms.server.url}: APIG.0202: Huawei Cloud had an internal"
+    )
+    assert re.search(r"Huawei Cloud said: Backend unavailable\. Huawei request id \w+\. Fix: Wait a few minutes", line)
 
 
 def test_check_reports_a_wrong_caller_secret_without_calling_huawei_cloud(
@@ -95,9 +125,10 @@ def test_check_reports_a_wrong_caller_secret_without_calling_huawei_cloud(
     sandbox.vault.write("oms/media/caller", {"ak": "x"})
     found = run(sandbox, "check")
     assert [line.split(": ")[0] for line in failures(found)] == ["FAIL  project media, Vault secret/oms/media/caller"]
-    assert "IAM" not in found.stdout
+    because = 'not checked because "project media, Vault secret/oms/media/caller" failed'
+    assert skips(found) == [f"skip  project media, IAM and OMS: {because}"]
     sandbox.vault.write("oms/media/caller", CALLERS["password"])
-    assert "version 3, a username and password" in run(sandbox, "check").stdout
+    assert "version 3, contains a username and password" in run(sandbox, "check").stdout
 
 
 def test_check_counts_the_members_of_a_user_group(new_sandbox: Callable[..., Sandbox]) -> None:
@@ -125,9 +156,9 @@ def test_check_rejects_vault_tokens_that_cannot_be_revoked_or_have_limited_uses(
     found = run(sandbox, "check")
     assert found.returncode == 1
     assert failures(found) == [
-        "FAIL  Vault login: gives a batch token, which has no accessor and cannot be given back. "
+        "FAIL  Vault login: returns a batch token, which has no accessor and can't be revoked. "
         "Fix: set token_type=service on its role",
-        "FAIL  Vault login for the release of keys: gives a token that ends after 3 uses. "
+        "FAIL  Vault login for reading keys: returns a token that is limited to 3 uses. "
         "Fix: set token_num_uses=0 on its role",
     ]
 
@@ -142,7 +173,7 @@ def test_check_reports_two_projects_with_the_same_project_id(new_sandbox: Callab
     (line,) = failures(run(sandbox, "check"))
     assert line.startswith("FAIL  project twin, IAM ")
     assert line.endswith(
-        "as of project media. Fix: keep one table for it, so that its groups have one set of approvers"
+        "the same as project media. Fix: keep one table for this project, so that its groups have one set of approvers"
     )
 
 
@@ -154,23 +185,28 @@ def test_serve_does_not_start_on_a_database_of_a_later_version(new_sandbox: Call
     store.close()
     found = run(sandbox, "serve")
     assert found.returncode == 1
-    assert found.stderr.startswith("Cannot start: the database has schema 9999, and this version knows ")
+    assert found.stderr.startswith(
+        "Can't start: the database has schema 9999, and this version of the bot supports up to "
+    )
     assert len(found.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack does not accept SLACK_BOT_TOKEN (invalid_auth). Copy it again"),
-        ({"SLACK_API_URL": "http://127.0.0.1:1/api/"}, "Slack cannot be reached (URLError). Check the network"),
-        ({"OPS_PORT": "TAKEN"}, "nothing can listen on port"),
+        ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack doesn't accept SLACK_BOT_TOKEN (invalid_auth). Copy it again"),
+        (
+            {"SLACK_API_URL": "http://127.0.0.1:1/api/"},
+            "Slack can't be reached (URLError). Check the bot's network",
+        ),
+        ({"OPS_PORT": "TAKEN"}, "the bot can't listen on port"),
         (
             {"DATABASE_URL": "postgresql://bot:leak@127.0.0.1:1/bot"},
-            "the database does not answer as it should (PostgreSQL at 127.0.0.1, port 1: Connection refused). Check",
+            "the database can't be used (PostgreSQL at 127.0.0.1, port 1: Connection refused). Check",
         ),
         (
             {"DATABASE_URL": "sqlite:////nope/bot.sqlite"},
-            "/nope, where the database is to be, is not there, or may not be written. Correct DATABASE_URL, or",
+            "the database path /nope doesn't exist or isn't writable. Correct DATABASE_URL or",
         ),
     ],
 )
@@ -182,7 +218,7 @@ def test_serve_prints_one_line_that_says_why_it_cannot_start(
     sandbox.extra_environment = taken
     found = run(sandbox, "serve")
     assert found.returncode == 1
-    assert found.stderr.startswith(f"Cannot start: {words}")
+    assert found.stderr.startswith(f"Can't start: {words}")
     assert len(found.stderr.splitlines()) == 1
     assert "leak" not in found.stderr
 
@@ -194,7 +230,7 @@ def test_serve_ends_when_slack_rejects_the_app_token(new_sandbox: Callable[..., 
     assert found.returncode == 1
     last = found.stderr.splitlines()[-1]
     assert last.startswith(
-        "Cannot start: Slack does not accept SLACK_APP_TOKEN (invalid_auth). Make one with the scope"
+        "Can't start: Slack doesn't accept SLACK_APP_TOKEN (invalid_auth). Create one with the scope"
     )
     assert "Traceback" not in found.stderr
     assert "ERROR" not in found.stderr
@@ -205,11 +241,11 @@ def test_serve_does_not_blame_the_token_for_an_outage_of_slack(new_sandbox: Call
     sandbox.slack.outage.answers["auth.test"] = [503]
     found = run(sandbox, "serve")
     assert found.returncode == 1
-    assert found.stderr == "Cannot start: Slack cannot answer now (internal_error). Try again later.\n"
+    assert found.stderr == "Can't start: Slack can't answer right now (internal_error). Try again later.\n"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for the release")]
+    ("wrong", "what"), [("VAULT", "Vault login"), ("VAULT_RELEASE", "Vault login for reading keys")]
 )
 def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
     new_sandbox: Callable[..., Sandbox], wrong: str, what: str
@@ -235,7 +271,7 @@ def test_audit_verify_passes_and_fails_with_an_unknown_head(sandbox: Sandbox) ->
 def test_a_second_bot_on_the_same_sqlite_file_does_not_start(sandbox: Sandbox) -> None:
     found = run(sandbox, "serve")
     assert found.returncode == 1
-    assert "another process serves from" in found.stderr
+    assert "another process is using" in found.stderr
     assert "Traceback" not in found.stderr
 
 

@@ -116,7 +116,7 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
         check=False,
     )
     assert verified.returncode == 0, verified.stdout
-    assert "Whole:" in verified.stdout
+    assert "Intact:" in verified.stdout
 
 
 def test_a_denial_closes_the_card_and_its_reason_reaches_the_requester(sandbox: Sandbox) -> None:
