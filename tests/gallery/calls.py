@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 from importlib import import_module
@@ -18,7 +19,8 @@ import bot.ui
 from bot.domain.command import InvalidCommand, UsageError
 from bot.domain.policy import Refusal
 from bot.domain.start_time import NoStart, StartProblem
-from bot.ui import lists
+from bot.ui import home, lists
+from bot.ui.home import HomeSection, home_sections
 from bot.ui.modals import GroupChoice
 from tests.gallery.reader import ZONE
 from tests.gallery.requests import (
@@ -31,7 +33,7 @@ from tests.gallery.requests import (
     failed_group,
     pending,
 )
-from tests.support.values import GROUP, GROUP_ID, NOON, POLICY
+from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
@@ -78,6 +80,7 @@ SAMPLES: Mapping[str, Any] = {
     "projects": ["media", "archive"],
     "reason": "network is back",
     "reference": "F-7K3F2Q",
+    "removed_votes": 1,
     "refusal": Refusal.NOT_AN_APPROVER,
     "region": "ap-southeast-3",
     "regions": {"media": "ap-southeast-3", "archive": "eu-west-101"},
@@ -108,10 +111,16 @@ _LISTED = [
     lists.groups("media", [failed_group()] * 2, [GROUP], [GROUP_ID], more_failed=True, unreadable=1),
     lists.groups("archive", [], [GROUP], []),
 ]
+_CAROL = person("UCAROL00")
+_HOME = home_sections(
+    [pending(), REQUESTS["Moving, with speed"], replace(pending(), requester="UCAROL00")], _CAROL, {"media": POLICY}
+)
 _EMPTY = [lists.open_requests([]), lists.groups("media", [], [], [])]
 
 #: The arguments of one function that differ from `SAMPLES`.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
+    "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
     "thread.scope_changed": {"request": _RETRY},
@@ -130,7 +139,9 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"sections": _LISTED, "max_characters": 500},
         {"sections": [lists.groups_not_listed("media", lists.no_answer("media", 8.0))]},
     ),
+    "home.home_view": ({"sections": [], "remark": home.MAY_BE_INCOMPLETE},),
     "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),
+    "receipts.receipt": ({"request": REQUESTS["Approved"]}, {"request": _RETRY}),
     "refusals.no_quorum": (
         {"policy": SELF_APPROVAL},
         {"policy": SELF_APPROVAL, "reason": ""},
