@@ -93,6 +93,9 @@ STATE_EVENTS: Mapping[State, AuditEvent] = {
     State.NOT_FOLLOWED: AuditEvent.REQUEST_NOT_FOLLOWED,
 }
 
+#: The reason in an event if Slack did not identify a person.
+LOOKUP_FAILED_REASON = "Slack cannot be asked"
+
 #: The event for an action of a person that had an effect.
 ACTION_EVENTS: Mapping[ActionKind, AuditEvent] = {
     ActionKind.APPROVE: AuditEvent.VOTE_ADDED,

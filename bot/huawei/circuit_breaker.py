@@ -104,14 +104,17 @@ class IdentityBreaker:
         self._fingerprint = fingerprint
         self._now = now
         self._judged_last: Credential | None = None
+        # Held while the row and `_judged_last` are updated. On KV version 1, a probe that begins between the two would
+        # take the refused credential for a changed one.
+        self._lock = threading.Lock()
 
     def next_step(self, loaded: LoadedCredential) -> BreakerStep:
         """What a call with this credential has to do, after one look at the stored row."""
+        # Read before the row. On KV version 1, a refusal stored between the two would otherwise make the refused
+        # credential look accepted.
+        version = self._version(loaded)
         row = self._rows.get(self._fingerprint, loaded.path) or self._new(loaded)
-        step = rules.next_step(row, self._version(loaded), self._now())
-        if step is BreakerStep.SEND:
-            self._judged_last = loaded.credential
-        return step
+        return rules.next_step(row, version, self._now())
 
     def begin_probe(self, loaded: LoadedCredential) -> Permit | None:
         """Counts a probe with this credential before it is sent.
@@ -122,8 +125,9 @@ class IdentityBreaker:
         Raises:
             Suspended: no call may be sent.
         """
-        version, now = self._version(loaded), self._now()
-        before = self._rows.update(self._new(loaded), partial(rules.with_probe, version=version, now=now))
+        with self._lock:
+            version, now = self._version(loaded), self._now()
+            before = self._rows.update(self._new(loaded), partial(rules.with_probe, version=version, now=now))
         match rules.next_step(before, version, now):
             case BreakerStep.PROBE:
                 return Permit(self, loaded, probed_at=now)
@@ -139,19 +143,29 @@ class IdentityBreaker:
         """Stores what a call says of the identity. The arguments are those of `rules.with_verdict`."""
         if probed_at is None and verdict is not Verdict.REFUSED:
             return
-        version, now = self._version(loaded), self._now()
-        change = partial(rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code)
-        before = self._rows.update(self._new(loaded), change)
-        if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
-            # After the row: on KV version 1 a waiting call would otherwise take a refused credential for accepted.
-            self._judged_last = loaded.credential
-        if verdict is Verdict.ACCEPTED:
-            # The identities that were at this path before are forgotten once none of their refusals counts any more.
-            self._rows.delete(
-                loaded.path, lambda row: row.fingerprint != self._fingerprint and rules.is_quiet(row, now)
+        with self._lock:
+            version, now = self._version(loaded), self._now()
+            change = partial(
+                rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code
             )
+            before = self._rows.update(self._new(loaded), change)
+            if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
+                # Set after the row, because `next_step` reads it before the row, and without the lock.
+                self._judged_last = loaded.credential
+        if verdict is Verdict.ACCEPTED:
+            self._forget_replaced(loaded.path, now)
         elif verdict is Verdict.REFUSED and before.state is not BreakerState.OPEN:
             log.warning("the identity at %s was refused with %s, and is suspended", loaded.path, code)
+
+    def _forget_replaced(self, path: str, now: datetime) -> None:
+        """Deletes the rows of identities that were at this path before, once none of their refusals counts."""
+
+        def is_forgotten(row: CircuitBreaker) -> bool:
+            return row.fingerprint != self._fingerprint and rules.is_quiet(row, now)
+
+        # Most often there is none, and reading needs no lock.
+        if any(is_forgotten(row) for row in self._rows.at_path(path)):
+            self._rows.delete(path, is_forgotten)
 
     def _new(self, loaded: LoadedCredential) -> CircuitBreaker:
         return CircuitBreaker(self._fingerprint, loaded.path, loaded.version)

@@ -56,24 +56,24 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
         UnusableIdentity: keys are missing, or a key or token holds characters that no key or token has.
         Exception: what `read_secret` raises.
     """
-    place = f"{mount}/{path}"
     version, found = read_secret(mount, path)
+    full_path = f"{mount}/{path}"
     values = {name: value.stripped("\r\n" if name == "password" else None) for name, value in found.items()}
     for name in _ONE_WORD:
         if values.get(name) and not values[name].is_one_word:
             raise UnusableIdentity(
-                place,
-                f"{name} at {place} in Vault holds blanks, or characters that are in no key or token.",
+                full_path,
+                f"{name} at {full_path} in Vault holds blanks, or characters that are in no key or token.",
                 "Write it there again.",
             )
     credential = _credential_in(values)
     if credential is None:
         raise UnusableIdentity(
-            place,
-            f"{place} in Vault holds no identity: neither ak and sk, nor username, password and domain, nor token.",
+            full_path,
+            f"{full_path} in Vault holds no identity: neither ak and sk, nor username, password and domain, nor token.",
             "Write the bot's own identity at Huawei Cloud there.",
         )
-    return LoadedCredential(place, version, credential, _fingerprint(credential, place))
+    return LoadedCredential(full_path, version, credential, _fingerprint(credential, full_path))
 
 
 def _credential_in(values: Mapping[str, Secret]) -> Credential | None:

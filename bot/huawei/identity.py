@@ -85,8 +85,8 @@ class Identity:
         self._read_error = read_error
         self._rows = rows
         self._now = now
-        places = {(project.vault_mount, project.vault_path) for project in projects.values()}
-        sources = {place: CredentialSource(*place, read_secret, read_error, now) for place in places}
+        paths = {(project.vault_mount, project.vault_path) for project in projects.values()}
+        sources = {path: CredentialSource(*path, read_secret, read_error, now) for path in paths}
         self._sources = {name: sources[of.vault_mount, of.vault_path] for name, of in projects.items()}
         self._sessions = {name: new_session() for name in projects}
         self._breakers: dict[tuple[str, str], IdentityBreaker] = {}

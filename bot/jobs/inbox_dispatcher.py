@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.domain.audit_events import AuditEvent
+from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, reply, reply_address
@@ -39,7 +39,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
     except LookupFailed:
         message = stored.message
         event = Event(
-            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": "Slack cannot be asked"}
+            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": LOOKUP_FAILED_REASON}
         )
         reply(context, message, refusals.LOOKUP_FAILED, event)
         result = Finished()
@@ -104,13 +104,11 @@ def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """Tells the person who sent a message that the bot failed at it, once.
+    """Tells the person who sent a message that the bot failed at it.
 
     Arguments:
         reference: the exception is in the log under this reference.
     """
-    if claim.tries > 0:
-        return
     with context.store.read() as connection:
         message = inbox.get(connection, int(claim.key)).message
     text = replies.bug_in_command(reference)

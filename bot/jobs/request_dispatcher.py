@@ -64,13 +64,11 @@ def _end(context: Context, request: Request, state: State) -> Result:
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """Shows on the card of an open request that the bot failed, at the first of several failures in a row.
+    """Shows on the card of an open request that the bot failed.
 
     Arguments:
         reference: the exception is in the log under this reference.
     """
-    if claim.tries > 0:
-        return
     now = context.now()
     with context.store.write() as connection:
         request = requests.lock(connection, str(claim.key))

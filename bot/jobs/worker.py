@@ -74,7 +74,7 @@ class Worker:
     Arguments:
         owner: identifies this process in the claims.
         handlers: run the job of a row; by the name of the row's table.
-        report_bug: called once for each exception that a handler raises.
+        report_bug: called when a handler raises an exception and no earlier try of the row has failed.
         active_claims: the claims of this process. The worker adds and removes those of its own jobs.
     """
 
@@ -238,7 +238,8 @@ class Worker:
             reference = f"F-{secrets.token_hex(4).upper()}"
             BUGS.labels(claim.queue).inc()
             log.exception("bug %s in the job %s %s", reference, claim.queue, claim.key)
-            self._try_to_report_bug(claim, reference)
+            if claim.tries == 0:
+                self._try_to_report_bug(claim, reference)
             return Failed(self._now() + max(backoff(claim.tries), MIN_BACKOFF_AFTER_BUG))
 
     def _try_to_report_bug(self, claim: Claim, reference: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, select, update
@@ -16,6 +18,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bot.domain.circuit_breaker import BreakerState, CircuitBreaker
 from bot.store.database import cached_statement
 from bot.store.tables import circuit_breakers
+
+_fingerprint = attrgetter("fingerprint")
 
 _Transaction = Callable[[], AbstractContextManager[Connection]]
 
@@ -48,10 +52,14 @@ class CircuitBreakers:
 
     def at_path(self, path: str) -> Sequence[CircuitBreaker]:
         """The circuit breakers of every identity that was at this Vault path."""
-        at_path = circuit_breakers.c.path == path
+        fingerprints = select(circuit_breakers.c.fingerprint).where(circuit_breakers.c.path == path)
         with self._reading() as connection:
-            found = connection.execute(select(circuit_breakers.c.fingerprint).where(at_path)).scalars().all()
-        return [breaker for breaker in (self.get(fingerprint, path) for fingerprint in found) if breaker is not None]
+            # The rows at other paths too, because their refusals count together.
+            rows = connection.execute(
+                select(circuit_breakers).where(circuit_breakers.c.fingerprint.in_(fingerprints))
+            ).all()
+        identities = groupby(sorted(rows, key=_fingerprint), key=_fingerprint)
+        return [breaker for _, of_one in identities if (breaker := _read(list(of_one), path)) is not None]
 
     def update(self, new: CircuitBreaker, change: Callable[[CircuitBreaker], CircuitBreaker]) -> CircuitBreaker:
         """Changes one circuit breaker. Those of the same identity at other paths do not change meanwhile.

@@ -16,6 +16,7 @@ from bot.sandbox.ports import free_port
 from bot.sandbox.slack import payloads
 from bot.sandbox.slack.http_delivery import signed_headers
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, MIGRATIONS, SIGNING_SECRET
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
     audit_rows,
@@ -73,8 +74,12 @@ def test_the_request_form_and_the_deny_form(served: Sandbox) -> None:
     assert isinstance(ack.payload, dict)
     assert "errors" in ack.payload
     sandbox.people.submit(ALICE, form, {"group": INVOICES, "reason": "over HTTP"})
-    sandbox.wait_until(lambda: INVOICES in sandbox.workspace.messages_in(MIGRATIONS)[-1].text, what="the card")
-    card = sandbox.workspace.messages_in(MIGRATIONS)[-1]
+
+    def cards() -> list[PostedMessage]:
+        return [message for message in sandbox.workspace.messages_in(MIGRATIONS) if INVOICES in message.text]
+
+    sandbox.wait_until(lambda: bool(cards()), what="the card")
+    [card] = cards()
     deny(sandbox, DAVE, card, "not tonight")
     wait_for_text(sandbox, card, "Denied")
     wait_for_reply(sandbox, ALICE, "not tonight")

@@ -17,7 +17,6 @@ from bot.huawei.errors import Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.identity import Identity
 from bot.jobs.problems import RetryHint, explain
 from bot.redaction import Secret
-from bot.sandbox.call_log import CallLog
 from bot.sandbox.huawei.credentials import CALLERS
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, Drop, Hold
@@ -46,13 +45,6 @@ pytestmark = pytest.mark.usefixtures("slow_database_locks")
 NAMES = [f"project-{number}" for number in range(8)]
 # Longer than a probe may take, with the time by which this machine's clock is ahead of the one of a test.
 LOST_PROBE = timedelta(seconds=90)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxVault]:
-    vault = SandboxVault(CallLog()).start()
-    yield vault
-    vault.stop()
 
 
 @pytest.fixture

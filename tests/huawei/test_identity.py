@@ -13,7 +13,6 @@ import pytest
 
 from bot.huawei.errors import NotSent, Rejected, Service, Suspended, UnusableIdentity
 from bot.huawei.identity import Identity
-from bot.sandbox.call_log import CallLog
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, Hold, Raw
@@ -33,13 +32,6 @@ from tests.support.wire import Wire
 
 NAMES = [f"project-{number}" for number in range(8)]
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SandboxVault]:
-    vault = SandboxVault(CallLog()).start()
-    yield vault
-    vault.stop()
 
 
 @pytest.fixture

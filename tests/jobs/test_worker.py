@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from bot.domain.audit_events import AuditEvent
 from bot.jobs.active_claims import ActiveClaims
@@ -117,6 +117,24 @@ def test_a_job_that_raises_is_postponed_even_if_the_report_of_the_bug_raises(sto
             tries, claimed_by, due_at = connection.execute(query).one()
     assert (tries, claimed_by) == (1, None)
     assert due_at >= begun + timedelta(seconds=5)
+
+
+def test_of_several_exceptions_in_a_row_the_first_is_reported(store: Store) -> None:
+    add_notices(store, 1)
+    runs: list[int] = []
+    reported: list[int] = []
+
+    def fail(claim: Claim) -> Result:
+        runs.append(claim.tries)
+        raise RuntimeError("a bug")
+
+    with running(store, {"notices": fail}, lambda claim, _: reported.append(claim.tries)) as (worker, active_claims):
+        wait_until(lambda: runs == [0] and not active_claims.all())
+        with store.write() as connection:
+            connection.execute(update(tables.notices).values(due_at=utc_now()))
+        worker.wake()
+        wait_until(lambda: runs == [0, 1] and not active_claims.all())
+    assert reported == [0]
 
 
 def test_an_active_job_is_not_claimed_again_after_its_lease_ended(store: Store) -> None:

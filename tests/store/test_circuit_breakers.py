@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import event
 
 from bot.domain.circuit_breaker import BreakerState, CircuitBreaker
 from bot.store.circuit_breakers import CircuitBreakers
@@ -96,3 +97,16 @@ def test_a_change_within_a_transaction_is_rolled_back_with_it(rows: CircuitBreak
     with store.write() as connection:
         put(CircuitBreakers.within(connection), OPEN)
     assert rows.get("one", PATH) == OPEN
+
+
+def test_the_circuit_breakers_at_a_path_are_read_in_one_query(rows: CircuitBreakers, store: Store) -> None:
+    put(rows, OPEN, replace(NEW, path="secret/elsewhere"), replace(NEW, fingerprint="other"))
+    put(rows, replace(OPEN, path="secret/third"))
+    said: list[str] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *words: said.append(words[2]))
+    found = {breaker.fingerprint: breaker for breaker in rows.at_path(PATH)}
+    assert found == {
+        "one": replace(OPEN, refused_elsewhere=OPEN.refused_at),
+        "other": replace(NEW, fingerprint="other"),
+    }
+    assert [words.split()[0] for words in said if not words.startswith("BEGIN")] == ["SELECT"]

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from slack_sdk.models.views import View
 
-from bot.domain.audit_events import AuditEvent
+from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ShowStatus
 from bot.domain.policy import Person, account_refusal, reader_refusal
 from bot.domain.request import Request
@@ -61,7 +61,7 @@ def show_home(context: Context, message: Message) -> None:
     try:
         person = context.people.look_up(message.person)
     except LookupFailed:
-        _refuse_home(context, message, refusals.LOOKUP_FAILED, "Slack cannot be asked")
+        _refuse_home(context, message, refusals.LOOKUP_FAILED, LOOKUP_FAILED_REASON)
         return
     outsider = account_refusal(person)
     projects = _visible_projects(context, person)

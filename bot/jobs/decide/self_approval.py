@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from bot.domain.audit_events import AuditEvent
+from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
@@ -62,7 +62,7 @@ def notify_approvers(context: Context, message: Message, received_at: datetime, 
         if context.now() - received_at < NOTIFY_WITHIN:
             return Failed(context.now() + backoff(tries))
         with context.store.write() as connection:
-            detail = {"delivery": Delivery.DIRECT.value, "code": "Slack cannot be asked", "person": message.person}
+            detail = {"delivery": Delivery.DIRECT.value, "code": LOOKUP_FAILED_REASON, "person": message.person}
             append(connection, Event(AuditEvent.NOTICE_NOT_SENT, BOT, request.id, detail), context.now())
     return Finished()
 

@@ -137,13 +137,11 @@ def _error_text(request: Request, error: SlackError) -> str:
 
 
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
-    """Tells the requester that the bot failed at the card, at the first of several failures in a row.
+    """Tells the requester that the bot failed at the card.
 
     Arguments:
         reference: the exception is in the log under this reference.
     """
-    if claim.tries > 0:
-        return
     now = context.now()
     with context.store.write() as connection:
         request = requests.get(connection, str(claim.key))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
-from bot.domain.audit_events import AuditEvent
+from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.policy import Person
 from bot.jobs.context import Context
 from bot.slack.errors import LookupFailed, SlackError, Unavailable
@@ -43,7 +43,7 @@ def fill_form(context: Context, message: Message, title: str, content_for: Calla
     try:
         content = content_for(context.people.look_up(message.person))
     except LookupFailed:
-        content = FormContent(modals.note(title, refusals.LOOKUP_FAILED), "Slack cannot be asked")
+        content = FormContent(modals.note(title, refusals.LOOKUP_FAILED), LOOKUP_FAILED_REASON)
     _record(context, message, content)
     try:
         context.messenger.update_view(message.view_id, content.view)

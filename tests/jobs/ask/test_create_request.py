@@ -34,13 +34,6 @@ PAUSING = 7
 UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", WEB_ASSETS
 
 
-@pytest.fixture
-def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context
-
-
 class Killed(BaseException):
     """Stands for kill -9: no `except Exception` catches it."""
 
@@ -82,9 +75,9 @@ def answers(context: Context) -> list[str]:
 
 
 def test_a_message_creates_no_second_request_after_its_first_was_denied(
-    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     message = resume_message()
     store_message(context, message)
     kill_before_the_answer(context, message, monkeypatch)
@@ -102,9 +95,9 @@ def test_a_message_creates_no_second_request_after_its_first_was_denied(
 
 
 def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
-    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     message = resume_message()
     store_message(context, message)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
@@ -118,9 +111,9 @@ def test_a_message_that_waited_for_a_group_to_pause_creates_one_request(
 
 
 def test_two_workers_that_handle_one_message_create_one_request(
-    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
+    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     message = resume_message()
     store_message(context, message)
     check_keys = preflight.check_keys
@@ -214,9 +207,9 @@ PASSING_ERRORS: dict[str, Callable[[Sandbox], None]] = {
 
 @pytest.mark.parametrize("error", PASSING_ERRORS)
 def test_an_error_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
-    place: tuple[Sandbox, Context], error: str
+    inside: tuple[Sandbox, Context], error: str
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     message, received_at = pausing_group_message(sandbox, context), context.now()
     PASSING_ERRORS[error](sandbox)
     assert create_request.create_once_paused(context, message, NIGHTLY, received_at) is not None
@@ -226,8 +219,8 @@ def test_an_error_that_may_pass_is_waited_for_half_an_hour_and_then_answered(
     assert create_request.create_once_paused(later, message, NIGHTLY, received_at) is None
 
 
-def test_a_failed_lookup_of_the_person_is_tried_again_for_half_an_hour(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_a_failed_lookup_of_the_person_is_tried_again_for_half_an_hour(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     message, received_at = pausing_group_message(sandbox, context), context.now()
     sandbox.slack.outage.answers["users.info"] = [500] * 10
     try_again_at = create_request.create_once_paused(context_at(context, received_at), message, NIGHTLY, received_at)
@@ -237,8 +230,8 @@ def test_a_failed_lookup_of_the_person_is_tried_again_for_half_an_hour(place: tu
         create_request.create_once_paused(later, message, NIGHTLY, received_at)
 
 
-def test_a_request_is_created_once_the_error_has_passed(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_a_request_is_created_once_the_error_has_passed(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     message = pausing_group_message(sandbox, context)
     sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is not None
@@ -247,15 +240,15 @@ def test_a_request_is_created_once_the_error_has_passed(place: tuple[Sandbox, Co
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1, "the card"
 
 
-def test_an_error_that_does_not_pass_ends_the_wait_at_once(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_an_error_that_does_not_pass_ends_the_wait_at_once(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     message = pausing_group_message(sandbox, context)
     sandbox.oms.faults.add("show", Answer(403, "OMS.0072"))
     assert create_request.create_once_paused(context, message, NIGHTLY, context.now()) is None
 
 
-def test_the_message_for_a_pausing_group_keeps_the_command(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_the_message_for_a_pausing_group_keeps_the_command(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     sandbox.oms.state.groups[NIGHTLY_IMAGES].status = PAUSING
     command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
     message = replace(resume_message(), command=command)
@@ -269,8 +262,8 @@ def test_the_message_for_a_pausing_group_keeps_the_command(place: tuple[Sandbox,
     assert (later.person, later.origin_key) == (ALICE, message.key)
 
 
-def test_six_requests_log_in_at_iam_once(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_six_requests_log_in_at_iam_once(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     sandbox.vault.write("oms/media/caller", CALLERS["password"])
     group_ids = [group.id for group in paused_groups(sandbox, 6)]
     for number, group_id in enumerate(group_ids):

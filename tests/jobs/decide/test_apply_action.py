@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -31,19 +30,12 @@ from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import refusals
 from bot.ui.blocks import text_message
-from tests.support.in_process import advance_once, context_at, context_of, create_request, press_button, store_message
+from tests.support.in_process import advance_once, context_at, create_request, press_button, store_message
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP
 
 NARROW = Policy((ALICE,), ((CAROL,),), self_approval=False)
 TWO = Policy(("*",), ((CAROL, DAVE),) * 2, self_approval=False)
-
-
-@pytest.fixture
-def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context
 
 
 def with_settings(context: Context, **changes: object) -> Context:
@@ -81,9 +73,9 @@ def voters(context: Context, request: Request) -> list[str]:
 
 
 @pytest.mark.parametrize("person", [CAROL, BOB])
-def test_a_message_that_is_handled_twice_has_one_effect(place: tuple[Sandbox, Context], person: str) -> None:
-    _, context = place
-    request, card = create_request(*place, policy=TWO)
+def test_a_message_that_is_handled_twice_has_one_effect(inside: tuple[Sandbox, Context], person: str) -> None:
+    _, context = inside
+    request, card = create_request(*inside, policy=TWO)
     message = Message(Kind.APPROVE, "1", person, TEAM_ID, card.channel, request_id=request.id, message_ts=card.ts)
     store_message(context, message)
     apply_action.handle_action(context, message)
@@ -94,10 +86,10 @@ def test_a_message_that_is_handled_twice_has_one_effect(place: tuple[Sandbox, Co
 
 
 def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
-    request, card = create_request(*place)
+    sandbox, context = inside
+    request, card = create_request(*inside)
     sandbox.workspace.users[BOB]["is_restricted"] = True
     press_button(context, Kind.APPROVE, BOB, request, card)
     message = Message(Kind.APPROVE, "1", BOB, TEAM_ID, card.channel, request_id="R-00000099", message_ts=card.ts)
@@ -108,10 +100,10 @@ def test_a_guest_gets_the_same_answer_for_an_existing_and_a_missing_request(
 
 
 def test_a_duplicate_card_is_revealed_only_to_people_who_may_see_the_project(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
-    request, card = create_request(*place, policy=NARROW)
+    sandbox, context = inside
+    request, card = create_request(*inside, policy=NARROW)
     duplicate = sandbox.workspace.add_message(GENERAL, BOT_USER_ID, "a copy", [], None)
     press_button(context, Kind.APPROVE, BOB, request, duplicate)
     [answer] = notices(context)
@@ -126,9 +118,9 @@ def test_a_duplicate_card_is_revealed_only_to_people_who_may_see_the_project(
     assert [detail["why"] for _, detail in audit_rows(context, "action.refused")] == ["not a reader", "copy", "copy"]
 
 
-def test_all_voters_are_looked_up_again_at_the_last_vote(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
-    request, card = create_request(*place, policy=TWO)
+def test_all_voters_are_looked_up_again_at_the_last_vote(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    request, card = create_request(*inside, policy=TWO)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.PENDING
     approved = press_button(context, Kind.APPROVE, DAVE, request, card)
     assert approved.state is State.ACCEPTED
@@ -136,15 +128,15 @@ def test_all_voters_are_looked_up_again_at_the_last_vote(place: tuple[Sandbox, C
     assert approved.decision.people == (CAROL, DAVE)
     [(_, opened)] = audit_rows(context, "attempt.opened")
     assert opened["approved by"] == [CAROL, DAVE]
-    other, card = create_request(*place, 2, policy=TWO)
+    other, card = create_request(*inside, 2, policy=TWO)
     press_button(context, Kind.APPROVE, CAROL, other, card)
     sandbox.workspace.users[CAROL]["deleted"] = True
     assert press_button(context, Kind.APPROVE, DAVE, other, card).state is State.PENDING
 
 
-def test_a_withdrawn_vote_does_not_count(place: tuple[Sandbox, Context]) -> None:
-    _, context = place
-    request, card = create_request(*place, policy=TWO)
+def test_a_withdrawn_vote_does_not_count(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    request, card = create_request(*inside, policy=TWO)
     press_button(context, Kind.APPROVE, CAROL, request, card)
     without = press_button(context, Kind.WITHDRAW, CAROL, request, card)
     assert (without.vote_progress, voters(context, request)) == (None, [])
@@ -152,12 +144,12 @@ def test_a_withdrawn_vote_does_not_count(place: tuple[Sandbox, Context]) -> None
 
 
 def test_changing_the_scope_removes_the_votes_and_the_thread_names_the_voters(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    _, context = place
+    _, context = inside
     failed = Scope.FAILED_OBJECTS
     group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
-    request, card = create_request(*place, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
+    request, card = create_request(*inside, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
     press_button(context, Kind.APPROVE, CAROL, request, card)
     assert press_button(context, Kind.CHOOSE_SCOPE, ALICE, request, card, scope=failed.value).scope is failed
     assert voters(context, request) == []
@@ -168,10 +160,10 @@ def test_changing_the_scope_removes_the_votes_and_the_thread_names_the_voters(
     )
 
 
-def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     start_at = context.now() + timedelta(hours=1)
-    request, card = create_request(*place, start_at=start_at)
+    request, card = create_request(*inside, start_at=start_at)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert not is_claimed(context, request.id)
     assert press_button(context, Kind.CANCEL, ALICE, request, card).state is State.CANCELLED
@@ -179,9 +171,9 @@ def test_a_request_that_is_cancelled_before_its_start_time_is_never_sent(place: 
     assert put_calls(sandbox) == []
 
 
-def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(place: tuple[Sandbox, Context]) -> None:
-    _, context = place
-    request, card = create_request(*place)
+def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    request, card = create_request(*inside)
     denied = press_button(context, Kind.DENY, CAROL, request, card, reason="not <!channel> today")
     assert denied.state is State.DENIED
     [direct] = [notice for notice in notices(context) if notice.delivery is Delivery.DIRECT]
@@ -192,10 +184,10 @@ def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(place: t
 
 
 def test_an_approver_who_was_removed_from_the_settings_cannot_approve(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
-    request, card = create_request(*place)
+    sandbox, context = inside
+    request, card = create_request(*inside)
     later = with_settings(context, approvers=[DAVE, BOB])
     assert press_button(later, Kind.APPROVE, CAROL, request, card) == request
     assert "no longer name you" in notices(context)[-1].text
@@ -205,10 +197,10 @@ def test_an_approver_who_was_removed_from_the_settings_cannot_approve(
 
 
 def test_an_approval_leaves_sending_to_the_worker_while_its_project_is_at_the_limit(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
-    request, card = create_request(*place)
+    sandbox, context = inside
+    request, card = create_request(*inside)
     for number in range(REQUESTS.max_per_key or 0):
         context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
@@ -220,8 +212,8 @@ def test_an_approval_leaves_sending_to_the_worker_while_its_project_is_at_the_li
 
 
 @pytest.mark.parametrize("is_alone", [True, False])
-def test_a_self_approval_queues_one_notification(place: tuple[Sandbox, Context], is_alone: bool) -> None:
-    sandbox, context = place
+def test_a_self_approval_queues_one_notification(inside: tuple[Sandbox, Context], is_alone: bool) -> None:
+    sandbox, context = inside
     approvers = [ALICE, CAROL, APPROVERS_GROUP]
     context = with_settings(context, approvers=approvers, approvals=1 if is_alone else 2, self_approval=True)
     request, card = create_request(sandbox, context)
@@ -242,10 +234,10 @@ def queued_notifications(context: Context) -> int:
         return connection.execute(query).scalar_one()
 
 
-def test_retry_allows_one_more_try_of_a_suspended_identity(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_retry_allows_one_more_try_of_a_suspended_identity(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
-    request, card = create_request(*place)
+    request, card = create_request(*inside)
     refused = press_button(context, Kind.APPROVE, CAROL, request, card)
     assert (refused.state, put_calls(sandbox)) == (State.NOT_STARTED, [])
     with pytest.raises(Suspended):
@@ -255,10 +247,10 @@ def test_retry_allows_one_more_try_of_a_suspended_identity(place: tuple[Sandbox,
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), requests.Stale("R-00000001")])
 def test_a_failed_send_releases_the_claim_of_the_request(
-    place: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch, error: Exception
+    inside: tuple[Sandbox, Context], monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    _, context = place
-    request, card = create_request(*place)
+    _, context = inside
+    request, card = create_request(*inside)
     claimed: list[bool] = []
 
     def fail(*_: object) -> None:
@@ -283,9 +275,9 @@ def test_a_failed_send_releases_the_claim_of_the_request(
 
 
 def test_retry_of_a_scheduled_request_allows_one_more_try_of_a_suspended_identity(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     start_at = context.now() + timedelta(hours=1)
     request, card = create_request(sandbox, context, start_at=start_at)
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED

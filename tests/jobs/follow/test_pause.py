@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-
-import pytest
 
 from bot.domain.request import State
 from bot.jobs.context import Context
 from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
-from tests.support.in_process import advance_once, card_text, context_at, context_of, create_request, press_button
-
-
-@pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context
+from tests.support.in_process import advance_once, card_text, context_at, create_request, press_button
 
 
 def stops(sandbox: Sandbox) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,14 +15,7 @@ from bot.sandbox.system import Sandbox
 from bot.store import outbox, queue, tables
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
-from tests.support.in_process import context_at, context_of, create_request
-
-
-@pytest.fixture
-def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context
+from tests.support.in_process import context_at, create_request
 
 
 def store(context: Context, *notices: Notice) -> None:
@@ -66,8 +58,8 @@ def answer(sandbox: Sandbox, text: str = "hello") -> Notice:
     return Notice(Delivery.EPHEMERAL, f"{sandbox.slack.response_url(ALICE, MIGRATIONS)} {ALICE}", text)
 
 
-def test_sending_an_answer_finishes_its_row_and_deletes_its_address(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_sending_an_answer_finishes_its_row_and_deletes_its_address(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     store(context, answer(sandbox))
     [claim] = claim_due(context)
     # The process ends here: nothing else ends the claim.
@@ -76,8 +68,8 @@ def test_sending_an_answer_finishes_its_row_and_deletes_its_address(place: tuple
     assert sandbox.workspace.private_texts(ALICE) == ["hello"]
 
 
-def test_an_answer_without_an_address_is_not_sent_again(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_an_answer_without_an_address_is_not_sent_again(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     store(context, Notice(Delivery.EPHEMERAL, "", "hello"))
     send_due(context)
     assert rows(context) == [("hello", "", None)]
@@ -85,16 +77,16 @@ def test_an_answer_without_an_address_is_not_sent_again(place: tuple[Sandbox, Co
     assert audit_events(context) == []
 
 
-def test_the_address_of_an_answer_that_is_given_up_is_deleted(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_the_address_of_an_answer_that_is_given_up_is_deleted(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     store(context, answer(sandbox))
     send_due(context_at(context, context.now() + MAX_NOTICE_AGE + timedelta(seconds=1)))
     assert rows(context) == [("hello", "", None)]
     assert audit_events(context) == ["notice.not_sent"]
 
 
-def test_a_line_that_slack_refuses_is_given_up_and_the_next_lines_are_sent(place: tuple[Sandbox, Context]) -> None:
-    sandbox, context = place
+def test_a_line_that_slack_refuses_is_given_up_and_the_next_lines_are_sent(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
     request, card = create_request(sandbox, context)
     for text in ("x" * 40_001, "moving", "done"):
         store(context, Notice(Delivery.THREAD, "", text, request.id))
@@ -104,9 +96,9 @@ def test_a_line_that_slack_refuses_is_given_up_and_the_next_lines_are_sent(place
 
 
 def test_a_line_that_is_never_sent_blocks_its_own_thread_only_and_for_a_day_at_most(
-    place: tuple[Sandbox, Context],
+    inside: tuple[Sandbox, Context],
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     (stuck, stuck_card), (other, other_card) = create_request(sandbox, context, 1), create_request(sandbox, context, 2)
     store(context, Notice(Delivery.THREAD, "", "never", stuck.id))
     sandbox.slack.outage.answers["chat.postMessage"] = [500]
@@ -124,9 +116,9 @@ def test_a_line_that_is_never_sent_blocks_its_own_thread_only_and_for_a_day_at_m
 
 @pytest.mark.parametrize("status", [429, 500])
 def test_lines_that_wait_behind_a_failed_one_are_sent_in_their_order(
-    place: tuple[Sandbox, Context], status: int
+    inside: tuple[Sandbox, Context], status: int
 ) -> None:
-    sandbox, context = place
+    sandbox, context = inside
     request, card = create_request(sandbox, context)
     store(context, *(Notice(Delivery.THREAD, "", text, request.id) for text in ("approved", "accepted", "moving")))
     sandbox.slack.outage.answers["chat.postMessage"] = [status]

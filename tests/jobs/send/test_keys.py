@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,16 +19,14 @@ from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultToken
 from bot.vault.session import VaultSession
-from tests.support.in_process import context_of, create_request
+from tests.support.in_process import create_request
 
 SOURCE, DESTINATION = "secret/oms/media/source", "secret/oms/media/destination"
 
 
 @pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context, Request]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context, create_request(sandbox, context)[0]
+def created(inside: tuple[Sandbox, Context]) -> tuple[Sandbox, Context, Request]:
+    return *inside, create_request(*inside)[0]
 
 
 def vault_events(context: Context) -> list[tuple[str, dict[str, Any]]]:
@@ -38,17 +35,17 @@ def vault_events(context: Context) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_the_caller_records_how_the_login_ended(
-    inside: tuple[Sandbox, Context, Request],
+    created: tuple[Sandbox, Context, Request],
 ) -> None:
-    _, context, request = inside
+    _, context, request = created
     body = read_body(context, request)
     [(first, _)] = vault_events(context)
     assert first == "vault.opened"
     assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
 
 
-def test_keys_that_cannot_work_are_recorded_with_their_versions(inside: tuple[Sandbox, Context, Request]) -> None:
-    sandbox, context, request = inside
+def test_keys_that_cannot_work_are_recorded_with_their_versions(created: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = created
     sandbox.vault.write("oms/media/source", {"ak": "alone"})
     with pytest.raises(KeysUnfit):
         read_body(context, request)
@@ -66,9 +63,9 @@ def test_keys_that_cannot_work_are_recorded_with_their_versions(inside: tuple[Sa
     ],
 )
 def test_keys_that_oms_would_reject_are_named_and_not_sent(
-    inside: tuple[Sandbox, Context, Request], values: dict[str, str], words: str, side: str
+    created: tuple[Sandbox, Context, Request], values: dict[str, str], words: str, side: str
 ) -> None:
-    sandbox, context, request = inside
+    sandbox, context, request = created
     sandbox.vault.write(f"oms/media/{side}", values)
     with pytest.raises(KeysUnfit) as unfit:
         read_body(context, request)
@@ -78,23 +75,23 @@ def test_keys_that_oms_would_reject_are_named_and_not_sent(
     assert problem.next_step.endswith("Then press Retry.")
 
 
-def test_no_key_is_read_for_a_source_that_needs_none(inside: tuple[Sandbox, Context, Request]) -> None:
-    _, context, request = inside
+def test_no_key_is_read_for_a_source_that_needs_none(created: tuple[Sandbox, Context, Request]) -> None:
+    _, context, request = created
     body = read_body(context, replace(request, plan=replace(request.plan, source_path=None)))
     assert body.closed == {DESTINATION: 1, "token given back": True}
     assert json.loads(body.content.reveal()) == {"dst_ak": DESTINATION_AK, "dst_sk": DESTINATION_SK}
 
 
-def test_a_static_token_is_not_recorded_as_given_back(inside: tuple[Sandbox, Context, Request]) -> None:
-    sandbox, context, request = inside
+def test_a_static_token_is_not_recorded_as_given_back(created: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = created
     main = sandbox.vault.as_root().auth.token.create(policies=["bot"], ttl="10m")["auth"]
     context = replace(context, vault=Vault(sandbox.vault.url, VaultToken(Secret(main["client_token"]))))
     assert read_body(context, request).closed["token given back"] is False
     assert [detail for _, detail in vault_events(context)] == [{"accessor": main["accessor"], "token": "static token"}]
 
 
-def test_a_failed_read_is_recorded_with_the_keys_read_before_it(inside: tuple[Sandbox, Context, Request]) -> None:
-    sandbox, context, request = inside
+def test_a_failed_read_is_recorded_with_the_keys_read_before_it(created: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = created
     sandbox.vault.as_root().secrets.kv.v2.delete_metadata_and_all_versions(
         "oms/media/destination", mount_point="secret"
     )
@@ -105,9 +102,9 @@ def test_a_failed_read_is_recorded_with_the_keys_read_before_it(inside: tuple[Sa
 
 
 def test_a_login_that_could_not_be_given_back_is_recorded_as_such(
-    inside: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
+    created: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox, context, request = inside
+    sandbox, context, request = created
     read = VaultSession.read
 
     def read_and_seal(session: VaultSession, mount: str, path: str) -> Any:
@@ -120,8 +117,8 @@ def test_a_login_that_could_not_be_given_back_is_recorded_as_such(
     assert read_body(context, request).closed["token given back"] is False
 
 
-def test_a_newline_in_vault_is_not_part_of_a_key(inside: tuple[Sandbox, Context, Request]) -> None:
-    sandbox, context, request = inside
+def test_a_newline_in_vault_is_not_part_of_a_key(created: tuple[Sandbox, Context, Request]) -> None:
+    sandbox, context, request = created
     clean = read_body(context, request).content
     for path in ("oms/media/source", "oms/media/destination"):
         kv = sandbox.vault.as_root().secrets.kv.v2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,16 +20,9 @@ from bot.sandbox.system import Sandbox
 from bot.store import requests
 from bot.store.audit import rows
 from bot.store.inbox import Kind
-from tests.support.in_process import advance_once, card_text, context_at, context_of, create_request, press_button
+from tests.support.in_process import advance_once, card_text, context_at, create_request, press_button
 from tests.support.sandbox import put_calls
 from tests.support.values import GROUP
-
-
-@pytest.fixture
-def inside(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
-    sandbox = new_sandbox()
-    with context_of(sandbox) as context:
-        yield sandbox, context
 
 
 def stopped_before_the_put(context: Context, request: Request, stopped_for: timedelta) -> Context:

@@ -19,7 +19,7 @@ from bot.jobs.context import Context
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
-from tests.jobs.ask.test_answers import Card
+from tests.support.card import Card
 from tests.support.in_process import context_of, press_button
 from tests.support.sandbox import button_ids, key_reads
 from tests.support.tls import serving_tls

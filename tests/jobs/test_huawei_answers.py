@@ -8,16 +8,14 @@ process.
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete
 
-from bot.domain.request import Request, State
+from bot.domain.request import State
 from bot.huawei.error_catalogue import ALREADY_RUNNING, CATALOGUE, WRONG_STATE, Side, meaning_of
 from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import (
@@ -32,23 +30,18 @@ from bot.sandbox.huawei.credentials import (
 from bot.sandbox.huawei.faults import Answer, Drop, NoAnswer, Raw
 from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, MONITORING, PAUSED
 from bot.sandbox.slack.ids import BOB, CAROL
-from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
 from bot.store.tables import circuit_breakers
+from tests.support.card import Card
 from tests.support.codes import APIG, EVERY_CODE, IAM_STATUS, OMS, TRF
 from tests.support.in_process import (
-    advance_once,
-    card_text,
-    context_at,
-    create_request,
     press_button,
     sandbox_and_context,
     stored_request,
 )
-from tests.support.sandbox import button_ids, put_calls
+from tests.support.sandbox import button_ids
 
-NUMBERS = itertools.count(1)
 AT_GATEWAY = {"APIG.0101": 404, "APIG.0201": 413, "APIG.0301": 401, "APIG.0307": 401, "APIG.0308": 429}
 MAYBE_STARTED = {"APIG.0203": 504, "APIG.0601": 500, "APIG.0610": 502, "APIG.0613": 503}
 KEYS = (SOURCE_AK, SOURCE_SK, DESTINATION_AK, DESTINATION_SK, SECRET_KEY, PASSWORD)
@@ -57,35 +50,6 @@ VAULT_PATHS = {
     Side.DESTINATION: "secret/oms/media/destination",
     Side.PERMISSIONS: "secret/oms/media/caller",
 }
-
-
-class Card:
-    """A request of alice, and its card in Slack."""
-
-    def __init__(self, sandbox: Sandbox, context: Context) -> None:
-        self.sandbox, self.context = sandbox, context
-        self.request: Request
-        self.posted: PostedMessage
-        self.request, self.posted = create_request(sandbox, context, next(NUMBERS))
-        sandbox.slack.api.reset_rate_limits()
-
-    def stands(self) -> State:
-        return self.request.state
-
-    def approve(self) -> str:
-        """Carol approves. Returns the whole text of the card then."""
-        self.request = press_button(self.context, Kind.APPROVE, CAROL, self.request, self.posted)
-        return card_text(self.context, self.posted, self.request.id)
-
-    def after(self, seconds: int, tries: int = 0) -> str:
-        """Reads the group `seconds` later, after `tries` reads that failed. Returns the whole text of the card then."""
-        later = context_at(self.context, self.context.now() + timedelta(seconds=seconds))
-        self.request = advance_once(later, self.request.id, tries)
-        return card_text(self.context, self.posted, self.request.id)
-
-    def puts(self) -> list[int]:
-        group_id = self.request.group.group_id
-        return [call.status for call in put_calls(self.sandbox) if group_id in call.path]
 
 
 @pytest.fixture(scope="module")
