@@ -92,6 +92,11 @@ def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str]
         ("# iam_url =", 'iam_url = "https://iam.example/v3" #', "projects.media.iam_url: has a path after its host"),
         ("# iam_url =", 'iam_url = "http://iam.example" #', "projects.media.iam_url: is not an https address"),
         (
+            "# console_url =",
+            'console_url = "https://console.example/<x>" #',
+            "projects.media.console_url: is not well-formed",
+        ),
+        (
             'mount = "secret"',
             'mount = "secret/"',
             "projects.media.vault.mount: is not valid. Use the path of the KV",

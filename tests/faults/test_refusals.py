@@ -60,7 +60,7 @@ def test_an_error_of_oms_is_shown_with_its_code_its_message_and_its_request_id(s
     line = wait_for_thread_line(sandbox, card, "OMS.0072")
     [huawei_request_id] = re.findall(r"Huawei request id `([^`]+)`", text)
     for words in (
-        "insufficient permission.",
+        "Insufficient permission.",
         "Nothing was started.",
         "get, list and update of oms:taskgroup",
         huawei_request_id,

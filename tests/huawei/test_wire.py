@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -107,3 +108,11 @@ def test_a_service_account_must_be_a_json_object() -> None:
 def test_the_body_of_a_retry_says_which_objects_are_migrated_again() -> None:
     assert json.loads(retry_body(KEYS, Scope.FAILED_OBJECTS))["migrate_failed_object"] is True
     assert json.loads(retry_body(KEYS, Scope.ALL_OBJECTS))["migrate_failed_object"] is False
+
+
+def test_the_cdn_domain_is_read_and_belongs_to_the_approved_migration() -> None:
+    without = read_group({"group_id": GROUP_ID, "status": 3})
+    domain = {"domain": "cdn.example", "protocol": "https", "authentication_type": "NONE"}
+    with_cdn = read_group({"group_id": GROUP_ID, "status": 3, "source_cdn": domain})
+    assert (without.cdn_domain, with_cdn.cdn_domain) == ("", "cdn.example")
+    assert not with_cdn.is_same_migration(replace(with_cdn, cdn_domain="other.example"))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain.put_outcome import PutReply, PutReplyKind
-from bot.domain.request import Plan, Problem, State
+from bot.domain.request import Problem, Request, State
+from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import ALREADY_RUNNING, FAILED_OBJECT_LIST, WRONG_STATE, is_token_expired
 from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
 from bot.huawei.oms import Accepted
@@ -47,24 +48,30 @@ def not_sent(error: Throttled | NotSent | Unanswered) -> PutReply:
     return PutReply(PutReplyKind.TRY_AGAIN, retry_after=max(wait, TRY_AGAIN_AFTER))
 
 
-def explain_reply(reply: Reply, plan: Plan, state: State) -> Problem | None:
+def explain_reply(reply: Reply, request: Request) -> Problem | None:
     """What the reply means to people.
 
     Arguments:
-        state: the state of the request after the reply. It decides whether anything may have been started, and
-            whether the next step is the bot's or a person's.
+        request: as it is after the reply. Its state decides whether anything may have been started, and whether the
+            next step is the bot's or a person's.
     """
     if isinstance(reply, Accepted):
         return None
-    match state:
+    plan = request.plan
+    match request.state:
         case State.APPROVED:
             return explain(reply, plan, RetryHint.NOTHING)
         case State.UNKNOWN:
             return replace(explain(reply, plan, RetryHint.NOTHING, ""), next_step=CHECKING)
-        case _ if isinstance(reply, Rejected) and reply.answer.code in FAILED_OBJECT_LIST:
+        case _ if request.scope is Scope.FAILED_OBJECTS and _is_list_unusable(reply):
+            # Only a card with this scope has the choice.
             return replace(explain(reply, plan, RetryHint.NOTHING), next_step=CHOOSE_ALL_OBJECTS)
         case _:
             return explain(reply, plan, RetryHint.RETRY)
+
+
+def _is_list_unusable(reply: HuaweiError) -> bool:
+    return isinstance(reply, Rejected) and reply.answer.code in FAILED_OBJECT_LIST
 
 
 def audit_detail(number: int, reply: Reply) -> Detail:

@@ -179,7 +179,7 @@ def _save_not_started(context: Context, request: Request, problem: Problem) -> N
 
 
 def _explained(request: Request, reply: Reply) -> Request:
-    return replace(request, problem=explain_reply(reply, request.plan, request.state))
+    return replace(request, problem=explain_reply(reply, request))
 
 
 def _save(context: Context, old: Request, new: Request, event: Event) -> None:

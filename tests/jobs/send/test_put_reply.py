@@ -8,12 +8,13 @@ import pytest
 
 from bot.domain.put_outcome import PutReplyKind
 from bot.domain.request import State
+from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import FAILED_OBJECT_LIST
 from bot.huawei.errors import Answer, NotSent, Rejected, Throttled, TooLate, Unanswered, Unreadable
 from bot.huawei.oms import Accepted
 from bot.jobs.send.put_reply import CHECKING, Reply, audit_detail, explain_reply, not_sent, put_reply
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
-from tests.support.values import PLAN
+from tests.support.values import request
 
 
 def rejected(http_status: int, code: str) -> Rejected:
@@ -67,9 +68,9 @@ def test_before_the_put_each_of_these_errors_started_nothing(error: Throttled | 
 
 
 def test_a_problem_says_whether_anything_was_started_and_what_the_next_step_is() -> None:
-    assert explain_reply(Accepted("7f3c"), PLAN, State.ACCEPTED) is None
+    assert explain_reply(Accepted("7f3c"), request(State.ACCEPTED)) is None
     problems = {
-        state: explain_reply(DENIED, PLAN, state) for state in (State.APPROVED, State.UNKNOWN, State.NOT_STARTED)
+        state: explain_reply(DENIED, request(state)) for state in (State.APPROVED, State.UNKNOWN, State.NOT_STARTED)
     }
     for state, problem in problems.items():
         assert problem is not None
@@ -81,9 +82,12 @@ def test_a_problem_says_whether_anything_was_started_and_what_the_next_step_is()
 
 @pytest.mark.parametrize("code", sorted(FAILED_OBJECT_LIST))
 def test_the_next_step_is_another_scope_if_oms_cannot_use_its_list_of_failed_objects(code: str) -> None:
-    problem = explain_reply(rejected(400, code), PLAN, State.NOT_STARTED)
-    assert problem is not None
-    assert problem.next_step == CHOOSE_ALL_OBJECTS
+    for scope in (Scope.FAILED_OBJECTS, Scope.ALL_OBJECTS, None):
+        problem = explain_reply(rejected(400, code), request(State.NOT_STARTED, scope=scope))
+        assert problem is not None
+        assert (problem.next_step == CHOOSE_ALL_OBJECTS) == (scope is Scope.FAILED_OBJECTS), (
+            "other cards have no choice"
+        )
 
 
 def test_the_audit_keeps_the_code_and_the_request_id() -> None:
