@@ -179,7 +179,7 @@ def test_a_group_is_searched_in_all_projects(shared: Sandbox) -> None:
     shared.people.type(ALICE, nowhere)
     assert "archive (" in wait_for_reply(shared, ALICE, f"No group `{nowhere}` in media (")
     shared.people.type(ALICE, f"{twin} project=nope")
-    wait_for_reply(shared, ALICE, "no project `nope`")
+    wait_for_reply(shared, ALICE, "a project named `nope`")
 
 
 def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None:

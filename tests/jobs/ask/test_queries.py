@@ -6,10 +6,12 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import cast
 
 import pytest
 
 from bot.domain.command import ResumeGroups, ShowStatus, parse
+from bot.domain.policy import AccountKind, Person
 from bot.jobs.ask import preflight, queries
 from bot.jobs.ask.create_request import create_requests
 from bot.jobs.ask.preflight import CannotCreate
@@ -19,12 +21,13 @@ from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, NoAnswer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
-from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
+from bot.slack.users import Users
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
 from bot.ui.blocks import TEXT_CHARACTERS
-from bot.ui.refusals import NO_SUCH_REQUEST
+from bot.ui.refusals import GROUPS_UNKNOWN, NO_SUCH_REQUEST
 from bot.ui.replies import NO_REQUEST_FOR_GROUP
 from bot.ui.status import status_text
 from tests.support.in_process import create_request, sandbox_and_context, store_message
@@ -231,3 +234,32 @@ def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
     assert NASTY not in str(refusal.value)
     sandbox.oms.faults.add("list", *[Answer(500, "OMS.1001", NASTY, detail=NASTY)] * 2)
     assert NASTY not in answer(context, "list")
+
+
+class PeopleWithoutGroups:
+    """Looks people up while Slack does not return the members of user groups."""
+
+    def look_up(self, user_id: str) -> Person:
+        return Person(user_id, TEAM_ID, AccountKind.FULL, groups_known=False)
+
+
+def test_a_person_whose_user_groups_are_unknown_is_told_so(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    media = context.projects["media"].model_copy(update={"requesters": (APPROVERS_GROUP,)})
+    people = cast(Users, PeopleWithoutGroups())
+    unknown = replace(context, projects={"media": media}, people=people)
+    for typed in ("list", f"status {NIGHTLY_IMAGES}", "status R-00000001", f"{NIGHTLY_IMAGES} project=media go"):
+        assert answer(unknown, typed) == GROUPS_UNKNOWN
+    queries.show_home(unknown, Message(Kind.HOME, f"typed {next(NUMBERS)}", BOB, TEAM_ID))
+    home = sandbox.people.home_view(BOB)
+    assert home is not None
+    assert "Slack couldn't tell which user groups you're in. Press Refresh in a minute." in str(home.view)
+
+
+def test_app_home_says_that_it_may_be_incomplete_while_user_groups_are_unknown(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    unknown = replace(context, people=cast(Users, PeopleWithoutGroups()))
+    queries.show_home(unknown, Message(Kind.HOME, f"typed {next(NUMBERS)}", BOB, TEAM_ID))
+    home = sandbox.people.home_view(BOB)
+    assert home is not None
+    assert "so requests may be missing here." in str(home.view)
