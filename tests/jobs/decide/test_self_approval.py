@@ -26,7 +26,7 @@ from tests.support.in_process import context_at, context_of, create_request, pre
 @pytest.fixture
 def place(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context]]:
     sandbox = new_sandbox(settings="self_approval = true")
-    # bob is named by id and is in the group. erin is a guest, frank has left, grace is of another organisation.
+    # bob is named by id and is in the group. erin is a guest, frank has left, grace is of another organization.
     sandbox.workspace.groups[APPROVERS_GROUP] = [ALICE, BOB, DAVE, ERIN, FRANK, GRACE]
     with context_of(sandbox) as context:
         yield sandbox, context
