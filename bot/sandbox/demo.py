@@ -103,7 +103,7 @@ class _Demo:
         self._title("The card at the end")
         self._show(card)
         self._title("Its thread")
-        self._wait("the end in the thread", lambda: any("done" in reply.text.lower() for reply in self._thread(card)))
+        self._wait("the end in the thread", lambda: any("is done" in reply.text for reply in self._thread(card)))
         for reply in self._thread(card):
             self._line(self._plain(reply.text))
         _check(len(self._put_calls()) == 1, "exactly one call to start the group was sent")
@@ -123,7 +123,7 @@ class _Demo:
             if percentage != printed:
                 click.echo(f" {percentage}", nl=False)
                 printed = percentage
-            return "done" in card.text.lower()
+            return " is done" in card.text
 
         self._wait("the migration to be done", is_done, 120)
         click.echo()

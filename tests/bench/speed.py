@@ -134,7 +134,7 @@ def approvals_to_puts(sandbox: Sandbox, first: int) -> list[float]:
         sandbox.people.press(CAROL, card, "approve")
         put = sandbox.call_log.wait_for(lambda call, g=group_id: call.path.endswith(f"{g}/start"))  # type: ignore[misc]
         times.append((put.at - approved_at).total_seconds())
-        sandbox.wait_until(lambda card=card: "Done" in card.text, 20, "the end")  # type: ignore[misc]
+        sandbox.wait_until(lambda card=card: " is done" in card.text, 20, "the end")  # type: ignore[misc]
     return times
 
 

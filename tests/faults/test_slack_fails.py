@@ -10,7 +10,7 @@ import requests
 
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
@@ -77,7 +77,7 @@ def assert_thread_in_order(sandbox: Sandbox, card: PostedMessage) -> None:
     wait_for_thread_line(sandbox, card, "Resumed, moving", 60)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
     wait_for_thread_line(sandbox, card, '"nightly images" is done', 60)
-    starts = ["Approved by", "OMS accepted the call", "Resumed, moving", '"nightly images" is done']
+    starts = ["Approved by", "OMS accepted the call", "Resumed, moving", f'<@{ALICE}>: "nightly images" is done']
     assert [text[: len(start)] for text, start in zip(thread_lines(sandbox, card), starts, strict=True)] == starts
 
 
