@@ -94,7 +94,7 @@ def test_each_wrong_variable_is_a_problem(bot_toml: Path, change: dict[str, str]
         (
             "# console_url =",
             'console_url = "https://console.example/<x>" #',
-            "projects.media.console_url: is not well-formed",
+            "projects.media.console_url: is not valid",
         ),
         (
             'mount = "secret"',

@@ -94,7 +94,7 @@ def test_app_home_and_a_command_that_is_refused_in_the_ack(served: Sandbox) -> N
     form = open_view(sandbox, BOB, lambda: sandbox.people.press(BOB, home, "request"))
     assert "Task group" in view_text(sandbox, form)
     ack = sandbox.people.type(BOB, "../../etc/passwd now")
-    assert "is not a task group id" in str(ack.payload)
+    assert "isn't a task group id" in str(ack.payload)
 
 
 def test_requests_without_a_valid_signature_are_rejected(served: Sandbox) -> None:

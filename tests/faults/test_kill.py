@@ -204,7 +204,7 @@ def test_killed_before_thread_lines_are_sent_they_are_sent_in_order(sandbox: San
     # Not before the restart: Slack may handle the last call of the killed bot only now.
     sandbox.slack.outage.answers.clear()
     wait_for_thread_line(sandbox, card, "Resumed, moving")
-    assert [line.split(" ")[0] for line in thread_lines(sandbox, card)] == ["Approved", "Accepted", "Resumed,"]
+    assert [line.split(" ")[0] for line in thread_lines(sandbox, card)] == ["Approved", "OMS", "Resumed,"]
 
 
 def test_sigterm_ends_the_bot_in_time_while_oms_hangs(sandbox: Sandbox) -> None:

@@ -85,7 +85,9 @@ def test_a_group_that_no_project_has_while_one_fails_is_refused_with_code_and_re
 ) -> None:
     sandbox, context = two_projects
     sandbox.oms_by_project["archive"].faults.add("show", *[Answer(503, "APIG.0601")] * 2)
-    with pytest.raises(CannotCreateNow, match=r"project archive: APIG\.0601: .*Huawei request id"):
+    with pytest.raises(
+        CannotCreateNow, match=r"Project archive couldn't be searched \(APIG\.0601\)\. .*Huawei request id"
+    ):
         find_group(context, ["media", "archive"], LEDGERS)
     assert find_group(context, ["media", "archive"], LEDGERS).project == "archive"
 
@@ -104,7 +106,7 @@ def test_a_project_that_is_in_the_settings_twice_is_refused_while_its_other_tabl
     unreachable = (f'oms_url = "{sandbox.oms.server.url}"', 'oms_url = "http://127.0.0.1:9"')
     with with_second_table(sandbox, WITHOUT_PROJECT_ID, unreachable) as context:
         for searched in (["media"], ["media", "easy"]):
-            with pytest.raises(CannotCreate, match="a second time, under another name"):
+            with pytest.raises(CannotCreate, match="in bot.toml twice, under two names"):
                 find_group(context, searched, NIGHTLY_IMAGES)
 
 
