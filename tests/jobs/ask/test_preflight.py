@@ -106,7 +106,7 @@ def test_a_project_that_is_in_the_settings_twice_is_refused_while_its_other_tabl
     unreachable = (f'oms_url = "{sandbox.oms.server.url}"', 'oms_url = "http://127.0.0.1:9"')
     with with_second_table(sandbox, WITHOUT_PROJECT_ID, unreachable) as context:
         for searched in (["media"], ["media", "easy"]):
-            with pytest.raises(CannotCreate, match="in bot.toml twice, under two names"):
+            with pytest.raises(CannotCreate, match=r"in bot\.toml twice, under two names"):
                 find_group(context, searched, NIGHTLY_IMAGES)
 
 
