@@ -31,7 +31,7 @@ def scope_changed(request: Request, person: str, voters: Sequence[str]) -> str:
     approvals = "approvals" if len(voters) > 1 else "approval"
     return (
         f"{mentions([person])} chose to retry {request.scope}. The {approvals} by {mentions(voters, 'and')} for the "
-        "other choice no longer count{'' if len(voters) > 1 else 's'}. The request needs approval again."
+        f"other choice no longer count{'' if len(voters) > 1 else 's'}. The request needs approval again."
     )
 
 

@@ -1,1 +1,1 @@
-"""Builds tests/ui_gallery.md, the page with every sentence that people see: sample requests, calls, rendering."""
+"""Builds ui_gallery.md and terminal_gallery.md, the pages with every sentence that people see: sample requests, calls, rendering."""

@@ -44,7 +44,7 @@ TWO_VOTES = VoteProgress(("UCAROL00", "UDAVE000"), (("UERIN000",),))
             ActionKind.APPROVE,
             request(State.APPROVED, start_at=LATER),
             0,
-            f'Your approval of "nightly images" is recorded. No more are needed. It can start {local_time(LATER)}.',
+            f'Your approval of "nightly images" is recorded. No more are needed. It starts {local_time(LATER)}.',
         ),
         (
             ActionKind.WITHDRAW,

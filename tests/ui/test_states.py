@@ -106,7 +106,7 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (NOT_SENT, "Not started yet. OMS failed. Nothing was started. The bot retries automatically."),
+        (NOT_SENT, "OMS failed. Nothing was started. The bot retries automatically."),
         (replace(NOT_SENT, problem=None), None),  # the next try of the same attempt
         (request(State.APPROVED, attempt=SECOND_ATTEMPT), "<@UCAROL00> pressed Retry."),
         (request(State.APPROVED), "Approved by <@UCAROL00>."),
@@ -121,11 +121,11 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
         (request(State.ACCEPTED), "OMS accepted the call. Nothing has moved yet."),
         (
             request(State.PAUSED_AGAIN, problem=None),
-            '<@UALICE00>: "nightly images" was paused outside this bot. To continue, press Request again.',
+            '<@UALICE00>, "nightly images" was paused outside this bot. To continue, press Request again.',
         ),
         (
             request(State.PAUSED_AGAIN, problem=None, pause=Pause("UCAROL00", NOON, State.MOVING, NOON)),
-            '<@UALICE00>: "nightly images" was paused by <@UCAROL00>. To continue, press Request again.',
+            '<@UALICE00>, "nightly images" was paused by <@UCAROL00>. To continue, press Request again.',
         ),
     ],
 )
@@ -149,11 +149,11 @@ def test_a_card_has_one_primary_button_at_most(state: State) -> None:
     "state", [State.DONE, State.FAILED, State.PAUSED_AGAIN, State.APPROVAL_EXPIRED, State.EXPIRED, State.VOID]
 )
 def test_an_end_that_the_requester_did_not_cause_mentions_them_in_the_thread(state: State) -> None:
-    assert (thread_line(request(state)) or "").startswith("<@UALICE00>: ")
+    assert (thread_line(request(state)) or "").startswith("<@UALICE00>, ")
 
 
 def test_the_end_says_what_was_moved_since_the_start() -> None:
     done = request(State.DONE, ended_at=NOON + timedelta(seconds=43), last_seen=LastSeen(NOON, ALL_MOVED))
     assert thread_line(done) == (
-        '<@UALICE00>: "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
+        '<@UALICE00>, "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
     )

@@ -85,9 +85,9 @@ def test_a_message_that_is_handled_twice_has_one_effect(inside: tuple[Sandbox, C
     assert len(notices(context)) == 1, "a receipt or a refusal"
 
 
-def test_an_accepted_action_has_one_receipt_that_only_the_person_sees(place: tuple[Sandbox, Context]) -> None:
-    _, context = place
-    request, card = create_request(*place, policy=TWO)
+def test_an_accepted_action_has_one_receipt_that_only_the_person_sees(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    request, card = create_request(*inside, policy=TWO)
     message = replace(approval(request.id, card), response_url="https://hooks.example/1")
     store_message(context, message)
     apply_action.handle_action(context, message)
@@ -169,7 +169,7 @@ def test_changing_the_scope_removes_the_votes_and_the_thread_names_the_voters(
     [(actor, detail)] = audit_rows(context, "request.scope_chosen")
     assert (actor, detail["scope"], detail["void approvals"]) == (ALICE, failed.value, [CAROL])
     assert notices(context)[-1].text.endswith(
-        f"The approval by <@{CAROL}> was for the other choice and no longer counts. The request needs approval again."
+        f"The approval by <@{CAROL}> for the other choice no longer counts. The request needs approval again."
     )
 
 
