@@ -191,7 +191,12 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("APIG.0308", "The API gateway is throttling calls.", C, _WAIT),
     ("APIG.0310", "The project isn't available.", C, "Check project_id in bot.toml."),
     ("APIG.0401", "The API gateway doesn't know the bot's IP address.", P, "Check the IAM access rules."),
-    ("APIG.0402", "The API gateway doesn't allow the bot's IP address.", P, "Allow this address in the IAM access rules."),
+    (
+        "APIG.0402",
+        "The API gateway doesn't allow the bot's IP address.",
+        P,
+        "Allow this address in the IAM access rules.",
+    ),
     ("APIG.0601", "The API gateway had an internal error.", C, _TICKET),
     ("APIG.0610", "The API gateway has no backend for this call.", C, _TICKET),
     ("APIG.0613", "The API gateway couldn't reach IAM.", C, _TICKET),

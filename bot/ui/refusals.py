@@ -94,7 +94,7 @@ def request_void(request: Request) -> str:
 
 def no_such_project(typed_name: str, projects: Sequence[str]) -> str:
     """The person may not create requests in the project they typed. `projects` are those where they can."""
-    hint = f" You can in {join_words(projects)}." if projects else ""
+    hint = f" You can create them in {join_words(projects)}." if projects else ""
     return f"You can't create requests in a project named {inline_code(typed_name, 60)}.{hint} {NO_REQUEST_CREATED}"
 
 
@@ -172,13 +172,15 @@ def keys_not_checked(meaning: str, next_step: str) -> str:
 
 def missing_key(vault_path: str, missing: str) -> str:
     """`missing` names the keys, such as `ak and sk`."""
-    return f"`{vault_path}` in Vault is missing {missing}. Write {missing} there, then request again. {NO_REQUEST_CREATED}"
+    return (
+        f"`{vault_path}` in Vault is missing {missing}. Write {missing} there, then request again. {NO_REQUEST_CREATED}"
+    )
 
 
 def temporary_key(vault_path: str) -> str:
     return (
-        f"`{vault_path}` in Vault holds a temporary access key, which OMS doesn't accept for the source or destination. "
-        f"Write a permanent access key there, then request again. {NO_REQUEST_CREATED}"
+        f"`{vault_path}` in Vault holds a temporary access key, which OMS doesn't accept for the source or "
+        f"destination. Write a permanent access key there, then request again. {NO_REQUEST_CREATED}"
     )
 
 

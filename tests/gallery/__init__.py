@@ -1,1 +1,1 @@
-"""Builds ui_gallery.md and terminal_gallery.md, the pages with every sentence that people see: sample requests, calls, rendering."""
+"""Builds the pages with every sentence that people see: sample requests, calls, rendering."""

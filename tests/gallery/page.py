@@ -1,27 +1,25 @@
-"""Builds tests/ui_gallery.md. Samples are in `requests` and `calls`, templates of other code in `source`."""
+"""Builds tests/ui_gallery.md. Samples are in `requests` and `calls`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from types import ModuleType
-from typing import Any
 
 from slack_sdk.models.views import View
 
 from bot.domain.command import InvalidCommand, parse
 from bot.domain.decisions import ActionKind
 from bot.domain.request import Request, State
-from bot.huawei.error_catalogue import CATALOGUE, meaning_of
 from bot.ui.blocks import SlackMessage, text_message
 from bot.ui.card import card
 from bot.ui.formatting import flatten_user_text
 from bot.ui.receipts import receipt
 from bot.ui.replies import request_created
+from bot.ui.states import ended_as
 from bot.ui.status import status_text
 from bot.ui.thread import thread_line
 from bot.ui.usage import invalid_command
-from tests.gallery import source
 from tests.gallery.calls import LINK, call, constants, functions, results, text_modules
 from tests.gallery.reader import BlockReader, as_read
 from tests.gallery.requests import REQUEST_ID, REQUESTS
@@ -32,7 +30,8 @@ INTRODUCTION = """\
 # Every sentence in Slack
 
 `.venv/bin/python -m tests.ui_gallery` writes this page, and `tests/ui/test_gallery.py` keeps it current.
-The sentences in the terminal are in [terminal_gallery.md](terminal_gallery.md).
+Causes from Huawei Cloud and Vault are in [errors_gallery.md](errors_gallery.md), the sentences in the terminal in
+[terminal_gallery.md](terminal_gallery.md).
 
 Each sentence is shown once: `…` stands for sentences shown before, and lines without a new one are left out.
 Ids are cut. Times are those of a reader in Berlin. In a card, `#` is the headline, `small:` is small text, `[...]` is a
@@ -45,6 +44,8 @@ RECEIPTS = {
     State.CANCELLED: ActionKind.CANCEL,
     State.PAUSING: ActionKind.PAUSE,
 }
+#: The sentences with the ids, which the first row of the table shows.
+IDENTITY = (f"Project media, group {GROUP_ID}, R-00000001.", f"Group `{GROUP_ID}` in project media.")
 TABLE_HEAD = """\
 | State | Headline | Text | Buttons | Thread | Only one person sees | App Home, list, status |
 |---|---|---|---|---|---|---|"""
@@ -82,13 +83,9 @@ def page() -> str:
         *_cards(reader, shown),
         "## Forms, App Home, replies, direct messages, thread lines",
         *(_module(reader, shown, module) for module in text_modules()),
-        "## Commands that are not valid\n\n" + _listed(_typed(shown)),
-        "## Error codes of Huawei Cloud",
-        *_catalogue(shown),
-        "## Errors of Vault and the bot's credentials\n\nBraces stand for values.",
-        _listed(shown.new(sentence) for _, found in source.templates(source.SLACK) for sentence in found),
+        "## Commands that are not valid\n\n" + listed(_typed(shown)),
         "## Labels for screen readers",
-        _listed(f"[{button}] {label}" for button, label in reader.labels.items()),
+        listed(f"[{button}] {label}" for button, label in reader.labels.items()),
     ]
     return _with_short_ids("\n\n".join(filter(None, sections))) + "\n"
 
@@ -104,9 +101,13 @@ def _rows(shown: Shown) -> Iterator[str]:
             receipt_text = call(request_created, request=request, permalink=LINK)
         else:
             receipt_text = call(receipt, kind=RECEIPTS[state], request=request) if state in RECEIPTS else ""
-        texts = [as_read(message.text), buttons, *map(_text, (line or "", receipt_text, call(status_text, request=request)))]
-        row = Shown()
-        cells = [state.value, headline.removeprefix("# "), *texts]
+        texts = [
+            as_read(message.text),
+            buttons,
+            *map(_text, (line or "", receipt_text, call(status_text, request=request))),
+        ]
+        row = Shown(() if state is State.PENDING else IDENTITY)
+        cells = [ended_as(state), headline.removeprefix("# "), *texts]
         yield "| " + " | ".join(row.new(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
         for cell in cells:
             shown.new(cell)
@@ -147,7 +148,7 @@ def _module(reader: BlockReader, shown: Shown, module: ModuleType) -> str:
                     views.append(_new_lines(shown, [*reader.lines(one.blocks), as_read(one.text)]))
                 case [*lines] if lines and all(isinstance(line, str) for line in lines):
                     views.append(_new_lines(shown, map(_text, lines)))
-    parts = list(filter(None, [_listed(found), *views]))
+    parts = list(filter(None, [listed(found), *views]))
     title = module.__name__.rsplit(".", 1)[1].replace("_", " ")
     return "\n\n".join([f"### {title}", *parts]) if parts else ""
 
@@ -155,25 +156,6 @@ def _module(reader: BlockReader, shown: Shown, module: ModuleType) -> str:
 def _new_lines(shown: Shown, lines: Iterable[str]) -> str:
     found = list(filter(None, map(shown.new, lines)))
     return _fenced(found) if found else ""
-
-
-def _catalogue(shown: Shown) -> Iterator[str]:
-    """The meanings of all codes, under their next step."""
-    remedies: dict[tuple[str, str], dict[str, list[str]]] = {}
-    for code in CATALOGUE:
-        meaning = meaning_of(code, 400)
-        sentences = remedies.setdefault((meaning.side.value, meaning.remedy), {})
-        sentences.setdefault(meaning.sentence, []).append(code)
-    for side, found in groupby(sorted(remedies), lambda key: key[0]):
-        yield f"### Cause: {side}"
-        for key in found:
-            lines = (f"{sentence} {_codes(codes)}" for sentence, codes in remedies[key].items())
-            yield f"Next: {shown.new(key[1]) or key[1]}\n\n{_listed(lines)}"
-
-
-def _codes(codes: list[str]) -> str:
-    """`OMS.0151`, or the first code and how many more."""
-    return codes[0] if len(codes) == 1 else f"{codes[0]} and {len(codes) - 1} more"
 
 
 def _typed(shown: Shown) -> Iterator[str]:
@@ -203,7 +185,7 @@ def _shortened(text: str, characters: int = 60) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
 
 
-def _listed(lines: Iterable[str]) -> str:
+def listed(lines: Iterable[str]) -> str:
     return "\n".join("- " + line.strip().replace("\n", "\n  ") for line in lines if line)
 
 

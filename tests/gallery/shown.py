@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tests.support.values import GROUP_ID
 
 REPEATED = "…"
-_END_OF_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z\"@`*(#\[])")
-# Parts that do not make another sentence: markers, error codes, names, ids, times.
-_MARKERS = re.compile(r"^(#|small:|field:|Next:|Reason:|Warning:|Notification:|Thread:|Status:) |^[A-Z]+\.\d+: |[*`:]")
+_END_OF_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z0-9\"@`*(#\[])")
+# Parts that do not make another sentence: markers, error codes, mentions, names, ids, times.
+_FORMATTING = re.compile(r"[*`]|:warning: ")
+_MARKERS = re.compile(
+    r"^((#|small:|field:|Next:|Approvals|Warning:|Notification:|Thread:|Status:|X,|X ·|[A-Z]+\.\d+:) )+"
+)
 _VALUES = re.compile(
-    rf'"(nightly images|tax files)"|group {GROUP_ID}|group {GROUP_ID[:8]}|R-\d+|(today|tomorrow) at [\d:]*\d'
-    r"|@alice|@bob|@carol|@dave",
+    rf'"(nightly images|tax files)"|group {GROUP_ID}|group {GROUP_ID[:8]}|R-\d+|@(alice|bob|carol|dave)|'
+    r"(today|tomorrow) at [\d:]*\d",
     re.IGNORECASE,
 )
 
@@ -20,14 +24,16 @@ _VALUES = re.compile(
 class Shown:
     """The sentences shown so far."""
 
-    def __init__(self) -> None:
-        self._known: set[str] = set()
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        """`known` are sentences to count as shown."""
+        self._known = set(map(_key, known))
 
     def new(self, line: str) -> str:
         """The line with `…` in place of the sentences shown before; empty if it has no new one."""
         parts: list[str] = []
         has_new = False
-        for sentence in _END_OF_SENTENCE.split(line):
+        separator = " · " if line.startswith("small: ") else " "
+        for sentence in line.split(separator) if separator == " · " else _END_OF_SENTENCE.split(line):
             key = _key(sentence)
             if key in self._known:
                 if parts[-1:] != [REPEATED]:
@@ -36,9 +42,9 @@ class Shown:
             self._known.add(key)
             has_new = True
             parts.append(sentence)
-        return " ".join(parts) if has_new else ""
+        return separator.join(parts) if has_new else ""
 
 
 def _key(sentence: str) -> str:
-    plain = _MARKERS.sub("", _MARKERS.sub("", sentence.strip()))
-    return _VALUES.sub("X", plain).rstrip(". ").lower()
+    plain = _VALUES.sub("X", _FORMATTING.sub("", sentence.strip()))
+    return _MARKERS.sub("", plain).rstrip(". ").lower()

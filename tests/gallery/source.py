@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-#: The modules whose sentences are parts of cards and replies, apart from `bot.ui`.
-SLACK = ("bot/vault/*.py", "bot/huawei/[!e]*.py")
+#: The modules with sentences about errors of Vault and Huawei Cloud.
+ERRORS = ("bot/vault/*.py", "bot/huawei/[!e]*.py")
 #: The modules with sentences in the terminal and in the log.
 TERMINAL = (
     "bot/slack/*.py",

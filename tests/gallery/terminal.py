@@ -13,7 +13,8 @@ INTRODUCTION = """\
 # Every sentence in the terminal
 
 `.venv/bin/python -m tests.ui_gallery` writes this page. The sentences in Slack are in [ui_gallery.md](ui_gallery.md).
-Braces stand for values. Vault and Huawei Cloud errors, which `check` shows too, are on the other page."""
+What `check` says about errors of Huawei Cloud and Vault is in [errors_gallery.md](errors_gallery.md). Braces stand for
+values."""
 
 
 def terminal_page() -> str:

@@ -22,14 +22,14 @@ def test_a_thread_line_quotes_the_message_and_request_id_of_oms() -> None:
         )
     failed_pause = Pause("UCAROL00", NOON, State.MOVING, NOON, problem)
     assert pause_failed(request(State.MOVING, pause=failed_pause)) == (
-        f"<@UCAROL00>, \"nightly images\" wasn't paused (OMS.0072). {text} Huawei request id `abc123`."
+        f'<@UCAROL00>, "nightly images" wasn\'t paused (OMS.0072). {text} Huawei request id `abc123`.'
     )
 
 
 def test_a_message_of_oms_that_the_meaning_repeats_is_left_out() -> None:
     problem = Problem("OMS", "OMS.0072", "It may not", "It may not. Nothing was started.", "", None)
     assert thread_line(request(State.NOT_STARTED, problem=problem)) == (
-        "<@UALICE00>, \"nightly images\" wasn't resumed (OMS.0072). It may not. Nothing was started."
+        '<@UALICE00>, "nightly images" wasn\'t resumed (OMS.0072). It may not. Nothing was started.'
     )
 
 
