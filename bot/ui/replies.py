@@ -200,7 +200,8 @@ def card_rejected(request: Request, code: str) -> str:
 
 def card_deleted(request: Request) -> str:
     """To the requester, after somebody deleted the card's message."""
-    return f"Someone deleted the card of {request.id}. {status_text(request)}"
+    new_card = " The bot posts a new one." if request.is_open else ""
+    return f"Someone deleted the card of {request.id}.{new_card} {status_text(request)}"
 
 
 def bug_in_card(request: Request, reference: str) -> str:

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.outcome import GroupProblem
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
-from bot.domain.task_group import Progress
+from bot.domain.task_group import GroupStatus, Progress
 from bot.ui.card import card
+from bot.ui.problem_texts import group_problem
 from bot.ui.states import STATES, headline
 from bot.ui.thread import thread_line
 from tests.support.blocks import elements
@@ -157,3 +159,16 @@ def test_the_end_says_what_was_moved_since_the_start() -> None:
     assert thread_line(done) == (
         '<@UALICE00>, "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
     )
+
+
+def test_a_request_approved_after_its_start_time_is_not_called_scheduled() -> None:
+    late = request(State.APPROVED, start_at=NOON, attempt=Attempt(1, "UCAROL00", NOON + timedelta(hours=1)))
+    assert headline(late) == 'Approved, resuming "nightly images"'
+    assert "It starts" not in (thread_line(late) or "")
+
+
+@pytest.mark.parametrize("status", [GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED])
+def test_a_deleted_group_is_not_to_be_requested_again(status: GroupStatus) -> None:
+    group = replace(GROUP, status=status)
+    void = request(State.VOID, group=group, problem=group_problem(GroupProblem.OTHER_STATUS, group))
+    assert "Request again" not in f"{card(void).blocks} {thread_line(void)}"
