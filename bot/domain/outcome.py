@@ -14,10 +14,9 @@ from enum import Enum, auto
 from bot.domain.progress import has_moved
 from bot.domain.request import LastSeen, Problem, Request, State, Verb
 from bot.domain.schedule import UNCHANGED_FOR
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 
 _STARTED_STATUSES = RUNNING_STATUSES | {GroupStatus.PAUSING}
-_DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
 
 
 class GroupProblem(Enum):
@@ -88,7 +87,7 @@ def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
             return seen.with_state(State.DONE, at=now)
         case status if status in FAILED_STATUSES:
             return seen.with_state(State.FAILED, at=now, problem=explain(GroupProblem.FAILED, group))
-        case status if status in _DELETED_STATUSES:
+        case status if status in DELETED_STATUSES:
             return group_deleted(seen, explain, now)
         case GroupStatus.PAUSED:
             return seen.with_state(State.PAUSED_AGAIN, at=now)

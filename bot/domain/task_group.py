@@ -45,6 +45,7 @@ class Scope(StrEnum):
     FAILED_OBJECTS = "only the failed objects"
 
 
+DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
 FAILED_STATUSES = frozenset({GroupStatus.CREATION_FAILED, GroupStatus.MIGRATION_FAILED})
 RUNNING_STATUSES = frozenset({GroupStatus.WAITING, GroupStatus.EXECUTING, GroupStatus.MONITORING})
 

@@ -78,7 +78,7 @@ _TICKET = (
     "request id."
 )
 _REPORT = "This looks like a bug in the bot. Tell the bot's administrator."
-_ACCOUNT = "The account owner must resolve this with Huawei Cloud."
+_ACCOUNT = "Ask the account owner to resolve this with Huawei Cloud."
 _NOTHING = "You don't need to do anything."
 _LIST_FILE = "Correct the list file in the destination bucket, or the group's object selection."
 # The documentation lists seven codes together with seven causes, without saying which code has which cause.
@@ -106,7 +106,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0061 OMS.1006", "OMS couldn't read the body of the call.", B, _REPORT),
     ("OMS.0062", "OMS couldn't save the change.", C, _TICKET),
     ("OMS.0063", "The group is still migrating.", G, _CHECK_GROUP),
-    ("OMS.0065", "The group was already started.", G, _NOTHING),
+    ("OMS.0065", "OMS says that the group is already running.", G, _NOTHING),
     ("OMS.0066", "The group isn't migrating, so it can't be paused.", G, _CHECK_GROUP),
     ("OMS.0067", "OMS found no JSON in the body of the call.", B, _REPORT),
     ("OMS.0068 OMS.1005", "OMS couldn't authenticate the bot or one of the keys.", K, _FIX_KEYS),
@@ -115,7 +115,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0073", "OMS couldn't delete the group.", C, _TICKET),
     ("OMS.0074 OMS.1002 OMS.1003", "The parameters of the call don't match the OMS API.", B, _REPORT),
     ("OMS.0075 OMS.0077", "The account has reached its 24-hour limit for new tasks.", C, _WAIT_A_DAY),
-    ("OMS.0076", "Too many tasks are waiting in this account.", C, "Wait until some of them finish."),
+    ("OMS.0076", "Too many tasks are waiting in this account.", C, "Wait until some tasks finish."),
     ("OMS.0078", "The group's description contains forbidden characters.", G, _CHECK_GROUP),
     ("OMS.0079", "OMS doesn't support the source region.", S, _CHECK_GROUP),
     ("OMS.0081", "OMS couldn't validate the source's CDN domain.", S, "Check the group's CDN domain."),
@@ -128,7 +128,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0151 OMS.0152 OMS.0153 OMS.0154 OMS.0155", "OMS couldn't look up the region or the bucket.", S, _FIX_SOURCE),
     ("OMS.0156", "The SMN notification failed inside Huawei Cloud.", C, _TICKET),
     ("OMS.0157 OMS.0169", "The group's SMN topic doesn't exist, or OMS isn't allowed to use it.", G, _CHECK_TOPIC),
-    ("OMS.0158", "OMS isn't allowed to publish to the group's SMN topic.", G, "Allow it in the topic's policy."),
+    ("OMS.0158", "OMS isn't allowed to publish to the group's SMN topic.", G, "Allow OMS in the topic's policy."),
     ("OMS.0159 OMS.0160", "The SMN notification failed inside OMS.", C, _TICKET),
     ("OMS.0161", "The SMN notification failed on the network.", C, _TICKET),
     ("OMS.0167", "The list of failed objects doesn't exist.", G, "Retry all objects instead of the failed ones."),
@@ -191,7 +191,12 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("APIG.0308", "The API gateway is throttling calls.", C, _WAIT),
     ("APIG.0310", "The project isn't available.", C, "Check project_id in bot.toml."),
     ("APIG.0401", "The API gateway doesn't know the bot's IP address.", P, "Check the IAM access rules."),
-    ("APIG.0402", "The API gateway doesn't allow the bot's IP address.", P, "Allow it in the IAM access rules."),
+    (
+        "APIG.0402",
+        "The API gateway doesn't allow the bot's IP address.",
+        P,
+        "Allow this address in the IAM access rules.",
+    ),
     ("APIG.0601", "The API gateway had an internal error.", C, _TICKET),
     ("APIG.0610", "The API gateway has no backend for this call.", C, _TICKET),
     ("APIG.0613", "The API gateway couldn't reach IAM.", C, _TICKET),
@@ -211,7 +216,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("IAM.0080", "The IAM user of the bot's access key is disabled.", P, _FIX_USER),
     ("IAM.0081", "The bot's IAM user has no programmatic access.", P, _ALLOW_ACCESS),
     ("IAM.0082", "The bot's IAM user is disabled.", P, _FIX_USER),
-    ("IAM.1108", "The bot's security token has expired.", K, "Write a new one to {caller} in Vault."),
+    ("IAM.1108", "The bot's security token has expired.", K, "Write a new token to {caller} in Vault."),
     ("IAM.1109", "IAM can't find the project.", P, "Check project_id in bot.toml."),
 )
 

@@ -70,7 +70,15 @@ class Unanswered(HuaweiError):
 
 
 class Unreadable(HuaweiError):
-    """OMS or IAM answered 2xx with a body that is not as documented. The call was done."""
+    """OMS or IAM answered 2xx with a body that is not as documented. The call was done.
+
+    Attributes:
+        next_step: what to do about it, for people; empty if another try may succeed.
+    """
+
+    def __init__(self, message: str, service: Service = Service.OMS, next_step: str = "") -> None:
+        super().__init__(message, service)
+        self.next_step = next_step
 
 
 class Suspended(HuaweiError):

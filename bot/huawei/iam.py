@@ -91,7 +91,7 @@ class Iam:
             raise Unreadable("IAM returned something other than a list of projects", Service.IAM) from None
         if len(found) != 1:
             raise Unreadable(
-                f"IAM has {len(found)} projects named {region}, so set project_id in bot.toml", Service.IAM
+                f"IAM has {len(found)} projects named {region}", Service.IAM, "Set project_id in bot.toml."
             )
         return found[0].id
 

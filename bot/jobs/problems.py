@@ -18,6 +18,7 @@ from bot.huawei.errors import (
     Throttled,
     TooLate,
     Unanswered,
+    Unreadable,
     UnusableIdentity,
 )
 from bot.ui import problem_texts as texts
@@ -65,6 +66,8 @@ def explain(
             return _problem(sentence, started, texts.check_address(setting), retry_hint, side=Side.BOT)
         case Unanswered() if error.answer is not None:
             return explain_answer(error.answer, plan, retry_hint, started)
+        case Unreadable() if error.next_step:
+            return _problem(f"{error}.", started, error.next_step, retry_hint, side=Side.BOT)
         case _:
             sentence = texts.no_clear_answer(error.service, str(error))
             return _problem(sentence, started, texts.WAIT_SOME_MINUTES, retry_hint, side=Side.CLOUD)

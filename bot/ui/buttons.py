@@ -9,7 +9,7 @@ from slack_sdk.models.blocks import Block, ButtonElement, Option, PlainTextObjec
 
 from bot.domain.decisions import can_choose_scope, missing_approvers
 from bot.domain.request import Request, State
-from bot.domain.task_group import Scope
+from bot.domain.task_group import DELETED_STATUSES, Scope
 from bot.ui.blocks import actions, button, confirm
 from bot.ui.formatting import capitalized, ing_form, past_tense, quoted_name
 
@@ -48,7 +48,9 @@ def pause_button(request: Request) -> list[Block]:
 
 
 def request_again_button(request: Request) -> list[Block]:
-    """Request again, which opens the request form for the same group."""
+    """Request again, which opens the request form for the same group, unless the group was deleted."""
+    if request.group.status in DELETED_STATUSES:
+        return []
     label = f"Request again for group {request.group.group_id}"
     return [actions("ended", button("Request again", "request", request.id, accessibility_label=label))]
 
@@ -143,7 +145,7 @@ def _cancel(request: Request) -> ButtonElement:
 
 
 def _retry(request: Request) -> ButtonElement:
-    label = f"Retry {ing_form(request.verb)} group {request.group.group_id}"
+    label = f"Retry the request for group {request.group.group_id}"
     return button("Retry", "retry", request.id, accessibility_label=label, style="primary")
 
 

@@ -190,7 +190,7 @@ def progress_bar(percent: int, width: int = 20) -> str:
     return "█" * full + "░" * (width - full)
 
 
-def join_words(items: Iterable[str]) -> str:
+def join_words(items: Iterable[str], conjunction: str = "and") -> str:
     """`a, b and c`."""
     listed = list(items)
-    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}" if listed else ""
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} {conjunction} {listed[-1]}" if listed else ""

@@ -95,7 +95,7 @@ def home_view(
         command: the slash command, with its slash.
         remark: mrkdwn above the requests; empty for none.
     """
-    label = "Request to resume or retry a task group"
+    label = "New request to resume or retry a task group"
     new_request = button("New request", "request", None, accessibility_label=label)
     blocks: list[Block] = [actions("home", new_request, _refresh_button()), _as_of(now)]
     if remark:

@@ -182,7 +182,7 @@ def deny_form(request: Request, channel: str, message_ts: str) -> View:
 
 def _denied_request(request: Request) -> str:
     return (
-        f"{mentions([request.requester])} requested to {request.verb} {escape_mrkdwn(quoted_name(request.group))} "
-        f"({request.id}).\n{route_line(request.group)}\n"
+        f"{mentions([request.requester])} requests approval to {request.verb} "
+        f"{escape_mrkdwn(quoted_name(request.group))} ({request.id}).\n{route_line(request.group)}\n"
         "If you deny the request, nothing is started. The requester sees your reason."
     )

@@ -10,18 +10,18 @@ from enum import StrEnum
 
 from bot.domain.outcome import GroupProblem
 from bot.domain.request import Problem
-from bot.domain.task_group import TaskGroup, status_name
+from bot.domain.task_group import DELETED_STATUSES, TaskGroup, status_name
 from bot.ui.formatting import escape_mrkdwn, inline_code, link_console
 
 NOTHING_STARTED = "Nothing was started."
 
 IDENTITY_UNANSWERED = (
-    "Huawei Cloud didn't answer the bot's last calls, so the bot has stopped using its access key for now. If those "
-    "calls were rejected, one more could lock the key for everyone."
+    "Huawei Cloud didn't answer the bot's last calls, so the bot has stopped using its credentials for now. If those "
+    "calls were rejected, one more could lock the credentials for everyone."
 )
 IDENTITY_REFUSED = (
-    "Huawei Cloud rejected the bot's access key, so the bot has stopped using it. A few more rejections would lock the "
-    "key for everyone."
+    "Huawei Cloud rejected the bot's credentials, so the bot has stopped using them. A few more rejections would lock "
+    "them for everyone."
 )
 BOT_WAS_LATE = "The bot was delayed, so it didn't send the call to OMS."
 FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reason."
@@ -55,7 +55,7 @@ class RetryHint(StrEnum):
 
 def correct_identity(path: str, *, is_close_to_lock: bool) -> str:
     """The next step after Huawei Cloud refused the identity at this path in Vault."""
-    return f"Correct {path} in Vault." + (f" {WAIT_FIVE_MINUTES}" if is_close_to_lock else "")
+    return f"Correct the bot's credentials at {path} in Vault." + (f" {WAIT_FIVE_MINUTES}" if is_close_to_lock else "")
 
 
 def cannot_reach(service: str, url: str, error: str) -> str:
@@ -64,7 +64,7 @@ def cannot_reach(service: str, url: str, error: str) -> str:
 
 def check_address(setting: str) -> str:
     """The next step when a service cannot be reached. `setting` is the key of its address in bot.toml."""
-    return f"Check the bot's network, and region and {setting} in bot.toml."
+    return f"Check the bot's network. Check region and {setting} in bot.toml."
 
 
 def no_clear_answer(service: str, error: str) -> str:
@@ -122,11 +122,11 @@ def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
     meaning, next_step = {
         GroupProblem.DELETED: (
             "The group was deleted while the bot followed it.",
-            "Look for it in the Huawei Cloud console.",
+            "If you didn't expect that, look for it in the Huawei Cloud console.",
         ),
         GroupProblem.UNCHANGED_AFTER_ACCEPTED: (
             f"OMS accepted the call, but a minute later it still shows the group as {status}.",
-            "Press Retry, or look at the group in the Huawei Cloud console.",
+            "Press Retry, or check the group in the Huawei Cloud console.",
         ),
         GroupProblem.UNCHANGED_AFTER_UNCLEAR: (
             f"A minute after the call, OMS still shows the group as {status}.",
@@ -137,12 +137,12 @@ def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
             "Press Pause again.",
         ),
         GroupProblem.OTHER_MIGRATION: (
-            f"The group's source, destination or options are no longer the approved ones. {NOTHING_STARTED}",
+            f"The group's source, destination or options changed after the approval. {NOTHING_STARTED}",
             "Press Request again.",
         ),
         GroupProblem.OTHER_STATUS: (
-            f"The group is now {status}, so it can't be started as approved. {NOTHING_STARTED}",
-            "Press Request again.",
+            f"The group is now {status}, so the approval no longer applies. {NOTHING_STARTED}",
+            LOOK_IN_CONSOLE if group.status in DELETED_STATUSES else "Press Request again.",
         ),
     }[kind]
     shows_error = kind is GroupProblem.UNCHANGED_AFTER_ACCEPTED and group.error is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bot.domain.decisions import ActionKind, missing_approvers
 from bot.domain.request import Request, State
 from bot.ui.formatting import escape_mrkdwn, local_time, quoted_name
+from bot.ui.start_time import starts_later
 
 
 def receipt(kind: ActionKind, request: Request, removed_votes: int) -> str:
@@ -22,7 +23,7 @@ def receipt(kind: ActionKind, request: Request, removed_votes: int) -> str:
         case ActionKind.APPROVE if request.state is State.PENDING:
             return f"Your approval of {name} is recorded. {missing} more {'is' if missing == 1 else 'are'} needed."
         case ActionKind.APPROVE:
-            starts = f" It can start {local_time(request.start_at)}." if request.start_at is not None else ""
+            starts = f" It starts {local_time(request.start_at)}." if request.start_at and starts_later(request) else ""
             return f"Your approval of {name} is recorded. No more are needed.{starts}"
         case ActionKind.WITHDRAW:
             needed = "1 approval is" if missing == 1 else f"{missing} approvals are"

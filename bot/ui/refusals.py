@@ -11,12 +11,13 @@ from bot.domain.decisions import possible_approvers
 from bot.domain.policy import Refusal
 from bot.domain.request import Policy, Problem, Request, State
 from bot.domain.task_group import GroupStatus
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, mentions
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, link_console, mentions
+from bot.ui.problem_texts import LOOK_IN_CONSOLE, problem_sentences
 from bot.ui.status import status_text
 from bot.ui.usage import NO_REQUEST_CREATED
 
 NO_SUCH_REQUEST = "No such request, or you can't see it."
-NOTHING_TO_SEE = "You don't have access to any project of this bot. Ask the bot's administrator to add you."
+NOTHING_TO_SEE = "You don't have access to any of this bot's projects. Ask the bot's administrator to add you."
 DUPLICATE_CARD = "This is a copy of the card. Nothing changed; use the original card."
 LOOKUP_FAILED = "Slack couldn't confirm who you are. Nothing changed; try again in a minute."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
@@ -93,13 +94,13 @@ def request_void(request: Request) -> str:
 
 def no_such_project(typed_name: str, projects: Sequence[str]) -> str:
     """The person may not create requests in the project they typed. `projects` are those where they can."""
-    hint = f" You can in {join_words(projects)}." if projects else ""
+    hint = f" You can create them in {join_words(projects)}." if projects else ""
     return f"You can't create requests in a project named {inline_code(typed_name, 60)}.{hint} {NO_REQUEST_CREATED}"
 
 
 def group_not_found(group_id: str, regions: Mapping[str, str]) -> str:
     """No project has the group. `regions` has the region of each searched project."""
-    searched = ", ".join(f"{project} ({region})" for project, region in regions.items())
+    searched = join_words((f"{project} ({region})" for project, region in regions.items()), "or")
     return f"No group `{group_id}` in {searched}. Check the id and the region."
 
 
@@ -107,16 +108,9 @@ def group_in_several_projects(group_id: str, projects: Iterable[str]) -> str:
     return f"Group `{group_id}` is in {join_words(projects)}. Add `project=NAME` to your command. {NO_REQUEST_CREATED}"
 
 
-def project_not_asked(project: str, problem: Problem) -> str:
+def project_not_asked(project: str, problem: Problem, console_url: str) -> str:
     """Why a project could not be searched for a group."""
-    code = f" ({escape_mrkdwn(problem.code)})" if problem.code else ""
-    message = f" {escape_mrkdwn(problem.where)} says: {escape_mrkdwn(problem.message, 200)}" if problem.message else ""
-    reference = f" Huawei request id {problem.huawei_request_id}." if problem.huawei_request_id else ""
-    next_step = escape_mrkdwn(problem.next_step)
-    return (
-        f"Project {project} couldn't be searched{code}. {escape_mrkdwn(problem.meaning)}{message}{reference} "
-        f"Next: {next_step}"
-    )
+    return f"Project {project} couldn't be searched{problem_sentences(problem, console_url)}"
 
 
 def group_not_read(group_id: str, failures: str) -> str:
@@ -135,8 +129,8 @@ def duplicate_project(project: str) -> str:
 def maybe_duplicate_project(project: str, region: str) -> str:
     """As `duplicate_project`, when the id of a project could not be looked up."""
     return (
-        f"The bot couldn't check whether project {project} is in bot.toml twice, with other approvers. "
-        f"Set project_id in every table of {region}, or try again later. {NO_REQUEST_CREATED}"
+        f"The bot couldn't check whether bot.toml has another name for project {project}, with other approvers. "
+        f"Set project_id for each project in {region}, or try again in a minute. {NO_REQUEST_CREATED}"
     )
 
 
@@ -157,12 +151,10 @@ def not_resumable(status: GroupStatus, group_id: str) -> str:
     return f"Group `{group_id}` {why}. {NO_REQUEST_CREATED}"
 
 
-def still_pausing(group_id: str) -> str:
+def still_pausing(group_id: str, console_url: str) -> str:
     """The bot waited for the group to be paused, and gave up."""
-    return (
-        f"Group `{group_id}` is still pausing after half an hour. {NO_REQUEST_CREATED} "
-        "Check the group in the Huawei Cloud console."
-    )
+    next_step = link_console(LOOK_IN_CONSOLE, console_url)
+    return f"Group `{group_id}` is still pausing after half an hour. {NO_REQUEST_CREATED} {next_step}"
 
 
 def no_source_path(bucket: str, project: str) -> str:
@@ -175,18 +167,20 @@ def no_source_path(bucket: str, project: str) -> str:
 
 def keys_not_checked(meaning: str, next_step: str) -> str:
     """Vault did not list the keys at a path. Both arguments are sentences about the error."""
-    return f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)} Then request it again. {NO_REQUEST_CREATED}"
+    return f"{escape_mrkdwn(meaning)} Next: {escape_mrkdwn(next_step)} Then request again. {NO_REQUEST_CREATED}"
 
 
 def missing_key(vault_path: str, missing: str) -> str:
     """`missing` names the keys, such as `ak and sk`."""
-    return f"`{vault_path}` in Vault has no key {missing}. Add it there, then request it again. {NO_REQUEST_CREATED}"
+    return (
+        f"`{vault_path}` in Vault is missing {missing}. Write {missing} there, then request again. {NO_REQUEST_CREATED}"
+    )
 
 
 def temporary_key(vault_path: str) -> str:
     return (
-        f"`{vault_path}` in Vault holds a temporary access key, and OMS doesn't accept security tokens for source and "
-        f"destination. Write a permanent access key there, then request it again. {NO_REQUEST_CREATED}"
+        f"`{vault_path}` in Vault holds a temporary access key, which OMS doesn't accept for the source or "
+        f"destination. Write a permanent access key there, then request again. {NO_REQUEST_CREATED}"
     )
 
 

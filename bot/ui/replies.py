@@ -27,8 +27,8 @@ COMMAND_NOT_STORED = "The bot couldn't save your command. Nothing changed. Pleas
 CLICK_NOT_STORED = "The bot couldn't save your click. Nothing changed. Please press the button again."
 FORM_NOT_STORED = "The bot couldn't fill this form. Close it and try again."
 FORM_DID_NOT_OPEN = "Slack didn't open the form. Nothing changed. Please try again."
-FOREIGN_PAYLOAD = "This doesn't come from the workspace and app that this bot serves. Nothing changed."
-UNKNOWN_CONTROL = "The bot doesn't know this button or form. Nothing changed."
+FOREIGN_PAYLOAD = "This bot serves another Slack workspace or app. Nothing changed. Tell the bot's administrator."
+UNKNOWN_CONTROL = "The bot doesn't recognize this button or form. Nothing changed. Tell the bot's administrator."
 LOOKING_UP_LIST = "Looking up open requests and groups…"
 
 
@@ -182,7 +182,7 @@ def no_quorum_possible(request: Request, slots: Sequence[Sequence[str]]) -> str:
 def bot_not_in_channel(request: Request) -> str:
     """To the requester, when Slack rejects the card because the bot is not in its channel."""
     channel = f"<#{request.channel}>"
-    next_step = f"The bot isn't in {channel}. Type `/invite` and the bot's name there; then the card follows."
+    next_step = f"The bot isn't in {channel}. Type `/invite` and the bot's name there, and the bot posts the card."
     return f"{status_text(request)} {next_step}"
 
 
@@ -200,22 +200,23 @@ def card_rejected(request: Request, code: str) -> str:
 
 def card_deleted(request: Request) -> str:
     """To the requester, after somebody deleted the card's message."""
-    return f"Someone deleted the card of {request.id}. {status_text(request)}"
+    new_card = " The bot posts a new one." if request.is_open else ""
+    return f"Someone deleted the card of {request.id}.{new_card} {status_text(request)}"
 
 
 def bug_in_card(request: Request, reference: str) -> str:
     """To the requester, after an unexpected error while the card was updated. The log has the same reference."""
     return (
         f"The bot couldn't update the card of {request.id} because of a bug. "
-        f"Tell the bot's administrator: reference {reference}."
+        f"Give the bot's administrator the reference {reference}."
     )
 
 
 def bug_in_command(reference: str) -> str:
     """After an unexpected error while the bot handled a command, click or form."""
     return (
-        "The bot couldn't handle this because of a bug, and retries automatically. If nothing follows, tell the "
-        f"bot's administrator: reference {reference}."
+        "The bot couldn't handle this because of a bug, and retries automatically. If nothing follows, give the "
+        f"bot's administrator the reference {reference}."
     )
 
 

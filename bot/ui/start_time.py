@@ -23,7 +23,13 @@ def start_terms(request: Request) -> str:
         starts = f"If approved by {start}, it starts then. If approved later, it starts right away."
     else:
         starts = f"If approved by {last_vote}, it starts {start}."
-    return f"{starts} The approval is then valid until {local_time(request.approval_valid_until)}."
+    return f"{starts} The approval is valid until {local_time(request.approval_valid_until)}."
+
+
+def starts_later(request: Request) -> bool:
+    """Whether an approved request still waits for its start time."""
+    opened_at = request.attempt.opened_at if request.attempt else request.created_at
+    return request.start_at is not None and request.start_at > opened_at
 
 
 def start_taken(request: Request) -> str:

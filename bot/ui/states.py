@@ -28,7 +28,7 @@ from bot.ui.formatting import (
 )
 from bot.ui.problem_texts import problem_sentences
 from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
-from bot.ui.start_time import start_terms
+from bot.ui.start_time import start_terms, starts_later
 
 Text = str | Callable[[Request], str]
 
@@ -81,13 +81,13 @@ def _pending_waits_for(r: Request) -> str:
 
 
 def _starts(r: Request) -> str:
-    return f"It starts {local_time(r.start_at)}." if r.start_at is not None else ""
+    return f"It starts {local_time(r.start_at)}." if r.start_at is not None and starts_later(r) else ""
 
 
 def _approved_headline(r: Request) -> str:
     if r.problem is not None:
         return f"Approved, not started yet: {_name(r)}"
-    return f"Approved, scheduled: {_name(r)}" if r.start_at is not None else f"Approved, {ing_form(r.verb)} {_name(r)}"
+    return f"Approved, scheduled: {_name(r)}" if starts_later(r) else f"Approved, {ing_form(r.verb)} {_name(r)}"
 
 
 def _approved_waits_for(r: Request) -> str:
@@ -96,7 +96,7 @@ def _approved_waits_for(r: Request) -> str:
 
 def _approved_line(r: Request) -> str:
     if r.problem is not None:
-        return f"Not started yet. {escape_mrkdwn(r.problem.meaning)} The bot retries automatically."
+        return f"{escape_mrkdwn(r.problem.meaning)} The bot retries automatically."
     is_retry = r.decision is not None and r.attempt is not None and r.attempt.opened_at > r.decision.at
     if is_retry and r.attempt is not None:
         return f"{mentions([r.attempt.opened_by])} pressed Retry."
@@ -114,7 +114,7 @@ def _unknown_line(r: Request) -> str:
 
 
 def _problem_line(r: Request, what: str) -> str:
-    return f"{_requester(r)}: {_escaped_name(r)} {what}{problem_sentences(r.problem, r.plan.console_url)}"
+    return f"{_requester(r)}, {_escaped_name(r)} {what}{problem_sentences(r.problem, r.plan.console_url)}"
 
 
 def _tries(r: Request) -> str:
@@ -149,17 +149,17 @@ def _done_headline(r: Request) -> str:
 
 def _done_line(r: Request) -> str:
     moved = moved_since_start(r)
-    return f"{_requester(r)}: {_headline(r)}." + (f" {capitalized(moved)}." if moved else "")
+    return f"{_requester(r)}, {_headline(r)}." + (f" {capitalized(moved)}." if moved else "")
 
 
 def _paused_again_line(r: Request) -> str:
     by = f"by {mentions([r.pause.person])}" if r.pause is not None else "outside this bot"
-    return f"{_requester(r)}: {_escaped_name(r)} was paused {by}. To continue, press Request again."
+    return f"{_requester(r)}, {_escaped_name(r)} was paused {by}. To continue, press Request again."
 
 
 def _not_followed_waits_for(r: Request) -> str:
-    text = "Its project changed in bot.toml, so the bot can't read the group. The migration itself is not affected."
-    return link_console(f"{text} Look at the group in the Huawei Cloud console.", r.plan.console_url)
+    text = "Its project changed in bot.toml, so the bot can't read the group. The migration isn't affected."
+    return link_console(f"{text} Check the group in the Huawei Cloud console.", r.plan.console_url)
 
 
 def _denied_line(r: Request) -> str:
@@ -172,8 +172,10 @@ def _void_headline(r: Request) -> str:
 
 
 def _void_line(r: Request) -> str:
-    why = escape_mrkdwn(r.problem.meaning) if r.problem else f"{_SETTINGS_CHANGED} Nothing was started."
-    return f"{_requester(r)}: the request for {_escaped_name(r)} is void. {why} Press Request again."
+    void = f"{_requester(r)}, the request for {_escaped_name(r)} is void"
+    if r.problem is not None:
+        return f"{void}{problem_sentences(r.problem, r.plan.console_url)}"
+    return f"{void}. {_SETTINGS_CHANGED} Nothing was started. Press Request again."
 
 
 _SETTINGS_CHANGED = "The settings in bot.toml changed after the request was created."
@@ -222,7 +224,7 @@ STATES: Mapping[State, StateDisplay] = {
     ),
     State.NOT_STARTED: StateDisplay(
         headline=lambda r: f"Not {past_tense(r.verb)}: {_name(r)}",
-        thread_line=lambda r: _problem_line(r, f"was not {past_tense(r.verb)}"),
+        thread_line=lambda r: _problem_line(r, f"wasn't {past_tense(r.verb)}"),
         waits_for=lambda r: f"The approval is valid until {local_time(r.approval_valid_until)}.",
         history=_tries,
         buttons=buttons.retry_and_cancel_buttons,
@@ -272,15 +274,15 @@ STATES: Mapping[State, StateDisplay] = {
     State.NOT_FOLLOWED: StateDisplay(
         headline=lambda r: f"No longer followed, the settings changed: {_name(r)}",
         thread_line=lambda r: (
-            f"{_requester(r)}: the bot no longer follows {_escaped_name(r)}. {_not_followed_waits_for(r)}"
+            f"{_requester(r)}, the bot no longer follows {_escaped_name(r)}. {_not_followed_waits_for(r)}"
         ),
         waits_for=_not_followed_waits_for,
     ),
     State.APPROVAL_EXPIRED: StateDisplay(
         headline=lambda r: f"Not {past_tense(r.verb)}, the approval expired: {_name(r)}",
         thread_line=lambda r: (
-            f"{_requester(r)}: the approval expired before {_escaped_name(r)} was {past_tense(r.verb)}. "
-            "Press Request again if it is still needed."
+            f"{_requester(r)}, the approval expired before {_escaped_name(r)} was {past_tense(r.verb)}. "
+            "Press Request again if it's still needed."
         ),
         buttons=buttons.request_again_button,
     ),
@@ -293,8 +295,8 @@ STATES: Mapping[State, StateDisplay] = {
     State.EXPIRED: StateDisplay(
         headline=lambda r: f"Expired, not approved in time: {_name(r)}",
         thread_line=lambda r: (
-            f"{_requester(r)}: the request for {_escaped_name(r)} was not approved in time and expired. "
-            "Press Request again if it is still needed."
+            f"{_requester(r)}, the request for {_escaped_name(r)} wasn't approved in time, so it expired. "
+            "Press Request again if it's still needed."
         ),
         history_end=lambda r: f"expired {local_time(r.expires_at)}",
         buttons=buttons.request_again_button,

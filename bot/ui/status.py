@@ -13,7 +13,7 @@ from bot.ui.states import STATES, ended_as, headline, text_of
 def status_text(request: Request) -> str:
     """The headline, group, project, decisions, and what the request waits for. mrkdwn."""
     sentences = [
-        f"{request.id}: {escape_mrkdwn(headline(request), 200)}.",
+        f"{request.id} · {escape_mrkdwn(headline(request), 200)}.",
         f"Group `{request.group.group_id}` in project {escape_mrkdwn(request.plan.project)}.",
     ]
     for decision, what in ((request.decision, "approved"), (request.ending, ended_as(request.state))):

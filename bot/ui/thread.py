@@ -21,16 +21,17 @@ def thread_line(request: Request) -> str | None:
 def pause_failed(request: Request) -> str:
     """The line after the group could not be paused."""
     failure = request.pause.failure if request.pause else None
-    person = f"{mentions([request.pause.person])}: " if request.pause else ""
+    person = f"{mentions([request.pause.person])}, " if request.pause else ""
     name = escape_mrkdwn(quoted_name(request.group))
-    return f"{person}{name} was not paused{problem_sentences(failure, request.plan.console_url)}"
+    return f"{person}{name} wasn't paused{problem_sentences(failure, request.plan.console_url)}"
 
 
 def scope_changed(request: Request, person: str, voters: Sequence[str]) -> str:
     """The line after `person` changed what is retried, which voids the approvals of `voters`."""
+    approvals = "approvals" if len(voters) > 1 else "approval"
     return (
-        f"{mentions([person])} chose to retry {request.scope}. The approval by {mentions(voters, 'and')} was for the "
-        "other choice and no longer counts. The request needs approval again."
+        f"{mentions([person])} chose to retry {request.scope}. The {approvals} by {mentions(voters, 'and')} for the "
+        f"other choice no longer count{'' if len(voters) > 1 else 's'}. The request needs approval again."
     )
 
 
@@ -42,7 +43,7 @@ def half_time_reminder(request: Request, missing: Sequence[Sequence[str]]) -> st
 def final_reminder(request: Request) -> str:
     """The last reminder. It mentions only the requester: Slack also notifies people mentioned earlier in the thread."""
     requester, expires = mentions([request.requester]), local_time(request.expires_at)
-    return f"{requester}: your request is still not approved. It expires {expires}."
+    return f"{requester}, your request isn't approved yet. It expires {expires}."
 
 
 def audit_anchor(project: str, new_rows: int, all_rows: int, newest_hash: str) -> str:

@@ -26,7 +26,10 @@ def invalid_command(invalid: InvalidCommand, command: str) -> str:
                 "Shorten the reason."
             )
         case UsageError.TOO_MANY_GROUPS:
-            text = f"The command names {invalid.typed} task groups and can name at most {MAX_GROUPS}."
+            text = (
+                f"The command names {invalid.typed} task groups and can name at most {MAX_GROUPS}. "
+                "Use several commands."
+            )
         case UsageError.REASON_TOO_LONG:
             text = _reason_too_long(invalid)
         case UsageError.NO_GROUP_ID:
@@ -61,4 +64,4 @@ def invalid_reason(invalid: InvalidCommand) -> str:
 
 
 def _reason_too_long(invalid: InvalidCommand) -> str:
-    return f"The reason has {invalid.typed} characters and can have at most {MAX_REASON_CHARACTERS}."
+    return f"The reason has {invalid.typed} characters and can have at most {MAX_REASON_CHARACTERS}. Shorten it."

@@ -69,7 +69,7 @@ def test_a_group_with_another_migration_than_the_approved_one_is_not_started() -
     assert changed is not None
     assert changed.state is State.VOID
     assert changed.problem is not None
-    assert "no longer the approved ones" in changed.problem.meaning
+    assert "changed after the approval" in changed.problem.meaning
 
 
 def test_the_time_of_the_put_and_the_progress_before_it_are_stored_with_the_attempt() -> None:

@@ -283,7 +283,7 @@ def test_list_and_status_reply_only_to_the_person_who_typed(sandbox: Sandbox) ->
     assert "invoices" in reply
     request_id = next(word for word in card.text.split() if word.startswith("R-")).rstrip(".")
     sandbox.people.type(BOB, f"status {request_id}")
-    wait_for_reply(sandbox, BOB, f'{request_id}: Resume "')
+    wait_for_reply(sandbox, BOB, f'{request_id} · Resume "')
     sandbox.people.type(ERIN, f"status {request_id}")
     wait_for_reply(sandbox, ERIN, "No such request, or you can't see it.")
     sandbox.people.type(ERIN, "list")

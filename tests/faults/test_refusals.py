@@ -83,7 +83,7 @@ def test_wrong_source_keys_are_reported_with_their_path_in_vault(sandbox: Sandbo
 def test_no_card_is_posted_for_a_vault_path_without_a_needed_key(sandbox: Sandbox) -> None:
     sandbox.vault.write("oms/media/source", {"ak": SOURCE_AK})
     sandbox.people.type(ALICE, NIGHTLY_IMAGES)
-    reply = wait_for_reply(sandbox, ALICE, "has no key sk")
+    reply = wait_for_reply(sandbox, ALICE, "is missing sk")
     assert "secret/oms/media/source" in reply
     assert sandbox.workspace.messages_in(MIGRATIONS) == []
 

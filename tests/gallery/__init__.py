@@ -1,1 +1,1 @@
-"""Builds tests/ui_gallery.md, the page with every sentence that people see: sample requests, calls, rendering."""
+"""Builds the pages with every sentence that people see: sample requests, calls, rendering."""

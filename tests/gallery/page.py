@@ -1,42 +1,54 @@
-"""The sections of tests/ui_gallery.md. Samples are in `requests` and `calls`, templates of other code in `source`."""
+"""Builds tests/ui_gallery.md. Samples are in `requests` and `calls`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from types import ModuleType
-from typing import Any
 
-import click
 from slack_sdk.models.views import View
 
-from bot.cli import main as cli
 from bot.domain.command import InvalidCommand, parse
-from bot.domain.request import Request
-from bot.huawei.error_catalogue import CATALOGUE, meaning_of
+from bot.domain.decisions import ActionKind
+from bot.domain.request import Request, State
 from bot.ui.blocks import SlackMessage, text_message
 from bot.ui.card import card
 from bot.ui.formatting import flatten_user_text
+from bot.ui.receipts import receipt
+from bot.ui.replies import request_created
+from bot.ui.states import ended_as
 from bot.ui.status import status_text
 from bot.ui.thread import thread_line
 from bot.ui.usage import invalid_command
-from tests.gallery import source
-from tests.gallery.calls import call, constants, functions, results, text_modules
+from tests.gallery.calls import LINK, call, constants, functions, results, text_modules
 from tests.gallery.reader import BlockReader, as_read
-from tests.gallery.requests import REQUESTS
+from tests.gallery.requests import REQUEST_ID, REQUESTS
+from tests.gallery.shown import Shown
 from tests.support.values import GROUP_ID
 
 INTRODUCTION = """\
-# Every sentence that people see
+# Every sentence in Slack
 
-`.venv/bin/python -m tests.ui_gallery > tests/ui_gallery.md` writes this page, and
-`tests/ui/test_gallery.py` keeps it current.
+`.venv/bin/python -m tests.ui_gallery` writes this page, and `tests/ui/test_gallery.py` keeps it current.
+Causes from Huawei Cloud and Vault are in [errors_gallery.md](errors_gallery.md), the sentences in the terminal in
+[terminal_gallery.md](terminal_gallery.md).
 
-Times are those of a reader in Berlin on March 2, 2026. In a card, `#` is the headline, `small:` is small text and
-`[...]` is a button. A confirmation dialog is shown once: title, text, buttons. `*` marks bold text. A long line that
-an earlier card shows too ends with `…`."""
+Each sentence is shown once: `…` stands for sentences shown before, and lines without a new one are left out.
+Ids are cut. Times are those of a reader in Berlin. In a card, `#` is the headline, `small:` is small text, `[...]` is a
+button, and `*` marks bold text."""
 
-REPEATED_CHARACTERS = 40
+#: The action whose receipt a person gets when their click moves a request to a state.
+RECEIPTS = {
+    State.APPROVED: ActionKind.APPROVE,
+    State.DENIED: ActionKind.DENY,
+    State.CANCELLED: ActionKind.CANCEL,
+    State.PAUSING: ActionKind.PAUSE,
+}
+#: The sentences with the ids, which the first row of the table shows.
+IDENTITY = (f"Project media, group {GROUP_ID}, R-00000001.", f"Group `{GROUP_ID}` in project media.")
+TABLE_HEAD = """\
+| State | Headline | Text | Buttons | Thread | Only one person sees | App Home, list, status |
+|---|---|---|---|---|---|---|"""
 
 #: What people may type after the command, other than valid commands.
 TYPED = (
@@ -62,103 +74,97 @@ TYPED = (
 
 def page() -> str:
     """The whole page."""
-    reader = BlockReader()
+    reader, shown = BlockReader(), Shown()
     sections = [
         INTRODUCTION,
-        *_cards(reader),
-        "## Other sentences\n\nBy module of `bot/ui`, with sample values.",
-        *(_module(reader, module) for module in text_modules()),
-        "## Commands that are not valid\n\n" + _listed(f"`{_shortened(typed)}`: {_reply(typed)}" for typed in TYPED),
-        "## Error codes of Huawei Cloud\n\n" + "\n\n".join(_catalogue()),
-        "## Other errors, `check` and settings\n\nTemplates from the source code; `{}` stands for a value.",
-        *(f"### {name}\n\n{_listed(found)}" for name, found in source.templates()),
-        "## `--help`\n\n" + "\n\n".join(_help_texts()),
+        "## States and messages\n\nThe first card of each state. In a row, `…` stands for the headline and the ids.",
+        "\n".join([TABLE_HEAD, *_rows(shown)]),
+        "## Cards",
+        *_cards(reader, shown),
+        "## Forms, App Home, replies, direct messages, thread lines",
+        *(_module(reader, shown, module) for module in text_modules()),
+        "## Commands that are not valid\n\n" + listed(_typed(shown)),
+        "## Labels for screen readers",
+        listed(f"[{button}] {label}" for button, label in reader.labels.items()),
     ]
-    return "\n\n".join(sections) + "\n"
+    return _with_short_ids("\n\n".join(filter(None, sections))) + "\n"
 
 
-def _cards(reader: BlockReader) -> Iterator[str]:
-    known: set[str] = set()
-    for state, found in groupby(REQUESTS.items(), lambda item: item[1].state):
-        yield f"## State: {state.value}"
-        for title, request in found:
-            lines = _card(reader, request)
-            yield f"### {title}\n\n{_fenced(_repeated(line) if line in known else line for line in lines)}"
-            known.update(lines)
+def _rows(shown: Shown) -> Iterator[str]:
+    """A row for each state, with the first sample of the state."""
+    for state, (request, *_) in groupby(REQUESTS.values(), lambda one: one.state):
+        message = call(card, request=request)
+        headline, *lines = BlockReader().lines(message.blocks)
+        buttons = " ".join(line for line in lines if line.startswith("["))
+        line = call(thread_line, request=request)
+        if state is State.PENDING:
+            receipt_text = call(request_created, request=request, permalink=LINK)
+        else:
+            receipt_text = call(receipt, kind=RECEIPTS[state], request=request) if state in RECEIPTS else ""
+        texts = [
+            as_read(message.text),
+            buttons,
+            *map(_text, (line or "", receipt_text, call(status_text, request=request))),
+        ]
+        row = Shown(() if state is State.PENDING else IDENTITY)
+        cells = [ended_as(state), headline.removeprefix("# "), *texts]
+        yield "| " + " | ".join(row.new(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        for cell in cells:
+            shown.new(cell)
 
 
-def _card(reader: BlockReader, request: Request) -> list[str]:
+def _cards(reader: BlockReader, shown: Shown) -> Iterator[str]:
+    """The lines of each sample that no other sample has."""
+    for title, request in REQUESTS.items():
+        lines = list(filter(None, map(shown.new, _card(reader, request))))
+        if lines:
+            yield f"### {title}\n\n{_fenced(lines)}"
+
+
+def _card(reader: BlockReader, request: Request) -> Iterator[str]:
     message = call(card, request=request)
-    lines = [*reader.lines(message.blocks), "", f"Notification: {as_read(message.text)}"]
+    yield from reader.lines(message.blocks)
+    yield f"Notification: {as_read(message.text)}"
     thread = call(thread_line, request=request)
-    lines.append(f"Thread: {_text(thread)}" if thread else "Thread: (nothing)")
-    lines.append(f"Status, list, App Home: {_text(call(status_text, request=request))}")
-    return lines
+    if thread:
+        yield f"Thread: {_text(thread)}"
+    yield f"Status: {_text(call(status_text, request=request))}"
 
 
-def _repeated(line: str) -> str:
-    return _shortened(line, REPEATED_CHARACTERS)
-
-
-def _module(reader: BlockReader, module: ModuleType) -> str:
-    parts = [f"### {module.__name__}", _listed(map(_text, constants(module)))]
+def _module(reader: BlockReader, shown: Shown, module: ModuleType) -> str:
+    """What the public functions of a module return, if it is text, a message or a view."""
+    found = [shown.new(_text(constant)) for constant in constants(module)]
+    views: list[str] = []
     for name, function in functions(module):
-        if name.endswith((".thread_line",)):
-            continue  # Shown with the cards.
-        parts.append(_shown(reader, name, results(name, function)))
-    return "\n\n".join(filter(None, parts))
+        if name == "usage.invalid_command":
+            continue  # Shown with the commands that are not valid.
+        for one in results(name, function):
+            match one:
+                case str():
+                    found.append("\n".join(filter(None, map(shown.new, _text(one).splitlines()))))
+                case View():
+                    views.append(_new_lines(shown, reader.view(one.to_dict())))
+                case SlackMessage():
+                    views.append(_new_lines(shown, [*reader.lines(one.blocks), as_read(one.text)]))
+                case [*lines] if lines and all(isinstance(line, str) for line in lines):
+                    views.append(_new_lines(shown, map(_text, lines)))
+    parts = list(filter(None, [listed(found), *views]))
+    title = module.__name__.rsplit(".", 1)[1].replace("_", " ")
+    return "\n\n".join([f"### {title}", *parts]) if parts else ""
 
 
-def _shown(reader: BlockReader, name: str, found: list[Any]) -> str:
-    """What a function of this name returned, if it returned texts, messages or views."""
-    title = f"`{name.rsplit('.', 1)[1]}`"
-    texts = [one for one in found if isinstance(one, str) and one]
-    if texts:
-        return f"{title}\n\n{_listed(map(_text, texts))}"
-    shown: list[str] = []
-    for one in found:
-        match one:
-            case View():
-                shown.append(_fenced(reader.view(one.to_dict())))
-            case SlackMessage():
-                shown.append(_fenced([*reader.lines(one.blocks), "", f"Notification: {as_read(one.text)}"]))
-            case [*lines] if lines and all(isinstance(line, str) for line in lines):
-                shown.append(_fenced(map(_text, lines)))
-    return "\n\n".join([title, *shown]) if shown else ""
+def _new_lines(shown: Shown, lines: Iterable[str]) -> str:
+    found = list(filter(None, map(shown.new, lines)))
+    return _fenced(found) if found else ""
 
 
-def _catalogue() -> Iterator[str]:
-    """The meanings of all codes, under their cause and next step."""
-    meanings: dict[tuple[str, str], list[str]] = {}
-    for code in CATALOGUE:
-        meaning = meaning_of(code, 400)
-        meanings.setdefault((meaning.side.value, meaning.remedy), []).append(f"{code}: {meaning.sentence}")
-    for (side, remedy), sentences in sorted(meanings.items()):
-        yield f"Cause: {side}. Next: {remedy}\n\n{_listed(sentences)}"
-
-
-def _reply(typed: str) -> str:
-    parsed = parse(typed)
-    if isinstance(parsed, InvalidCommand):
-        return as_read(invalid_command(parsed, "/resume-taskgroup"))
-    return f"(valid: {type(parsed).__name__})"
-
-
-def _help_texts() -> Iterator[str]:
-    yield _fenced([_help("taskgroup-bot", cli)])
-    for name, command in sorted(_commands(cli.commands)):
-        yield _fenced([_help(f"taskgroup-bot {name}", command)])
-
-
-def _commands(commands: Mapping[str, click.Command]) -> Iterator[tuple[str, click.Command]]:
-    for name, command in commands.items():
-        yield name, command
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", found) for below, found in _commands(command.commands))
-
-
-def _help(name: str, command: click.Command) -> str:
-    return command.get_help(click.Context(command, info_name=name, terminal_width=100, max_content_width=100))
+def _typed(shown: Shown) -> Iterator[str]:
+    for typed in TYPED:
+        parsed = parse(typed)
+        text = invalid_command(parsed, "/resume-taskgroup") if isinstance(parsed, InvalidCommand) else "(valid)"
+        reply = shown.new(as_read(text))
+        if reply:
+            yield f"`{_shortened(typed)}`: {reply}"
 
 
 def _text(text: str) -> str:
@@ -169,12 +175,18 @@ def _text(text: str) -> str:
     return " ".join(BlockReader().lines(message.blocks))
 
 
-def _shortened(text: str, characters: int = 80) -> str:
+def _with_short_ids(text: str) -> str:
+    for long, short in ((GROUP_ID, f"{GROUP_ID[:8]}-…"), (REQUEST_ID, f"{REQUEST_ID[:4]}…"), ("3f" * 32, "3f3f…")):
+        text = text.replace(long, short)
+    return text.replace("R-00000001", "R-1")
+
+
+def _shortened(text: str, characters: int = 60) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1].rstrip()}…"
 
 
-def _listed(lines: Iterable[str]) -> str:
-    return "\n".join("- " + line.strip().replace("\n", "\n  ") for line in lines)
+def listed(lines: Iterable[str]) -> str:
+    return "\n".join("- " + line.strip().replace("\n", "\n  ") for line in lines if line)
 
 
 def _fenced(lines: Iterable[str]) -> str:

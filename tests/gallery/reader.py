@@ -65,10 +65,14 @@ def object_text(text: Json) -> str:
 
 
 class BlockReader:
-    """Renders blocks. Repeats no dialog and no label for screen readers that it has rendered before."""
+    """Renders blocks.
+
+    Attributes:
+        labels: the first label for screen readers of each button, by the text of the button.
+    """
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self.labels: dict[str, str] = {}
 
     def lines(self, blocks: Sequence[Json]) -> Iterator[str]:
         """The lines of these blocks, from top to bottom."""
@@ -115,7 +119,7 @@ class BlockReader:
             yield " ".join(f"[{one['text']['text']}]{_STYLES[one.get('style')]}" for one in buttons)
         for one in buttons:
             if one.get("accessibility_label"):
-                yield from self._once(f"    [{one['text']['text']}] to screen readers: {one['accessibility_label']}")
+                self.labels.setdefault(one["text"]["text"], one["accessibility_label"])
             yield from self._dialog(one)
 
     def _dialog(self, button: Json) -> Iterator[str]:
@@ -124,12 +128,7 @@ class BlockReader:
             return
         parts = [object_text(confirm[key]) for key in ("title", "text")]
         answers = f"[{confirm['confirm']['text']}] [{confirm['deny']['text']}]"
-        yield from self._once(f"    [{button['text']['text']}] opens: {parts[0]} | {parts[1]} | {answers}")
-
-    def _once(self, line: str) -> Iterator[str]:
-        if line not in self._known:
-            self._known.add(line)
-            yield line
+        yield f"    [{button['text']['text']}] opens: {parts[0]} {parts[1]} {answers}"
 
     def _choices(self, element: Json) -> Iterator[str]:
         if element.get("placeholder"):

@@ -24,10 +24,14 @@ from bot.domain.request import (
     VoteProgress,
 )
 from bot.domain.task_group import FAILED_STATUSES, ErrorReason, GroupStatus, Progress, Scope, TaskGroup
-from bot.huawei.errors import Answer, NotSent, Rejected, Suspended, Throttled, Unanswered
+from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
+from bot.huawei.oms import Accepted
 from bot.jobs.follow.follow import explain_group
-from bot.jobs.problems import RetryHint, explain, explain_reason
-from bot.vault.errors import forbidden, missing
+from bot.jobs.follow.pause import NOTHING_PAUSED
+from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain, explain_reason
+from bot.jobs.send.put_reply import Reply, explain_reply, put_reply
+from bot.ui.problem_texts import GROUP_NOT_READ
+from bot.vault.errors import VaultError, forbidden, missing
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
 
 LEADS = "SLEADS00"
@@ -54,9 +58,11 @@ def refused(code: str, http_status: int = 400, message: str = "") -> Rejected:
     return Rejected(Answer(http_status, code, message, "", REQUEST_ID))
 
 
-def explained(error: Exception, retry_hint: RetryHint = RetryHint.RETRY) -> Problem:
+def explained(
+    error: HuaweiError | VaultError, retry_hint: RetryHint = RetryHint.RETRY, started: str = NOTHING_STARTED
+) -> Problem:
     """The problem for an error of a call."""
-    return explain(error, PLAN_WITH_PATHS, retry_hint)  # type: ignore[arg-type]
+    return explain(error, PLAN_WITH_PATHS, retry_hint, started)
 
 
 PROBLEM = explained(refused("OMS.0072", 403, "insufficient permission"))
@@ -96,14 +102,21 @@ def sent(**changes: object) -> Request:
     return put_outcome.sending(start, start.attempt, start.group, SENT_AT)
 
 
-def answered(kind: put_outcome.PutReplyKind, **changes: object) -> Request:
-    """A request after this kind of reply to its PUT."""
-    return put_outcome.after_reply(sent(**changes), put_outcome.PutReply(kind, REQUEST_ID), SENT_AT).request
+def answered(reply: Reply, **changes: object) -> Request:
+    """A request after this reply to its PUT."""
+    found = put_outcome.after_reply(sent(**changes), put_reply(reply), SENT_AT).request
+    return replace(found, problem=explain_reply(reply, found))
 
 
-def not_started(error: Exception, **changes: object) -> Request:
+def not_started(error: HuaweiError, **changes: object) -> Request:
     """A request for which nothing was started, because of this error."""
-    return approved(**changes).with_state(State.NOT_STARTED, at=SENT_AT, problem=explained(error))
+    found = approved(**changes).with_state(State.NOT_STARTED, at=SENT_AT)
+    return replace(found, problem=explain_reply(error, found))
+
+
+def keys_not_read(error: VaultError) -> Request:
+    """A request for which Vault did not give the keys, because of this error."""
+    return approved().with_state(State.NOT_STARTED, at=SENT_AT, problem=explained(error))
 
 
 def running(start: Request, progress: Progress, at: datetime = SOON, status: int = GroupStatus.MONITORING) -> Request:
@@ -122,21 +135,19 @@ def void(group: TaskGroup) -> Request:
     return found
 
 
-_KIND = put_outcome.PutReplyKind
 VOTED = pending(TWO_APPROVALS, vote_progress=VoteProgress(("UCAROL00",), ((LEADS,),)))
 _RETRY: Mapping[str, Any] = {"verb": Verb.RETRY, "group": failed_group(), "scope": Scope.FAILED_OBJECTS}
-_ACCEPTED = answered(_KIND.ACCEPTED)
+_ACCEPTED = answered(Accepted(REQUEST_ID))
 _MORE = replace(HALF, complete_bytes=6_000_000_000, success_objects=600)
 _MOVING = running(_ACCEPTED, replace(_MORE, speed_bytes_per_second=140_000_000))
 _ALL = Progress(10_000_000_000, 10_000_000_000, 1000, 1000)
 _PAUSE = Pause("UBOB0000", SOON, State.MOVING)
 _ELSEWHERE = void(replace(GROUP, status=GroupStatus.MONITORING))
-_UNKNOWN = answered(_KIND.UNANSWERED)
-_CONFLICT = replace(
-    answered(_KIND.CONFLICT), problem=explained(refused("OMS.0065", 400, "task is running"), RetryHint.NOTHING)
-)
+_UNKNOWN = answered(Unanswered("HTTP 503"))
+_CONFLICT = answered(refused("OMS.0065", 400, "task is running"))
 _FAILURE = explain_reason(None, PLAN_WITH_PATHS, RetryHint.REQUEST_AGAIN)
-_UNREADABLE = explained(Unanswered("HTTP 503"), RetryHint.NOTHING)
+_LOOKED = explained(Unanswered("HTTP 503"), RetryHint.NOTHING, "")
+_UNREADABLE = replace(_LOOKED, meaning=f"{GROUP_NOT_READ} {_LOOKED.meaning}")
 
 
 def settled() -> Request:
@@ -199,8 +210,8 @@ REQUESTS: Mapping[str, Request] = {
     "Not started, the bot's access key was refused": not_started(
         Suspended("secret/oms/media/caller", "APIG.0301", is_close_to_lock=True)
     ),
-    "Not started, Vault refuses a path": not_started(forbidden("secret/oms/media/source")),
-    "Not started, Vault has no secret": not_started(missing("secret/oms/media/source")),
+    "Not started, Vault refuses a path": keys_not_read(forbidden("secret/oms/media/source")),
+    "Not started, Vault has no secret": keys_not_read(missing("secret/oms/media/source")),
     "Not started, the outcome was unknown for a minute": settled(),
     "Not started, accepted but not visible for a minute": running(_ACCEPTED, HALF, LATE, GroupStatus.PAUSED),
     "Not started, second attempt": not_started(
@@ -214,7 +225,7 @@ REQUESTS: Mapping[str, Request] = {
     "Moving, group not readable": replace(_MOVING, problem=_UNREADABLE),
     "Moving, pause failed": outcome.not_paused(
         replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
-        explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE),
+        explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE, NOTHING_PAUSED),
         LATE,
     ),
     "Pausing": replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
@@ -237,8 +248,8 @@ REQUESTS: Mapping[str, Request] = {
     "Approval expired": approved(problem=PROBLEM).with_state(State.APPROVAL_EXPIRED, at=NOON + timedelta(hours=8)),
     "Denied, with a reason": _ended(State.DENIED, "the bucket is being audited"),
     "Denied, without a reason": _ended(State.DENIED),
-    "Cancelled": _ended(State.CANCELLED),
-    "Cancelled, after the approval": replace(
+    "Canceled": _ended(State.CANCELLED),
+    "Canceled, after the approval": replace(
         approved(start_at=STARTS_AT), ending=Decision(("UALICE00",), LATE)
     ).with_state(State.CANCELLED, at=LATE),
     "Expired": pending().with_state(State.EXPIRED, at=NOON + timedelta(hours=8)),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-#: The modules with sentences for people, apart from `bot.ui`.
-PATTERNS = (
-    "bot/vault/*.py",
-    "bot/huawei/[!e]*.py",
+#: The modules with sentences about errors of Vault and Huawei Cloud.
+ERRORS = ("bot/vault/*.py", "bot/huawei/[!e]*.py")
+#: The modules with sentences in the terminal and in the log.
+TERMINAL = (
     "bot/slack/*.py",
     "bot/domain/*outcome.py",
     "bot/domain/command.py",
@@ -25,9 +25,9 @@ _MIN_WORDS = 3
 _NOT_FOR_PEOPLE = {"ValueError", "RuntimeError", "info", "warning", "error", "exception", "debug", "compile", "option"}
 
 
-def templates() -> Iterator[tuple[str, list[str]]]:
+def templates(patterns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
     """For each module that has any: its name and its sentences, without repetitions."""
-    for path in sorted(found for pattern in PATTERNS for found in ROOT.glob(pattern)):
+    for path in sorted(found for pattern in patterns for found in ROOT.glob(pattern)):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         sentences = list(dict.fromkeys(_sentences(tree)))
         if sentences:

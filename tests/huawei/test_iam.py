@@ -53,5 +53,6 @@ def test_the_project_of_a_region_is_returned_only_if_there_is_exactly_one(count:
         if count == 1:
             assert iam.project_id("ap-southeast-3", auth) == "id-0"
         else:
-            with pytest.raises(Unreadable, match=f"IAM has {count} projects named ap-southeast-3"):
+            with pytest.raises(Unreadable, match=f"IAM has {count} projects named ap-southeast-3") as unreadable:
                 iam.project_id("ap-southeast-3", auth)
+            assert unreadable.value.next_step == "Set project_id in bot.toml."

@@ -221,7 +221,7 @@ def test_a_start_without_a_clear_answer_is_unknown_until_the_group_is_read_and_i
     text = card.approve()
     assert card.stands() is State.UNKNOWN
     assert "Checking whether" in text
-    assert "Nothing to do. The bot checks" in text
+    assert "You don't need to do anything. The bot checks" in text
     assert button_ids(card.posted) == []
     assert card.stands() is State.UNKNOWN
     card.after(5)
@@ -281,7 +281,7 @@ def test_a_request_is_void_if_the_group_has_another_status_at_the_approval(card:
     card.sandbox.oms.state.groups[card.request.group.group_id].status = status
     text = card.approve()
     assert card.stands() is State.VOID
-    assert "so it can't be started as approved" in text
+    assert "so the approval no longer applies" in text
     assert "Nothing was started." in text
     assert card.puts() == []
 

@@ -30,7 +30,7 @@ def test_the_deny_form_names_the_group_and_its_route() -> None:
     view = deny_form(request(), "C0TEST0001", "1.2").to_dict()
     text = view["blocks"][0]["text"]["text"]
     assert text == (
-        '<@UALICE00> requested to resume "nightly images" (R-00000001).\n'
+        '<@UALICE00> requests approval to resume "nightly images" (R-00000001).\n'
         "AWS *photos-prod* (us-east-1)  →  OBS *photos-archive* (ap-southeast-3)\n"
         "If you deny the request, nothing is started. The requester sees your reason."
     )

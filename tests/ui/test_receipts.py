@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.decisions import ActionKind
-from bot.domain.request import Policy, Request, State, VoteProgress
+from bot.domain.request import Attempt, Policy, Request, State, VoteProgress
 from bot.domain.task_group import Scope
 from bot.ui.formatting import local_time
 from bot.ui.receipts import receipt
@@ -44,7 +44,7 @@ TWO_VOTES = VoteProgress(("UCAROL00", "UDAVE000"), (("UERIN000",),))
             ActionKind.APPROVE,
             request(State.APPROVED, start_at=LATER),
             0,
-            f'Your approval of "nightly images" is recorded. No more are needed. It can start {local_time(LATER)}.',
+            f'Your approval of "nightly images" is recorded. No more are needed. It starts {local_time(LATER)}.',
         ),
         (
             ActionKind.WITHDRAW,
@@ -93,3 +93,8 @@ TWO_VOTES = VoteProgress(("UCAROL00", "UDAVE000"), (("UERIN000",),))
 )
 def test_an_accepted_action_has_a_receipt(kind: ActionKind, changed: Request, removed_votes: int, text: str) -> None:
     assert receipt(kind, changed, removed_votes) == text
+
+
+def test_a_receipt_names_no_start_time_that_has_passed() -> None:
+    late = request(State.APPROVED, start_at=NOON, attempt=Attempt(1, "UCAROL00", LATER))
+    assert receipt(ActionKind.APPROVE, late, 0) == 'Your approval of "nightly images" is recorded. No more are needed.'

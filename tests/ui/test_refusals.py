@@ -6,8 +6,8 @@ import pytest
 
 from bot.domain.policy import Refusal
 from bot.domain.request import Policy, State
-from bot.ui.refusals import refusal_text
-from tests.support.values import request
+from bot.ui.refusals import refusal_text, still_pausing
+from tests.support.values import GROUP_ID, request
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -51,3 +51,9 @@ def test_a_person_who_is_no_longer_an_approver_is_not_named_as_one() -> None:
 )
 def test_an_expired_approval_is_not_called_an_expired_request(state: State, text: str) -> None:
     assert refusal_text(Refusal.EXPIRED, request(state)) == text
+
+
+def test_a_group_that_is_pausing_for_too_long_has_a_link_to_the_console() -> None:
+    linked = still_pausing(GROUP_ID, "https://console.example/oms")
+    assert linked.endswith("Check the group in <https://console.example/oms|the Huawei Cloud console>.")
+    assert still_pausing(GROUP_ID, "").endswith("Check the group in the Huawei Cloud console.")

@@ -23,7 +23,7 @@ def test_a_card_says_what_an_approval_means_for_a_start_after_the_vote() -> None
     made = request(start_at=start)
     terms = (
         f"If approved by {local_time(VOTE_ENDS)}, it starts {local_time(start)}. "
-        f"The approval is then valid until {local_time(start + HOUR)}."
+        f"The approval is valid until {local_time(start + HOUR)}."
     )
     assert start_terms(made) == terms
     assert terms in block_texts(card(made))
@@ -34,7 +34,7 @@ def test_a_card_says_what_an_approval_means_for_a_start_before_the_end_of_the_vo
     made = request(start_at=start, expires_at=start + HOUR)
     assert start_terms(made) == (
         f"If approved by {local_time(start)}, it starts then. If approved later, it starts right away. "
-        f"The approval is then valid until {local_time(start + HOUR)}."
+        f"The approval is valid until {local_time(start + HOUR)}."
     )
 
 

@@ -7,9 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.outcome import GroupProblem
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
-from bot.domain.task_group import Progress
+from bot.domain.task_group import GroupStatus, Progress
 from bot.ui.card import card
+from bot.ui.problem_texts import group_problem
 from bot.ui.states import STATES, headline
 from bot.ui.thread import thread_line
 from tests.support.blocks import elements
@@ -106,7 +108,7 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (NOT_SENT, "Not started yet. OMS failed. Nothing was started. The bot retries automatically."),
+        (NOT_SENT, "OMS failed. Nothing was started. The bot retries automatically."),
         (replace(NOT_SENT, problem=None), None),  # the next try of the same attempt
         (request(State.APPROVED, attempt=SECOND_ATTEMPT), "<@UCAROL00> pressed Retry."),
         (request(State.APPROVED), "Approved by <@UCAROL00>."),
@@ -121,11 +123,11 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
         (request(State.ACCEPTED), "OMS accepted the call. Nothing has moved yet."),
         (
             request(State.PAUSED_AGAIN, problem=None),
-            '<@UALICE00>: "nightly images" was paused outside this bot. To continue, press Request again.',
+            '<@UALICE00>, "nightly images" was paused outside this bot. To continue, press Request again.',
         ),
         (
             request(State.PAUSED_AGAIN, problem=None, pause=Pause("UCAROL00", NOON, State.MOVING, NOON)),
-            '<@UALICE00>: "nightly images" was paused by <@UCAROL00>. To continue, press Request again.',
+            '<@UALICE00>, "nightly images" was paused by <@UCAROL00>. To continue, press Request again.',
         ),
     ],
 )
@@ -149,11 +151,24 @@ def test_a_card_has_one_primary_button_at_most(state: State) -> None:
     "state", [State.DONE, State.FAILED, State.PAUSED_AGAIN, State.APPROVAL_EXPIRED, State.EXPIRED, State.VOID]
 )
 def test_an_end_that_the_requester_did_not_cause_mentions_them_in_the_thread(state: State) -> None:
-    assert (thread_line(request(state)) or "").startswith("<@UALICE00>: ")
+    assert (thread_line(request(state)) or "").startswith("<@UALICE00>, ")
 
 
 def test_the_end_says_what_was_moved_since_the_start() -> None:
     done = request(State.DONE, ended_at=NOON + timedelta(seconds=43), last_seen=LastSeen(NOON, ALL_MOVED))
     assert thread_line(done) == (
-        '<@UALICE00>: "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
+        '<@UALICE00>, "nightly images" is done: 963 of 1,000 objects, 37 failed. 6.0 GB in 43 s (10.0 GB in all).'
     )
+
+
+def test_a_request_approved_after_its_start_time_is_not_called_scheduled() -> None:
+    late = request(State.APPROVED, start_at=NOON, attempt=Attempt(1, "UCAROL00", NOON + timedelta(hours=1)))
+    assert headline(late) == 'Approved, resuming "nightly images"'
+    assert "It starts" not in (thread_line(late) or "")
+
+
+@pytest.mark.parametrize("status", [GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED])
+def test_a_deleted_group_is_not_to_be_requested_again(status: GroupStatus) -> None:
+    group = replace(GROUP, status=status)
+    void = request(State.VOID, group=group, problem=group_problem(GroupProblem.OTHER_STATUS, group))
+    assert "Request again" not in f"{card(void).blocks} {thread_line(void)}"

@@ -15,7 +15,7 @@ from tests.support.values import GROUP, NOON, request
 TWO_SLOTS = Policy(("*",), (("UCAROL00",), ("UDAVE000",)), False)
 LATER = NOON + timedelta(hours=1)
 GROUP_LINE = f"Group `{GROUP.group_id}` in project media."
-PENDING = f'R-00000001: Resume "nightly images". {GROUP_LINE}'
+PENDING = f'R-00000001 · Resume "nightly images". {GROUP_LINE}'
 
 
 def test_the_status_text_names_who_decided() -> None:
@@ -37,12 +37,12 @@ def test_the_status_text_names_who_decided() -> None:
         ),
         (
             request(State.APPROVED, start_at=LATER),
-            f'R-00000001: Approved, scheduled: "nightly images". {GROUP_LINE} '
+            f'R-00000001 · Approved, scheduled: "nightly images". {GROUP_LINE} '
             f"Approved by <@UCAROL00> {local_time(NOON)}. It starts {local_time(LATER)}.",
         ),
         (
             request(State.NOT_STARTED),
-            f'R-00000001: Not resumed: "nightly images". {GROUP_LINE} Approved by <@UCAROL00> {local_time(NOON)}. '
+            f'R-00000001 · Not resumed: "nightly images". {GROUP_LINE} Approved by <@UCAROL00> {local_time(NOON)}. '
             f"OMS.0072: It may not. Nothing was started. "
             f"The approval is valid until {local_time(request().expires_at)}.",
         ),

@@ -45,7 +45,7 @@ def reply_to(text: str) -> str:
             "This link doesn't lead to one task group in the Huawei Cloud console. Type the id of the group.",
         ),
         ("x" * 2_001, "The command has 2,001 characters and can have at most 2,000. Shorten the reason."),
-        (f"{GROUP} {'x' * 501}", "The reason has 501 characters and can have at most 500."),
+        (f"{GROUP} {'x' * 501}", "The reason has 501 characters and can have at most 500. Shorten it."),
     ],
 )
 def test_the_reply_says_what_to_type_and_that_no_request_was_created(text: str, reply: str) -> None:

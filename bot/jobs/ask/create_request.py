@@ -45,6 +45,7 @@ class _Result:
     answer: str | None  # to the person; None if the group is still pausing
     events: tuple[Event, ...] = ()  # of a refusal; the event of a new request is stored together with the request
     may_pass: bool = False  # whether the cause of a refusal may pass by itself
+    console_url: str = ""  # the console's address for the group, if the group is still pausing
 
 
 def create_requests(context: Context, message: Message, command: ResumeGroups, received_at: datetime) -> None:
@@ -112,7 +113,7 @@ def create_once_paused(
     result = _create(context, message, command, received_at, group_id, person, projects)
     if try_again_at is not None and (result.answer is None or result.may_pass):
         return try_again_at
-    reply(context, message, result.answer or refusals.still_pausing(group_id), *result.events)
+    reply(context, message, result.answer or refusals.still_pausing(group_id, result.console_url), *result.events)
     return None
 
 
@@ -155,7 +156,8 @@ def _create(
     try:
         found = preflight.find_group(context, projects, group_id)
         project = found.project
-        return _Result(_create_for_found(context, message, command, received_at, found, person))
+        answer = _create_for_found(context, message, command, received_at, found, person)
+        return _Result(answer, console_url=context.projects[project].console_url or "")
     except CannotCreate as refusal:
         event = _refusal_event(context, message, [group_id], refusal, project)
         return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))

@@ -167,8 +167,9 @@ def _search_one(context: Context, project: str, group_id: str) -> Found | Failur
 
 def _failure(context: Context, project: str, error: HuaweiError | VaultError) -> Failure:
     log.warning("project %s could not be searched for a group: %s", project, error)
-    problem = explain(error, context.projects[project].plan(project, "", None), RetryHint.CREATE_REQUEST, "")
-    return Failure(refusals.project_not_asked(project, problem), _may_pass(error))
+    plan = context.projects[project].plan(project, "", None)
+    problem = explain(error, plan, RetryHint.CREATE_REQUEST, "")
+    return Failure(refusals.project_not_asked(project, problem, plan.console_url), _may_pass(error))
 
 
 def _may_pass(error: HuaweiError | VaultError) -> bool:

@@ -107,7 +107,7 @@ def _fields_of(secret: KvSecret, needs: RequiredKeys, where: str) -> dict[KeyFie
     fields = fields_to_send(needs, present)
     if fields is None:
         missing = missing_keys(needs, present)
-        raise _unfit(f"The secret at {where} in Vault has no key {missing}.", f"Write {missing} there.")
+        raise _unfit(f"The secret at {where} in Vault is missing {missing}.", f"Write {missing} there.")
     if values.get(SECURITY_TOKEN):
         raise _unfit(
             f"{where} in Vault holds a temporary access key, which OMS doesn't accept for the source or destination.",

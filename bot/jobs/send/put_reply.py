@@ -19,7 +19,7 @@ from bot.store.audit import Detail
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 
 TRY_AGAIN_AFTER = timedelta(seconds=5)
-CHECKING = "Nothing to do. The bot checks the group for about a minute."
+CHECKING = "You don't need to do anything. The bot checks the group for about a minute."
 
 Reply = Accepted | HuaweiError
 

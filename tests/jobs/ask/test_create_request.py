@@ -86,7 +86,7 @@ def test_a_message_creates_no_second_request_after_its_first_was_denied(
     assert [(one.id, one.state) for one in all_requests(context)] == [(ended.id, State.DENIED)]
     answer = answers(context)[-1]
     [card] = sandbox.workspace.messages_in(MIGRATIONS)
-    assert answer.startswith(f"{ended.id}: Denied")
+    assert answer.startswith(f"{ended.id} · Denied")
     assert card.ts.replace(".", "") in answer
     second = resume_message("trigger-2")
     store_message(context, second)

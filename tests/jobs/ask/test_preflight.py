@@ -54,7 +54,7 @@ def test_a_project_is_refused_while_it_is_unknown_whether_it_is_in_the_settings_
     sandbox = new_sandbox()
     with with_second_table(sandbox, WITHOUT_PROJECT_ID) as context:
         sandbox.oms.faults.add("projects", *[Answer(503, "IAM.0006")] * 10)
-        with pytest.raises(CannotCreate, match="The bot couldn't check whether project"):
+        with pytest.raises(CannotCreate, match="The bot couldn't check whether bot"):
             find_group(context, ["media"], NIGHTLY_IMAGES)
 
 

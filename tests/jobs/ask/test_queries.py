@@ -103,7 +103,7 @@ def test_status_of_a_group_that_is_not_found_names_the_projects_and_shows_its_re
     assert [line.split()[0] for line in status(context, made.group.group_id).splitlines()] == [
         "No",
         "*1",
-        f"{made.id}:",
+        made.id,
     ]
 
 
@@ -205,7 +205,7 @@ def test_a_refusal_that_names_no_group_is_prefixed_with_its_id(place: tuple[Sand
     lines = answer(context, f"{' '.join(ids)} go", ALICE).splitlines()
     alone = answer(context, f"{ids[0]} go", ALICE)
     sandbox.vault.write("oms/media/destination", {"ak": DESTINATION_AK, "sk": DESTINATION_SK})
-    assert "/destination` in Vault has no key sk." in alone
+    assert "/destination` in Vault is missing sk." in alone
     assert lines == [f"Group `{one}`: {alone}" for one in ids]
 
 

@@ -169,7 +169,7 @@ def test_changing_the_scope_removes_the_votes_and_the_thread_names_the_voters(
     [(actor, detail)] = audit_rows(context, "request.scope_chosen")
     assert (actor, detail["scope"], detail["void approvals"]) == (ALICE, failed.value, [CAROL])
     assert notices(context)[-1].text.endswith(
-        f"The approval by <@{CAROL}> was for the other choice and no longer counts. The request needs approval again."
+        f"The approval by <@{CAROL}> for the other choice no longer counts. The request needs approval again."
     )
 
 

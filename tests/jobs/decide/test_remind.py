@@ -74,7 +74,7 @@ def test_two_reminders_are_posted_and_the_card_is_not_updated(place: tuple[Sandb
     for _ in range(3):
         advance(context_at(context, last), request)
     [_, second] = notices(context)
-    assert second.text.startswith(f"<@{ALICE}>: your request is still not approved")
+    assert second.text.startswith(f"<@{ALICE}>, your request isn't approved yet")
     assert "subteam" not in second.text, "the group is mentioned once"
     assert stored(context, request).version == request.version, "the card shows no reminders"
     advance(context_at(context, request.expires_at), request)

@@ -57,7 +57,7 @@ def test_keys_that_cannot_work_are_recorded_with_their_versions(created: tuple[S
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"ak": "", "sk": "S"}, "has no key ak"),
+        ({"ak": "", "sk": "S"}, "is missing ak"),
         ({"ak": "A", "sk": "S", "security_token": "T"}, "temporary access key"),
         ({"ak": "two words", "sk": "S"}, "_ak contains spaces"),
     ],

@@ -131,7 +131,7 @@ def test_a_group_with_another_migration_than_the_approved_one_is_not_started(
         requests.save(connection, request, other, context.now())
     after = approve(context, other, card)
     assert (after.state, put_calls(sandbox)) == (State.VOID, [])
-    assert "no longer the approved ones" in card_text(context, card, request.id)
+    assert "changed after the approval" in card_text(context, card, request.id)
     assert "vault.opened" not in events(context, request)
 
 

@@ -85,7 +85,7 @@ def check_unreachable(card: Card, address: str, why: str) -> None:
     for words in (
         f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.",
         "Cause: the bot or its settings",
-        "Next: Check the bot's network, and region and oms_url in bot.toml. Then press Retry.",
+        "Next: Check the bot's network. Check region and oms_url in bot.toml. Then press Retry.",
     ):
         assert words in text.replace("*", "")
     assert button_ids(card.posted) == ["retry", "cancel"]

@@ -1,0 +1,21 @@
+"""What people read about an error of Vault or Huawei Cloud."""
+
+from __future__ import annotations
+
+from bot.huawei.errors import Service, Suspended, Unreadable
+from bot.jobs.problems import RetryHint, explain
+from tests.support.values import request
+
+
+def test_a_region_with_several_projects_is_a_setting_to_correct_and_not_a_reason_to_wait() -> None:
+    error = Unreadable("IAM has 2 projects named r", Service.IAM, "Set project_id in bot.toml.")
+    problem = explain(error, request().plan, RetryHint.RETRY)
+    assert problem.meaning == "IAM has 2 projects named r. Nothing was started."
+    assert problem.next_step == "Set project_id in bot.toml. Then press Retry."
+
+
+def test_a_rejected_identity_is_called_credentials_because_it_may_be_a_password() -> None:
+    error = Suspended("secret/oms/media/caller", "IAM.0062", is_close_to_lock=False)
+    problem = explain(error, request().plan, RetryHint.RETRY)
+    assert "access key" not in problem.meaning
+    assert problem.next_step == "Correct the bot's credentials at secret/oms/media/caller in Vault. Then press Retry."
