@@ -10,6 +10,7 @@ import hmac
 import html
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -133,10 +134,14 @@ def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
 
 
 def visible(text: str) -> str:
-    """Replaces invisible characters by blanks. These include NUL and lone surrogates, which databases refuse."""
+    """Removes characters without width, such as soft hyphens, and replaces other invisible ones by blanks.
+
+    The others include NUL and lone surrogates, which databases refuse.
+    """
     if text.isprintable():
         return text
-    return "".join(character if character.isprintable() else " " for character in text)
+    with_width = (character for character in text if unicodedata.category(character) != "Cf")
+    return "".join(character if character.isprintable() else " " for character in with_width)
 
 
 def _mask_named_keys(text: str) -> str:

@@ -160,6 +160,7 @@ def test_no_text_takes_long_to_scrub(repeated: str) -> None:
 
 def test_characters_that_a_database_refuses_are_replaced() -> None:
     assert visible("a\x00b \ud800 c\nd é键🙂") == "a b   c d é键🙂"
+    assert visible("0087\u200b8453\u00ad-34\u202e02\ufeff") == "00878453-3402", "characters without width are removed"
 
 
 def test_a_given_secret_is_masked_in_every_encoding() -> None:

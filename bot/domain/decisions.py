@@ -156,9 +156,13 @@ def decide(
 
 
 def can_choose_scope(request: Request) -> bool:
-    """Whether OMS has a list of the objects that failed, so that a retry can be limited to them."""
+    """Whether a retry can be limited to the objects that failed: OMS has a list of them, and no PUT can take effect.
+
+    A PUT that OMS accepted or did not answer can still start the group with the scope of that PUT.
+    """
     return (
         request.scope is not None
+        and not (request.attempt is not None and request.attempt.may_take_effect)
         and request.group.status is GroupStatus.MIGRATION_FAILED
         and request.group.records_failed_objects
     )
@@ -222,7 +226,10 @@ def _approve(request: Request, counted: Sequence[Person], person: Person, now: d
 
 def _next_attempt(request: Request, person: Person, now: datetime) -> Attempt:
     # A pending request has an attempt if its scope was changed after that attempt started nothing.
-    return Attempt(request.attempt.number + 1 if request.attempt else 1, person.id, now)
+    last = request.attempt
+    if last is None:
+        return Attempt(1, person.id, now)
+    return Attempt(last.number + 1, person.id, now, follows_open_put=last.may_take_effect)
 
 
 def _counted_voters(
@@ -284,7 +291,12 @@ def _rights_refusal(request: Request, votes: Sequence[Vote], action: Action, pol
             if refusal is None and (not can_choose_scope(request) or action.scope is None):
                 return Refusal.NO_SCOPE_TO_CHOOSE
             return refusal or (Refusal.SCOPE_UNCHANGED if action.scope is request.scope else None)
-        case ActionKind.CANCEL | ActionKind.RETRY:
+        case ActionKind.RETRY:
+            refusal = _requester_or_approver_refusal(request, person, policy)
+            if refusal is None and action.scope not in (None, request.scope):
+                return Refusal.SCOPE_CHANGED_MEANWHILE
+            return refusal
+        case ActionKind.CANCEL:
             return _requester_or_approver_refusal(request, person, policy)
         case ActionKind.PAUSE:
             # Pausing undoes nothing, so everybody who may see the request may pause.

@@ -66,7 +66,8 @@ def settle(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
         return None
     reply = request.problem or Problem("", "", "", "", "")
     unchanged = explain(GroupProblem.UNCHANGED_AFTER_UNCLEAR, group)
-    problem = replace(reply, meaning=unchanged.meaning, next_step=unchanged.next_step, reference=None)
+    meaning = f"{reply.meaning} {unchanged.meaning}".strip()
+    problem = replace(reply, meaning=meaning, next_step=unchanged.next_step, reference=None)
     return replace(request, group=group, started_elsewhere=False).with_state(State.NOT_STARTED, at=now, problem=problem)
 
 

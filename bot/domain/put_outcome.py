@@ -68,11 +68,13 @@ def before_put(
         case GroupStatus.PAUSING if request.verb is Verb.RESUME:
             return replace(seen, attempt=replace(attempt, not_before=now + READ_AGAIN_AFTER))
         case status if status in RUNNING_STATUSES:
-            # Someone started the group outside the bot. The bot sends nothing and follows the group.
+            # An earlier PUT of this request took effect late, or someone started the group outside the bot. The bot
+            # sends nothing and follows the group.
             started = replace(attempt, answered_at=now, before=group.progress)
-            return replace(seen, attempt=started, started_elsewhere=True).with_state(State.ACCEPTED, at=now)
+            accepted = replace(seen, attempt=started, started_elsewhere=not attempt.follows_open_put)
+            return accepted.with_state(State.ACCEPTED, at=now)
         case GroupStatus.COMPLETED:
-            return replace(seen, started_elsewhere=True).with_state(State.DONE, at=now)
+            return replace(seen, started_elsewhere=not attempt.follows_open_put).with_state(State.DONE, at=now)
     problem = GroupProblem.OTHER_MIGRATION if has_status_to_send_in else GroupProblem.OTHER_STATUS
     return seen.with_state(State.VOID, at=now, problem=explain(problem, group))
 

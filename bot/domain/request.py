@@ -201,6 +201,13 @@ class Attempt:
     # The progress to compare later progress with: before the PUT, or after OMS reset the counters of a retried group.
     before: Progress | None = None
     huawei_request_id: str | None = None  # of the accepted PUT; None if the answer had none
+    # Whether OMS may still start the group after the PUT of an earlier attempt, which it accepted or did not answer.
+    follows_open_put: bool = False
+
+    @property
+    def may_take_effect(self) -> bool:
+        """Whether OMS may still start the group, after this attempt or an earlier one of the same request."""
+        return self.answered_at is not None or self.unanswered_at is not None or self.follows_open_put
 
 
 @dataclass(frozen=True)

@@ -183,9 +183,9 @@ def put_resubmitted(connection: Connection, message: Message, owner: str, now: d
     return Claim(inbox.name, found.id, 0, message.kind, message.person)
 
 
-def put_for_later(connection: Connection, message: Message, now: datetime, due_at: datetime) -> bool:
+def put_for_later(connection: Connection, message: Message, received_at: datetime, due_at: datetime) -> bool:
     """Stores a message that any process handles once it is due; False if a message with this key exists."""
-    values = _row(message, now) | {"due_at": due_at}
+    values = _row(message, received_at) | {"due_at": due_at}
     return connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none() is not None
 
 

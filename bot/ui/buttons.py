@@ -150,11 +150,11 @@ def _retry(request: Request) -> ButtonElement:
 
 
 def _pause(request: Request) -> ButtonElement:
-    later_warnings = "".join(f"Later, {warning}. " for warning in warnings(request))
+    later_warnings = "".join(f" Then {warning}." for warning in warnings(request))
     dialog = confirm(
         "Pause this group?",
-        f"{later_warnings}{capitalized(quoted_name(request.group))} stays paused until a new request to "
-        "resume it is approved.",
+        f"{capitalized(quoted_name(request.group))} stays paused until a new request to resume it is approved."
+        f"{later_warnings}",
         "Pause it",
         "Let it run",
         style="danger",

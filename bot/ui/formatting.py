@@ -74,13 +74,20 @@ def group_name(group: TaskGroup) -> str:
 def quoted_name(group: TaskGroup) -> str:
     """`"nightly images"`, or `group 00878453` for a group without a description. At most 80 characters, not escaped."""
     name = _one_line(group.description, 78)
-    return f'"{name}"' if name else group_name(group)
+    return quote(name) if name else group_name(group)
+
+
+def quote(name: str) -> str:
+    """The name in straight double quotes."""
+    # A quotation mark in the name would look like its end.
+    inside = name.replace('"', "'")
+    return f'"{inside}"'
 
 
 def group_label(group: TaskGroup) -> str:
     """The group's description in quotes, if it has one, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)
-    return f'"{name}", group `{group.group_id}`' if name else f"group `{group.group_id}`"
+    return f"{quote(name)}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
 
 
 def capitalized(text: str) -> str:

@@ -67,6 +67,11 @@ def groups_not_listed(project: str, meaning: str) -> str:
     return f"The groups of {project} can't be listed right now. Type an id instead. {escape_mrkdwn(meaning)}"
 
 
+def groups_left_out(number: int) -> str:
+    """The remark if there are more groups than the form can offer."""
+    return f"{number} more groups aren't in the list. To request one of them, type its id."
+
+
 def request_form(
     projects: Sequence[str],
     choices: Sequence[GroupChoice],

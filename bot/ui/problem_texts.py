@@ -130,7 +130,7 @@ def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
         ),
         GroupProblem.UNCHANGED_AFTER_UNCLEAR: (
             f"A minute after the call, OMS still shows the group as {status}.",
-            "Press Retry.",
+            "Press Retry. The bot reads the group again before it calls OMS.",
         ),
         GroupProblem.STILL_RUNNING: (
             "OMS accepted the pause, but a minute later it still shows the group as running.",

@@ -31,7 +31,9 @@ def receipt(kind: ActionKind, request: Request, removed_votes: int) -> str:
         case ActionKind.DENY:
             return f"You denied the request for {name}. Nothing was started."
         case ActionKind.CANCEL:
-            return f"You canceled the request for {name}. Nothing was started."
+            # OMS can still start the group after a PUT that it accepted or did not answer.
+            is_open = request.attempt is not None and request.attempt.may_take_effect
+            return f"You canceled the request for {name}.{'' if is_open else ' Nothing was started.'}"
         case ActionKind.RETRY:
             return f"Your retry of {name} is recorded."
         case ActionKind.PAUSE:

@@ -41,7 +41,7 @@ _OUTSIDERS = {
 
 
 def account_text(refusal: Refusal) -> str:
-    """What App Home shows to a person whose account may not use the bot.
+    """The reply to a person whose account may not use the bot.
 
     Raises:
         KeyError: the refusal is not about the kind of the account.
@@ -82,8 +82,8 @@ def refusal_text(refusal: Refusal, request: Request) -> str:
         Refusal.NOT_PAUSABLE: f"There's nothing to pause. {status_text(request)}",
         Refusal.NO_SCOPE_TO_CHOOSE: "There's nothing to choose for this request. Nothing changed.",
         Refusal.SCOPE_UNCHANGED: f"This request already retries {request.scope}. Nothing changed.",
-        Refusal.SCOPE_CHANGED_MEANWHILE: f"This request now retries {request.scope}, so your approval wasn't counted. "
-        "Check the card, then approve again.",
+        Refusal.SCOPE_CHANGED_MEANWHILE: f"This request now retries {request.scope}. Nothing changed. "
+        "Check the card, then press the button again.",
     }[refusal]
 
 

@@ -15,6 +15,7 @@ from bot.ui.formatting import (
     approvals_needed,
     escape_mrkdwn,
     mentions,
+    quote,
     quoted_name,
     user_text,
 )
@@ -123,7 +124,7 @@ def _named(request: Request) -> str:
 def _quoted(group: TaskGroup) -> str:
     """The group's description, if it has one, in quotes, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)
-    return f'"{name}" (group `{group.group_id}`)' if name else f"group `{group.group_id}`"
+    return f"{quote(name)} (group `{group.group_id}`)" if name else f"group `{group.group_id}`"
 
 
 # Replies to `list` and `status`. `bot.ui.lists` fits them into a message.
@@ -138,7 +139,7 @@ def group_line(group: TaskGroup, requested: Collection[str]) -> str:
         requested: ids of the groups that have an open request.
     """
     name = escape_mrkdwn(group.description, 80)
-    quoted = f' "{name}"' if name else ""
+    quoted = f" {quote(name)}" if name else ""
     already = ", already requested" if group.group_id in requested else ""
     return f"`{group.group_id}`{quoted}, {status_name(group.status)}{already}"
 

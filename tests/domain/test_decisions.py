@@ -322,6 +322,34 @@ def test_a_request_that_was_not_started_needs_approval_again_once_its_scope_is_c
     assert again.attempt.number == 2, "a late reply to the first attempt is not taken for a reply to this one"
 
 
+@pytest.mark.parametrize("end", ["answered_at", "unanswered_at"])
+def test_another_scope_cannot_be_chosen_while_a_put_can_still_take_effect(end: str) -> None:
+    approved = allowed(decide(retry_request(), [], {}, approval(), unchanged_settings(retry_request()))).request
+    assert approved.attempt is not None
+    ends = {"answered_at": None, "unanswered_at": None, end: NOON}
+    attempt = replace(
+        approved.attempt, sent_at=NOON, answered_at=ends["answered_at"], unanswered_at=ends["unanswered_at"]
+    )
+    not_started = replace(approved, attempt=attempt).with_state(State.NOT_STARTED, at=NOON)
+    assert choose(CAROL, not_started, Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
+    retry = Action(ActionKind.RETRY, CAROL, NOON)
+    again = allowed(decide(not_started, [], {}, retry, unchanged_settings(not_started))).request
+    assert again.attempt is not None
+    assert again.attempt.follows_open_put
+    refused_again = again.with_state(State.NOT_STARTED, at=NOON)
+    assert choose(CAROL, refused_again, Scope.FAILED_OBJECTS) is Refusal.NO_SCOPE_TO_CHOOSE
+
+
+def test_a_retry_with_another_selection_than_the_current_scope_sends_nothing() -> None:
+    approved = allowed(decide(retry_request(), [], {}, approval(), unchanged_settings(retry_request()))).request
+    not_started = approved.with_state(State.NOT_STARTED, at=NOON)
+    retry = Action(ActionKind.RETRY, CAROL, NOON, scope=Scope.FAILED_OBJECTS)
+    assert decide(not_started, [], {}, retry, unchanged_settings(not_started)) is Refusal.SCOPE_CHANGED_MEANWHILE
+    for shown in (Scope.ALL_OBJECTS, None):
+        result = decide(not_started, [], {}, replace(retry, scope=shown), unchanged_settings(not_started))
+        assert allowed(result).request.state is State.APPROVED
+
+
 def approval() -> Action:
     return Action(ActionKind.APPROVE, CAROL, NOON)
 
@@ -400,7 +428,8 @@ def test_approvers_removed_from_the_settings_no_longer_count_and_the_slots_stay(
 
 
 def test_retry_opens_the_next_attempt_if_nothing_was_started_and_the_approval_holds() -> None:
-    retried = allowed(act(ActionKind.RETRY, person("UALICE00"), request(State.NOT_STARTED))).request
+    rejected = request(State.NOT_STARTED, attempt=Attempt(1, "UCAROL00", NOON, sent_at=NOON))
+    retried = allowed(act(ActionKind.RETRY, person("UALICE00"), rejected)).request
     assert retried.attempt == Attempt(2, "UALICE00", NOON)
     assert retried.state is State.APPROVED
     again = allowed(act(ActionKind.RETRY, CAROL, replace(retried, state=State.NOT_STARTED))).request

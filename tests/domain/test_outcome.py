@@ -105,7 +105,7 @@ def test_a_settled_request_still_shows_the_reply_to_the_put() -> None:
     nothing = settle(unknown, group(GroupStatus.PAUSED), MINUTE)
     assert nothing is not None
     assert nothing.problem is not None
-    assert nothing.problem.meaning == "A minute after the call, OMS still shows the group as paused."
+    assert nothing.problem.meaning == "It runs. A minute after the call, OMS still shows the group as paused."
     assert replace(nothing.problem, meaning=reply.meaning, next_step="") == reply
     assert not nothing.started_elsewhere
     assert unknown.attempt is not None

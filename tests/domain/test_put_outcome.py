@@ -36,6 +36,16 @@ def sent(state: State = State.SENDING, tries: int = 0, number: int = 1) -> Reque
 # Before the PUT
 
 
+@pytest.mark.parametrize("status", [GroupStatus.MONITORING, GroupStatus.COMPLETED])
+def test_a_group_that_an_earlier_put_of_the_request_may_have_started_is_not_said_to_be_started_elsewhere(
+    status: GroupStatus,
+) -> None:
+    retried = Attempt(2, "UCAROL00", NOON, follows_open_put=True)
+    changed = before_put(request(State.APPROVED), retried, replace(GROUP, status=status), group_problem, SOON)
+    assert changed is not None
+    assert not changed.started_elsewhere
+
+
 @pytest.mark.parametrize("verb", list(Verb))
 def test_the_put_is_sent_only_in_the_statuses_for_its_verb(verb: Verb) -> None:
     approved = request(State.APPROVED, verb=verb, scope=Scope.ALL_OBJECTS if verb is Verb.RETRY else None)

@@ -225,13 +225,13 @@ def test_only_people_who_may_request_get_the_request_form(sandbox: Sandbox) -> N
     # A guest who submits the form of another person creates no request.
     for _ in range(2):
         submit_as(sandbox, ERIN, opened, "V0FORGED", {"group": NIGHTLY_IMAGES, "reason": "please"})
-    wait_for_reply(sandbox, ERIN, "You can't create requests")
+    wait_for_reply(sandbox, ERIN, "Guests can't use this app.")
     ack = sandbox.people.submit(ALICE, form, {"group": f"../../{NIGHTLY_IMAGES}/start", "reason": ""})
     assert "errors" in (ack.payload or {})
     for _ in range(2):
         submit_as(sandbox, ALICE, opened, form, {"group": NIGHTLY_IMAGES, "reason": "network is back"})
     wait_for_reply(sandbox, ALICE, CREATED)
-    assert sum("You can't create requests" in text for text in sandbox.workspace.private_texts(ERIN)) == 1
+    assert sum("Guests can't use this app." in text for text in sandbox.workspace.private_texts(ERIN)) == 1
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 
@@ -239,9 +239,9 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     refusals = Refusals(sandbox)
     for person, text, words in (
-        (ERIN, NIGHTLY_IMAGES, "You can't create requests"),
-        (ERIN, "list", "access to any project"),
-        (ERIN, "status R-00000000", "No such request, or you can't see it."),
+        (ERIN, NIGHTLY_IMAGES, "Guests can't use this app."),
+        (ERIN, "list", "Guests can't use this app."),
+        (ERIN, "status R-00000000", "Guests can't use this app."),
         (BOB, NIGHTLY_IMAGES, "has already requested"),
         (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No group"),
         (BOB, VIDEO_MASTERS, "already running"),

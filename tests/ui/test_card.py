@@ -85,7 +85,7 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
         (COSTLY, "Resuming repeats the archive restores at the source", request(), "archive restores"),
         (
             replace(COSTLY, state=State.MOVING, attempt=FIRST_ATTEMPT),
-            "Later, resuming repeats",
+            "Then resuming repeats",
             request(State.MOVING),
             "Later",
         ),

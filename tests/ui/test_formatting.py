@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot.domain.task_group import GroupStatus, status_name
 from bot.ui.formatting import (
     approvals_needed,
     duration,
     escape_mrkdwn,
+    group_label,
     inline_code,
     mentions,
     progress_bar,
+    quoted_name,
     rate,
     size_of_total,
 )
+from tests.support.values import GROUP
 
 
 def test_escaped_text_shows_every_character_and_formats_nothing() -> None:
@@ -28,6 +33,12 @@ def test_escaped_text_is_truncated_before_it_is_escaped() -> None:
 
 def test_inline_code_keeps_everything_but_backticks() -> None:
     assert inline_code("oms/my_path` <!here>") == "`oms/my_path' &lt;!here&gt;`"
+
+
+def test_a_quotation_mark_in_the_name_of_a_group_does_not_end_the_quoted_name() -> None:
+    group = replace(GROUP, description='x" in project sandbox "')
+    assert quoted_name(group) == "\"x' in project sandbox '\""
+    assert group_label(group).startswith("\"x' in project sandbox '\", group ")
 
 
 def test_mentions_name_users_and_user_groups() -> None:

@@ -98,3 +98,9 @@ def test_an_accepted_action_has_a_receipt(kind: ActionKind, changed: Request, re
 def test_a_receipt_names_no_start_time_that_has_passed() -> None:
     late = request(State.APPROVED, start_at=NOON, attempt=Attempt(1, "UCAROL00", LATER))
     assert receipt(ActionKind.APPROVE, late, 0) == 'Your approval of "nightly images" is recorded. No more are needed.'
+
+
+def test_a_cancellation_does_not_claim_that_nothing_was_started_while_a_put_can_take_effect() -> None:
+    unclear = Attempt(1, "UCAROL00", NOON, sent_at=NOON, unanswered_at=NOON)
+    text = receipt(ActionKind.CANCEL, request(State.CANCELLED, attempt=unclear), 0)
+    assert text == 'You canceled the request for "nightly images".'

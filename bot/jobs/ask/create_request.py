@@ -72,7 +72,7 @@ def create_requests(context: Context, message: Message, command: ResumeGroups, r
         result = _create(context, message, command, received_at, group_id, person, projects)
         events.extend(result.events)
         if result.answer is None:
-            _store_for_later(context, message, command, group_id)
+            _store_for_later(context, message, command, received_at, group_id)
         answer = result.answer or replies.waits_until_paused(group_id)
         lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
     reply(context, message, "\n".join(lines), *events)
@@ -127,7 +127,9 @@ def _refusal_event(
     return Event(AuditEvent.REQUEST_NOT_CREATED, message.person, None, detail)
 
 
-def _store_for_later(context: Context, message: Message, command: ResumeGroups, group_id: str) -> None:
+def _store_for_later(
+    context: Context, message: Message, command: ResumeGroups, received_at: datetime, group_id: str
+) -> None:
     later = replace(
         message,
         kind=Kind.CREATE_ONCE_PAUSED,
@@ -136,7 +138,7 @@ def _store_for_later(context: Context, message: Message, command: ResumeGroups, 
     )
     now = context.now()
     with context.store.write() as connection:
-        if inbox.put_for_later(connection, later, now, now + CHECK_PAUSING_EVERY):
+        if inbox.put_for_later(connection, later, received_at, now + CHECK_PAUSING_EVERY):
             append(connection, Event(AuditEvent.REQUEST_POSTPONED, message.person, None, {"group": group_id}), now)
 
 

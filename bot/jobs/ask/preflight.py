@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from bot.domain.policy import Person, Refusal, requester_refusal
+from bot.domain.policy import Person, Refusal, account_refusal, requester_refusal
 from bot.domain.request import START_WITHIN, KeyCheck, Plan, Verb
 from bot.domain.start_time import NoStart, StartProblem, next_start
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
@@ -66,9 +66,12 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
         named: the project that the person named. If given, no other project is returned.
 
     Raises:
-        CannotCreate: there is no such project.
+        CannotCreate: there is no such project, or the person's account may not use the bot.
         CannotCreateNow: the person may have access, but Slack does not tell who is in the user groups.
     """
+    outsider = account_refusal(person)
+    if outsider is not None:
+        raise CannotCreate(refusals.account_text(outsider))
     refused = {name: requester_refusal(project.policy, person) for name, project in context.projects.items()}
     allowed = [name for name, refusal in refused.items() if refusal is None]
     if named is not None:

@@ -32,8 +32,7 @@ def show_list(context: Context, message: Message) -> None:
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
     if not projects:
-        unknown = _are_groups_unknown(context, person)
-        reply(context, message, refusals.GROUPS_UNKNOWN if unknown else refusals.NOTHING_TO_SEE)
+        reply(context, message, _why_nothing_to_see(context, person) or refusals.NOTHING_TO_SEE)
         return
     sections = [lists.open_requests(_open_request_lines(context, projects))]
     for project, listing in resumable_groups(context, projects).items():
@@ -49,8 +48,9 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     """
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
-    if not projects and _are_groups_unknown(context, person):
-        reply(context, message, refusals.GROUPS_UNKNOWN)
+    why = "" if projects else _why_nothing_to_see(context, person)
+    if why:
+        reply(context, message, why)
         return
     visible = [request for request in _requests_of(context, command) if request.plan.project in projects]
     lines = [_request_line(context, request) for request in visible]
@@ -59,6 +59,14 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     else:
         text = "\n".join(lines)
     reply(context, message, text or refusals.NO_SUCH_REQUEST)
+
+
+def _why_nothing_to_see(context: Context, person: Person) -> str:
+    """Why this person sees no project, unless no project names them. Then it is empty."""
+    outsider = account_refusal(person)
+    if outsider is not None:
+        return refusals.account_text(outsider)
+    return refusals.GROUPS_UNKNOWN if _are_groups_unknown(context, person) else ""
 
 
 def show_home(context: Context, message: Message) -> None:

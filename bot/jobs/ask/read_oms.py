@@ -24,7 +24,8 @@ def with_one_retry(read: Callable[[], T], wait_seconds: float = WAIT_SECONDS) ->
     """Calls `read`, and calls it once more after a 429, a 5xx or a lost connection.
 
     A refusal is not repeated, and neither is a login without an answer, because it may have been refused: refusals lock
-    the identity for everybody. The circuit breaker of the identity applies to the second call as to any other.
+    the identity for everybody. The circuit breaker of the identity applies to the second call as to any other. If OMS
+    answers nothing to a new identity, two reads therefore use up its three probes.
 
     Raises:
         HuaweiError, VaultError: as the last call raised it. If nothing was sent the second time, as the first call did.

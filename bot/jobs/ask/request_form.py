@@ -6,9 +6,11 @@ Opened from the card of a request that has ended, the form is filled with the va
 from __future__ import annotations
 
 from functools import partial
+from operator import itemgetter
 
 from bot.domain.decisions import view_refusal
 from bot.domain.policy import Person
+from bot.domain.task_group import GroupStatus
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate
 from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
@@ -41,11 +43,18 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     if previous is not None and view_refusal(previous, person, current_policy(context, previous)) is None:
         group_id, project, reason = previous.group.group_id, previous.plan.project, previous.reason
         return FormContent(modals.request_form(projects, (), "", group_id, project, reason, can_schedule))
-    choices: list[GroupChoice] = []
+    choices: list[tuple[bool, int, GroupChoice]] = []
     remarks: list[str] = []
     for project, listing in resumable_groups(context, projects).items():
         if isinstance(listing, NotListed):
             remarks.append(modals.groups_not_listed(project, listing.problem.meaning))
         else:
-            choices += [modals.group_choice(project, group) for group in listing.groups]
-    return FormContent(modals.request_form(projects, choices, " ".join(remarks), can_schedule=can_schedule))
+            choices += [
+                (group.status is GroupStatus.PAUSED, place, modals.group_choice(project, group))
+                for place, group in enumerate(listing.groups)
+            ]
+    # Failed groups first, and the projects in turn: the form shows no more than `modals.MAX_OPTIONS`.
+    ordered = [choice for _, _, choice in sorted(choices, key=itemgetter(0, 1))]
+    if len(ordered) > modals.MAX_OPTIONS:
+        remarks.append(modals.groups_left_out(len(ordered) - modals.MAX_OPTIONS))
+    return FormContent(modals.request_form(projects, ordered, " ".join(remarks), can_schedule=can_schedule))

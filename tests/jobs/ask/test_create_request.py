@@ -257,11 +257,14 @@ def test_the_message_for_a_pausing_group_keeps_the_command(inside: tuple[Sandbox
     command = ResumeGroups((DONE, NIGHTLY_IMAGES), "a <b> & project=x", "media", (23, 5))
     message = replace(resume_message(), command=command)
     store_message(context, message)
-    create_request.create_requests(context, message, command, context.now())
+    typed_at = context.now() - timedelta(seconds=40)
+    create_request.create_requests(context, message, command, typed_at)
     with context.store.read() as connection:
         kind = tables.inbox.c.kind == Kind.CREATE_ONCE_PAUSED
         number = connection.execute(select(tables.inbox.c.id).where(kind)).scalar_one()
-        later = inbox.get(connection, number).message
+        stored = inbox.get(connection, number)
+    later = stored.message
+    assert stored.received_at == typed_at, "the start time is the next one after the command was typed"
     assert later.command == replace(command, group_ids=(NIGHTLY_IMAGES,))
     assert (later.person, later.origin_key) == (ALICE, message.key)
 

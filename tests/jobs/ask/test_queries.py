@@ -166,7 +166,15 @@ def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context
 
 def test_a_person_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:
     _, context = place
-    assert status(context, NIGHTLY_IMAGES, ERIN) == NO_SUCH_REQUEST
+    hidden = context.projects["media"].model_copy(update={"requesters": (ALICE,)})
+    narrow = replace(context, projects={"media": hidden})
+    assert status(narrow, NIGHTLY_IMAGES, BOB) == NO_SUCH_REQUEST
+
+
+def test_a_guest_gets_the_same_reply_to_every_command(place: tuple[Sandbox, Context]) -> None:
+    _, context = place
+    for typed in ("list", f"status {NIGHTLY_IMAGES}", "status R-00000001", f"{NIGHTLY_IMAGES} go"):
+        assert answer(context, typed, ERIN) == "Guests can't use this app."
 
 
 def test_a_list_names_a_project_that_is_late_without_waiting_for_it(

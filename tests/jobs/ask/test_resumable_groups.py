@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -100,3 +101,25 @@ def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_fail
     assert f"media {NIGHTLY_IMAGES}" in view
     assert "The groups of archive can't be listed right now. Type an id instead. " in view
     assert LEDGERS not in view
+
+
+def test_the_form_offers_failed_groups_of_every_project_before_paused_ones(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    groups, archived = (sandbox.oms_by_project[name].state.groups for name in BOTH)
+    example = groups[NIGHTLY_IMAGES]
+    added = [f"5a5b5c5d-0000-4000-8000-{number:012d}" for number in range(110)]
+    groups.update({one: replace(example, id=one, status=PAUSED) for one in added})
+    failed = replace(archived[LEDGERS], id="6a6b6c6d-0000-4000-8000-000000000000", status=MIGRATION_FAILED)
+    archived[failed.id] = failed
+    opened = sandbox.workspace.open_view(BOB, modals.note(modals.REQUEST_TITLE, "One moment.").to_dict())
+    message = Message(Kind.OPEN_REQUEST, "2", BOB, TEAM_ID, view_id=opened.id)
+    store_message(context, message)
+    fill_request_form(context, message)
+    options = [option["value"] for option in opened.view["blocks"][0]["element"]["options"]]
+    for one in added:
+        del groups[one]
+    del archived[failed.id]
+    assert len(options) == modals.MAX_OPTIONS
+    assert f"archive {failed.id}" in options
+    assert f"archive {LEDGERS}" in options
+    assert "more groups aren't in the list." in str(opened.view)
