@@ -115,7 +115,7 @@ def keys_line(request: Request) -> str:
         )
         for key in request.keys
     )
-    when = "They are read only after approval." if request.state is State.PENDING else "Checked at the request."
+    when = "They are read only after approval." if request.state is State.PENDING else "Checked when the request was created."
     return f"Keys: {checked}. {when}"
 
 

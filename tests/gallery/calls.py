@@ -67,6 +67,7 @@ SAMPLES: Mapping[str, Any] = {
     "message_ts": "1.0",
     "missing": (("UCAROL00", LEADS),),
     "new_rows": 12,
+    "number": 12,
     "newest_hash": "3f" * 32,
     "next_step": "Unseal Vault.",
     "now": NOON.astimezone(ZONE),
