@@ -115,7 +115,8 @@ def keys_line(request: Request) -> str:
         )
         for key in request.keys
     )
-    when = "They are read only after approval." if request.state is State.PENDING else "Checked when the request was created."
+    is_pending = request.state is State.PENDING
+    when = "They are read only after approval." if is_pending else "Checked when the request was created."
     return f"Keys: {checked}. {when}"
 
 
