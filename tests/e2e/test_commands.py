@@ -287,7 +287,7 @@ def test_list_and_status_reply_only_to_the_person_who_typed(sandbox: Sandbox) ->
     sandbox.people.type(ERIN, f"status {request_id}")
     wait_for_reply(sandbox, ERIN, "No such request, or you can't see it.")
     sandbox.people.type(ERIN, "list")
-    wait_for_reply(sandbox, ERIN, "access to any project")
+    wait_for_reply(sandbox, ERIN, "access to any of this bot's projects")
     sandbox.people.type(BOB, "help")
     wait_for_reply(sandbox, BOB, "requests approval")
     assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1

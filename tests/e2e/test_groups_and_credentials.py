@@ -189,7 +189,7 @@ def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None
     pick = next(option["value"] for option in options if "click logs" in option["text"]["text"])
     ack = shared.people.submit(CAROL, form, {"group": "", "reason": ""})
     assert NO_GROUP in str(ack.payload)
-    in_an_hour = datetime.now(ZoneInfo("Asia/Singapore")) + timedelta(hours=1)
+    in_an_hour = datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(hours=1)
     time = f"{in_an_hour:%H:%M}"
     shared.people.submit(CAROL, form, {"pick": pick, "group": "", "project": "media", "at": time, "reason": "picked"})
     wait_for_reply(shared, CAROL, CREATED)

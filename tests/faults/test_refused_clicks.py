@@ -126,7 +126,7 @@ def test_a_person_without_access_to_the_project_gets_the_same_reply_as_for_an_un
     refusals.expect(
         BOB, "You can't create requests", lambda trigger: sandbox.people.type(BOB, NIGHTLY_IMAGES, trigger_id=trigger)
     )
-    refusals.expect(BOB, "access to any project", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger))
+    refusals.expect(BOB, "access to any of this bot's projects", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger))
     refusals.assert_no_others()
     replies = {*sandbox.workspace.private_texts(BOB), view_text(sandbox, view).splitlines()[0]}
     assert len({one for one in replies if "No such request" in one}) == 1, "the replies are identical, and have no link"
@@ -240,7 +240,7 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
     refusals = Refusals(sandbox)
     for person, text, words in (
         (ERIN, NIGHTLY_IMAGES, "You can't create requests"),
-        (ERIN, "list", "access to any project"),
+        (ERIN, "list", "access to any of this bot's projects"),
         (ERIN, "status R-00000000", "No such request, or you can't see it."),
         (BOB, NIGHTLY_IMAGES, "has already asked"),
         (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No group"),
