@@ -244,7 +244,7 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
         (ERIN, NIGHTLY_IMAGES, "You can't create requests"),
         (ERIN, "list", "access to any of this bot's projects"),
         (ERIN, "status R-00000000", "No such request, or you can't see it."),
-        (BOB, NIGHTLY_IMAGES, "has already asked"),
+        (BOB, NIGHTLY_IMAGES, "has already requested"),
         (BOB, "1a2b3c4d-0000-4000-8000-00000000ffff", "No group"),
         (BOB, VIDEO_MASTERS, "already running"),
         (BOB, f"{INVOICES} project=other", "a project named `other`"),
