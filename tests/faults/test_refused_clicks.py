@@ -126,7 +126,9 @@ def test_a_person_without_access_to_the_project_gets_the_same_reply_as_for_an_un
     refusals.expect(
         BOB, "You can't create requests", lambda trigger: sandbox.people.type(BOB, NIGHTLY_IMAGES, trigger_id=trigger)
     )
-    refusals.expect(BOB, "access to any project", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger))
+    refusals.expect(
+        BOB, "access to any of this bot's", lambda trigger: sandbox.people.type(BOB, "list", trigger_id=trigger)
+    )
     refusals.assert_no_others()
     replies = {*sandbox.workspace.private_texts(BOB), view_text(sandbox, view).splitlines()[0]}
     assert len({one for one in replies if "No such request" in one}) == 1, "the replies are identical, and have no link"

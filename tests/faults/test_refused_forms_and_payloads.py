@@ -176,7 +176,7 @@ def test_the_command_is_refused_to_outsiders(shared: Sandbox, refusals: Refusals
     for person, _ in OUTSIDERS:
         for text, words in (
             (NIGHTLY_IMAGES, "You can't create requests"),
-            ("list", "access to any project"),
+            ("list", "access to any of this bot's projects"),
             (f"status {NIGHTLY_IMAGES}", "No such request, or you can't see it."),
         ):
             refusals.expect(
