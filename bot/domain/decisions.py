@@ -291,13 +291,10 @@ def _rights_refusal(request: Request, votes: Sequence[Vote], action: Action, pol
             if refusal is None and (not can_choose_scope(request) or action.scope is None):
                 return Refusal.NO_SCOPE_TO_CHOOSE
             return refusal or (Refusal.SCOPE_UNCHANGED if action.scope is request.scope else None)
-        case ActionKind.RETRY:
+        case ActionKind.RETRY | ActionKind.CANCEL:
             refusal = _requester_or_approver_refusal(request, person, policy)
-            if refusal is None and action.scope not in (None, request.scope):
-                return Refusal.SCOPE_CHANGED_MEANWHILE
-            return refusal
-        case ActionKind.CANCEL:
-            return _requester_or_approver_refusal(request, person, policy)
+            sends_other = action.kind is ActionKind.RETRY and action.scope not in (None, request.scope)
+            return refusal or (Refusal.SCOPE_CHANGED_MEANWHILE if sends_other else None)
         case ActionKind.PAUSE:
             # Pausing undoes nothing, so everybody who may see the request may pause.
             return None

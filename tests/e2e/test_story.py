@@ -172,7 +172,7 @@ def test_only_the_person_who_typed_is_told_that_a_group_cannot_be_resumed(sandbo
     sandbox.people.type(BOB, "../../etc/passwd now")
     wait_for_reply(sandbox, BOB, "isn't a task group id")
     sandbox.people.type(ERIN, NIGHTLY_IMAGES)
-    wait_for_reply(sandbox, ERIN, "You can't create requests")
+    wait_for_reply(sandbox, ERIN, "Guests can't use this app.")
     assert sandbox.workspace.messages_in(MIGRATIONS) == []
 
 

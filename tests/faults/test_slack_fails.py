@@ -77,7 +77,7 @@ def assert_thread_in_order(sandbox: Sandbox, card: PostedMessage) -> None:
     wait_for_thread_line(sandbox, card, "Resumed, moving", 60)
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 6_000_000_000
     wait_for_thread_line(sandbox, card, '"nightly images" is done', 60)
-    starts = ["Approved by", "OMS accepted the call", "Resumed, moving", f'<@{ALICE}>: "nightly images" is done']
+    starts = ["Approved by", "OMS accepted the call", "Resumed, moving", f'<@{ALICE}>, "nightly images" is done']
     assert [text[: len(start)] for text, start in zip(thread_lines(sandbox, card), starts, strict=True)] == starts
 
 
