@@ -23,6 +23,7 @@ _SEVERAL_HOSTS = re.compile(r"(?P<login>[^/?]*@)?(?P<hosts>[^@/?]*,[^@/?]*)(?P<r
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.%]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
 # libpq puts the address before the reason, and puts hints on further lines.
 _ADDRESS = re.compile(r"^.*\bport \d+ failed: ")
+_FAILURE = re.compile(r'server at "([^"]*)"[^,\n]*, port (\d+) failed: (.*)')
 
 
 def parse_url(text: str) -> URL:
@@ -61,6 +62,9 @@ def connection_problem(error: SQLAlchemyError, url: URL) -> str:
     """The driver's reason without the password: `PostgreSQL at db, port 5432: Connection refused`."""
     message = str(error.orig) if isinstance(error, DBAPIError) else ""
     first_line = next(iter(message.splitlines()), "")
+    if "host" in url.query and (failures := _FAILURE.findall(message)):
+        parts = [f"{host}, port {port}: {cause}" for host, port, cause in sorted(set(failures))]
+        first_line = f"PostgreSQL at {'; at '.join(parts)}"
     reason = " ".join(_ADDRESS.sub("", first_line).split())[:_REASON_CHARACTERS] or type(error).__name__
     if url.get_backend_name() == "postgresql" and url.host:
         reason = f"PostgreSQL at {url.host}, port {url.port or 5432}: {reason}"
