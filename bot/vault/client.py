@@ -14,7 +14,7 @@ import hvac
 import urllib3
 
 from bot.domain.request import KeyCheck
-from bot.net.session import new_session
+from bot.net.session import ended_without_answer, new_session
 from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultToken, create_child, log_in
 from bot.vault.session import KvSecret, VaultSession
@@ -46,7 +46,7 @@ class Vault:
         self._address = address
         self._namespace = namespace
         # Shared by all clients, so that connections stay open. Tokens are headers of single calls and never in it.
-        self._http = new_session()
+        self._http = new_session(is_repeated=ended_without_answer)
         self._http.verify = ca or True
         self._identity = identity
         self._release_identity = release_identity
