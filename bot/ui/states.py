@@ -91,18 +91,14 @@ def _approved_headline(r: Request) -> str:
 
 
 def _approved_waits_for(r: Request) -> str:
-    return _retries_until(r) if r.problem is not None else _starts(r)
-
-
-def _retries_until(r: Request) -> str:
-    return f"The bot retries automatically until {local_time(r.approval_valid_until)}."
+    until = local_time(r.approval_valid_until)
+    return _starts(r) if r.problem is None else f"The bot retries automatically until {until}."
 
 
 def _approved_line(r: Request) -> str:
     if r.problem is not None:
-        # Later tries are shown on the card.
-        is_first = r.attempt is None or r.attempt.tries <= 1
-        return f"Not started yet. {escape_mrkdwn(r.problem.meaning)} {_retries_until(r)}" if is_first else ""
+        is_later_try = r.attempt is not None and r.attempt.tries > 1
+        return "" if is_later_try else f"Not started yet. {escape_mrkdwn(r.problem.meaning)} {_approved_waits_for(r)}"
     is_retry = r.decision is not None and r.attempt is not None and r.attempt.opened_at > r.decision.at
     if is_retry and r.attempt is not None:
         return f"{mentions([r.attempt.opened_by])} pressed Retry."

@@ -67,14 +67,14 @@ class LoginGuard:
                 self._changed.notify_all()
 
     def _is_decided(self, secret_id: Secret, began: float) -> bool:
-        is_accepted = self._accepted is not None and self._accepted.reveal() == secret_id.reveal()
+        is_accepted = self._accepted == secret_id
         has_room = is_accepted and self._running + len(self._counting()) < MAX_REJECTIONS
         return has_room or not self._running or self._earlier_error(secret_id, began) is not None
 
     def _earlier_error(self, secret_id: Secret, began: float) -> VaultError | None:
         counting = self._counting()
         for _, rejected, error in counting:
-            if rejected.reveal() == secret_id.reveal():
+            if rejected == secret_id:
                 return error
         if len(counting) >= MAX_REJECTIONS:
             return counting[-1][2]

@@ -148,6 +148,8 @@ class Wire:
         self.answers: list[bytes] = []
         self.answered: list[bytes] = []
         self.only = b""
+        self._answers = threading.Event()
+        self._answers.set()
         self.mend()
 
     @property
@@ -161,8 +163,15 @@ class Wire:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
 
+    def hang(self) -> None:
+        """Accepts connections and answers nothing, until `mend` is called."""
+        self._answers.clear()
+
     def mend(self) -> None:
         """Accepts connections again, on the same port, without a limit."""
+        self._answers.set()
+        if self._listener is not None:
+            return
         self._listener, self.left = socket.create_server(("127.0.0.1", self._port)), None
         self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._carry, args=(self._listener,), daemon=True).start()
@@ -181,8 +190,9 @@ class Wire:
             threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
 
     def _relay(self, connection: socket.socket) -> None:
-        with connection:
+        with connection, suppress(OSError):
             request = read_request(connection)
+            self._answers.wait()
             if self.answers and self.only in request.partition(b"\r\n")[0]:
                 self.answered.append(request)
                 connection.sendall(self.answers.pop(0))

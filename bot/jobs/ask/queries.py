@@ -14,7 +14,7 @@ from bot.domain.request import Request
 from bot.jobs.ask import preflight
 from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
-from bot.slack.errors import LookupFailed, SlackError
+from bot.slack.errors import GroupsUnknown, LookupFailed, SlackError
 from bot.store import outbox, requests
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
@@ -27,13 +27,14 @@ def show_list(context: Context, message: Message) -> None:
     """Answers `list` with the open requests, and the groups that can be resumed or retried.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is.
+        LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
     if not projects:
-        unknown = _are_groups_unknown(context, person)
-        reply(context, message, refusals.GROUPS_UNKNOWN if unknown else refusals.NOTHING_TO_SEE)
+        if _are_groups_unknown(context, person):
+            raise GroupsUnknown
+        reply(context, message, refusals.NOTHING_TO_SEE)
         return
     sections = [lists.open_requests(_open_request_lines(context, projects))]
     for project, listing in resumable_groups(context, projects).items():
@@ -45,13 +46,12 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     """Answers `status` for a request, or for a group and all its requests.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is.
+        LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
     if not projects and _are_groups_unknown(context, person):
-        reply(context, message, refusals.GROUPS_UNKNOWN)
-        return
+        raise GroupsUnknown
     visible = [request for request in _requests_of(context, command) if request.plan.project in projects]
     lines = [_request_line(context, request) for request in visible]
     if command.group_id and projects:
