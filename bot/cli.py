@@ -58,14 +58,14 @@ def serve() -> None:
 
     shutdown = listen_for_signals()
 
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.app import CannotStart
     from bot.app import serve as run
     from bot.config.settings import load
     from bot.logs import set_up_logging
-    from bot.store.database import CannotOpenDatabase, connection_problem
+    from bot.store.database import CannotOpenDatabase
+    from bot.store.url import connection_problem, parse_url
 
     settings = _load(load)
     set_up_logging(settings.environment.log_level)
@@ -74,7 +74,7 @@ def serve() -> None:
     except (CannotStart, CannotOpenDatabase, OSError) as error:
         _exit_with_error(f"Can't start: {str(error).rstrip('.')}.")
     except SQLAlchemyError as error:
-        reason = connection_problem(error, make_url(settings.environment.database_url.reveal()))
+        reason = connection_problem(error, parse_url(settings.environment.database_url.reveal()))
         _exit_with_error(f"Can't start: the database can't be used ({reason}). Check DATABASE_URL.")
 
 
@@ -203,11 +203,11 @@ def _as_dict(row: AuditRow) -> dict[str, object]:
 @contextmanager
 def _open_database() -> Iterator[Connection]:
     """Opens the database for reading. Prints one line and ends the command after an error."""
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import SQLAlchemyError
 
     from bot.config.settings import load_database_url
-    from bot.store.database import UnreadableDatabase, connection_problem, open_to_read
+    from bot.store.database import UnreadableDatabase, open_to_read
+    from bot.store.url import connection_problem, parse_url
 
     url = _load(load_database_url)
     try:
@@ -218,6 +218,6 @@ def _open_database() -> Iterator[Connection]:
         click.echo(str(error), err=True)
         sys.exit(1)
     except SQLAlchemyError as error:
-        reason = connection_problem(error, make_url(url.reveal()))
+        reason = connection_problem(error, parse_url(url.reveal()))
         click.echo(f"The database can't be read ({reason}). Check DATABASE_URL.", err=True)
         sys.exit(1)

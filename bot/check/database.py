@@ -5,18 +5,19 @@ from __future__ import annotations
 from contextlib import closing
 
 from sqlalchemy import URL
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.check.finding import Finding
 from bot.redaction import Secret
-from bot.store.database import SchemaState, UnreadableDatabase, connection_problem, open_to_read, unwritable_path
+from bot.store.database import SchemaState, UnreadableDatabase, open_to_read, try_connection
+from bot.store.url import connection_problem, parse_url, unwritable_path
 
 
 def check_database(database_url: Secret) -> Finding:
     """Whether the database answers, whether `serve` can use its schema, and whether a SQLite file can be written."""
-    url = make_url(database_url.reveal())
+    url = parse_url(database_url.reveal())
     try:
+        try_connection(url)
         with closing(open_to_read(database_url.reveal())) as store:
             store.ping()
     except UnreadableDatabase as error:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.config.problems import Problems
 from bot.redaction import Secret
+from bot.store.url import parse_url
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 
 # Variables that are sent to Vault unchanged and are not secret.
@@ -214,16 +214,16 @@ def _checked_database_url(url: Secret | None, problems: Problems) -> Secret:
         return Secret("sqlite:///taskgroup-bot.sqlite")
     # The parser's message can hold a part of the password, so it is not passed on.
     try:
-        parsed = make_url(url.reveal())
+        parsed = parse_url(url.reveal())
     except (ArgumentError, ValueError):
         problems.add("DATABASE_URL", "is not a valid URL", _DATABASE_FIX)
         return url
     match parsed.drivername:
         case "sqlite" if parsed.host or parsed.database in (None, "", ":memory:"):
             problems.add("DATABASE_URL", "has no file, and an in-memory database isn't kept", "Use sqlite:///FILE")
-        case "postgresql" if "@" in (parsed.host or ""):
+        case "postgresql+psycopg" if "@" in (parsed.host or ""):
             problems.add("DATABASE_URL", "has more than one @", _DATABASE_FIX)
-        case "sqlite" | "postgresql":
+        case "sqlite" | "postgresql+psycopg":
             pass
         case _:
             problems.add("DATABASE_URL", "is neither SQLite nor PostgreSQL", _DATABASE_FIX)

@@ -15,7 +15,8 @@ from bot.domain.outcome import ExplainGroup, GroupProblem
 from bot.domain.request import Attempt, Request, State, Verb
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 
-MAX_TRIES = 3
+# The waits between two tries of an attempt double from the first to the second.
+MIN_WAIT, MAX_WAIT = timedelta(seconds=2), timedelta(seconds=30)
 READ_AGAIN_AFTER = timedelta(seconds=10)
 _STATUSES_TO_SEND_IN = {Verb.RESUME: frozenset({GroupStatus.PAUSED}), Verb.RETRY: FAILED_STATUSES}
 
@@ -25,7 +26,7 @@ class PutReplyKind(Enum):
 
     #: OMS will start the group.
     ACCEPTED = auto()
-    #: Nothing was started, and the same attempt may be sent again: no connection, 429, an expired token.
+    #: Nothing was started, and the cause may pass: no connection, 429, an expired token, a Vault that is down.
     TRY_AGAIN = auto()
     #: OMS rejected the PUT because of the group's status. The bot reads the group: someone else may have started it.
     CONFLICT = auto()
@@ -37,7 +38,7 @@ class PutReplyKind(Enum):
 
 @dataclass(frozen=True)
 class PutReply:
-    """A reply to the PUT. `retry_after` is the wait before the next try, only for TRY_AGAIN."""
+    """A reply to the PUT. `retry_after` is how long the reply asks to wait before the next try, only for TRY_AGAIN."""
 
     kind: PutReplyKind
     huawei_request_id: str | None = None
@@ -86,7 +87,9 @@ def sending(request: Request, attempt: Attempt, group: TaskGroup, now: datetime)
 
 
 def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
-    """The request after a reply to the PUT of its attempt.
+    """The request after a reply to the PUT of its attempt, or after an error before the PUT.
+
+    After TRY_AGAIN the request stays approved until the approval expires, however many tries there were.
 
     Raises:
         ValueError: the request has no attempt.
@@ -97,24 +100,30 @@ def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
     match reply.kind:
         case PutReplyKind.ACCEPTED:
             return PutOutcome(outcome.accepted(request, reply.huawei_request_id, now), AuditEvent.PUT_ACCEPTED)
-        case PutReplyKind.TRY_AGAIN if attempt.tries + 1 < MAX_TRIES:
+        case PutReplyKind.TRY_AGAIN:
             again = replace(
                 attempt,
                 tries=attempt.tries + 1,
-                not_before=now + reply.retry_after,
+                not_before=now + max(reply.retry_after, wait_after(attempt.tries)),
                 sent_at=None,
                 unanswered_at=None,
                 before=None,
             )
             waiting = replace(request, attempt=again).with_state(State.APPROVED, at=now)
             return PutOutcome(waiting, AuditEvent.PUT_POSTPONED)
-        case PutReplyKind.TRY_AGAIN | PutReplyKind.REJECTED:
+        case PutReplyKind.REJECTED:
             return PutOutcome(request.with_state(State.NOT_STARTED, at=now), AuditEvent.REQUEST_NOT_STARTED)
         case PutReplyKind.CONFLICT:
             conflict = replace(_unknown(request, attempt, now), started_elsewhere=True)
             return PutOutcome(conflict, AuditEvent.PUT_CONFLICT)
         case PutReplyKind.UNANSWERED:
             return PutOutcome(_unknown(request, attempt, now), AuditEvent.PUT_UNANSWERED)
+
+
+def wait_after(tries: int) -> timedelta:
+    """How long to wait for the next try after this many earlier ones that started nothing: 2 s, 4 s, up to 30 s."""
+    doubled: timedelta = MIN_WAIT * 2 ** min(tries, 10)
+    return min(doubled, MAX_WAIT)
 
 
 def after_late_reply(request: Request, number: int, reply: PutReply, now: datetime) -> PutOutcome | None:

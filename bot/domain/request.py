@@ -37,9 +37,9 @@ class State(StrEnum):
     PENDING = "pending"
 
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
-    #: or after a delay if OMS throttled or could not be reached. Ends in SENDING; in VOID if the settings or the group
-    #: changed; in NOT_STARTED if the keys cannot be read or OMS refuses; in ACCEPTED or DONE if somebody else started
-    #: the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `approval_valid_until`.
+    #: or after a delay if Vault or OMS failed in a way that may pass. Ends in SENDING; in VOID if the settings or the
+    #: group changed; in NOT_STARTED if Vault or OMS refuses, or the keys cannot work; in ACCEPTED or DONE if somebody
+    #: else started the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `approval_valid_until`.
     APPROVED = "approved"
 
     #: Committed before the PUT, so the PUT may have been sent. Only the worker that stored this state sends it. The
@@ -192,7 +192,7 @@ class Attempt:
     number: int  # 1 for the attempt that the approval opens, one more for each Retry
     opened_by: str  # the user id of the last approver, or of the person who pressed Retry
     opened_at: datetime
-    tries: int = 0  # how often OMS or IAM throttled, was not reached, or found the token expired: nothing was done
+    tries: int = 0  # how often Vault, IAM or OMS failed in a way that may pass, before anything was done
     not_before: datetime | None = None  # the earliest time of the next try; None if there was no such failure
     sent_at: datetime | None = None  # set by the compare-and-set before the PUT; None before
     answered_at: datetime | None = None  # when OMS accepted the PUT, or the group was found running; None before

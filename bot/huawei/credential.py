@@ -122,6 +122,8 @@ class CredentialSource:
         self._latest: LoadedCredential | None = None
         self._read_at: datetime | None = None
         self._read_again_at: datetime | None = None
+        self._failed_at: datetime | None = None
+        self._failure: Exception | None = None
 
     @property
     def latest(self) -> LoadedCredential | None:
@@ -132,11 +134,15 @@ class CredentialSource:
         """The credential as it was in Vault within the last minute, or the latest if Vault does not give another.
 
         Raises:
-            Exception: as `load_credential`, if there was none before.
+            Exception: as `load_credential`, if there was none before. Threads that wait for the first reading share its
+                failure, so that their waits do not add up while Vault does not answer.
         """
         latest = self._latest
         if latest is None:
+            began = self._now()
             with self._lock:
+                if self._failure is not None and self._failed_at is not None and self._failed_at > began:
+                    raise self._failure.with_traceback(None)
                 return self._latest or self._read()
         if self._read_again_at is not None and self._now() < self._read_again_at:
             return latest
@@ -169,7 +175,11 @@ class CredentialSource:
 
     def _read(self) -> LoadedCredential:
         began = self._now()
-        found = self._load()
+        try:
+            found = self._load()
+        except (self._read_error, UnusableIdentity) as error:
+            self._failed_at, self._failure = self._now(), error
+            raise
         if self._latest != found:
             self._latest = found
         self._read_at, self._read_again_at = began, began + MAX_AGE

@@ -1,6 +1,8 @@
 """Sends one call to Huawei Cloud and raises the error that says whether it may have taken effect.
 
-Repeats no call and follows no redirect. Reading the body of a success is left to `oms` and `iam`.
+Follows no redirect, and repeats no PUT. The session repeats a GET or a login only if its connection had gone stale: a
+call that arrived may have been refused, and few refusals lock the identity. Reading the body of a success is left to
+`oms` and `iam`.
 """
 
 from __future__ import annotations
@@ -8,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import requests
@@ -19,7 +20,7 @@ from requests.structures import CaseInsensitiveDict
 from bot.huawei.error_answer import read_answer, request_id_of
 from bot.huawei.errors import NotSent, Rejected, Service, Throttled, Unanswered, Unreadable
 from bot.huawei.signing import Auth
-from bot.net.session import MAX_BODY_BYTES
+from bot.net.session import MAX_BODY_BYTES, causes
 from bot.redaction import Secret
 
 _INVALID_ADDRESS = "not a valid address"
@@ -139,20 +140,7 @@ def _never_connected(error: requests.exceptions.RequestException) -> bool:
         urllib3.exceptions.ConnectTimeoutError,
         ssl.SSLCertVerificationError,
     )
-    return any(isinstance(cause, kinds) for cause in _causes(error))
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and the errors that it wraps, which requests and urllib3 keep in `reason` or in the arguments.
-
-    Does not follow `__context__`, which may be an earlier error that was handled.
-    """
-    while error is not None:
-        yield error
-        if isinstance(error, urllib3.exceptions.MaxRetryError):
-            error = error.reason
-        else:
-            error = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
+    return any(isinstance(cause, kinds) for cause in causes(error))
 
 
 def _failure_text(error: requests.exceptions.RequestException) -> str:
@@ -160,9 +148,7 @@ def _failure_text(error: requests.exceptions.RequestException) -> str:
     match error:
         case requests.exceptions.ConnectTimeout():
             return "no connection in time"
-        case _ if any(
-            isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError) for cause in _causes(error)
-        ):
+        case _ if any(isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError) for cause in causes(error)):
             return "no answer in time"
         case requests.exceptions.SSLError():
             return "the TLS certificate is not trusted" if _never_connected(error) else "the TLS connection failed"

@@ -51,13 +51,17 @@ class ActiveClaims:
             self.remove(claim)
 
     @contextmanager
-    def holding_within_limit(self, claim: Claim, queue: Queue) -> Iterator[bool]:
+    def holding_within_limit(self, claim: Claim, queue: Queue, max_active: int) -> Iterator[bool]:
         """Keeps a claim active while the block runs, unless its person or project is at the limit.
+
+        Arguments:
+            max_active: how many claims of the queue may be active, with this one.
 
         Yields:
             Whether the claim is active. The block runs in either case.
         """
-        is_active = self.add_within_limit(claim, queue)
+        has_room = sum(queue.holds(active) for active in self.all()) < max_active
+        is_active = has_room and self.add_within_limit(claim, queue)
         try:
             yield is_active
         finally:

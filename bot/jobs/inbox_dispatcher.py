@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection
 
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.policy import Refusal
 from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, reply, reply_address
 from bot.jobs.decide import apply_action, deny_form, self_approval
-from bot.jobs.worker import Finished, Result
-from bot.slack.errors import LookupFailed
+from bot.jobs.worker import Failed, Finished, Result
+from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import inbox, outbox
 from bot.store.audit import Event, append
 from bot.store.inbox import Kind, Message, StoredMessage
@@ -22,6 +25,9 @@ from bot.ui import refusals, replies
 
 CHECK_FOR_CARD_EVERY = timedelta(milliseconds=200)
 WAIT_FOR_CARD = timedelta(seconds=20)
+# A person has an answer after this time at the latest, also while Slack does not tell who they are.
+ANSWER_WITHIN = timedelta(seconds=20)
+MIN_BACKOFF, MAX_BACKOFF = timedelta(seconds=0.5), timedelta(seconds=3)
 FILL_FORM_AGAIN_AFTER = timedelta(seconds=1)
 # After this time the person has probably closed the form, which still says "One moment".
 WAIT_FOR_FORM = timedelta(seconds=30)
@@ -29,19 +35,20 @@ WAIT_FOR_FORM = timedelta(seconds=30)
 
 def handle_message(context: Context, claim: Claim) -> Result:
     """Handles the message of the claimed row."""
+    began = context.now()
     with context.store.read() as connection:
         stored = inbox.get(connection, int(claim.key))
-        waits_for_card = _waits_for_card(connection, stored, context.now())
+        waits_for_card = _waits_for_card(connection, stored, began)
     if waits_for_card:
         return Finished(context.now() + CHECK_FOR_CARD_EVERY)
+    try_again_at = partial(_try_again_at, context, claim, stored.received_at, began)
     try:
-        result = _dispatch(context, stored, claim.tries)
-    except LookupFailed:
-        message = stored.message
-        event = Event(
-            AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": LOOKUP_FAILED_REASON}
-        )
-        reply(context, message, refusals.LOOKUP_FAILED, event)
+        result = _dispatch(context, stored, claim.tries, try_again_at)
+    except LookupFailed as error:
+        again = try_again_at()
+        if again is not None:
+            return Failed(again)
+        _answer_lookup_failed(context, stored.message, error)
         result = Finished()
     if result == Finished() and stored.message.response_url:
         with context.store.write() as connection:
@@ -49,14 +56,37 @@ def handle_message(context: Context, claim: Claim) -> Result:
     return result
 
 
-def _dispatch(context: Context, stored: StoredMessage, tries: int) -> Result:
+def _try_again_at(context: Context, claim: Claim, received_at: datetime, began: datetime) -> datetime | None:
+    """When to handle a message again after a failure that may pass. None if the answer could then come too late.
+
+    Arguments:
+        began: when this try began. The next one may take as long.
+    """
+    now = context.now()
+    again = now + min(MIN_BACKOFF * 2 ** min(claim.tries, 10), MAX_BACKOFF)
+    return again if again + (now - began) <= received_at + ANSWER_WITHIN else None
+
+
+def _answer_lookup_failed(context: Context, message: Message, error: LookupFailed) -> None:
+    text, why = refusals.LOOKUP_FAILED, LOOKUP_FAILED_REASON
+    if isinstance(error, GroupsUnknown):
+        text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
+    detail = {"kind": message.kind.value, "team": message.team_id, "why": why}
+    reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
+
+
+def _dispatch(
+    context: Context, stored: StoredMessage, tries: int, try_again_at: Callable[[], datetime | None]
+) -> Result:
     message, received_at, mark = stored
     if mark in inbox.FINISHED_MARKS:
         # The message had its effect before a process ended, or it was discarded.
         return Finished()
     match message.kind, message.command:
         case Kind.CREATE_REQUEST, ResumeGroups() as command:
-            create_request.create_requests(context, message, command, received_at)
+            again = create_request.create_requests(context, message, command, received_at, tries, try_again_at)
+            if again is not None:
+                return Failed(again)
         case Kind.CREATE_ONCE_PAUSED, ResumeGroups() as command:
             return Finished(create_request.create_once_paused(context, message, command, received_at))
         case Kind.LIST, None:

@@ -18,6 +18,9 @@ from bot.store.queue import Queue
 FAST_MESSAGES = Queue(tables.inbox, FAST_KINDS, max_per_key=6)
 SLOW_MESSAGES = Queue(tables.inbox, SLOW_KINDS, max_per_key=2)
 REQUESTS = Queue(tables.requests, max_per_key=4)
+# An action that approves a request leaves the PUT to the lane of the requests while so many requests are worked on. So
+# the threads of the decisions are never all waiting for a Vault or an OMS that does not answer.
+MAX_REQUESTS_OF_ACTIONS = 6
 
 
 class Lane:
@@ -41,11 +44,12 @@ def new_lanes() -> tuple[Lane, ...]:
     """Creates the lanes, without any running job.
 
     Each lane has threads of its own, so that jobs that wait for one service do not hold up jobs that do not need it.
-    While Slack hangs, cards and notices wait, and requests go on. While slow messages read many task groups, actions
-    and requests go on.
+    While Slack hangs, cards and notices wait, and requests go on. While slow messages read many task groups, or
+    requests wait for Vault or OMS, actions go on.
     """
     return (
-        Lane("decisions", 12, FAST_MESSAGES, REQUESTS, Queue(tables.maintenance)),
+        Lane("decisions", 12, FAST_MESSAGES),
+        Lane("requests", 8, REQUESTS, Queue(tables.maintenance)),
         Lane("slow-messages", 4, SLOW_MESSAGES),
         Lane("cards", 4, Queue(tables.cards)),
         # The notices of one Slack thread stay in order: a notice is not claimed before the older ones are sent.

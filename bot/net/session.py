@@ -1,13 +1,17 @@
 """HTTP sessions with a deadline for the whole response, and without redirects, proxies, cookies or .netrc.
 
-The clients of each service make the requests and interpret the responses.
+They do not reuse idle connections, and repeat a GET or POST whose connection had ended. The clients of each service
+make the requests and interpret the responses.
 """
 
 from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -16,10 +20,15 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
 
 # Reading a response body stops after this.
 MAX_BODY_BYTES = 4_000_000
+# A firewall, a proxy or the server may have forgotten a connection that has been idle for longer, often without a sign.
+MAX_IDLE_SECONDS = 3.0
+# The bot's POSTs log in, create tokens or ask what a token may do: a second one does no harm. Everything that the bot
+# changes at Huawei Cloud is a PUT, which is sent once.
+_REPEATED_METHODS = ("GET", "POST")
 
 
 class _DeadlineReader(io.RawIOBase):
@@ -61,11 +70,49 @@ class DeadlineResponse(HTTPResponse):
         self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
 
 
-class _Connection(HTTPConnection):
+class StaleConnection(ConnectionResetError):
+    """A connection that had answered before ended without an answer: the request most likely never arrived."""
+
+
+class _IdleLimit(HTTPConnection):
+    """Counts as disconnected when its last answer is too old. urllib3 then connects again before it sends a request."""
+
+    _answered_at: float | None = None
+
+    def connect(self) -> None:
+        self._answered_at = None
+        super().connect()
+
+    def request(self, *args: Any, **settings: Any) -> None:
+        with self._naming_stale():
+            super().request(*args, **settings)
+
+    def getresponse(self) -> Any:
+        with self._naming_stale():
+            response = super().getresponse()
+        self._answered_at = time.monotonic()
+        return response
+
+    @property
+    def is_connected(self) -> bool:
+        is_idle = self._answered_at is not None and time.monotonic() - self._answered_at > MAX_IDLE_SECONDS
+        return super().is_connected and not is_idle
+
+    @contextmanager
+    def _naming_stale(self) -> Iterator[None]:
+        try:
+            yield
+        except (ConnectionResetError, ConnectionAbortedError, ssl.SSLEOFError) as error:
+            if self._answered_at is None:
+                raise
+            raise StaleConnection(*error.args) from None
+
+
+class _Connection(_IdleLimit):
     response_class = DeadlineResponse
 
 
-class _TlsConnection(HTTPSConnection):
+class _TlsConnection(_IdleLimit, HTTPSConnection):
     response_class = DeadlineResponse
 
     def connect(self) -> None:
@@ -90,13 +137,46 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
+class _RepeatingAdapter(_Adapter):
+    def __init__(self, is_repeated: Callable[[Exception], bool], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._is_repeated = is_repeated
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **settings: Any) -> requests.Response:
+        try:
+            return super().send(request, *args, **settings)
+        except requests.exceptions.ConnectionError as error:
+            if request.method not in _REPEATED_METHODS or not self._is_repeated(error):
+                raise
+        # Other connections of this adapter may be as dead as the first one, so the request gets a new connection.
+        with closing(_Adapter(max_retries=0)) as adapter:
+            return adapter.send(request, *args, **settings)
+
+
 class _Session(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Returns None, so that a redirect is returned as the response."""
 
 
-def new_session() -> requests.Session:
-    """Makes a session that does not follow redirects, ignores proxies, cookies and ~/.netrc, and does not retry.
+def was_stale(error: Exception) -> bool:
+    """Whether a call failed because a connection that had answered before ended without an answer."""
+    return any(isinstance(cause, StaleConnection) for cause in causes(error))
+
+
+def ended_without_answer(error: Exception) -> bool:
+    """Whether a call failed because its connection, new or not, ended before an answer began."""
+    kinds = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, ssl.SSLEOFError)
+    return any(isinstance(cause, kinds) for cause in causes(error))
+
+
+def new_session(is_repeated: Callable[[Exception], bool] = was_stale) -> requests.Session:
+    """Makes a session that does not follow redirects, and ignores proxies, cookies and ~/.netrc.
+
+    A GET or POST is sent once more, on a new connection, after the failures that `is_repeated` names. Nothing else is
+    repeated: no other method, and nothing after a timeout or an answer.
+
+    Arguments:
+        is_repeated: `was_stale` or `ended_without_answer`.
 
     The whole response must arrive within the read timeout of its request. If the body is larger than `MAX_BODY_BYTES`,
     the rest of it is not read, and the body of the response has more than `MAX_BODY_BYTES`.
@@ -105,10 +185,23 @@ def new_session() -> requests.Session:
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.hooks["response"] = [_read_body]
-    adapter = _Adapter(max_retries=0, pool_maxsize=16)
+    adapter = _RepeatingAdapter(is_repeated, max_retries=0, pool_maxsize=16)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and the errors that it wraps, which requests, urllib3 and urllib keep in `reason` or in the arguments.
+
+    Does not follow `__context__`, which may be an earlier error that was handled.
+    """
+    while error is not None:
+        yield error
+        if isinstance(error, MaxRetryError):
+            error = error.reason
+        else:
+            error = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
 
 
 def _read_body(response: requests.Response, **_: object) -> None:

@@ -1,5 +1,6 @@
 """Clients of slack_sdk whose calls end in time and go to Slack alone: no redirects, no proxies of the environment.
 
+Each call opens its own connection, because urllib asks the server to close it after the answer.
 Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and `bot.slack.transport`.
 """
 
@@ -13,7 +14,17 @@ from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 from slack_sdk import WebClient
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from bot.net.session import MAX_BODY_BYTES, DeadlineResponse
+from bot.net.session import MAX_BODY_BYTES, DeadlineResponse, ended_without_answer
+
+# The methods that change nothing a person sees. They are repeated once if the connection ends without an answer.
+_REPEATED_METHODS = (
+    "apps.connections.open",
+    "auth.test",
+    "bots.info",
+    "chat.getPermalink",
+    "usergroups.users.list",
+    "users.info",
+)
 
 
 class _Connection(HTTPConnection):
@@ -49,7 +60,12 @@ class DirectClient(WebClient):
         self.proxy = None
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
-        answer = _send(req, self.timeout)
+        try:
+            answer = _send(req, self.timeout)
+        except OSError as error:
+            if not url.endswith(_REPEATED_METHODS) or not ended_without_answer(error):
+                raise
+            answer = _send(req, self.timeout)
         return {"status": answer.status, "headers": answer.headers, "body": answer.body}
 
 

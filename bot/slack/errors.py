@@ -75,6 +75,13 @@ class LookupFailed(SlackError):
     """Slack did not say who a person is, or who is in a user group. `code` begins with the method that was called."""
 
 
+class GroupsUnknown(LookupFailed):
+    """Slack did not say who is in a user group, and a decision depends on it."""
+
+    def __init__(self) -> None:
+        super().__init__("usergroups.users.list")
+
+
 # slack_sdk raises the first where something answered. The others come up through it where nothing did.
 _EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
 _KINDS: Mapping[str, type[SlackError]] = {

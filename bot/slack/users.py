@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_sdk import WebClient
 
 from bot.domain.policy import AccountKind, Person
-from bot.slack.errors import LookupFailed, SlackError, translating_errors
+from bot.slack.errors import LookupFailed, RateLimited, SlackError, Unavailable, translating_errors
 
 GROUP_CACHE_SECONDS = 60.0
 # While Slack hangs, one thread waits for the time-out and the others share its result.
 FAILURE_CACHE_SECONDS = 5.0
+# A lookup is repeated once after this time, or after the Retry-After of an answer that asks for a second at most.
+WAIT_SECONDS = 0.3
+MAX_WAIT_SECONDS = 1.0
+# A lookup that has taken longer is not repeated: its thread has waited long enough.
+MAX_FIRST_TRY_SECONDS = 3.0
 
 
 @dataclass
@@ -93,8 +100,7 @@ class Users:
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
         try:
-            with translating_errors():
-                user = self._client.users_info(user=user_id).get("user")
+            user = _asked(lambda: self._client.users_info(user=user_id)).get("user")
         except SlackError as error:
             if error.code in ("user_not_found", "user_not_visible"):
                 return None
@@ -132,10 +138,29 @@ class Users:
 
     def _fetch_members(self, group_id: str) -> frozenset[str]:
         try:
-            with translating_errors():
-                found = self._client.usergroups_users_list(usergroup=group_id).get("users")
+            found = _asked(lambda: self._client.usergroups_users_list(usergroup=group_id)).get("users")
         except SlackError as error:
             raise LookupFailed(f"usergroups.users.list: {error.code}") from error
         if not isinstance(found, list):
             raise LookupFailed("usergroups.users.list: no users")
         return frozenset(str(user) for user in found)
+
+
+def _asked(call: Callable[[], Any]) -> Any:
+    """Calls Slack, and once more within a second if it cannot answer at the moment.
+
+    Raises:
+        SlackError: as the last call raised it.
+    """
+    began = time.monotonic()
+    try:
+        with translating_errors():
+            return call()
+    except Unavailable as error:
+        seconds = error.retry_after_seconds if isinstance(error, RateLimited) else None
+        wait = WAIT_SECONDS if seconds is None else max(seconds, WAIT_SECONDS)
+        if wait > MAX_WAIT_SECONDS or time.monotonic() - began > MAX_FIRST_TRY_SECONDS:
+            raise
+    time.sleep(wait)
+    with translating_errors():
+        return call()

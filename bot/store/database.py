@@ -9,34 +9,29 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
-import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import ExceptionContext
 
-from bot.redaction import Secret, scrub
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
+from bot.store.url import parse_url, unwritable_path
 
 BUSY_TIMEOUT_SECONDS = 2.0
 # The bot's transactions take milliseconds. PostgreSQL ends a transaction that hangs, because it blocks others.
 STATEMENT_SECONDS = 10
-_REASON_CHARACTERS = 200
+# Connections are replaced at this age, so that they follow a change of address, and firewalls do not cut them.
+RECYCLE_SECONDS = 300
+READ_ONLY_SQLSTATE = "25006"
 
 # Without these, PostgreSQL's client notices a lost connection only after a quarter of an hour.
 _KEEPALIVES = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
-# A read transaction sees one snapshot. SQLite does that anyway.
-_SNAPSHOT: dict[str, dict[str, Any]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
-# libpq puts the address before the reason, and puts hints on further lines.
-_ADDRESS = re.compile(r"^.*\bport \d+ failed: ")
-
 #: Decorates a function that builds a statement, and caches the statement: SQLAlchemy takes about three times as long to
 #: build a statement as to run it. Used for the statements between the last approval and its PUT. These statements take
 #: their values as `bindparam`s. An `insert(table)` needs no cache.
@@ -73,7 +68,7 @@ class Store:
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
-        self._reading = engine.execution_options(reads_only=True, **_SNAPSHOT[engine.dialect.name])
+        self._reading = engine.execution_options(reads_only=True)
         self._lock = lock
 
     @property
@@ -120,13 +115,13 @@ def open_store(url: str) -> Store:
     """Opens the database for serving: locks a SQLite file for this process, and upgrades the schema.
 
     Arguments:
-        url: a SQLAlchemy URL of SQLite or PostgreSQL.
+        url: as in DATABASE_URL, see `bot.store.url`.
 
     Raises:
         CannotOpenDatabase: another process uses the file, the bot may not write it, or a later version upgraded it.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached, or the file is not a database.
     """
-    parsed = make_url(url)
+    parsed = parse_url(url)
     path = unwritable_path(parsed)
     if path is not None:
         raise CannotOpenDatabase(
@@ -160,7 +155,7 @@ def open_to_read(url: str) -> Store:
         UnreadableDatabase: there is no database, or its schema is not the one of this version.
         sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
     """
-    parsed = make_url(url)
+    parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
         message = f"There is no database at {parsed.database}. Check DATABASE_URL."
         raise UnreadableDatabase(SchemaState.NO_FILE, message)
@@ -183,23 +178,15 @@ def open_to_read(url: str) -> Store:
     return Store(engine)
 
 
-def unwritable_path(url: URL) -> Path | None:
-    """The SQLite file, or its directory, if the bot may not write there or it does not exist."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    file = Path(url.database or "").absolute()
-    paths = (file.parent, file) if file.exists() else (file.parent,)
-    return next((path for path in paths if not os.access(path, os.W_OK)), None)
+def try_connection(url: URL) -> None:
+    """Connects to PostgreSQL as `serve` does, to a server that can be written, and changes nothing.
 
-
-def connection_problem(error: SQLAlchemyError, url: URL) -> str:
-    """The driver's reason without the password: `PostgreSQL at db, port 5432: Connection refused`."""
-    message = str(error.orig) if isinstance(error, DBAPIError) else ""
-    first_line = next(iter(message.splitlines()), "")
-    reason = " ".join(_ADDRESS.sub("", first_line).split())[:_REASON_CHARACTERS] or type(error).__name__
-    if url.get_backend_name() == "postgresql" and url.host:
-        reason = f"PostgreSQL at {url.host}, port {url.port or 5432}: {reason}"
-    return scrub(reason, [Secret(url.password)] if url.password else ())
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: there is no such server.
+    """
+    if url.get_backend_name() == "postgresql":
+        with closing(Store(_engine(url))) as store:
+            store.ping()
 
 
 def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
@@ -214,23 +201,23 @@ def _engine(parsed: URL, *, reads_only: bool = False) -> Engine:
         # The journal mode is stored in the file, so a reader does not set it.
         _prepare_sqlite(engine, ("query_only=ON",) if reads_only else _SQLITE_SETTINGS)
         return engine
-    # Reading the whole audit chain may take long, so only the bot's own transactions have a time limit.
-    settings = [f"lock_timeout={BUSY_TIMEOUT_SECONDS}s", "timezone=UTC"]
-    if reads_only:
-        settings.append("default_transaction_read_only=on")
-    else:
-        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
-        settings += [f"{limit}={STATEMENT_SECONDS}s" for limit in limits]
-    options = " ".join(f"-c {setting}" for setting in settings)
-    return create_engine(
-        parsed.set(drivername="postgresql+psycopg"),
+    if not reads_only and "target_session_attrs" not in parsed.query:
+        # Passes over a server that was the primary before a failover.
+        parsed = parsed.update_query_dict({"target_session_attrs": "read-write"})
+    engine = create_engine(
+        parsed,
         pool_size=16,
         max_overflow=16,
         pool_timeout=BUSY_TIMEOUT_SECONDS,
+        pool_recycle=RECYCLE_SECONDS,
         pool_pre_ping=False,
-        connect_args={"connect_timeout": 2, "options": options, **_KEEPALIVES},
+        # psycopg begins no transaction by itself, and prepares no statement: behind a pooler in transaction mode, the
+        # next transaction may be on another server connection, without the settings and statements of the last one.
+        connect_args={"connect_timeout": 2, "autocommit": True, "prepare_threshold": None, **_KEEPALIVES},
         hide_parameters=True,
     )
+    _prepare_postgresql(engine, reads_only=reads_only)
+    return engine
 
 
 def _upgrade(engine: Engine) -> None:
@@ -270,3 +257,27 @@ def _prepare_sqlite(engine: Engine, pragmas: tuple[str, ...]) -> None:
         # IMMEDIATE locks before the first read. A transaction that locks at its first write may overwrite votes.
         reads_only = connection.get_execution_options().get("reads_only", False)
         connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
+
+
+def _prepare_postgresql(engine: Engine, *, reads_only: bool) -> None:
+    settings = [f"lock_timeout = '{BUSY_TIMEOUT_SECONDS}s'", "timezone = 'UTC'"]
+    if reads_only:
+        # Reading the whole audit chain may take long, so only the bot's own transactions have a time limit.
+        settings.append("transaction_read_only = on")
+    else:
+        limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+        settings += [f"{limit} = '{STATEMENT_SECONDS}s'" for limit in limits]
+    set_all = "".join(f"; SET LOCAL {setting}" for setting in settings)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A read transaction sees one snapshot. SQLite does that anyway.
+        is_read = connection.get_execution_options().get("reads_only", False)
+        level = "REPEATABLE READ" if is_read else "READ COMMITTED"
+        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL {level}{set_all}")
+
+    @event.listens_for(engine, "handle_error")
+    def replace_read_only_connections(context: ExceptionContext) -> None:
+        # After a failover, a connection to the former primary stays open and refuses every change.
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_SQLSTATE and not reads_only:
+            context.is_disconnect = True

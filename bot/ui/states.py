@@ -91,12 +91,14 @@ def _approved_headline(r: Request) -> str:
 
 
 def _approved_waits_for(r: Request) -> str:
-    return "The bot retries automatically." if r.problem is not None else _starts(r)
+    until = local_time(r.approval_valid_until)
+    return _starts(r) if r.problem is None else f"The bot retries automatically until {until}."
 
 
 def _approved_line(r: Request) -> str:
     if r.problem is not None:
-        return f"{escape_mrkdwn(r.problem.meaning)} The bot retries automatically."
+        is_later_try = r.attempt is not None and r.attempt.tries > 1
+        return "" if is_later_try else f"{escape_mrkdwn(r.problem.meaning)} {_approved_waits_for(r)}"
     is_retry = r.decision is not None and r.attempt is not None and r.attempt.opened_at > r.decision.at
     if is_retry and r.attempt is not None:
         return f"{mentions([r.attempt.opened_by])} pressed Retry."

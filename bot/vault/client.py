@@ -6,6 +6,7 @@ Which paths are read, and when, is left to `bot.jobs`. Only the token of the mai
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any, TypeVar
@@ -14,9 +15,11 @@ import hvac
 import urllib3
 
 from bot.domain.request import KeyCheck
-from bot.net.session import new_session
+from bot.net.session import ended_without_answer, new_session
+from bot.vault.adapter import RepeatingAdapter
 from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultToken, create_child, log_in
+from bot.vault.login_guard import LoginGuard
 from bot.vault.session import KvSecret, VaultSession
 
 T = TypeVar("T")
@@ -46,12 +49,15 @@ class Vault:
         self._address = address
         self._namespace = namespace
         # Shared by all clients, so that connections stay open. Tokens are headers of single calls and never in it.
-        self._http = new_session()
+        self._http = new_session(is_repeated=ended_without_answer)
         self._http.verify = ca or True
         self._identity = identity
         self._release_identity = release_identity
         self._lock = threading.Lock()
         self._main: VaultSession | None = None
+        self._main_failed_at = float("-inf")
+        self._main_failure: VaultError | None = None
+        self._guards: dict[str, LoginGuard] = {}
         self._kv_versions: dict[str, int] = {}
 
     def check(self, mount: str, path: str) -> KeyCheck:
@@ -87,23 +93,40 @@ class Vault:
         return session
 
     def _as_main(self, call: Callable[[VaultSession], T]) -> T:
-        with self._lock:
-            session = self._main
-            is_new = session is None
-            if session is None:
-                session = self._main = self._log_in(self._identity)
+        session = self._main
+        if session is None:
+            return call(self._main_session(replaces=None))
         try:
             return call(session)
         except VaultError as error:
-            if is_new or error.kind is not VaultErrorKind.FORBIDDEN:
+            if error.kind is not VaultErrorKind.FORBIDDEN:
                 raise
         # Vault answers an expired token and a missing right alike. Only a new token tells them apart.
+        return call(self._main_session(replaces=session))
+
+    def _main_session(self, replaces: VaultSession | None) -> VaultSession:
+        """A session of the main identity other than `replaces`. One thread logs in, and the others share its result.
+
+        Otherwise their waits would add up while Vault does not answer.
+        """
+        began = time.monotonic()
         with self._lock:
-            session = self._main = self._log_in(self._identity)
-        return call(session)
+            if self._main is not None and self._main is not replaces:
+                return self._main
+            if self._main_failure is not None and self._main_failed_at > began:
+                raise self._main_failure.copied()
+            try:
+                self._main = self._log_in(self._identity)
+            except VaultError as error:
+                self._main_failed_at, self._main_failure = time.monotonic(), error
+                raise
+            return self._main
 
     def _log_in(self, identity: VaultIdentity) -> VaultSession:
-        return log_in(self._new_client(), identity, self._kv_versions)
+        if not isinstance(identity, VaultAppRole):
+            return log_in(self._new_client(), identity, self._kv_versions)
+        with self._guards.setdefault(identity.role_id, LoginGuard()).login(identity.secret_id):
+            return log_in(self._new_client(), identity, self._kv_versions)
 
     def _new_client(self) -> Any:
         return hvac.Client(
@@ -113,5 +136,6 @@ class Vault:
             timeout=urllib3.Timeout(TIMEOUT_SECONDS),
             allow_redirects=False,
             session=self._http,
+            adapter=RepeatingAdapter,
             verify=self._http.verify,
         )

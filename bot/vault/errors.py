@@ -13,22 +13,36 @@ from urllib.parse import urlsplit
 import hvac.exceptions
 import requests
 
+from bot.vault.adapter import NotServed
+
 
 class VaultErrorKind(StrEnum):
     """Why a call to Vault failed."""
 
     #: There was no answer, or only that of a load balancer without a Vault behind it.
     DOWN = "down"
-    #: Vault is sealed and answers nothing until it is unsealed.
+    #: Vault is sealed and answers nothing until a Vault operator unseals it.
     SEALED = "sealed"
+    #: A standby node answered, and did not pass the call on to the active node.
+    STANDBY = "standby"
+    #: Vault has no leader or another internal error, or limits calls, or a node does not know the token yet.
+    UNAVAILABLE = "unavailable"
     #: Vault refused the bot's credentials.
     LOGIN = "login refused"
     #: The policy of the token does not allow the call, or the token expired.
     FORBIDDEN = "forbidden"
     #: The path holds no secret, or its newest version is deleted.
     MISSING = "missing"
-    #: Vault failed, or the answer is not Vault's.
+    #: Vault rejected the call for another reason, or the answer is not Vault's.
     UNEXPECTED = "unexpected"
+
+
+_LASTING = frozenset({VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING})
+#: What a 403 to the login of an AppRole may mean.
+MAYBE_LOCKED = "After five wrong secret ids, Vault also rejects the right one for 15 minutes."
+_CHECK_LOGIN = "Check the role id and secret id (or the token) in the bot's environment. They may have expired."
+_CHECK_LOG = "Check that Vault is running, then check its log."
+_ACTIVE_ADDRESS = "Set VAULT_ADDR to the active node, or to a load balancer that leads to it."
 
 
 class VaultError(Exception):
@@ -46,6 +60,15 @@ class VaultError(Exception):
         self.path = path
         self.sentence = sentence
         self.next_step = next_step
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later although nobody changes the bot's rights, secrets or login."""
+        return self.kind not in _LASTING
+
+    def copied(self) -> VaultError:
+        """The same error for another thread, without the traceback of the first."""
+        return VaultError(self.kind, self.path, self.sentence, self.next_step)
 
 
 @contextmanager
@@ -88,16 +111,8 @@ def error_for(error: Exception, path: str) -> VaultError:
                 f"Vault doesn't answer{_at_address(error)}.",
                 "Check that Vault is running and VAULT_ADDR is correct.",
             )
-        case hvac.exceptions.VaultDown() if "sealed" in str(error):
-            return VaultError(VaultErrorKind.SEALED, path, "Vault is sealed.", "Ask a Vault operator to unseal it.")
-        case hvac.exceptions.VaultDown():
-            # A load balancer without a Vault behind it answers 503 too.
-            return VaultError(
-                VaultErrorKind.DOWN,
-                path,
-                f"Vault{_at_address(error)} is unavailable (HTTP 503).",
-                "Check that Vault is running, then check its log.",
-            )
+        case NotServed():
+            return _not_served(error, path)
         case hvac.exceptions.Forbidden():
             return forbidden(path)
         case hvac.exceptions.InvalidPath():
@@ -111,14 +126,49 @@ def error_for(error: Exception, path: str) -> VaultError:
             )
 
 
-def login_error(error: hvac.exceptions.VaultError) -> VaultError:
-    """The `VaultError` for an exception during a login, where 400, 401 and 403 mean refused credentials."""
+def _not_served(error: NotServed, path: str) -> VaultError:
+    kind, next_step = VaultErrorKind.UNAVAILABLE, _CHECK_LOG
+    server, status = f"Vault{_at_address(error)}", f"HTTP {error.status}"
+    match error.status:
+        case 307 | 472 | 473:
+            kind, next_step = VaultErrorKind.STANDBY, _ACTIVE_ADDRESS
+            redirect = f" that redirects to {error.target}" if error.target else ""
+            sentence = f"{server} is a standby node{redirect} ({status})."
+        case _ if error.is_redirect:
+            kind, next_step = VaultErrorKind.UNEXPECTED, "Set VAULT_ADDR to the address of Vault itself."
+            sentence = (
+                f"{server} redirects to {error.target or 'another address'} ({status}), which the bot doesn't follow."
+            )
+        case 412:
+            sentence = f"{server} hasn't replicated the bot's login yet ({status})."
+        case 429:
+            next_step = "Check Vault's rate limit quotas."
+            sentence = f"{server} is throttling calls ({status})."
+        case 503 if "sealed" in str(error):
+            return VaultError(VaultErrorKind.SEALED, path, "Vault is sealed.", "Ask a Vault operator to unseal it.")
+        case _ if "active cluster node not found" in str(error) or "leader" in str(error):
+            sentence = f"{server} has no leader ({status})."
+        case 503:
+            # A load balancer without a Vault behind it answers 503 too.
+            kind, sentence = VaultErrorKind.DOWN, f"{server} is unavailable ({status})."
+        case _:
+            sentence = f"{server} had an internal error ({status})."
+    return VaultError(kind, path, sentence, next_step)
+
+
+def login_error(error: hvac.exceptions.VaultError, hint_if_forbidden: str = "") -> VaultError:
+    """The `VaultError` for an exception during a login, where 400, 401 and 403 mean refused credentials.
+
+    Arguments:
+        hint_if_forbidden: what else a 403 may mean for this way to log in.
+    """
     if isinstance(error, hvac.exceptions.InvalidRequest | hvac.exceptions.Forbidden | hvac.exceptions.Unauthorized):
+        hint = hint_if_forbidden if isinstance(error, hvac.exceptions.Forbidden) else ""
         return VaultError(
             VaultErrorKind.LOGIN,
             "login",
             "Vault rejected the bot's login.",
-            "Check the role id and secret id (or the token) in the bot's environment. They may have expired.",
+            f"{_CHECK_LOGIN} {hint}".rstrip(),
         )
     return error_for(error, "login")
 

@@ -12,7 +12,7 @@ from typing import Any
 import hvac.exceptions
 
 from bot.redaction import Secret
-from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
+from bot.vault.errors import MAYBE_LOCKED, VaultError, VaultErrorKind, login_error, translating_errors
 from bot.vault.session import TokenKind, VaultSession
 
 CHILD_TOKEN_TTL = "2m"  # noqa: S105 (a duration)
@@ -67,7 +67,7 @@ def log_in(client: Any, identity: VaultIdentity, kv_versions: dict[str, int]) ->
             case VaultKubernetes(role, jwt_path):
                 answer = client.auth.kubernetes.login(role, _service_account_token(jwt_path))
     except hvac.exceptions.VaultError as error:
-        raise login_error(error) from None
+        raise login_error(error, MAYBE_LOCKED if isinstance(identity, VaultAppRole) else "") from None
     found = answer["auth"]
     client.token = _checked_token(found["client_token"])
     is_batch, uses = found.get("token_type") == "batch", found.get("num_uses") or 0

@@ -106,6 +106,8 @@ def test_the_placeholders_of_the_readme_are_one_problem_each(bot_toml: Path, com
         ("postgresql://bot:p@leak:leak@db/bot", "is not a valid URL"),
         ("postgresql://bot:leak@db:leak/bot", "is not a valid URL"),
         ("postgresql://bot:p@leak@db/bot", "has more than one @"),
+        ("postgresql://bot:leak@one,two:leak/bot", "cannot be read as an address"),
+        ("postgresql://bot:p@leak@one,two/bot", "has more than one @"),
         ("postgresql+leak://db/bot", "is neither SQLite nor PostgreSQL"),
         ("leak", "is not a valid URL"),
         ("sqlite://", "has no file"),
@@ -134,7 +136,15 @@ def test_no_command_prints_a_part_of_the_database_password(bot_toml: Path, comma
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite:////data/bot.sqlite", "postgresql://bot:p%40ss@db:5432/bot", "postgresql:///bot"]
+    "url",
+    [
+        "sqlite:////data/bot.sqlite",
+        "postgresql://bot:p%40ss@db:5432/bot",
+        "postgresql:///bot",
+        "postgres://bot@db/bot",
+        "postgresql+psycopg://bot@db/bot",
+        "postgresql://bot:p@one:5432,two:5433/bot?sslmode=require",
+    ],
 )
 def test_a_valid_database_url_is_kept_unchanged(url: str) -> None:
     assert load_database_url({"DATABASE_URL": url}).reveal() == url

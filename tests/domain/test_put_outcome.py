@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.put_outcome import (
-    MAX_TRIES,
+    MAX_WAIT,
     PutReply,
     PutReplyKind,
     after_late_reply,
@@ -23,7 +23,7 @@ from tests.support.values import GROUP, HALF, NOON, request
 
 SOON = NOON + timedelta(seconds=1)
 ACCEPTED = PutReply(PutReplyKind.ACCEPTED, "7f3c")
-TRY_AGAIN = PutReply(PutReplyKind.TRY_AGAIN, retry_after=timedelta(seconds=5))
+TRY_AGAIN = PutReply(PutReplyKind.TRY_AGAIN)
 CONFLICT = PutReply(PutReplyKind.CONFLICT)
 REJECTED = PutReply(PutReplyKind.REJECTED)
 UNANSWERED = PutReply(PutReplyKind.UNANSWERED)
@@ -112,9 +112,18 @@ def test_every_kind_of_reply_leads_to_a_state(reply: PutReply, state: State) -> 
     assert after.attempt.unanswered_at == (SOON if state is State.UNKNOWN else None)
 
 
-def test_an_attempt_that_started_nothing_is_sent_three_times_at_most() -> None:
-    states = [after_reply(sent(tries=tries), TRY_AGAIN, SOON).request.state for tries in range(MAX_TRIES)]
-    assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
+def test_an_attempt_that_started_nothing_stays_approved_and_its_waits_grow_from_2_to_30_seconds() -> None:
+    waiting, waits = sent(), []
+    for tries in range(8):
+        waiting = after_reply(waiting, TRY_AGAIN, SOON).request
+        assert waiting.attempt is not None
+        assert waiting.attempt.not_before is not None
+        assert (waiting.state, waiting.attempt.tries) == (State.APPROVED, tries + 1)
+        waits.append((waiting.attempt.not_before - SOON).total_seconds())
+    assert waits == [2, 4, 8, 16, 30, 30, 30, 30]
+    assert after_reply(sent(tries=100_000), TRY_AGAIN, SOON).request.attempt == replace(
+        sent().attempt or Attempt(1, "", NOON), tries=100_001, not_before=SOON + MAX_WAIT, sent_at=None
+    )
 
 
 def test_the_next_try_waits_as_long_as_the_reply_asks_for() -> None:

@@ -23,15 +23,15 @@ from tests.support.sandbox import (
 )
 
 
-def test_a_sealed_vault_is_on_the_card_and_a_retry_needs_no_second_approval(sandbox: Sandbox) -> None:
+def test_an_approved_request_waits_for_a_sealed_vault_and_goes_on_without_a_click(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.vault.seal()
     sandbox.people.press(CAROL, card, "approve")
     wait_for_text(sandbox, card, "Vault is sealed. Nothing was started.")
-    assert button_ids(card) == ["retry", "cancel"]
+    assert "The bot retries automatically until" in full_text(card)
+    assert button_ids(card) == ["cancel"]
     assert not put_calls(sandbox)
     sandbox.vault.unseal()
-    sandbox.people.press(ALICE, card, "retry")
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
 

@@ -38,7 +38,8 @@ from bot.sandbox.huawei.faults import Answer, Drop, Raw
 from bot.sandbox.huawei.group import PAUSED, Group
 from bot.sandbox.huawei.oms_server import OmsStandIn
 from bot.sandbox.huawei.oms_state import media_state
-from tests.support.wire import read_request
+from tests.support.relay import Forgetting, relaying
+from tests.support.wire import read_request, recording
 
 KEYS = {
     SRC_AK: Secret(SOURCE_AK),
@@ -327,3 +328,35 @@ def test_the_request_id_of_an_accepted_call_is_short_and_holds_only_safe_charact
     head = b"HTTP/1.1 200 OK\r\nX-Request-Id: <!channel> 7f3c" + b"0" * 500 + b"\r\nContent-Length: 0\r\n\r\n"
     accepted = client(raw(head)).start(NIGHTLY_IMAGES, start_body(KEYS))
     assert accepted.huawei_request_id == f"channel7f3c{'0' * 53}"
+
+
+def test_reading_a_group_is_repeated_when_its_connection_was_reset(oms: OmsStandIn) -> None:
+    with relaying(oms.server.port, Forgetting.RESET) as relay:
+        behind = client(relay.url)
+        behind.show(NIGHTLY_IMAGES)
+        relay.forget()
+        assert behind.show(NIGHTLY_IMAGES).group_id == NIGHTLY_IMAGES
+
+
+def test_a_put_does_not_use_a_silently_dropped_connection(oms: OmsStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stands for the 3 s that a connection may be idle.
+    monkeypatch.setattr("bot.net.session.MAX_IDLE_SECONDS", 0.0)
+    with relaying(oms.server.port, Forgetting.SILENT) as relay:
+        behind = client(relay.url)
+        behind.show(NIGHTLY_IMAGES)
+        relay.forget()
+        assert behind.start(NIGHTLY_IMAGES, start_body(KEYS)).huawei_request_id
+
+
+@pytest.mark.parametrize(
+    "put",
+    [
+        lambda oms: oms.start(NIGHTLY_IMAGES, b"{}"),
+        lambda oms: oms.retry(NIGHTLY_IMAGES, b"{}"),
+        lambda oms: oms.stop(NIGHTLY_IMAGES),
+    ],
+)
+def test_a_put_without_an_answer_reaches_the_socket_once(put: Callable[[Oms], object]) -> None:
+    with recording(b"") as (url, requests), pytest.raises(Unanswered):
+        put(client(url))
+    assert [request.split(b" ", 1)[0] for request in requests] == [b"PUT"]

@@ -92,3 +92,25 @@ def test_header_names_are_found_in_any_case(name: str) -> None:
     with answering(refusal.encode()) as url, pytest.raises(SlackApiError) as refused:
         new_client(TOKEN, f"{url}/api/").auth_test()
     assert refused.value.response.headers["retry-after"] == "7"
+
+
+def test_each_call_opens_its_own_connection() -> None:
+    with recording(ok(b'{"ok": true}')) as (url, requests):
+        client = new_client(TOKEN, f"{url}/api/")
+        client.auth_test()
+        client.auth_test()
+    assert len(requests) == 2
+    assert all(b"\r\nConnection: close\r\n" in request for request in requests)
+
+
+def test_a_lookup_whose_connection_ends_without_an_answer_is_repeated_once() -> None:
+    with recording(b"") as (url, requests), pytest.raises(ConnectionError):
+        new_client(TOKEN, f"{url}/api/").users_info(user="U1")
+    assert len(requests) == 2
+
+
+@both_calls
+def test_a_post_whose_connection_ends_without_an_answer_is_not_repeated(call: Call) -> None:
+    with recording(b"") as (url, requests), pytest.raises(Unavailable):
+        call(url)
+    assert len(requests) == 1

@@ -23,12 +23,11 @@ from bot.store.database import (
     SchemaState,
     Store,
     UnreadableDatabase,
-    connection_problem,
     open_store,
     open_to_read,
-    unwritable_path,
 )
 from bot.store.migrations import NEWEST_SCHEMA
+from bot.store.url import connection_problem, unwritable_path
 from tests.support.postgres import Postgres
 
 

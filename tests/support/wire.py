@@ -112,6 +112,13 @@ def dripping(beginning: bytes, drop: bytes = b" ", context: ssl.SSLContext | Non
             stopped.set()
 
 
+def answer_of(status: int, body: bytes = b"{}", **headers: str) -> bytes:
+    """An answer with this status, after which the connection ends. `Retry_After` is the header Retry-After."""
+    fields = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close", **headers}
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status} Status\r\n{lines}\r\n".encode() + body
+
+
 def ok(body: bytes, content_type: str = "application/json") -> bytes:
     """An answer with status 200 and this body."""
     return b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -127,6 +134,9 @@ class Wire:
     Attributes:
         carried: how many connections were relayed so far.
         left: how many more are relayed before the relay is cut off; None for any number.
+        answers: what the next requests are answered with instead of being relayed.
+        answered: the requests that were answered in this way.
+        only: `answers` are for requests with these bytes in the first line.
     """
 
     def __init__(self, url: str) -> None:
@@ -135,6 +145,11 @@ class Wire:
         self._port = 0
         self.carried = 0
         self.left: int | None = None
+        self.answers: list[bytes] = []
+        self.answered: list[bytes] = []
+        self.only = b""
+        self._answers = threading.Event()
+        self._answers.set()
         self.mend()
 
     @property
@@ -148,8 +163,15 @@ class Wire:
             listener.shutdown(socket.SHUT_RDWR)
             listener.close()
 
+    def hang(self) -> None:
+        """Accepts connections and answers nothing, until `mend` is called."""
+        self._answers.clear()
+
     def mend(self) -> None:
         """Accepts connections again, on the same port, without a limit."""
+        self._answers.set()
+        if self._listener is not None:
+            return
         self._listener, self.left = socket.create_server(("127.0.0.1", self._port)), None
         self._port = self._listener.getsockname()[1]
         threading.Thread(target=self._carry, args=(self._listener,), daemon=True).start()
@@ -168,8 +190,17 @@ class Wire:
             threading.Thread(target=self._relay, args=(connection,), daemon=True).start()
 
     def _relay(self, connection: socket.socket) -> None:
-        with connection, socket.create_connection(self._server) as server:
+        with connection, suppress(OSError):
             request = read_request(connection)
+            self._answers.wait()
+            if self.answers and self.only in request.partition(b"\r\n")[0]:
+                self.answered.append(request)
+                connection.sendall(self.answers.pop(0))
+                return
+            self._relay_request(connection, request)
+
+    def _relay_request(self, connection: socket.socket, request: bytes) -> None:
+        with socket.create_connection(self._server) as server:
             server.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
             while part := server.recv(65536):
                 connection.sendall(part)

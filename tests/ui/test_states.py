@@ -11,6 +11,7 @@ from bot.domain.outcome import GroupProblem
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
 from bot.domain.task_group import GroupStatus, Progress
 from bot.ui.card import card
+from bot.ui.formatting import local_time
 from bot.ui.problem_texts import group_problem
 from bot.ui.states import STATES, headline
 from bot.ui.thread import thread_line
@@ -108,7 +109,11 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (NOT_SENT, "OMS failed. Nothing was started. The bot retries automatically."),
+        (
+            NOT_SENT,
+            "OMS failed. Nothing was started. The bot retries automatically until "
+            f"{local_time(NOT_SENT.approval_valid_until)}.",
+        ),
         (replace(NOT_SENT, problem=None), None),  # the next try of the same attempt
         (request(State.APPROVED, attempt=SECOND_ATTEMPT), "<@UCAROL00> pressed Retry."),
         (request(State.APPROVED), "Approved by <@UCAROL00>."),

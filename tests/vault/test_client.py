@@ -23,8 +23,9 @@ from bot.vault.client import Vault
 from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
 from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
 from bot.vault.session import TokenKind, VaultSession
+from tests.support.relay import Forgetting, Relay, relaying
 from tests.support.tls import PAIR, serving_tls
-from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok
+from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok, recording
 
 
 @pytest.fixture(scope="module")
@@ -444,3 +445,39 @@ def test_an_oversized_answer_is_not_read_to_its_end(encoding: str) -> None:
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert most < 30_000_000
+
+
+def port_of(server: SandboxVault) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+def through_relay(server: SandboxVault, relay: Relay, role: str = "bot") -> Vault:
+    login = server.login(role)
+    return Vault(relay.url, VaultAppRole(login.role_id, Secret(login.secret_id)))
+
+
+def test_a_check_and_a_login_are_repeated_when_their_connection_was_reset(server: SandboxVault) -> None:
+    with relaying(port_of(server), Forgetting.RESET) as relay:
+        vault = through_relay(server, relay)
+        vault.check("secret", "oms/media/source")
+        relay.forget()
+        assert vault.check("secret", "oms/media/source").version == 1
+        relay.forget()
+        assert vault.open_release().close()
+
+
+def test_a_silently_dropped_connection_is_not_used_again(server: SandboxVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stands for the 3 s that a connection may be idle.
+    monkeypatch.setattr("bot.net.session.MAX_IDLE_SECONDS", 0.0)
+    with relaying(port_of(server), Forgetting.SILENT) as relay:
+        vault = through_relay(server, relay)
+        vault.check("secret", "oms/media/source")
+        relay.forget()
+        assert vault.check("secret", "oms/media/source").version == 1
+
+
+def test_a_login_without_an_answer_is_repeated_once() -> None:
+    with recording(b"") as (url, requests), pytest.raises(VaultError) as raised:
+        Vault(url, VaultAppRole("role", Secret("id"))).open_release()
+    assert raised.value.kind is VaultErrorKind.DOWN
+    assert len(requests) == 2

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -48,10 +48,28 @@ class _Result:
     console_url: str = ""  # the console's address for the group, if the group is still pausing
 
 
-def create_requests(context: Context, message: Message, command: ResumeGroups, received_at: datetime) -> None:
+def _never() -> None:
+    """The value of `try_again_at` for a command that is answered now."""
+
+
+def create_requests(
+    context: Context,
+    message: Message,
+    command: ResumeGroups,
+    received_at: datetime,
+    tries: int = 0,
+    try_again_at: Callable[[], datetime | None] = _never,
+) -> datetime | None:
     """Creates a request for each task group of a command, and answers the person.
 
     For a group that is still pausing it stores a message, which a worker handles with `create_once_paused`.
+
+    Arguments:
+        tries: how often this command was tried before.
+        try_again_at: when the command may be tried again after an error that may pass; None if it is answered now.
+
+    Returns:
+        When to try again; None if the person was answered. A request that was created before is not created again.
 
     Raises:
         LookupFailed: Slack does not tell who the person is.
@@ -60,22 +78,30 @@ def create_requests(context: Context, message: Message, command: ResumeGroups, r
     try:
         projects = preflight.projects_of(context, person, command.project)
     except CannotCreate as refusal:
+        again = try_again_at() if isinstance(refusal, CannotCreateNow) else None
+        if again is not None:
+            return again
         event = _refusal_event(context, message, command.group_ids, refusal, command.project)
         reply(context, message, str(refusal), event)
-        return
-    for project in projects:
-        # Once for all groups: each refusal of the identity brings its lock closer.
+        return None
+    for project in projects if tries == 0 else ():
+        # Once for all groups and tries: each refusal of the identity brings its lock closer.
         context.identity.allow_retry(project)
     lines = []
     events: list[Event] = []
+    may_pass = False
     for group_id in command.group_ids:
         result = _create(context, message, command, received_at, group_id, person, projects)
         events.extend(result.events)
+        may_pass |= result.may_pass
         if result.answer is None:
             _store_for_later(context, message, command, received_at, group_id)
         answer = result.answer or replies.waits_until_paused(group_id)
         lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
-    reply(context, message, "\n".join(lines), *events)
+    again = try_again_at() if may_pass else None
+    if again is None:
+        reply(context, message, "\n".join(lines), *events)
+    return again
 
 
 def create_once_paused(

@@ -27,7 +27,7 @@ from bot.slack.errors import LookupFailed
 from bot.ui import refusals
 from bot.ui.start_time import no_start
 from bot.ui.usage import NO_REQUEST_CREATED
-from bot.vault.errors import VaultError, VaultErrorKind
+from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ def _failure(context: Context, project: str, error: HuaweiError | VaultError) ->
 def _may_pass(error: HuaweiError | VaultError) -> bool:
     """Whether another try may succeed without anybody correcting anything, and does no harm."""
     if isinstance(error, VaultError):
-        return error.kind not in (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING)
+        return error.may_pass
     return not isinstance(error, Rejected | Suspended | UnusableIdentity)
 
 

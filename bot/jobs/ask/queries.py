@@ -14,7 +14,7 @@ from bot.domain.request import Request
 from bot.jobs.ask import preflight
 from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, reply
-from bot.slack.errors import LookupFailed, SlackError
+from bot.slack.errors import GroupsUnknown, LookupFailed, SlackError
 from bot.store import outbox, requests
 from bot.store.audit import Event, append
 from bot.store.inbox import Message
@@ -27,7 +27,7 @@ def show_list(context: Context, message: Message) -> None:
     """Answers `list` with the open requests, and the groups that can be resumed or retried.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is.
+        LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
@@ -44,7 +44,7 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     """Answers `status` for a request, or for a group and all its requests.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is.
+        LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
     person = context.people.look_up(message.person)
     projects = _visible_projects(context, person)
@@ -62,11 +62,17 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
 
 
 def _why_nothing_to_see(context: Context, person: Person) -> str:
-    """Why this person sees no project, unless no project names them. Then it is empty."""
+    """Why this person's account sees no project; empty if the account could be named in a project.
+
+    Raises:
+        GroupsUnknown: the person may have access, but Slack does not tell who is in the user groups.
+    """
     outsider = account_refusal(person)
     if outsider is not None:
         return refusals.account_text(outsider)
-    return refusals.GROUPS_UNKNOWN if _are_groups_unknown(context, person) else ""
+    if _are_groups_unknown(context, person):
+        raise GroupsUnknown
+    return ""
 
 
 def show_home(context: Context, message: Message) -> None:

@@ -20,8 +20,9 @@ from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
-from bot.jobs.lanes import REQUESTS
+from bot.jobs.lanes import MAX_REQUESTS_OF_ACTIONS, REQUESTS
 from bot.jobs.send import send
+from bot.slack.errors import GroupsUnknown
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.circuit_breakers import CircuitBreakers
@@ -36,7 +37,8 @@ def handle_action(context: Context, message: Message) -> None:
     """Applies the action of a message, and sends the request if that is the next step.
 
     Raises:
-        LookupFailed: Slack does not tell who the person or a voter is. Nothing was changed.
+        LookupFailed: Slack does not tell who the person or a voter is, or in which user groups they are, and the
+            decision depends on it. Nothing was changed.
     """
     person = context.people.look_up(message.person)
     voters: dict[str, Person] = {}
@@ -52,10 +54,10 @@ def handle_action(context: Context, message: Message) -> None:
 def _send_now(context: Context, request: Request) -> None:
     """Sends a request whose row `_apply` has claimed, and releases the claim."""
     claim = Claim(tables.requests.name, request.id, 0, fairness_key=request.plan.project)
-    with context.active_claims.holding_within_limit(claim, REQUESTS) as has_room:
+    with context.active_claims.holding_within_limit(claim, REQUESTS, MAX_REQUESTS_OF_ACTIONS) as has_room:
         try:
-            # If this process works on too many requests of the project, the row stays due, and a worker sends it later.
-            # So a project whose OMS hangs cannot occupy all threads.
+            # If this process works on too many requests, or too many of the project, the row stays due, and the lane of
+            # the requests sends it. So a Vault or an OMS that hangs cannot occupy all threads.
             if has_room:
                 send.send_request(context, request)
         except requests.Stale:
@@ -82,6 +84,9 @@ def _decide(
 
     Returns:
         The request if this worker sends it next, the voters to look up first, or None if there is nothing more to do.
+
+    Raises:
+        GroupsUnknown: the decision depends on user groups whose members are unknown. Nothing is stored.
     """
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
@@ -90,6 +95,8 @@ def _decide(
         card = outbox.get_card(connection, message.request_id)
         target = check_target(context, message, person, request, card)
         if isinstance(target, Rejection):
+            if target.why == Refusal.GROUPS_UNKNOWN.value:
+                raise GroupsUnknown
             _reject(connection, context, message, target)
             return None
         request, settings = target.request, target.settings
@@ -101,6 +108,8 @@ def _decide(
             inbox.unmark_decided(connection, message.key)
             return _UnknownVoters(unknown)
         effect = decisions.decide(request, votes, voters, action, settings)
+        if effect is Refusal.GROUPS_UNKNOWN:
+            raise GroupsUnknown
         if isinstance(effect, Refusal):
             _reject(connection, context, message, target.rejection(effect))
             return None

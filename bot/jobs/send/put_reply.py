@@ -12,13 +12,13 @@ from bot.domain.put_outcome import PutReply, PutReplyKind
 from bot.domain.request import Problem, Request, State
 from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import ALREADY_RUNNING, FAILED_OBJECT_LIST, WRONG_STATE, is_token_expired
-from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
+from bot.huawei.errors import HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.oms import Accepted
 from bot.jobs.problems import RetryHint, explain
 from bot.store.audit import Detail
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
+from bot.vault.errors import VaultError
 
-TRY_AGAIN_AFTER = timedelta(seconds=5)
 CHECKING = "You don't need to do anything. The bot checks the group for about a minute."
 
 Reply = Accepted | HuaweiError
@@ -29,10 +29,12 @@ def put_reply(reply: Reply) -> PutReply:
     match reply:
         case Accepted(huawei_request_id):
             return PutReply(PutReplyKind.ACCEPTED, huawei_request_id)
-        case Throttled() | NotSent():
-            return not_sent(reply)
+        case Throttled(retry_after_seconds=seconds):
+            return PutReply(PutReplyKind.TRY_AGAIN, retry_after=timedelta(seconds=seconds or 0))
+        case NotSent():
+            return PutReply(PutReplyKind.TRY_AGAIN)
         case Rejected() if is_token_expired(reply.answer.code):
-            # The next try logs in again, so there is nothing to wait for.
+            # The next try logs in again.
             return PutReply(PutReplyKind.TRY_AGAIN)
         case Rejected() if reply.answer.code in ALREADY_RUNNING | WRONG_STATE:
             return PutReply(PutReplyKind.CONFLICT)
@@ -42,13 +44,21 @@ def put_reply(reply: Reply) -> PutReply:
             return PutReply(PutReplyKind.REJECTED)
 
 
-def not_sent(error: Throttled | NotSent | Unanswered) -> PutReply:
-    """An error that certainly started nothing. An unanswered call is one of these only if it came before the PUT."""
-    wait = timedelta(seconds=error.retry_after_seconds or 0) if isinstance(error, Throttled) else timedelta()
-    return PutReply(PutReplyKind.TRY_AGAIN, retry_after=max(wait, TRY_AGAIN_AFTER))
+def reply_before_put(error: HuaweiError | VaultError) -> PutReply:
+    """An error that came before the PUT, so that nothing was sent: TRY_AGAIN if it may pass, otherwise REJECTED."""
+    match error:
+        case Throttled() | NotSent():
+            return put_reply(error)
+        case Unanswered() | Suspended(code=""):
+            # The second is closed again after five minutes: the identity was not refused, it had no answers.
+            return PutReply(PutReplyKind.TRY_AGAIN)
+        case VaultError(may_pass=True):
+            return PutReply(PutReplyKind.TRY_AGAIN)
+        case _:
+            return PutReply(PutReplyKind.REJECTED)
 
 
-def explain_reply(reply: Reply, request: Request) -> Problem | None:
+def explain_reply(reply: Reply | VaultError, request: Request) -> Problem | None:
     """What the reply means to people.
 
     Arguments:
@@ -70,14 +80,16 @@ def explain_reply(reply: Reply, request: Request) -> Problem | None:
             return explain(reply, plan, RetryHint.RETRY)
 
 
-def _is_list_unusable(reply: HuaweiError) -> bool:
+def _is_list_unusable(reply: HuaweiError | VaultError) -> bool:
     return isinstance(reply, Rejected) and reply.answer.code in FAILED_OBJECT_LIST
 
 
-def audit_detail(number: int, reply: Reply) -> Detail:
-    """The reply to the PUT of this attempt as the audit stores it."""
+def audit_detail(number: int, reply: Reply | VaultError) -> Detail:
+    """The reply to the PUT of this attempt, or the error before it, as the audit stores it."""
     if isinstance(reply, Accepted):
         return {"number": number, "code": None, "huawei_request_id": reply.huawei_request_id}
+    if isinstance(reply, VaultError):
+        return {"number": number, "code": f"Vault {reply.kind.value}", "huawei_request_id": None}
     answer = reply.answer if isinstance(reply, Rejected | Throttled | Unanswered) else None
     return {
         "number": number,

@@ -14,16 +14,17 @@ from datetime import datetime, timedelta
 
 from bot.domain import put_outcome
 from bot.domain.audit_events import AuditEvent
+from bot.domain.put_outcome import PutReplyKind
 from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
 from bot.domain.task_group import TaskGroup
-from bot.huawei.errors import HuaweiError, NotSent, Throttled, TooLate, Unanswered
+from bot.huawei.errors import HuaweiError, TooLate, Unanswered
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
-from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, not_sent, put_reply
+from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
 from bot.redaction import scrub
 from bot.store import requests
 from bot.store.audit import BOT, Detail, Event, Fact, append
@@ -64,10 +65,11 @@ def send_request(context: Context, request: Request) -> None:
             return
         body = read_body(context, request)
         sending, reply = _send_once(context, request, attempt, group, body)
-    except (Throttled, NotSent, Unanswered) as error:
-        _save_not_sent(context, request, attempt.number, error)
     except (HuaweiError, VaultError) as error:
-        _save_not_started(context, request, explain(error, plan, RetryHint.RETRY))
+        if reply_before_put(error).kind is PutReplyKind.TRY_AGAIN:
+            _save_postponed(context, request, attempt.number, error)
+        else:
+            _save_not_started(context, request, explain(error, plan, RetryHint.RETRY))
     except KeysUnfit as unfit:
         _save_not_started(context, request, unfit.problem)
     else:
@@ -161,11 +163,26 @@ def _save_reply(context: Context, sending: Request, number: int, reply: Reply) -
         save_and_notify(connection, current, _explained(late.request, reply), now, event)
 
 
-def _save_not_sent(context: Context, request: Request, number: int, error: Throttled | NotSent | Unanswered) -> None:
-    """Stores that OMS or IAM could not be asked before the PUT. The attempt is tried again as after a throttled PUT."""
-    outcome = put_outcome.after_reply(request, not_sent(error), context.now())
+def _save_postponed(context: Context, request: Request, number: int, error: HuaweiError | VaultError) -> None:
+    """Stores that an error before the PUT may pass. The attempt is tried again as after a throttled PUT.
+
+    The card is not updated if it shows the same problem already, so that a long outage does not use up Slack's limits.
+
+    Raises:
+        requests.Stale: the request was changed since it was read.
+    """
+    now = context.now()
+    outcome = put_outcome.after_reply(request, reply_before_put(error), now)
+    postponed = _explained(outcome.request, error)
     event = Event(outcome.event, BOT, request.id, audit_detail(number, error))
-    _save(context, request, _explained(outcome.request, error), event)
+    if postponed.problem != request.problem:
+        _save(context, request, postponed, event)
+        return
+    with context.store.write() as connection:
+        current = requests.lock(connection, request.id)
+        if current is None or current.version != request.version:
+            raise requests.Stale(request.id)
+        requests.save_without_new_version(connection, postponed, now, event)
 
 
 def _save_not_started(context: Context, request: Request, problem: Problem) -> None:
@@ -178,7 +195,7 @@ def _save_not_started(context: Context, request: Request, problem: Problem) -> N
     _save(context, request, not_started, Event(AuditEvent.REQUEST_NOT_STARTED, BOT, request.id, detail))
 
 
-def _explained(request: Request, reply: Reply) -> Request:
+def _explained(request: Request, reply: Reply | VaultError) -> Request:
     return replace(request, problem=explain_reply(reply, request))
 
 

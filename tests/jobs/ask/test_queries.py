@@ -23,6 +23,7 @@ from bot.sandbox.huawei.faults import Answer, NoAnswer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
+from bot.slack.errors import GroupsUnknown
 from bot.slack.users import Users
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
@@ -256,8 +257,10 @@ def test_a_person_whose_user_groups_are_unknown_is_told_so(place: tuple[Sandbox,
     media = context.projects["media"].model_copy(update={"requesters": (APPROVERS_GROUP,)})
     people = cast(Users, PeopleWithoutGroups())
     unknown = replace(context, projects={"media": media}, people=people)
-    for typed in ("list", f"status {NIGHTLY_IMAGES}", "status R-00000001", f"{NIGHTLY_IMAGES} project=media go"):
-        assert answer(unknown, typed) == GROUPS_UNKNOWN
+    for typed in ("list", f"status {NIGHTLY_IMAGES}", "status R-00000001"):
+        with pytest.raises(GroupsUnknown):
+            answer(unknown, typed)
+    assert answer(unknown, f"{NIGHTLY_IMAGES} project=media go") == GROUPS_UNKNOWN
     queries.show_home(unknown, Message(Kind.HOME, f"typed {next(NUMBERS)}", BOB, TEAM_ID))
     home = sandbox.people.home_view(BOB)
     assert home is not None

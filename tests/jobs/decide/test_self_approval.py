@@ -84,7 +84,7 @@ def test_full_members_who_could_approve_are_notified_and_guests_are_not(place: t
 def test_a_failed_lookup_is_tried_again_and_nobody_is_notified_twice(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     approve_alone(*place)
-    sandbox.slack.outage.answers["users.info"] = [500, 500]
+    sandbox.slack.outage.answers["users.info"] = [500] * 4  # each lookup is repeated once
     failed = handle_due(context)
     assert len(failed) == 2
     assert notified(context) == [DAVE]

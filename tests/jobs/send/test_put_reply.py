@@ -10,11 +10,25 @@ from bot.domain.put_outcome import PutReplyKind
 from bot.domain.request import State
 from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import FAILED_OBJECT_LIST
-from bot.huawei.errors import Answer, NotSent, Rejected, Throttled, TooLate, Unanswered, Unreadable
+from bot.huawei.errors import (
+    Answer,
+    HuaweiError,
+    NotSent,
+    Rejected,
+    Suspended,
+    Throttled,
+    TooLate,
+    Unanswered,
+    Unreadable,
+    UnusableIdentity,
+)
 from bot.huawei.oms import Accepted
-from bot.jobs.send.put_reply import CHECKING, Reply, audit_detail, explain_reply, not_sent, put_reply
+from bot.jobs.send.put_reply import CHECKING, Reply, audit_detail, explain_reply, put_reply, reply_before_put
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
+from bot.vault.errors import VaultError, VaultErrorKind
 from tests.support.values import request
+
+LASTING = (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING)
 
 
 def rejected(http_status: int, code: str) -> Rejected:
@@ -47,24 +61,34 @@ def test_every_reply_has_a_kind(reply: Reply, kind: PutReplyKind) -> None:
 
 @pytest.mark.parametrize(
     ("reply", "seconds"),
-    [
-        (Throttled(40, SLOW_DOWN), 40),
-        (Throttled(2, SLOW_DOWN), 5),
-        (Throttled(None, SLOW_DOWN), 5),
-        (NotSent("no address"), 5),
-        (TOKEN_EXPIRED, 0),
-    ],
+    [(Throttled(40, SLOW_DOWN), 40), (Throttled(None, SLOW_DOWN), 0), (NotSent("no address"), 0), (TOKEN_EXPIRED, 0)],
 )
-def test_the_put_is_sent_again_after_five_seconds_unless_oms_asks_for_more_or_a_token_expired(
-    reply: Reply, seconds: int
-) -> None:
+def test_the_next_put_waits_as_long_as_oms_asks_for(reply: Reply, seconds: int) -> None:
     assert put_reply(reply).retry_after == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("error", [Throttled(1, SLOW_DOWN), NotSent("no address"), Unanswered("the connection broke")])
-def test_before_the_put_each_of_these_errors_started_nothing(error: Throttled | NotSent | Unanswered) -> None:
-    assert not_sent(error).kind is PutReplyKind.TRY_AGAIN
-    assert not_sent(error).retry_after == timedelta(seconds=5)
+def vault_error(kind: VaultErrorKind) -> VaultError:
+    return VaultError(kind, "secret/x", "Vault failed.", "Check it.")
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (Throttled(1, SLOW_DOWN), True),
+        (NotSent("no connection"), True),
+        (Unanswered("the connection broke"), True),
+        (Suspended("secret/x", "", is_close_to_lock=True), True),
+        (Suspended("secret/x", "APIG.0301", is_close_to_lock=False), False),
+        (UnusableIdentity("secret/x", "No key.", "Write it."), False),
+        (DENIED, False),
+        (rejected(404, "OMS.1031"), False),
+        *((vault_error(kind), True) for kind in VaultErrorKind if kind not in LASTING),
+        *((vault_error(kind), False) for kind in LASTING),
+    ],
+)
+def test_before_the_put_only_what_cannot_pass_ends_the_attempt(error: HuaweiError | VaultError, may_pass: bool) -> None:
+    kind = PutReplyKind.TRY_AGAIN if may_pass else PutReplyKind.REJECTED
+    assert reply_before_put(error).kind is kind
 
 
 def test_a_problem_says_whether_anything_was_started_and_what_the_next_step_is() -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from bot.domain.request import Request, State, Verb
 from bot.domain.task_group import GroupStatus, Scope
@@ -31,7 +32,7 @@ from bot.sandbox.huawei.group import (
 )
 from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
-from bot.store import requests
+from bot.store import requests, tables
 from bot.store.inbox import Kind
 from tests.support.in_process import context_at, create_request, press_button, sandbox_and_context, stored_request
 from tests.support.sandbox import key_reads, put_calls
@@ -163,39 +164,44 @@ def test_a_retry_migrates_the_chosen_scope(approve: Callable[..., Approved], sco
     assert (approved.group.starts, approved.group.retries) == (0, 1)
 
 
-@pytest.mark.parametrize(("retry_after", "seconds"), [(None, 5), (2, 5), (30, 30)])
-def test_a_throttled_put_waits_and_is_sent_three_times_at_most(
-    approved: Approved, retry_after: int | None, seconds: int
-) -> None:
-    approved.sandbox.oms.faults.add("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 3)
-    for tries in (1, 2):
+@pytest.mark.parametrize("retry_after", [None, 2, 20])
+def test_a_throttled_put_waits_and_is_sent_until_it_is_accepted(approved: Approved, retry_after: int | None) -> None:
+    approved.sandbox.oms.faults.add("start", *[Answer(429, "APIG.0308", retry_after=retry_after)] * 5)
+    for tries, seconds in enumerate((2, 4, 8, 16, 30), 1):
         waiting = approved.advance()
         assert waiting.attempt is not None
         assert (waiting.state, waiting.attempt.tries) == (State.APPROVED, tries)
         assert (waiting.attempt.sent_at, waiting.attempt.before) == (None, None)
-        approved.advance(timedelta(seconds=seconds - 1))
+        approved.advance(timedelta(seconds=max(seconds, retry_after or 0) - 1))
         assert len(approved.puts()) == tries
         approved.context = context_at(approved.context, approved.context.now() + timedelta(seconds=1))
-    not_started = approved.advance()
-    assert not_started.state is State.NOT_STARTED
-    assert not_started.problem is not None
-    assert not_started.problem.code == "APIG.0308"
-    assert not_started.problem.huawei_request_id
-    assert approved.puts() == [429] * 3
+    assert approved.advance().state is State.ACCEPTED
+    assert approved.puts() == [429] * 5 + [200]
 
 
-def test_an_expired_token_is_renewed_at_once_and_three_times_at_most(approved: Approved) -> None:
+def test_a_throttled_put_is_told_once_in_the_thread(approved: Approved) -> None:
+    approved.sandbox.oms.faults.add("start", *[Answer(429, "APIG.0308")] * 3)
+    for _ in range(3):
+        approved.advance(timedelta(seconds=30))
+    with approved.context.store.read() as connection:
+        texts = connection.execute(
+            select(tables.notices.c.text).where(tables.notices.c.request_id == approved.request.id)
+        ).scalars()
+        assert len([text for text in texts if "Not started yet" in text]) == 1
+
+
+def test_an_expired_token_is_renewed_for_the_next_put(approved: Approved) -> None:
     vault = approved.sandbox.vault
     vault.write("oms/media/caller", CALLERS["password"])
     approved.context.identity.allow_retry("media")  # has it read again
     try:
-        approved.sandbox.oms.faults.add("start", *[Answer(401, "APIGW.0307")] * 3)
-        states = [approved.advance().state for _ in range(3)]
+        approved.sandbox.oms.faults.add("start", Answer(401, "APIGW.0307"))
+        states = [approved.advance().state, approved.advance(timedelta(seconds=2)).state]
     finally:
         vault.write("oms/media/caller", CALLERS["access key"])
         approved.context.identity.allow_retry("media")
-    assert states == [State.APPROVED, State.APPROVED, State.NOT_STARTED]
-    assert approved.puts() == [401] * 3
+    assert states == [State.APPROVED, State.ACCEPTED]
+    assert approved.puts() == [401, 200]
 
 
 def test_after_a_bug_in_the_put_the_outcome_is_unknown_and_no_key_is_logged(

@@ -1,4 +1,4 @@
-"""OMS or Vault cannot be reached: the card says which and what to do, nothing is started, and the approval holds.
+"""OMS or Vault cannot be reached: the card says which and what to do, and the request goes on when they are back.
 
 Each test has a request for a group of its own, approved by carol and processed in the test.
 """
@@ -19,11 +19,12 @@ from bot.jobs.context import Context
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
+from bot.ui.formatting import local_time
 from tests.support.card import Card
 from tests.support.in_process import context_of, press_button
 from tests.support.sandbox import button_ids, key_reads
 from tests.support.tls import serving_tls
-from tests.support.wire import Wire
+from tests.support.wire import Wire, answer_of
 
 DATABASES = itertools.count(1)
 
@@ -73,24 +74,26 @@ def retried(card: Card) -> str:
 
 
 def check_unreachable(card: Card, address: str, why: str) -> None:
-    """Approves, and checks that the bot tries three times, then offers Retry. No key is read, and nothing is sent."""
+    """Approves, and checks that the bot goes on trying. No key is read, and nothing is sent."""
     reads = len(key_reads(card.sandbox))
     text = card.approve()
-    for tries in (1, 2):
-        assert card.stands() is State.APPROVED
-        assert "retries automatically" in text
-        assert f"The bot couldn't reach OMS at {address} ({why})." in text
-        text = card.after(6 * tries)
-    assert card.stands() is State.NOT_STARTED
-    for words in (
-        f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.",
-        "Cause: the bot or its settings",
-        "Next: Check the bot's network. Check region and oms_url in bot.toml. Then press Retry.",
-    ):
-        assert words in text.replace("*", "")
-    assert button_ids(card.posted) == ["retry", "cancel"]
+    for tries in range(5):
+        assert_waits(card, text, f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.")
+        assert "Cause: the bot or its settings" in text
+        assert "Check the bot's network. Check region and oms_url in bot.toml. The bot retries" in text
+        text = card.after(40 * (tries + 1))
     assert card.puts() == []
     assert len(key_reads(card.sandbox)) == reads
+
+
+def assert_waits(card: Card, text: str, words: str) -> None:
+    """Asserts that the card says what the approved request waits for and until when, and that it can be canceled."""
+    assert card.stands() is State.APPROVED
+    assert "Approved, not started yet" in text
+    assert words in text
+    until = local_time(card.request.approval_valid_until)
+    assert f"The bot retries automatically until {until}." in text
+    assert button_ids(card.posted) == ["cancel"]
 
 
 def test_an_oms_that_refuses_the_connection(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
@@ -99,7 +102,7 @@ def test_an_oms_that_refuses_the_connection(sandbox: Sandbox, bot: Callable[...,
     card = Card(sandbox, bot(wire.url))
     check_unreachable(card, wire.url, "no connection")
     wire.mend()
-    assert "Accepted by OMS" in retried(card)
+    assert "Accepted by OMS" in card.after(300), "without a click"
     assert card.puts() == [200]
     wire.cut()
 
@@ -152,17 +155,79 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
         card.context.identity.call("media", lambda oms: oms.show(card.request.group.group_id))
     wire.cut()
     text = card.approve()
-    assert card.stands() is State.NOT_STARTED
-    for words in (
-        f"Vault doesn't answer at {wire.url}. Nothing was started.",
-        "Cause: Vault",
-        "Check that Vault is running and VAULT_ADDR is correct. Then press Retry.",
-    ):
-        assert words in text
-    assert button_ids(card.posted) == ["retry", "cancel"]
+    assert_waits(card, text, f"Vault doesn't answer at {wire.url}. Nothing was started.")
+    assert "Cause: Vault" in text
+    assert "Check that Vault is running and VAULT_ADDR is correct." in text
+    assert_waits(card, card.after(3), "Vault doesn't answer")
     assert card.puts() == []
     wire.mend()
-    assert "Accepted by OMS" in retried(card)
+    assert "Accepted by OMS" in card.after(40), "without a click"
+    assert card.puts() == [200]
+    wire.cut()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (answer_of(503, b'{"errors": ["Vault is sealed"]}'), "Vault is sealed. Nothing was started."),
+        (answer_of(500, b'{"errors": ["local node not active but active cluster node not found"]}'), "has no leader"),
+        (answer_of(503), "is unavailable (HTTP 503). Nothing was started."),
+        (answer_of(429), "is throttling calls (HTTP 429). Nothing was started."),
+        (answer_of(412), "hasn't replicated the bot's login yet (HTTP 412). Nothing was started."),
+        (
+            answer_of(307, b"", Location="http://vault-2.example.com/v1/x"),
+            "that redirects to http://vault-2.example.com",
+        ),
+    ],
+)
+def test_a_vault_that_cannot_serve_calls_now_is_waited_for(
+    sandbox: Sandbox, bot: Callable[..., Context], answer: bytes, words: str
+) -> None:
+    wire = Wire(sandbox.vault.url)
+    card = Card(sandbox, bot(vault=wire.url))
+    wire.answers = [answer] * 4
+    assert_waits(card, card.approve(), words)
+    assert_waits(card, card.after(3), words)
+    assert (len(wire.answered), card.puts()) == (4, [])
+    assert "Accepted by OMS" in card.after(40)
+    assert card.puts() == [200]
+    wire.cut()
+
+
+def test_an_outage_of_vault_does_not_update_the_card_at_each_try(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    wire = Wire(sandbox.vault.url)
+    card = Card(sandbox, bot(vault=wire.url))
+    wire.cut()
+    card.approve()
+    version = card.request.version
+    for tries in range(1, 4):
+        card.after(40 * tries)
+        assert card.request.attempt is not None
+        assert (card.request.attempt.tries, card.request.version) == (tries + 1, version)
+
+
+def test_a_request_that_waits_for_vault_can_be_canceled(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    wire = Wire(sandbox.vault.url)
+    card = Card(sandbox, bot(vault=wire.url))
+    wire.cut()
+    card.approve()
+    card.request = press_button(card.context, Kind.CANCEL, ALICE, card.request, card.posted)
+    assert card.stands() is State.CANCELLED
+    wire.mend()
+    card.after(40)
+    assert (card.stands(), card.puts()) == (State.CANCELLED, [])
+    wire.cut()
+
+
+def test_a_request_that_waits_for_vault_ends_with_its_approval(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    wire = Wire(sandbox.vault.url)
+    card = Card(sandbox, bot(vault=wire.url))
+    wire.cut()
+    card.approve()
+    wire.mend()
+    left = card.request.approval_valid_until - card.context.now()
+    card.after(int(left.total_seconds()) + 1)
+    assert (card.stands(), card.puts()) == (State.APPROVAL_EXPIRED, [])
     wire.cut()
 
 

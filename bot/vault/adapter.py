@@ -1,0 +1,113 @@
+"""Sends hvac's calls: names a redirect instead of returning it, and repeats a call once if its answer may pass.
+
+Repeating after a lost connection is left to `bot.net.session`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import hvac.adapters
+import hvac.exceptions
+import requests
+
+# Statuses below 500 that Vault answers while nothing is wrong with the call (API documentation, "HTTP status codes" and
+# "/sys/health"): 307 and 472, 473 of standby nodes, 412 of a node that is still replicating, 429 of a quota.
+_PASSING_STATUSES = frozenset({307, 412, 429, 472, 473})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+WAIT_SECONDS = 0.4
+MAX_WAIT_SECONDS = 1.0
+# A call that has taken longer is not repeated: its thread has waited long enough.
+MAX_FIRST_TRY_SECONDS = 3.0
+
+
+class NotServed(hvac.exceptions.VaultError):  # type: ignore[misc]
+    """Vault answered with a redirect, or with a status that says that it cannot serve the call now.
+
+    The bot does not follow a redirect, because the call carries its token or its login.
+
+    Arguments:
+        message: the errors in the answer.
+        target: scheme and host of the address that a redirect names; empty if there is none.
+    """
+
+    def __init__(self, status: int, message: str, target: str, url: str) -> None:
+        super().__init__(message, url=url)
+        self.status = status
+        self.target = target
+
+    @property
+    def is_redirect(self) -> bool:
+        return self.status in _REDIRECTS
+
+
+class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
+    """Repeats each call at most once, within a second, with the same token.
+
+    Every call of the bot to Vault may be repeated: it reads, logs in, or creates or revokes a token.
+    """
+
+    def request(self, method: str, url: str, *args: Any, **settings: Any) -> Any:
+        """Sends a call as hvac does.
+
+        Raises:
+            NotServed: Vault redirects, or cannot serve the call now.
+            hvac.exceptions.VaultError: the answer is another error.
+        """
+        # hvac writes the token into the headers, so each try gets its own.
+        headers = settings.pop("headers", None) or {}
+        for is_last in (False, True):
+            began = time.monotonic()
+            response = self._send(method, url, *args, headers=dict(headers), **settings)
+            if is_last or time.monotonic() - began > MAX_FIRST_TRY_SECONDS:
+                break
+            wait = _seconds_to_wait(response)
+            if wait is None:
+                break
+            time.sleep(wait)
+        return self._read(method, response)
+
+    def _send(self, method: str, url: str, *args: Any, **settings: Any) -> requests.Response:
+        response: requests.Response = hvac.adapters.RawAdapter.request(
+            self, method, url, *args, raise_exception=False, **settings
+        )
+        return response
+
+    def _read(self, method: str, response: requests.Response) -> Any:
+        status = response.status_code
+        if _is_passing(status) or status in _REDIRECTS:
+            raise NotServed(status, response.text[:1000], _host(response.headers.get("Location", "")), response.url)
+        if not response.ok:
+            self._raise_for_error(method, response.url, response)
+        if status == requests.codes.ok:
+            try:
+                return response.json()
+            except ValueError:
+                pass
+        return response
+
+
+def _is_passing(status: int) -> bool:
+    return status in _PASSING_STATUSES or status >= requests.codes.server_error
+
+
+def _seconds_to_wait(response: requests.Response) -> float | None:
+    """How long to wait before the call is repeated; None if it is not."""
+    if not _is_passing(response.status_code):
+        return None
+    value = response.headers.get("Retry-After", "")
+    seconds = int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
+    return max(seconds, WAIT_SECONDS) if seconds <= MAX_WAIT_SECONDS else None
+
+
+def _host(location: str) -> str:
+    """Scheme and host of an absolute address, without what else it may hold."""
+    try:
+        parts = urlsplit(location)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}{port}" if parts.hostname else ""

@@ -1,0 +1,94 @@
+"""Keeps the bot from locking an AppRole: a rejected secret id is not tried again, and few rejections are risked.
+
+Vault locks a role for 15 minutes after five rejected logins within 15 minutes (documentation, "User lockout").
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from bot.redaction import Secret
+from bot.vault.errors import VaultError, VaultErrorKind
+
+MAX_REJECTIONS = 3
+REJECTIONS_COUNT_FOR_SECONDS = 15 * 60.0
+
+
+class LoginGuard:
+    """The logins of one role in this process. Threads share it.
+
+    Arguments:
+        monotonic: a clock in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._changed = threading.Condition()
+        self._running = 0
+        # The secret id that Vault accepted last. Any other one is tried by one login at a time.
+        self._accepted: Secret | None = None
+        # The rejections that count, oldest first: when, which secret id, and how Vault answered.
+        self._rejections: list[tuple[float, Secret, VaultError]] = []
+        self._failed_at = float("-inf")
+        self._failure: VaultError | None = None
+
+    @contextmanager
+    def login(self, secret_id: Secret) -> Iterator[None]:
+        """Allows the login in its block, or raises the error of an earlier login instead.
+
+        A login whose rejection could be one too many waits for those that run. If one of them gets no answer, it
+        fails too, so that the waits do not add up while Vault does not answer.
+
+        Raises:
+            VaultError: this secret id was rejected less than 15 minutes ago, or three were (LOGIN). Or the login that
+                was waited for failed.
+        """
+        began = self._monotonic()
+        with self._changed:
+            while not self._is_decided(secret_id, began):
+                self._changed.wait()
+            earlier = self._earlier_error(secret_id, began)
+            if earlier is not None:
+                raise earlier.copied()
+            self._running += 1
+        try:
+            yield
+        except VaultError as error:
+            self._failed(secret_id, error)
+            raise
+        else:
+            self._accepted = secret_id
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _is_decided(self, secret_id: Secret, began: float) -> bool:
+        is_accepted = self._accepted == secret_id
+        has_room = is_accepted and self._running + len(self._counting()) < MAX_REJECTIONS
+        return has_room or not self._running or self._earlier_error(secret_id, began) is not None
+
+    def _earlier_error(self, secret_id: Secret, began: float) -> VaultError | None:
+        counting = self._counting()
+        for _, rejected, error in counting:
+            if rejected == secret_id:
+                return error
+        if len(counting) >= MAX_REJECTIONS:
+            return counting[-1][2]
+        return self._failure if self._failed_at > began else None
+
+    def _counting(self) -> list[tuple[float, Secret, VaultError]]:
+        since = self._monotonic() - REJECTIONS_COUNT_FOR_SECONDS
+        self._rejections = [one for one in self._rejections if one[0] > since]
+        return self._rejections
+
+    def _failed(self, secret_id: Secret, error: VaultError) -> None:
+        with self._changed:
+            now = self._monotonic()
+            if error.kind is VaultErrorKind.LOGIN:
+                self._rejections.append((now, secret_id, error))
+            else:
+                self._failed_at, self._failure = now, error

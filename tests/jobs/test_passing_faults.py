@@ -1,0 +1,243 @@
+"""While Vault, OMS or Slack fail for a short time, messages are handled again, and no click waits for the others."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from sqlalchemy import select
+
+from bot.app import new_identity
+from bot.domain.command import ResumeGroups
+from bot.domain.request import Request, State
+from bot.huawei.circuit_breaker import InMemoryRows
+from bot.jobs import inbox_dispatcher, request_dispatcher
+from bot.jobs.context import Context
+from bot.jobs.inbox_dispatcher import ANSWER_WITHIN
+from bot.jobs.worker import Failed, Finished, Handler, Result, Worker
+from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE, TEAM_ID
+from bot.sandbox.slack.workspace import PostedMessage
+from bot.sandbox.system import Sandbox
+from bot.store import queue, requests
+from bot.store.audit import rows
+from bot.store.inbox import Kind, Message
+from bot.store.tables import notices
+from bot.ui import refusals
+from tests.support.in_process import context_at, context_of, create_request, store_message, stored_request
+from tests.support.sandbox import put_calls
+from tests.support.wire import Wire, answer_of
+
+NUMBERS = itertools.count()
+ANSWERED_WITHIN_SECONDS = 2.5
+
+
+def press(kind: Kind, person: str, made: Request, posted: PostedMessage) -> Message:
+    key = f"press {next(NUMBERS)}"
+    return Message(kind, key, person, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+
+
+def typed(*group_ids: str) -> Message:
+    command = ResumeGroups(group_ids, "network is back")
+    return Message(Kind.CREATE_REQUEST, f"typed {next(NUMBERS)}", ALICE, TEAM_ID, command=command)
+
+
+def answers(context: Context) -> list[str]:
+    """The texts of the replies so far."""
+    with context.store.read() as connection:
+        query = select(notices.c.text).where(notices.c.delivery == "direct").order_by(notices.c.id)
+        return list(connection.execute(query).scalars())
+
+
+def handled(context: Context, message: Message) -> tuple[Result, list[float]]:
+    """Handles a message as often as it is due. Returns the last result, and when it was due, in seconds."""
+    claim, began = store_message(context, message), context.now()
+    due: list[float] = []
+    result = inbox_dispatcher.handle_message(context_at(context, began), claim)
+    while isinstance(result, Failed):
+        due.append((result.due_at - began).total_seconds())
+        claim = replace(claim, tries=claim.tries + 1)
+        result = inbox_dispatcher.handle_message(context_at(context, result.due_at), claim)
+    return result, due
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_one_failed_lookup_delays_a_vote_by_a_second_at_most(inside: tuple[Sandbox, Context], status: int) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    sandbox.slack.outage.answers["users.info"] = [status]
+    sandbox.slack.outage.answers["usergroups.users.list"] = [status]
+    assert handled(context, press(Kind.APPROVE, CAROL, made, posted)) == (Finished(), [])
+    assert stored_request(context, made.id).state is State.ACCEPTED
+
+
+@pytest.mark.parametrize("failures", [2, 5, 8])
+def test_a_vote_is_handled_again_while_slack_does_not_tell_who_the_person_is(
+    inside: tuple[Sandbox, Context], failures: int
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    sandbox.slack.outage.answers["users.info"] = [500] * failures
+    result, due = handled(context, press(Kind.APPROVE, CAROL, made, posted))
+    assert result == Finished()
+    assert due, "it was postponed, and its thread was free"
+    assert stored_request(context, made.id).state is State.ACCEPTED
+    assert refusals.LOOKUP_FAILED not in answers(context)
+
+
+def test_a_vote_is_handled_again_while_slack_does_not_tell_the_members_of_a_group(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    group_alone = replace(made, policy=replace(made.policy, slots=((APPROVERS_GROUP,),)))
+    with context.store.write() as connection:
+        made = requests.save(connection, made, group_alone, context.now())
+    context = replace(context, people=_Unknown(context.people, failures=2))  # type: ignore[arg-type]
+    result, due = handled(context, press(Kind.APPROVE, DAVE, made, posted))
+    assert (result, len(due)) == (Finished(), 2)
+    assert stored_request(context, made.id).state is State.ACCEPTED
+    assert refusals.GROUPS_UNKNOWN not in answers(context)
+
+
+class _Unknown:
+    """Looks people up as usual, but without their user groups for the first times."""
+
+    def __init__(self, people: object, failures: int) -> None:
+        self._people, self._failures = people, failures
+
+    def look_up(self, user_id: str) -> object:
+        person = self._people.look_up(user_id)  # type: ignore[attr-defined]
+        self._failures -= 1
+        return person if self._failures < 0 else replace(person, groups=frozenset(), groups_known=False)
+
+
+@pytest.mark.parametrize("kind", [Kind.APPROVE, Kind.LIST, Kind.CREATE_REQUEST])
+def test_a_person_whom_slack_does_not_tell_is_answered_after_20_seconds(
+    inside: tuple[Sandbox, Context], kind: Kind
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    sandbox.slack.outage.answers["users.info"] = [500] * 200
+    message = typed(NIGHTLY_IMAGES) if kind is Kind.CREATE_REQUEST else press(kind, CAROL, made, posted)
+    result, due = handled(context, message)
+    assert result == Finished()
+    assert answers(context) == [refusals.LOOKUP_FAILED]
+    assert due[-1] > ANSWER_WITHIN.total_seconds() - 4
+    assert due[-1] <= ANSWER_WITHIN.total_seconds()
+    assert due[0] == 0.5
+    assert stored_request(context, made.id).state is State.PENDING
+    with context.store.read() as connection:
+        assert [link.event for link in rows(connection)][-1] == "action.refused"
+
+
+def test_a_lookup_that_hangs_is_not_begun_when_its_answer_could_come_too_late(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    sandbox.slack.outage.answers["users.info"] = [500] * 200
+    claim, began = store_message(context, press(Kind.APPROVE, CAROL, made, posted)), context.now()
+    times = iter([began, *[began + timedelta(seconds=10)] * 50])
+    # A try that takes 10 s of the 20 s.
+    slow = replace(context, now=lambda: next(times))
+    assert inbox_dispatcher.handle_message(slow, claim) == Finished()
+    assert answers(context) == [refusals.LOOKUP_FAILED]
+
+
+# A command
+
+
+def test_a_command_is_handled_again_while_oms_or_vault_cannot_serve_it(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    wire = Wire(sandbox.vault.url)
+    sandbox.extra_environment = {"VAULT_ADDR": wire.url}
+    with context_of(sandbox) as context:
+        wire.answers = [answer_of(500, b'{"errors": ["local node not active"]}')] * 4
+        sandbox.oms.faults.add("show", *[Answer(503, "APIG.0202")] * 4)
+        result, due = handled(context, typed(NIGHTLY_IMAGES))
+        assert (result, len(due)) == (Finished(), 4)
+        [text] = answers(context)
+        assert text.startswith("Created R-")
+    wire.cut()
+
+
+def test_a_command_for_several_groups_creates_each_request_once(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    group = sandbox.oms.state.groups[NIGHTLY_IMAGES]
+    other = "3c3c3c3c-0000-4000-8000-000000000077"
+    sandbox.oms.state.groups[other] = replace(group, id=other)
+    message = typed(NIGHTLY_IMAGES, other)
+    # The first group is found. The second is not, because both calls for it fail.
+    claim = store_message(context, message)
+    assert message.command is not None
+    sandbox.oms.faults.add("show", *[Answer(503, "APIG.0202")] * 2)
+    first = inbox_dispatcher.handle_message(context, claim)
+    assert isinstance(first, Failed)
+    assert answers(context) == []
+    assert inbox_dispatcher.handle_message(context, replace(claim, tries=1)) == Finished()
+    [text] = answers(context)
+    assert text.count("Created R-") == 2
+
+
+# Many approvals during an outage
+
+
+@pytest.fixture
+def twelve_projects(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context, Wire]]:
+    """A bot with twelve projects, and the relay between it and Vault."""
+    sandbox = new_sandbox()
+    sandbox.slack.api.enforces_rate_limits = False
+    wire = Wire(sandbox.vault.url)
+    sandbox.extra_environment = {"VAULT_ADDR": wire.url}
+    with context_of(sandbox) as context:
+        projects = {f"media-{number}": context.projects["media"] for number in range(12)}
+        identity = new_identity(context.vault, projects, InMemoryRows(), context.now)
+        yield sandbox, replace(context, projects=projects | dict(context.projects), identity=identity), wire
+    wire.cut()
+
+
+def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_sent_later(
+    twelve_projects: tuple[Sandbox, Context, Wire],
+) -> None:
+    sandbox, context, wire = twelve_projects
+    made = []
+    for number in range(12):
+        request, posted = create_request(sandbox, context, number + 1)
+        moved = replace(request, plan=replace(request.plan, project=f"media-{number}"))
+        with context.store.write() as connection:
+            made.append((requests.save(connection, request, moved, context.now()), posted))
+    last, last_posted = create_request(sandbox, context, 99)
+    handlers: dict[str, Handler] = {table.name: lambda _: Finished() for table in queue.TABLES}
+    handlers["inbox"] = partial(inbox_dispatcher.handle_message, context)
+    handlers["requests"] = partial(request_dispatcher.advance_request, context)
+    worker = Worker(context.store, context.owner, context.now, handlers, lambda *_: None, context.active_claims)
+    worker.start()
+    try:
+        wire.hang()
+        for number, (request, posted) in enumerate(made):
+            worker.submit(store_message(context, press(Kind.APPROVE, (CAROL, DAVE)[number % 2], request, posted)))
+        wait_until(lambda: all(stored_request(context, one.id).decision for one, _ in made), 20)
+        began = time.monotonic()
+        worker.submit(store_message(context, press(Kind.CANCEL, ALICE, last, last_posted)))
+        wait_until(lambda: stored_request(context, last.id).state is State.CANCELLED, 20)
+        assert time.monotonic() - began < ANSWERED_WITHIN_SECONDS
+        assert put_calls(sandbox) == []
+        wire.mend()
+        wait_until(lambda: len(put_calls(sandbox)) == 12, 60)
+    finally:
+        assert worker.stop(20)
+    assert {call.status for call in put_calls(sandbox)} == {200}
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
