@@ -183,6 +183,14 @@ def missing_key(vault_path: str, missing: str) -> str:
     return f"`{vault_path}` in Vault has no key {missing}. Add it there, then request it again. {NO_REQUEST_CREATED}"
 
 
+def key_not_text(vault_path: str, keys: str) -> str:
+    """`keys` names the keys whose value is a JSON object, such as `ak and sk`."""
+    return (
+        f"The value of {keys} at `{vault_path}` in Vault is a JSON object. Write it there as text, then request it "
+        f"again. {NO_REQUEST_CREATED}"
+    )
+
+
 def temporary_key(vault_path: str) -> str:
     return (
         f"`{vault_path}` in Vault holds a temporary access key, and OMS doesn't accept security tokens for source and "

@@ -18,7 +18,14 @@ from bot.domain.start_time import NoStart, StartProblem, next_start
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
-from bot.huawei.required_keys import DESTINATION_KEYS, SECURITY_TOKEN, RequiredKeys, missing_keys, source_keys
+from bot.huawei.required_keys import (
+    DESTINATION_KEYS,
+    SECURITY_TOKEN,
+    RequiredKeys,
+    keys_not_text,
+    missing_keys,
+    source_keys,
+)
 from bot.jobs.ask.read_oms import with_one_retry
 from bot.jobs.context import Context
 from bot.jobs.current_settings import slots_without_candidates
@@ -233,6 +240,9 @@ def _check_path(context: Context, plan: Plan, path: str, required: Sequence[Requ
     missing = " and ".join(filter(None, (missing_keys(keys, check.keys) for keys in required)))
     if missing:
         raise CannotCreate(refusals.missing_key(vault_path, missing))
+    not_text = " and ".join(filter(None, (keys_not_text(keys, check.keys, check.objects) for keys in required)))
+    if not_text:
+        raise CannotCreate(refusals.key_not_text(vault_path, not_text))
     if SECURITY_TOKEN in check.keys:
         raise CannotCreate(refusals.temporary_key(vault_path))
     return check
