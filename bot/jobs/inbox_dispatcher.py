@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.jobs.ask import create_request, queries, request_form
-from bot.jobs.context import Context, reply, reply_address
+from bot.jobs.context import Context, lookup_text, reply, reply_address
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.worker import Finished, Result
 from bot.slack.errors import LookupFailed
@@ -41,7 +41,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
         event = Event(
             AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, {"why": LOOKUP_FAILED_REASON}
         )
-        reply(context, message, refusals.LOOKUP_FAILED, event)
+        reply(context, message, lookup_text(context, refusals.LOOKUP_FAILED), event)
         result = Finished()
     if result == Finished() and stored.message.response_url:
         with context.store.write() as connection:

@@ -55,7 +55,7 @@ def create_requests(context: Context, message: Message, command: ResumeGroups, r
     Raises:
         LookupFailed: Slack does not tell who the person is.
     """
-    person = context.people.look_up(message.person)
+    person = preflight.look_up_requester(context, message.person, command.project)
     try:
         projects = preflight.projects_of(context, person, command.project)
     except CannotCreate as refusal:
@@ -97,7 +97,7 @@ def create_once_paused(
     now = context.now()
     try_again_at = now + CHECK_PAUSING_EVERY if now - received_at < WAIT_FOR_PAUSE else None
     try:
-        person = context.people.look_up(message.person)
+        person = preflight.look_up_requester(context, message.person, command.project)
         projects = preflight.projects_of(context, person, command.project)
     except LookupFailed:
         if try_again_at is not None:

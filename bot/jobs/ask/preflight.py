@@ -27,7 +27,7 @@ from bot.huawei.required_keys import (
     source_keys,
 )
 from bot.jobs.ask.read_oms import with_one_retry
-from bot.jobs.context import Context
+from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
@@ -66,6 +66,22 @@ class Failure:
     may_pass: bool  # whether the error may pass by itself
 
 
+def look_up_requester(context: Context, user_id: str, named: str | None) -> Person:
+    """The person who creates a request, with the user groups of the project that they named, or of all projects.
+
+    Raises:
+        LookupFailed: Slack does not tell who the person is.
+    """
+    project = context.projects.get(named or "")
+    if project is not None:
+        person = context.people.look_up(user_id, project.policy.requesters)
+        if requester_refusal(project.policy, person) is None:
+            return person
+    # The refusal names the projects in which the person may create requests.
+    names = [name for project in context.projects.values() for name in project.policy.requesters]
+    return context.people.look_up(user_id, names)
+
+
 def projects_of(context: Context, person: Person, named: str | None) -> Sequence[str]:
     """The projects in which this person may create requests.
 
@@ -84,7 +100,7 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
     elif allowed:
         return allowed
     if Refusal.GROUPS_UNKNOWN in refused.values():
-        raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
+        raise CannotCreateNow(lookup_text(context, refusals.GROUPS_UNKNOWN, NO_REQUEST_CREATED))
     if named is not None:
         raise CannotCreate(refusals.no_such_project(named, allowed))
     raise CannotCreate(refusals.NOT_A_REQUESTER)
@@ -263,7 +279,7 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
     try:
         missing = slots_without_candidates(context, policy, policy, requester, reason)
     except LookupFailed:
-        raise CannotCreateNow(refusals.APPROVERS_UNKNOWN) from None
+        raise CannotCreateNow(lookup_text(context, refusals.APPROVERS_UNKNOWN, NO_REQUEST_CREATED)) from None
     if missing:
         raise CannotCreate(refusals.no_quorum(found.project, policy, missing, reason))
 
@@ -288,7 +304,7 @@ def start_at(
     try:
         zone = context.people.time_zone(person)
     except LookupFailed:
-        raise CannotCreateNow(refusals.TIME_ZONE_UNKNOWN) from None
+        raise CannotCreateNow(lookup_text(context, refusals.TIME_ZONE_UNKNOWN, NO_REQUEST_CREATED)) from None
     settings = context.projects[project]
     start = next_start(typed_at, zone, at, settings.schedule_limit)
     if isinstance(start, datetime) and start + START_WITHIN <= context.now():

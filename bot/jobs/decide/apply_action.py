@@ -18,6 +18,7 @@ from bot.domain.policy import Person, Refusal
 from bot.domain.request import Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
+from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import REQUESTS
@@ -38,12 +39,14 @@ def handle_action(context: Context, message: Message) -> None:
     Raises:
         LookupFailed: Slack does not tell who the person or a voter is. Nothing was changed.
     """
-    person = context.people.look_up(message.person)
+    with context.store.read() as connection:
+        names = names_in_request(context, requests.get(connection, message.request_id))
+    person = context.people.look_up(message.person, names)
     voters: dict[str, Person] = {}
     result = _decide(context, message, person, voters)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.look_up(user_id)) for user_id in result.user_ids)
+        voters.update((user_id, context.people.look_up(user_id, names)) for user_id in result.user_ids)
         result = _decide(context, message, person, voters)
     if result is not None:
         _send_now(context, result)
@@ -102,7 +105,7 @@ def _decide(
             return _UnknownVoters(unknown)
         effect = decisions.decide(request, votes, voters, action, settings)
         if isinstance(effect, Refusal):
-            _reject(connection, context, message, target.rejection(effect))
+            _reject(connection, context, message, target.rejection(context, effect))
             return None
         return _apply(connection, context, message, request, action, effect)
 
