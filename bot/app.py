@@ -22,7 +22,7 @@ from slack_sdk import WebClient
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
 from bot.config.settings import Settings
-from bot.health import GracePeriod, HealthServer, TimedProbe
+from bot.health import GracePeriod, HealthServer
 from bot.huawei.circuit_breaker import BreakerRows
 from bot.huawei.identity import HuaweiProject, Identity
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
@@ -35,6 +35,7 @@ from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
+from bot.readiness import Readiness
 from bot.shutdown import Shutdown
 from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
@@ -55,10 +56,6 @@ GRACE_SECONDS = 8.0
 HARD_STOP_SECONDS = 9.0
 # /livez fails after Slack was disconnected for this time.
 DISCONNECTED_SECONDS = 120.0
-DATABASE_PROBE_SECONDS = 1.0
-# How long /readyz waits for Slack while Slack refuses the token, and how often the token is tried then.
-TOKEN_PROBE_SECONDS = 1.0
-TOKEN_AGAIN_SECONDS = 5.0
 SWITCH_SECONDS = 0.0005
 
 
@@ -119,16 +116,10 @@ class Service:
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app)
         CONNECTED.set_function(lambda: self._transport.is_connected)
+        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
         with _port_errors("OPS_PORT", environment.ops_port):
-            self._health = HealthServer(
-                environment.ops_port, self._liveness_problem, self._readiness_problem, self._details
-            )
+            self._health = HealthServer(environment.ops_port, self._liveness_problem, ready.problem, ready.details)
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
-        self._database_probe = TimedProbe(self.store.ping, DATABASE_PROBE_SECONDS)
-        self._write_probe = TimedProbe(self.store.check_write, DATABASE_PROBE_SECONDS)
-        self._client = client
-        self._token_probe = TimedProbe(self._check_token, TOKEN_PROBE_SECONDS)
-        self._token_tried_at = 0.0
         self._vault_identities = _vault_identities(environment)
 
     def start(self, shutdown: Shutdown) -> None:
@@ -169,45 +160,6 @@ class Service:
         if self._disconnected.is_over(self._transport.is_connected):
             return "Slack has not been connected for two minutes"
         return None
-
-    def _readiness_problem(self) -> str | None:
-        if not self._transport.is_connected:
-            return "Slack is not connected"
-        if self._token_probe.problem() and (denial := self._client.denial):
-            return f"Slack {denial.problem} ({denial.code}): {denial.fix}"
-        problem = self._database_probe.problem()
-        if problem:
-            return f"the database does not answer ({problem})"
-        problem = self._write_probe.problem()
-        return f"the database cannot be written ({self.store.write_problem or problem})" if problem else None
-
-    def _check_token(self) -> None:
-        """Does nothing while Slack accepts the token. Otherwise tries it again every 5 s.
-
-        Raises:
-            SlackError: Slack refuses the token, or does not answer.
-        """
-        if self._client.denial is None:
-            return
-        if time.monotonic() - self._token_tried_at >= TOKEN_AGAIN_SECONDS:
-            self._token_tried_at = time.monotonic()
-            with translating_errors():
-                self._client.auth_test()
-        if self._client.denial is not None:
-            raise self._client.denial
-
-    def _details(self) -> list[str]:
-        """What is wrong although the process is ready: what Slack refuses, and user groups that it does not have."""
-        people = self.context.people
-        denials = [
-            f"Slack {denial.problem} ({denial.code} at {method}): {denial.fix}"
-            for method, denial in people.denials.items()
-        ]
-        return denials + [
-            f"user group {group_id} is disabled or deleted in Slack, so it counts as empty: enable it there, or remove "
-            "it from bot.toml"
-            for group_id in people.all_unavailable()
-        ]
 
 
 def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from bot.domain.decisions import CurrentSettings
-from bot.domain.policy import approver_names, reader_names, unfillable_slots
+from bot.domain.policy import Person, approver_names, reader_names, requester_refusal, unfillable_slots
 from bot.domain.request import Plan, Policy, Request
 from bot.jobs.context import Context
 
@@ -35,6 +35,22 @@ def slots_without_candidates(
     members = context.people.members(approver_names(policy))
     names = (*members, *(approver_names(current) if current else ()))
     return unfillable_slots(policy, current, requester, members, partial(context.people.look_up, names=names))
+
+
+def look_up_requester(context: Context, user_id: str, named: str | None) -> Person:
+    """The person who creates a request, with the user groups of the project that they named, or of all projects.
+
+    Raises:
+        LookupFailed: Slack does not tell who the person is.
+    """
+    project = context.projects.get(named or "")
+    if project is not None:
+        person = context.people.look_up(user_id, project.policy.requesters)
+        if requester_refusal(project.policy, person) is None:
+            return person
+    # The refusal names the projects in which the person may create requests.
+    names = [name for project in context.projects.values() for name in project.policy.requesters]
+    return context.people.look_up(user_id, names)
 
 
 def names_in_projects(context: Context, projects: Iterable[str]) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
@@ -19,9 +18,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from bot.store.last_write import WRITE_FAILURES, CannotWrite, LastWrite
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
 from bot.store.url import parse_url, unwritable_path
 
@@ -34,10 +32,6 @@ READ_ONLY_SQLSTATE = "25006"
 
 # Without these, PostgreSQL's client notices a lost connection only after a quarter of an hour.
 _KEEPALIVES = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
-# After a failed write, a write is tried at this interval.
-WRITE_AGAIN_SECONDS = 5.0
-# Errors of the database itself, unlike those of a statement, such as a constraint.
-_WRITE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
 _WRITE_NOTHING = text("UPDATE audit_head SET hash = hash")
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 #: Decorates a function that builds a statement, and caches the statement: SQLAlchemy takes about three times as long to
@@ -71,21 +65,16 @@ class UnreadableDatabase(Exception):
         self.found = found
 
 
-class CannotWrite(Exception):
-    """The last write to the database failed. The message is the database's own."""
-
-
 class Store:
     """An open database. A transaction commits at the end of its `with` block, and rolls back after an exception.
 
     Attributes:
-        write_problem: why the last write failed, such as a read-only database or a full disk; None if it succeeded.
+        last_write: whether the database took the last write of this process.
     """
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
-        self.write_problem: str | None = None
-        self._write_tried_at = time.monotonic()
+        self.last_write = LastWrite()
         self._reading = engine.execution_options(reads_only=True)
         self._lock = lock
 
@@ -96,14 +85,8 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that reads and writes."""
-        self._write_tried_at = time.monotonic()
-        try:
-            with self.engine.begin() as connection:
-                yield connection
-        except _WRITE_FAILURES as error:
-            self.write_problem = str(getattr(error, "orig", error)).partition("\n")[0][:200]
-            raise
-        self.write_problem = None
+        with self.last_write.recording(), self.engine.begin() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -128,11 +111,11 @@ class Store:
         Raises:
             CannotWrite: the last write failed.
         """
-        if self.write_problem is not None and time.monotonic() - self._write_tried_at >= WRITE_AGAIN_SECONDS:
-            with suppress(*_WRITE_FAILURES), self.write() as connection:
+        if self.last_write.is_due_again:
+            with suppress(*WRITE_FAILURES), self.write() as connection:
                 connection.execute(_WRITE_NOTHING)
-        if self.write_problem is not None:
-            raise CannotWrite(self.write_problem)
+        if self.last_write.problem is not None:
+            raise CannotWrite(self.last_write.problem)
 
     def close(self) -> None:
         self.engine.dispose()

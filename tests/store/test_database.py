@@ -17,16 +17,16 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from bot.store import database, tables
+from bot.store import database, last_write, tables
 from bot.store.database import (
     CannotOpenDatabase,
-    CannotWrite,
     SchemaState,
     Store,
     UnreadableDatabase,
     open_store,
     open_to_read,
 )
+from bot.store.last_write import CannotWrite
 from bot.store.migrations import NEWEST_SCHEMA
 from bot.store.url import connection_problem, unwritable_path
 from tests.support.postgres import Postgres
@@ -199,13 +199,13 @@ def test_a_full_database_cannot_be_written_until_a_later_write_succeeds(
                 store.check_write()
         store.ping()
         # A write that needs no new page succeeds.
-        monkeypatch.setattr(database, "WRITE_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(last_write, "WRITE_AGAIN_SECONDS", 0.0)
         store.check_write()
-        assert store.write_problem is None
+        assert store.last_write.problem is None
 
 
 def test_a_write_that_breaks_a_rule_of_the_schema_is_no_problem_of_the_database(store: Store) -> None:
     with pytest.raises(DBAPIError), store.write() as connection:
         connection.exec_driver_sql("INSERT INTO audit_head SELECT * FROM audit_head")
-    assert store.write_problem is None
+    assert store.last_write.problem is None
     store.check_write()

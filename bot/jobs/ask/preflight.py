@@ -66,22 +66,6 @@ class Failure:
     may_pass: bool  # whether the error may pass by itself
 
 
-def look_up_requester(context: Context, user_id: str, named: str | None) -> Person:
-    """The person who creates a request, with the user groups of the project that they named, or of all projects.
-
-    Raises:
-        LookupFailed: Slack does not tell who the person is.
-    """
-    project = context.projects.get(named or "")
-    if project is not None:
-        person = context.people.look_up(user_id, project.policy.requesters)
-        if requester_refusal(project.policy, person) is None:
-            return person
-    # The refusal names the projects in which the person may create requests.
-    names = [name for project in context.projects.values() for name in project.policy.requesters]
-    return context.people.look_up(user_id, names)
-
-
 def projects_of(context: Context, person: Person, named: str | None) -> Sequence[str]:
     """The projects in which this person may create requests.
 
