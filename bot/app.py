@@ -22,7 +22,7 @@ from slack_sdk import WebClient
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
 from bot.config.settings import Settings
-from bot.health import GracePeriod, HealthServer, TimedProbe
+from bot.health import GracePeriod, HealthServer
 from bot.huawei.circuit_breaker import BreakerRows
 from bot.huawei.identity import HuaweiProject, Identity
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
@@ -35,6 +35,7 @@ from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
+from bot.readiness import Readiness
 from bot.shutdown import Shutdown
 from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
@@ -55,7 +56,6 @@ GRACE_SECONDS = 8.0
 HARD_STOP_SECONDS = 9.0
 # /livez fails after Slack was disconnected for this time.
 DISCONNECTED_SECONDS = 120.0
-DATABASE_PROBE_SECONDS = 1.0
 SWITCH_SECONDS = 0.0005
 
 
@@ -116,10 +116,10 @@ class Service:
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app)
         CONNECTED.set_function(lambda: self._transport.is_connected)
+        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
         with _port_errors("OPS_PORT", environment.ops_port):
-            self._health = HealthServer(environment.ops_port, self._liveness_problem, self._readiness_problem)
+            self._health = HealthServer(environment.ops_port, self._liveness_problem, ready.problem, ready.details)
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
-        self._database_probe = TimedProbe(self.store.ping, DATABASE_PROBE_SECONDS)
         self._vault_identities = _vault_identities(environment)
 
     def start(self, shutdown: Shutdown) -> None:
@@ -160,12 +160,6 @@ class Service:
         if self._disconnected.is_over(self._transport.is_connected):
             return "Slack has not been connected for two minutes"
         return None
-
-    def _readiness_problem(self) -> str | None:
-        if not self._transport.is_connected:
-            return "Slack is not connected"
-        problem = self._database_probe.problem()
-        return f"the database does not answer ({problem})" if problem else None
 
 
 def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
@@ -236,7 +230,7 @@ def _new_context(settings: Settings, store: Store, client: WebClient, team_id: s
         command=settings.command,
         vault=vault,
         identity=new_identity(vault, settings.projects, CircuitBreakers(store.read, store.write), utc_now),
-        people=Users(client, team_id, settings.user_groups, time.monotonic),
+        people=Users(client, team_id, time.monotonic),
         messenger=Messenger(client),
         owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
         active_claims=ActiveClaims(),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
+from urllib.parse import parse_qs
 
 from prometheus_client import make_wsgi_app
 
@@ -82,12 +83,20 @@ class HealthServer:
     Arguments:
         live: returns the problem for which the process has to be restarted.
         ready: returns the problem that keeps the process from receiving commands. /readyz also reports that of `live`.
+        details: what else is wrong, a line each. /readyz?verbose lists it.
 
     Raises:
         OSError: the port is in use.
     """
 
-    def __init__(self, port: int, live: Check, ready: Check, host: str = "0.0.0.0") -> None:  # noqa: S104 (probes)
+    def __init__(
+        self,
+        port: int,
+        live: Check,
+        ready: Check,
+        details: Callable[[], Sequence[str]] = tuple,
+        host: str = "0.0.0.0",  # noqa: S104 (probes)
+    ) -> None:
         metrics = make_wsgi_app()
 
         def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -98,7 +107,9 @@ class HealthServer:
                 case "/livez":
                     return _respond(live(), start_response)
                 case "/readyz":
-                    return _respond(live() or ready(), start_response)
+                    is_verbose = "verbose" in parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+                    problem = live() or ready()
+                    return _respond(problem, start_response, details() if is_verbose else ())
                 case "/metrics":
                     answer: Iterable[bytes] = metrics(environ, start_response)
                     return answer
@@ -122,7 +133,7 @@ class HealthServer:
         self._server.stop()
 
 
-def _respond(problem: str | None, start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _respond(problem: str | None, start_response: Callable[..., Any], details: Sequence[str] = ()) -> Iterable[bytes]:
     status = "200 OK" if problem is None else "503 Service Unavailable"
     start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-    return [f"{problem or 'ok'}\n".encode()]
+    return [f"{line}\n".encode() for line in (problem or "ok", *details)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 
 from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
@@ -15,8 +15,8 @@ from bot.config.bot_toml import Project
 from bot.config.settings import Settings
 from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots
 from bot.redaction import Secret
-from bot.slack.errors import LookupFailed, SlackError, Unavailable, translating_errors
-from bot.slack.users import Users
+from bot.slack.errors import Denied, LookupFailed, SlackError, Unavailable, translating_errors
+from bot.slack.users import UNAVAILABLE_CODES, Users
 
 # The text of a scheduled message. Slack posts it only if `check` is killed before it deletes the message.
 LEFT_BEHIND = (
@@ -46,9 +46,9 @@ def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
         yield _socket_mode(client, app_token)
     for group_id in settings.user_groups:
         yield _user_group(client, group_id)
-    users = Users(client, me["team_id"], settings.user_groups, time.monotonic)
+    users = Users(client, me["team_id"], time.monotonic)
     try:
-        yield from _people(settings, users, cache(users.look_up))
+        yield from _people(settings, users, cache(partial(users.look_up, names=settings.user_groups)))
     except LookupFailed as error:
         yield Finding(
             "people",
@@ -105,6 +105,9 @@ def _user_group(client: WebClient, group_id: str) -> Finding:
         with translating_errors():
             users = client.usergroups_users_list(usergroup=group_id)["users"]
     except SlackError as error:
+        if error.code in UNAVAILABLE_CODES:
+            fix = "enable it in Slack, or correct or remove its id in bot.toml"
+            return Finding(subject, f"is disabled or deleted in Slack ({error.code}), so it counts as empty", fix)
         return _failed(subject, error, client, "correct its id in bot.toml", "can't be read")
     return Finding(
         subject, "1 person" if len(users) == 1 else f"{len(users)} people", "" if users else "add people to it"
@@ -152,8 +155,10 @@ def _failed(subject: str, error: SlackError, client: WebClient, fix: str, result
     """The finding for a call that failed.
 
     Arguments:
-        fix, result: used if Slack refused the call. If Slack did not answer, the error provides both.
+        fix, result: used if Slack refused the call. If it did not answer or refuses the app, the error provides both.
     """
     if isinstance(error, Unavailable):
         result, fix = error.problem, error.fix_for(client.base_url)
+    elif isinstance(error, Denied):
+        result, fix = error.problem, error.fix
     return Finding(subject, f"{result} ({error.code})", fix)

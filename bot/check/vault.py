@@ -12,6 +12,7 @@ from bot.huawei.required_keys import (
     SECURITY_TOKEN,
     RequiredKeys,
     fields_to_send,
+    keys_not_text,
     missing_keys,
 )
 from bot.vault.client import Vault
@@ -70,4 +71,7 @@ def _keys(vault: Vault, subject: str, mount: str, path: str, required: Sequence[
         ]
         missing = ", or ".join(missing_keys(one, keys) for one in partly_present or required)
         return Finding(subject, result, f"write {missing} there")
+    not_text = [keys_not_text(one, keys, check.objects) for one in required if fields_to_send(one, keys) is not None]
+    if all(not_text):
+        return Finding(subject, f"the value of {not_text[0]} is a JSON object", f"write {not_text[0]} there as text")
     return Finding(subject, f"can be read{version_suffix(check.version)}, keys {', '.join(keys)}")

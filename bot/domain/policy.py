@@ -129,7 +129,7 @@ def approver_refusal(policy: Policy, person: Person, requester: str) -> Refusal 
 
 def reader_refusal(policy: Policy, person: Person) -> Refusal | None:
     """Returns why this person may not know that the project exists, or None."""
-    return _named_refusal(person, (*policy.requesters, *approver_names(policy)), Refusal.CANNOT_SEE_PROJECT)
+    return _named_refusal(person, reader_names(policy), Refusal.CANNOT_SEE_PROJECT)
 
 
 def refusal_under_either(
@@ -160,6 +160,11 @@ def _named_refusal(person: Person, names: Iterable[str], not_named: Refusal) -> 
 def approver_names(policy: Policy) -> tuple[str, ...]:
     """The ids of all users and user groups that the slots name, without repetitions, in the order of the slots."""
     return tuple(dict.fromkeys(name for slot in policy.slots for name in slot))
+
+
+def reader_names(policy: Policy) -> tuple[str, ...]:
+    """The ids of all users and user groups that may see the project's requests; with `*` if every full member may."""
+    return tuple(dict.fromkeys((*policy.requesters, *approver_names(policy))))
 
 
 def open_slots(policy: Policy, approving: Iterable[Person]) -> tuple[tuple[str, ...], ...]:

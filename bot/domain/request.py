@@ -152,6 +152,7 @@ class KeyCheck:
     path: str
     version: int | None  # of the secret; None on KV version 1
     keys: tuple[str, ...] | None  # the names of the keys; None if Vault did not list them
+    objects: tuple[str, ...] = ()  # the names of the keys whose value is a JSON object instead of text
 
 
 @dataclass(frozen=True)

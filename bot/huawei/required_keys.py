@@ -19,11 +19,12 @@ class KeyField:
     name: str  # the field of the OMS call
     key: str  # the name of the key in Vault
     max_characters: int  # the limit of OMS
+    is_json: bool = False  # OMS takes the JSON of an object, so the value in Vault may be one
 
 
 SRC_AK, SRC_SK = KeyField("src_ak", "ak", 100), KeyField("src_sk", "sk", 100)
 DST_AK, DST_SK = KeyField("dst_ak", "ak", 100), KeyField("dst_sk", "sk", 100)
-JSON_AUTH_FILE = KeyField("json_auth_file", "json_auth_file", 65_535)
+JSON_AUTH_FILE = KeyField("json_auth_file", "json_auth_file", 65_535, is_json=True)
 CONNECTION_STRING = KeyField("connection_string", "connection_string", 2_048)
 CDN_KEY = KeyField("source_cdn_authentication_key", "source_cdn_authentication_key", 255)
 
@@ -75,6 +76,16 @@ def fields_to_send(required: RequiredKeys, present: Collection[str]) -> tuple[Ke
         if all(field.key in present for field in fields):
             return fields
     return None
+
+
+def keys_not_text(required: RequiredKeys, present: Collection[str], objects: Collection[str]) -> str:
+    """The names of the keys that are to be sent, must be text, and are not. Empty if there is none.
+
+    Arguments:
+        present, objects: the names of the keys in Vault, and of those whose value is a JSON object.
+    """
+    fields = fields_to_send(required, present) or ()
+    return " and ".join(field.key for field in fields if field.key in objects and not field.is_json)
 
 
 def missing_keys(required: RequiredKeys, present: Collection[str]) -> str:

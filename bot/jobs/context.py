@@ -23,6 +23,7 @@ from bot.store.audit import Event, append_all
 from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
+from bot.ui import refusals
 from bot.ui.thread import pause_failed, thread_line
 from bot.vault.client import Vault
 
@@ -75,6 +76,18 @@ def reply(context: Context, message: Message, text: str, *events: Event) -> None
         outbox.add_notice(connection, Notice(*reply_address(message), text), now)
         if events:
             append_all(connection, events, now)
+
+
+def lookup_text(context: Context, if_passing: str, outcome: str = refusals.NOTHING_CHANGED) -> str:
+    """The reply to a person after Slack did not return a person or the members of a user group.
+
+    Arguments:
+        if_passing: the reply if a later look-up may succeed although nobody changes the Slack app.
+        outcome: otherwise, says what did not happen.
+    """
+    for denial in context.people.denials.values():
+        return refusals.slack_denied(denial.problem, denial.code, denial.fix, outcome)
+    return if_passing
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

@@ -5,10 +5,12 @@ Deciding what follows from a difference is left to `bot.domain.decisions`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from bot.domain.decisions import CurrentSettings
-from bot.domain.policy import approver_names, unfillable_slots
+from bot.domain.policy import Person, approver_names, reader_names, requester_refusal, unfillable_slots
 from bot.domain.request import Plan, Policy, Request
 from bot.jobs.context import Context
 
@@ -31,7 +33,37 @@ def slots_without_candidates(
     if not reason.strip():
         policy = replace(policy, self_approval=False)
     members = context.people.members(approver_names(policy))
-    return unfillable_slots(policy, current, requester, members, context.people.look_up)
+    names = (*members, *(approver_names(current) if current else ()))
+    return unfillable_slots(policy, current, requester, members, partial(context.people.look_up, names=names))
+
+
+def look_up_requester(context: Context, user_id: str, named: str | None) -> Person:
+    """The person who creates a request, with the user groups of the project that they named, or of all projects.
+
+    Raises:
+        LookupFailed: Slack does not tell who the person is.
+    """
+    project = context.projects.get(named or "")
+    if project is not None:
+        person = context.people.look_up(user_id, project.policy.requesters)
+        if requester_refusal(project.policy, person) is None:
+            return person
+    # The refusal names the projects in which the person may create requests.
+    names = [name for project in context.projects.values() for name in project.policy.requesters]
+    return context.people.look_up(user_id, names)
+
+
+def names_in_projects(context: Context, projects: Iterable[str]) -> tuple[str, ...]:
+    """The ids of all users and user groups that bot.toml names in these projects, which it may not have."""
+    policies = (context.projects[name].policy for name in projects if name in context.projects)
+    return tuple(dict.fromkeys(name for policy in policies for name in reader_names(policy)))
+
+
+def names_in_request(context: Context, request: Request | None) -> tuple[str, ...]:
+    """The ids of all users and user groups that may see a request, now or at its creation."""
+    if request is None:
+        return ()
+    return (*reader_names(request.policy), *names_in_projects(context, [request.plan.project]))
 
 
 def current_plan(context: Context, request: Request) -> Plan | None:

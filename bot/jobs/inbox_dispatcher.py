@@ -12,7 +12,7 @@ from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.domain.policy import Refusal
 from bot.jobs.ask import create_request, queries, request_form
-from bot.jobs.context import Context, reply, reply_address
+from bot.jobs.context import Context, lookup_text, reply, reply_address
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
@@ -45,7 +45,8 @@ def handle_message(context: Context, claim: Claim) -> Result:
     try:
         result = _dispatch(context, stored, claim.tries, try_again_at)
     except LookupFailed as error:
-        again = try_again_at()
+        # A token or a scope that Slack refuses does not change within the time for the answer.
+        again = None if context.people.denials else try_again_at()
         if again is not None:
             return Failed(again)
         _answer_lookup_failed(context, stored.message, error)
@@ -72,6 +73,7 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
     if isinstance(error, GroupsUnknown):
         text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
     detail = {"kind": message.kind.value, "team": message.team_id, "why": why}
+    text = lookup_text(context, text)
     reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
 
 

@@ -12,9 +12,12 @@ from typing import Any
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 
 from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.net.session import MAX_BODY_BYTES, DeadlineResponse, ended_without_answer
+from bot.slack.errors import Denied, denial_in
 
 # The methods that change nothing a person sees. They are repeated once if the connection ends without an answer.
 _REPEATED_METHODS = (
@@ -52,12 +55,30 @@ _OPENER.add_handler(_Https())
 
 
 class DirectClient(WebClient):
-    """A `WebClient` without redirects and proxies. It returns the names of headers in lower case."""
+    """A `WebClient` without redirects and proxies. It returns the names of headers in lower case.
+
+    Attributes:
+        denial: why Slack refused the token at the last call that it answered; None if it accepted it.
+    """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         # slack_sdk sets it from HTTPS_PROXY, and Bolt passes it on to the socket.
         self.proxy = None
+        self.denial: Denied | None = None
+
+    def api_call(self, api_method: str, **arguments: Any) -> SlackResponse:
+        """As `WebClient.api_call`. Remembers whether Slack accepts the token."""
+        try:
+            answer = super().api_call(api_method, **arguments)
+        except SlackApiError as error:
+            denial = denial_in(error.response)
+            if denial is not None:
+                # Slack checks the scopes of an accepted token only.
+                self.denial = denial if denial.is_about_token else None
+            raise
+        self.denial = None
+        return answer
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
         try:

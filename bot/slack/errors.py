@@ -14,6 +14,7 @@ from http.client import HTTPException
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
 MAX_RETRY_AFTER_SECONDS = 600
 
@@ -71,6 +72,25 @@ class Gone(SlackError):
     """The message, view or response URL does not exist, or not any more."""
 
 
+class Denied(SlackError):
+    """Slack refuses the bot's token, or the app lacks a scope. Every call fails until people change the app.
+
+    Arguments:
+        problem: continues a sentence that begins with "Slack".
+        fix: what people can do.
+    """
+
+    def __init__(self, code: str, problem: str, fix: str) -> None:
+        super().__init__(code)
+        self.problem = problem
+        self.fix = fix
+
+    @property
+    def is_about_token(self) -> bool:
+        """Whether Slack refuses the token, and with it every method."""
+        return self.code in _TOKEN_CODES
+
+
 class LookupFailed(SlackError):
     """Slack did not say who a person is, or who is in a user group. `code` begins with the method that was called."""
 
@@ -100,6 +120,16 @@ _KINDS: Mapping[str, type[SlackError]] = {
     "request_timeout": Unavailable,
 }
 
+_REINSTALL = "reinstall the Slack app, then set SLACK_BOT_TOKEN to its new bot token"
+_TOKEN_CODES: Mapping[str, tuple[str, str]] = {
+    "not_authed": ("gets no token from the bot", "set SLACK_BOT_TOKEN to the bot token of your Slack app"),
+    "invalid_auth": ("rejects the bot's token", _REINSTALL),
+    "token_revoked": ("has revoked the bot's token", _REINSTALL),
+    "token_expired": ("says that the bot's token has expired", _REINSTALL),
+    "account_inactive": ("says that the app was removed or its bot user deactivated", _REINSTALL),
+}
+_ADD_SCOPE = "add it under OAuth & Permissions of the Slack app, then reinstall the app"
+
 
 @contextmanager
 def translating_errors() -> Iterator[None]:
@@ -107,7 +137,8 @@ def translating_errors() -> Iterator[None]:
     try:
         yield
     except SlackApiError as error:
-        raise _answered(error.response.status_code, error.response.headers, error.response.get("error")) from None
+        answer = error.response
+        raise denial_in(answer) or _answered(answer.status_code, answer.headers, answer.get("error")) from None
     except _EXCEPTIONS as error:
         code = type(error).__name__
         if isinstance(error, UnicodeError):
@@ -119,6 +150,17 @@ def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
     """How long an answer asks to wait, at most 600 s; None where it does not say. Names of headers are lower case."""
     value = headers.get("retry-after", "")
     return min(int(value), MAX_RETRY_AFTER_SECONDS) if value.isascii() and value.isdigit() else None
+
+
+def denial_in(answer: SlackResponse) -> Denied | None:
+    """The `Denied` for an answer of the Web API; None if it is another answer."""
+    code = answer.get("error")
+    if code == "missing_scope":
+        needed = answer.get("needed")
+        scope = f" {needed}" if isinstance(needed, str) and re.fullmatch(r"[a-z:.,_ ]{1,100}", needed) else ""
+        return Denied(code, f"requires a scope that the app doesn't have{f':{scope}' if scope else ''}", _ADD_SCOPE)
+    found = _TOKEN_CODES.get(code) if isinstance(code, str) else None
+    return None if found is None else Denied(str(code), *found)
 
 
 def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackError:

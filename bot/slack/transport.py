@@ -19,7 +19,6 @@ from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.internals import parse_body
-from slack_sdk import WebClient
 from slack_sdk.signature import SignatureVerifier
 
 from bot.net.server import HttpServer, WsgiApp
@@ -39,7 +38,7 @@ PING_SECONDS = 10.0
 CHECK_SECONDS = 1.0
 
 
-def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> WebClient:
+def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> DirectClient:
     """A Web API client that repeats no call: a repeated post is a second message."""
     return DirectClient(
         token=token.reveal(),

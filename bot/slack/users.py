@@ -1,14 +1,17 @@
-"""Looks people up in Slack at the moment of a decision, and the members of the user groups in bot.toml once a minute.
+"""Looks people up in Slack at the moment of a decision, and the members of user groups once a minute.
 
-A person whom Slack does not return counts as unknown. What a person may do is left to `bot.domain.policy`.
+A person whom Slack does not return counts as unknown, and a user group that is disabled or deleted as empty. What a
+person may do is left to `bot.domain.policy`.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,7 +19,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from slack_sdk import WebClient
 
 from bot.domain.policy import AccountKind, Person
-from bot.slack.errors import LookupFailed, RateLimited, SlackError, Unavailable, translating_errors
+from bot.slack.errors import Denied, LookupFailed, RateLimited, SlackError, Unavailable, translating_errors
+
+log = logging.getLogger(__name__)
 
 GROUP_CACHE_SECONDS = 60.0
 # While Slack hangs, one thread waits for the time-out and the others share its result.
@@ -26,6 +31,8 @@ WAIT_SECONDS = 0.3
 MAX_WAIT_SECONDS = 1.0
 # A lookup that has taken longer is not repeated: its thread has waited long enough.
 MAX_FIRST_TRY_SECONDS = 3.0
+# Slack's codes for a user group that is disabled or deleted, or that the workspace's plan does not include any more.
+UNAVAILABLE_CODES = ("no_such_subteam", "subteam_not_found", "plan_upgrade_required")
 
 
 @dataclass
@@ -36,6 +43,7 @@ class _Group:
     members: frozenset[str] = frozenset()
     failure: str | None = None
     expires_at: float = -math.inf
+    is_unavailable: bool = False
 
 
 class Users:
@@ -43,24 +51,37 @@ class Users:
 
     Arguments:
         team_id: the workspace. People of other workspaces are external.
-        group_ids: the user groups (`S…`) in bot.toml.
         monotonic: a clock in seconds, for the age of cached groups.
     """
 
-    def __init__(
-        self, client: WebClient, team_id: str, group_ids: Iterable[str], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, client: WebClient, team_id: str, monotonic: Callable[[], float]) -> None:
         self._client = client
         self._team_id = team_id
-        self._group_ids = tuple(sorted(set(group_ids)))
         self._monotonic = monotonic
         self._groups: dict[str, _Group] = {}
         self._lock = threading.Lock()
+        self._denials: dict[str, Denied] = {}
 
-    def look_up(self, user_id: str) -> Person:
-        """The person behind a user id, with the groups of bot.toml they are in. An unknown id is an external person.
+    @property
+    def denials(self) -> Mapping[str, Denied]:
+        """Why Slack refuses these methods until people change the app. Empty if it does not, as of the last call."""
+        return dict(self._denials)
+
+    def unavailable(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """The user groups among these ids that are disabled or deleted, as of their last look-up. Calls nothing."""
+        return tuple(one for one in ids if one in self._groups and self._groups[one].is_unavailable)
+
+    def all_unavailable(self) -> tuple[str, ...]:
+        """All user groups that are disabled or deleted, as of their last look-up."""
+        return tuple(sorted(self.unavailable(list(self._groups))))
+
+    def look_up(self, user_id: str, names: Iterable[str]) -> Person:
+        """The person behind a user id, with the groups among `names` they are in. An unknown id is an external person.
 
         `groups_known` is false when Slack did not return the members of a group.
+
+        Arguments:
+            names: ids of people and user groups. Only these groups are looked up, because Slack limits the calls.
 
         Raises:
             LookupFailed: Slack did not return the person.
@@ -69,7 +90,7 @@ class Users:
         if user is None:
             return Person(user_id, "", AccountKind.EXTERNAL)
         groups, groups_known = set(), True
-        for group_id in self._group_ids:
+        for group_id in _groups_in(names):
             try:
                 if user_id in self._members_of(group_id):
                     groups.add(group_id)
@@ -96,11 +117,12 @@ class Users:
         Raises:
             LookupFailed: Slack did not return the members of one of them.
         """
-        return {group_id: self._members_of(group_id) for group_id in ids if group_id.startswith("S")}
+        return {group_id: self._members_of(group_id) for group_id in _groups_in(ids)}
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
         try:
-            user = _asked(lambda: self._client.users_info(user=user_id)).get("user")
+            with self._recording_denials("users.info"):
+                user = _asked(lambda: self._client.users_info(user=user_id)).get("user")
         except SlackError as error:
             if error.code in ("user_not_found", "user_not_visible"):
                 return None
@@ -126,7 +148,9 @@ class Users:
         with group.lock:
             if self._monotonic() >= group.expires_at:
                 try:
-                    group.members, group.failure = self._fetch_members(group_id), None
+                    members = self._fetch_members(group_id)
+                    group.members, group.failure = members or frozenset(), None
+                    self._mark(group_id, group, is_unavailable=members is None)
                     seconds = GROUP_CACHE_SECONDS
                 except LookupFailed as error:
                     group.members, group.failure = frozenset(), error.code
@@ -136,10 +160,42 @@ class Users:
                 raise LookupFailed(group.failure)
             return group.members
 
-    def _fetch_members(self, group_id: str) -> frozenset[str]:
+    def _mark(self, group_id: str, group: _Group, *, is_unavailable: bool) -> None:
+        if is_unavailable and not group.is_unavailable:
+            log.error(
+                "user group %s is disabled or deleted in Slack, so it counts as empty. Enable it there, or remove it "
+                "from bot.toml",
+                group_id,
+            )
+        elif group.is_unavailable and not is_unavailable:
+            log.info("user group %s is available again", group_id)
+        group.is_unavailable = is_unavailable
+
+    @contextmanager
+    def _recording_denials(self, method: str) -> Iterator[None]:
         try:
-            found = _asked(lambda: self._client.usergroups_users_list(usergroup=group_id)).get("users")
+            with translating_errors():
+                yield
+        except Denied as error:
+            if method not in self._denials:
+                log.error("Slack %s (%s at %s). Fix: %s", error.problem, error.code, method, error.fix)
+            self._denials[method] = error
+            raise
+        except Unavailable:
+            raise
+        except SlackError:
+            self._denials.pop(method, None)
+            raise
+        self._denials.pop(method, None)
+
+    def _fetch_members(self, group_id: str) -> frozenset[str] | None:
+        """The members of a group; None if it is disabled or deleted."""
+        try:
+            with self._recording_denials("usergroups.users.list"):
+                found = _asked(lambda: self._client.usergroups_users_list(usergroup=group_id)).get("users")
         except SlackError as error:
+            if error.code in UNAVAILABLE_CODES:
+                return None
             raise LookupFailed(f"usergroups.users.list: {error.code}") from error
         if not isinstance(found, list):
             raise LookupFailed("usergroups.users.list: no users")
@@ -164,3 +220,8 @@ def _asked(call: Callable[[], Any]) -> Any:
     time.sleep(wait)
     with translating_errors():
         return call()
+
+
+def _groups_in(names: Iterable[str]) -> list[str]:
+    """The ids of user groups (`S…`) among ids of people and groups, each once."""
+    return sorted({name for name in names if name.startswith("S")})

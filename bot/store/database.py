@@ -10,7 +10,7 @@ import fcntl
 import functools
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 
+from bot.store.last_write import WRITE_FAILURES, CannotWrite, LastWrite
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
 from bot.store.url import parse_url, unwritable_path
 
@@ -31,6 +32,7 @@ READ_ONLY_SQLSTATE = "25006"
 
 # Without these, PostgreSQL's client notices a lost connection only after a quarter of an hour.
 _KEEPALIVES = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
+_WRITE_NOTHING = text("UPDATE audit_head SET hash = hash")
 _SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 #: Decorates a function that builds a statement, and caches the statement: SQLAlchemy takes about three times as long to
 #: build a statement as to run it. Used for the statements between the last approval and its PUT. These statements take
@@ -64,10 +66,15 @@ class UnreadableDatabase(Exception):
 
 
 class Store:
-    """An open database. A transaction commits at the end of its `with` block, and rolls back after an exception."""
+    """An open database. A transaction commits at the end of its `with` block, and rolls back after an exception.
+
+    Attributes:
+        last_write: whether the database took the last write of this process.
+    """
 
     def __init__(self, engine: Engine, lock: int | None = None) -> None:
         self.engine = engine
+        self.last_write = LastWrite()
         self._reading = engine.execution_options(reads_only=True)
         self._lock = lock
 
@@ -78,7 +85,7 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that reads and writes."""
-        with self.engine.begin() as connection:
+        with self.last_write.recording(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -95,6 +102,20 @@ class Store:
         """
         with self.read() as connection:
             connection.execute(text("SELECT 1"))
+
+    def check_write(self) -> None:
+        """Does nothing after a write that succeeded. After one that failed, tries another one every 5 s.
+
+        Without commands from people, nothing else writes and would notice that the database can be written again.
+
+        Raises:
+            CannotWrite: the last write failed.
+        """
+        if self.last_write.is_due_again:
+            with suppress(*WRITE_FAILURES), self.write() as connection:
+                connection.execute(_WRITE_NOTHING)
+        if self.last_write.problem is not None:
+            raise CannotWrite(self.last_write.problem)
 
     def close(self) -> None:
         self.engine.dispose()

@@ -5,6 +5,7 @@ One transaction stores the change, its audit rows, and the due time of the card.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -19,6 +20,8 @@ from bot.domain.schedule import due_at
 from bot.store.audit import Event, append, append_all
 from bot.store.database import cached_statement
 from bot.store.tables import cards, requests, votes
+
+log = logging.getLogger(__name__)
 
 _ADAPTER = TypeAdapter(Request)
 
@@ -53,6 +56,7 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
         raise AlreadyOpen(request.group_key) from error
     connection.execute(insert(cards).values(request_id=request.id, channel=request.channel, due_at=now))
     append(connection, event, now)
+    _log_state(request, f"created, {request.state}")
 
 
 def get(connection: Connection, request_id: str) -> Request | None:
@@ -116,9 +120,15 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     if connection.execute(_replace_version(), values).rowcount != 1:
         raise Stale(old.id)
     connection.execute(_make_card_due(), {"of_id": old.id, "due_at": now})
+    if new.state is not old.state:
+        _log_state(new, f"{old.state} -> {new.state}")
     if events:
         append_all(connection, events, now)
     return new
+
+
+def _log_state(request: Request, change: str) -> None:
+    log.info("%s: %s, project %s, group %s", request.id, change, request.plan.project, request.group.group_id)
 
 
 @cached_statement

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bot.domain.decisions import missing_approvers
 from bot.domain.request import Request
-from bot.ui.formatting import approvals_needed, mention, mentions
+from bot.ui.formatting import approvals_needed, inline_code, join_words, mention, mentions
 
 
 def approvals_so_far(request: Request) -> str:
@@ -20,6 +20,12 @@ def approvals_so_far(request: Request) -> str:
     needed = len(request.policy.slots)
     given = f"{needed - len(missing)} of {needed} approved ({mentions(request.vote_progress.people, 'and')})."
     return f"{given} Still needed: {', and '.join(_someone(slot) for slot in missing)}."
+
+
+def unavailable_note(group_ids: Sequence[str]) -> str:
+    """Names the user groups through which nobody can approve, on a line of its own. Empty if there are none."""
+    groups = join_words([inline_code(one) for one in group_ids])
+    return f"\nDisabled or deleted in Slack: {groups}, which counts as empty." if groups else ""
 
 
 def _someone(slot: Sequence[str]) -> str:

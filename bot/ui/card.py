@@ -5,11 +5,13 @@ Pure. The texts and buttons of each state are in `bot.ui.states`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slack_sdk.models.blocks import Block
 
 from bot.domain.request import Problem, Request, State
 from bot.domain.task_group import TaskGroup, status_name
-from bot.ui.approvals import approvals_so_far
+from bot.ui.approvals import approvals_so_far, unavailable_note
 from bot.ui.blocks import SlackMessage, context_block, fields, header, plain_section, section, slack_message
 from bot.ui.buttons import warnings
 from bot.ui.formatting import (
@@ -27,8 +29,12 @@ from bot.ui.start_time import start_terms
 from bot.ui.states import STATES, ended_as, headline, self_approval_line, text_of
 
 
-def card(request: Request) -> SlackMessage:
-    """The card. Its `text` describes in sentences what its blocks show."""
+def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessage:
+    """The card. Its `text` describes in sentences what its blocks show.
+
+    Arguments:
+        unavailable_groups: the ids of the user groups that could approve, and are disabled or deleted in Slack.
+    """
     row = STATES[request.state]
     blocks: list[Block] = [
         header(headline(request)),
@@ -43,7 +49,7 @@ def card(request: Request) -> SlackMessage:
         blocks.append(section(f":warning: *{self_approval}*"))
     if request.state is State.PENDING:
         blocks.append(plain_section(f"Reason: {request.reason or 'none given'}"))
-        blocks.append(fields(*_request_fields(request)))
+        blocks.append(fields(*_request_fields(request, unavailable_groups)))
         if request.start_at is not None:
             blocks.append(section(start_terms(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
@@ -81,10 +87,10 @@ def _source(group: TaskGroup) -> str:
     return f"{escape_mrkdwn(source.cloud_type)} *{escape_mrkdwn(source.bucket or 'unknown bucket')}*{region}"
 
 
-def _request_fields(request: Request) -> list[tuple[str, str]]:
+def _request_fields(request: Request, unavailable_groups: Sequence[str]) -> list[tuple[str, str]]:
     found = [
         ("Requested by", mentions([request.requester])),
-        ("Approvals", approvals_so_far(request)),
+        ("Approvals", f"{approvals_so_far(request)}{unavailable_note(unavailable_groups)}"),
         ("Expires", local_time(request.expires_at)),
     ]
     if request.start_at is not None:

@@ -26,6 +26,21 @@ NOT_A_REQUESTER = f"You can't create requests with this bot. {NO_REQUEST_CREATED
 TIME_ZONE_UNKNOWN = "Slack couldn't tell your time zone. No request was created; try again in a minute."
 APPROVERS_UNKNOWN = "Slack couldn't tell who can approve this. No request was created; try again in a minute."
 
+NOTHING_CHANGED = "Nothing changed."
+
+
+def slack_denied(problem: str, code: str, fix: str, outcome: str) -> str:
+    """Slack refuses the bot until people change the app.
+
+    Arguments:
+        problem: continues a sentence that begins with "Slack".
+        fix: continues a sentence that begins with "Ask the bot's administrator to".
+        outcome: a sentence that says what did not happen.
+    """
+    sentence = f"Slack {problem} ({code}), so the bot can't look people up."
+    return f"{sentence} {outcome} Ask the bot's administrator to {fix}."
+
+
 # These reveal nothing about a request, so the bot can show them to people who may not see it.
 _ACCOUNTS = {
     Refusal.GUEST: "Guests can't use this app.",
@@ -174,6 +189,14 @@ def missing_key(vault_path: str, missing: str) -> str:
     """`missing` names the keys, such as `ak and sk`."""
     return (
         f"`{vault_path}` in Vault is missing {missing}. Write {missing} there, then request again. {NO_REQUEST_CREATED}"
+    )
+
+
+def key_not_text(vault_path: str, keys: str) -> str:
+    """`keys` names the keys whose value is a JSON object, such as `ak and sk`."""
+    return (
+        f"The value of {keys} at `{vault_path}` in Vault is a JSON object. Write it there as text, then request it "
+        f"again. {NO_REQUEST_CREATED}"
     )
 
 

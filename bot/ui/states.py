@@ -63,9 +63,8 @@ def headline(request: Request) -> str:
 
 def self_approval_line(request: Request) -> str:
     """The sentence about the requester's own approval; empty if there is none. mrkdwn."""
-    if not is_self_approved(request):
-        return ""
-    return f"Break-glass: {_requester(request)} {STATES[request.state].self_approval}"
+    text = f"Break-glass: {_requester(request)} {STATES[request.state].self_approval}"
+    return text if is_self_approved(request) else ""
 
 
 def ended_as(state: State) -> str:
@@ -91,20 +90,19 @@ def _approved_headline(r: Request) -> str:
 
 
 def _approved_waits_for(r: Request) -> str:
-    until = local_time(r.approval_valid_until)
-    return _starts(r) if r.problem is None else f"The bot retries automatically until {until}."
+    retries = f"The bot retries automatically until {local_time(r.approval_valid_until)}."
+    return _starts(r) if r.problem is None else retries
 
 
 def _approved_line(r: Request) -> str:
-    if r.problem is not None:
-        is_later_try = r.attempt is not None and r.attempt.tries > 1
-        return "" if is_later_try else f"{escape_mrkdwn(r.problem.meaning)} {_approved_waits_for(r)}"
-    is_retry = r.decision is not None and r.attempt is not None and r.attempt.opened_at > r.decision.at
-    if is_retry and r.attempt is not None:
-        return f"{mentions([r.attempt.opened_by])} pressed Retry."
-    if r.attempt is None or r.attempt.tries > 0:
+    # Of several tries, the thread is told about the first failure only.
+    if r.attempt is None or r.decision is None or r.attempt.tries > (0 if r.problem is None else 1):
         return ""
-    approvers = mentions(r.decision.people, "and") if r.decision else ""
+    if r.problem is not None:
+        return f"{escape_mrkdwn(r.problem.meaning)} {_approved_waits_for(r)}"
+    if r.attempt.opened_at > r.decision.at:
+        return f"{mentions([r.attempt.opened_by])} pressed Retry."
+    approvers = mentions(r.decision.people, "and")
     return " ".join(filter(None, (f"Approved by {approvers}.", self_approval_line(r), _starts(r))))
 
 

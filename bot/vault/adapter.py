@@ -44,6 +44,17 @@ class NotServed(hvac.exceptions.VaultError):  # type: ignore[misc]
         return self.status in _REDIRECTS
 
 
+class JsonFloat(float):
+    """A number as an answer has it. `text` is how it is written there, such as `1.10`."""
+
+    def __new__(cls, text: str) -> JsonFloat:
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
+
+
 class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
     """Repeats each call at most once, within a second, with the same token.
 
@@ -55,6 +66,7 @@ class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
 
         Raises:
             NotServed: Vault redirects, or cannot serve the call now.
+            hvac.exceptions.UnsupportedOperation: the API path does not have this method.
             hvac.exceptions.VaultError: the answer is another error.
         """
         # hvac writes the token into the headers, so each try gets its own.
@@ -80,11 +92,13 @@ class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
         status = response.status_code
         if _is_passing(status) or status in _REDIRECTS:
             raise NotServed(status, response.text[:1000], _host(response.headers.get("Location", "")), response.url)
+        if status == requests.codes.method_not_allowed:
+            raise hvac.exceptions.UnsupportedOperation(response.text[:1000], url=response.url)
         if not response.ok:
             self._raise_for_error(method, response.url, response)
         if status == requests.codes.ok:
             try:
-                return response.json()
+                return response.json(parse_float=JsonFloat)
             except ValueError:
                 pass
         return response

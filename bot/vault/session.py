@@ -5,8 +5,10 @@ A check reads no value of a key. Getting the token is left to `bot.vault.login`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ import hvac.exceptions
 
 from bot.domain.request import KeyCheck
 from bot.redaction import Secret
+from bot.vault.adapter import JsonFloat
 from bot.vault.errors import VaultError, forbidden, missing, translating_errors
 
 
@@ -28,8 +31,14 @@ class TokenKind(StrEnum):
     STATIC = "static token"
 
 
+class JsonSecret(Secret):
+    """The JSON of a value that is neither text nor a number, such as an object."""
+
+    __slots__ = ()
+
+
 class KvSecret(NamedTuple):
-    """A secret as read. `version` is None on KV version 1."""
+    """A secret as read. `version` is None on KV version 1. A number is its JSON text, and a null is left out."""
 
     version: int | None
     values: Mapping[str, Secret]
@@ -63,27 +72,32 @@ class VaultSession:
             VaultError: the token may not read the path (FORBIDDEN), nothing is there (MISSING), or Vault failed.
         """
         with translating_errors(f"{mount}/{path}"):
-            version = self._kv_version(mount)
+            version = self._find_kv_version(mount)
             self._check_capabilities(mount, path, version)
             if version == 1:
                 return KeyCheck(path, None, None)
             current = self._current_version(mount, path)
-            subkeys = self._get_if_allowed(f"/v1/{mount}/subkeys/{path}")
-            return KeyCheck(path, current, None if subkeys is None else tuple(sorted(subkeys.get("subkeys") or ())))
+            subkeys = self._subkeys(mount, path, is_there=current is not None)
+            if subkeys is None:
+                return KeyCheck(path, current, None)
+            objects = tuple(sorted(name for name, value in subkeys.items() if value is not None))
+            return KeyCheck(path, current, tuple(sorted(subkeys)), objects)
 
     def read(self, mount: str, path: str) -> KvSecret:
-        """The newest version of a secret. Values that are not text are left out.
+        """The newest version of a secret.
 
         Raises:
             VaultError: the token may not read the path (FORBIDDEN), nothing is there (MISSING), or Vault failed.
         """
         with translating_errors(f"{mount}/{path}"):
-            if self._kv_version(mount) == 1:
-                values, version = self._get(f"/v1/{mount}/{path}"), None
-            else:
-                found = self._get(f"/v1/{mount}/data/{path}")
-                values, version = found["data"] or {}, int(found["metadata"]["version"])
-            return KvSecret(version, {name: Secret(value) for name, value in values.items() if isinstance(value, str)})
+            known = self.kv_versions.get(mount)
+            try:
+                return self._read(mount, path, known or self._find_kv_version(mount))
+            except (hvac.exceptions.Forbidden, hvac.exceptions.InvalidPath, hvac.exceptions.InvalidRequest):
+                # The mount may have been upgraded to version 2, where secrets have another API path.
+                if known is None or self._find_kv_version(mount) == known:
+                    raise
+            return self._read(mount, path, self.kv_versions[mount])
 
     def close(self) -> bool:
         """Revokes the token, unless it is the static one; False when Vault did not revoke it.
@@ -100,15 +114,21 @@ class VaultSession:
             self.client.token = ""
         return True
 
-    def _kv_version(self, mount: str) -> int:
-        known = self.kv_versions.get(mount)
-        if known is None:
-            # A token without further rights may read this path; it may not read sys/mounts.
-            found = self._get(f"/v1/sys/internal/ui/mounts/{mount}")
-            if found["type"] not in ("kv", "generic"):
-                raise TypeError("another secrets engine")
-            known = self.kv_versions[mount] = int((found.get("options") or {}).get("version") or 1)
-        return known
+    def _find_kv_version(self, mount: str) -> int:
+        # A token without further rights may read this path; it may not read sys/mounts.
+        found = self._get(f"/v1/sys/internal/ui/mounts/{mount}")
+        if found["type"] not in ("kv", "generic"):
+            raise TypeError("another secrets engine")
+        version = self.kv_versions[mount] = int((found.get("options") or {}).get("version") or 1)
+        return version
+
+    def _read(self, mount: str, path: str, kv_version: int) -> KvSecret:
+        if kv_version == 1:
+            values, version = self._get(f"/v1/{mount}/{path}"), None
+        else:
+            found = self._get(f"/v1/{mount}/data/{path}")
+            values, version = found["data"] or {}, int(found["metadata"]["version"])
+        return KvSecret(version, {name: _secret(value) for name, value in values.items() if value is not None})
 
     def _check_capabilities(self, mount: str, path: str, version: int) -> None:
         api_path = f"{mount}/data/{path}" if version == 2 else f"{mount}/{path}"
@@ -122,9 +142,27 @@ class VaultSession:
             return None
         current = int(metadata["current_version"])
         newest = metadata["versions"].get(str(current)) or {}
-        if not current or newest.get("deletion_time") or newest.get("destroyed"):
+        if not current or newest.get("destroyed") or _has_passed(newest.get("deletion_time")):
             raise missing(f"{mount}/{path}")
         return current
+
+    def _subkeys(self, mount: str, path: str, *, is_there: bool) -> Mapping[str, Any] | None:
+        """The names of the keys, each with None, or with a mapping if its value is an object.
+
+        None where the policy does not show them, and on a Vault without this API path (before 1.10).
+
+        Arguments:
+            is_there: whether the secret is known to be there.
+        """
+        try:
+            return self._get(f"/v1/{mount}/subkeys/{path}").get("subkeys") or {}
+        except (hvac.exceptions.Forbidden, hvac.exceptions.UnsupportedOperation):
+            return None
+        except hvac.exceptions.InvalidPath as error:
+            # A missing secret has neither errors nor warnings. They name an API path that Vault does not have.
+            if is_there or error.errors or (error.json or {}).get("warnings"):
+                return None
+            raise
 
     def _get(self, url: str) -> Any:
         return _data(self.client.adapter.get(url))
@@ -138,3 +176,17 @@ class VaultSession:
 
 def _data(answer: Any) -> Any:
     return (answer if isinstance(answer, dict) else answer.json())["data"]
+
+
+def _has_passed(deletion_time: str | None) -> bool:
+    """Whether a version is deleted. `delete_version_after` sets a time in the future, until which it can be read."""
+    return bool(deletion_time) and datetime.fromisoformat(str(deletion_time)) <= datetime.now(UTC)
+
+
+def _secret(value: object) -> Secret:
+    if isinstance(value, str):
+        return Secret(value)
+    if isinstance(value, JsonFloat):
+        return Secret(value.text)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return Secret(str(value)) if is_number else JsonSecret(json.dumps(value))

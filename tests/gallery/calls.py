@@ -131,6 +131,13 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "start_time.no_start": {"reason": NoStart(StartProblem.NOT_ALLOWED)},
     "usage.invalid_command": {"invalid": InvalidCommand(UsageError.NO_GROUP_ID, "nightly")},
     "usage.invalid_reason": {"invalid": InvalidCommand(UsageError.REASON_TOO_LONG, "559")},
+    "refusals.slack_denied": {
+        "problem": "has revoked the bot's token",
+        "code": "token_revoked",
+        "fix": "reinstall the Slack app, then set SLACK_BOT_TOKEN to its new bot token",
+        "outcome": "Nothing changed.",
+    },
+    "refusals.key_not_text": {"keys": "ak and sk"},
     "refusals.missing_key": {"missing": "ak and sk"},
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -112,8 +112,10 @@ class _Unknown:
     def __init__(self, people: object, failures: int) -> None:
         self._people, self._failures = people, failures
 
-    def look_up(self, user_id: str) -> object:
-        person = self._people.look_up(user_id)  # type: ignore[attr-defined]
+    denials: Mapping[str, object] = {}
+
+    def look_up(self, user_id: str, names: Iterable[str] = ()) -> object:
+        person = self._people.look_up(user_id, names)  # type: ignore[attr-defined]
         self._failures -= 1
         return person if self._failures < 0 else replace(person, groups=frozenset(), groups_known=False)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from slack_sdk import WebClient
 
 from bot.redaction import Secret
-from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable, translating_errors
+from bot.slack.errors import ChannelUnavailable, Denied, Gone, RateLimited, SlackError, Unavailable, translating_errors
 from bot.slack.transport import new_client
 from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
@@ -28,7 +29,11 @@ def error_of(answer: bytes) -> SlackError:
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
-        (refusal(200, "invalid_auth"), SlackError, "invalid_auth"),
+        (refusal(200, "invalid_auth"), Denied, "invalid_auth"),
+        (refusal(200, "token_revoked"), Denied, "token_revoked"),
+        (refusal(200, "account_inactive"), Denied, "account_inactive"),
+        (refusal(200, "not_authed"), Denied, "not_authed"),
+        (refusal(200, "missing_scope"), Denied, "missing_scope"),
         (refusal(200, "invalid_blocks"), SlackError, "invalid_blocks"),
         (refusal(200, "not_in_channel"), ChannelUnavailable, "not_in_channel"),
         (refusal(200, "is_archived"), ChannelUnavailable, "is_archived"),
@@ -74,3 +79,36 @@ def test_an_error_that_may_pass_says_what_is_wrong_and_what_to_do(answer: bytes,
     assert (error.code, error.problem) == (code, problem)
     assert "slack.com" in error.fix_for(WebClient.BASE_URL) or error.fix_for(WebClient.BASE_URL) == "try again later"
     assert "SLACK_API_URL" not in error.fix_for(WebClient.BASE_URL)
+
+
+@pytest.mark.parametrize(
+    ("needed", "problem"),
+    [
+        ("usergroups:read", "requires a scope that the app doesn't have: usergroups:read"),
+        ("<b>", "requires a scope that the app doesn't have"),
+        (None, "requires a scope that the app doesn't have"),
+    ],
+)
+def test_a_missing_scope_is_named_as_slack_names_it(needed: str | None, problem: str) -> None:
+    error = error_of(ok(json.dumps({"ok": False, "error": "missing_scope", "needed": needed}).encode()))
+    assert isinstance(error, Denied)
+    assert (error.problem, error.is_about_token) == (problem, False)
+    assert error.fix == "add it under OAuth & Permissions of the Slack app, then reinstall the app"
+
+
+def test_a_client_remembers_that_slack_refuses_its_token_until_it_accepts_it() -> None:
+    seen: list[Denied | None] = []
+    answers = [
+        refusal(200, "token_revoked"),
+        refusal(503, "odd_error"),
+        refusal(200, "missing_scope"),
+        ok(b'{"ok": true}'),
+    ]
+    for answer in answers:
+        with answering(answer) as url:
+            client = new_client(Secret("xoxb-1"), f"{url}/api/")
+            client.denial = seen[-1] if seen else None
+            with suppress(SlackError), translating_errors():
+                client.auth_test()
+        seen.append(client.denial)
+    assert [denial.code if denial else None for denial in seen] == ["token_revoked", "token_revoked", None, None]

@@ -25,9 +25,9 @@ from tests.support.wire import BROKEN_ANSWERS, answering, ok
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
 def test_a_broken_answer_fails_the_lookup(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url:
-        users = Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+        users = Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, lambda: 0.0)
         with pytest.raises(LookupFailed):
-            users.look_up("UALICE00")
+            users.look_up("UALICE00", ["S0GROUP001"])
         with pytest.raises(LookupFailed):
             users.members(["S0GROUP001"])
 
@@ -39,7 +39,7 @@ USER = {"id": "UALICE00", "team_id": TEAM_ID, "tz": "Asia/Singapore"}
 def users_of(**answer: object) -> Iterator[Users]:
     """Users of a Slack that answers every call with this."""
     with answering(ok(json.dumps(answer).encode())) as url:
-        yield Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, ["S0GROUP001"], lambda: 0.0)
+        yield Users(new_client(Secret(BOT_TOKEN), f"{url}/api/"), TEAM_ID, lambda: 0.0)
 
 
 @pytest.mark.parametrize(
@@ -60,20 +60,20 @@ def test_the_account_kind_follows_from_what_slack_returns(
     changes: dict[str, object], account_kind: AccountKind
 ) -> None:
     with users_of(ok=True, user=USER | changes, users=["UALICE00"]) as users:
-        person = users.look_up("UALICE00")
+        person = users.look_up("UALICE00", ["S0GROUP001"])
     assert (person.account_kind, person.groups, person.groups_known) == (account_kind, frozenset({"S0GROUP001"}), True)
 
 
 @pytest.mark.parametrize("error", ["user_not_found", "user_not_visible"])
 def test_an_unknown_user_is_external_and_in_no_group(error: str) -> None:
     with users_of(ok=False, error=error) as users:
-        assert users.look_up("UALICE00") == Person("UALICE00", "", AccountKind.EXTERNAL)
+        assert users.look_up("UALICE00", ["S0GROUP001"]) == Person("UALICE00", "", AccountKind.EXTERNAL)
         assert users.time_zone("UALICE00").key == "UTC"
 
 
 def test_a_person_is_in_no_group_while_its_members_are_unknown() -> None:
     with users_of(ok=True, user=USER) as users:
-        person = users.look_up("UALICE00")
+        person = users.look_up("UALICE00", ["S0GROUP001"])
     assert (person.account_kind, person.groups, person.groups_known) == (AccountKind.FULL, frozenset(), False)
 
 
@@ -82,7 +82,7 @@ def test_a_person_is_in_no_group_while_its_members_are_unknown() -> None:
 )
 def test_any_other_answer_fails_the_lookup(answer: dict[str, object]) -> None:
     with users_of(**answer) as users, pytest.raises(LookupFailed):
-        users.look_up("UALICE00")
+        users.look_up("UALICE00", ["S0GROUP001"])
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def groups() -> Groups:
 @pytest.fixture
 def members_of(groups: Groups) -> Callable[[str], frozenset[str] | None]:
     """Looks up the members of a group; None when that fails."""
-    users = Users(groups, "T", ["S1", "S2"], lambda: Clock.now)
+    users = Users(groups, "T", lambda: Clock.now)
     Clock.now = 0.0
 
     def look_up(name: str) -> frozenset[str] | None:
@@ -197,3 +197,30 @@ def test_expired_members_are_not_used_when_slack_does_not_answer(
     groups.is_down = True
     Clock.now += GROUP_CACHE_SECONDS
     assert members_of("S1") is None
+
+
+def test_a_group_that_is_disabled_or_deleted_is_empty_and_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    with users_of(ok=False, error="no_such_subteam") as users:
+        for _ in range(2):
+            assert users.members(["S0GROUP001", "UALICE00"]) == {"S0GROUP001": frozenset()}
+        assert users.unavailable(["S0GROUP001", "S0GROUP002", "UALICE00"]) == ("S0GROUP001",)
+        assert users.all_unavailable() == ("S0GROUP001",)
+    assert [record.getMessage() for record in caplog.records] == [
+        "user group S0GROUP001 is disabled or deleted in Slack, so it counts as empty. Enable it there, or remove it "
+        "from bot.toml"
+    ]
+
+
+def test_a_lasting_refusal_is_kept_with_its_method_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    with users_of(ok=False, error="missing_scope") as users:
+        for _ in range(2):
+            with pytest.raises(LookupFailed):
+                users.look_up("UALICE00", [])
+    assert [(method, denial.code) for method, denial in users.denials.items()] == [("users.info", "missing_scope")]
+    assert len(caplog.records) == 1
+
+
+def test_only_the_groups_among_the_names_are_looked_up(groups: Groups) -> None:
+    users = Users(groups, "T", lambda: Clock.now)
+    users.members(["S1", "UALICE00", "*", "S1"])
+    assert groups.calls == ["S1"]

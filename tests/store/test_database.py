@@ -15,9 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
-from bot.store import database, tables
+from bot.store import database, last_write, tables
 from bot.store.database import (
     CannotOpenDatabase,
     SchemaState,
@@ -26,6 +26,7 @@ from bot.store.database import (
     open_store,
     open_to_read,
 )
+from bot.store.last_write import CannotWrite
 from bot.store.migrations import NEWEST_SCHEMA
 from bot.store.url import connection_problem, unwritable_path
 from tests.support.postgres import Postgres
@@ -181,3 +182,30 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path) -> None:
         open_store(url)
     assert unwritable_path(make_url(f"sqlite:///{tmp_path}/bot.sqlite")) is None
     assert unwritable_path(make_url("postgresql://127.0.0.1/bot")) is None
+
+
+def test_a_full_database_cannot_be_written_until_a_later_write_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")) as store:
+        store.check_write()
+        with store.write() as connection:
+            # SQLite raises it to the number of pages in use. The pool returns the same connection.
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")
+        with pytest.raises(OperationalError, match="database or disk is full"), store.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE large (body BLOB)")
+        for _ in range(2):
+            with pytest.raises(CannotWrite, match="database or disk is full"):
+                store.check_write()
+        store.ping()
+        # A write that needs no new page succeeds.
+        monkeypatch.setattr(last_write, "WRITE_AGAIN_SECONDS", 0.0)
+        store.check_write()
+        assert store.last_write.problem is None
+
+
+def test_a_write_that_breaks_a_rule_of_the_schema_is_no_problem_of_the_database(store: Store) -> None:
+    with pytest.raises(DBAPIError), store.write() as connection:
+        connection.exec_driver_sql("INSERT INTO audit_head SELECT * FROM audit_head")
+    assert store.last_write.problem is None
+    store.check_write()

@@ -43,7 +43,7 @@ def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: st
         command="/resume-taskgroup",
         vault=vault,
         identity=new_identity(vault, projects, InMemoryRows(), now),
-        people=Users(client, TEAM_ID, [], lambda: 0.0),
+        people=Users(client, TEAM_ID, lambda: 0.0),
         messenger=Messenger(client),
         owner="one",
         active_claims=ActiveClaims(),

@@ -216,11 +216,6 @@ def test_an_expired_token_is_replaced_by_a_new_login(server: SandboxVault, call_
     assert len(logins) == 1, "a new token without the right does not cause another login"
 
 
-def test_values_that_are_not_text_are_left_out(server: SandboxVault) -> None:
-    server.write("oms/media/odd", {"ak": "a", "sk": 7, "more": {"x": "y"}})  # type: ignore[dict-item]
-    assert list(as_role(server, "bot").read("secret", "oms/media/odd").values) == ["ak"]
-
-
 @pytest.mark.parametrize(
     "error", [hvac.exceptions.InvalidRequest, hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized]
 )

@@ -23,6 +23,7 @@ from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs.ask import preflight
 from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, Found
 from bot.jobs.context import Context, reply
+from bot.jobs.current_settings import look_up_requester
 from bot.jobs.notify import cards
 from bot.slack.errors import LookupFailed, SlackError
 from bot.store import inbox, outbox, queue, requests, tables
@@ -74,7 +75,7 @@ def create_requests(
     Raises:
         LookupFailed: Slack does not tell who the person is.
     """
-    person = context.people.look_up(message.person)
+    person = look_up_requester(context, message.person, command.project)
     try:
         projects = preflight.projects_of(context, person, command.project)
     except CannotCreate as refusal:
@@ -124,7 +125,7 @@ def create_once_paused(
     now = context.now()
     try_again_at = now + CHECK_PAUSING_EVERY if now - received_at < WAIT_FOR_PAUSE else None
     try:
-        person = context.people.look_up(message.person)
+        person = look_up_requester(context, message.person, command.project)
         projects = preflight.projects_of(context, person, command.project)
     except LookupFailed:
         if try_again_at is not None:

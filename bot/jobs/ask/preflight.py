@@ -18,9 +18,16 @@ from bot.domain.start_time import NoStart, StartProblem, next_start
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
-from bot.huawei.required_keys import DESTINATION_KEYS, SECURITY_TOKEN, RequiredKeys, missing_keys, source_keys
+from bot.huawei.required_keys import (
+    DESTINATION_KEYS,
+    SECURITY_TOKEN,
+    RequiredKeys,
+    keys_not_text,
+    missing_keys,
+    source_keys,
+)
 from bot.jobs.ask.read_oms import with_one_retry
-from bot.jobs.context import Context
+from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import slots_without_candidates
 from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
@@ -80,7 +87,7 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
     elif allowed:
         return allowed
     if Refusal.GROUPS_UNKNOWN in refused.values():
-        raise CannotCreateNow(refusals.GROUPS_UNKNOWN)
+        raise CannotCreateNow(lookup_text(context, refusals.GROUPS_UNKNOWN, NO_REQUEST_CREATED))
     if named is not None:
         raise CannotCreate(refusals.no_such_project(named, allowed))
     raise CannotCreate(refusals.NOT_A_REQUESTER)
@@ -237,6 +244,9 @@ def _check_path(context: Context, plan: Plan, path: str, required: Sequence[Requ
     missing = " and ".join(filter(None, (missing_keys(keys, check.keys) for keys in required)))
     if missing:
         raise CannotCreate(refusals.missing_key(vault_path, missing))
+    not_text = " and ".join(filter(None, (keys_not_text(keys, check.keys, check.objects) for keys in required)))
+    if not_text:
+        raise CannotCreate(refusals.key_not_text(vault_path, not_text))
     if SECURITY_TOKEN in check.keys:
         raise CannotCreate(refusals.temporary_key(vault_path))
     return check
@@ -257,7 +267,7 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
     try:
         missing = slots_without_candidates(context, policy, policy, requester, reason)
     except LookupFailed:
-        raise CannotCreateNow(refusals.APPROVERS_UNKNOWN) from None
+        raise CannotCreateNow(lookup_text(context, refusals.APPROVERS_UNKNOWN, NO_REQUEST_CREATED)) from None
     if missing:
         raise CannotCreate(refusals.no_quorum(found.project, policy, missing, reason))
 
@@ -282,7 +292,7 @@ def start_at(
     try:
         zone = context.people.time_zone(person)
     except LookupFailed:
-        raise CannotCreateNow(refusals.TIME_ZONE_UNKNOWN) from None
+        raise CannotCreateNow(lookup_text(context, refusals.TIME_ZONE_UNKNOWN, NO_REQUEST_CREATED)) from None
     settings = context.projects[project]
     start = next_start(typed_at, zone, at, settings.schedule_limit)
     if isinstance(start, datetime) and start + START_WITHIN <= context.now():

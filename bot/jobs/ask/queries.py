@@ -13,7 +13,8 @@ from bot.domain.policy import Person, Refusal, account_refusal, reader_refusal
 from bot.domain.request import Request
 from bot.jobs.ask import preflight
 from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
-from bot.jobs.context import Context, reply
+from bot.jobs.context import Context, lookup_text, reply
+from bot.jobs.current_settings import names_in_projects
 from bot.slack.errors import GroupsUnknown, LookupFailed, SlackError
 from bot.store import outbox, requests
 from bot.store.audit import Event, append
@@ -29,7 +30,7 @@ def show_list(context: Context, message: Message) -> None:
     Raises:
         LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
-    person = context.people.look_up(message.person)
+    person = context.people.look_up(message.person, names_in_projects(context, context.projects))
     projects = _visible_projects(context, person)
     if not projects:
         reply(context, message, _why_nothing_to_see(context, person) or refusals.NOTHING_TO_SEE)
@@ -46,13 +47,15 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
     Raises:
         LookupFailed: Slack does not tell who the person is, or in which user groups they are.
     """
-    person = context.people.look_up(message.person)
-    projects = _visible_projects(context, person)
+    requests_found = _requests_of(context, command)
+    asked = {request.plan.project for request in requests_found} if command.request_id else context.projects
+    person = context.people.look_up(message.person, names_in_projects(context, asked))
+    projects = [name for name in _visible_projects(context, person) if name in asked]
     why = "" if projects else _why_nothing_to_see(context, person)
     if why:
         reply(context, message, why)
         return
-    visible = [request for request in _requests_of(context, command) if request.plan.project in projects]
+    visible = [request for request in requests_found if request.plan.project in projects]
     lines = [_request_line(context, request) for request in visible]
     if command.group_id and projects:
         text = lists.fit(_group_status(context, projects, command.group_id, lines))
@@ -82,16 +85,23 @@ def show_home(context: Context, message: Message) -> None:
     """
     now = context.now()
     try:
-        person = context.people.look_up(message.person)
+        person = context.people.look_up(message.person, names_in_projects(context, context.projects))
     except LookupFailed:
-        _refuse_home(context, message, failed_home_view(home.PERSON_UNKNOWN, now), LOOKUP_FAILED_REASON)
+        _refuse_home(
+            context, message, failed_home_view(lookup_text(context, home.PERSON_UNKNOWN), now), LOOKUP_FAILED_REASON
+        )
         return
     outsider = account_refusal(person)
     projects = _visible_projects(context, person)
     if outsider is not None:
         _refuse_home(context, message, empty_home_view(refusals.account_text(outsider)), outsider.value)
     elif not projects and _are_groups_unknown(context, person):
-        _refuse_home(context, message, failed_home_view(home.GROUPS_UNKNOWN, now), Refusal.GROUPS_UNKNOWN.value)
+        _refuse_home(
+            context,
+            message,
+            failed_home_view(lookup_text(context, home.GROUPS_UNKNOWN), now),
+            Refusal.GROUPS_UNKNOWN.value,
+        )
     elif not projects:
         _refuse_home(context, message, empty_home_view(refusals.NOTHING_TO_SEE), "no project to see")
     else:

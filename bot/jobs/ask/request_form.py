@@ -29,7 +29,8 @@ def fill_request_form(context: Context, message: Message) -> bool:
     Returns:
         Whether to try again.
     """
-    return fill_form(context, message, modals.REQUEST_TITLE, partial(_content, context, message))
+    names = [name for project in context.projects.values() for name in project.policy.requesters]
+    return fill_form(context, message, modals.REQUEST_TITLE, names, partial(_content, context, message))
 
 
 def _content(context: Context, message: Message, person: Person) -> FormContent:

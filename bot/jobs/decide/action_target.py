@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bot.domain.decisions import CurrentSettings, view_refusal
 from bot.domain.policy import Person, Refusal, account_refusal
 from bot.domain.request import Request
-from bot.jobs.context import Context
+from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import current_settings
 from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
 from bot.store.inbox import Message
@@ -36,9 +36,12 @@ class ActionTarget:
     settings: CurrentSettings
     visible_card: Card | None  # the card of the request; None if the person may not see it
 
-    def rejection(self, refusal: Refusal) -> Rejection:
+    def rejection(self, context: Context, refusal: Refusal) -> Rejection:
         """The rejection for a refusal by `bot.domain.decisions`."""
-        return Rejection(refusals.refusal_text(refusal, self.request), refusal.value, self.visible_card)
+        text = refusals.refusal_text(refusal, self.request)
+        if refusal is Refusal.GROUPS_UNKNOWN:
+            text = lookup_text(context, text)
+        return Rejection(text, refusal.value, self.visible_card)
 
 
 def check_target(

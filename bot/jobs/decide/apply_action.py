@@ -18,6 +18,7 @@ from bot.domain.policy import Person, Refusal
 from bot.domain.request import Policy, Request, State, Vote
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
+from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import MAX_REQUESTS_OF_ACTIONS, REQUESTS
@@ -40,12 +41,14 @@ def handle_action(context: Context, message: Message) -> None:
         LookupFailed: Slack does not tell who the person or a voter is, or in which user groups they are, and the
             decision depends on it. Nothing was changed.
     """
-    person = context.people.look_up(message.person)
+    with context.store.read() as connection:
+        names = names_in_request(context, requests.get(connection, message.request_id))
+    person = context.people.look_up(message.person, names)
     voters: dict[str, Person] = {}
     result = _decide(context, message, person, voters)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.look_up(user_id)) for user_id in result.user_ids)
+        voters.update((user_id, context.people.look_up(user_id, names)) for user_id in result.user_ids)
         result = _decide(context, message, person, voters)
     if result is not None:
         _send_now(context, result)
@@ -111,7 +114,7 @@ def _decide(
         if effect is Refusal.GROUPS_UNKNOWN:
             raise GroupsUnknown
         if isinstance(effect, Refusal):
-            _reject(connection, context, message, target.rejection(effect))
+            _reject(connection, context, message, target.rejection(context, effect))
             return None
         return _apply(connection, context, message, request, action, effect)
 

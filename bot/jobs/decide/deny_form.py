@@ -7,6 +7,7 @@ from functools import partial
 from bot.domain.decisions import Action, ActionKind, action_refusal
 from bot.domain.policy import Person
 from bot.jobs.context import Context
+from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.notify.forms import FormContent, fill_form
 from bot.store import outbox, requests
@@ -20,7 +21,9 @@ def fill_deny_form(context: Context, message: Message) -> bool:
     Returns:
         Whether to try again.
     """
-    return fill_form(context, message, modals.DENY_TITLE, partial(_content, context, message))
+    with context.store.read() as connection:
+        names = names_in_request(context, requests.get(connection, message.request_id))
+    return fill_form(context, message, modals.DENY_TITLE, names, partial(_content, context, message))
 
 
 def _content(context: Context, message: Message, person: Person) -> FormContent:
@@ -34,7 +37,7 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     denial = Action(ActionKind.DENY, person, context.now())
     refusal = action_refusal(target.request, votes, denial, target.settings.policy)
     if refusal is not None:
-        return _note(target.rejection(refusal))
+        return _note(target.rejection(context, refusal))
     return FormContent(modals.deny_form(target.request, message.channel, message.message_ts))
 
 

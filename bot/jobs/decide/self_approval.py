@@ -16,7 +16,7 @@ from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
 from bot.jobs.context import Context
-from bot.jobs.current_settings import current_policy
+from bot.jobs.current_settings import current_policy, names_in_request
 from bot.jobs.worker import Failed, Finished, Result, backoff
 from bot.slack.errors import LookupFailed
 from bot.store import inbox, outbox, requests
@@ -79,7 +79,8 @@ def _store_one_for_each(context: Context, message: Message, request: Request) ->
 
 
 def _notify_one(context: Context, message: Message, request: Request) -> None:
-    refusal = approval_refusal(request, context.people.look_up(message.person), current_policy(context, request))
+    person = context.people.look_up(message.person, names_in_request(context, request))
+    refusal = approval_refusal(request, person, current_policy(context, request))
     if refusal is Refusal.GROUPS_UNKNOWN:
         raise LookupFailed("it does not tell who is in the user groups")
     if refusal is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.audit_events import AuditEvent
+from bot.domain.policy import approver_names
 from bot.domain.request import Request
 from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
@@ -63,8 +64,9 @@ def _show(context: Context, request_id: str) -> None:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
     if card is None or request is None:
         return
+    unavailable = context.people.unavailable(approver_names(request.policy))
     if card.ts is None:
-        message = card_message(request)
+        message = card_message(request, unavailable)
         ts = context.messenger.post(card.channel, message)
         posted = replace(card, ts=ts, shown_version=request.version)
         # Stored at once: if the process ends before, the card is posted a second time.
@@ -72,7 +74,7 @@ def _show(context: Context, request_id: str) -> None:
         _save(context, replace(posted, permalink=context.messenger.permalink(card.channel, ts)))
         return
     if card.shown_version < request.version:
-        context.messenger.update(card.channel, card.ts, card_message(request))
+        context.messenger.update(card.channel, card.ts, card_message(request, unavailable))
         card = replace(card, shown_version=request.version)
     _save(context, card)
 

@@ -5,14 +5,14 @@ Filling a form changes no request: a submitted form is checked again. What each 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from slack_sdk.models.views import View
 
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.policy import Person
-from bot.jobs.context import Context
+from bot.jobs.context import Context, lookup_text
 from bot.slack.errors import LookupFailed, SlackError, Unavailable
 from bot.store import inbox, outbox
 from bot.store.audit import Event, Fact, append
@@ -30,10 +30,13 @@ class FormContent:
     notice: Notice | None = None  # sent together with a refusal
 
 
-def fill_form(context: Context, message: Message, title: str, content_for: Callable[[Person], FormContent]) -> bool:
+def fill_form(
+    context: Context, message: Message, title: str, names: Iterable[str], content_for: Callable[[Person], FormContent]
+) -> bool:
     """Fills the view of a message, and records once that the form was opened or refused.
 
     Arguments:
+        names: the ids of the users and user groups that may have the form.
         title: of the note that is shown if the person cannot be looked up.
         content_for: returns what the form shows to a person.
 
@@ -41,9 +44,9 @@ def fill_form(context: Context, message: Message, title: str, content_for: Calla
         Whether to try again: Slack did not take the view, and a later call may succeed.
     """
     try:
-        content = content_for(context.people.look_up(message.person))
+        content = content_for(context.people.look_up(message.person, names))
     except LookupFailed:
-        content = FormContent(modals.note(title, refusals.LOOKUP_FAILED), LOOKUP_FAILED_REASON)
+        content = FormContent(modals.note(title, lookup_text(context, refusals.LOOKUP_FAILED)), LOOKUP_FAILED_REASON)
     _record(context, message, content)
     try:
         context.messenger.update_view(message.view_id, content.view)

@@ -19,6 +19,7 @@ from bot.huawei.required_keys import (
     KeyField,
     RequiredKeys,
     fields_to_send,
+    keys_not_text,
     missing_keys,
     source_keys,
 )
@@ -27,7 +28,7 @@ from bot.jobs.context import Context
 from bot.jobs.problems import NOTHING_STARTED, RetryHint
 from bot.redaction import Secret
 from bot.store.audit import BOT, Detail, Event, Fact, append
-from bot.vault.session import KvSecret, TokenKind
+from bot.vault.session import JsonSecret, KvSecret, TokenKind
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,10 @@ def _fields_of(secret: KvSecret, needs: RequiredKeys, where: str) -> dict[KeyFie
     if fields is None:
         missing = missing_keys(needs, present)
         raise _unfit(f"The secret at {where} in Vault is missing {missing}.", f"Write {missing} there.")
+    objects = [name for name, value in secret.values.items() if isinstance(value, JsonSecret)]
+    not_text = keys_not_text(needs, present, objects)
+    if not_text:
+        raise _unfit(f"The value of {not_text} at {where} in Vault isn't text.", f"Write {not_text} there as text.")
     if values.get(SECURITY_TOKEN):
         raise _unfit(
             f"{where} in Vault holds a temporary access key, which OMS doesn't accept for the source or destination.",

@@ -40,12 +40,14 @@ class _Bucket:
 class WebApi:
     """Answers one call at a time.
 
-    Rate limits apply while `enforces_rate_limits` is set.
+    Rate limits apply while `enforces_rate_limits` is set. While `denial` is set, it is the error of every call with the
+    bot token, such as `token_revoked`.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.enforces_rate_limits = True
+        self.denial: str | None = None
         self._buckets: dict[str, _Bucket] = {}
         self._scheduled: set[str] = set()
         self._methods: dict[str, tuple[str | None, Callable[[Json], Json]]] = {
@@ -77,6 +79,8 @@ class WebApi:
             raise ApiError("not_authed")
         if token != BOT_TOKEN:
             raise ApiError("invalid_auth")
+        if self.denial is not None:
+            raise ApiError(self.denial)
         found = self._methods.get(method)
         if found is None:
             raise ApiError("unknown_method")

@@ -176,3 +176,16 @@ def test_a_temporary_access_key_is_refused_before_a_request_is_created(
         sandbox.vault.write(f"oms/media/{side}", {"ak": "A", "sk": "S", "security_token": "T"})
         with pytest.raises(CannotCreate, match=f"`secret/oms/media/{side}` in Vault holds a temporary access key"):
             check_keys(context, plan, found.group)
+
+
+def test_a_key_that_is_an_object_is_refused_before_a_request_is_created(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    found = find_group(context, ["media"], NIGHTLY_IMAGES)
+    plan = plan_for(context, found)
+    sandbox.vault.write("oms/media/source", {"ak": {"x": "y"}, "sk": "s", "note": {"x": "y"}})  # type: ignore[dict-item]
+    with pytest.raises(CannotCreate) as refused:
+        check_keys(context, plan, found.group)
+    assert str(refused.value) == (
+        "The value of ak at `secret/oms/media/source` in Vault is a JSON object. Write it there as text, then request "
+        "it again. No request was created."
+    )

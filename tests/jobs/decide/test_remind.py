@@ -143,7 +143,7 @@ def test_nobody_is_told_that_approvers_are_missing_while_lookups_fail(place: tup
     # Each lookup is 10 s after the one before, because failed lookups are cached for some seconds.
     seconds = itertools.count(step=10)
     client = new_client(Secret(BOT_TOKEN), sandbox.slack.api_url)
-    people = Users(client, TEAM_ID, [APPROVERS_GROUP], lambda: float(next(seconds)))
+    people = Users(client, TEAM_ID, lambda: float(next(seconds)))
     context = replace(context, people=people)
     request, _ = create_request(*place)
     sandbox.slack.outage.status = 500

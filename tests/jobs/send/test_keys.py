@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from bot.domain.request import Request
+from bot.jobs.ask.preflight import check_keys, find_group, plan_for
 from bot.jobs.context import Context
 from bot.jobs.send.keys import KeysUnfit, read_body
 from bot.redaction import Secret
-from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
+from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK, GOOGLE_JSON
+from bot.sandbox.huawei.example_groups import SURVEY_SCANS
 from bot.sandbox.system import Sandbox
 from bot.store.audit import rows
 from bot.vault.client import Vault
@@ -125,3 +127,31 @@ def test_a_newline_in_vault_is_not_part_of_a_key(created: tuple[Sandbox, Context
         kept = kv.read_secret_version(path, mount_point="secret", raise_on_deleted_version=True)["data"]["data"]
         sandbox.vault.write(path, {name: f"{value}\n" for name, value in kept.items()})
     assert read_body(context, request).content == clean
+
+
+def test_a_service_account_file_written_as_an_object_is_sent_as_its_json(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    sandbox.vault.write("oms/media/source/google", {"json_auth_file": json.loads(GOOGLE_JSON)})
+    found = find_group(context, ["media"], SURVEY_SCANS)
+    plan = plan_for(context, found)
+    [source, _] = check_keys(context, plan, found.group)
+    assert (source.keys, source.objects) == (("json_auth_file",), ("json_auth_file",))
+    request = replace(create_request(sandbox, context)[0], group=found.group, plan=plan)
+    body = json.loads(read_body(context, request).content.reveal())
+    assert json.loads(body["json_auth_file"]) == json.loads(GOOGLE_JSON)
+
+
+def test_a_number_is_sent_as_text_and_another_kind_of_value_is_named(
+    created: tuple[Sandbox, Context, Request],
+) -> None:
+    sandbox, context, request = created
+    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": 20261127})  # type: ignore[dict-item]
+    assert json.loads(read_body(context, request).content.reveal())["src_sk"] == "20261127"
+    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": ["S"]})  # type: ignore[dict-item]
+    with pytest.raises(KeysUnfit) as unfit:
+        read_body(context, request)
+    assert unfit.value.problem.meaning == (
+        "The value of sk at secret/oms/media/source in Vault isn't text. Nothing was started."
+    )

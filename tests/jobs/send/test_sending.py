@@ -187,7 +187,7 @@ def test_a_throttled_put_is_told_once_in_the_thread(approved: Approved) -> None:
         texts = connection.execute(
             select(tables.notices.c.text).where(tables.notices.c.request_id == approved.request.id)
         ).scalars()
-        assert len([text for text in texts if "Not started yet" in text]) == 1
+        assert len([text for text in texts if "The bot retries automatically until" in text]) == 1
 
 
 def test_an_expired_token_is_renewed_for_the_next_put(approved: Approved) -> None:
