@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -33,17 +34,15 @@ def terminal_page() -> str:
 
 
 def _help_texts() -> Iterator[str]:
-    yield _help("taskgroup-bot", cli)
-    for name, command in sorted(_commands(cli.commands)):
-        yield _help(f"taskgroup-bot {name}", command)
+    yield from _help("taskgroup-bot", cli, None)
 
 
-def _commands(commands: Mapping[str, click.Command]) -> Iterator[tuple[str, click.Command]]:
-    for name, command in commands.items():
-        yield name, command
-        if isinstance(command, click.Group):
-            yield from ((f"{name} {below}", found) for below, found in _commands(command.commands))
-
-
-def _help(name: str, command: click.Command) -> str:
-    return command.get_help(click.Context(command, info_name=name, terminal_width=100, max_content_width=100))
+def _help(name: str, command: click.Command, parent: click.Context | None) -> Iterator[str]:
+    """The help of a command, and then of the commands below it."""
+    # As the command line makes it. Subcommands inherit the names of the help option.
+    settings: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100, **command.context_settings}
+    context = click.Context(command, parent, name, **settings)
+    yield command.get_help(context)
+    if isinstance(command, click.Group):
+        for below, found in sorted(command.commands.items()):
+            yield from _help(below, found, context)
