@@ -106,7 +106,7 @@ def test_the_placeholders_of_the_readme_are_one_problem_each(bot_toml: Path, com
         ("postgresql://bot:p@leak:leak@db/bot", "is not a valid URL"),
         ("postgresql://bot:leak@db:leak/bot", "is not a valid URL"),
         ("postgresql://bot:p@leak@db/bot", "has more than one @"),
-        ("postgresql://bot:leak@one,two:leak/bot", "cannot be read as an address"),
+        ("postgresql://bot:leak@one,two:leak/bot", "is not a valid URL"),
         ("postgresql://bot:p@leak@one,two/bot", "has more than one @"),
         ("postgresql+leak://db/bot", "is neither SQLite nor PostgreSQL"),
         ("leak", "is not a valid URL"),
