@@ -16,7 +16,7 @@ class Finding:
         subject: what was checked, such as `database` or `project media, channel C0123456789`.
         result: what was found, without a full stop.
         fix: what to do about it; empty when nothing is wrong.
-        is_skipped: whether the check was not made, because one that it depends on failed.
+        is_skipped: whether the check was not made, because a check that it depends on failed.
     """
 
     subject: str

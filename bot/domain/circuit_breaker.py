@@ -103,7 +103,7 @@ def next_step(breaker: CircuitBreaker, version: CredentialVersion, now: datetime
         return BreakerStep.SEND
     if breaker.state is BreakerState.OPEN and is_same is not False:
         return BreakerStep.FAIL
-    # The clocks of replicas may differ by less than a lease. One that is further ahead keeps nobody waiting.
+    # The clocks of replicas may differ by less than a lease. A lease that ends later than that is ignored.
     if breaker.probe_until is not None and now < breaker.probe_until < now + 2 * PROBE_LEASE:
         return BreakerStep.WAIT
     return BreakerStep.FAIL if is_close_to_lock(breaker, now) else BreakerStep.PROBE

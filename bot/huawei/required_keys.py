@@ -82,7 +82,8 @@ def keys_not_text(required: RequiredKeys, present: Collection[str], objects: Col
     """The names of the keys that are to be sent, must be text, and are not. Empty if there is none.
 
     Arguments:
-        present, objects: the names of the keys in Vault, and of those whose value is a JSON object.
+        present: the names of the keys in Vault.
+        objects: the names of the keys whose value is a JSON object.
     """
     fields = fields_to_send(required, present) or ()
     return " and ".join(field.key for field in fields if field.key in objects and not field.is_json)

@@ -104,7 +104,7 @@ class Store:
             connection.execute(text("SELECT 1"))
 
     def check_write(self) -> None:
-        """Does nothing after a write that succeeded. After one that failed, tries another one every 5 s.
+        """Tries a write every 5 s after the last write failed. Does nothing after a write that succeeded.
 
         Without commands from people, nothing else writes and would notice that the database can be written again.
 

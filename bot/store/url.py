@@ -29,7 +29,7 @@ _FAILURE = re.compile(r'server at "([^"]*)"[^,\n]*, port (\d+) failed: (.*)')
 def parse_url(text: str) -> URL:
     """Reads DATABASE_URL.
 
-    Of several hosts (`postgresql://USER@HOST1:PORT1,HOST2:PORT2/NAME`), libpq uses the first one that can be written.
+    Of several hosts (`postgresql://USER@HOST1:PORT1,HOST2:PORT2/NAME`), libpq uses the first host that can be written.
 
     Raises:
         sqlalchemy.exc.ArgumentError, ValueError: it is no URL. The message may contain a part of the password.

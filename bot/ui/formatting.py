@@ -84,12 +84,6 @@ def quote(name: str) -> str:
     return f'"{inside}"'
 
 
-def group_label(group: TaskGroup) -> str:
-    """The group's description in quotes, if it has one, and its whole id, as mrkdwn."""
-    name = escape_mrkdwn(group.description, 80)
-    return f"{quote(name)}, group `{group.group_id}`" if name else f"group `{group.group_id}`"
-
-
 def capitalized(text: str) -> str:
     """The text with its first letter in upper case. `str.capitalize` would change the other letters as well."""
     return text[:1].upper() + text[1:]

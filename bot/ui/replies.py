@@ -46,7 +46,7 @@ def looking_up_request(request_id: str) -> str:
 
 
 def other_command(command: str) -> str:
-    """The app has several slash commands in Slack, and the person typed one that is not in bot.toml."""
+    """The app has several slash commands in Slack, and the person typed a command that is not in bot.toml."""
     return f"This bot's command is `{command}`. No request was created."
 
 
@@ -133,7 +133,7 @@ NO_REQUEST_FOR_GROUP = "This group has no requests."
 
 
 def group_line(group: TaskGroup, requested: Collection[str]) -> str:
-    """A group in the list of those that can be resumed or retried.
+    """A line of the list of groups that can be resumed or retried.
 
     Arguments:
         requested: ids of the groups that have an open request.

@@ -34,7 +34,7 @@ class Vault:
         identity: the main identity. It reads the bot's own access key at Huawei Cloud.
         release_identity: reads the source and destination keys; without it, the main identity reads them too.
         namespace: the namespace of every call; None for the root namespace, and for Vault without namespaces.
-        ca: a PEM file of certificates to trust instead of those of the system.
+        ca: a PEM file of certificates to trust instead of the system's certificates.
     """
 
     def __init__(

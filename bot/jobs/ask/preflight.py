@@ -100,8 +100,8 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
     searched can have it only as a second table of the same Huawei Cloud project, and such a project is refused.
 
     Raises:
-        CannotCreate: no project has it, several have it, it is in none of those that could be searched, or bot.toml has
-            its project twice.
+        CannotCreate: no project that could be searched has it, several projects have it, or bot.toml has its project
+            twice.
         CannotCreateNow: a project could not be searched or compared, for a cause that may pass by itself.
     """
     found, failures = search(context, projects, group_id)
