@@ -10,19 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 
-from bot.domain.policy import (
-    Person,
-    Refusal,
-    approver_names,
-    approver_refusal,
-    candidates_for_open_slots,
-    is_named,
-    open_slots,
-    reader_refusal,
-    refusal_under_either,
-)
+from bot.domain.approvals import approval_refusal, view_refusal
+from bot.domain.policy import Person, Refusal, candidates_for_open_slots, open_slots
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Vote, VoteProgress
 from bot.domain.schedule import reminders_at
 from bot.domain.task_group import GroupStatus, Scope
@@ -99,22 +89,13 @@ def action_refusal(request: Request, votes: Sequence[Vote], action: Action, poli
     )
 
 
-def view_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
-    """Returns why this person may not see the request, or None. `policy` is as for `action_refusal`."""
-    return refusal_under_either(request.policy, policy, partial(reader_refusal, person=person))
-
-
-def approval_refusal(request: Request, person: Person, policy: Policy | None) -> Refusal | None:
-    """Returns why this person's approval would not count, or None. `policy` is as for `action_refusal`."""
-    return refusal_under_either(
-        request.policy, policy, partial(approver_refusal, person=person, requester=request.requester)
-    )
-
-
 def decide(
     request: Request, votes: Sequence[Vote], people: Mapping[str, Person], action: Action, settings: CurrentSettings
 ) -> ActionEffect | Refusal:
     """Returns what the action changes, or why it is refused.
+
+    GROUPS_UNKNOWN also refuses an action whose effect depends on an earlier voter whose user groups are unknown. The
+    votes are counted again only at the next vote, so a voter left out by mistake could be missing until the expiry.
 
     Arguments:
         votes: the votes stored so far.
@@ -129,10 +110,12 @@ def decide(
         case ActionKind.APPROVE | ActionKind.RETRY if settings.plan != request.plan:
             return ActionEffect(request.with_state(State.VOID, at=now))
         case ActionKind.APPROVE:
-            return _approve(request, _counted_voters(request, votes, people, settings.policy), person, now)
+            return _approve(request, votes, people, action, settings.policy)
         case ActionKind.WITHDRAW:
             remaining = [vote for vote in votes if vote.person != person.id]
-            counted = _counted_voters(request, remaining, people, settings.policy)
+            counted, has_unknown = _counted_voters(request, remaining, people, settings.policy)
+            if has_unknown:
+                return Refusal.GROUPS_UNKNOWN
             withdrawn = replace(request, vote_progress=_vote_progress(request, counted))
             return ActionEffect(withdrawn, removed_voters=(person.id,))
         case ActionKind.RETRY:
@@ -168,56 +151,17 @@ def can_choose_scope(request: Request) -> bool:
     )
 
 
-def missing_approvers(request: Request) -> tuple[tuple[str, ...], ...]:
-    """For each open slot, the ids of the users and user groups that could fill it.
-
-    Leaves out the requester if their own approval does not count, unless a slot names only the requester.
-    """
-    missing = request.vote_progress.missing if request.vote_progress else request.policy.slots
-    return tuple(_without_uncounted_requester(request, slot) or slot for slot in missing)
-
-
-def possible_approvers(request: Request) -> tuple[str, ...]:
-    """The ids of all users and user groups that may approve the request, whether or not they have approved.
-
-    Leaves out the requester if their own approval does not count.
-    """
-    return _without_uncounted_requester(request, approver_names(request.policy))
-
-
-def _without_uncounted_requester(request: Request, names: Sequence[str]) -> tuple[str, ...]:
-    # With self approval, the requester's own approval counts only for a request with a reason.
-    if request.policy.self_approval and request.reason.strip():
-        return tuple(names)
-    return tuple(name for name in names if name != request.requester)
-
-
-def awaits_approval_by(request: Request, person: Person, policy: Policy | None) -> bool:
-    """Whether another person's request needs this person's approval: it would count and fill an open slot.
-
-    Arguments:
-        policy: the project's policy now; None if the project was removed from bot.toml.
-    """
-    has_voted = request.vote_progress is not None and person.id in request.vote_progress.people
-    if request.state is not State.PENDING or has_voted or person.id == request.requester:
-        return False
-    if approval_refusal(request, person, policy) is not None:
-        return False
-    return any(is_named(person, slot) for slot in missing_approvers(request))
-
-
-def is_self_approved(request: Request) -> bool:
-    """Whether the requester's own vote counts towards the quorum, or counted when the request was approved."""
-    if request.state is State.PENDING:
-        return request.vote_progress is not None and request.requester in request.vote_progress.people
-    return request.decision is not None and request.requester in request.decision.people
-
-
-def _approve(request: Request, counted: Sequence[Person], person: Person, now: datetime) -> ActionEffect:
+def _approve(
+    request: Request, votes: Sequence[Vote], people: Mapping[str, Person], action: Action, policy: Policy | None
+) -> ActionEffect | Refusal:
     """Adds the person's vote; the request is approved if no slot stays open."""
+    person, now = action.person, action.at
     vote = Vote(person.id, person.team_id, now)
+    counted, has_unknown = _counted_voters(request, votes, people, policy)
     approving = [*counted, person]
     if open_slots(request.policy, approving):
+        if has_unknown:
+            return Refusal.GROUPS_UNKNOWN
         return ActionEffect(replace(request, vote_progress=_vote_progress(request, approving)), vote)
     decision = Decision(tuple(voter.id for voter in approving), now)
     approved = replace(request, vote_progress=None, decision=decision, attempt=_next_attempt(request, person, now))
@@ -234,9 +178,12 @@ def _next_attempt(request: Request, person: Person, now: datetime) -> Attempt:
 
 def _counted_voters(
     request: Request, votes: Sequence[Vote], people: Mapping[str, Person], policy: Policy | None
-) -> list[Person]:
+) -> tuple[list[Person], bool]:
+    """The voters whose approval counts, and whether there are voters of whom this is unknown."""
     voters = [people[vote.person] for vote in votes if vote.person in people]
-    return [voter for voter in voters if approval_refusal(request, voter, policy) is None]
+    refusals = [approval_refusal(request, voter, policy) for voter in voters]
+    counted = [voter for voter, refusal in zip(voters, refusals, strict=True) if refusal is None]
+    return counted, Refusal.GROUPS_UNKNOWN in refusals
 
 
 def _vote_progress(request: Request, approving: Sequence[Person]) -> VoteProgress | None:

@@ -1,13 +1,13 @@
 """Texts about the approvals of a request: who has approved, and who can give the approvals that are still needed.
 
-Pure. `bot.domain.decisions` decides who these people are.
+Pure. `bot.domain.approvals` decides who these people are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.domain.decisions import missing_approvers
+from bot.domain.approvals import missing_approvers
 from bot.domain.request import Request
 from bot.ui.formatting import approvals_needed, inline_code, join_words, mention, mentions
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from slack_sdk.models.blocks import Block, ButtonElement, Option, PlainTextObject, RadioButtonsElement
 
-from bot.domain.decisions import can_choose_scope, missing_approvers
+from bot.domain.approvals import missing_approvers
+from bot.domain.decisions import can_choose_scope
 from bot.domain.request import Request, State
 from bot.domain.task_group import DELETED_STATUSES, Scope
 from bot.ui.blocks import actions, button, confirm

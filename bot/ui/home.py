@@ -12,7 +12,7 @@ from datetime import datetime
 from slack_sdk.models.blocks import Block, ButtonElement
 from slack_sdk.models.views import View
 
-from bot.domain.decisions import awaits_approval_by
+from bot.domain.approvals import awaits_approval_by
 from bot.domain.policy import Person
 from bot.domain.request import Policy, Request, State
 from bot.ui.blocks import actions, button, context_block, header, section

@@ -5,7 +5,8 @@ Pure. `bot.ui.refusals` has the replies to refused actions, `bot.ui.thread` the 
 
 from __future__ import annotations
 
-from bot.domain.decisions import ActionKind, missing_approvers
+from bot.domain.approvals import missing_approvers
+from bot.domain.decisions import ActionKind
 from bot.domain.request import Request, State
 from bot.ui.formatting import escape_mrkdwn, local_time, quoted_name
 from bot.ui.start_time import starts_later

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.domain.decisions import possible_approvers
+from bot.domain.approvals import possible_approvers
 from bot.domain.policy import Refusal
 from bot.domain.request import Policy, Problem, Request, State
 from bot.domain.task_group import GroupStatus

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bot.domain.decisions import missing_approvers
+from bot.domain.approvals import missing_approvers
 from bot.domain.progress import percent
 from bot.domain.request import Request, State
 from bot.domain.task_group import TaskGroup, status_name

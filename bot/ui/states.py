@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from slack_sdk.models.blocks import Block
 
-from bot.domain.decisions import is_self_approved
+from bot.domain.approvals import is_self_approved
 from bot.domain.request import Request, State
 from bot.ui import buttons
 from bot.ui.approvals import approvals_so_far

@@ -11,16 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bot.domain.decisions import (
-    Action,
-    ActionEffect,
-    ActionKind,
-    CurrentSettings,
-    decide,
-    is_self_approved,
-    missing_approvers,
-    possible_approvers,
-)
+from bot.domain.approvals import is_self_approved
+from bot.domain.decisions import Action, ActionEffect, ActionKind, CurrentSettings, decide
 from bot.domain.policy import AccountKind, Person, Refusal
 from bot.domain.request import Attempt, Decision, Pause, Plan, Policy, Request, State, Verb, Vote, VoteProgress
 from bot.domain.task_group import GroupStatus, Scope
@@ -108,8 +100,10 @@ class Voting(RuleBasedStateMachine):
         voted_before = [vote.person for vote in self.votes]
         result = decide(self.request, self.votes, people, action, CurrentSettings(self.plan, self.policy))
         if isinstance(result, Refusal):
-            if kind is ActionKind.APPROVE and self.is_pending:
+            if kind is ActionKind.APPROVE and self.is_pending and result is not Refusal.GROUPS_UNKNOWN:
                 assert not self.may_approve(user) or user in voted_before
+            if result is Refusal.GROUPS_UNKNOWN:
+                assert not self.groups_known
             return
         self.check_votes(result, kind, user, voted_before)
         if result.request.state is not self.request.state:
@@ -226,6 +220,23 @@ def test_a_voter_who_was_not_looked_up_for_the_decision_does_not_count() -> None
     pending = allowed(act(ActionKind.APPROVE, CAROL, request(policy=both), (vote_of("UDAVE000"),))).request
     assert pending.state is State.PENDING
     assert pending.vote_progress == VoteProgress(("UCAROL00",), (("UDAVE000",),))
+
+
+def test_a_vote_that_depends_on_an_earlier_voter_whose_user_groups_are_unknown_is_refused() -> None:
+    lead = person("UDAVE000", groups_known=False)
+    current = request(policy=Policy(("*",), (("SLEADS00",), ("UCAROL00", "UERIN000")), False))
+    erin_and_lead = (vote_of("UERIN000"), vote_of("UDAVE000"))
+    assert act(ActionKind.APPROVE, CAROL, current, (vote_of("UDAVE000"),), lead) is Refusal.GROUPS_UNKNOWN
+    withdrawn = act(ActionKind.WITHDRAW, person("UERIN000"), current, erin_and_lead, person("UERIN000"), lead)
+    assert withdrawn is Refusal.GROUPS_UNKNOWN
+
+
+def test_an_earlier_voter_whose_user_groups_are_unknown_does_not_hold_up_a_complete_quorum() -> None:
+    lead = person("UDAVE000", groups_known=False)
+    current = request(policy=Policy(("*",), (("SLEADS00", "UCAROL00"),), False))
+    approved = allowed(act(ActionKind.APPROVE, CAROL, current, (vote_of("UDAVE000"),), lead)).request
+    assert approved.decision is not None
+    assert approved.decision.people == ("UCAROL00",)
 
 
 def test_only_approvers_can_deny_and_a_long_reason_is_cut() -> None:
@@ -386,18 +397,6 @@ def test_only_the_voter_can_withdraw_a_vote() -> None:
     assert withdrawn.request.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00", "UERIN000"),) * 2)
     last = allowed(act(ActionKind.WITHDRAW, CAROL, current, votes[:1]))
     assert last.request.vote_progress is None
-
-
-def test_missing_approvers_leave_out_a_requester_whose_approval_does_not_count() -> None:
-    policy = Policy(("*",), (("UALICE00", "UCAROL00"),), False)
-    assert missing_approvers(request(policy=policy)) == (("UCAROL00",),)
-    assert possible_approvers(request(policy=policy)) == ("UCAROL00",)
-    allowed_policy = replace(policy, self_approval=True)
-    assert missing_approvers(request(policy=allowed_policy)) == policy.slots
-    assert possible_approvers(request(policy=allowed_policy)) == ("UALICE00", "UCAROL00")
-    without_reason = request(policy=allowed_policy, reason=" ")
-    assert missing_approvers(without_reason) == (("UCAROL00",),)
-    assert possible_approvers(without_reason) == ("UCAROL00",)
 
 
 def test_approving_or_retrying_voids_the_request_if_the_settings_lead_to_another_plan() -> None:

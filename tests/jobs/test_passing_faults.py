@@ -30,7 +30,7 @@ from bot.store.audit import rows
 from bot.store.inbox import Kind, Message
 from bot.store.tables import notices
 from bot.ui import refusals
-from tests.support.in_process import context_at, context_of, create_request, store_message, stored_request
+from tests.support.in_process import context_at, context_of, create_request, press_button, store_message, stored_request
 from tests.support.sandbox import put_calls
 from tests.support.wire import Wire, answer_of
 
@@ -39,7 +39,7 @@ ANSWERED_WITHIN_SECONDS = 2.5
 
 
 def press(kind: Kind, person: str, made: Request, posted: PostedMessage) -> Message:
-    key = f"press {next(NUMBERS)}"
+    key = f"click {next(NUMBERS)}"
     return Message(kind, key, person, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
 
 
@@ -104,6 +104,33 @@ def test_a_vote_is_handled_again_while_slack_does_not_tell_the_members_of_a_grou
     assert (result, len(due)) == (Finished(), 2)
     assert stored_request(context, made.id).state is State.ACCEPTED
     assert refusals.GROUPS_UNKNOWN not in answers(context)
+
+
+@pytest.mark.parametrize("kind", [Kind.APPROVE, Kind.WITHDRAW])
+def test_a_vote_is_handled_again_while_the_user_groups_of_an_earlier_voter_are_unknown(
+    inside: tuple[Sandbox, Context], kind: Kind
+) -> None:
+    """Nothing looks at the votes again until the next vote, so a voter who is left out would be missing for good."""
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    slots = ((APPROVERS_GROUP,), (CAROL,)) if kind is Kind.APPROVE else ((APPROVERS_GROUP,), (CAROL,), (CAROL, DAVE))
+    with context.store.write() as connection:
+        policy = replace(made.policy, slots=slots)
+        made = requests.save(connection, made, replace(made, policy=policy), context.now())
+    press_button(context, Kind.APPROVE, DAVE, made, posted)
+    if kind is Kind.WITHDRAW:
+        press_button(context, Kind.APPROVE, CAROL, made, posted)
+    unknown = replace(context, people=_Unknown(context.people, failures=4))  # type: ignore[arg-type]
+    result, due = handled(unknown, press(kind, CAROL, made, posted))
+    assert result == Finished()
+    assert due, "it was postponed"
+    after = stored_request(context, made.id)
+    if kind is Kind.APPROVE:
+        assert after.state is State.ACCEPTED
+        assert len(put_calls(sandbox)) == 1
+    else:
+        assert after.vote_progress is not None
+        assert after.vote_progress.people == (DAVE,)
 
 
 class _Unknown:

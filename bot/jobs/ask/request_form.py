@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from operator import itemgetter
 
-from bot.domain.decisions import view_refusal
+from bot.domain.approvals import view_refusal
 from bot.domain.policy import Person
 from bot.domain.task_group import GroupStatus
 from bot.jobs.ask import preflight

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.domain.decisions import CurrentSettings, view_refusal
+from bot.domain.approvals import view_refusal
+from bot.domain.decisions import CurrentSettings
 from bot.domain.policy import Person, Refusal, account_refusal
 from bot.domain.request import Request
 from bot.jobs.context import Context, lookup_text

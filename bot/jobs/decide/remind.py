@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from bot.domain.approvals import missing_approvers
 from bot.domain.audit_events import AuditEvent
-from bot.domain.decisions import missing_approvers
 from bot.domain.request import Request, State
 from bot.domain.schedule import Step, next_step, reminders_at
 from bot.jobs.context import Context, save_and_notify

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from bot.domain.approvals import approval_refusal
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
-from bot.domain.decisions import approval_refusal
 from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Request
 from bot.jobs.context import Context
