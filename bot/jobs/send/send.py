@@ -56,12 +56,11 @@ def send_request(context: Context, request: Request) -> None:
         group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
         changed = put_outcome.before_put(request, attempt, group, group_problem, context.now())
         if changed is not None:
-            _save(
-                context,
-                request,
-                changed,
-                Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(group.status)}),
-            )
+            event = Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(group.status)})
+            if changed.state is State.APPROVED:
+                _save_waiting(context, request, changed, event)
+            else:
+                _save(context, request, changed, event)
             return
         body = read_body(context, request)
         sending, reply = _send_once(context, request, attempt, group, body)
@@ -166,23 +165,36 @@ def _save_reply(context: Context, sending: Request, number: int, reply: Reply) -
 def _save_postponed(context: Context, request: Request, number: int, error: HuaweiError | VaultError) -> None:
     """Stores that an error before the PUT may pass. The attempt is tried again as after a throttled PUT.
 
-    The card is not updated if it shows the same problem already, so that a long outage does not use up Slack's limits.
+    Raises:
+        requests.Stale: the request was changed since it was read.
+    """
+    outcome = put_outcome.after_reply(request, reply_before_put(error), context.now())
+    event = Event(outcome.event, BOT, request.id, audit_detail(number, error))
+    _save_waiting(context, request, _explained(outcome.request, error), event)
+
+
+def _save_waiting(context: Context, request: Request, waiting: Request, event: Event) -> None:
+    """Stores a request that stays approved and is tried again later.
+
+    The card is not updated if it shows the same group and the same problem already, so that a long outage does not use
+    up Slack's limits.
 
     Raises:
         requests.Stale: the request was changed since it was read.
     """
-    now = context.now()
-    outcome = put_outcome.after_reply(request, reply_before_put(error), now)
-    postponed = _explained(outcome.request, error)
-    event = Event(outcome.event, BOT, request.id, audit_detail(number, error))
-    if postponed.problem != request.problem:
-        _save(context, request, postponed, event)
+    if waiting.group != request.group or _without_call(waiting.problem) != _without_call(request.problem):
+        _save(context, request, waiting, event)
         return
     with context.store.write() as connection:
         current = requests.lock(connection, request.id)
         if current is None or current.version != request.version:
             raise requests.Stale(request.id)
-        requests.save_without_new_version(connection, postponed, now, event)
+        requests.save_without_new_version(connection, replace(waiting, problem=request.problem), context.now(), event)
+
+
+def _without_call(problem: Problem | None) -> Problem | None:
+    """The problem without the fields that differ from call to call."""
+    return problem and replace(problem, message="", huawei_request_id=None)
 
 
 def _save_not_started(context: Context, request: Request, problem: Problem) -> None:

@@ -16,6 +16,8 @@ import pytest
 from bot.domain.request import State
 from bot.huawei import http, oms
 from bot.jobs.context import Context
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.group import PAUSED, PAUSING
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind
@@ -204,6 +206,39 @@ def test_an_outage_of_vault_does_not_update_the_card_at_each_try(sandbox: Sandbo
         card.after(40 * tries)
         assert card.request.attempt is not None
         assert (card.request.attempt.tries, card.request.version) == (tries + 1, version)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_an_outage_of_oms_does_not_update_the_card_at_each_try(
+    sandbox: Sandbox, bot: Callable[..., Context], code: int
+) -> None:
+    """OMS answers each try with another request id, and often with another message."""
+    card = Card(sandbox, bot())
+    sandbox.oms.faults.add("show", *[Answer(code, "APIG.0308", f"call {number} refused") for number in range(4)])
+    card.approve()
+    version, problem = card.request.version, card.request.problem
+    for tries in range(1, 4):
+        assert "call 0 refused" in card.after(40 * tries)
+        assert card.request.problem == problem, "the row has the problem that the card shows"
+        assert card.request.attempt is not None
+        assert (card.request.attempt.tries, card.request.version) == (tries + 1, version)
+    assert "Accepted by OMS" in card.after(200)
+
+
+def test_a_group_that_pauses_for_long_does_not_update_the_card_at_each_look(
+    sandbox: Sandbox, bot: Callable[..., Context]
+) -> None:
+    card = Card(sandbox, bot())
+    group = sandbox.oms.state.groups[card.request.group.group_id]
+    group.status = PAUSING
+    card.approve()
+    version = card.request.version
+    for looks in range(1, 4):
+        card.after(15 * looks)
+        assert (card.stands(), card.request.version) == (State.APPROVED, version)
+    group.status = PAUSED
+    assert "Accepted by OMS" in card.after(60)
+    assert card.puts() == [200]
 
 
 def test_a_request_that_waits_for_vault_can_be_canceled(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
