@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from bot.domain.request import State
 from bot.store import tables
 from bot.store.inbox import FAST_KINDS, SLOW_KINDS
 from bot.store.queue import Queue
@@ -17,9 +18,12 @@ from bot.store.queue import Queue
 # still act for another project.
 FAST_MESSAGES = Queue(tables.inbox, FAST_KINDS, max_per_key=6)
 SLOW_MESSAGES = Queue(tables.inbox, SLOW_KINDS, max_per_key=2)
-REQUESTS = Queue(tables.requests, max_per_key=4)
-# An action that approves a request leaves the PUT to the lane of the requests while so many requests are worked on. So
-# the threads of the decisions are never all waiting for a Vault or an OMS that does not answer.
+# In an outage of Vault or OMS the approved requests are tried again and again, and each try may hang. They have a queue
+# and a lane of their own, so that pauses, readings of groups, reminders and expiries of other requests do not wait.
+APPROVED_REQUESTS = Queue(tables.requests, frozenset({State.APPROVED}), max_per_key=2)
+OTHER_REQUESTS = Queue(tables.requests, frozenset(State) - {State.APPROVED}, max_per_key=4)
+# An action that approves a request leaves the PUT to the lane of the approved requests while so many of them are worked
+# on. So the threads of the decisions are never all waiting for a Vault or an OMS that does not answer.
 MAX_REQUESTS_OF_ACTIONS = 6
 
 
@@ -45,11 +49,12 @@ def new_lanes() -> tuple[Lane, ...]:
 
     Each lane has threads of its own, so that jobs that wait for one service do not hold up jobs that do not need it.
     While Slack hangs, cards and notices wait, and requests go on. While slow messages read many task groups, or
-    requests wait for Vault or OMS, actions go on.
+    approved requests wait for Vault or OMS, actions and all other requests go on.
     """
     return (
         Lane("decisions", 12, FAST_MESSAGES),
-        Lane("requests", 8, REQUESTS, Queue(tables.maintenance)),
+        Lane("approved", 8, APPROVED_REQUESTS),
+        Lane("requests", 8, OTHER_REQUESTS, Queue(tables.maintenance)),
         Lane("slow-messages", 4, SLOW_MESSAGES),
         Lane("cards", 4, Queue(tables.cards)),
         # The notices of one Slack thread stay in order: a notice is not claimed before the older ones are sent.

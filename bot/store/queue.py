@@ -36,7 +36,11 @@ TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
 _NONE = literal("")
-_KINDS: Mapping[str, ColumnElement[str]] = {tables.inbox.name: tables.inbox.c.kind}
+# The column whose values divide the rows of a table into queues.
+_KINDS: Mapping[str, ColumnElement[str]] = {
+    tables.inbox.name: tables.inbox.c.kind,
+    tables.requests.name: tables.requests.c.state,
+}
 # The column whose values share a queue fairly.
 _FAIRNESS_KEYS: Mapping[str, ColumnElement[str]] = {
     tables.inbox.name: tables.inbox.c.person,
@@ -52,7 +56,7 @@ class Claim:
         queue: the name of the table.
         key: the primary key of the row.
         tries: how many times in a row the job has failed before.
-        kind: the kind of message, for rows of the inbox.
+        kind: the kind of message for rows of the inbox, the state at the time of the claim for requests.
         fairness_key: the person who sent the message, or the project of the request.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,11 +15,12 @@ from sqlalchemy import select
 
 from bot.app import new_identity
 from bot.domain.command import ResumeGroups
-from bot.domain.request import Request, State
+from bot.domain.request import Attempt, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.jobs import inbox_dispatcher, request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.inbox_dispatcher import ANSWER_WITHIN
+from bot.jobs.lanes import APPROVED_REQUESTS
 from bot.jobs.worker import Failed, Finished, Handler, Result, Worker
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer
@@ -219,17 +221,23 @@ def test_a_command_for_several_groups_creates_each_request_once(inside: tuple[Sa
 
 
 @pytest.fixture
-def twelve_projects(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context, Wire]]:
-    """A bot with twelve projects, and the relay between it and Vault."""
+def behind_relay(new_sandbox: Callable[..., Sandbox]) -> Iterator[tuple[Sandbox, Context, Wire]]:
+    """A bot, and the relay between it and Vault."""
     sandbox = new_sandbox()
     sandbox.slack.api.enforces_rate_limits = False
     wire = Wire(sandbox.vault.url)
     sandbox.extra_environment = {"VAULT_ADDR": wire.url}
     with context_of(sandbox) as context:
-        projects = {f"media-{number}": context.projects["media"] for number in range(12)}
-        identity = new_identity(context.vault, projects, InMemoryRows(), context.now)
-        yield sandbox, replace(context, projects=projects | dict(context.projects), identity=identity), wire
+        yield sandbox, context, wire
     wire.cut()
+
+
+@pytest.fixture
+def twelve_projects(behind_relay: tuple[Sandbox, Context, Wire]) -> tuple[Sandbox, Context, Wire]:
+    sandbox, context, wire = behind_relay
+    projects = {f"media-{number}": context.projects["media"] for number in range(12)}
+    identity = new_identity(context.vault, projects, InMemoryRows(), context.now)
+    return sandbox, replace(context, projects=projects | dict(context.projects), identity=identity), wire
 
 
 def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_sent_later(
@@ -243,12 +251,7 @@ def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_s
         with context.store.write() as connection:
             made.append((requests.save(connection, request, moved, context.now()), posted))
     last, last_posted = create_request(sandbox, context, 99)
-    handlers: dict[str, Handler] = {table.name: lambda _: Finished() for table in queue.TABLES}
-    handlers["inbox"] = partial(inbox_dispatcher.handle_message, context)
-    handlers["requests"] = partial(request_dispatcher.advance_request, context)
-    worker = Worker(context.store, context.owner, context.now, handlers, lambda *_: None, context.active_claims)
-    worker.start()
-    try:
+    with working(context) as worker:
         wire.hang()
         for number, (request, posted) in enumerate(made):
             worker.submit(store_message(context, press(Kind.APPROVE, (CAROL, DAVE)[number % 2], request, posted)))
@@ -260,9 +263,49 @@ def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_s
         assert put_calls(sandbox) == []
         wire.mend()
         wait_until(lambda: len(put_calls(sandbox)) == 12, 60)
+    assert {call.status for call in put_calls(sandbox)} == {200}
+
+
+def test_a_running_group_is_paused_at_once_while_200_approved_requests_wait_for_vault(
+    behind_relay: tuple[Sandbox, Context, Wire],
+) -> None:
+    sandbox, context, wire = behind_relay
+    running, posted = create_request(sandbox, context)
+    sandbox.oms.state.groups[running.group.group_id].bytes_per_second = 1000
+    press_button(context, Kind.APPROVE, CAROL, running, posted)
+    for number in range(2, 202):
+        made, _ = create_request(sandbox, context, number)
+        waiting = replace(made, attempt=Attempt(1, CAROL, made.created_at)).with_state(
+            State.APPROVED, at=made.created_at
+        )
+        with context.store.write() as connection:
+            requests.save(connection, made, waiting, context.now())
+    wire.hang()
+    with working(context) as worker:
+        wait_until(lambda: len(context.active_claims.all()) >= (APPROVED_REQUESTS.max_per_key or 0), 20)
+        began = time.monotonic()
+        worker.submit(store_message(context, press(Kind.PAUSE, ALICE, running, posted)))
+        wait_until(lambda: is_pause_sent(stored_request(context, running.id)), 20)
+        assert time.monotonic() - began < ANSWERED_WITHIN_SECONDS
+        assert len(put_calls(sandbox)) == 2, "the start and the pause of the running group"
+
+
+def is_pause_sent(request: Request) -> bool:
+    return request.pause is not None and request.pause.sent_at is not None
+
+
+@contextmanager
+def working(context: Context) -> Iterator[Worker]:
+    """Runs a worker that handles messages and requests. Cards, notices and maintenance end at once."""
+    handlers: dict[str, Handler] = {table.name: lambda _: Finished() for table in queue.TABLES}
+    handlers["inbox"] = partial(inbox_dispatcher.handle_message, context)
+    handlers["requests"] = partial(request_dispatcher.advance_request, context)
+    worker = Worker(context.store, context.owner, context.now, handlers, lambda *_: None, context.active_claims)
+    worker.start()
+    try:
+        yield worker
     finally:
         assert worker.stop(20)
-    assert {call.status for call in put_calls(sandbox)} == {200}
 
 
 def wait_until(holds: Callable[[], bool], seconds: float) -> None:

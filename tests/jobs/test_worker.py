@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import select, text, update
 
 from bot.domain.audit_events import AuditEvent
+from bot.domain.request import State
 from bot.jobs.active_claims import ActiveClaims
-from bot.jobs.lanes import FAST_MESSAGES, REQUESTS, SLOW_MESSAGES
+from bot.jobs.lanes import APPROVED_REQUESTS, FAST_MESSAGES, OTHER_REQUESTS, SLOW_MESSAGES
 from bot.jobs.notify.cards import MAX_CARD_BACKOFF
 from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
@@ -25,7 +26,7 @@ from bot.store.database import Store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
-from tests.support.values import PLAN, request
+from tests.support.values import GROUP, PLAN, request
 
 pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
@@ -47,14 +48,24 @@ def add_notices(store: Store, count: int) -> None:
             outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(number)), utc_now())
 
 
-def add_requests(store: Store, count: int) -> None:
-    """Adds requests that are due, each for a group of its own. Their cards are not due."""
-    for number in range(count):
-        made = replace(request(number=number), group=replace(request().group, group_id=f"g{number}"))
-        with store.write() as connection:
-            requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, "UALICE00", made.id), utc_now())
+def add_requests(
+    store: Store, count: int, state: State = State.PENDING, *, first: int = 0, projects: int = 1
+) -> set[str]:
+    """Adds requests that are due, each for a group of its own, and returns their ids. Their cards are not due."""
+    made = [
+        request(
+            state,
+            number,
+            group=replace(GROUP, group_id=f"g{number}"),
+            plan=replace(PLAN, project=f"media-{number % projects}"),
+        )
+        for number in range(first, first + count)
+    ]
     with store.write() as connection:
+        for one in made:
+            requests.add(connection, one, Event(AuditEvent.REQUEST_CREATED, "UALICE00", one.id), utc_now())
         connection.execute(tables.cards.update().values(due_at=None))
+    return {one.id for one in made}
 
 
 @contextmanager
@@ -297,9 +308,42 @@ def test_a_project_whose_oms_hangs_does_not_hold_up_other_projects(store: Store)
     with running(store, {"requests": work}) as (_, active_claims):
         wait_until(lambda: len(handled) == 10)
         assert {claim.fairness_key for claim in handled} == {"media"}
-        assert sum(claim.fairness_key == "hangs" for claim in active_claims.all()) == REQUESTS.max_per_key
+        assert sum(claim.fairness_key == "hangs" for claim in active_claims.all()) == OTHER_REQUESTS.max_per_key
         oms_answers.set()
         wait_until(lambda: len(handled) == 60)
+
+
+@pytest.mark.parametrize("projects", [1, 50])
+def test_approved_requests_that_hang_do_not_hold_up_other_requests(store: Store, projects: int) -> None:
+    vault_answers = threading.Event()
+    handled: list[int | str] = []
+    hung: set[str] = set()
+
+    def work(claim: Claim) -> Result:
+        if claim.key in approved:
+            hung.add(claim.fairness_key)
+            vault_answers.wait(WAIT_SECONDS)
+        handled.append(claim.key)
+        return Finished()
+
+    approved = add_requests(store, 200, State.APPROVED, projects=projects)
+    with running(store, {"requests": work}) as (worker, active_claims):
+        wait_until(lambda: len(hung) == min(projects, 8))
+        others: set[int | str] = set()
+        for number, state in enumerate(set(State) - {State.APPROVED}):
+            others |= add_requests(store, 1, state, first=1000 + number, projects=projects)
+        with store.write() as connection:
+            # All are due, whatever their state, and the approved ones have been due for longer.
+            connection.execute(
+                tables.requests.update().where(tables.requests.c.id.in_(others)).values(due_at=utc_now())
+            )
+        worker.wake()
+        wait_until(lambda: set(handled) == others)
+        claims = Counter(one.fairness_key for one in active_claims.all() if APPROVED_REQUESTS.holds(one))
+        assert max(claims.values()) <= (APPROVED_REQUESTS.max_per_key or 0)
+        vault_answers.set()
+        wait_until(lambda: set(handled) == others | approved)
+    assert all(Counter(handled)[one] == 1 for one in approved), "no request is worked on twice"
 
 
 def test_a_notice_that_hangs_holds_up_only_notices_of_its_own_thread(store: Store) -> None:

@@ -21,7 +21,7 @@ from bot.jobs.context import Context, reply_address, save_and_notify
 from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
-from bot.jobs.lanes import MAX_REQUESTS_OF_ACTIONS, REQUESTS
+from bot.jobs.lanes import APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS
 from bot.jobs.send import send
 from bot.slack.errors import GroupsUnknown
 from bot.store import inbox, outbox, queue, requests, tables
@@ -56,11 +56,11 @@ def handle_action(context: Context, message: Message) -> None:
 
 def _send_now(context: Context, request: Request) -> None:
     """Sends a request whose row `_apply` has claimed, and releases the claim."""
-    claim = Claim(tables.requests.name, request.id, 0, fairness_key=request.plan.project)
-    with context.active_claims.holding_within_limit(claim, REQUESTS, MAX_REQUESTS_OF_ACTIONS) as has_room:
+    claim = Claim(tables.requests.name, request.id, 0, request.state, request.plan.project)
+    with context.active_claims.holding_within_limit(claim, APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS) as has_room:
         try:
-            # If this process works on too many requests, or too many of the project, the row stays due, and the lane of
-            # the requests sends it. So a Vault or an OMS that hangs cannot occupy all threads.
+            # If this process works on too many approved requests, or too many of the project, the row stays due, and
+            # their lane sends it. So a Vault or an OMS that hangs cannot occupy all threads.
             if has_room:
                 send.send_request(context, request)
         except requests.Stale:

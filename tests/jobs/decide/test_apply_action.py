@@ -17,7 +17,7 @@ from bot.huawei.errors import Suspended
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
-from bot.jobs.lanes import REQUESTS
+from bot.jobs.lanes import APPROVED_REQUESTS
 from bot.jobs.send import send
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CAROL, DAVE, GENERAL, TEAM_ID
@@ -216,12 +216,12 @@ def test_an_approval_leaves_sending_to_the_worker_while_its_project_is_at_the_li
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)
-    for number in range(REQUESTS.max_per_key or 0):
-        context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, fairness_key="media"))
+    for number in range(APPROVED_REQUESTS.max_per_key or 0):
+        context.active_claims.add(Claim(tables.requests.name, f"R-1000000{number}", 0, State.APPROVED, "media"))
     assert press_button(context, Kind.APPROVE, CAROL, request, card).state is State.APPROVED
     assert put_calls(sandbox) == []
     with context.store.write() as connection:
-        [claim] = queue.claim_due(connection, REQUESTS, context.owner, context.now(), 10)
+        [claim] = queue.claim_due(connection, APPROVED_REQUESTS, context.owner, context.now(), 10)
     request_dispatcher.advance_request(context, claim)
     assert len(put_calls(sandbox)) == 1
 
