@@ -163,9 +163,14 @@ def with_verdict(
     return _with_version(ended, version, BreakerState.CLOSED) if verdict is Verdict.ACCEPTED else ended
 
 
-def with_retry_allowed(breaker: CircuitBreaker, now: datetime) -> CircuitBreaker:
-    """The circuit breaker after a person requests a retry. Unchanged unless it is open and not close to the lock."""
-    if breaker.state is not BreakerState.OPEN or is_close_to_lock(breaker, now):
+def with_retry_allowed(breaker: CircuitBreaker, now: datetime, asked_at: datetime) -> CircuitBreaker:
+    """The circuit breaker after a person requests a retry. Unchanged unless it is open and not close to the lock.
+
+    Arguments:
+        asked_at: when the person requested it. Unchanged also if the identity was refused since: that was the retry.
+    """
+    was_tried = any(at > asked_at for at in breaker.refused_at)
+    if breaker.state is not BreakerState.OPEN or was_tried or is_close_to_lock(breaker, now):
         return breaker
     return replace(breaker, state=BreakerState.HALF_OPEN)
 

@@ -211,8 +211,8 @@ class Permit:
         self.probed_at = None
 
 
-def allow_retry(rows: BreakerRows, path: str, now: datetime) -> None:
-    """A person asks for another try: half-opens the circuit breakers at a Vault path, unless a lock is close."""
+def allow_retry(rows: BreakerRows, path: str, now: datetime, asked_at: datetime) -> None:
+    """Half-opens the circuit breakers at a Vault path, unless a lock is close or they were tried since `asked_at`."""
     for row in rows.at_path(path):
         if row.state is BreakerState.OPEN:
-            rows.update(row, partial(rules.with_retry_allowed, now=now))
+            rows.update(row, partial(rules.with_retry_allowed, now=now, asked_at=asked_at))

@@ -148,17 +148,19 @@ class Identity:
         """
         return self._projects[project].project_id or self._access(project).project_id
 
-    def allow_retry(self, project: str, rows: BreakerRows | None = None) -> None:
+    def allow_retry(self, project: str, rows: BreakerRows | None = None, asked_at: datetime | None = None) -> None:
         """A person asks for another try: a suspended identity may be used once, unless that could lock it.
 
         The credential is read from Vault again in any case: the person may have replaced it.
 
         Arguments:
             rows: the same rows within a transaction that the caller has open.
+            asked_at: when the person asked; None for now. A call that was refused since has used the permission up, so
+                this may be called again for the same person's request.
         """
-        source = self._sources[project]
+        source, now = self._sources[project], self._now()
         source.expire()
-        allow_retry(rows or self._rows, source.path, self._now())
+        allow_retry(rows or self._rows, source.path, now, asked_at or now)
 
     def _oms(self, name: str, access: _Access, permit: Permit, project_id: str | None) -> Oms:
         path = permit.loaded.path

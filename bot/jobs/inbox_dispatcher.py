@@ -86,7 +86,7 @@ def _dispatch(
         return Finished()
     match message.kind, message.command:
         case Kind.CREATE_REQUEST, ResumeGroups() as command:
-            again = create_request.create_requests(context, message, command, received_at, tries, try_again_at)
+            again = create_request.create_requests(context, message, command, received_at, try_again_at)
             if again is not None:
                 return Failed(again)
         case Kind.CREATE_ONCE_PAUSED, ResumeGroups() as command:

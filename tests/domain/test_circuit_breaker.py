@@ -79,20 +79,28 @@ def test_it_stays_open_until_vault_has_another_version_or_a_person_retries() -> 
     opened = refused(NEW)
     assert next_step(opened, V1, NOON + timedelta(days=9)) is BreakerStep.FAIL
     assert next_step(opened, V2, NOON) is BreakerStep.PROBE
-    assert next_step(with_retry_allowed(opened, NOON), V1, NOON) is BreakerStep.PROBE
+    assert next_step(with_retry_allowed(opened, NOON, NOON), V1, NOON) is BreakerStep.PROBE
 
 
 def test_a_retry_by_a_person_changes_nothing_unless_it_is_open_and_not_close_to_the_lock() -> None:
     closed, probing = accepted(NEW), with_probe(NEW, V1, NOON)
     for unchanged in (NEW, closed, probing):
-        assert with_retry_allowed(unchanged, NOON) == unchanged
+        assert with_retry_allowed(unchanged, NOON, NOON) == unchanged
     opened = refused(NEW)
     for _ in range(MAX_REFUSALS - 1):
-        opened = refused(with_retry_allowed(opened, NOON))
+        opened = refused(with_retry_allowed(opened, NOON, NOON))
     assert is_close_to_lock(opened, NOON)
-    assert with_retry_allowed(opened, NOON) == opened
+    assert with_retry_allowed(opened, NOON, NOON) == opened
     later = NOON + REFUSALS_COUNT_FOR
-    assert with_retry_allowed(opened, later).state is BreakerState.HALF_OPEN
+    assert with_retry_allowed(opened, later, later).state is BreakerState.HALF_OPEN
+
+
+def test_one_request_of_a_person_allows_one_refused_call_however_often_it_is_handled() -> None:
+    opened, asked_at, later = refused(NEW), NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)
+    assert with_retry_allowed(opened, later, asked_at).state is BreakerState.HALF_OPEN
+    tried = replace(opened, refused_at=(*opened.refused_at, later))
+    assert with_retry_allowed(tried, later, asked_at) == tried
+    assert with_retry_allowed(tried, later, later).state is BreakerState.HALF_OPEN, "another request of a person"
 
 
 def test_a_version_that_was_not_accepted_is_probed_even_if_another_was_accepted() -> None:
@@ -126,7 +134,7 @@ def test_a_probe_that_was_lost_is_followed_by_another_and_stays_counted() -> Non
 
 def test_three_probes_without_an_answer_stop_calls_without_a_refusal_code() -> None:
     tried = refused(NEW)
-    tried = with_retry_allowed(tried, NOON)
+    tried = with_retry_allowed(tried, NOON, NOON)
     for _ in range(MAX_REFUSALS - 1):
         tried = with_verdict(with_probe(tried, V1, NOON), V1, Verdict.UNKNOWN, NOON, NOON)
     assert next_step(tried, V1, NOON) is BreakerStep.FAIL
@@ -208,7 +216,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule()
     def a_person_retries(self) -> None:
-        self.breaker = with_retry_allowed(self.breaker, self.now)
+        self.breaker = with_retry_allowed(self.breaker, self.now, self.now)
 
     @rule(age=st.sampled_from([0, 0, 0, 1]))
     def a_call_begins(self, age: int) -> None:

@@ -17,7 +17,9 @@ from bot.app import new_identity
 from bot.domain.command import ResumeGroups
 from bot.domain.request import Attempt, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
+from bot.huawei.errors import HuaweiError
 from bot.jobs import inbox_dispatcher, request_dispatcher
+from bot.jobs.ask.create_request import create_requests
 from bot.jobs.context import Context
 from bot.jobs.inbox_dispatcher import ANSWER_WITHIN
 from bot.jobs.lanes import APPROVED_REQUESTS
@@ -215,6 +217,38 @@ def test_a_command_for_several_groups_creates_each_request_once(inside: tuple[Sa
     assert inbox_dispatcher.handle_message(context, replace(claim, tries=1)) == Finished()
     [text] = answers(context)
     assert text.count("Created R-") == 2
+
+
+@pytest.mark.parametrize("failed_lookups", [0, 2, 4])
+def test_a_command_allows_one_try_of_a_suspended_identity_although_its_first_lookups_fail(
+    inside: tuple[Sandbox, Context], failed_lookups: int
+) -> None:
+    sandbox, context = inside
+    refuse_identity(sandbox, context)
+    sandbox.slack.outage.answers["users.info"] = [500] * failed_lookups
+    handled(context, typed(NIGHTLY_IMAGES))
+    [text] = answers(context)
+    assert text.startswith("Created R-")
+
+
+def test_a_command_that_is_handled_again_after_a_refusal_does_not_try_the_identity_again(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    refuse_identity(sandbox, context)
+    message, received_at = typed(NIGHTLY_IMAGES), context.now()
+    assert isinstance(message.command, ResumeGroups)
+    sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
+    for _ in range(3):
+        create_requests(context, message, message.command, received_at)
+    refusals_of_oms = [call for call in sandbox.call_log.since() if call.service == "oms" and call.status == 401]
+    assert len(refusals_of_oms) == 2, "one suspended the identity, and the command allowed one more"
+
+
+def refuse_identity(sandbox: Sandbox, context: Context) -> None:
+    sandbox.oms.faults.add("show", Answer(401, "APIG.0301"))
+    with pytest.raises(HuaweiError):
+        context.identity.call("media", lambda oms: oms.show(NIGHTLY_IMAGES))
 
 
 # Many approvals during an outage

@@ -58,7 +58,6 @@ def create_requests(
     message: Message,
     command: ResumeGroups,
     received_at: datetime,
-    tries: int = 0,
     try_again_at: Callable[[], datetime | None] = _never,
 ) -> datetime | None:
     """Creates a request for each task group of a command, and answers the person.
@@ -66,7 +65,6 @@ def create_requests(
     For a group that is still pausing it stores a message, which a worker handles with `create_once_paused`.
 
     Arguments:
-        tries: how often this command was tried before.
         try_again_at: when the command may be tried again after an error that may pass; None if it is answered now.
 
     Returns:
@@ -85,9 +83,9 @@ def create_requests(
         event = _refusal_event(context, message, command.group_ids, refusal, command.project)
         reply(context, message, str(refusal), event)
         return None
-    for project in projects if tries == 0 else ():
-        # Once for all groups and tries: each refusal of the identity brings its lock closer.
-        context.identity.allow_retry(project)
+    for project in projects:
+        # Allows one call for all groups and tries: each refusal of the identity brings its lock closer.
+        context.identity.allow_retry(project, asked_at=received_at)
     lines = []
     events: list[Event] = []
     may_pass = False
