@@ -21,7 +21,8 @@ from bot.domain.request import Request, State, Verb
 from bot.domain.start_time import voting_ends
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs.ask import preflight
-from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow, Found
+from bot.jobs.ask.preflight import CannotCreate, CannotCreateNow
+from bot.jobs.ask.read_oms import Found
 from bot.jobs.context import Context, reply
 from bot.jobs.current_settings import look_up_requester
 from bot.jobs.notify import cards
@@ -49,16 +50,12 @@ class _Result:
     console_url: str = ""  # the console's address for the group, if the group is still pausing
 
 
-def _never() -> None:
-    """The value of `try_again_at` for a command that is answered now."""
-
-
 def create_requests(
     context: Context,
     message: Message,
     command: ResumeGroups,
     received_at: datetime,
-    try_again_at: Callable[[], datetime | None] = _never,
+    try_again_at: Callable[[], datetime | None] = lambda: None,
 ) -> datetime | None:
     """Creates a request for each task group of a command, and answers the person.
 

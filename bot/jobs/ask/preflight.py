@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -16,8 +14,7 @@ from bot.domain.policy import Person, Refusal, account_refusal, requester_refusa
 from bot.domain.request import START_WITHIN, KeyCheck, Plan, Verb
 from bot.domain.start_time import NoStart, StartProblem, next_start
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
-from bot.huawei.error_catalogue import NOT_FOUND
-from bot.huawei.errors import HuaweiError, Rejected, Service, Suspended, UnusableIdentity
+from bot.huawei.errors import HuaweiError
 from bot.huawei.required_keys import (
     DESTINATION_KEYS,
     SECURITY_TOKEN,
@@ -26,10 +23,9 @@ from bot.huawei.required_keys import (
     missing_keys,
     source_keys,
 )
-from bot.jobs.ask.read_oms import with_one_retry
+from bot.jobs.ask.read_oms import Found, may_pass, not_found_text, search, with_one_retry
 from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import slots_without_candidates
-from bot.jobs.problems import RetryHint, explain
 from bot.slack.errors import LookupFailed
 from bot.ui import refusals
 from bot.ui.start_time import no_start
@@ -38,8 +34,6 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-PROJECTS_AT_ONCE = 8
-
 
 class CannotCreate(Exception):
     """No request is created. The message of the exception is the answer to the person."""
@@ -47,23 +41,6 @@ class CannotCreate(Exception):
 
 class CannotCreateNow(CannotCreate):
     """As `CannotCreate`, for a cause that may pass by itself."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A task group, and the project that has it."""
-
-    project: str  # the name in bot.toml
-    project_id: str  # the id at Huawei Cloud
-    group: TaskGroup  # as OMS has just shown it
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A project could not be searched for a group."""
-
-    text: str  # names the project and the error
-    may_pass: bool  # whether the error may pass by itself
 
 
 def projects_of(context: Context, person: Person, named: str | None) -> Sequence[str]:
@@ -118,22 +95,6 @@ def find_group(context: Context, projects: Sequence[str], group_id: str) -> Foun
     raise cannot_create(f"{refusals.group_not_read(group_id, text)} {NO_REQUEST_CREATED}")
 
 
-def search(context: Context, projects: Sequence[str], group_id: str) -> tuple[list[Found], list[Failure]]:
-    """Searches all these projects for a group at once: where it is, and which projects could not be searched."""
-    if len(projects) == 1:
-        results = [_search_one(context, projects[0], group_id)]
-    else:
-        with ThreadPoolExecutor(min(len(projects), PROJECTS_AT_ONCE), "search") as pool:
-            results = list(pool.map(lambda project: _search_one(context, project, group_id), projects))
-    found = [result for result in results if isinstance(result, Found)]
-    return found, [result for result in results if isinstance(result, Failure)]
-
-
-def not_found_text(context: Context, projects: Sequence[str], group_id: str) -> str:
-    """Says that none of the projects has the group."""
-    return refusals.group_not_found(group_id, {name: context.projects[name].region for name in projects})
-
-
 def _refuse_duplicate_project(context: Context, found: Found) -> None:
     """Refuses a Huawei Cloud project for which bot.toml has two tables.
 
@@ -154,39 +115,11 @@ def _refuse_duplicate_project(context: Context, found: Found) -> None:
             is_same = with_one_retry(partial(context.identity.project_id, name)) == found.project_id
         except (HuaweiError, VaultError) as error:
             log.warning("cannot tell whether %s and %s are one project: %s", name, found.project, error)
-            cannot_create = CannotCreateNow if _may_pass(error) else CannotCreate
+            cannot_create = CannotCreateNow if may_pass(error) else CannotCreate
             raise cannot_create(refusals.maybe_duplicate_project(found.project, project.region)) from None
         if is_same:
             log.error("%s and %s are the same Huawei Cloud project: keep one table for it", name, found.project)
             raise CannotCreate(refusals.duplicate_project(found.project))
-
-
-def _search_one(context: Context, project: str, group_id: str) -> Found | Failure | None:
-    """Searches one project. None if it does not have the group."""
-    try:
-        project_id = with_one_retry(partial(context.identity.project_id, project))
-        group = with_one_retry(partial(context.identity.call, project, lambda oms: oms.show(group_id)))
-        return Found(project, project_id, group)
-    except Rejected as error:
-        answer = error.answer
-        is_missing = answer.code in NOT_FOUND or (answer.http_status == 404 and not answer.code.startswith("APIG."))
-        return None if is_missing and error.service is Service.OMS else _failure(context, project, error)
-    except (HuaweiError, VaultError) as error:
-        return _failure(context, project, error)
-
-
-def _failure(context: Context, project: str, error: HuaweiError | VaultError) -> Failure:
-    log.warning("project %s could not be searched for a group: %s", project, error)
-    plan = context.projects[project].plan(project, "", None)
-    problem = explain(error, plan, RetryHint.CREATE_REQUEST, "")
-    return Failure(refusals.project_not_asked(project, problem, plan.console_url), _may_pass(error))
-
-
-def _may_pass(error: HuaweiError | VaultError) -> bool:
-    """Whether another try may succeed without anybody correcting anything, and does no harm."""
-    if isinstance(error, VaultError):
-        return error.may_pass
-    return not isinstance(error, Rejected | Suspended | UnusableIdentity)
 
 
 def verb_for(group: TaskGroup) -> Verb:
@@ -236,7 +169,7 @@ def _check_path(context: Context, plan: Plan, path: str, required: Sequence[Requ
     try:
         check = context.vault.check(plan.vault_mount, path)
     except VaultError as error:
-        cannot_create = CannotCreateNow if _may_pass(error) else CannotCreate
+        cannot_create = CannotCreateNow if may_pass(error) else CannotCreate
         raise cannot_create(refusals.keys_not_checked(error.sentence, error.next_step)) from None
     if check.keys is None:
         return check

@@ -11,7 +11,7 @@ from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ShowStatus
 from bot.domain.policy import Person, Refusal, account_refusal, reader_refusal
 from bot.domain.request import Request
-from bot.jobs.ask import preflight
+from bot.jobs.ask import read_oms
 from bot.jobs.ask.resumable_groups import Listed, NotListed, resumable_groups
 from bot.jobs.context import Context, lookup_text, reply
 from bot.jobs.current_settings import names_in_projects
@@ -174,12 +174,12 @@ def _group_status(
     context: Context, projects: Sequence[str], group_id: str, request_lines: Sequence[str]
 ) -> list[lists.Section]:
     """The status of a group now, or why it is not known, and then the requests for it."""
-    found, failures = preflight.search(context, projects, group_id)
+    found, failures = read_oms.search(context, projects, group_id)
     lines = [replies.group_status(one.group, one.project) for one in found]
     if not found:
         lines = [refusals.group_not_read(group_id, failure.text) for failure in failures]
     if not lines:
-        lines = [preflight.not_found_text(context, projects, group_id)]
+        lines = [read_oms.not_found_text(context, projects, group_id)]
     sections = [lists.Section("", tuple(lines), len(lines))]
     if request_lines:
         sections.append(lists.requests_of_group(request_lines))
