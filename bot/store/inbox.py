@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Connection, Update, bindparam, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
@@ -191,10 +191,15 @@ def put_for_later(connection: Connection, message: Message, received_at: datetim
 
 def get(connection: Connection, number: int) -> StoredMessage:
     """The message in a row of the inbox."""
-    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark)
-    row = connection.execute(select(*columns).where(inbox.c.id == number)).one()
+    row = connection.execute(_select_message(), {"of_id": number}).one()
     message = _MESSAGE.validate_python({**row.body, "kind": row.kind, "key": row.key, "person": row.person})
     return StoredMessage(message, row.received_at, row.mark)
+
+
+@cached_statement
+def _select_message() -> Select[Any]:
+    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark)
+    return select(*columns).where(inbox.c.id == bindparam("of_id"))
 
 
 def clear_response_url(connection: Connection, number: int) -> None:

@@ -72,7 +72,7 @@ class Queue:
     """All rows of a table, or the rows of some kinds, with one limit.
 
     Attributes:
-        kinds: only rows of these kinds; None for all rows of the table.
+        kinds: only messages of these kinds, or only requests in these states; None for all rows of the table.
         max_per_key: how many claims with the same fairness key one process has at once; None for no limit.
     """
 
