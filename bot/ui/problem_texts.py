@@ -29,6 +29,8 @@ FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error 
 
 GROUP_NOT_READ = "The bot can't read the group's progress."
 
+KEY_REPEATED = "Huawei Cloud's answer repeats part of a key, so its text is withheld."
+
 WAIT_A_MINUTE = "Wait a minute."
 WAIT_FIVE_MINUTES = "Wait five minutes."
 WAIT_SOME_MINUTES = "Wait a few minutes."
