@@ -28,8 +28,9 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 # "dst_sk":"…", srcAk=…, <AWSAccessKeyId>…, InvalidAccessKeyId: …. The short names `ak` and `sk` match as whole words,
 # after an underscore, or in camel case; not inside words such as `task` and `oak`.
 _KEY_NAME = (
-    r"(?:(?i:access[ _-]?key(?:[ _-]?id)?|(?:secret|account|private|authentication)(?:[ _-]?access)?[ _-]?key"
-    r"|secret[ _-]?id|(?:security|session|auth)[ _-]?token|(?:(?<![a-z])|(?<=src)|(?<=dst))(?:ak(?:[ _-]?id)?|sk))"
+    r"(?:(?i:access[ _-]?key(?:[ _-]?id)?|(?:secret|account|private|authentication|api)(?:[ _-]?access)?[ _-]?key"
+    r"|secret(?:[ _-]?id)?|(?:(?:security|session|auth|access)[ _-]?)?token|password|passwd|bearer|sig(?:nature)?"
+    r"|(?:(?<![a-z])|(?<=src)|(?<=dst))(?:ak(?:[ _-]?id)?|sk))"
     r"|(?<=[a-z0-9])(?:A[Kk](?:Id|ID)?|S[Kk]))(?![A-Za-z])"
 )
 # The characters between a name and its key: blanks, quotes, colons and brackets, also as JSON, a URL or HTML encodes
@@ -53,13 +54,19 @@ _ACCESS_KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{20}|LTAI[A-Za-z0-9]{12,20}|AKID[A-Za-z0-9]{28,36})"
     r"(?![A-Za-z0-9])"
 )
-# Tokens of Slack and Vault, Slack's webhook addresses, signatures, and PEM files.
+# Tokens of Slack and Vault, JSON Web Tokens, Slack's webhook addresses, signatures, and PEM files.
 _TOKENS = re.compile(
     r"\b(?:xox[a-z]-|xapp-|hvs\.|hvb\.|hvr\.|s\.|b\.)[A-Za-z0-9_\-]{12,}"
+    r"|\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){0,2}"
     r"|(?<=hooks\.slack\.com/)[A-Za-z0-9/]+"
     r"|(?i:(?<=Signature=)[0-9a-f]{16,})"
     r"|-----BEGIN [A-Z ]+-----(?s:.*?)(?:-----END [A-Z ]+-----|$)"
 )
+# A word that may be a random key. Names of objects, hosts and paths are made of words and numbers, so they change less
+# often between capital letters, small letters and digits than random characters, which do at 6 of 10 places.
+_LONG_TEXT = re.compile(r"[A-Za-z0-9+/_=\-]{20,}")
+_CHARACTER_CLASSES = re.compile(r"[A-Z]+|[a-z]+|[0-9]+")
+_RANDOM_CHANGES = 0.4
 
 
 class Secret:
@@ -118,19 +125,26 @@ class Secret:
 
 
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
-    """Replaces secrets in a text by `MASK`.
+    """Replaces secrets in a text by `MASK`: the given ones as `mask` does, and keys and tokens that are not known.
 
-    Finds the given secrets, also encoded for JSON, URLs or HTML, and every long part of one, because a part of a
-    connection string can be a key. Also finds other keys, by the name before them or by their format, and tokens.
+    These are found by the name before them, by their format, or because they look random.
 
     Arguments:
         secrets: the secrets that the text may contain.
     """
+    text = _mask_named_keys(_ACCESS_KEY.sub(MASK, _TOKENS.sub(MASK, mask(text, secrets))))
+    return _LONG_TEXT.sub(lambda word: MASK if _looks_random(word[0]) else word[0], text)
+
+
+def mask(text: str, secrets: Iterable[Secret]) -> str:
+    """Replaces these secrets in a text by `MASK`, also if they are encoded for JSON, URLs or HTML.
+
+    Also replaces every long part of one, because a part of a connection string can be a key.
+    """
     values = [secret.reveal() for secret in secrets]
     for encoded in sorted({encoded for value in values for encoded in _encodings(value)}, key=len, reverse=True):
         text = text.replace(encoded, MASK)
-    text = _LONG_WORD.sub(lambda word: MASK if any(word[0] in value for value in values) else word[0], text)
-    return _TOKENS.sub(MASK, _ACCESS_KEY.sub(MASK, _mask_named_keys(text)))
+    return _LONG_WORD.sub(lambda word: MASK if any(word[0] in value for value in values) else word[0], text)
 
 
 def visible(text: str) -> str:
@@ -162,6 +176,13 @@ def _is_key(between: str, value: str) -> bool:
         return False
     is_long = len(value) >= _MIN_UNASSIGNED_CHARACTERS and not re.search(r"[.,;]", between)
     return is_long or _ASSIGNMENT.search(between) is not None
+
+
+def _looks_random(word: str) -> bool:
+    """Whether a word has capital letters, small letters and digits in an order as random keys have."""
+    runs = _CHARACTER_CLASSES.findall(word)
+    kinds = {run[0].isdigit() + 2 * run[0].isupper() for run in runs}
+    return len(kinds) == 3 and len(runs) - 1 >= _RANDOM_CHANGES * sum(map(len, runs))
 
 
 def _encodings(value: str) -> Iterator[str]:

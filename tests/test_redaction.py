@@ -6,11 +6,12 @@ import copy
 import html
 import json
 import pickle
+import re
 import time
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -93,6 +94,49 @@ def test_given_secrets_keys_and_tokens_are_masked_in_a_text() -> None:
 )
 def test_an_echoed_access_key_is_masked_in_any_quotes(text: str) -> None:
     assert "HST3" not in scrub(text)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "secret: ",
+        "Bearer ",
+        "Authorization: Bearer ",
+        "sig=",
+        "signature: ",
+        "api_key=",
+        "apiKey: ",
+        "password=",
+        "token ",
+    ],
+)
+def test_a_key_in_the_reason_of_a_failed_group_is_masked(before: str) -> None:
+    for key in ("0123456789abcdef01234567", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dBjftJeZ4CVP", "qX7vKz2TmRb9WnYd"):
+        cleaned = scrub(f"access failed ({before}{key})")
+        assert cleaned == f"access failed ({before}[hidden])"
+
+
+@given(SECRET_KEYS)
+def test_a_random_key_is_masked_without_a_name(key: str) -> None:
+    assume(sum(map(str.isdigit, key)) >= 3 and not re.search("[A-Z]{5}|[a-z]{5}|[0-9]{5}", key))
+    assert scrub(f"the source answered {key}.") == "the source answered [hidden]."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photos/2024/IMG_20240311_184522-Edited-HDR-Panorama.jpg",
+        "backup/2019-01-01T00-00-00Z/Part-00017-of-00350.Snappy.parquet",
+        "s3://photos-prod-us-east-1/CustomerUploads/2024/Q3/Invoice_No_20240311.PDF",
+        "photos-prod.s3.us-east-1.amazonaws.com",
+        "the object docs/ISO9001/Handbuch_V2_Kapitel_03_DE.docx at 2026-11-25T01:38:33.120Z",
+        "DSC00012 MVI0034 GOPR0987 VID20240311184522 Screenshot20240311At184522",
+        "/opt/bot/lib/python3.11/site-packages/urllib3/connectionpool.py",
+        "00878453-3402-4a86-9e2a-5d5217cd35b2 0123456789abcdef0123456789abcdef",
+    ],
+)
+def test_names_of_objects_and_hosts_and_times_are_not_masked(text: str) -> None:
+    assert scrub(text) == text
 
 
 @pytest.mark.parametrize(

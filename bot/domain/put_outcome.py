@@ -13,7 +13,7 @@ from bot.domain import outcome
 from bot.domain.audit_events import AuditEvent
 from bot.domain.outcome import ExplainGroup, GroupProblem
 from bot.domain.request import Attempt, Request, State, Verb
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, changed_settings
 
 # The waits between two tries of an attempt double from the first to the second.
 MIN_WAIT, MAX_WAIT = timedelta(seconds=2), timedelta(seconds=30)
@@ -62,7 +62,7 @@ def before_put(
         None if the PUT may be sent. Otherwise the changed request, for which no PUT is sent now.
     """
     has_status_to_send_in = group.status in _STATUSES_TO_SEND_IN[request.verb]
-    if has_status_to_send_in and group.is_same_migration(request.group):
+    if has_status_to_send_in and not changed_settings(request.group, group):
         return None
     seen = replace(request, group=group)
     match group.status:

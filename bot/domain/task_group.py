@@ -110,19 +110,24 @@ class TaskGroup:
     error: ErrorReason | None  # None if OMS gives no reason
     records_failed_objects: bool = False  # whether OMS keeps a list of the objects that failed
     cdn_domain: str = ""  # the domain that OMS downloads from instead of the source bucket; empty without a CDN
-
-    def is_same_migration(self, other: TaskGroup) -> bool:
-        """Whether both migrate the same objects from and to the same buckets in the same way. Ignores progress."""
-        return _migration(self) == _migration(other)
+    # What OMS migrates, and how: the name and the value of each field that is set. Only for comparing and showing.
+    settings: tuple[tuple[str, str], ...] = ()
 
 
-def _migration(group: TaskGroup) -> tuple[object, ...]:
-    return (
-        group.task_type,
-        group.source,
-        group.destination,
-        group.restores_archives,
-        group.overwrite_mode,
-        group.cdn_authentication,
-        group.cdn_domain,
+@dataclass(frozen=True)
+class ChangedSetting:
+    """A setting of a task group that was changed. An empty value means that it is not set."""
+
+    name: str  # the field of ShowTaskGroup, such as `dst_node.bucket`
+    before: str
+    after: str
+
+
+def changed_settings(approved: TaskGroup, now: TaskGroup) -> tuple[ChangedSetting, ...]:
+    """The settings that differ between two readings of a group, by name. Ignores status and progress."""
+    before, after = dict(approved.settings), dict(now.settings)
+    return tuple(
+        ChangedSetting(name, before.get(name, ""), after.get(name, ""))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
     )

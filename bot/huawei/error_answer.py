@@ -1,6 +1,6 @@
-"""Reads the error answers of OMS, the API gateway and IAM, and removes the keys that they may echo. Pure.
+"""Reads the error answers of OMS, the API gateway and IAM, without the keys that they may repeat. Pure.
 
-What a code means is left to `error_catalogue`.
+What a code means is left to `error_catalogue`, and finding parts of keys to `echo`.
 """
 
 from __future__ import annotations
@@ -8,52 +8,64 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from bot.huawei.echo import repeats_part_of
+from bot.huawei.error_catalogue import CATALOGUE
 from bot.huawei.errors import Answer
-from bot.redaction import Secret, scrub, visible
+from bot.redaction import Secret, mask, scrub, visible
 
 MAX_MESSAGE_CHARACTERS = 600
 MAX_REQUEST_ID_CHARACTERS = 64
-# A text is cut to this before keys are removed, and to its shown length after that: half a key is not recognized.
+# A text is cut to this before keys are searched, and to its shown length after that: half a key is not recognized.
 MAX_READ_CHARACTERS = 8_192
 _KEY_CHARACTERS = string.ascii_letters + string.digits + "+/=_-%\\"
 
 
-def read_answer(http_status: int, headers: Mapping[str, str], body: bytes, secrets: Sequence[Secret]) -> Answer:
-    """Reads an error answer of any shape: OMS, API gateway, IAM v3, camelCase, or no JSON at all. Never raises.
+def read_answer(
+    http_status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    in_headers: Sequence[Secret] = (),
+    in_body: Sequence[Secret] = (),
+) -> Answer:
+    """Reads an error answer of OMS, the API gateway or IAM. Nothing is shown of a body of another shape. Never raises.
 
     Arguments:
         headers: a mapping that ignores the case of its keys.
-        secrets: all secrets that were sent. The answer may echo them in any field.
+        in_headers: the secrets of the bot's identity, which were sent in headers or used to sign.
+        in_body: the keys or the password in the body of the call. If a part of one occurs in the answer, in any
+            encoding, nothing of its text is returned.
     """
-    code = message = detail = ""
-    id_in_body: str | None = None
-    try:
-        parsed = json.loads(body)
-    except (ValueError, RecursionError):
-        message = _page_text(body, secrets)
+    fields = _error_fields(_parsed(body))
+    code, message, detail = (_shortened(fields.get(name, "")) for name in ("code", "message", "detail"))
+    request_id = _shortened(_id_in_headers(headers) or fields.get("request_id", ""))
+    known_code = clean_code(code) or f"HTTP {http_status}"
+    if in_body:
+        message, detail = mask(message, in_headers), mask(detail, in_headers)
+        if repeats_part_of(" ".join((code, message, detail, request_id)), (*in_body, *in_headers)):
+            code = known_code if known_code in CATALOGUE else f"HTTP {http_status}"
+            return Answer(http_status, code, "", "", None, repeats_key=True)
     else:
-        fields = _error_fields(parsed)
-        code, message, detail = fields.get("code", ""), fields.get("message", ""), fields.get("detail", "")
-        id_in_body = fields.get("request_id")
+        known_code = clean_code(scrub(code, in_headers)) or f"HTTP {http_status}"
+        message, detail = scrub(message, in_headers), scrub(detail, in_headers)
     return Answer(
         http_status,
-        clean_code(scrub(_shortened(code), secrets)) or f"HTTP {http_status}",
-        clean_message(message, secrets),
-        clean_message(detail, secrets),
-        _clean_request_id(_id_in_headers(headers) or id_in_body, secrets),
+        known_code,
+        visible(message)[:MAX_MESSAGE_CHARACTERS],
+        visible(detail)[:MAX_MESSAGE_CHARACTERS],
+        _clean_request_id(request_id, in_headers),
     )
 
 
-def request_id_of(headers: Mapping[str, str], secrets: Iterable[Secret]) -> str | None:
-    """Huawei Cloud's request id in the headers of an answer. None if there is none, or if it holds a secret."""
-    return _clean_request_id(_id_in_headers(headers), secrets)
+def request_id_of(headers: Mapping[str, str], secrets: Sequence[Secret]) -> str | None:
+    """Huawei Cloud's request id in the headers of an answer; None if there is none, or it repeats part of a secret."""
+    return _clean_request_id(_shortened(_id_in_headers(headers)), secrets)
 
 
-def clean_message(text: str, secrets: Sequence[Secret] = ()) -> str:
-    """An error message of Huawei Cloud as one line of limited length, without the keys that it echoes."""
-    return visible(scrub(_shortened(text), secrets))[:MAX_MESSAGE_CHARACTERS]
+def clean_message(text: str) -> str:
+    """The error message of a task group as one line of limited length, without what looks like a key."""
+    return visible(scrub(_shortened(text)))[:MAX_MESSAGE_CHARACTERS]
 
 
 def clean_code(code: str) -> str:
@@ -63,15 +75,21 @@ def clean_code(code: str) -> str:
     return re.sub(r"^APIGW?\.", "APIG.", code)
 
 
-def _id_in_headers(headers: Mapping[str, str]) -> str | None:
-    return headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id")
+def _id_in_headers(headers: Mapping[str, str]) -> str:
+    return headers.get("X-Request-Id") or headers.get("X-IAM-Trace-Id") or ""
 
 
-def _clean_request_id(text: str | None, secrets: Iterable[Secret]) -> str | None:
-    shortened = _shortened(text or "")
-    if scrub(shortened, secrets) != shortened:
+def _clean_request_id(text: str, secrets: Sequence[Secret]) -> str | None:
+    if repeats_part_of(text, secrets) or scrub(text) != text:
         return None
-    return re.sub(r"[^A-Za-z0-9_.\-]", "", shortened)[:MAX_REQUEST_ID_CHARACTERS] or None
+    return re.sub(r"[^A-Za-z0-9_.\-]", "", text)[:MAX_REQUEST_ID_CHARACTERS] or None
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _error_fields(parsed: object, depth: int = 0) -> dict[str, str]:
@@ -95,12 +113,6 @@ def _error_fields(parsed: object, depth: int = 0) -> dict[str, str]:
 
 def _as_text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def _page_text(body: bytes, secrets: Sequence[Secret]) -> str:
-    """The visible text of an HTML page. Keys are removed first: some are recognized only by the tag around them."""
-    page = scrub(_shortened(body.decode("utf-8", "replace")), secrets)
-    return " ".join(re.sub(r"(?is)<(script|style|head)\b.*?</\1>|<[^>]*>", " ", page).split())
 
 
 def _shortened(text: str) -> str:

@@ -121,3 +121,4 @@ class Answer:
     message: str  # one line; may be empty
     detail: str  # one line; may be empty
     huawei_request_id: str | None  # None if the answer has none
+    repeats_key: bool = False  # the answer repeats a part of a key, so nothing of its text is in the other fields

@@ -48,7 +48,9 @@ class Call:
     method: str
     url: str
     body: bytes | None = None  # JSON; None for a request without a body
-    secrets: tuple[Secret, ...] = ()  # the secrets in the body, which are removed from what an answer echoes
+    secrets: tuple[
+        Secret, ...
+    ] = ()  # the secrets in the body: of an answer that repeats a part of one, no text is kept
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def send(session: requests.Session, call: Call, auth: Auth | None, timeouts: Tim
         if _never_connected(error):
             raise NotSent(_failure_text(error), call.service) from None
         raise Unanswered(_failure_text(error), service=call.service) from None
-    return _read_response(call, response, (*call.secrets, *(auth.secrets if auth else ())))
+    return _read_response(call, response, auth.secrets if auth else ())
 
 
 def _prepare(session: requests.Session, call: Call, auth: Auth | None) -> requests.PreparedRequest:
@@ -115,13 +117,13 @@ def _prepare(session: requests.Session, call: Call, auth: Auth | None) -> reques
     return prepared
 
 
-def _read_response(call: Call, response: requests.Response, secrets: tuple[Secret, ...]) -> Success:
+def _read_response(call: Call, response: requests.Response, in_headers: tuple[Secret, ...]) -> Success:
     status, headers, content = response.status_code, response.headers, response.content
     if 200 <= status < 300:
         if len(content) > MAX_BODY_BYTES:
             raise Unreadable(f"{call.service} returned more than {MAX_BODY_BYTES:,} bytes", call.service)
-        return Success(status, headers, content, request_id_of(headers, secrets))
-    answer = read_answer(status, headers, content, secrets)
+        return Success(status, headers, content, request_id_of(headers, (*call.secrets, *in_headers)))
+    answer = read_answer(status, headers, content, in_headers, call.secrets)
     if status == 429:
         raise Throttled(_retry_after(headers.get("Retry-After")), answer, call.service)
     if status >= 500:

@@ -5,6 +5,7 @@ Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup, Sta
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated
@@ -21,6 +22,29 @@ from bot.redaction import Secret, visible
 MAX_TEXT_CHARACTERS = 1024
 MAX_COUNT = 2**63 - 1
 _ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
+
+
+# The fields of ShowTaskGroup that say what is migrated and how. The others count progress, report errors, or can be
+# changed while the group runs: bandwidth_policy and smn_config. Older versions of the API have enable_kms.
+_SETTINGS = (
+    "consistency_check",
+    "description",
+    "dst_node",
+    "dst_storage_policy",
+    "enable_failed_object_recording",
+    "enable_kms",
+    "enable_metadata_migration",
+    "enable_requester_pays",
+    "enable_restore",
+    "migrate_since",
+    "object_overwrite_mode",
+    "obs_system",
+    "source_cdn",
+    "src_node",
+    "task_type",
+)
+# Of a longer value, such as a list of prefixes, the beginning and a hash are compared and stored.
+_MAX_SETTING_CHARACTERS = 200
 
 
 def _text(value: object) -> object:
@@ -122,7 +146,37 @@ def read_group(parsed: object) -> TaskGroup:
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
         cdn_domain=cdn.domain if cdn else "",
         error=ErrorReason(code, message) if code or message.strip() else None,
+        settings=tuple(_settings(parsed)),
     )
+
+
+def _settings(parsed: object) -> Iterator[tuple[str, str]]:
+    """The name and the value of each setting. The members of an object are settings of their own."""
+    fields = parsed if isinstance(parsed, dict) else {}
+    for name in _SETTINGS:
+        value = fields.get(name)
+        members = {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
+        for member, item in sorted(members.items()):
+            if text := _setting(item):
+                yield member, text
+
+
+def _setting(value: object) -> str:
+    """A value as text: empty for null, false, 0, "" and empty lists and objects, which mean the same as no value.
+
+    The order of a list does not count.
+    """
+    if isinstance(value, dict):
+        value = {key: text for key, item in sorted(value.items()) if (text := _setting(item))}
+    elif isinstance(value, list):
+        value = sorted(text for item in value if (text := _setting(item)))
+    if not value:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if len(text) <= _MAX_SETTING_CHARACTERS:
+        return visible(text)
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+    return f"{visible(text[:_MAX_SETTING_CHARACTERS])}… (SHA-256 {digest})"
 
 
 def start_body(keys: Mapping[KeyField, Secret]) -> bytes:

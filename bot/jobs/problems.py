@@ -76,12 +76,12 @@ def explain(
 def explain_answer(answer: Answer, plan: Plan, retry_hint: RetryHint, started: str) -> Problem:
     """Explains an error response of Huawei Cloud. The arguments are those of `explain`."""
     meaning = meaning_of(answer.code, answer.http_status, answer.message)
-    message = f"{answer.message} {answer.detail}".strip()
+    sentence = _joined(meaning.sentence, texts.KEY_REPEATED) if answer.repeats_key else meaning.sentence
     return Problem(
         "Huawei Cloud",
         answer.code,
-        message,
-        _joined(meaning.sentence, started),
+        f"{answer.message} {answer.detail}".strip(),
+        _joined(sentence, started),
         _remedy(meaning, plan, retry_hint),
         answer.huawei_request_id,
         side=meaning.side,

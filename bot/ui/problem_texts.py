@@ -10,10 +10,14 @@ from enum import StrEnum
 
 from bot.domain.outcome import GroupProblem
 from bot.domain.request import Problem
-from bot.domain.task_group import DELETED_STATUSES, TaskGroup, status_name
-from bot.ui.formatting import escape_mrkdwn, inline_code, link_console
+from bot.domain.task_group import DELETED_STATUSES, TaskGroup, changed_settings, status_name
+from bot.ui.blocks import truncate
+from bot.ui.formatting import escape_mrkdwn, inline_code, link_console, quote
 
 NOTHING_STARTED = "Nothing was started."
+# Of a group whose settings were changed, this many changes are shown, and this much of each value.
+MAX_CHANGES = 3
+MAX_VALUE_CHARACTERS = 60
 
 IDENTITY_UNANSWERED = (
     "Huawei Cloud didn't answer the bot's last calls, so the bot has stopped using its credentials for now. If those "
@@ -28,6 +32,8 @@ FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reas
 FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error code."
 
 GROUP_NOT_READ = "The bot can't read the group's progress."
+
+KEY_REPEATED = "Huawei Cloud's answer repeats part of a key, so its text is withheld."
 
 WAIT_A_MINUTE = "Wait a minute."
 WAIT_FIVE_MINUTES = "Wait five minutes."
@@ -112,8 +118,11 @@ def details(problem: Problem) -> str:
 CHOOSE_ALL_OBJECTS = "Choose to retry all objects on this card. The request then needs approval again."
 
 
-def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
+def group_problem(kind: GroupProblem, group: TaskGroup, approved: TaskGroup | None = None) -> Problem:
     """The problem for a group as last read, with the error that OMS reports for the group.
+
+    Arguments:
+        approved: the group as it was approved, for OTHER_MIGRATION.
 
     Raises:
         KeyError: `kind` is FAILED, which `bot.jobs.problems` explains from the error code.
@@ -137,7 +146,7 @@ def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
             "Press Pause again.",
         ),
         GroupProblem.OTHER_MIGRATION: (
-            f"The group's source, destination or options changed after the approval. {NOTHING_STARTED}",
+            f"The group's settings changed after the approval{_changes(approved or group, group)}. {NOTHING_STARTED}",
             "Press Request again.",
         ),
         GroupProblem.OTHER_STATUS: (
@@ -148,6 +157,17 @@ def group_problem(kind: GroupProblem, group: TaskGroup) -> Problem:
     shows_error = kind is GroupProblem.UNCHANGED_AFTER_ACCEPTED and group.error is not None
     code, message = (group.error.code, group.error.message) if shows_error and group.error else ("", "")
     return Problem("OMS", code, message, meaning, next_step)
+
+
+def _changes(approved: TaskGroup, group: TaskGroup) -> str:
+    changed = changed_settings(approved, group)
+    shown = [f"{one.name} was {_value(one.before)} and is now {_value(one.after)}" for one in changed[:MAX_CHANGES]]
+    more = [f"{len(changed) - MAX_CHANGES} more"] if len(changed) > MAX_CHANGES else []
+    return f": {'; '.join(shown + more)}" if shown else ""
+
+
+def _value(text: str) -> str:
+    return quote(truncate(text, MAX_VALUE_CHARACTERS)) if text else "not set"
 
 
 def problem_sentences(problem: Problem | None, console_url: str) -> str:

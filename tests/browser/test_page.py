@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from bot.huawei.error_catalogue import CATALOGUE
 from bot.sandbox.control_panel.routes import add_control_panel
 from bot.sandbox.control_panel.switches import KILLED, SWITCHES
+from bot.sandbox.huawei.credentials import SOURCE_SK
 from bot.sandbox.huawei.faults import FailsLater, NoAnswer
 from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox, utc_now
@@ -44,7 +45,7 @@ def test_one_person_requests_another_approves_and_the_migration_moves(
     expect(page.locator(".thread")).to_contain_text("Approved by @carol.")
     calls = page.locator("#calls").inner_text()
     assert "with src_ak, src_sk, dst_ak, dst_sk" in calls
-    assert "sandbox-source-secret" not in page.content()
+    assert SOURCE_SK[:8] not in page.content()
     expect(page.locator("#vault")).to_contain_text("secret/oms/media/source: read 1 time")
     expect(page.locator("#vault")).to_contain_text("secret/oms/media/caller (the bot's own key): read ")
     assert errors == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -74,12 +75,17 @@ def test_the_put_is_sent_only_in_the_statuses_for_its_verb(verb: Verb) -> None:
 def test_a_group_with_another_migration_than_the_approved_one_is_not_started() -> None:
     approved = request(State.APPROVED)
     assert approved.attempt is not None
-    other = replace(GROUP, source=replace(GROUP.source, bucket="other-bucket"))
-    changed = before_put(approved, approved.attempt, other, group_problem, SOON)
+    other = replace(GROUP, settings=(("description", "x" * 99), ("src_node.bucket", "photos-test")))
+    explain = partial(group_problem, approved=GROUP)
+    changed = before_put(approved, approved.attempt, other, explain, SOON)
     assert changed is not None
     assert changed.state is State.VOID
     assert changed.problem is not None
-    assert "changed after the approval" in changed.problem.meaning
+    assert changed.problem.meaning == (
+        f'The group\'s settings changed after the approval: description was not set and is now "{"x" * 59}…"; '
+        'dst_node.bucket was "photos-archive" and is now not set; '
+        'src_node.bucket was "photos-prod" and is now "photos-test". Nothing was started.'
+    )
 
 
 def test_the_time_of_the_put_and_the_progress_before_it_are_stored_with_the_attempt() -> None:

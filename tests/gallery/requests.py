@@ -255,5 +255,7 @@ REQUESTS: Mapping[str, Request] = {
     "Expired": pending().with_state(State.EXPIRED, at=NOON + timedelta(hours=8)),
     "Void, the settings changed": pending().with_state(State.VOID, at=LATE),
     "Void, the group has another status": void(replace(GROUP, status=GroupStatus.DELETED)),
-    "Void, the group moves something else": void(replace(GROUP, source=replace(GROUP.source, bucket="other"))),
+    "Void, the group moves something else": void(
+        replace(GROUP, settings=(("dst_node.bucket", "photos-archive"), ("src_node.bucket", "photos-test")))
+    ),
 }

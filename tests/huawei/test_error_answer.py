@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, MAX_READ_CHARACTERS, read_answer
+from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, read_answer
 from bot.huawei.errors import Answer
 from bot.redaction import Secret
-from bot.sandbox.huawei.credentials import ACCESS_KEY, SOURCE_SK
+from bot.sandbox.huawei.credentials import ACCESS_KEY, SECRET_KEY, SOURCE_SK
 
 
 def test_the_request_id_is_read_from_headers_or_body_and_holds_only_safe_characters() -> None:
@@ -33,33 +33,25 @@ def test_the_message_is_one_short_line_without_keys() -> None:
         assert key[:6] not in answer.message
         assert "\n" not in answer.message
     assert read_answer(400, {}, b'{"error_code": "OMS.0064", "error_msg": "a\\nb"}', ()).message == "a b"
-    assert len(read_answer(502, {}, b"word " * 10_000, ()).message) == 600
 
 
 def test_a_key_is_masked_before_the_text_is_cut_at_any_position() -> None:
-    sent = (Secret(SOURCE_SK), Secret(ACCESS_KEY))
-    for before in range(MAX_MESSAGE_CHARACTERS - len(SOURCE_SK) - 8, MAX_MESSAGE_CHARACTERS + 2):
-        text = "x" * before + " " + SOURCE_SK
+    of_the_bot = (Secret(SECRET_KEY), Secret(ACCESS_KEY))
+    for before in range(MAX_MESSAGE_CHARACTERS - len(SECRET_KEY) - 8, MAX_MESSAGE_CHARACTERS + 2):
+        text = "x" * before + " " + SECRET_KEY
         for body in ({"error_code": "OMS.0061", "error_msg": text, "error_detail": text}, {"message": text}):
-            answer = read_answer(400, {}, json.dumps(body).encode(), sent)
+            answer = read_answer(400, {}, json.dumps(body).encode(), of_the_bot)
             for shown in (answer.message, answer.detail):
                 assert set(shown) <= set("x [hidden]")
                 assert len(shown) <= MAX_MESSAGE_CHARACTERS
-    page = f"<style>{'s' * (MAX_READ_CHARACTERS - 40)}</style><p>{SOURCE_SK}</p>".encode()
-    assert read_answer(502, {}, page, sent).message == ""
 
 
 def test_no_field_of_an_answer_holds_an_echoed_key() -> None:
-    for key in (SOURCE_SK[:40], ACCESS_KEY):
+    for key in (SECRET_KEY[:40], ACCESS_KEY):
         body = {"error_code": key, "error_msg": f"wrong: {key}", "error_detail": key, "request_id": key}
         for headers in ({}, {"X-Request-Id": key}, {"X-Request-Id": f"{key}+{'0' * 9_000}"}):
             answer = read_answer(400, headers, json.dumps(body).encode(), (Secret(key),))
             assert answer == Answer(400, "HTTP 400", "wrong: [hidden]", "[hidden]", None)
-
-
-def test_an_unknown_key_in_a_page_is_recognised_by_its_tag() -> None:
-    page = f"<Error><SecretAccessKey>{SOURCE_SK}</SecretAccessKey><b>is wrong</b></Error>".encode()
-    assert read_answer(403, {}, page, ()).message == "[hidden] is wrong"
 
 
 @pytest.mark.parametrize(
@@ -84,5 +76,7 @@ def test_every_shape_of_error_body_is_read(body: object, code: str, message: str
     assert (answer.code, answer.message) == (code, message)
 
 
-def test_an_html_error_is_its_visible_words() -> None:
-    assert read_answer(502, {}, b"<html><style>x{}</style><b>Bad</b> gateway</html>", ()).message == "Bad gateway"
+@pytest.mark.parametrize("body", [b"<html><b>Bad</b> gateway</html>", b"Bad gateway", b'"Bad gateway"', b"\xff", b""])
+def test_nothing_is_shown_of_a_body_that_is_no_documented_error(body: bytes) -> None:
+    for in_body in ((), (Secret(SOURCE_SK),)):
+        assert read_answer(502, {}, body, (), in_body) == Answer(502, "HTTP 502", "", "", None)

@@ -308,18 +308,31 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
     assert client(oms.server.url).show(NIGHTLY_IMAGES).group_id == NIGHTLY_IMAGES
 
 
-@pytest.mark.parametrize("secret", [SOURCE_SK, DESTINATION_AK, ACCESS_KEY, SECRET_KEY])
-def test_no_key_of_a_call_is_in_its_result(raw: Callable[[bytes], str], secret: str) -> None:
-    body = json.dumps({"error_code": "OMS.0061", "error_msg": f"not {secret} {quote(secret, safe='')}"}).encode()
-    head = b"HTTP/1.1 %s\r\nX-Request-Id: " + secret.encode() + b"\r\nContent-Length: %d\r\n\r\n"
+@pytest.mark.parametrize("key", [SOURCE_SK, DESTINATION_AK])
+def test_the_text_of_an_answer_that_repeats_a_sent_key_is_withheld(raw: Callable[[bytes], str], key: str) -> None:
+    body = json.dumps({"error_code": "OMS.0061", "error_msg": f"not {key}"}).encode()
+    head = b"HTTP/1.1 %s\r\nX-Request-Id: " + key.encode() + b"\r\nContent-Length: %d\r\n\r\n"
     with pytest.raises(Rejected) as rejected:
         client(raw(head % (b"400 Bad Request", len(body)) + body)).start(NIGHTLY_IMAGES, start_body(KEYS))
-    assert rejected.value.answer == errors.Answer(400, "OMS.0061", "not [hidden] [hidden]", "", None)
+    assert rejected.value.answer == errors.Answer(400, "OMS.0061", "", "", None, repeats_key=True)
     with pytest.raises(Unanswered) as unanswered:
         client(raw(head % (b"502 Bad Gateway", len(body)) + body)).start(NIGHTLY_IMAGES, start_body(KEYS))
-    assert unanswered.value.answer == errors.Answer(502, "OMS.0061", "not [hidden] [hidden]", "", None)
+    assert unanswered.value.answer == errors.Answer(502, "OMS.0061", "", "", None, repeats_key=True)
     accepted = client(raw(head % (b"200 OK", 0))).start(NIGHTLY_IMAGES, start_body(KEYS))
     assert accepted.huawei_request_id is None
+
+
+@pytest.mark.parametrize("key", [ACCESS_KEY, SECRET_KEY])
+def test_the_key_of_the_bot_is_masked_in_the_text_of_an_answer(raw: Callable[[bytes], str], key: str) -> None:
+    body = json.dumps({"error_code": "APIG.0301", "error_msg": f"not {key} {quote(key, safe='')}"}).encode()
+    head = b"HTTP/1.1 401 Unauthorized\r\nX-Request-Id: " + key.encode() + b"\r\nContent-Length: %d\r\n\r\n"
+    expected = errors.Answer(401, "APIG.0301", "not [hidden] [hidden]", "", None)
+    with pytest.raises(Rejected) as rejected:
+        client(raw(head % len(body) + body)).show(NIGHTLY_IMAGES)
+    assert rejected.value.answer == expected
+    with pytest.raises(Rejected) as rejected:
+        client(raw(head.replace(key.encode(), b"7f3c") % len(body) + body)).start(NIGHTLY_IMAGES, start_body(KEYS))
+    assert (rejected.value.answer.code, rejected.value.answer.message) == ("APIG.0301", expected.message)
 
 
 def test_the_request_id_of_an_accepted_call_is_short_and_holds_only_safe_characters(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bot.domain.task_group import ErrorReason, Scope
+from bot.domain.task_group import ErrorReason, Scope, changed_settings
 from bot.huawei.errors import Unreadable
 from bot.huawei.required_keys import (
     CDN_KEY,
@@ -110,9 +110,99 @@ def test_the_body_of_a_retry_says_which_objects_are_migrated_again() -> None:
     assert json.loads(retry_body(KEYS, Scope.ALL_OBJECTS))["migrate_failed_object"] is False
 
 
-def test_the_cdn_domain_is_read_and_belongs_to_the_approved_migration() -> None:
+def test_the_cdn_domain_is_read() -> None:
     without = read_group({"group_id": GROUP_ID, "status": 3})
     domain = {"domain": "cdn.example", "protocol": "https", "authentication_type": "NONE"}
     with_cdn = read_group({"group_id": GROUP_ID, "status": 3, "source_cdn": domain})
     assert (without.cdn_domain, with_cdn.cdn_domain) == ("", "cdn.example")
-    assert not with_cdn.is_same_migration(replace(with_cdn, cdn_domain="other.example"))
+
+
+# A group with every field of ShowTaskGroup that says what is migrated and how.
+CONFIGURED: dict[str, Any] = {
+    "group_id": GROUP_ID,
+    "status": 3,
+    "task_type": "PREFIX",
+    "description": "nightly images",
+    "src_node": {
+        "bucket": "photos-prod",
+        "cloud_type": "Tencent",
+        "region": "ap-beijing",
+        "app_id": "1250000000",
+        "object_key": ["2023/", "2024/"],
+        "list_file": {"list_file_key": "lists/a.txt", "obs_bucket": "lists", "list_file_num": "3"},
+    },
+    "dst_node": {"bucket": "photos-archive", "region": "ap-southeast-3", "save_prefix": "old/"},
+    "enable_metadata_migration": True,
+    "enable_failed_object_recording": True,
+    "enable_restore": True,
+    "enable_requester_pays": True,
+    "enable_kms": True,
+    "source_cdn": {"domain": "cdn.example", "protocol": "https", "authentication_type": "NONE"},
+    "migrate_since": 1700000000000,
+    "object_overwrite_mode": "SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE",
+    "dst_storage_policy": "STANDARD",
+    "consistency_check": "size_last_modified",
+    "obs_system": "BUCKET",
+}
+CHANGES = [
+    *(name for name, value in CONFIGURED.items() if name not in ("group_id", "status") and not isinstance(value, dict)),
+    *(f"{node}.{member}" for node in ("src_node", "dst_node", "source_cdn") for member in CONFIGURED[node]),
+]
+
+
+def changed(name: str, value: object) -> dict[str, Any]:
+    node, _, member = name.partition(".")
+    return CONFIGURED | {node: CONFIGURED[node] | {member: value} if member else value}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("value", ["another", 7, ["another"], None], ids=repr)
+def test_a_change_of_any_setting_is_another_migration(name: str, value: object) -> None:
+    approved = read_group(CONFIGURED)
+    try:
+        now = read_group(changed(name, value))
+    except Unreadable:
+        return  # The value has no type that the API allows.
+    (change,) = changed_settings(approved, now)
+    assert change.name == name
+    assert change.before
+    assert change.before != change.after
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", 2),
+        ("total_num", 10**6),
+        ("success_num", 9),
+        ("complete_size", 9),
+        ("migrate_speed", 9),
+        ("bandwidth_policy", [{"start": "00:00", "end": "01:00", "max_bandwidth": 1048576}]),
+        ("smn_config", {"notify_result": False}),
+        ("error_reason", {"error_code": "TRF.0151", "error_msg": "x"}),
+        ("failed_object_record", {"result": True, "list_file_key": "k"}),
+        ("src_node.object_key", ["2024/", "2023/"]),
+        ("an_undocumented_counter", 7),
+    ],
+)
+def test_progress_errors_and_the_order_of_a_list_do_not_make_another_migration(name: str, value: object) -> None:
+    assert changed_settings(read_group(CONFIGURED), read_group(changed(name, value))) == ()
+
+
+@pytest.mark.parametrize("empty", [None, "", [], {}, 0, False])
+def test_an_empty_value_is_the_same_as_none(empty: object) -> None:
+    settings = [name for name in CONFIGURED if name not in ("group_id", "status")]
+    without = {"group_id": GROUP_ID, "status": 3}
+    for name in settings:
+        try:
+            assert changed_settings(read_group(without), read_group(without | {name: empty})) == ()
+        except Unreadable:
+            continue  # The value has no type that the API allows.
+
+
+def test_a_change_deep_in_a_long_list_is_found() -> None:
+    keys = [f"prefix-{number:05d}/" for number in range(5_000)]
+    before, after = (read_group(changed("src_node.object_key", one)) for one in (keys, [*keys[:-1], "other/"]))
+    (change,) = changed_settings(before, after)
+    assert len(change.before) < 300
+    assert change.before.startswith('["prefix-00000/", "prefix-00001/"')

@@ -37,6 +37,7 @@ GROUP = TaskGroup(
     "SIZE_LAST_MODIFIED_COMPARISON_OVERWRITE",
     None,
     None,
+    settings=(("dst_node.bucket", "photos-archive"), ("src_node.bucket", "photos-prod")),
 )
 
 

@@ -81,7 +81,7 @@ def explain_group(request: Request) -> outcome.ExplainGroup:
     def explain_kind(kind: outcome.GroupProblem, group: TaskGroup) -> Problem:
         if kind is outcome.GroupProblem.FAILED:
             return explain_reason(group.error, request.plan, RetryHint.REQUEST_AGAIN)
-        return group_problem(kind, group)
+        return group_problem(kind, group, approved=request.group)
 
     return explain_kind
 

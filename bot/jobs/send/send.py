@@ -22,13 +22,13 @@ from bot.huawei.errors import HuaweiError, TooLate, Unanswered
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
+from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
 from bot.redaction import scrub
 from bot.store import requests
 from bot.store.audit import BOT, Detail, Event, Fact, append
-from bot.ui.problem_texts import group_problem
 from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def send_request(context: Context, request: Request) -> None:
         return
     try:
         group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
-        changed = put_outcome.before_put(request, attempt, group, group_problem, context.now())
+        changed = put_outcome.before_put(request, attempt, group, explain_group(request), context.now())
         if changed is not None:
             event = Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(group.status)})
             if changed.state is State.APPROVED:

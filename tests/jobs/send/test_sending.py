@@ -34,6 +34,7 @@ from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import requests, tables
 from bot.store.inbox import Kind
+from bot.ui.problem_texts import KEY_REPEATED
 from tests.support.in_process import context_at, create_request, press_button, sandbox_and_context, stored_request
 from tests.support.sandbox import key_reads, put_calls
 
@@ -229,8 +230,8 @@ def test_keys_that_oms_echoes_are_not_stored(approved: Approved, status: int, co
     approved.sandbox.oms.faults.add("start", Answer(status, code, words, detail=words))
     after = approved.advance()
     assert after.state is state
-    assert "failed with [hidden]" in repr(after)
-    assert SOURCE_SK not in repr(after)
+    assert "failed with" not in repr(after)
+    assert KEY_REPEATED in repr(after)
 
 
 def test_a_rejected_look_before_the_put_ends_the_attempt(approved: Approved) -> None:
