@@ -12,12 +12,13 @@ from bot.app import Service
 from bot.config.settings import load
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request
+from bot.huawei.wire import read_group
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_plan
 from bot.jobs.decide import apply_action
 from bot.jobs.notify import cards
-from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.credentials import PROJECT_ID, REGION
 from bot.sandbox.huawei.group import PAUSED, Group
 from bot.sandbox.ports import free_port
 from bot.sandbox.slack.ids import ALICE, BOT_USER_ID, MIGRATIONS, TEAM_ID
@@ -67,14 +68,15 @@ def create_request(
 ) -> tuple[Request, PostedMessage]:
     """Stores a request of alice for a new paused group, and posts its card. Returns the request and the card."""
     group_id = f"3c3c3c3c-0000-4000-8000-{number:012d}"
-    sandbox.oms.state.groups[group_id] = Group(group_id, f"group {number}", PAUSED, bytes_per_second=10_000_000_000)
+    group = Group(group_id, f"group {number}", PAUSED, bytes_per_second=10_000_000_000, records_failed_objects=True)
+    sandbox.oms.state.groups[group_id] = group
     project, now = context.projects["media"], context.now()
     made = replace(
         request(number=number),
         team_id=TEAM_ID,
         policy=project.policy,
         channel=project.channel,
-        group=replace(request().group, group_id=group_id),
+        group=read_group(group.as_json(REGION)),
         requester=ALICE,
         created_at=now,
         expires_at=now + project.expiry,

@@ -159,7 +159,6 @@ def test_a_group_that_somebody_else_has_started_is_shown_as_such(approved: Appro
 def test_a_retry_migrates_the_chosen_scope(approve: Callable[..., Approved], scope: Scope) -> None:
     approved = approve(verb=Verb.RETRY, scope=scope)
     approved.group.status, approved.group.failed_objects = MIGRATION_FAILED, 3
-    approved.group.records_failed_objects = True
     assert approved.advance().state is State.ACCEPTED
     assert approved.group.last_scope == (FAILED_OBJECTS if scope is Scope.FAILED_OBJECTS else ALL_OBJECTS)
     assert (approved.group.starts, approved.group.retries) == (0, 1)
