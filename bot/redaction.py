@@ -117,6 +117,12 @@ class Secret:
         )
 
 
+class JsonSecret(Secret):
+    """The JSON of a value that is neither text nor a number, such as an object or `true`."""
+
+    __slots__ = ()
+
+
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:
     """Replaces secrets in a text by `MASK`.
 
