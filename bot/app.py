@@ -98,7 +98,7 @@ class Service:
         environment = settings.environment
         client = new_client(environment.slack_bot_token, environment.slack_api_url)
         our_app, authorization = authenticate(client)
-        self.store = open_store(environment.database_url.reveal())
+        self.store = open_store(environment.database_url.reveal(), environment.database_url.current)
         if self.store.is_sqlite:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:
