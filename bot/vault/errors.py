@@ -37,11 +37,15 @@ class VaultErrorKind(StrEnum):
     UNEXPECTED = "unexpected"
 
 
-_LASTING = frozenset({VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING})
+_LASTING = frozenset(
+    {VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING, VaultErrorKind.UNEXPECTED}
+)
 #: What a 403 to the login of an AppRole may mean.
 MAYBE_LOCKED = "After five wrong secret ids, Vault also rejects the right one for 15 minutes."
 _CHECK_LOGIN = "Check the role id and secret id (or the token) in the bot's environment. They may have expired."
 _CHECK_LOG = "Check that Vault is running, then check its log."
+# In the answer with HTTP 400 while a mount is upgraded.
+_UPGRADING = "Upgrading from non-versioned to versioned data"
 _ACTIVE_ADDRESS = "Set VAULT_ADDR to the active node, or to a load balancer that leads to it."
 
 
@@ -117,6 +121,9 @@ def error_for(error: Exception, path: str) -> VaultError:
             return forbidden(path)
         case hvac.exceptions.InvalidPath():
             return missing(path)
+        case hvac.exceptions.InvalidRequest() if _UPGRADING in str(error):
+            sentence = f"Vault is upgrading the mount of {path} to KV version 2."
+            return VaultError(VaultErrorKind.UNAVAILABLE, path, sentence, "Wait until the upgrade has ended.")
         case _:
             return VaultError(
                 VaultErrorKind.UNEXPECTED,
