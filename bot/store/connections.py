@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, Dialect, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
-from bot.redaction import Secret, UnreadableSecret
+from bot.redaction import UnreadableSecret
 from bot.store.faults import READ_ONLY_SQLSTATE
 from bot.store.url import parse_url
 
@@ -36,13 +36,13 @@ _SYNCHRONOUS_COMMIT = (
 )
 
 
-def new_engine(url: URL, current_url: Callable[[], Secret] | None = None, *, reads_only: bool = False) -> Engine:
+def new_engine(url: URL, current_url: Callable[[], str] | None = None, *, reads_only: bool = False) -> Engine:
     """The engine for a database. It connects when it is used.
 
     Arguments:
         url: as `parse_url` returns it.
-        current_url: reads DATABASE_URL again. If the server of PostgreSQL cannot be reached or refuses the login, the
-            user and password in it are tried.
+        current_url: reads DATABASE_URL again, and may raise `UnreadableSecret`. When PostgreSQL cannot be reached or
+            refuses the login, the bot tries the user and password in it.
         reads_only: whether every transaction only reads.
     """
     if url.get_backend_name() == "sqlite":
@@ -117,7 +117,7 @@ def _is_read(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("reads_only", False))
 
 
-def _follow_login(engine: Engine, url: URL, current_url: Callable[[], Secret]) -> None:
+def _follow_login(engine: Engine, url: URL, current_url: Callable[[], str]) -> None:
     """Lets new connections log in as DATABASE_URL says now, when those with the last user and password fail.
 
     psycopg gives no SQLSTATE for a connection that failed, so every failure counts.
@@ -138,10 +138,10 @@ def _follow_login(engine: Engine, url: URL, current_url: Callable[[], Secret]) -
         return connection
 
 
-def _current_login(dialect: Dialect, url: URL, current_url: Callable[[], Secret]) -> Mapping[str, Any] | None:
+def _current_login(dialect: Dialect, url: URL, current_url: Callable[[], str]) -> Mapping[str, Any] | None:
     """The user and password in DATABASE_URL now; None if it cannot be used without a restart."""
     try:
-        current = parse_url(current_url().reveal())
+        current = parse_url(current_url())
     except UnreadableSecret as error:
         log.warning("cannot read DATABASE_URL again: %s", error)
         return None

@@ -20,7 +20,6 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.redaction import Secret
 from bot.store.connections import new_engine
 from bot.store.faults import DatabaseFault, fault_of
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
@@ -128,7 +127,7 @@ def clock(connection: Connection) -> datetime:
     return now.astimezone(UTC)
 
 
-def open_store(url: str, current_url: Callable[[], Secret] | None = None) -> Store:
+def open_store(url: str, current_url: Callable[[], str] | None = None) -> Store:
     """Opens the database for serving: locks a SQLite file for this process, and upgrades the schema.
 
     Arguments:

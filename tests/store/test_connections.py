@@ -281,7 +281,7 @@ def rotation(postgres: Postgres, tmp_path: Path) -> Rotation:
 
 def opened(rotation: Rotation) -> closing[Store]:
     url = FileSecret("DATABASE_URL_FILE", str(rotation.path))
-    store = open_store(url.reveal(), url.current)
+    store = open_store(url.reveal(), lambda: url.current().reveal())
     write(store)
     return closing(store)
 
