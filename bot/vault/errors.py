@@ -44,8 +44,6 @@ _LASTING = frozenset(
 MAYBE_LOCKED = "After five wrong secret ids, Vault also rejects the right one for 15 minutes."
 _CHECK_LOGIN = "Check the role id and secret id (or the token) in the bot's environment. They may have expired."
 _CHECK_LOG = "Check that Vault is running, then check its log."
-# In the answer with HTTP 400 while a mount is upgraded.
-_UPGRADING = "Upgrading from non-versioned to versioned data"
 _ACTIVE_ADDRESS = "Set VAULT_ADDR to the active node, or to a load balancer that leads to it."
 
 
@@ -121,7 +119,8 @@ def error_for(error: Exception, path: str) -> VaultError:
             return forbidden(path)
         case hvac.exceptions.InvalidPath():
             return missing(path)
-        case hvac.exceptions.InvalidRequest() if _UPGRADING in str(error):
+        case hvac.exceptions.InvalidRequest() if "non-versioned" in str(error):
+            # "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period …"
             sentence = f"Vault is upgrading the mount of {path} to KV version 2."
             return VaultError(VaultErrorKind.UNAVAILABLE, path, sentence, "Wait until the upgrade has ended.")
         case _:
