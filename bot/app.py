@@ -99,7 +99,8 @@ class Service:
         environment = settings.environment
         client = new_client(environment.slack_bot_token, environment.slack_api_url)
         our_app, authorization = authenticate(client)
-        self.store = open_store(environment.database_url.reveal())
+        database_url = environment.database_url
+        self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal())
         if self.store.is_sqlite:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:

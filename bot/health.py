@@ -47,34 +47,35 @@ class GracePeriod:
 
 
 class TimedProbe:
-    """Calls a function that can hang, and waits for it for a limited time.
+    """Makes a check that can hang, and waits for it for a limited time.
 
     One call runs at a time, and concurrent callers share it. After the time limit, callers no longer wait for it.
 
     Arguments:
-        call: raises an exception on failure.
+        subject: what is checked, such as `the database`.
         seconds: the time limit of a call.
     """
 
-    def __init__(self, call: Callable[[], None], seconds: float) -> None:
-        self._call = call
+    def __init__(self, subject: str, check: Check, seconds: float) -> None:
+        self._subject = subject
+        self._check = check
         self._seconds = seconds
         self._pool = ThreadPoolExecutor(1, "probe")
         self._lock = threading.Lock()
-        self._running: Future[None] | None = None
+        self._running: Future[str | None] | None = None
         self._started_at = 0.0
 
     def problem(self) -> str | None:
-        """The name of the exception that the call raised, `it hangs` after the time limit, or None."""
+        """What the check returns, or that it hangs, or the name of the exception that it raised."""
         with self._lock:
             if self._running is None or self._running.done():
-                self._running, self._started_at = self._pool.submit(self._call), time.monotonic()
+                self._running, self._started_at = self._pool.submit(self._check), time.monotonic()
             running, seconds_left = self._running, self._started_at + self._seconds - time.monotonic()
         try:
             error = running.exception(max(seconds_left, 0.0))
         except TimeoutError:
-            return "it hangs"
-        return None if error is None else type(error).__name__
+            return f"{self._subject} does not answer (it hangs)"
+        return running.result() if error is None else f"{self._subject} does not answer ({type(error).__name__})"
 
 
 class HealthServer:

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.health import TimedProbe
 from bot.slack.client import DirectClient
-from bot.slack.errors import translating_errors
+from bot.slack.errors import SlackError, translating_errors
 from bot.slack.users import Users
 from bot.store.database import Store
+from bot.store.faults import fault_of
 
 DATABASE_PROBE_SECONDS = 1.0
 # How long /readyz waits for Slack while Slack refuses the token, and how often the token is tried then.
@@ -32,22 +36,17 @@ class Readiness:
         self._client = client
         self._people = people
         self._is_connected = is_connected
-        self._database_probe = TimedProbe(store.ping, DATABASE_PROBE_SECONDS)
-        self._write_probe = TimedProbe(store.check_write, DATABASE_PROBE_SECONDS)
-        self._token_probe = TimedProbe(self._check_token, TOKEN_PROBE_SECONDS)
+        self._database_probe = TimedProbe("the database", self._database_problem, DATABASE_PROBE_SECONDS)
+        self._token_probe = TimedProbe("Slack", self._token_problem, TOKEN_PROBE_SECONDS)
         self._token_tried_at = 0.0
 
     def problem(self) -> str | None:
         """What keeps the bot from receiving and storing a command, or None."""
         if not self._is_connected():
             return "Slack is not connected"
-        if self._token_probe.problem() and (denial := self._client.denial):
-            return f"Slack {denial.problem} ({denial.code}): {denial.fix}"
-        problem = self._database_probe.problem()
-        if problem:
-            return f"the database does not answer ({problem})"
-        problem = self._write_probe.problem()
-        return f"the database cannot be written ({self._store.last_write.problem or problem})" if problem else None
+        if self._client.denial is not None and (problem := self._token_probe.problem()):
+            return problem
+        return self._database_probe.problem()
 
     def details(self) -> list[str]:
         """What is wrong although the bot is ready: what Slack refuses, and user groups that it does not have."""
@@ -61,17 +60,19 @@ class Readiness:
             for group_id in self._people.all_unavailable()
         ]
 
-    def _check_token(self) -> None:
-        """Does nothing while Slack accepts the token. Otherwise tries it again every 5 s.
-
-        Raises:
-            SlackError: Slack refuses the token, or does not answer.
-        """
-        if self._client.denial is None:
-            return
+    def _token_problem(self) -> str | None:
+        """How Slack refuses the token, or None. Tries the token again every 5 s."""
         if time.monotonic() - self._token_tried_at >= TOKEN_AGAIN_SECONDS:
             self._token_tried_at = time.monotonic()
-            with translating_errors():
+            with suppress(SlackError), translating_errors():
                 self._client.auth_test()
-        if self._client.denial is not None:
-            raise self._client.denial
+        denial = self._client.denial
+        return f"Slack {denial.problem} ({denial.code}): {denial.fix}" if denial else None
+
+    def _database_problem(self) -> str | None:
+        """Why a query fails, or why the last write failed, or None."""
+        try:
+            self._store.ping()
+        except SQLAlchemyError as error:
+            return fault_of(error) or f"the database does not answer ({type(error).__name__})"
+        return self._store.write_fault()

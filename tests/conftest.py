@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from bot.sandbox.system import Sandbox
-from bot.store import database
+from bot.store import connections
 from bot.store.database import Store, open_store
 from tests.support.postgres import Postgres
 
@@ -47,7 +47,7 @@ def store(database_url: str) -> Iterator[Store]:
 @pytest.fixture
 def slow_database_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raises the timeout for database locks, because a slow machine can hold a lock for a long time."""
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 20.0)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 20.0)
 
 
 @pytest.fixture

@@ -38,28 +38,30 @@ def test_time_without_checks_does_not_count_as_failing() -> None:
     assert not grace_period.is_over(False)
 
 
-def test_a_probe_names_the_exception_of_its_call() -> None:
-    assert TimedProbe(lambda: None, 5.0).problem() is None
+def test_a_probe_names_the_problem_or_the_exception_of_its_check() -> None:
+    assert TimedProbe("the part", lambda: None, 5.0).problem() is None
+    assert TimedProbe("the part", lambda: "it is full", 5.0).problem() == "it is full"
 
-    def refuse() -> None:
+    def refuse() -> str | None:
         raise ConnectionRefusedError
 
-    assert TimedProbe(refuse, 5.0).problem() == "ConnectionRefusedError"
+    assert TimedProbe("the part", refuse, 5.0).problem() == "the part does not answer (ConnectionRefusedError)"
 
 
-def test_a_call_that_hangs_is_waited_for_once_and_recovers() -> None:
+def test_a_check_that_hangs_is_waited_for_once_and_recovers() -> None:
     released, called, calls = threading.Event(), threading.Event(), []
 
-    def hang() -> None:
+    def hang() -> str | None:
         calls.append(1)
         called.set()
         released.wait(30)
+        return None
 
-    probe = TimedProbe(hang, 0.5)
-    assert probe.problem() == "it hangs"
+    probe, hangs = TimedProbe("the part", hang, 0.5), "the part does not answer (it hangs)"
+    assert probe.problem() == hangs
     assert called.wait(20)
     started_at = time.monotonic()
-    assert [probe.problem() for _ in range(20)] == ["it hangs"] * 20
+    assert [probe.problem() for _ in range(20)] == [hangs] * 20
     assert time.monotonic() - started_at < 5, "only the first waits"
     assert len(calls) == 1, "calls do not pile up"
     released.set()

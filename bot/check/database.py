@@ -2,33 +2,76 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from sqlalchemy import URL
+from sqlalchemy import URL, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.check.finding import Finding
-from bot.redaction import Secret
-from bot.store.database import SchemaState, UnreadableDatabase, open_to_read, try_connection
+from bot.redaction import FileSecret, Secret
+from bot.store.connections import new_engine
+from bot.store.database import SchemaState, Store, UnreadableDatabase, open_to_read
 from bot.store.url import connection_problem, parse_url, unwritable_path
 
+_ASK_SERVER = text("SELECT pg_backend_pid(), current_setting('synchronous_standby_names')")
 
-def check_database(database_url: Secret) -> Finding:
-    """Whether the database answers, whether `serve` can use its schema, and whether a SQLite file can be written."""
+
+def check_database(database_url: Secret) -> Iterator[Finding]:
+    """Whether the database answers, whether `serve` can use its schema, and whether it can be written.
+
+    Of several PostgreSQL servers, also whether a failover keeps what was committed.
+    """
     url = parse_url(database_url.reveal())
     try:
-        try_connection(url)
+        server = _connect(url)
         with closing(open_to_read(database_url.reveal())) as store:
             store.ping()
+        finding = _if_writable(url, "exists and its schema is up to date")
     except UnreadableDatabase as error:
-        return _unusual_schema(error.found, url)
+        finding = _unusual_schema(error.found, url)
     except SQLAlchemyError as error:
-        return Finding(
-            "database",
-            f"can't be used ({connection_problem(error, url)})",
-            "check DATABASE_URL",
+        yield Finding("database", f"can't be used ({connection_problem(error, url)})", "check DATABASE_URL")
+        return
+    if server is None:
+        yield finding
+        return
+    notes = ["is behind a pooler such as PgBouncer"] if server.is_pooled else []
+    if isinstance(database_url, FileSecret):
+        notes.append("a new user or password in DATABASE_URL_FILE needs no restart")
+    yield replace(finding, result=", ".join((finding.result, *notes)))
+    if "," in url.query.get("host", "") and not server.synchronous_standbys:
+        yield Finding(
+            "database failover",
+            "synchronous_standby_names is empty on the server, so a failover may lose what was committed last, and the "
+            "bot may start a group a second time",
+            "name the standby in synchronous_standby_names, unless the servers share their storage",
+            is_warning=True,
         )
-    return _if_writable(url, "exists and its schema is up to date")
+
+
+class _Server(NamedTuple):
+    """What a PostgreSQL server says about itself."""
+
+    is_pooled: bool
+    synchronous_standbys: str
+
+
+def _connect(url: URL) -> _Server | None:
+    """Connects to PostgreSQL as `serve` does, to a server that can be written; None for SQLite.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: there is no such server.
+    """
+    if url.get_backend_name() == "sqlite":
+        return None
+    with closing(Store(new_engine(url))) as store, store.read() as connection:
+        process_id, standbys = connection.execute(_ASK_SERVER).one()
+        client: Any = connection.connection.driver_connection
+        # A pooler gives the client a process id that is not the server's.
+        return _Server(client.info.backend_pid != process_id, standbys)
 
 
 def _unusual_schema(found: SchemaState, url: URL) -> Finding:

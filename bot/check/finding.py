@@ -17,24 +17,26 @@ class Finding:
         result: what was found, without a full stop.
         fix: what to do about it; empty when nothing is wrong.
         is_skipped: whether the check was not made, because a check that it depends on failed.
+        is_warning: whether the bot runs although it should be fixed.
     """
 
     subject: str
     result: str
     fix: str = ""
     is_skipped: bool = False
+    is_warning: bool = False
 
     @property
     def is_ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.fix
+        """Whether nothing keeps the bot from running."""
+        return not self.fix or self.is_warning
 
     def __str__(self) -> str:
         if self.is_skipped:
             return f"skip  {self.subject}: {self.result}"
-        if self.is_ok:
+        if not self.fix:
             return f"ok    {self.subject}: {self.result}"
-        return f"FAIL  {self.subject}: {self.result}. Fix: {self.fix}"
+        return f"{'warn' if self.is_warning else 'FAIL'}  {self.subject}: {self.result}. Fix: {self.fix}"
 
 
 def skipped(subject: str, failed: Finding) -> Finding:

@@ -20,7 +20,7 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     count = len(settings.projects)
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {settings.command}")
     environment = settings.environment
-    yield check_database(environment.database_url)
+    yield from check_database(environment.database_url)
     client = new_client(environment.slack_bot_token, environment.slack_api_url)
     slack_findings = list(check_slack(settings, client))
     yield from slack_findings

@@ -15,12 +15,15 @@ from functools import partial
 
 from bot.huawei.errors import UnusableIdentity
 from bot.huawei.signing import AccessKey, Credential, IamToken, PasswordUser
-from bot.redaction import Secret
+from bot.redaction import JsonSecret, Secret
 
 log = logging.getLogger(__name__)
 
 MAX_AGE = timedelta(minutes=1)
 KINDS = {AccessKey: "an access key", PasswordUser: "a username and password", IamToken: "an IAM token"}
+# The values that make one credential.
+_COMBINATIONS = (("ak", "sk"), ("username", "password", "domain"), ("token",))
+_NAMES = ("security_token", *(name for names in _COMBINATIONS for name in names))
 # A signature made with anything else is refused, and some refusals lock the key for everybody.
 _ONE_WORD = ("ak", "sk", "security_token", "token")
 
@@ -53,11 +56,18 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
     password are part of it.
 
     Raises:
-        UnusableIdentity: keys are missing, or a key or token holds characters that no key or token has.
+        UnusableIdentity: a value is missing or is not text, or a key or token holds characters that no key or token
+            has.
         Exception: what `read_secret` raises.
     """
     version, found = read_secret(mount, path)
     full_path = f"{mount}/{path}"
+    for name in _NAMES:
+        # A number is taken as its digits, because `vault kv put` with a JSON file stores such a key as a number.
+        if isinstance(found.get(name), JsonSecret):
+            raise UnusableIdentity(
+                full_path, f"{name} at {full_path} in Vault is a JSON value, not text.", f"Write {name} there as text."
+            )
     values = {name: value.stripped("\r\n" if name == "password" else None) for name, value in found.items()}
     for name in _ONE_WORD:
         if values.get(name) and not values[name].is_one_word:
@@ -68,11 +78,7 @@ def load_credential(read_secret: ReadSecret, mount: str, path: str) -> LoadedCre
             )
     credential = _credential_in(values)
     if credential is None:
-        raise UnusableIdentity(
-            full_path,
-            f"The secret at {full_path} in Vault has none of: ak and sk; username, password and domain; token.",
-            "Write the bot's Huawei Cloud access key there.",
-        )
+        raise _incomplete(values, full_path)
     return LoadedCredential(full_path, version, credential, _fingerprint(credential, full_path))
 
 
@@ -90,6 +96,20 @@ def _credential_in(values: Mapping[str, Secret]) -> Credential | None:
     if has("token"):
         return IamToken(values["token"])
     return None
+
+
+def _incomplete(values: Mapping[str, Secret], full_path: str) -> UnusableIdentity:
+    for names in _COMBINATIONS:
+        missing = " and ".join(name for name in names if not values.get(name))
+        present = " and ".join(name for name in names if values.get(name))
+        if present:
+            sentence = f"The secret at {full_path} in Vault has {present}, but no {missing}."
+            return UnusableIdentity(full_path, sentence, f"Write {missing} there.")
+    return UnusableIdentity(
+        full_path,
+        f"The secret at {full_path} in Vault has none of: ak and sk; username, password and domain; token.",
+        "Write the bot's Huawei Cloud access key there.",
+    )
 
 
 def _fingerprint(credential: Credential, path: str) -> str:

@@ -156,7 +156,7 @@ class SandboxVault:
         """A client with the root token. Its calls do not go through the proxy and are not logged."""
         return hvac.Client(url=f"http://127.0.0.1:{self._port}", token=self.root_token)
 
-    def write(self, path: str, values: Mapping[str, str]) -> None:
+    def write(self, path: str, values: Mapping[str, object]) -> None:
         """Writes a new version of a secret, below the mount `secret`."""
         self.as_root().secrets.kv.v2.create_or_update_secret(path, dict(values), mount_point="secret")
 

@@ -37,7 +37,9 @@ class VaultErrorKind(StrEnum):
     UNEXPECTED = "unexpected"
 
 
-_LASTING = frozenset({VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING})
+_LASTING = frozenset(
+    {VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING, VaultErrorKind.UNEXPECTED}
+)
 #: What a 403 to the login of an AppRole may mean.
 MAYBE_LOCKED = "After five wrong secret ids, Vault also rejects the right one for 15 minutes."
 _CHECK_LOGIN = "Check the role id and secret id (or the token) in the bot's environment. They may have expired."
@@ -117,6 +119,10 @@ def error_for(error: Exception, path: str) -> VaultError:
             return forbidden(path)
         case hvac.exceptions.InvalidPath():
             return missing(path)
+        case hvac.exceptions.InvalidRequest() if "non-versioned" in str(error):
+            # "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period …"
+            sentence = f"Vault is upgrading the mount of {path} to KV version 2."
+            return VaultError(VaultErrorKind.UNAVAILABLE, path, sentence, "Wait until the upgrade has ended.")
         case _:
             return VaultError(
                 VaultErrorKind.UNEXPECTED,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from bot.redaction import Secret
 from bot.vault.errors import VaultError, VaultErrorKind
@@ -73,12 +74,27 @@ class LoginGuard:
 
     def _earlier_error(self, secret_id: Secret, began: float) -> VaultError | None:
         counting = self._counting()
-        for _, rejected, error in counting:
+        for rejected_at, rejected, error in counting:
             if rejected == secret_id:
-                return error
+                return self._not_asked(error, rejected_at, ", or once the secret id is another")
         if len(counting) >= MAX_REJECTIONS:
-            return counting[-1][2]
+            return self._not_asked(counting[-1][2], counting[0][0])
         return self._failure if self._failed_at > began else None
+
+    def _not_asked(self, error: VaultError, rejected_at: float, or_once: str = "") -> VaultError:
+        """The error of an earlier login, which says that there was no other, and when the next one is possible.
+
+        Arguments:
+            rejected_at: when the rejection that prevents the login came.
+        """
+        seconds_left = rejected_at + REJECTIONS_COUNT_FOR_SECONDS - self._monotonic()
+        # The next full minute, so that the time is not too early.
+        after = datetime.now(UTC) + timedelta(seconds=seconds_left, minutes=1)
+        note = (
+            "Vault wasn't asked again, because more rejected logins would lock the role. "
+            f"The bot can log in again at {after:%H:%M} UTC{or_once}."
+        )
+        return VaultError(error.kind, error.path, error.sentence, f"{error.next_step} {note}")
 
     def _counting(self) -> list[tuple[float, Secret, VaultError]]:
         since = self._monotonic() - REJECTIONS_COUNT_FOR_SECONDS

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import hvac.exceptions
 
 from bot.domain.request import KeyCheck
-from bot.redaction import Secret
+from bot.redaction import JsonSecret, Secret
 from bot.vault.adapter import JsonFloat
 from bot.vault.errors import VaultError, forbidden, missing, translating_errors
 
@@ -29,12 +29,6 @@ class TokenKind(StrEnum):
     CHILD = "child token of 2 minutes"
     #: The static token itself. The bot never revokes it.
     STATIC = "static token"
-
-
-class JsonSecret(Secret):
-    """The JSON of a value that is neither text nor a number, such as an object."""
-
-    __slots__ = ()
 
 
 class KvSecret(NamedTuple):

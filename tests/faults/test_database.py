@@ -1,4 +1,4 @@
-"""The database hangs: people are told in time that their clicks do not count, and they do not count later."""
+"""The database hangs, or its password changes: people are told in time which clicks do not count."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from bot.sandbox.slack.ids import ALICE, CAROL, DAVE
 from bot.sandbox.slack.server import Ack
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
+from bot.store.faults import DatabaseFault
 from bot.ui.replies import CLICK_NOT_STORED, COMMAND_NOT_STORED
 from tests.support.postgres import Postgres
+from tests.support.rotation import new_rotation
 from tests.support.sandbox import (
     audit_rows,
     button_ids,
     create_request,
     put_calls,
+    readiness,
     run_concurrently,
     wait_for_accepted,
     wait_for_reply,
@@ -57,3 +60,22 @@ def test_clicks_while_the_database_hangs_are_rejected_and_never_count(
     wait_for_accepted(sandbox, card)
     assert len(put_calls(sandbox)) == 1
     assert [row["actor"] for row in audit_rows(sandbox, "vote.added")] == [CAROL]
+
+
+def test_after_the_password_of_the_database_changed_the_next_click_is_stored(
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
+) -> None:
+    sandbox = new_sandbox()
+    rotation = new_rotation(postgres, sandbox.directory / "database-url")
+    sandbox.extra_environment = {"DATABASE_URL": "", "DATABASE_URL_FILE": str(rotation.path)}
+    sandbox.start_bot()
+    card = create_request(sandbox)
+    rotation.change_password("second")
+    sandbox.wait_until(
+        lambda: readiness(sandbox) == (503, f"{DatabaseFault.DISCONNECTED}\n"), what="a failed readiness probe"
+    )
+    rotation.write("second")
+    sandbox.wait_until(lambda: readiness(sandbox)[0] == 200, what="readiness")
+    sandbox.people.press(CAROL, card, "approve")
+    wait_for_accepted(sandbox, card)
+    assert "second" not in sandbox.log()

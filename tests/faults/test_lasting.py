@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import closing
 
 import pytest
-import requests
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
@@ -14,16 +13,12 @@ from bot.check.run import run_checks
 from bot.config.settings import load
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE
 from bot.sandbox.system import Sandbox
+from bot.store.faults import DatabaseFault
 from tests.support.postgres import Postgres
-from tests.support.sandbox import create_request, full_text, wait_for_accepted, wait_for_reply
+from tests.support.sandbox import create_request, full_text, readiness, wait_for_accepted, wait_for_reply
 
 ADMINISTRATOR = "Ask the bot's administrator to"
 REINSTALL = "reinstall the Slack app, then set SLACK_BOT_TOKEN to its new bot token"
-
-
-def readiness(sandbox: Sandbox, query: str = "") -> tuple[int, str]:
-    answer = requests.get(f"http://127.0.0.1:{sandbox.ops_port}/readyz{query}", timeout=5)
-    return answer.status_code, answer.text
 
 
 def wait_until_ready(sandbox: Sandbox) -> None:
@@ -107,7 +102,7 @@ def test_the_bot_is_not_ready_while_postgresql_is_read_only(
     def is_unready() -> bool:
         sandbox.people.type(ALICE, "list")
         status, text = readiness(sandbox)
-        return status == 503 and "the database cannot be written (cannot execute" in text
+        return (status, text) == (503, f"{DatabaseFault.READ_ONLY}\n")
 
     sandbox.wait_until(is_unready, 30, "a failed readiness probe")
     set_read_only(url, "off")

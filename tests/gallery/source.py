@@ -14,7 +14,7 @@ TERMINAL = (
     "bot/slack/*.py",
     "bot/domain/*outcome.py",
     "bot/domain/command.py",
-    "bot/store/[ad]*.py",
+    "bot/store/[adf]*.py",
     "bot/app.py",
     "bot/check/*.py",
     "bot/config/*.py",
@@ -22,7 +22,18 @@ TERMINAL = (
 )
 _MIN_WORDS = 3
 #: Calls whose arguments are for developers or for logs.
-_NOT_FOR_PEOPLE = {"ValueError", "RuntimeError", "info", "warning", "error", "exception", "debug", "compile", "option"}
+_NOT_FOR_PEOPLE = {
+    "text",
+    "ValueError",
+    "RuntimeError",
+    "info",
+    "warning",
+    "error",
+    "exception",
+    "debug",
+    "compile",
+    "option",
+}
 
 
 def templates(patterns: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

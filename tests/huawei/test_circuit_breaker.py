@@ -22,7 +22,8 @@ from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, Drop, Hold
 from bot.sandbox.vault import SandboxVault
 from bot.store.circuit_breakers import CircuitBreakers
-from bot.store.database import BUSY_TIMEOUT_SECONDS, open_store
+from bot.store.connections import BUSY_TIMEOUT_SECONDS
+from bot.store.database import open_store
 from bot.vault.client import Vault
 from bot.vault.login import VaultToken
 from tests.support.identity import (

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from bot.check.database import check_database
-from bot.redaction import Secret
+from bot.redaction import FileSecret, Secret
 from bot.sandbox.ports import free_port
-from bot.store import database
+from bot.store import connections
 from bot.store.database import Store, open_store, open_to_read
+from bot.store.faults import DatabaseFault
 from bot.store.url import connection_problem, parse_url
 from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres import Postgres
 from tests.support.relay import Forgetting, relaying
+from tests.support.rotation import Rotation, administer, new_rotation
 from tests.support.sandbox import run_concurrently
 
 ADD_ROW = text("UPDATE audit_head SET hash = hash")
 BACKEND = text("SELECT pg_backend_pid()")
-
-
-def administer(url: str, *statements: str) -> None:
-    """Runs statements in another database of the same server."""
-    engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg", database="postgres"), isolation_level="AUTOCOMMIT"
-    )
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def make_read_only(url: str) -> None:
@@ -92,7 +86,7 @@ def test_old_connections_are_replaced(postgres: Postgres, monkeypatch: pytest.Mo
     url = postgres.new_database()
     with closing(open_store(url)) as store:
         assert backend(store) == backend(store)
-    monkeypatch.setattr(database, "RECYCLE_SECONDS", 0)
+    monkeypatch.setattr(connections, "RECYCLE_SECONDS", 0)
     with closing(open_store(url)) as store:
         assert backend(store) != backend(store)
 
@@ -117,7 +111,48 @@ def test_of_several_hosts_the_one_that_answers_is_used(postgres: Postgres) -> No
         write(store)
     with closing(open_to_read(several)) as store:
         store.ping()
-    assert check_database(Secret(several)).is_ok
+
+
+def failover_warnings(url: str) -> list[str]:
+    return [str(finding) for finding in check_database(Secret(url)) if finding.subject == "database failover"]
+
+
+def test_check_warns_of_several_hosts_without_synchronous_replication(postgres: Postgres) -> None:
+    url = make_url(postgres.new_database())
+    several = f"postgres://postgres@127.0.0.1:{free_port()},127.0.0.1:{url.port}/{url.database}"
+    findings = list(check_database(Secret(several)))
+    assert [finding.is_ok for finding in findings] == [True, True]
+    assert str(findings[1]) == (
+        "warn  database failover: synchronous_standby_names is empty on the server, so a failover may lose what was "
+        "committed last, and the bot may start a group a second time. Fix: name the standby in "
+        "synchronous_standby_names, unless the servers share their storage"
+    )
+    assert failover_warnings(url.render_as_string()) == []
+    administer(
+        url.render_as_string(), "ALTER SYSTEM SET synchronous_standby_names = 'standby'", "SELECT pg_reload_conf()"
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while failover_warnings(several):
+            assert time.monotonic() < deadline
+    finally:
+        administer(url.render_as_string(), "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    ("default", "used"),
+    [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
+)
+def test_a_write_is_committed_on_the_standby_whatever_the_default_of_the_database(
+    postgres: Postgres, default: str, used: str
+) -> None:
+    url = postgres.new_database()
+    administer(url, f"ALTER DATABASE {make_url(url).database} SET synchronous_commit = {default}")
+    with closing(open_store(url)) as store:
+        with store.write() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == used
+        with store.read() as connection:
+            assert connection.execute(text("SHOW synchronous_commit")).scalar() == default, "ends with the transaction"
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
@@ -154,7 +189,7 @@ def test_check_names_a_database_that_cannot_be_written(postgres: Postgres) -> No
     url = postgres.new_database()
     open_store(url).close()
     make_read_only(url)
-    finding = check_database(Secret(url))
+    [finding] = check_database(Secret(url))
     assert not finding.is_ok
     assert "session is read-only" in str(finding)
     with closing(open_to_read(url)) as store:
@@ -172,7 +207,13 @@ def test_the_problem_of_several_hosts_names_each() -> None:
 
 
 def limits(store: Store) -> list[str]:
-    names = ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout", "timezone")
+    names = (
+        "statement_timeout",
+        "idle_in_transaction_session_timeout",
+        "lock_timeout",
+        "timezone",
+        "synchronous_commit",
+    )
     with store.write() as connection:
         return [str(connection.execute(text(f"SHOW {name}")).scalar()) for name in names]
 
@@ -183,7 +224,9 @@ def limits(store: Store) -> list[str]:
     [("session", 4), ("transaction", 8)],
 )
 def test_each_transaction_behind_a_pooler_has_the_bots_limits(postgres: Postgres, mode: str, threads: int) -> None:
-    with pgbouncer(postgres.new_database(), mode) as url, closing(open_store(url)) as store:
+    direct = postgres.new_database()
+    administer(direct, f"ALTER DATABASE {make_url(direct).database} SET synchronous_commit = off")
+    with pgbouncer(direct, mode) as url, closing(open_store(url)) as store:
         found: list[list[str]] = []
 
         def use() -> None:
@@ -194,7 +237,19 @@ def test_each_transaction_behind_a_pooler_has_the_bots_limits(postgres: Postgres
                 found.append(limits(store))
 
         run_concurrently(*[use] * threads)
-    assert found == [["10s", "10s", "2s", "UTC"]] * 8 * threads
+    assert found == [["10s", "10s", "2s", "UTC", "on"]] * 8 * threads
+
+
+@pytest.mark.parametrize("mode", ["session", "transaction"])
+def test_check_says_that_the_database_is_behind_a_pooler(postgres: Postgres, mode: str) -> None:
+    direct = postgres.new_database()
+    with pgbouncer(direct, mode) as url:
+        assert [str(finding) for finding in check_database(Secret(url))] == [
+            "ok    database: has no tables yet, serve will create them, is behind a pooler such as PgBouncer"
+        ]
+    assert [str(finding) for finding in check_database(Secret(direct))] == [
+        "ok    database: has no tables yet, serve will create them"
+    ]
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])
@@ -214,3 +269,95 @@ def test_after_a_failover_behind_a_pooler_the_database_can_be_written_again(post
         with suppress(SQLAlchemyError):
             write(store)
         write(store)
+
+
+# A user and password that change
+
+
+@pytest.fixture
+def rotation(postgres: Postgres, tmp_path: Path) -> Rotation:
+    return new_rotation(postgres, tmp_path / "database-url")
+
+
+def opened(rotation: Rotation) -> closing[Store]:
+    url = FileSecret("DATABASE_URL_FILE", str(rotation.path))
+    store = open_store(url.reveal(), lambda: url.current().reveal())
+    write(store)
+    return closing(store)
+
+
+def write_after_lost_connection(store: Store) -> None:
+    with pytest.raises(OperationalError, match="terminating connection"):
+        write(store)
+    write(store)
+
+
+def test_a_password_that_changed_in_the_file_is_used_without_a_restart(rotation: Rotation) -> None:
+    with opened(rotation) as store:
+        for password in ("second", "third"):
+            rotation.change_password(password)
+            rotation.write(password)
+            write_after_lost_connection(store)
+
+
+def test_a_refused_password_is_read_again_at_each_new_connection(rotation: Rotation) -> None:
+    with opened(rotation) as store:
+        rotation.change_password("second")
+        with suppress(OperationalError):
+            write(store)
+        for _ in range(2):
+            with pytest.raises(OperationalError, match="password authentication failed"):
+                write(store)
+            assert store.write_fault() is DatabaseFault.DISCONNECTED
+        rotation.write("second")
+        write(store)
+        assert store.write_fault() is None
+
+
+@pytest.mark.parametrize("parts", [{"database": "elsewhere"}, {"host": "elsewhere.invalid"}, {"port": 1}])
+def test_another_server_or_database_in_the_file_needs_a_restart_and_is_logged(
+    rotation: Rotation, caplog: pytest.LogCaptureFixture, parts: dict[str, Any]
+) -> None:
+    with opened(rotation) as store:
+        rotation.change_password("second")
+        rotation.write("second", **parts)
+        with suppress(OperationalError):
+            write(store)
+        with pytest.raises(OperationalError, match="password authentication failed"):
+            write(store)
+        rotation.write("second")
+        write(store)
+    assert "names another server, database or parameter, which needs a restart" in caplog.text
+    assert "second" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("", "DATABASE_URL_FILE is the path of an empty file"),
+        ("postgresql://rotated:second@host:x/db", "DATABASE_URL_FILE no longer contains a valid URL"),
+        ("second", "DATABASE_URL_FILE no longer contains a valid URL"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_logged_and_read_again_later(
+    rotation: Rotation, caplog: pytest.LogCaptureFixture, content: str, problem: str
+) -> None:
+    with opened(rotation) as store:
+        rotation.change_password("second")
+        rotation.path.write_text(content, encoding="utf-8")
+        with suppress(OperationalError):
+            write(store)
+        with pytest.raises(OperationalError, match="password authentication failed"):
+            write(store)
+        rotation.write("second")
+        write(store)
+    assert problem in caplog.text
+    assert "second" not in caplog.text
+
+
+def test_check_says_that_a_new_password_in_the_file_needs_no_restart(rotation: Rotation) -> None:
+    url = FileSecret("DATABASE_URL_FILE", str(rotation.path))
+    assert [str(finding) for finding in check_database(url)] == [
+        "ok    database: has no tables yet, serve will create them, a new user or password in DATABASE_URL_FILE needs "
+        "no restart"
+    ]

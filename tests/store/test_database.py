@@ -7,17 +7,18 @@ import sqlite3
 import stat
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import TextClause, create_engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from bot.store import database, last_write, tables
+from bot.store import connections, database, tables
 from bot.store.database import (
     CannotOpenDatabase,
     SchemaState,
@@ -26,10 +27,11 @@ from bot.store.database import (
     open_store,
     open_to_read,
 )
-from bot.store.last_write import CannotWrite
+from bot.store.faults import DatabaseFault
 from bot.store.migrations import NEWEST_SCHEMA
 from bot.store.url import connection_problem, unwritable_path
 from tests.support.postgres import Postgres
+from tests.support.sandbox import run_concurrently
 
 
 def set_schema(store: Store, schema: str) -> None:
@@ -125,8 +127,8 @@ def test_on_postgresql_only_the_bots_own_transactions_have_a_time_limit(postgres
 def test_on_postgresql_a_replica_waits_while_another_upgrades_the_schema(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 3.0)
-    monkeypatch.setattr(database, "STATEMENT_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 3.0)
+    monkeypatch.setattr(connections, "STATEMENT_SECONDS", 3.0)
     url = postgres.new_database()
     opened: list[Store] = []
     other = create_engine(make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
@@ -184,28 +186,93 @@ def test_a_directory_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert unwritable_path(make_url("postgresql://127.0.0.1/bot")) is None
 
 
-def test_a_full_database_cannot_be_written_until_a_later_write_succeeds(
+def test_a_full_database_has_a_fault_until_a_later_write_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(open_store(f"sqlite:///{tmp_path / 'bot.sqlite'}")) as store:
-        store.check_write()
+        assert store.write_fault() is None
         with store.write() as connection:
             # SQLite raises it to the number of pages in use. The pool returns the same connection.
             connection.exec_driver_sql("PRAGMA max_page_count = 1")
         with pytest.raises(OperationalError, match="database or disk is full"), store.write() as connection:
             connection.exec_driver_sql("CREATE TABLE large (body BLOB)")
         for _ in range(2):
-            with pytest.raises(CannotWrite, match="database or disk is full"):
-                store.check_write()
+            assert store.write_fault() is DatabaseFault.FULL
         store.ping()
         # A write that needs no new page succeeds.
-        monkeypatch.setattr(last_write, "WRITE_AGAIN_SECONDS", 0.0)
-        store.check_write()
-        assert store.last_write.problem is None
+        monkeypatch.setattr(database, "WRITE_AGAIN_SECONDS", 0.0)
+        assert store.write_fault() is None
 
 
-def test_a_write_that_breaks_a_rule_of_the_schema_is_no_problem_of_the_database(store: Store) -> None:
+def test_a_lock_timeout_of_sqlite_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 0.2)
+    path = tmp_path / "bot.sqlite"
+    with closing(open_store(f"sqlite:///{path}")) as store, closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(OperationalError, match="locked"), store.write():
+            pass
+        assert store.write_fault() is None
+
+
+def test_a_lock_timeout_of_postgresql_is_no_fault(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 0.2)
+    lock = text("UPDATE audit_head SET hash = hash")
+    with closing(open_store(postgres.new_database())) as store, store.write() as first:
+        first.execute(lock)
+        with pytest.raises(OperationalError, match="lock timeout"), store.write() as second:
+            second.execute(lock)
+        assert store.write_fault() is None
+
+
+def test_a_deadlock_is_no_fault_of_the_database(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Longer than the time after which PostgreSQL looks for a deadlock.
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 10.0)
+    both_locked = threading.Barrier(2)
+    locks = [text(f"SELECT pg_advisory_xact_lock({number})") for number in (1, 2)]
+    errors: list[str] = []
+
+    def lock(store: Store, first: TextClause, second: TextClause) -> None:
+        try:
+            with store.write() as connection:
+                connection.execute(first)
+                both_locked.wait(20)
+                connection.execute(second)
+        except OperationalError as error:
+            errors.append(str(error))
+
+    with closing(open_store(postgres.new_database())) as store:
+        run_concurrently(lambda: lock(store, *locks), lambda: lock(store, *reversed(locks)))
+        assert "deadlock detected" in errors[0]
+        assert store.write_fault() is None
+
+
+def test_a_pool_without_a_free_connection_is_no_fault_of_the_database(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 0.2)
+    with closing(open_store(postgres.new_database())) as store, ExitStack() as held:
+        for _ in range(32):
+            held.enter_context(store.read())
+        with pytest.raises(PoolTimeoutError), store.write():
+            pass
+        assert store.write_fault() is None
+
+
+def test_a_lost_connection_and_missing_rights_are_faults_of_the_database(postgres: Postgres) -> None:
+    with closing(open_store(postgres.new_database())) as store:
+        with pytest.raises(OperationalError), store.write() as connection:
+            connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+        assert store.write_fault() is DatabaseFault.DISCONNECTED
+        with store.write() as connection:
+            connection.exec_driver_sql("DROP ROLE IF EXISTS reader")
+            connection.exec_driver_sql("CREATE ROLE reader")
+        assert store.write_fault() is None
+        with pytest.raises(ProgrammingError, match="permission denied"), store.write() as connection:
+            connection.exec_driver_sql("SET LOCAL ROLE reader; UPDATE audit_head SET hash = hash")
+        assert store.write_fault() is DatabaseFault.FORBIDDEN
+
+
+def test_a_write_that_breaks_a_rule_of_the_schema_is_no_fault_of_the_database(store: Store) -> None:
     with pytest.raises(DBAPIError), store.write() as connection:
         connection.exec_driver_sql("INSERT INTO audit_head SELECT * FROM audit_head")
-    assert store.last_write.problem is None
-    store.check_write()
+    assert store.write_fault() is None

@@ -19,6 +19,8 @@ import psutil
 from bot.sandbox.ports import free_port
 
 UNPRIVILEGED = "nobody"
+# Members of this role need a password.
+PASSWORD_USERS = "password_users"
 
 
 class Postgres:
@@ -43,6 +45,8 @@ class Postgres:
     def start(self) -> Postgres:
         data = self._directory / "data"
         self._run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"host all +{PASSWORD_USERS} all scram-sha-256\n{rules.read_text()}")
         self._server = subprocess.Popen(
             [str(self._bin / "postgres"), "-D", str(data), "-p", str(self._port), "-h", "127.0.0.1", "-k", "/tmp"],
             user=self._user if os.geteuid() == 0 else None,
@@ -57,6 +61,7 @@ class Postgres:
             if time.monotonic() > deadline:
                 raise TimeoutError("PostgreSQL did not come up")
             time.sleep(0.05)
+        self._run("createuser", "-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", "-L", PASSWORD_USERS)
         return self
 
     def new_database(self) -> str:

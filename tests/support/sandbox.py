@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import requests
+
 from bot.sandbox.call_log import Call
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES
 from bot.sandbox.slack.ids import ALICE, MIGRATIONS
@@ -180,6 +182,12 @@ def key_reads(sandbox: Sandbox) -> list[Call]:
     """The reads of source and destination keys that reached Vault."""
     calls = [call for call in sandbox.call_log.since() if call.service == "vault" and "/data/" in call.path]
     return [call for call in calls if not call.path.endswith("/caller")]
+
+
+def readiness(sandbox: Sandbox, query: str = "") -> tuple[int, str]:
+    """The status and body of /readyz."""
+    answer = requests.get(f"http://127.0.0.1:{sandbox.ops_port}/readyz{query}", timeout=5)
+    return answer.status_code, answer.text
 
 
 def audit_rows(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:

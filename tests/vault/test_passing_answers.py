@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -19,6 +20,10 @@ from bot.vault.login_guard import REJECTIONS_COUNT_FOR_SECONDS, LoginGuard
 from tests.support.wire import Wire, answer_of
 
 NO_LEADER = b'{"errors": ["local node not active but active cluster node not found"]}'
+UPGRADING = (
+    b'{"errors": ["Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period '
+    b'and will resume service shortly."]}'
+)
 SEALED = b'{"errors": ["Vault is sealed"]}'
 PASSING = {
     "replication": (answer_of(412), VaultErrorKind.UNAVAILABLE, "hasn't replicated the bot's login yet"),
@@ -118,6 +123,27 @@ def test_another_redirect_is_named_and_neither_followed_nor_repeated(vault: Vaul
         f"Vault at {wire.url} redirects to https://vault.example.com (HTTP 301), which the bot doesn't follow."
     )
     assert len(wire.answered) == 1
+    assert (raised.value.kind, raised.value.may_pass) == (VaultErrorKind.UNEXPECTED, False)
+
+
+def test_an_answer_that_is_not_vaults_does_not_pass(vault: Vault, wire: Wire) -> None:
+    session = vault.open_release()
+    wire.answers = [answer_of(200, b"<html>Sign in</html>")]
+    with pytest.raises(VaultError, match="can't read Vault's answer about secret/oms/media/source") as raised:
+        session.read("secret", "oms/media/source")
+    assert (raised.value.kind, raised.value.may_pass) == (VaultErrorKind.UNEXPECTED, False)
+    assert raised.value.next_step.startswith("Check that VAULT_ADDR is the address of Vault")
+    session.close()
+
+
+def test_a_mount_that_is_being_upgraded_may_pass(vault: Vault, wire: Wire) -> None:
+    session = vault.open_release()
+    session.read("secret", "oms/media/source")
+    wire.answers = [answer_of(400, UPGRADING)]
+    with pytest.raises(VaultError, match="is upgrading the mount of secret/oms/media/source to KV") as raised:
+        session.read("secret", "oms/media/source")
+    assert (raised.value.kind, raised.value.may_pass) == (VaultErrorKind.UNAVAILABLE, True)
+    session.close()
 
 
 def test_threads_that_wait_for_a_login_share_its_failure(server: SandboxVault) -> None:
@@ -145,14 +171,29 @@ def test_threads_that_wait_for_a_login_share_its_failure(server: SandboxVault) -
 
 # Rejected logins
 
+NOT_ASKED = "Vault wasn't asked again, because more rejected logins would lock the role."
+
 
 def test_a_rejected_secret_id_is_not_sent_again(server: SandboxVault, wire: Wire) -> None:
     vault = Vault(wire.url, VaultAppRole(server.login("bot").role_id, Secret("wrong")))
+    steps: list[str] = []
     for _ in range(5):
         with pytest.raises(VaultError, match="rejected the bot's login") as raised:
             vault.open_release()
         assert (raised.value.kind, raised.value.may_pass) == (VaultErrorKind.LOGIN, False)
+        steps.append(raised.value.next_step)
     assert wire.carried == 1
+    assert NOT_ASKED not in steps[0]
+    for step in steps[1:]:
+        assert step.count(NOT_ASKED) == 1
+        assert step.startswith(steps[0])
+        time_of_day = re.search(
+            r" The bot can log in again at (\d\d:\d\d) UTC, or once the secret id is another\.$", step
+        )
+        assert time_of_day
+        in_15_minutes = datetime.now(UTC) + timedelta(seconds=REJECTIONS_COUNT_FOR_SECONDS)
+        near = {f"{in_15_minutes + timedelta(minutes=minutes):%H:%M}" for minutes in (0, 1)}
+        assert time_of_day[1] in near
 
 
 def test_the_right_secret_id_still_works_after_threads_tried_a_wrong_one(server: SandboxVault, wire: Wire) -> None:
@@ -193,14 +234,17 @@ class Clock:
         return self.now
 
 
-def rejected(guard: LoginGuard, secret_id: str, sent: list[str]) -> None:
+def rejected(guard: LoginGuard, secret_id: str, sent: list[str]) -> VaultError:
+    """Logs in to a Vault that rejects every secret id."""
+
     def log_in() -> None:
         with guard.login(Secret(secret_id)):
             sent.append(secret_id)
             raise VaultError(VaultErrorKind.LOGIN, "login", "no", "")
 
-    with pytest.raises(VaultError):
+    with pytest.raises(VaultError) as raised:
         log_in()
+    return raised.value
 
 
 def test_at_most_three_changed_secret_ids_are_tried_in_15_minutes() -> None:
@@ -209,6 +253,7 @@ def test_at_most_three_changed_secret_ids_are_tried_in_15_minutes() -> None:
     for secret_id in ("a", "a", "b", "a", "c", "d", "e"):
         rejected(guard, secret_id, sent)
     assert sent == ["a", "b", "c"]
+    assert re.search(r"The bot can log in again at \d\d:\d\d UTC\.$", rejected(guard, "d", sent).next_step)
     clock.now += REJECTIONS_COUNT_FOR_SECONDS
     rejected(guard, "d", sent)
     assert sent == ["a", "b", "c", "d"]

@@ -13,13 +13,12 @@ import hvac.exceptions
 import pytest
 import requests
 
-from bot.redaction import Secret
+from bot.redaction import JsonSecret, Secret
 from bot.sandbox.call_log import CallLog
 from bot.sandbox.vault import SandboxVault
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.login import VaultAppRole
-from bot.vault.session import JsonSecret
 from tests.support.wire import Wire, answer_of
 
 SOURCE = "oms/media/source"

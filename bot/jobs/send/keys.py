@@ -26,9 +26,9 @@ from bot.huawei.required_keys import (
 from bot.huawei.wire import retry_body, start_body
 from bot.jobs.context import Context
 from bot.jobs.problems import NOTHING_STARTED, RetryHint
-from bot.redaction import Secret
+from bot.redaction import JsonSecret, Secret
 from bot.store.audit import BOT, Detail, Event, Fact, append
-from bot.vault.session import JsonSecret, KvSecret, TokenKind
+from bot.vault.session import KvSecret, TokenKind
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def test_a_key_that_is_an_object_is_refused_before_a_request_is_created(inside: 
     sandbox, context = inside
     found = find_group(context, ["media"], NIGHTLY_IMAGES)
     plan = plan_for(context, found)
-    sandbox.vault.write("oms/media/source", {"ak": {"x": "y"}, "sk": "s", "note": {"x": "y"}})  # type: ignore[dict-item]
+    sandbox.vault.write("oms/media/source", {"ak": {"x": "y"}, "sk": "s", "note": {"x": "y"}})
     with pytest.raises(CannotCreate) as refused:
         check_keys(context, plan, found.group)
     assert str(refused.value) == (

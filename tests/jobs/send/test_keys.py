@@ -147,9 +147,9 @@ def test_a_number_is_sent_as_text_and_another_kind_of_value_is_named(
     created: tuple[Sandbox, Context, Request],
 ) -> None:
     sandbox, context, request = created
-    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": 20261127})  # type: ignore[dict-item]
+    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": 20261127})
     assert json.loads(read_body(context, request).content.reveal())["src_sk"] == "20261127"
-    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": ["S"]})  # type: ignore[dict-item]
+    sandbox.vault.write("oms/media/source", {"ak": "A", "sk": ["S"]})
     with pytest.raises(KeysUnfit) as unfit:
         read_body(context, request)
     assert unfit.value.problem.meaning == (

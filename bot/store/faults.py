@@ -1,0 +1,64 @@
+"""Tells the faults of a database that is not usable from errors that pass, such as a lock timeout or a deadlock."""
+
+from __future__ import annotations
+
+import sqlite3
+from enum import StrEnum
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+READ_ONLY_SQLSTATE = "25006"
+
+
+class DatabaseFault(StrEnum):
+    """Why a database is not usable, and the fix, as /readyz says it. No value comes from the database's message."""
+
+    #: PostgreSQL after a failover, or a SQLite file without the permission to write.
+    READ_ONLY = "the database is read-only: let DATABASE_URL lead to a database that can be written"
+    #: There is no space for another page or log file.
+    FULL = "the disk of the database is full: free space on it"
+    #: Reading or writing failed, or what was read makes no sense.
+    DAMAGED = "the database has an I/O error or damaged files: check its disk and its log"
+    #: There is no connection. psycopg gives no SQLSTATE for one that cannot be opened, so the fix names every cause.
+    DISCONNECTED = (
+        "the bot has no connection to a database that can be written: check that the database runs, is not read-only, "
+        "and accepts the user and password in DATABASE_URL"
+    )
+    #: The user of the database has too few rights, or the process has for the SQLite file.
+    FORBIDDEN = "the database does not let the bot write: give the user of DATABASE_URL the rights to its tables"
+
+
+# The SQLSTATEs, or the classes of them, in PostgreSQL's "Appendix A. Error Codes".
+_BY_SQLSTATE = {
+    READ_ONLY_SQLSTATE: DatabaseFault.READ_ONLY,
+    "53100": DatabaseFault.FULL,
+    "42501": DatabaseFault.FORBIDDEN,
+    "57P": DatabaseFault.DISCONNECTED,  # the server shuts down, starts, or dropped the database
+    "08": DatabaseFault.DISCONNECTED,
+    "28": DatabaseFault.DISCONNECTED,  # login refused
+    "58": DatabaseFault.DAMAGED,
+    "XX001": DatabaseFault.DAMAGED,
+    "XX002": DatabaseFault.DAMAGED,
+}
+_BY_SQLITE_CODE = {
+    sqlite3.SQLITE_READONLY: DatabaseFault.READ_ONLY,
+    sqlite3.SQLITE_FULL: DatabaseFault.FULL,
+    sqlite3.SQLITE_IOERR: DatabaseFault.DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DatabaseFault.DAMAGED,
+    sqlite3.SQLITE_NOTADB: DatabaseFault.DAMAGED,
+    sqlite3.SQLITE_CANTOPEN: DatabaseFault.FORBIDDEN,
+    sqlite3.SQLITE_PERM: DatabaseFault.FORBIDDEN,
+    sqlite3.SQLITE_AUTH: DatabaseFault.FORBIDDEN,
+}
+
+
+def fault_of(error: Exception) -> DatabaseFault | None:
+    """The fault behind an exception of SQLAlchemy; None for an error that says nothing about the whole database."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    if isinstance(cause, sqlite3.Error):
+        # The upper bits say more about the same error.
+        return _BY_SQLITE_CODE.get(getattr(cause, "sqlite_errorcode", 0) & 0xFF)
+    sqlstate = getattr(cause, "sqlstate", None)
+    if sqlstate is None:
+        return DatabaseFault.DISCONNECTED if isinstance(error, OperationalError) else None
+    return next((fault for start, fault in _BY_SQLSTATE.items() if sqlstate.startswith(start)), None)
