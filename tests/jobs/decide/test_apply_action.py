@@ -92,7 +92,7 @@ def test_an_accepted_action_has_one_receipt_that_only_the_person_sees(inside: tu
     store_message(context, message)
     apply_action.handle_action(context, message)
     apply_action.handle_action(context, message)
-    text = 'Your approval of "nightly images" is recorded. 1 more is needed.'
+    text = 'Your approval of "group 1" is recorded. 1 more is needed.'
     assert notices(context) == [
         Notice(Delivery.EPHEMERAL, f"https://hooks.example/1 {CAROL}", text, request.id),
     ]
@@ -192,7 +192,7 @@ def test_a_denial_is_sent_to_the_requester_and_recorded_with_its_reason(inside: 
     [direct] = [notice for notice in notices(context) if notice.address == ALICE]
     assert direct.delivery is Delivery.DIRECT
     assert text_message(direct.text).text.endswith(
-        f'denied {request.id} for "nightly images". Reason: not &lt;!channel&gt; today'
+        f'denied {request.id} for "group 1". Reason: not &lt;!channel&gt; today'
     )
     [(actor, detail)] = audit_rows(context, "request.denied")
     assert (actor, detail["reason"]) == (CAROL, "not <!channel> today")
