@@ -9,8 +9,8 @@ import base64
 import socket
 from contextlib import closing
 from dataclasses import dataclass
-from http.client import HTTPException
 from http import HTTPStatus
+from http.client import HTTPException
 
 from bot.net.deadline import DeadlineResponse
 from bot.redaction import Secret
@@ -22,8 +22,8 @@ class ProxyError(OSError):
     """There is no connection through the proxy. Nothing was sent to the server.
 
     Arguments:
-        problem: begins with "the proxy" and its address, without a full stop.
-        fix: what people can do, without a capital letter and a full stop.
+        problem: begins with "the proxy" and its address, for the middle of a sentence.
+        fix: what people can do, for the middle of a sentence. `next_step` is the same as a sentence.
     """
 
     def __init__(self, problem: str, fix: str) -> None:
@@ -31,18 +31,23 @@ class ProxyError(OSError):
         self.problem = problem
         self.fix = fix
 
+    @property
+    def next_step(self) -> str:
+        return f"{self.fix[0].upper()}{self.fix[1:]}."
+
 
 @dataclass(frozen=True)
 class Proxy:
     """An HTTP proxy. As text, it is its host and port.
 
     Attributes:
-        credentials: user and password for Basic authentication, joined by a colon; None if the proxy needs none.
+        user, password: for Basic authentication; None if the proxy needs none.
     """
 
     host: str
     port: int
-    credentials: Secret | None = None
+    user: str | None = None
+    password: Secret | None = None
 
     def __str__(self) -> str:
         return _authority(self.host, self.port)
@@ -63,7 +68,8 @@ class Proxy:
         except TimeoutError:
             raise ProxyError(f"the proxy {self} doesn't answer", _CHECK) from None
         except OSError as error:
-            raise ProxyError(f"the proxy {self} can't be reached ({error.strerror})", _CHECK) from None
+            reason = f", {error.strerror[:1].lower()}{error.strerror[1:]}" if error.strerror else ""
+            raise ProxyError(f"the proxy {self} can't be reached{reason}", _CHECK) from None
         try:
             status = self._ask(connection, server)
             if not 200 <= status < 300:
@@ -76,8 +82,9 @@ class Proxy:
     def _ask(self, connection: socket.socket, server: str) -> int:
         """Asks the proxy to connect to a server. Returns the status of its answer."""
         lines = [f"CONNECT {server} HTTP/1.1", f"Host: {server}"]
-        if self.credentials is not None:
-            encoded = base64.b64encode(self.credentials.reveal().encode()).decode()
+        if self.user is not None:
+            password = self.password.reveal() if self.password else ""
+            encoded = base64.b64encode(f"{self.user}:{password}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {encoded}")
         try:
             connection.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
@@ -93,15 +100,16 @@ class Proxy:
 
     def _refusal(self, status: int, server: str) -> ProxyError:
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-            if self.credentials is None:
+            if self.user is None:
                 fix = "add the user to [network] proxy in bot.toml, and set NETWORK_PROXY_PASSWORD"
-                return ProxyError(f"the proxy {self} requires a user and a password ({status})", fix)
+                return ProxyError(f"the proxy {self} requires a user and a password, HTTP {status}", fix)
             fix = "correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD"
-            return ProxyError(f"the proxy {self} rejects the bot's user and password ({status})", fix)
+            return ProxyError(f"the proxy {self} rejects the bot's user and password, HTTP {status}", fix)
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             fix = "ask the administrator of the proxy to allow them"
-            return ProxyError(f"the proxy {self} doesn't allow connections to {server} ({status})", fix)
-        return ProxyError(f"the proxy {self} can't connect to {server} ({status})", f"check that it can reach {server}")
+            return ProxyError(f"the proxy {self} doesn't allow connections to {server}, HTTP {status}", fix)
+        fix = f"check that the proxy can reach {server}"
+        return ProxyError(f"the proxy {self} can't connect to {server}, HTTP {status}", fix)
 
 
 def _authority(host: str, port: int) -> str:

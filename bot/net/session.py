@@ -11,9 +11,10 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -25,6 +26,8 @@ from bot.net.deadline import DeadlineResponse
 from bot.net.proxy import Proxy
 from bot.net.tls import tls_context
 
+E = TypeVar("E", bound=BaseException)
+
 # Reading a response body stops after this.
 MAX_BODY_BYTES = 4_000_000
 # A firewall, a proxy or the server may have forgotten a connection that has been idle for longer, often without a sign.
@@ -32,6 +35,19 @@ MAX_IDLE_SECONDS = 3.0
 # The bot's POSTs log in, create tokens or ask what a token may do: a second one does no harm. Everything that the bot
 # changes at Huawei Cloud is a PUT, which is sent once.
 _REPEATED_METHODS = ("GET", "POST")
+
+
+@dataclass(frozen=True)
+class Route:
+    """How the bot reaches a service.
+
+    Attributes:
+        context: says which certificates are trusted; by default the system's.
+        proxy: the proxy of every connection, also of those to this machine; None for direct connections.
+    """
+
+    context: ssl.SSLContext = field(default_factory=tls_context)
+    proxy: Proxy | None = None
 
 
 class StaleConnection(ConnectionResetError):
@@ -106,21 +122,18 @@ class _TlsPool(HTTPSConnectionPool):
 class _Adapter(HTTPAdapter):
     """An adapter that repeats nothing.
 
-    Arguments:
-        context: the TLS context of every connection. `verify` and the bundle of certifi have no effect.
-        proxy: the proxy of every connection; None for direct connections.
+    Only the context of the route says which certificates are trusted: `verify` of requests has no effect.
     """
 
-    def __init__(self, context: ssl.SSLContext, proxy: Proxy | None) -> None:
-        self._context = context
-        self._proxy = proxy
+    def __init__(self, route: Route) -> None:
+        self._route = route
         super().__init__(max_retries=0, pool_maxsize=16)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {
-            "http": partial(_Pool, through=self._proxy),
-            "https": partial(_TlsPool, through=self._proxy, ssl_context=self._context),
+            "http": partial(_Pool, through=self._route.proxy),
+            "https": partial(_TlsPool, through=self._route.proxy, ssl_context=self._route.context),
         }
 
     def cert_verify(self, *args: Any) -> None:
@@ -128,8 +141,8 @@ class _Adapter(HTTPAdapter):
 
 
 class _RepeatingAdapter(_Adapter):
-    def __init__(self, context: ssl.SSLContext, proxy: Proxy | None, is_repeated: Callable[[Exception], bool]) -> None:
-        super().__init__(context, proxy)
+    def __init__(self, route: Route, is_repeated: Callable[[Exception], bool]) -> None:
+        super().__init__(route)
         self._is_repeated = is_repeated
 
     def send(self, request: requests.PreparedRequest, *args: Any, **settings: Any) -> requests.Response:
@@ -139,7 +152,7 @@ class _RepeatingAdapter(_Adapter):
             if request.method not in _REPEATED_METHODS or not self._is_repeated(error):
                 raise
         # Other connections of this adapter may be as dead as the first one, so the request gets a new connection.
-        with closing(_Adapter(self._context, self._proxy)) as adapter:
+        with closing(_Adapter(self._route)) as adapter:
             return adapter.send(request, *args, **settings)
 
 
@@ -150,7 +163,7 @@ class _Session(requests.Session):
 
 def was_stale(error: Exception) -> bool:
     """Whether a call failed because a connection that had answered before ended without an answer."""
-    return any(isinstance(cause, StaleConnection) for cause in causes(error))
+    return find_cause(error, StaleConnection) is not None
 
 
 def ended_without_answer(error: Exception) -> bool:
@@ -160,10 +173,7 @@ def ended_without_answer(error: Exception) -> bool:
 
 
 def new_session(
-    context: ssl.SSLContext | None = None,
-    proxy: Proxy | None = None,
-    *,
-    is_repeated: Callable[[Exception], bool] = was_stale,
+    route: Route | None = None, *, is_repeated: Callable[[Exception], bool] = was_stale
 ) -> requests.Session:
     """Makes a session that does not follow redirects, and ignores cookies, ~/.netrc and proxies of the environment.
 
@@ -174,15 +184,14 @@ def new_session(
     the rest of it is not read, and the body of the response has more than `MAX_BODY_BYTES`.
 
     Arguments:
-        context: of `bot.net.tls`; None for the system's certificates.
-        proxy: the proxy of every request, also of those to this machine; None for direct connections.
+        route: None for direct connections that trust the system's certificates.
         is_repeated: `was_stale` or `ended_without_answer`.
     """
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.hooks["response"] = [_read_body]
-    adapter = _RepeatingAdapter(context or tls_context(), proxy, is_repeated)
+    adapter = _RepeatingAdapter(route or Route(), is_repeated)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -199,6 +208,11 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
             error = error.reason
         else:
             error = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
+
+
+def find_cause(error: BaseException, kind: type[E]) -> E | None:
+    """The first of the `causes` of this kind; None if there is none."""
+    return next((cause for cause in causes(error) if isinstance(cause, kind)), None)
 
 
 def _read_body(response: requests.Response, **_: object) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from bot.net.server import HttpServer
 from bot.net.deadline import DeadlineResponse
+from bot.net.server import HttpServer
 from bot.net.session import ended_without_answer, new_session
 from tests.support.relay import Forgetting, relaying
 from tests.support.sandbox import run_concurrently

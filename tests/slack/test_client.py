@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+import requests
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
@@ -104,9 +105,9 @@ def test_each_call_opens_its_own_connection() -> None:
 
 
 def test_a_lookup_whose_connection_ends_without_an_answer_is_repeated_once() -> None:
-    with recording(b"") as (url, requests), pytest.raises(ConnectionError):
+    with recording(b"") as (url, received), pytest.raises(requests.ConnectionError):
         new_client(TOKEN, f"{url}/api/").users_info(user="U1")
-    assert len(requests) == 2
+    assert len(received) == 2
 
 
 @both_calls
