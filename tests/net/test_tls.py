@@ -16,6 +16,8 @@ import pytest
 from bot.net.tls import tls_context
 from tests.support.tls import INTERMEDIATE, ROOT, chain_context, serving
 
+# The name of ROOT in a directory that OpenSSL searches (openssl x509 -hash).
+ROOT_HASH = "2faabc7f"
 # Runs in a process of its own, because OpenSSL reads the variables when a context is built. It prints what happened.
 SESSION = """
 import sys, certifi
@@ -89,12 +91,23 @@ def test_a_ca_that_only_certifi_has_is_not_trusted() -> None:
 
 
 def test_certificates_in_ssl_cert_file_and_ssl_cert_dir_are_trusted(tmp_path: Path) -> None:
-    digest = subprocess.run(
-        ["openssl", "x509", "-hash", "-noout", "-in", str(ROOT)], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    (tmp_path / f"{digest}.0").symlink_to(ROOT)
+    (tmp_path / f"{ROOT_HASH}.0").symlink_to(ROOT)
     assert outcome(INTERMEDIATE, SSL_CERT_FILE=str(ROOT)) == "204\n"
     assert outcome(INTERMEDIATE, SSL_CERT_DIR=str(tmp_path)) == "204\n"
+
+
+@pytest.mark.parametrize("has_directory", [False, True])
+def test_a_system_without_certificates_trusts_those_of_certifi(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_directory: bool
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda _: None)
+    directory = str(tmp_path) if has_directory else None
+    paths = ssl.get_default_verify_paths()._replace(capath=directory)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr("certifi.where", lambda: str(ROOT))
+    handshake(tls_context())
 
 
 def test_ssl_cert_file_and_ssl_cert_dir_without_certificates_do_not_bring_certifi_back(tmp_path: Path) -> None:
