@@ -96,15 +96,11 @@ def test_certificates_in_ssl_cert_file_and_ssl_cert_dir_are_trusted(tmp_path: Pa
     assert outcome(INTERMEDIATE, SSL_CERT_DIR=str(tmp_path)) == "204\n"
 
 
-@pytest.mark.parametrize("has_directory", [False, True])
-def test_a_system_without_certificates_trusts_those_of_certifi(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_directory: bool
-) -> None:
+def test_a_system_without_certificates_trusts_those_of_certifi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda _: None)
-    directory = str(tmp_path) if has_directory else None
-    paths = ssl.get_default_verify_paths()._replace(capath=directory)
+    paths = ssl.get_default_verify_paths()._replace(capath=str(tmp_path))
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     monkeypatch.setattr("certifi.where", lambda: str(ROOT))
     handshake(tls_context())
