@@ -73,7 +73,7 @@ class Proxy:
         try:
             status = self._ask(connection, server)
             if not 200 <= status < 300:
-                raise self._refusal(status, server)
+                raise self.refusal(status, server)
         except BaseException:
             connection.close()
             raise
@@ -98,7 +98,8 @@ class Proxy:
         except HTTPException:
             raise ProxyError(f"the proxy {self} isn't an HTTP proxy", _CHECK) from None
 
-    def _refusal(self, status: int, server: str) -> ProxyError:
+    def refusal(self, status: int, server: str) -> ProxyError:
+        """The error for an answer to CONNECT that is not a success. `server` is the host and port in the request."""
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             if self.user is None:
                 fix = "add the user to [network] proxy in bot.toml, and set NETWORK_PROXY_PASSWORD"

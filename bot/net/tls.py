@@ -5,10 +5,15 @@ Which service gets which certificates is left to `bot.app`.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import certifi
 
@@ -22,7 +27,8 @@ def tls_context(ca: str | None = None, *, only: str | None = None) -> ssl.SSLCon
     """A context for connections to servers. It verifies certificates and host names.
 
     It trusts the system's certificates, or those in SSL_CERT_FILE and SSL_CERT_DIR. If the system has none and neither
-    variable is set, it trusts the certificates of certifi. Building it takes about 20 ms, so build it once.
+    variable is set, it trusts the certificates of certifi. Building it takes about 20 ms, so build it once: it reads
+    the files again after a server's certificate was not trusted, so that a new CA in them needs no restart.
 
     Arguments:
         ca: a PEM file, or a directory of PEM files, to trust as well.
@@ -33,9 +39,27 @@ def tls_context(ca: str | None = None, *, only: str | None = None) -> ssl.SSLCon
     """
     # Unlike ssl.create_default_context, this sets no VERIFY_X509_STRICT (Python 3.13). Private CAs often lack the
     # extensions that it requires.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     # An intermediate certificate can be trusted without its root, as Go and so the Vault CLI allow.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load = partial(_load, context, ca, only)
+    context.load()
+    return context
+
+
+class _Context(ssl.SSLContext):
+    load: Callable[[], None]
+
+    def wrap_socket(self, *args: Any, **settings: Any) -> ssl.SSLSocket:
+        try:
+            return super().wrap_socket(*args, **settings)
+        except ssl.SSLCertVerificationError:
+            with suppress(OSError):
+                self.load()
+            raise
+
+
+def _load(context: ssl.SSLContext, ca: str | None, only: str | None) -> None:
     if only is None:
         context.load_default_certs()
         if not any(os.environ.get(name) for name in _VARIABLES) and not _has_certificates(context):
@@ -43,14 +67,14 @@ def tls_context(ca: str | None = None, *, only: str | None = None) -> ssl.SSLCon
     for path in (ca, only):
         if path is not None:
             _trust(context, Path(path))
-    return context
 
 
 def _has_certificates(context: ssl.SSLContext) -> bool:
     """Whether a context has the system's certificates. Those in a directory are loaded when they are needed."""
+    if context.cert_store_stats()["x509"]:
+        return True
     directory = ssl.get_default_verify_paths().capath
-    in_directory = directory is not None and any(_HASHED_NAME.fullmatch(name) for name in os.listdir(directory))
-    return in_directory or bool(context.cert_store_stats()["x509"])
+    return directory is not None and any(_HASHED_NAME.fullmatch(name) for name in os.listdir(directory))
 
 
 def _trust(context: ssl.SSLContext, path: Path) -> None:
@@ -59,4 +83,4 @@ def _trust(context: ssl.SSLContext, path: Path) -> None:
     for file in files:
         context.load_verify_locations(file)
     if not files:
-        raise FileNotFoundError(2, "No certificate in this directory", str(path))
+        raise FileNotFoundError(errno.ENOENT, "no certificate in this directory", str(path))

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bot.net.tls import tls_context
-from tests.support.tls import INTERMEDIATE, ROOT, chain_context, serving
+from tests.support.tls import INTERMEDIATE, PAIR, ROOT, chain_context, serving
 
 # The name of ROOT in a directory that OpenSSL searches (openssl x509 -hash).
 ROOT_HASH = "2faabc7f"
@@ -66,6 +66,24 @@ def test_added_certificates_leave_the_systems_trusted_and_only_replaces_them() -
     system = tls_context().cert_store_stats()["x509"]
     assert tls_context(str(ROOT)).cert_store_stats()["x509"] == system + 1
     assert tls_context(only=str(ROOT)).cert_store_stats()["x509"] == 1
+
+
+def test_a_new_ca_in_the_file_is_trusted_without_a_restart(tmp_path: Path) -> None:
+    pem = tmp_path / "ca.pem"
+    pem.write_text(PAIR[PAIR.index("-----BEGIN CERTIFICATE") :], encoding="ascii")
+    contexts = tls_context(str(pem)), tls_context(only=str(pem))
+    for context in contexts:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            handshake(context)
+    pem.unlink()
+    for context in contexts:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            handshake(context)
+    shutil.copy(ROOT, pem)
+    for context in contexts:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            handshake(context)
+        handshake(context)
 
 
 def test_a_path_without_a_certificate_is_an_error(tmp_path: Path) -> None:
