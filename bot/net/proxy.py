@@ -71,6 +71,8 @@ class Proxy:
             reason = f", {error.strerror[:1].lower()}{error.strerror[1:]}" if error.strerror else ""
             raise ProxyError(f"the proxy {self} can't be reached{reason}", _CHECK) from None
         try:
+            # As http.client does: otherwise the body of a request would wait until its headers are acknowledged.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             status = self._ask(connection, server)
             if not 200 <= status < 300:
                 raise self.refusal(status, server)
