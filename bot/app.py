@@ -100,8 +100,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         environment = settings.environment
-        token, api_url = environment.slack_bot_token, environment.slack_api_url
-        route = Route(proxy=settings.network.proxy_to("slack"))
+        token, api_url, route = environment.slack_bot_token, environment.slack_api_url, slack_route(settings.network)
         client = new_client(token, api_url, route=route)
         our_app, authorization = authenticate(client)
         self.store = open_store(environment.database_url.reveal())
@@ -190,6 +189,11 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
     return OurApp(me["team_id"], bot["app_id"]), authorization
 
 
+def slack_route(network: Network) -> Route:
+    """How the Web API, `response_url`s and Socket Mode are reached."""
+    return Route(tls_context(), network.proxy_to("slack"))
+
+
 def new_vault(environment: Environment, network: Network) -> Vault:
     """The Vault client for these settings."""
     return Vault(
@@ -212,14 +216,9 @@ def new_identity(
     """The bot's identity at Huawei Cloud in these projects. Vault has its credentials, `rows` its circuit breakers."""
     huawei_projects = {
         name: HuaweiProject(
-            project.region,
-            project.project_id,
-            project.oms_address,
-            project.iam_address,
-            project.vault.mount,
-            project.vault.caller,
+            one.region, one.project_id, one.oms_address, one.iam_address, one.vault.mount, one.vault.caller
         )
-        for name, project in projects.items()
+        for name, one in projects.items()
     }
     route = Route(tls_context(network.ca), network.proxy_to("huawei"))
     return Identity(huawei_projects, vault.read, VaultError, rows, now, route)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.app import new_identity, new_vault, utc_now
+from bot.app import new_identity, new_vault, slack_route, utc_now
 from bot.check.database import check_database
 from bot.check.finding import Finding, skipped
 from bot.check.huawei import check_caller, check_huawei_cloud
