@@ -22,7 +22,7 @@ from slack_sdk import WebClient
 
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
-from bot.config.settings import Settings
+from bot.config.settings import DIRECT, Network, Settings
 from bot.health import GracePeriod, HealthServer
 from bot.huawei.circuit_breaker import BreakerRows
 from bot.huawei.identity import HuaweiProject, Identity
@@ -36,11 +36,14 @@ from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
+from bot.net.session import Route
+from bot.net.tls import tls_context
 from bot.readiness import Readiness
 from bot.shutdown import Shutdown
+from bot.slack.client import DirectClient
 from bot.slack.errors import SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
-from bot.slack.transport import HttpTransport, SocketTransport, Transport, new_app, new_client
+from bot.slack.transport import ACK_SECONDS, HttpTransport, SocketTransport, Transport, new_app, new_client
 from bot.slack.users import Users
 from bot.store import queue, tables
 from bot.store.circuit_breakers import CircuitBreakers
@@ -97,7 +100,8 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         environment = settings.environment
-        client = new_client(environment.slack_bot_token, environment.slack_api_url)
+        token, api_url, route = environment.slack_bot_token, environment.slack_api_url, slack_route(settings.network)
+        client = new_client(token, api_url, route=route)
         our_app, authorization = authenticate(client)
         database_url = environment.database_url
         self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal())
@@ -108,15 +112,13 @@ class Service:
             CircuitBreakers(self.store.read, self.store.write).end_probes()
         self.context = _new_context(settings, self.store, client, our_app.team_id)
         self._worker = _new_worker(self.context)
-        app = new_app(
-            environment.slack_bot_token, environment.slack_api_url, environment.slack_signing_secret, authorization
-        )
+        app = new_app(token, api_url, environment.slack_signing_secret, authorization, route)
         receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
-        # Bolt's client has a short timeout, because a form must open within 3 s.
-        responder = Responder(Messenger(app.client), receiver)
+        # A short timeout, because a form must open within 3 s.
+        responder = Responder(Messenger(new_client(token, api_url, ACK_SECONDS, route)), receiver)
         register_listeners(app, our_app, receiver, responder, settings.command)
         self._slack_api_url = client.base_url
-        self._transport = _new_transport(environment, app)
+        self._transport = _new_transport(environment, app, route)
         CONNECTED.set_function(lambda: self._transport.is_connected)
         ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
         with _listening_errors(environment.listen, "OPS_PORT", environment.ops_port):
@@ -188,37 +190,39 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
     return OurApp(me["team_id"], bot["app_id"]), authorization
 
 
-def new_vault(environment: Environment) -> Vault:
-    """The Vault client for the settings in the environment."""
+def slack_route(network: Network) -> Route:
+    """How the Web API, `response_url`s and Socket Mode are reached."""
+    return Route(tls_context(), network.proxy_to("slack"))
+
+
+def new_vault(environment: Environment, network: Network) -> Vault:
+    """The Vault client for these settings."""
     return Vault(
         environment.vault_address,
         environment.vault_identity,
         environment.vault_release_identity,
         namespace=environment.vault_namespace,
         ca=environment.vault_ca,
+        proxy=network.proxy_to("vault"),
     )
 
 
 def new_identity(
-    vault: Vault, projects: Mapping[str, Project], rows: BreakerRows, now: Callable[[], datetime]
+    vault: Vault,
+    projects: Mapping[str, Project],
+    rows: BreakerRows,
+    now: Callable[[], datetime],
+    network: Network = DIRECT,
 ) -> Identity:
-    """The bot's identity at Huawei Cloud in these projects. Its credentials are in Vault.
-
-    Arguments:
-        rows: stores its circuit breakers.
-    """
+    """The bot's identity at Huawei Cloud in these projects. Vault has its credentials, `rows` its circuit breakers."""
     huawei_projects = {
         name: HuaweiProject(
-            project.region,
-            project.project_id,
-            project.oms_address,
-            project.iam_address,
-            project.vault.mount,
-            project.vault.caller,
+            one.region, one.project_id, one.oms_address, one.iam_address, one.vault.mount, one.vault.caller
         )
-        for name, project in projects.items()
+        for name, one in projects.items()
     }
-    return Identity(huawei_projects, vault.read, VaultError, rows, now)
+    route = Route(tls_context(network.ca), network.proxy_to("huawei"))
+    return Identity(huawei_projects, vault.read, VaultError, rows, now, route)
 
 
 def utc_now() -> datetime:
@@ -226,14 +230,15 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_context(settings: Settings, store: Store, client: WebClient, team_id: str) -> Context:
-    vault = new_vault(settings.environment)
+def _new_context(settings: Settings, store: Store, client: DirectClient, team_id: str) -> Context:
+    vault = new_vault(settings.environment, settings.network)
+    rows = CircuitBreakers(store.read, store.write)
     return Context(
         store=store,
         projects=settings.projects,
         command=settings.command,
         vault=vault,
-        identity=new_identity(vault, settings.projects, CircuitBreakers(store.read, store.write), utc_now),
+        identity=new_identity(vault, settings.projects, rows, utc_now, settings.network),
         people=Users(client, team_id, time.monotonic),
         messenger=Messenger(client),
         owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
@@ -271,9 +276,9 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
             pass  # For a notice or a maintenance task there is nobody to notify. The log has the exception.
 
 
-def _new_transport(environment: Environment, app: App) -> Transport:
+def _new_transport(environment: Environment, app: App, route: Route) -> Transport:
     if environment.slack_app_token:
-        return SocketTransport(app, environment.slack_app_token)
+        return SocketTransport(app, environment.slack_app_token, route=route)
     with _listening_errors(environment.listen, "PORT", environment.port):
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
 

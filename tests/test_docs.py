@@ -7,8 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from bot.config.bot_toml import BotToml, Project, ProjectVault
+from bot.config.bot_toml import BotToml, NetworkTable, Project, ProjectVault
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.huawei import errors
@@ -41,11 +42,11 @@ def test_the_settings_page_lists_every_environment_variable() -> None:
     assert names <= set(first_cells(page("bot/config/README.md")))
 
 
-@pytest.mark.parametrize("table", [BotToml, Project, ProjectVault])
-def test_the_settings_page_lists_every_key_with_its_default(table: type[BotToml | Project | ProjectVault]) -> None:
+@pytest.mark.parametrize("table", [BotToml, NetworkTable, Project, ProjectVault])
+def test_the_settings_page_lists_every_key_with_its_default(table: type[BaseModel]) -> None:
     text = page("bot/config/README.md")
     for name, field in table.model_fields.items():
-        if name in ("projects", "vault"):
+        if name in ("projects", "network", "vault"):
             continue
         row = re.search(rf"^\| `{name}` \| ([^|]*) \|", text, re.MULTILINE)
         assert row, name
@@ -54,7 +55,8 @@ def test_the_settings_page_lists_every_key_with_its_default(table: type[BotToml 
         elif field.default is not None:
             shown = row[1].strip("`")
             value = shown if isinstance(field.default, str) else tomllib.loads(f"value = {shown}")["value"]
-            assert value == (list(field.default) if isinstance(field.default, tuple) else field.default), name
+            is_list = isinstance(field.default, tuple | frozenset)
+            assert (type(field.default)(value) if is_list else value) == field.default, name
 
 
 def test_the_layout_page_explains_every_state_in_its_order() -> None:

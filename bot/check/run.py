@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.app import new_identity, new_vault, utc_now
+from bot.app import new_identity, new_vault, slack_route, utc_now
 from bot.check.database import check_database
 from bot.check.finding import Finding, skipped
 from bot.check.huawei import check_caller, check_huawei_cloud
@@ -21,10 +21,10 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {settings.command}")
     environment = settings.environment
     yield from check_database(environment.database_url)
-    client = new_client(environment.slack_bot_token, environment.slack_api_url)
+    client = new_client(environment.slack_bot_token, environment.slack_api_url, route=slack_route(settings.network))
     slack_findings = list(check_slack(settings, client))
     yield from slack_findings
-    vault = new_vault(environment)
+    vault = new_vault(environment, settings.network)
     release_identity = environment.vault_release_identity
     main_login = check_login("Vault login", vault, environment.vault_identity)
     yield main_login
@@ -33,7 +33,7 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
         release_login = check_login("Vault login for reading keys", vault, release_identity)
         yield release_login
     # Uses circuit breakers in memory: the stored ones are neither read nor changed, and refusals here do not count.
-    identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now)
+    identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now, settings.network)
     known: dict[tuple[str, str], str] = {}
     for name, project in settings.projects.items():
         if slack_findings[0].is_ok:

@@ -6,10 +6,11 @@ Whether the channels, people, paths and keys that they name exist is left to `bo
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from bot.config.environment import pem_problem
 from bot.config.problems import FIXES, setting_error
 from bot.config.values import (
     MAX_EXPIRY,
@@ -21,10 +22,16 @@ from bot.config.values import (
     checked_address,
     checked_ids,
     checked_path,
+    checked_proxy,
     parse_duration,
 )
 from bot.domain.request import Plan, Policy
+from bot.net.proxy import Proxy
 
+Service = Literal["slack", "huawei", "vault"]
+
+# Regions of Huawei Cloud's European site, whose services have addresses of their own (official SDK, regions of IAM).
+_EUROPEAN_REGIONS = frozenset({"eu-west-101"})
 # Regions without an IAM of their own; they use the global one (official SDK, endpoints of IAM).
 _REGIONS_WITH_GLOBAL_IAM = frozenset({"ap-southeast-5"})
 
@@ -157,7 +164,7 @@ class Project(_Table):
     @property
     def oms_address(self) -> str:
         """The URL of OMS, without a path."""
-        return self.oms_url or f"https://oms.{self.region}.myhuaweicloud.com"
+        return self.oms_url or f"https://oms.{self.region}.{self._domain}"
 
     @property
     def iam_address(self) -> str:
@@ -165,7 +172,11 @@ class Project(_Table):
         if self.iam_url:
             return self.iam_url
         host = "iam" if self.region in _REGIONS_WITH_GLOBAL_IAM else f"iam.{self.region}"
-        return f"https://{host}.myhuaweicloud.com"
+        return f"https://{host}.{self._domain}"
+
+    @property
+    def _domain(self) -> str:
+        return "myhuaweicloud.eu" if self.region in _EUROPEAN_REGIONS else "myhuaweicloud.com"
 
     @property
     def cloud_project(self) -> tuple[str, ...]:
@@ -206,10 +217,48 @@ class Project(_Table):
         )
 
 
+class NetworkTable(_Table):
+    """`[network]`: how the bot reaches the services.
+
+    Attributes:
+        ca: a PEM file, or a directory of PEM files, that is trusted for OMS and IAM as well as the system's
+            certificates.
+        proxy_for: the services that are reached through the proxy.
+    """
+
+    ca: str | None = None
+    proxy: Proxy | None = None
+    proxy_for: frozenset[Service] = frozenset({"slack", "huawei"})
+
+    @field_validator("ca")
+    @classmethod
+    def _pem(cls, path: str | None) -> str | None:
+        problem = None if path is None else pem_problem(path)
+        if problem:
+            raise setting_error(problem, FIXES["ca"])
+        return path
+
+    @field_validator("proxy", mode="before")
+    @classmethod
+    def _proxy(cls, url: Any) -> Proxy:
+        return checked_proxy(url)
+
+    @field_validator("proxy_for", mode="before")
+    @classmethod
+    def _services(cls, names: Any, info: ValidationInfo) -> frozenset[str]:
+        fix = FIXES["proxy_for"]
+        if not isinstance(names, list) or not names or any(name not in get_args(Service) for name in names):
+            raise setting_error("is not a list of services", fix)
+        if info.data.get("proxy", ...) is None:
+            raise setting_error("is set without a proxy", "Set proxy, or leave proxy_for out")
+        return frozenset(names)
+
+
 class BotToml(_Table):
     """The whole file."""
 
     command: str = Field(default="/resume-taskgroup", pattern=r"^/[a-z0-9_\-]{1,31}$")
+    network: NetworkTable = NetworkTable()
     projects: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")], Project] = Field(min_length=1)
 
     @field_validator("projects")

@@ -6,7 +6,6 @@ bot.toml is left to `bot.config.bot_toml`.
 from __future__ import annotations
 
 import re
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import ArgumentError
 
 from bot.config.problems import Problems
+from bot.net.tls import tls_context
 from bot.redaction import FileSecret, Secret, UnreadableSecret
 from bot.store.url import parse_url
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
@@ -30,11 +30,15 @@ SECRETS = (
     "VAULT_SECRET_ID",
     "VAULT_RELEASE_SECRET_ID",
     "DATABASE_URL",
+    "NETWORK_PROXY_PASSWORD",
 )
+# Secrets that may hold any character.
+_UNCHECKED = ("DATABASE_URL", "NETWORK_PROXY_PASSWORD")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _DATABASE_FIX = (
     "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, with @ : / in the password written as %40 %3A %2F"
 )
+PEM_FIX = "Set it to the path of a PEM file"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # The characters of a header, and so of a token: printable ASCII without blanks.
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -62,6 +66,7 @@ class Environment:
     port: int
     ops_port: int
     log_level: str
+    proxy_password: Secret | None
 
 
 def is_safe_address(url: str) -> bool:
@@ -80,7 +85,7 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
     """The environment; None when something is wrong, which is added to `problems`. Unknown variables are ignored."""
     before = len(problems)
     secrets = {name: _secret(environ, name, problems) for name in SECRETS}
-    for name in (*(name for name in SECRETS if name != "DATABASE_URL"), *_VAULT_NAMES):
+    for name in (*(name for name in SECRETS if name not in _UNCHECKED), *_VAULT_NAMES):
         _check_printable(name, secrets[name] if name in secrets else Secret(environ.get(name) or ""), problems)
     environment = Environment(
         slack_bot_token=_slack_token(secrets, "SLACK_BOT_TOKEN", "xoxb-", problems) or Secret(""),
@@ -97,7 +102,10 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
         port=_port(environ, "PORT", 3000, problems),
         ops_port=_port(environ, "OPS_PORT", 3001, problems),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
+        proxy_password=secrets["NETWORK_PROXY_PASSWORD"],
     )
+    # OpenSSL ignores a wrong path.
+    _pem_path(environ, "SSL_CERT_FILE", problems)
     if secrets["SLACK_BOT_TOKEN"] is None:
         problems.add("SLACK_BOT_TOKEN", "is not set", "Copy the Bot User OAuth Token of your Slack app")
     if environment.slack_app_token is None and environment.slack_signing_secret is None:
@@ -148,17 +156,22 @@ def _address(environ: Mapping[str, str], name: str, default: str | None, problem
 
 
 def _pem_path(environ: Mapping[str, str], name: str, problems: Problems) -> str | None:
-    path = environ.get(name)
-    if not path:
-        return None
-    if not Path(path).exists():
-        problems.add(name, "is the path of a file that doesn't exist", "Set it to the path of a PEM file")
-    elif Path(path).is_file():
-        try:
-            ssl.create_default_context(cafile=path)
-        except OSError:
-            problems.add(name, "is the path of a file without a certificate", "Set it to the path of a PEM file")
+    path = environ.get(name) or None
+    problem = pem_problem(path) if path else None
+    if problem:
+        problems.add(name, problem, PEM_FIX)
     return path
+
+
+def pem_problem(path: str) -> str | None:
+    """What is wrong with the path of a PEM file, or of a directory of PEM files; None if nothing is."""
+    if not Path(path).exists():
+        return "is the path of a file that doesn't exist"
+    try:
+        tls_context(only=path)
+    except OSError:
+        return f"is the path of a {'directory' if Path(path).is_dir() else 'file'} without a certificate"
+    return None
 
 
 def _main_identity(

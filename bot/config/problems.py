@@ -34,6 +34,10 @@ _PATH_FIX = "Use a path below the mount, without slashes at its ends, such as om
 FIXES: Mapping[str, str] = {
     "command": "Use / and then lowercase letters, digits, - and _, as in your Slack app",
     "projects": "Write one [projects.NAME] table for each Huawei Cloud project",
+    "network": "Write a [network] table with ca, proxy or proxy_for, or leave it out",
+    "ca": "Use the path of a PEM file with the CA certificate of OMS and IAM, or leave it out",
+    "proxy": "Write it as http://HOST:PORT, or http://USER@HOST:PORT with the password in NETWORK_PROXY_PASSWORD",
+    "proxy_for": 'Write a list of "slack", "huawei" and "vault", or leave it out',
     "region": 'Use a region id such as "ap-southeast-3"',
     "project_id": "Use the 32 hexadecimal digits of the project id, or leave it out so that the bot asks IAM",
     "channel": 'Use the channel\'s id ("C…"), from its details in Slack',

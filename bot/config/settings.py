@@ -4,26 +4,51 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.config.bot_toml import BotToml, Project
+from bot.config.bot_toml import BotToml, NetworkTable, Project, Service
 from bot.config.environment import Environment, read_database_url, read_environment
-from bot.config.problems import COMPARE_WITH_EXAMPLE, InvalidSettings, Problems, problems_in
+from bot.config.problems import COMPARE_WITH_EXAMPLE, FIXES, InvalidSettings, Problems, problems_in
 from bot.domain.policy import approver_names
+from bot.net.proxy import Proxy
 from bot.redaction import Secret
 
 
 @dataclass(frozen=True)
+class Network:
+    """How the bot reaches the services. A change takes effect at the next start.
+
+    Attributes:
+        ca: a PEM file, or a directory of PEM files, to trust for OMS and IAM as well as the system's certificates.
+        proxy: None if every service is reached directly.
+        proxy_for: the services that are reached through the proxy.
+    """
+
+    ca: str | None = None
+    proxy: Proxy | None = None
+    proxy_for: frozenset[Service] = frozenset()
+
+    def proxy_to(self, service: Service) -> Proxy | None:
+        """The proxy for connections to a service; None for direct connections."""
+        return self.proxy if service in self.proxy_for else None
+
+
+#: Direct connections, and the system's certificates.
+DIRECT = Network()
+
+
+@dataclass(frozen=True)
 class Settings:
-    """All settings. `command` and `projects`, by name, come from bot.toml."""
+    """All settings. `command`, `network` and `projects`, by name, come from bot.toml."""
 
     environment: Environment
     command: str
     projects: Mapping[str, Project]
+    network: Network = DIRECT
 
     @property
     def user_groups(self) -> tuple[str, ...]:
@@ -47,9 +72,12 @@ def load(environ: Mapping[str, str]) -> Settings:
     environment = read_environment(environ, problems)
     path = Path(environ.get("BOT_CONFIG") or "bot.toml")
     file = _read_bot_toml(path, problems)
-    if environment is None or file is None:
+    network = None
+    if environment is not None and file is not None:
+        network = _network(file.network, environment.proxy_password, problems)
+    if environment is None or file is None or network is None:
         raise InvalidSettings(problems)
-    return Settings(environment, file.command, file.projects)
+    return Settings(environment, file.command, file.projects, network)
 
 
 def load_database_url(environ: Mapping[str, str]) -> Secret:
@@ -68,6 +96,20 @@ def load_database_url(environ: Mapping[str, str]) -> Secret:
 def example() -> str:
     """An example of bot.toml, with comments."""
     return (resources.files("bot.config") / "example.toml").read_text(encoding="utf-8")
+
+
+def _network(table: NetworkTable, password: Secret | None, problems: Problems) -> Network | None:
+    """Joins the proxy in bot.toml and its password in the environment. None if they do not match."""
+    name, proxy = "NETWORK_PROXY_PASSWORD", table.proxy
+    if password is None:
+        return Network(table.ca, proxy, table.proxy_for)
+    if proxy is None or proxy.user is None:
+        problems.add(name, "is set, but [network] proxy in bot.toml has no user", FIXES["proxy"])
+    elif proxy.password is not None:
+        problems.add(name, "is set, and [network] proxy in bot.toml has a password too", "Remove it from bot.toml")
+    else:
+        return Network(table.ca, replace(proxy, password=password), table.proxy_for)
+    return None
 
 
 def _read_bot_toml(path: Path, problems: Problems) -> BotToml | None:

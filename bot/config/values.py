@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bot.config.environment import is_safe_address
 from bot.config.problems import FIXES, setting_error
 from bot.domain.policy import AccountKind, Person, open_slots
 from bot.domain.request import Policy
+from bot.net.proxy import Proxy
+from bot.redaction import Secret
 
 _DURATION = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -85,6 +87,22 @@ def checked_address(url: str, key: str) -> str:
     host = (parts.hostname or "").rstrip(".")
     named = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{named}" + (f":{parts.port}" if parts.port not in (None, _PORTS[parts.scheme]) else "")
+
+
+def checked_proxy(url: Any) -> Proxy:
+    """The proxy of a URL `http://HOST:PORT`, with `USER@` or `USER:PASSWORD@` before the host. No error has the URL."""
+    fix = FIXES["proxy"]
+    if not isinstance(url, str):
+        raise setting_error("is not text", fix)
+    try:
+        parts = urlsplit(url)
+        host, port, has_more = parts.hostname, parts.port, parts.path not in ("", "/") or parts.query or parts.fragment
+    except ValueError:
+        raise setting_error("is not a URL", fix) from None
+    if parts.scheme != "http" or not host or not port or has_more or (parts.password and not parts.username):
+        raise setting_error("is not the URL of an HTTP proxy with its port", fix)
+    user = unquote(parts.username) if parts.username else None
+    return Proxy(host, port, user, Secret(unquote(parts.password)) if parts.password else None)
 
 
 def parse_duration(text: str) -> timedelta:

@@ -1,7 +1,7 @@
 """The errors of a call to Huawei Cloud. Each kind says what is known about whether the call took effect.
 
     HuaweiError
-    ├── NotSent        nothing left the bot: nothing was done
+    ├── NotSent        nothing reached the service: nothing was done
     │   └── TooLate    the bot did not send the call, because another worker may have taken over
     ├── Throttled      429: nothing was done, and the call can be repeated later
     ├── Rejected       another 4xx, or a redirect: nothing was done
@@ -37,7 +37,15 @@ class HuaweiError(Exception):
 
 
 class NotSent(HuaweiError):
-    """Nothing left the bot: no valid address, no connection, or no trusted certificate. Nothing was done."""
+    """Nothing reached the service: no valid address, no connection, or no trusted certificate. Nothing was done.
+
+    Attributes:
+        next_step: what to do about it, for people; empty if that is to check the address and the network.
+    """
+
+    def __init__(self, message: str, service: Service = Service.OMS, next_step: str = "") -> None:
+        super().__init__(message, service)
+        self.next_step = next_step
 
 
 class TooLate(NotSent):

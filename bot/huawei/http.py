@@ -20,7 +20,8 @@ from requests.structures import CaseInsensitiveDict
 from bot.huawei.error_answer import read_answer, request_id_of
 from bot.huawei.errors import NotSent, Rejected, Service, Throttled, Unanswered, Unreadable
 from bot.huawei.signing import Auth
-from bot.net.session import MAX_BODY_BYTES, causes
+from bot.net.proxy import ProxyError
+from bot.net.session import MAX_BODY_BYTES, causes, find_cause
 from bot.redaction import Secret
 
 _INVALID_ADDRESS = "not a valid address"
@@ -31,7 +32,9 @@ _VALID_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
 class Timeouts:
     """How long one call may take."""
 
-    connect_seconds: float = 5.0  # for the TCP connection at each address of the host, and again for TLS
+    connect_seconds: float = (
+        5.0  # for the TCP connection at each address of the host, for a proxy's answer, and for TLS
+    )
     read_seconds: float = 20.0  # for the whole answer
 
     @property
@@ -98,7 +101,7 @@ def send(session: requests.Session, call: Call, auth: Auth | None, timeouts: Tim
         raise NotSent(_INVALID_ADDRESS, call.service) from None
     except requests.exceptions.RequestException as error:
         if _never_connected(error):
-            raise NotSent(_failure_text(error), call.service) from None
+            raise NotSent(_failure_text(error), call.service, _next_step(error)) from None
         raise Unanswered(_failure_text(error), service=call.service) from None
     return _read_response(call, response, auth.secrets if auth else ())
 
@@ -141,13 +144,26 @@ def _never_connected(error: requests.exceptions.RequestException) -> bool:
         urllib3.exceptions.NameResolutionError,
         urllib3.exceptions.ConnectTimeoutError,
         ssl.SSLCertVerificationError,
+        ProxyError,
     )
     return any(isinstance(cause, kinds) for cause in causes(error))
 
 
+def _next_step(error: requests.exceptions.RequestException) -> str:
+    proxy_error = find_cause(error, ProxyError)
+    if proxy_error is not None:
+        return proxy_error.next_step
+    if find_cause(error, ssl.SSLCertVerificationError) is not None:
+        return "Set ca under [network] in bot.toml to the CA certificate that signed it."
+    return ""
+
+
 def _failure_text(error: requests.exceptions.RequestException) -> str:
-    """Says what failed. The error's own text is not used: it may hold parts of the request."""
+    """Says what failed. The text of an error of the connection is not used: it may hold parts of the request."""
+    proxy_error = find_cause(error, ProxyError)
     match error:
+        case _ if proxy_error is not None:
+            return proxy_error.problem
         case requests.exceptions.ConnectTimeout():
             return "no connection in time"
         case _ if any(isinstance(cause, TimeoutError | urllib3.exceptions.ReadTimeoutError) for cause in causes(error)):

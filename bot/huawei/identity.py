@@ -23,7 +23,7 @@ from bot.huawei.errors import Rejected, Suspended, UnusableIdentity
 from bot.huawei.iam import Iam
 from bot.huawei.oms import Oms
 from bot.huawei.signing import AccessKey, AccessKeyAuth, Auth, Credential, IamToken, PasswordUser, TokenAuth
-from bot.net.session import new_session
+from bot.net.session import Route, new_session
 
 T = TypeVar("T")
 
@@ -71,6 +71,7 @@ class Identity:
         read_secret: reads a secret from Vault, given a mount and a path.
         read_error: what `read_secret` raises if Vault does not give it. Every method may raise it.
         rows: where circuit breakers are stored.
+        route: how IAM and OMS are reached; None for direct connections that trust the system's certificates.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Identity:
         read_error: type[Exception],
         rows: BreakerRows,
         now: Callable[[], datetime],
+        route: Route | None = None,
     ) -> None:
         self._projects = projects
         self._read_error = read_error
@@ -88,7 +90,8 @@ class Identity:
         paths = {(project.vault_mount, project.vault_path) for project in projects.values()}
         sources = {path: CredentialSource(*path, read_secret, read_error, now) for path in paths}
         self._sources = {name: sources[of.vault_mount, of.vault_path] for name, of in projects.items()}
-        self._sessions = {name: new_session() for name in projects}
+        route = route or Route()
+        self._sessions = {name: new_session(route) for name in projects}
         self._breakers: dict[tuple[str, str], IdentityBreaker] = {}
         self._accesses: dict[_Scope, _Access] = {}
         # By fingerprint. Held while IAM is asked.

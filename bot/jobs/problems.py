@@ -63,7 +63,8 @@ def explain(
         case NotSent():
             url, setting = (plan.iam_url, "iam_url") if error.service is Service.IAM else (plan.oms_url, "oms_url")
             sentence = texts.cannot_reach(error.service, url, str(error))
-            return _problem(sentence, started, texts.check_address(setting), retry_hint, side=Side.BOT)
+            remedy = error.next_step or texts.check_address(setting)
+            return _problem(sentence, started, remedy, retry_hint, side=Side.BOT)
         case Unanswered() if error.answer is not None:
             return explain_answer(error.answer, plan, retry_hint, started)
         case Unreadable() if error.next_step:

@@ -1,4 +1,4 @@
-"""HTTP sessions with a deadline for the whole response, and without redirects, proxies, cookies or .netrc.
+"""HTTP sessions with a deadline for the whole response, and without redirects, cookies, .netrc or environment proxies.
 
 They do not reuse idle connections, and repeat a GET or POST whose connection had ended. The clients of each service
 make the requests and interpret the responses.
@@ -6,21 +6,27 @@ make the requests and interpret the responses.
 
 from __future__ import annotations
 
-import io
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from http.client import HTTPResponse
+from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError
+
+from bot.net.deadline import DeadlineResponse
+from bot.net.proxy import Proxy
+from bot.net.tls import tls_context
+
+E = TypeVar("E", bound=BaseException)
 
 # Reading a response body stops after this.
 MAX_BODY_BYTES = 4_000_000
@@ -31,53 +37,41 @@ MAX_IDLE_SECONDS = 3.0
 _REPEATED_METHODS = ("GET", "POST")
 
 
-class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until a deadline: the socket's timeout, measured from the creation of the reader.
+@dataclass(frozen=True)
+class Route:
+    """How the bot reaches a service.
 
-    The timeout of the socket alone starts again with each byte.
+    Attributes:
+        context: says which certificates are trusted; by default the system's.
+        proxy: the proxy of every connection, also of those to this machine; None for direct connections.
     """
 
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase) -> None:
-        self._socket = sock
-        self._raw = raw
-        self._seconds = sock.gettimeout()
-        self._deadline = None if self._seconds is None else time.monotonic() + self._seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        if self._deadline is not None:
-            left = self._deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the answer did not end in time")
-            self._socket.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        if not self.closed:
-            # The next request on this connection gets the full time again.
-            self._socket.settimeout(self._seconds)
-            self._raw.close()
-        super().close()
-
-
-class DeadlineResponse(HTTPResponse):
-    """A response of `http.client` whose status, headers and body must all arrive within the socket's timeout."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_DeadlineReader(sock, self.fp.detach()))
+    context: ssl.SSLContext = field(default_factory=tls_context)
+    proxy: Proxy | None = None
 
 
 class StaleConnection(ConnectionResetError):
     """A connection that had answered before ended without an answer: the request most likely never arrived."""
 
 
-class _IdleLimit(HTTPConnection):
-    """Counts as disconnected when its last answer is too old. urllib3 then connects again before it sends a request."""
+class _Connection(HTTPConnection):
+    """Counts as disconnected when its last answer is too old. urllib3 then connects again before it sends a request.
 
+    Arguments:
+        through: the proxy, which urllib3 is not told about: to it, the connection is one to the server.
+    """
+
+    response_class = DeadlineResponse
     _answered_at: float | None = None
+
+    def __init__(self, *args: Any, through: Proxy | None, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._through = through
+
+    def _new_conn(self) -> socket.socket:
+        if self._through is None:
+            return super()._new_conn()
+        return self._through.connect(self.host, self.port, self.timeout)
 
     def connect(self) -> None:
         self._answered_at = None
@@ -108,13 +102,7 @@ class _IdleLimit(HTTPConnection):
             raise StaleConnection(*error.args) from None
 
 
-class _Connection(_IdleLimit):
-    response_class = DeadlineResponse
-
-
-class _TlsConnection(_IdleLimit, HTTPSConnection):
-    response_class = DeadlineResponse
-
+class _TlsConnection(_Connection, HTTPSConnection):
     def connect(self) -> None:
         try:
             super().connect()
@@ -132,14 +120,29 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    """An adapter that repeats nothing.
+
+    Only the context of the route says which certificates are trusted: `verify` of requests has no effect.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+        super().__init__(max_retries=0, pool_maxsize=16)
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = {
+            "http": partial(_Pool, through=self._route.proxy),
+            "https": partial(_TlsPool, through=self._route.proxy, ssl_context=self._route.context),
+        }
+
+    def cert_verify(self, *args: Any) -> None:
+        """Adds no certificates to the context. requests would add those of certifi."""
 
 
 class _RepeatingAdapter(_Adapter):
-    def __init__(self, is_repeated: Callable[[Exception], bool], **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, route: Route, is_repeated: Callable[[Exception], bool]) -> None:
+        super().__init__(route)
         self._is_repeated = is_repeated
 
     def send(self, request: requests.PreparedRequest, *args: Any, **settings: Any) -> requests.Response:
@@ -149,7 +152,7 @@ class _RepeatingAdapter(_Adapter):
             if request.method not in _REPEATED_METHODS or not self._is_repeated(error):
                 raise
         # Other connections of this adapter may be as dead as the first one, so the request gets a new connection.
-        with closing(_Adapter(max_retries=0)) as adapter:
+        with closing(_Adapter(self._route)) as adapter:
             return adapter.send(request, *args, **settings)
 
 
@@ -160,7 +163,7 @@ class _Session(requests.Session):
 
 def was_stale(error: Exception) -> bool:
     """Whether a call failed because a connection that had answered before ended without an answer."""
-    return any(isinstance(cause, StaleConnection) for cause in causes(error))
+    return find_cause(error, StaleConnection) is not None
 
 
 def ended_without_answer(error: Exception) -> bool:
@@ -169,23 +172,26 @@ def ended_without_answer(error: Exception) -> bool:
     return any(isinstance(cause, kinds) for cause in causes(error))
 
 
-def new_session(is_repeated: Callable[[Exception], bool] = was_stale) -> requests.Session:
-    """Makes a session that does not follow redirects, and ignores proxies, cookies and ~/.netrc.
+def new_session(
+    route: Route | None = None, *, is_repeated: Callable[[Exception], bool] = was_stale
+) -> requests.Session:
+    """Makes a session that does not follow redirects, and ignores cookies, ~/.netrc and proxies of the environment.
 
     A GET or POST is sent once more, on a new connection, after the failures that `is_repeated` names. Nothing else is
     repeated: no other method, and nothing after a timeout or an answer.
 
-    Arguments:
-        is_repeated: `was_stale` or `ended_without_answer`.
-
     The whole response must arrive within the read timeout of its request. If the body is larger than `MAX_BODY_BYTES`,
     the rest of it is not read, and the body of the response has more than `MAX_BODY_BYTES`.
+
+    Arguments:
+        route: None for direct connections that trust the system's certificates.
+        is_repeated: `was_stale` or `ended_without_answer`.
     """
     session = _Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
     session.hooks["response"] = [_read_body]
-    adapter = _RepeatingAdapter(is_repeated, max_retries=0, pool_maxsize=16)
+    adapter = _RepeatingAdapter(route or Route(), is_repeated)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -202,6 +208,11 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
             error = error.reason
         else:
             error = next((argument for argument in error.args if isinstance(argument, BaseException)), None)
+
+
+def find_cause(error: BaseException, kind: type[E]) -> E | None:
+    """The first of the `causes` of this kind; None if there is none."""
+    return next((cause for cause in causes(error) if isinstance(cause, kind)), None)
 
 
 def _read_body(response: requests.Response, **_: object) -> None:

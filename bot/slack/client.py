@@ -1,22 +1,22 @@
-"""Clients of slack_sdk whose calls end in time and go to Slack alone: no redirects, no proxies of the environment.
+"""Clients of slack_sdk that call Slack over an HTTP session of the bot: deadlines, no redirects, one proxy or none.
 
-Each call opens its own connection, because urllib asks the server to close it after the answer.
+Each call opens its own connection, because a post on a connection that had ended would be lost or sent twice.
 Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and `bot.slack.transport`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any
-from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
+from urllib.request import Request
 
+import requests
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
-from bot.net.session import MAX_BODY_BYTES, DeadlineResponse, ended_without_answer
+from bot.net.session import MAX_BODY_BYTES, ended_without_answer
 from bot.slack.errors import Denied, denial_in
 
 # The methods that change nothing a person sees. They are repeated once if the connection ends without an answer.
@@ -30,39 +30,17 @@ _REPEATED_METHODS = (
 )
 
 
-class _Connection(HTTPConnection):
-    response_class = DeadlineResponse
-
-
-class _TlsConnection(HTTPSConnection):
-    response_class = DeadlineResponse
-
-
-class _Http(HTTPHandler):
-    def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_Connection, req)
-
-
-class _Https(HTTPSHandler):
-    def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_TlsConnection, req)
-
-
-# urllib follows redirects and uses proxies in handlers of their own, which are left out.
-_OPENER = OpenerDirector()
-_OPENER.add_handler(_Http())
-_OPENER.add_handler(_Https())
-
-
 class DirectClient(WebClient):
-    """A `WebClient` without redirects and proxies. It returns the names of headers in lower case.
+    """A `WebClient` that calls Slack over a session. It returns the names of headers in lower case.
 
     Attributes:
+        session: a session of `bot.net.session`. It sends nothing twice.
         denial: why Slack refused the token at the last call that it answered; None if it accepted it.
     """
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, session: requests.Session, **settings: Any) -> None:
         super().__init__(**settings)
+        self.session = session
         # slack_sdk sets it from HTTPS_PROXY, and Bolt passes it on to the socket.
         self.proxy = None
         self.denial: Denied | None = None
@@ -82,19 +60,23 @@ class DirectClient(WebClient):
 
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
         try:
-            answer = _send(req, self.timeout)
+            answer = _send(self.session, req, self.timeout)
         except OSError as error:
             if not url.endswith(_REPEATED_METHODS) or not ended_without_answer(error):
                 raise
-            answer = _send(req, self.timeout)
+            answer = _send(self.session, req, self.timeout)
         return {"status": answer.status, "headers": answer.headers, "body": answer.body}
 
 
 class DirectWebhook(WebhookClient):
-    """A `WebhookClient` for one `response_url`, with the same limits."""
+    """A `WebhookClient` for one `response_url`, over the session of a client and with its timeout."""
+
+    def __init__(self, response_url: str, client: DirectClient) -> None:
+        super().__init__(response_url, timeout=client.timeout, retry_handlers=[])
+        self._session = client.session
 
     def _perform_http_request_internal(self, url: str, req: Request) -> WebhookResponse:
-        answer = _send(req, self.timeout)
+        answer = _send(self._session, req, self.timeout)
         return WebhookResponse(url=url, status_code=answer.status, body=answer.body, headers=answer.headers)
 
 
@@ -105,15 +87,16 @@ class _Answer:
     body: str
 
 
-def _send(request: Request, seconds: float) -> _Answer:
-    """The answer, of any status. All of it arrives within these seconds.
+def _send(session: requests.Session, request: Request, seconds: float) -> _Answer:
+    """The answer, of any status. All of it arrives within these seconds after the connection was opened.
 
     Raises:
-        OSError, HTTPException, UnicodeError: there is no answer, only a part of one, or it is too large.
+        OSError, UnicodeError: there is no answer, only a part of one, or it is too large.
     """
-    with _OPENER.open(request, timeout=seconds) as answer:
-        body = answer.read(MAX_BODY_BYTES)
-        if answer.length:
-            raise IncompleteRead(b"", answer.length)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return _Answer(answer.status, headers, body.decode())
+    headers = {**dict(request.header_items()), "Connection": "close"}
+    data = request.data if isinstance(request.data, bytes) else None
+    answer = session.request(request.get_method(), request.full_url, data=data, headers=headers, timeout=seconds)
+    if len(answer.content) > MAX_BODY_BYTES:
+        raise requests.exceptions.ContentDecodingError("the answer is too large")
+    names = {name.lower(): value for name, value in answer.headers.items()}
+    return _Answer(answer.status_code, names, answer.content.decode())

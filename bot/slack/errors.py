@@ -7,6 +7,7 @@ caller.
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -15,6 +16,9 @@ from http.client import HTTPException
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
+
+from bot.net.proxy import ProxyError
+from bot.net.session import causes, find_cause
 
 MAX_RETRY_AFTER_SECONDS = 600
 
@@ -140,10 +144,11 @@ def translating_errors() -> Iterator[None]:
         answer = error.response
         raise denial_in(answer) or _answered(answer.status_code, answer.headers, answer.get("error")) from None
     except _EXCEPTIONS as error:
-        code = type(error).__name__
+        # The cause says more than the exception of requests around it.
+        code = type([*causes(error)][-1]).__name__
         if isinstance(error, UnicodeError):
             raise _not_slack(code) from None
-        raise Unavailable(code, "can't be reached", "check the bot's network connection to {address}") from None
+        raise _unreachable(code, error) from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
@@ -173,6 +178,16 @@ def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackEr
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(label)
     return kind(label) if code else _not_slack(label)
+
+
+def _unreachable(code: str, error: Exception) -> Unavailable:
+    proxy_error = find_cause(error, ProxyError)
+    if proxy_error is not None:
+        return Unavailable(code, f"can't be reached, because {proxy_error.problem}", proxy_error.fix)
+    if find_cause(error, ssl.SSLCertVerificationError) is not None:
+        problem = "can't be reached, because the bot doesn't trust its TLS certificate"
+        return Unavailable(code, problem, "set SSL_CERT_FILE to the CA certificate that signed it")
+    return Unavailable(code, "can't be reached", "check the bot's network connection to {address}")
 
 
 def _not_slack(code: str) -> Unavailable:

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from slack_sdk import WebClient
 from slack_sdk.models.views import View
 
-from bot.slack.client import DirectWebhook
+from bot.slack.client import DirectClient, DirectWebhook
 from bot.slack.errors import Gone, RateLimited, SlackError, Unavailable, retry_after_seconds, translating_errors
 from bot.ui.blocks import SlackMessage, text_message
 
@@ -24,7 +23,7 @@ class Messenger:
     call may have taken effect all the same.
     """
 
-    def __init__(self, client: WebClient) -> None:
+    def __init__(self, client: DirectClient) -> None:
         self._client = client
 
     def post(self, channel: str, message: SlackMessage) -> str:
@@ -82,7 +81,7 @@ class Messenger:
         """
         if not self._is_slack_url(response_url):
             raise Gone("not an address of Slack")
-        webhook = DirectWebhook(response_url, timeout=self._client.timeout, retry_handlers=[])
+        webhook = DirectWebhook(response_url, self._client)
         with translating_errors():
             sent = webhook.send(text=text_message(text).text, response_type="ephemeral", replace_original=False)
         if sent.status_code == 429:

@@ -22,6 +22,7 @@ from slack_bolt.request.internals import parse_body
 from slack_sdk.signature import SignatureVerifier
 
 from bot.net.server import HttpServer, WsgiApp
+from bot.net.session import Route, new_session
 from bot.redaction import Secret
 from bot.slack.client import DirectClient
 from bot.slack.errors import RateLimited, translating_errors
@@ -38,9 +39,16 @@ PING_SECONDS = 10.0
 CHECK_SECONDS = 1.0
 
 
-def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) -> DirectClient:
-    """A Web API client that repeats no call: a repeated post is a second message."""
+def new_client(
+    token: Secret, api_url: str, timeout_seconds: int = API_SECONDS, route: Route | None = None
+) -> DirectClient:
+    """A Web API client that repeats no post: a repeated post is a second message.
+
+    Arguments:
+        route: how Slack is reached; None for direct connections that trust the system's certificates.
+    """
     return DirectClient(
+        new_session(route),
         token=token.reveal(),
         base_url=api_url,
         timeout=timeout_seconds,
@@ -50,14 +58,21 @@ def new_client(token: Secret, api_url: str, timeout_seconds: int = API_SECONDS) 
     )
 
 
-def new_app(token: Secret, api_url: str, signing_secret: Secret | None, authorization: AuthorizeResult) -> App:
+def new_app(
+    token: Secret,
+    api_url: str,
+    signing_secret: Secret | None,
+    authorization: AuthorizeResult,
+    route: Route | None = None,
+) -> App:
     """A Bolt app that acknowledges in the thread that received, without a call to Slack before the acknowledgement.
 
     Arguments:
         authorization: the workspace and the bot user, for every payload.
+        route: as for `new_client`.
     """
     return App(
-        client=new_client(token, api_url, ACK_SECONDS),
+        client=new_client(token, api_url, ACK_SECONDS, route),
         signing_secret=signing_secret.reveal() if signing_secret else "",
         authorize=lambda **_: authorization,
         # By default Bolt polls for the acknowledgement every 10 ms.
@@ -83,7 +98,9 @@ class SocketTransport:
     frame; that is noticed here.
     """
 
-    def __init__(self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS) -> None:
+    def __init__(
+        self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS, route: Route | None = None
+    ) -> None:
         self._app_token = app_token
         self._stopped = threading.Event()
         self._handler = SocketModeHandler(
@@ -91,7 +108,7 @@ class SocketTransport:
             app_token.reveal(),
             logger=_quiet_logger("bot.slack.socket", logging.WARNING),
             # Its own client: no acknowledgement waits for this one, so its time-out is longer.
-            web_client=new_client(app_token, app.client.base_url),
+            web_client=new_client(app_token, app.client.base_url, route=route),
             ping_interval=ping_seconds,
         )
         # slack_sdk takes it from the environment.

@@ -15,7 +15,9 @@ import hvac
 import urllib3
 
 from bot.domain.request import KeyCheck
-from bot.net.session import ended_without_answer, new_session
+from bot.net.proxy import Proxy
+from bot.net.session import Route, ended_without_answer, new_session
+from bot.net.tls import tls_context
 from bot.vault.adapter import RepeatingAdapter
 from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultToken, create_child, log_in
@@ -34,7 +36,8 @@ class Vault:
         identity: the main identity. It reads the bot's own access key at Huawei Cloud.
         release_identity: reads the source and destination keys; without it, the main identity reads them too.
         namespace: the namespace of every call; None for the root namespace, and for Vault without namespaces.
-        ca: a PEM file of certificates to trust instead of the system's certificates.
+        ca: a PEM file, or a directory of PEM files, to trust instead of the system's certificates.
+        proxy: the proxy of every call; None for direct connections.
     """
 
     def __init__(
@@ -45,12 +48,12 @@ class Vault:
         *,
         namespace: str | None = None,
         ca: str | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._address = address
         self._namespace = namespace
         # Shared by all clients, so that connections stay open. Tokens are headers of single calls and never in it.
-        self._http = new_session(is_repeated=ended_without_answer)
-        self._http.verify = ca or True
+        self._http = new_session(Route(tls_context(only=ca), proxy), is_repeated=ended_without_answer)
         self._identity = identity
         self._release_identity = release_identity
         self._lock = threading.Lock()
@@ -137,5 +140,4 @@ class Vault:
             allow_redirects=False,
             session=self._http,
             adapter=RepeatingAdapter,
-            verify=self._http.verify,
         )

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import hvac.exceptions
 import requests
 
+from bot.net.proxy import ProxyError
+from bot.net.session import find_cause
 from bot.vault.adapter import NotServed
 
 
@@ -98,7 +100,11 @@ def translating_errors(path: str) -> Iterator[None]:
 
 def error_for(error: Exception, path: str) -> VaultError:
     """The `VaultError` for an exception of hvac or requests."""
+    proxy_error = find_cause(error, ProxyError)
     match error:
+        case _ if proxy_error is not None:
+            sentence = f"The bot couldn't reach Vault{_at_address(error)} ({proxy_error.problem})."
+            return VaultError(VaultErrorKind.DOWN, path, sentence, proxy_error.next_step)
         case requests.exceptions.SSLError():
             return VaultError(
                 VaultErrorKind.DOWN,

@@ -59,6 +59,7 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_accepted(bot_toml: Path)
         ({"PORT": "99999"}, "PORT: '99999' is not a port"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"VAULT_CACERT": "/nowhere"}, "VAULT_CACERT: is the path of a file that doesn't exist"),
+        ({"SSL_CERT_FILE": "/nowhere"}, "SSL_CERT_FILE: is the path of a file that doesn't exist"),
         ({"BOT_CONFIG": "/nowhere"}, "/nowhere: can't be read"),
     ],
 )

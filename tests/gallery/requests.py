@@ -30,6 +30,7 @@ from bot.jobs.follow.follow import explain_group
 from bot.jobs.follow.pause import NOTHING_PAUSED
 from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain, explain_reason
 from bot.jobs.send.put_reply import Reply, explain_reply, put_reply
+from bot.net.proxy import Proxy
 from bot.ui.problem_texts import GROUP_NOT_READ
 from bot.vault.errors import VaultError, forbidden, missing
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
@@ -51,6 +52,8 @@ KEYS = (
 PLAN_WITH_PATHS = replace(
     PLAN, caller_path="oms/media/caller", source_path="oms/media/source", destination_path="oms/media/destination"
 )
+
+_REFUSED = Proxy("proxy.example.com", 3128, "bot").refusal(407, "oms.ap-southeast-3.myhuaweicloud.com:443")
 
 
 def refused(code: str, http_status: int = 400, message: str = "") -> Rejected:
@@ -207,6 +210,9 @@ REQUESTS: Mapping[str, Request] = {
         refused("OMS.0167", 400, "The failed object list does not exist."), **_RETRY
     ),
     "Not started, OMS cannot be reached": not_started(NotSent("connection refused")),
+    "Not started, the proxy rejects the bot's password": not_started(
+        NotSent(_REFUSED.problem, next_step=_REFUSED.next_step)
+    ),
     "Not started, the bot's access key was refused": not_started(
         Suspended("secret/oms/media/caller", "APIG.0301", is_close_to_lock=True)
     ),

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-#: The modules with sentences about errors of Vault and Huawei Cloud.
-ERRORS = ("bot/vault/*.py", "bot/huawei/[!e]*.py")
+#: The modules with sentences about errors of Vault, Huawei Cloud and the proxy.
+ERRORS = ("bot/vault/*.py", "bot/huawei/[!e]*.py", "bot/net/proxy.py")
 #: The modules with sentences in the terminal and in the log.
 TERMINAL = (
     "bot/slack/*.py",

@@ -10,16 +10,16 @@ import pytest
 
 from bot.huawei.errors import NotSent, Service, Unanswered
 from bot.huawei.http import Call, Timeouts, send
-from bot.net.session import new_session
+from bot.net.session import Route, new_session
+from bot.net.tls import tls_context
 from tests.support.tls import serving_tls, trusted_by
 from tests.support.wire import ENDLESS_ANSWERS, dripping
 
 EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-def put(url: str, verify: str | bool = True) -> int:
-    session = new_session()
-    session.verify = verify
+def put(url: str, ca: str | None = None) -> int:
+    session = new_session(Route(tls_context(ca)))
     return send(session, Call(Service.OMS, "PUT", url, b"the keys"), None, Timeouts(20, 20)).status
 
 
@@ -70,8 +70,7 @@ def test_a_handshake_that_never_ends_is_given_up_and_nothing_is_sent() -> None:
 @pytest.mark.parametrize("part", ENDLESS_ANSWERS)
 def test_an_answer_over_tls_that_never_ends_is_given_up(part: str, tmp_path: Path) -> None:
     context, ca = trusted_by(tmp_path)
-    session = new_session()
-    session.verify = str(ca)
+    session = new_session(Route(tls_context(str(ca))))
     with (
         dripping(ENDLESS_ANSWERS[part], context=context) as url,
         pytest.raises(Unanswered, match="no answer in time"),

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import requests
 
+from bot.net.deadline import DeadlineResponse
 from bot.net.server import HttpServer
-from bot.net.session import DeadlineResponse, ended_without_answer, new_session
+from bot.net.session import ended_without_answer, new_session
 from tests.support.relay import Forgetting, relaying
 from tests.support.sandbox import run_concurrently
 from tests.support.wire import answering, ok, recording
@@ -92,7 +93,7 @@ def test_a_connection_that_was_idle_for_too_long_is_not_reused() -> None:
 @pytest.mark.parametrize(("method", "sent"), [("GET", 2), ("POST", 2), ("PUT", 1), ("DELETE", 1)])
 def test_a_get_or_post_without_an_answer_is_sent_once_more_and_nothing_else_is(method: str, sent: int) -> None:
     with recording(b"") as (url, received), pytest.raises(requests.ConnectionError):
-        new_session(ended_without_answer).request(method, url, data=b"", timeout=5)
+        new_session(is_repeated=ended_without_answer).request(method, url, data=b"", timeout=5)
     assert [request.split()[0].decode() for request in received] == [method] * sent
 
 
@@ -138,5 +139,5 @@ def test_half_an_answer_is_not_repeated() -> None:
         recording(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{") as (url, received),
         pytest.raises(requests.RequestException),
     ):
-        new_session(ended_without_answer).get(url, timeout=5)
+        new_session(is_repeated=ended_without_answer).get(url, timeout=5)
     assert len(received) == 1

@@ -1,4 +1,4 @@
-"""Calls to Slack follow no redirect and no proxy, and end in time."""
+"""Calls to Slack follow no redirect, end in time, and go through the proxy of the settings or through none."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ import time
 from collections.abc import Callable
 
 import pytest
+import requests
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
+from bot.net.session import Route
+from bot.net.tls import tls_context
 from bot.redaction import Secret
 from bot.slack.errors import SlackError, Unavailable
 from bot.slack.messenger import Messenger
 from bot.slack.transport import SocketTransport, new_app, new_client
 from bot.ui.blocks import SlackMessage
+from tests.support.proxy import proxy_at, proxying
+from tests.support.tls import ROOT, chain_context, serving
 from tests.support.wire import ENDLESS_ANSWERS, answering, dripping, ok, recording
 
 TOKEN = Secret("xoxb-1")
@@ -22,12 +27,12 @@ TOKEN = Secret("xoxb-1")
 Call = Callable[..., None]
 
 
-def post(url: str, seconds: int = 10) -> None:
-    Messenger(new_client(TOKEN, f"{url}/api/", seconds)).post("C0MIGRATIONS", SlackMessage("words", ()))
+def post(url: str, seconds: int = 10, route: Route | None = None) -> None:
+    Messenger(new_client(TOKEN, f"{url}/api/", seconds, route)).post("C0MIGRATIONS", SlackMessage("words", ()))
 
 
-def answer(url: str, seconds: int = 10) -> None:
-    Messenger(new_client(TOKEN, f"{url}/api/", seconds)).answer(f"{url}/answer", "words")
+def answer(url: str, seconds: int = 10, route: Route | None = None) -> None:
+    Messenger(new_client(TOKEN, f"{url}/api/", seconds, route)).answer(f"{url}/answer", "words")
 
 
 both_calls = pytest.mark.parametrize("call", [post, answer])
@@ -104,9 +109,9 @@ def test_each_call_opens_its_own_connection() -> None:
 
 
 def test_a_lookup_whose_connection_ends_without_an_answer_is_repeated_once() -> None:
-    with recording(b"") as (url, requests), pytest.raises(ConnectionError):
+    with recording(b"") as (url, received), pytest.raises(requests.ConnectionError):
         new_client(TOKEN, f"{url}/api/").users_info(user="U1")
-    assert len(requests) == 2
+    assert len(received) == 2
 
 
 @both_calls
@@ -114,3 +119,44 @@ def test_a_post_whose_connection_ends_without_an_answer_is_not_repeated(call: Ca
     with recording(b"") as (url, requests), pytest.raises(Unavailable):
         call(url)
     assert len(requests) == 1
+
+
+@both_calls
+def test_a_call_goes_through_the_proxy_over_tls_to_slack(call: Call) -> None:
+    with proxying() as proxy, serving(chain_context(), ROOT, ok(b'{"ok": true, "ts": "1.2"}')) as slack:
+        call(slack.url, route=Route(tls_context(str(ROOT)), proxy_at(proxy.port)))
+        assert proxy.asked == [slack.url.removeprefix("https://")]
+        assert b"xoxb-1" in slack.received[0] or b"/answer" in slack.received[0]
+
+
+@both_calls
+def test_a_refusal_of_the_proxy_is_named_with_its_fix(call: Call) -> None:
+    with proxying() as proxy, recording(b"") as (slack, received):
+        proxy.credentials = "bot:secret"
+        with pytest.raises(Unavailable) as refused:
+            call(slack, route=Route(proxy=proxy_at(proxy.port, "bot", "wrong")))
+    assert refused.value.problem == (
+        f"can't be reached, because the proxy 127.0.0.1:{proxy.port} rejects the bot's user and password, HTTP 407"
+    )
+    assert refused.value.fix_for(slack) == (
+        "correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD"
+    )
+    assert (received, len(proxy.asked)) == ([], 1)
+
+
+@both_calls
+@pytest.mark.parametrize("part", ENDLESS_ANSWERS)
+def test_an_answer_behind_the_proxy_that_never_ends_is_cut_off(call: Call, part: str) -> None:
+    started = time.monotonic()
+    with proxying() as proxy, dripping(ENDLESS_ANSWERS[part]) as url, pytest.raises(Unavailable):
+        call(url, 1, Route(proxy=proxy_at(proxy.port)))
+    assert time.monotonic() - started < 10
+
+
+@both_calls
+def test_an_untrusted_certificate_is_named_with_its_fix(call: Call) -> None:
+    with serving(chain_context(), ROOT) as slack, pytest.raises(Unavailable) as refused:
+        call(slack.url)
+    assert refused.value.problem == "can't be reached, because the bot doesn't trust its TLS certificate"
+    assert refused.value.fix_for(slack.url) == "set SSL_CERT_FILE to the CA certificate that signed it"
+    assert slack.received == []

@@ -12,6 +12,12 @@ from pathlib import Path
 
 from tests.support.wire import read_request
 
+# A root certificate, an intermediate certificate that it signed, and the key and certificates of a server at 127.0.0.1:
+# made for these tests, valid until 2126, and without the extensions that VERIFY_X509_STRICT requires. Not a secret.
+ROOT, INTERMEDIATE, SERVER = (
+    Path(__file__).parent / "certificates" / name for name in ("root.pem", "intermediate.pem", "server.pem")
+)
+
 # A key and certificate made for these tests, for 127.0.0.1, valid until 2126. Not a secret.
 PAIR = """-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsIwkxcU0i0f1GOIV
@@ -54,6 +60,20 @@ def trusted_by(directory: Path) -> tuple[ssl.SSLContext, Path]:
 def serving_tls(directory: Path, answer: bytes = b"") -> Iterator[Served]:
     """Runs a server that answers every request with these bytes and closes the connection."""
     context, pem = trusted_by(directory)
+    with serving(context, pem, answer) as served:
+        yield served
+
+
+def chain_context() -> ssl.SSLContext:
+    """The TLS context of a server whose certificate the intermediate certificate signed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(SERVER)
+    return context
+
+
+@contextmanager
+def serving(context: ssl.SSLContext, pem: Path, answer: bytes = b"") -> Iterator[Served]:
+    """As `serving_tls`, with the TLS context of the server and the PEM file that clients have to trust."""
     listener = socket.create_server(("127.0.0.1", 0))
     served = Served(f"https://127.0.0.1:{listener.getsockname()[1]}", [], pem)
 

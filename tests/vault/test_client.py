@@ -23,6 +23,7 @@ from bot.vault.client import Vault
 from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
 from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
 from bot.vault.session import TokenKind, VaultSession
+from tests.support.proxy import proxy_at, proxying
 from tests.support.relay import Forgetting, Relay, relaying
 from tests.support.tls import PAIR, serving_tls
 from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok, recording
@@ -342,6 +343,24 @@ def test_nothing_is_sent_to_a_vault_whose_certificate_is_not_trusted(tmp_path: P
         with pytest.raises(VaultError, match="can't read Vault's answer"):
             Vault(served.url, identity, ca=str(served.ca)).open_release()
         assert b"".join(served.received).startswith(b"POST /v1/auth/approle/login")
+
+
+def test_vault_is_called_through_the_proxy_that_is_given_for_it(server: SandboxVault) -> None:
+    login = server.login("bot")
+    identity = VaultAppRole(login.role_id, Secret(login.secret_id))
+    with proxying() as proxy:
+        vault = Vault(server.url, identity, proxy=proxy_at(proxy.port))
+        assert vault.open_release().read("secret", "oms/media/source").version == 1
+        assert set(proxy.asked) == {server.url.removeprefix("http://")}
+        proxy.answer = b"HTTP/1.1 403 Forbidden\r\n\r\n"
+        with pytest.raises(VaultError) as refused:
+            Vault(server.url, identity, proxy=proxy_at(proxy.port)).open_release()
+    assert refused.value.may_pass
+    assert refused.value.sentence == (
+        f"The bot couldn't reach Vault at {server.url} (the proxy 127.0.0.1:{proxy.port} doesn't allow connections to "
+        f"{server.url.removeprefix('http://')}, HTTP 403)."
+    )
+    assert refused.value.next_step == "Ask the administrator of the proxy to allow them."
 
 
 @pytest.mark.parametrize("status", [b"307 Temporary Redirect", b"302 Found"])

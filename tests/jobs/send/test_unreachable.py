@@ -29,6 +29,7 @@ from tests.support.tls import serving_tls
 from tests.support.wire import Wire, answer_of
 
 DATABASES = itertools.count(1)
+CHECK_ADDRESS = "Check the bot's network. Check region and oms_url in bot.toml."
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +76,14 @@ def retried(card: Card) -> str:
     return card.after(1)
 
 
-def check_unreachable(card: Card, address: str, why: str) -> None:
+def check_unreachable(card: Card, address: str, why: str, next_step: str = CHECK_ADDRESS) -> None:
     """Approves, and checks that the bot goes on trying. No key is read, and nothing is sent."""
     reads = len(key_reads(card.sandbox))
     text = card.approve()
     for tries in range(5):
         assert_waits(card, text, f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.")
         assert "Cause: the bot or its settings" in text
-        assert "Check the bot's network. Check region and oms_url in bot.toml. The bot retries" in text
+        assert f"{next_step} The bot retries" in text
         text = card.after(40 * (tries + 1))
     assert card.puts() == []
     assert len(key_reads(card.sandbox)) == reads
@@ -128,7 +129,8 @@ def test_an_oms_that_accepts_no_connection(sandbox: Sandbox, bot: Callable[..., 
 
 def test_an_oms_whose_certificate_is_not_trusted(sandbox: Sandbox, bot: Callable[..., Context], tmp_path: Path) -> None:
     with serving_tls(tmp_path) as served:
-        check_unreachable(Card(sandbox, bot(served.url)), served.url, "the TLS certificate is not trusted")
+        next_step = "Set ca under [network] in bot.toml to the CA certificate that signed it."
+        check_unreachable(Card(sandbox, bot(served.url)), served.url, "the TLS certificate is not trusted", next_step)
         assert served.received == []
 
 
