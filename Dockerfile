@@ -25,8 +25,7 @@ USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 3000 3001
-# Ignores proxy variables, because a proxy cannot reach 127.0.0.1 of this container.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=10s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(f\"http://127.0.0.1:{os.environ.get('OPS_PORT', '3001')}/livez\", timeout=2)"]
+    CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection(os.environ.get('LISTEN') or '127.0.0.1', int(os.environ.get('OPS_PORT') or 3001), timeout=2); c.request('GET', '/livez'); sys.exit(c.getresponse().status != 200)"]
 ENTRYPOINT ["taskgroup-bot"]
 CMD ["serve"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
@@ -117,8 +118,10 @@ class Service:
         self._transport = _new_transport(environment, app)
         CONNECTED.set_function(lambda: self._transport.is_connected)
         ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
-        with _port_errors("OPS_PORT", environment.ops_port):
-            self._health = HealthServer(environment.ops_port, self._liveness_problem, ready.problem, ready.details)
+        with _listening_errors(environment.listen, "OPS_PORT", environment.ops_port):
+            self._health = HealthServer(
+                environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
+            )
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
         self._vault_identities = _vault_identities(environment)
 
@@ -270,8 +273,8 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
 def _new_transport(environment: Environment, app: App) -> Transport:
     if environment.slack_app_token:
         return SocketTransport(app, environment.slack_app_token)
-    with _port_errors("PORT", environment.port):
-        return HttpTransport(app, environment.slack_signing_secret, environment.port)
+    with _listening_errors(environment.listen, "PORT", environment.port):
+        return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
 
 
 def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
@@ -282,14 +285,16 @@ def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
 
 
 @contextmanager
-def _port_errors(name: str, port: int) -> Iterator[None]:
-    """Raises `CannotStart` if the port is in use."""
+def _listening_errors(address: str, name: str, port: int) -> Iterator[None]:
+    """Raises `CannotStart` if the port is in use, or this machine does not have the address."""
     try:
         yield
     except OSError as error:
-        raise CannotStart(
-            f"the bot can't listen on port {port} ({error.strerror}). Set {name} to another port."
-        ) from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            problem, fix = f"address {address}", "LISTEN to an address of this machine"
+        else:
+            problem, fix = f"port {port}", f"{name} to another port"
+        raise CannotStart(f"the bot can't listen on {problem} ({os.strerror(error.errno or 0)}). Set {fix}.") from None
 
 
 def _cannot_connect(error: SlackError, api_url: str, token: str, fix: str) -> CannotStart:

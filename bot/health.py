@@ -84,9 +84,10 @@ class HealthServer:
         live: returns the problem for which the process has to be restarted.
         ready: returns the problem that keeps the process from receiving commands. /readyz also reports that of `live`.
         details: what else is wrong, a line each. /readyz?verbose lists it.
+        address: as for `HttpServer`.
 
     Raises:
-        OSError: the port is in use.
+        OSError: as for `HttpServer`.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class HealthServer:
         live: Check,
         ready: Check,
         details: Callable[[], Sequence[str]] = tuple,
-        host: str = "0.0.0.0",  # noqa: S104 (probes)
+        address: str = "",
     ) -> None:
         metrics = make_wsgi_app()
 
@@ -117,7 +118,7 @@ class HealthServer:
                     start_response("404 Not Found", [("Content-Type", "text/plain")])
                     return [b"not found\n"]
 
-        self._server = HttpServer(application, host, port, threads=2, max_body_bytes=0)
+        self._server = HttpServer(application, address, port, threads=2, max_body_bytes=0)
 
     @property
     def port(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from bot.sandbox.huawei.credentials import CALLERS
 from bot.sandbox.slack.ids import APPROVERS_GROUP, CAROL, ERIN
 from bot.sandbox.system import Sandbox
 from bot.store.database import Store
+from tests.support.postgres import Postgres
 from tests.support.settings import GOOD
 from tests.support.wire import BROKEN_ANSWERS, answering
 
@@ -150,3 +153,20 @@ def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: 
         assert len(findings) == 1
         assert [call.status for call in sandbox.call_log.since() if call.service == "oms"] == [401] * runs
     assert not (sandbox.directory / "bot.sqlite").exists()
+
+
+def test_check_runs_on_a_read_only_file_system(new_sandbox: Callable[..., Sandbox], postgres: Postgres) -> None:
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    read_only = "mount --make-rprivate / && mount -o remount,ro,bind / && mount -o remount,ro /dev/shm"
+    without_files = f'{read_only} && ! touch /tmp/file 2>/dev/null && exec "$0" -m bot check'
+    found = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", without_files, sys.executable],
+        env=sandbox.environment(),
+        cwd=sandbox.directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if "unshare" in found.stderr or "mount:" in found.stderr:
+        pytest.skip("this user may not mount file systems")
+    assert (found.returncode, found.stderr) == (0, "")

@@ -70,7 +70,7 @@ def test_a_call_that_hangs_is_waited_for_once_and_recovers() -> None:
 
 @pytest.fixture
 def health() -> Iterator[HealthServer]:
-    server = HealthServer(0, lambda: None, lambda: "not yet", host="127.0.0.1")
+    server = HealthServer(0, lambda: None, lambda: "not yet", address="127.0.0.1")
     server.start()
     yield server
     server.stop()

@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,7 +42,11 @@ _PRINTABLE = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment variables as values. With `slack_app_token` the bot uses Socket Mode, without it HTTP."""
+    """The environment variables as values. With `slack_app_token` the bot uses Socket Mode, without it HTTP.
+
+    Attributes:
+        listen: the IP address of both ports; "" for all addresses of the machine.
+    """
 
     slack_bot_token: Secret
     slack_app_token: Secret | None
@@ -53,6 +58,7 @@ class Environment:
     vault_identity: VaultIdentity
     vault_release_identity: VaultAppRole | None
     database_url: Secret
+    listen: str
     port: int
     ops_port: int
     log_level: str
@@ -87,6 +93,7 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
         vault_identity=_main_identity(environ, secrets, problems),
         vault_release_identity=_release_identity(environ, secrets, problems),
         database_url=_checked_database_url(secrets["DATABASE_URL"], problems),
+        listen=_ip_address(environ, "LISTEN", problems),
         port=_port(environ, "PORT", 3000, problems),
         ops_port=_port(environ, "OPS_PORT", 3001, problems),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
@@ -230,3 +237,12 @@ def _port(environ: Mapping[str, str], name: str, default: int, problems: Problem
         return int(text)
     problems.add(name, f"{text!r} is not a port", "Use a number from 0 to 65535")
     return default
+
+
+def _ip_address(environ: Mapping[str, str], name: str, problems: Problems) -> str:
+    text = environ.get(name) or ""
+    try:
+        return str(ip_address(text)) if text else ""
+    except ValueError:
+        problems.add(name, f"{text!r} is not an IP address", "Use an IP address of this machine, such as 127.0.0.1")
+        return ""

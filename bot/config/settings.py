@@ -72,7 +72,7 @@ def example() -> str:
 
 def _read_bot_toml(path: Path, problems: Problems) -> BotToml | None:
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         fix = "Write it with `taskgroup-bot example bot.toml > bot.toml`, or set BOT_CONFIG to its path"
         problems.add(str(path), f"can't be read: {error.strerror}", fix)

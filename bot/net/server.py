@@ -5,6 +5,7 @@ The application makes the responses.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -37,23 +38,25 @@ class HttpServer:
     """An HTTP server. Listens from its creation on, and answers after `start`.
 
     Arguments:
+        address: the IP address to listen on; "" for all addresses of this machine, IPv4 and IPv6.
         port: 0 for any free port; the property `port` returns it.
         threads: how many requests are answered at the same time.
         max_body_bytes: a request with a larger body is refused before the application sees it.
 
     Raises:
-        OSError: the port is in use.
+        OSError: the port is in use, or this machine does not have the address.
     """
 
-    def __init__(self, application: WsgiApp, host: str, port: int, *, threads: int, max_body_bytes: int) -> None:
+    def __init__(self, application: WsgiApp, address: str, port: int, *, threads: int, max_body_bytes: int) -> None:
         server = create_server(
             application,
-            host=host,
-            port=port,
+            sockets=[_listen(address, port)],
             threads=threads,
             max_request_header_size=MAX_HEAD_BYTES,
             # waitress also refuses a body of exactly this size.
             max_request_body_size=max_body_bytes + 1,
+            # waitress would write a larger body to a temporary file, and the file system may be read-only.
+            inbuf_overflow=max_body_bytes + 1,
             # The waiting connections, and those with a request that is being answered.
             connection_limit=2 * MAX_WAITING,
             # select() fails on file descriptors above 1023, which would end the thread.
@@ -76,3 +79,12 @@ class HttpServer:
 
     def stop(self) -> None:
         self._server.close()
+
+
+def _listen(address: str, port: int) -> socket.socket:
+    if address:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        return socket.create_server((address, port), family=family)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("", port))

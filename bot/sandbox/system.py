@@ -158,6 +158,7 @@ class Sandbox:
             "VAULT_SECRET_ID": main.secret_id,
             "DATABASE_URL": self.database_url,
             "BOT_CONFIG": str(self.directory / "bot.toml"),
+            "LISTEN": "127.0.0.1",
             "PORT": "0",
             "OPS_PORT": str(self.ops_port),
             "PYTHONUNBUFFERED": "1",

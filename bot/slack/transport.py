@@ -162,13 +162,13 @@ class HttpTransport:
     """HTTP: Slack posts payloads to `/slack/events`, each with a signature.
 
     Arguments:
-        host: the address to listen on; by default all of them, since Slack calls from outside.
+        address: as for `HttpServer`.
     """
 
-    def __init__(self, app: App, signing_secret: Secret | None, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104
+    def __init__(self, app: App, signing_secret: Secret | None, port: int, address: str = "") -> None:
         verifier = SignatureVerifier(signing_secret.reveal() if signing_secret else "")
         wsgi_app = _checking_signatures(SlackRequestHandler(app), verifier)
-        self._server = HttpServer(wsgi_app, host, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
+        self._server = HttpServer(wsgi_app, address, port, threads=16, max_body_bytes=MAX_BODY_BYTES)
 
     @property
     def port(self) -> int:
@@ -196,18 +196,24 @@ def _checking_signatures(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
     """Rejects requests without Slack's signature before their body is parsed. Bolt alone would parse it first."""
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        def reject(status: str, reason: str) -> Iterable[bytes]:
+        def respond(status: str, text: str) -> Iterable[bytes]:
             start_response(status, [("Content-Type", "text/plain")])
-            return [f"{reason}\n".encode()]
+            return [f"{text}\n".encode()]
 
-        if environ.get("PATH_INFO") != "/slack/events" or environ.get("REQUEST_METHOD") != "POST":
-            return reject("404 Not Found", "not found")
+        match environ.get("REQUEST_METHOD"), environ.get("PATH_INFO"):
+            case "POST", "/slack/events":
+                pass
+            case (("GET" | "HEAD"), "/"):
+                # Load balancers call this path unless they are told another one.
+                return respond("200 OK", "ok")
+            case _:
+                return respond("404 Not Found", "not found")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if not _is_signed(verifier, environ, body):
-            return reject("401 Unauthorized", "not signed by Slack")
+            return respond("401 Unauthorized", "not signed by Slack")
         if not _is_payload(body, environ.get("CONTENT_TYPE")):
             log.warning("rejected a signed request: its body is not a payload")
-            return reject("400 Bad Request", "no payload")
+            return respond("400 Bad Request", "no payload")
         answer: Iterable[bytes] = inner(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
         return answer
 

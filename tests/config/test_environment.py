@@ -50,10 +50,10 @@ def test_every_other_vault_login_must_be_printable_ascii_too(bot_toml: Path, nam
 
 
 def test_valid_variables_are_accepted_in_every_spelling(bot_toml: Path) -> None:
-    more = {"LOG_LEVEL": "debug", "PORT": "65535", "SLACK_API_URL": "http://127.0.0.1:8080/api"}
+    more = {"LOG_LEVEL": "debug", "PORT": "65535", "LISTEN": "::1", "SLACK_API_URL": "http://127.0.0.1:8080/api"}
     more |= {"DATABASE_URL": "sqlite:////data/of the böt.sqlite", "SLACK_APP_TOKEN": "", "SLACK_SIGNING_SECRET": "s"}
     read = load(GOOD | more | {"BOT_CONFIG": str(bot_toml)}).environment
-    assert (read.log_level, read.port, read.ops_port) == ("DEBUG", 65535, 3001)
+    assert (read.log_level, read.listen, read.port, read.ops_port) == ("DEBUG", "::1", 65535, 3001)
     assert read.slack_api_url == "http://127.0.0.1:8080/api/"
     assert read.database_url.reveal() == more["DATABASE_URL"]
     assert read.slack_app_token is None
@@ -64,6 +64,7 @@ def test_valid_variables_are_accepted_in_every_spelling(bot_toml: Path) -> None:
     [
         ("PORT", "65536", "PORT: '65536' is not a port"),
         ("OPS_PORT", "３００１", "OPS_PORT: '３００１' is not a port"),
+        ("LISTEN", "localhost", "LISTEN: 'localhost' is not an IP address"),
         ("VAULT_RELEASE_SECRET_ID", "s", "VAULT_RELEASE_ROLE_ID: is not set. Set both for the second identity"),
         ("VAULT_ADDR", "https://vault.example/#x", "VAULT_ADDR: is not an https address"),
         ("VAULT_ADDR", "https://vault.example/?x", "VAULT_ADDR: is not an https address"),

@@ -36,6 +36,13 @@ def test_the_example_is_valid(bot_toml: Path) -> None:
     assert config.environment.vault_identity == VaultAppRole("role", config.environment.vault_identity.secret_id)  # type: ignore[union-attr]
 
 
+def test_a_byte_order_mark_and_line_ends_of_windows_are_accepted(bot_toml: Path) -> None:
+    before = load(GOOD | {"BOT_CONFIG": str(bot_toml)})
+    bot_toml.write_bytes(b"\xef\xbb\xbf" + bot_toml.read_bytes().replace(b"\n", b"\r\n"))
+    after = load(GOOD | {"BOT_CONFIG": str(bot_toml)})
+    assert (after.command, after.projects) == (before.command, before.projects)
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

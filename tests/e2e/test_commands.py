@@ -201,6 +201,10 @@ def test_serve_does_not_start_on_a_database_of_a_later_version(new_sandbox: Call
         ),
         ({"OPS_PORT": "TAKEN"}, "the bot can't listen on port"),
         (
+            {"LISTEN": "192.0.2.1"},
+            "the bot can't listen on address 192.0.2.1 (Cannot assign requested address). Set LISTEN to an address of",
+        ),
+        (
             {"DATABASE_URL": "postgresql://bot:leak@127.0.0.1:1/bot"},
             "the database can't be used (PostgreSQL at 127.0.0.1, port 1: Connection refused). Check",
         ),

@@ -185,6 +185,13 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
 NO_PAYLOADS = [b"{", b"[" * 100_000, b"[1]", b"7", b"payload=%7B", b"payload=[1]", b"payload=null"]
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_path_that_load_balancers_call_by_default_is_answered_with_200(http: HttpTransport, method: str) -> None:
+    assert ask(http.port, f"{method} / HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.0 200 OK\r\n")
+    assert ask(http.port, f"{method} /other HTTP/1.0\r\n\r\n".encode()).startswith(b"HTTP/1.0 404 ")
+    assert ask(http.port, b"POST / HTTP/1.0\r\nContent-Length: 0\r\n\r\n").startswith(b"HTTP/1.0 404 ")
+
+
 @pytest.mark.parametrize("body", [*NO_PAYLOADS, b"\xff\xfe", b"", b"ssl_check=1", b'{"type": "url_verification"}'])
 def test_an_unsigned_request_is_rejected_before_it_is_parsed(
     http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
