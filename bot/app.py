@@ -23,6 +23,7 @@ from slack_sdk import WebClient
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
 from bot.config.settings import Settings
+from bot.config.vault_environment import VaultEnvironment
 from bot.health import GracePeriod, HealthServer
 from bot.huawei.circuit_breaker import BreakerRows
 from bot.huawei.identity import HuaweiProject, Identity
@@ -48,7 +49,8 @@ from bot.store.database import Store, open_store
 from bot.store.queue import Claim
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
-from bot.vault.login import VaultIdentity
+from bot.vault.login import VaultIdentity, VaultToken
+from bot.vault.renewal import renew_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +125,7 @@ class Service:
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
             )
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
-        self._vault_identities = _vault_identities(environment)
+        self._vault_logins = _vault_logins(environment.vault)
 
     def start(self, shutdown: Shutdown) -> None:
         """Starts all parts. Returns early when `shutdown` is requested.
@@ -141,7 +143,9 @@ class Service:
             raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
         # In a thread, because the bot also starts while Vault is down.
-        threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
+        threading.Thread(
+            target=self._keep_vault_logins, args=(shutdown.requested,), name="vault-logins", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Stops accepting payloads, and gives running jobs 8 s to end. Unfinished jobs continue at the next start."""
@@ -150,12 +154,14 @@ class Service:
             log.warning("stopped before all jobs ended; they continue at the next start")
         self._health.stop()
 
-    def _check_vault_logins(self) -> None:
-        for label, identity in self._vault_identities.items():
+    def _keep_vault_logins(self, stopped: threading.Event) -> None:
+        """Tries each login once, and then renews the static token, if the bot has one."""
+        for label, identity in self._vault_logins.items():
             try:
                 self.context.vault.try_login(identity)
             except VaultError as error:
                 log.warning("%s: %s %s", label, error.sentence, error.next_step)
+        renew_until_stopped(self.context.vault.renew_token, stopped)
 
     def _liveness_problem(self) -> str | None:
         if not self._worker.is_alive:
@@ -189,12 +195,14 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
 
 def new_vault(environment: Environment) -> Vault:
     """The Vault client for the settings in the environment."""
+    vault = environment.vault
     return Vault(
-        environment.vault_address,
-        environment.vault_identity,
-        environment.vault_release_identity,
-        namespace=environment.vault_namespace,
-        ca=environment.vault_ca,
+        vault.address,
+        vault.identity,
+        vault.release_identity,
+        namespace=vault.namespace,
+        login_namespace=vault.login_namespace,
+        ca=vault.ca,
     )
 
 
@@ -277,11 +285,10 @@ def _new_transport(environment: Environment, app: App) -> Transport:
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
 
 
-def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
-    identities: dict[str, VaultIdentity] = {"Vault login": environment.vault_identity}
-    if environment.vault_release_identity is not None:
-        identities["Vault login for reading keys"] = environment.vault_release_identity
-    return identities
+def _vault_logins(vault: VaultEnvironment) -> Mapping[str, VaultIdentity]:
+    """The identities that log in. A static token is looked up when its renewal begins."""
+    identities = {"Vault login": vault.identity, "Vault login for reading keys": vault.release_identity}
+    return {label: one for label, one in identities.items() if one and not isinstance(one, VaultToken)}
 
 
 @contextmanager
