@@ -173,14 +173,14 @@ def _certificate(environ: Mapping[str, str], mount: str, problems: Problems) -> 
 
 
 def _ca(environ: Mapping[str, str], problems: Problems) -> str | None:
-    path = environ.get("VAULT_CACERT")
+    path, fix = environ.get("VAULT_CACERT"), "Set it to the path of a PEM file"
     if not path:
         return None
     if not Path(path).exists():
-        problems.add("VAULT_CACERT", "is the path of a file that doesn't exist", _PEM_FIX)
+        problems.add("VAULT_CACERT", "is the path of a file that doesn't exist", fix)
     elif Path(path).is_file():
         try:
             ssl.create_default_context(cafile=path)
         except OSError:
-            problems.add("VAULT_CACERT", "is the path of a file without a certificate", _PEM_FIX)
+            problems.add("VAULT_CACERT", "is the path of a file without a certificate", fix)
     return path
