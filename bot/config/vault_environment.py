@@ -13,7 +13,15 @@ from pathlib import Path
 from bot.config.problems import Problems
 from bot.config.variables import check_printable, read_address, read_file, read_name, read_token
 from bot.redaction import Secret
-from bot.vault.login import VaultAppRole, VaultCertificate, VaultIdentity, VaultJwt, VaultToken, WrappedSecret
+from bot.vault.login import (
+    VaultAppRole,
+    VaultCertificate,
+    VaultIdentity,
+    VaultJwt,
+    VaultToken,
+    WrappedSecret,
+    load_pair,
+)
 
 _POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 (a path)
 _MAIN, _RELEASE = "VAULT", "VAULT_RELEASE"
@@ -164,8 +172,7 @@ def _certificate(environ: Mapping[str, str], mount: str, problems: Problems) -> 
         problems.add(missing, "is not set", "A client certificate needs VAULT_CLIENT_CERT and VAULT_CLIENT_KEY")
     else:
         try:
-            # Without a password, OpenSSL would ask for one on the terminal.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
+            load_pair(certificate, key)
         except (OSError, ValueError):
             fix = "Set both to PEM files of the same key pair, with a key that is not encrypted"
             problems.add("VAULT_CLIENT_CERT", "and VAULT_CLIENT_KEY can't be used", fix)

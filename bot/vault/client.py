@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import hvac
+import requests
 import urllib3
 
 from bot.domain.request import KeyCheck
@@ -64,11 +65,11 @@ class Vault:
         self._address = address
         self._namespace = namespace
         self._login_namespace = namespace if login_namespace is None else login_namespace
+        self._ca = ca
+        # Sent with every connection, because some servers require one.
+        self._certificate = (identity.certificate, identity.key) if isinstance(identity, VaultCertificate) else None
         # Shared by all clients, so that connections stay open. Tokens are headers of single calls and never in it.
-        self._http = new_session(is_repeated=ended_without_answer)
-        self._http.verify = ca or True
-        if isinstance(identity, VaultCertificate):
-            self._http.cert = (identity.certificate, identity.key)
+        self._http = self._new_http()
         self._identity = identity
         self._release_identity = release_identity
         self._lock = threading.Lock()
@@ -110,7 +111,7 @@ class Vault:
         if not isinstance(identity, VaultAppRole) or not isinstance(identity.secret_id, WrappedSecret):
             return None
         token = read_now(identity.secret_id.token)
-        return wrapped_until(self._new_client(self._login_namespace), identity, token)
+        return wrapped_until(self._new_client(self._http, self._login_namespace), identity, token)
 
     def renew_token(self) -> float | None:
         """Renews the main identity's static token if two thirds of its life are over.
@@ -133,7 +134,7 @@ class Vault:
         identity = self._release_identity or self._identity
         session = self._log_in(identity)
         if isinstance(identity, VaultToken):
-            session = create_child(self._new_clients(), session) or session
+            session = create_child(self._new_clients(identity), session) or session
         return session
 
     def _as_main(self, call: Callable[[VaultSession], T]) -> T:
@@ -168,7 +169,7 @@ class Vault:
 
     def _log_in(self, identity: VaultIdentity) -> VaultSession:
         if not isinstance(identity, VaultAppRole):
-            return log_in(self._new_clients(), identity, self._kv_versions)
+            return log_in(self._new_clients(identity), identity, self._kv_versions)
         stored = identity.secret_id.token if isinstance(identity.secret_id, WrappedSecret) else identity.secret_id
         used = self._unwrapped.get(_role(identity), (None,))[0] or read_now(stored)
         try:
@@ -182,31 +183,39 @@ class Vault:
         """Logs in with a secret id, or with one that is wrapped in a token, which is unwrapped the first time."""
         with self._guards.setdefault(_role(identity), LoginGuard()).login(stored):
             secret_id = self._unwrap(identity, stored) if isinstance(identity.secret_id, WrappedSecret) else stored
-            return log_in(self._new_clients(), identity, self._kv_versions, secret_id)
+            return log_in(self._new_clients(identity), identity, self._kv_versions, secret_id)
 
     def _unwrap(self, identity: VaultAppRole, token: Secret) -> Secret:
         # The guard lets one login at a time use a token that has not led to a login yet.
         last = self._unwrapped.get(_role(identity))
         if last is None or last[0] != token:
-            last = token, unwrap_secret_id(self._new_client(self._login_namespace), identity, token)
+            last = token, unwrap_secret_id(self._new_client(self._http, self._login_namespace), identity, token)
             self._unwrapped[_role(identity)] = last
         return last[1]
 
-    def _new_clients(self) -> Clients:
-        keys = self._new_client(self._namespace)
-        is_same = self._login_namespace == self._namespace
-        return Clients(keys if is_same else self._new_client(self._login_namespace), keys)
+    def _new_http(self) -> requests.Session:
+        session = new_session(is_repeated=ended_without_answer)
+        session.verify = self._ca or True
+        session.cert = self._certificate
+        return session
 
-    def _new_client(self, namespace: str) -> Any:
+    def _new_clients(self, identity: VaultIdentity) -> Clients:
+        # An open connection keeps its client certificate. The login needs the one that is in the file now.
+        http = self._new_http() if isinstance(identity, VaultCertificate) else self._http
+        keys = self._new_client(http, self._namespace)
+        is_same = self._login_namespace == self._namespace
+        return Clients(keys if is_same else self._new_client(http, self._login_namespace), keys)
+
+    def _new_client(self, http: requests.Session, namespace: str) -> Any:
         return hvac.Client(
             url=self._address,
             token="",
             namespace=namespace or None,
             timeout=urllib3.Timeout(TIMEOUT_SECONDS),
             allow_redirects=False,
-            session=self._http,
+            session=http,
             adapter=RepeatingAdapter,
-            verify=self._http.verify,
+            verify=http.verify,
         )
 
 

@@ -105,6 +105,13 @@ def translating_errors(path: str) -> Iterator[None]:
 def error_for(error: Exception, path: str) -> VaultError:
     """The `VaultError` for an exception of hvac or requests."""
     match error:
+        case requests.exceptions.SSLError() if "alert" in str(error).lower():
+            return VaultError(
+                VaultErrorKind.DOWN,
+                path,
+                f"Vault{_at_address(error)} rejected the bot's TLS connection.",
+                "If Vault requires a client certificate, check VAULT_CLIENT_CERT and VAULT_CLIENT_KEY.",
+            )
         case requests.exceptions.SSLError():
             return VaultError(
                 VaultErrorKind.DOWN,

@@ -5,6 +5,7 @@ Which identity is used for what is left to `bot.vault.client`.
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 import hvac.exceptions
@@ -76,7 +77,16 @@ def read_now(secret: Secret) -> Secret:
         if found.is_one_word:
             return found
         problem = "The file of the bot's login contains a space or a character that is not ASCII"
-    raise VaultError(VaultErrorKind.FILE, "login", f"{problem}.", "Check the program that writes this file.")
+    raise _unusable_file(problem)
+
+
+def load_pair(certificate: str, key: str) -> None:
+    """Loads a client certificate and its key as a connection does, without asking for a password on the terminal.
+
+    Raises:
+        OSError, ValueError: they cannot be read, do not belong together, or the key is encrypted.
+    """
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
 
 
 @translating_errors("login")
@@ -103,7 +113,8 @@ def log_in(
                 body = {"role_id": role_id, "secret_id": secret_id.reveal() if secret_id else ""}
             case VaultJwt(role, jwt):
                 body = {"role": role, "jwt": read_now(jwt).reveal()}
-            case VaultCertificate(role=role):
+            case VaultCertificate(certificate, key, role):
+                _check_pair(certificate, key)
                 body = {"name": role} if role else {}
         found = clients.login.adapter.post(f"/v1/auth/{identity.mount}/login", json=body)["auth"]
     except hvac.exceptions.VaultError as error:
@@ -131,6 +142,17 @@ def create_child(clients: Clients, parent: VaultSession) -> VaultSession | None:
     clients.use(found["client_token"])
     limits = TokenLimits.of_login(found)
     return VaultSession(clients, found["accessor"], TokenKind.CHILD, parent.kv_versions, limits)
+
+
+def _check_pair(certificate: str, key: str) -> None:
+    try:
+        load_pair(certificate, key)
+    except (OSError, ValueError):
+        raise _unusable_file("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY are not files of one key pair") from None
+
+
+def _unusable_file(problem: str) -> VaultError:
+    return VaultError(VaultErrorKind.FILE, "login", f"{problem}.", "Check the program that writes this file.")
 
 
 def _rejected(error: hvac.exceptions.VaultError, identity: VaultIdentity, namespace: str | None) -> VaultError:

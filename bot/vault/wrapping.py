@@ -15,7 +15,7 @@ from bot.redaction import Secret
 from bot.vault.errors import VaultError, VaultErrorKind, translating_errors
 from bot.vault.login import VaultAppRole
 
-_NOT_VALID = "Vault does not accept the wrapping token of the bot's secret id."
+_NOT_VALID = "Vault doesn't accept the wrapping token of the bot's secret id."
 _SPENT = (
     "It expired, an earlier start of the bot used it, or someone else used it. If this is the first start with it, "
     "treat the secret id as stolen. Destroy it in Vault, and find in Vault's audit log who unwrapped it. Otherwise "
