@@ -23,7 +23,6 @@ from slack_sdk import WebClient
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
 from bot.config.settings import Settings
-from bot.config.vault_environment import VaultEnvironment
 from bot.health import GracePeriod, HealthServer
 from bot.huawei.circuit_breaker import BreakerRows
 from bot.huawei.identity import HuaweiProject, Identity
@@ -49,7 +48,7 @@ from bot.store.database import Store, open_store
 from bot.store.queue import Claim
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
-from bot.vault.login import VaultIdentity, VaultToken
+from bot.vault.login import VaultToken
 from bot.vault.renewal import renew_until_stopped
 
 log = logging.getLogger(__name__)
@@ -125,7 +124,7 @@ class Service:
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
             )
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
-        self._vault_logins = _vault_logins(environment.vault)
+        self._vault_logins = environment.vault.logins
 
     def start(self, shutdown: Shutdown) -> None:
         """Starts all parts. Returns early when `shutdown` is requested.
@@ -157,6 +156,8 @@ class Service:
     def _keep_vault_logins(self, stopped: threading.Event) -> None:
         """Tries each login once, and then renews the static token, if the bot has one."""
         for label, identity in self._vault_logins.items():
+            if isinstance(identity, VaultToken):
+                continue  # The renewal begins with a look-up.
             try:
                 self.context.vault.try_login(identity)
             except VaultError as error:
@@ -283,12 +284,6 @@ def _new_transport(environment: Environment, app: App) -> Transport:
         return SocketTransport(app, environment.slack_app_token)
     with _listening_errors(environment.listen, "PORT", environment.port):
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
-
-
-def _vault_logins(vault: VaultEnvironment) -> Mapping[str, VaultIdentity]:
-    """The identities that log in. A static token is looked up when its renewal begins."""
-    identities = {"Vault login": vault.identity, "Vault login for reading keys": vault.release_identity}
-    return {label: one for label, one in identities.items() if one and not isinstance(one, VaultToken)}
 
 
 @contextmanager

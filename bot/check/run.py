@@ -25,13 +25,9 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     slack_findings = list(check_slack(settings, client))
     yield from slack_findings
     vault = new_vault(environment)
-    release_identity = environment.vault.release_identity
-    main_login = check_login("Vault login", vault, environment.vault.identity)
-    yield main_login
-    release_login = main_login
-    if release_identity is not None:
-        release_login = check_login("Vault login for reading keys", vault, release_identity)
-        yield release_login
+    logins = [check_login(name, vault, identity) for name, identity in environment.vault.logins.items()]
+    yield from logins
+    main_login, release_login = logins[0], logins[-1]
     # Uses circuit breakers in memory: the stored ones are neither read nor changed, and refusals here do not count.
     identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now)
     known: dict[tuple[str, str], str] = {}

@@ -61,6 +61,14 @@ class VaultEnvironment:
     identity: VaultIdentity
     release_identity: VaultIdentity | None
 
+    @property
+    def logins(self) -> Mapping[str, VaultIdentity]:
+        """The identities, each with the name of its login, for people."""
+        found: dict[str, VaultIdentity] = {"Vault login": self.identity}
+        if self.release_identity is not None:
+            found["Vault login for reading keys"] = self.release_identity
+        return found
+
 
 def read_vault_environment(environ: Mapping[str, str], problems: Problems) -> VaultEnvironment:
     """The variables for Vault. What is wrong is added to `problems`, and the values are then of no use."""

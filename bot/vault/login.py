@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import hvac.exceptions
 
-from bot.redaction import Secret, UnreadableSecret
+from bot.redaction import FileSecret, Secret, UnreadableSecret
 from bot.vault.errors import MAYBE_LOCKED, VaultError, VaultErrorKind, login_error, translating_errors
 from bot.vault.session import Clients, TokenKind, VaultSession
 from bot.vault.token import TokenLimits
@@ -64,20 +64,18 @@ VaultIdentity = VaultToken | VaultAppRole | VaultJwt | VaultCertificate
 
 
 def read_now(secret: Secret) -> Secret:
-    """A secret that is sent to Vault, read again from its file.
+    """A secret that is sent to Vault, as it is now.
 
     Raises:
-        VaultError: the file can't be read, or contains something else (FILE).
+        VaultError: its file can't be read, or contains something else (FILE).
     """
     try:
         found = secret.current()
+        if isinstance(found, FileSecret) and not found.is_one_word:
+            raise UnreadableSecret(found.variable, "contains a space or a character that is not ASCII")
     except UnreadableSecret as error:
-        problem = str(error)
-    else:
-        if found.is_one_word:
-            return found
-        problem = "The file of the bot's login contains a space or a character that is not ASCII"
-    raise _unusable_file(problem)
+        raise _unusable_file(str(error)) from None
+    return found
 
 
 def load_pair(certificate: str, key: str) -> None:

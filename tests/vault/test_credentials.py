@@ -151,7 +151,8 @@ def test_a_file_that_is_missing_or_empty_for_a_moment_is_named_and_may_pass(
     assert str(missing) == "VAULT_SECRET_ID_FILE can't be read: No such file or directory."
     assert (missing.kind, missing.may_pass) == (VaultErrorKind.FILE, True)
     secret_id_file.write("two words")
-    assert "contains a space or a character that is not ASCII" in str(failure(vault.open_release))
+    two = failure(vault.open_release)
+    assert str(two) == "VAULT_SECRET_ID_FILE contains a space or a character that is not ASCII."
     secret_id_file.write(login.secret_id)
     vault.open_release().close()
 
