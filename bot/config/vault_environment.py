@@ -90,6 +90,9 @@ def read_vault_environment(environ: Mapping[str, str], problems: Problems) -> Va
         identity=identity or VaultToken(Secret("")),
         release_identity=_identity(environ, _RELEASE, problems),
     )
+    if not f"{found.namespace}/".startswith(f"{found.login_namespace}/".lstrip("/")):
+        problem = "is neither VAULT_NAMESPACE nor a parent of it, and a token is of use only below its namespace"
+        problems.add("VAULT_AUTH_NAMESPACE", problem, "Set it to the namespace of the auth method")
     for name, others in _NEEDS.items():
         if environ.get(name) and not any(environ.get(other) for other in others):
             problems.add(name, f"is set without {' or '.join(others)}", f"Set {others[0]} as well, or remove it")
@@ -108,8 +111,9 @@ def _address(environ: Mapping[str, str], problems: Problems) -> str:
 
 def _namespace(environ: Mapping[str, str], name: str, problems: Problems) -> str:
     """A namespace without slashes at its ends; empty for the root namespace, which has the name `root` too."""
+    before = len(problems)
     namespace = read_name(environ, name, problems).strip("/")
-    return "" if namespace == "root" else namespace
+    return "" if namespace == "root" or len(problems) > before else namespace
 
 
 def _identity(environ: Mapping[str, str], prefix: str, problems: Problems) -> VaultIdentity | None:

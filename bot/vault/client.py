@@ -48,7 +48,7 @@ class Vault:
         identity: the main identity. It reads the bot's own access key at Huawei Cloud.
         release_identity: reads the source and destination keys; without it, the main identity reads them too.
         namespace: where the keys are; empty for the root namespace, and for Vault without namespaces.
-        login_namespace: where both identities log in; None for the namespace of the keys.
+        login_namespace: where both identities log in, which is above the namespace of the keys; None for the same.
         ca: a PEM file of certificates to trust instead of the system's certificates.
     """
 

@@ -71,10 +71,10 @@ class Clients:
         self.login.token = self.keys.token = ""
 
     @property
-    def keys_prefix(self) -> str | None:
-        """The namespace of the keys as seen from that of the login, such as `team/`; None if it is not below it."""
+    def keys_prefix(self) -> str:
+        """The namespace of the keys as seen from that of the login, such as `team/`; empty if they are the same."""
         login, keys = (f"{client.adapter.namespace or ''}/".lstrip("/") for client in (self.login, self.keys))
-        return keys.removeprefix(login) if keys.startswith(login) else None
+        return keys.removeprefix(login)
 
 
 @dataclass(frozen=True)
@@ -161,12 +161,9 @@ class VaultSession:
 
     def _check_capabilities(self, mount: str, path: str, version: int) -> None:
         api_path = f"{mount}/data/{path}" if version == 2 else f"{mount}/{path}"
-        client, prefix = self.clients.login, self.clients.keys_prefix
-        if prefix is None:
-            client, prefix = self.clients.keys, ""
-        # Every token may make this call in the namespace of its login, and there it can ask about those below.
-        api_path = f"{prefix}{api_path}"
-        answer = client.adapter.post("/v1/sys/capabilities-self", json={"paths": [api_path]})
+        # The default policy allows this call only in the namespace of the login. There, the path begins below it.
+        api_path = f"{self.clients.keys_prefix}{api_path}"
+        answer = self.clients.login.adapter.post("/v1/sys/capabilities-self", json={"paths": [api_path]})
         if not {"read", "root"} & set(_data(answer).get(api_path) or ()):
             raise forbidden(f"{mount}/{path}")
 

@@ -155,6 +155,14 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
             TOKEN | {"VAULT_AUTH_MOUNT": "token"},
             "VAULT_AUTH_MOUNT: is set, but a token needs no auth method. Remove it.",
         ),
+        *(
+            (
+                TOKEN | {"VAULT_NAMESPACE": keys, "VAULT_AUTH_NAMESPACE": login},
+                "VAULT_AUTH_NAMESPACE: is neither VAULT_NAMESPACE nor a parent of it, and a token is of use only below "
+                "its namespace. Set it to the namespace of the auth method.",
+            )
+            for keys, login in (("", "team"), ("teams", "team"), ("company", "company/team"))
+        ),
         (
             APP_ROLE | {"VAULT_RELEASE_AUTH_MOUNT": "approle"},
             "VAULT_RELEASE_AUTH_MOUNT: is set without a way to log in there. Set its role as well, or remove it.",

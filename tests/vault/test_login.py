@@ -14,6 +14,8 @@ import hvac
 import hvac.exceptions
 import pytest
 
+from bot.app import new_vault
+from bot.config.settings import example, load
 from bot.redaction import FileSecret, Secret
 from bot.sandbox.call_log import CallLog
 from bot.sandbox.vault import SandboxVault
@@ -22,6 +24,7 @@ from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.login import VaultAppRole, VaultCertificate, VaultIdentity, VaultJwt, VaultToken, WrappedSecret
 from bot.vault.session import TokenKind
 from tests.support.openbao import JWT, PUBLIC_KEY, TlsOpenBao, tls_openbao
+from tests.support.settings import GOOD
 from tests.support.tls import PAIR, serving_tls, trusted_by
 from tests.support.wire import dripping, ok
 
@@ -259,9 +262,20 @@ def test_every_call_goes_to_the_namespace(server: SandboxVault) -> None:
     )
 
 
-def test_a_login_in_the_parent_namespace_reads_keys_in_the_child(server: SandboxVault, namespaces: Any) -> None:
+def test_a_login_in_the_parent_namespace_reads_keys_in_the_child(
+    server: SandboxVault, namespaces: Any, tmp_path: Path
+) -> None:
     identity = app_role(namespaces, "approle")
-    vault = Vault(server.url, identity, namespace="company/team", login_namespace="company")
+    (tmp_path / "bot.toml").write_text(example(), encoding="utf-8")
+    environ = GOOD | {
+        "BOT_CONFIG": str(tmp_path / "bot.toml"),
+        "VAULT_ADDR": f"{server.url}/v1/",
+        "VAULT_NAMESPACE": "company/team",
+        "VAULT_AUTH_NAMESPACE": "company/",
+        "VAULT_ROLE_ID": identity.role_id,
+        "VAULT_SECRET_ID": namespaces.auth.approle.generate_secret_id("bot")["data"]["secret_id"],
+    }
+    vault = new_vault(load(environ).environment)
     check = vault.check("secret", PATH)
     assert (check.version, check.keys) == (1, ("ak",))
     assert vault.read("secret", PATH).values["ak"].reveal() == "team key"
