@@ -91,7 +91,7 @@ def read_vault_environment(environ: Mapping[str, str], problems: Problems) -> Va
         release_identity=_identity(environ, _RELEASE, problems),
     )
     if not f"{found.namespace}/".startswith(f"{found.login_namespace}/".lstrip("/")):
-        problem = "is neither VAULT_NAMESPACE nor a parent of it, and a token is of use only below its namespace"
+        problem = "is neither VAULT_NAMESPACE nor a parent of it, and a token can't be used outside its namespace"
         problems.add("VAULT_AUTH_NAMESPACE", problem, "Set it to the namespace of the auth method")
     for name, others in _NEEDS.items():
         if environ.get(name) and not any(environ.get(other) for other in others):

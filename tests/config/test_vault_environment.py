@@ -158,8 +158,8 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
         *(
             (
                 TOKEN | {"VAULT_NAMESPACE": keys, "VAULT_AUTH_NAMESPACE": login},
-                "VAULT_AUTH_NAMESPACE: is neither VAULT_NAMESPACE nor a parent of it, and a token is of use only below "
-                "its namespace. Set it to the namespace of the auth method.",
+                "VAULT_AUTH_NAMESPACE: is neither VAULT_NAMESPACE nor a parent of it, and a token can't be used "
+                "outside its namespace. Set it to the namespace of the auth method.",
             )
             for keys, login in (("", "team"), ("teams", "team"), ("company", "company/team"))
         ),
