@@ -141,10 +141,8 @@ class Service:
             fix = "Create one with the scope connections:write under Basic Information of your Slack app"
             raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
-        # In a thread, because the bot also starts while Vault is down.
-        threading.Thread(
-            target=self._keep_vault_logins, args=(shutdown.requested,), name="vault-logins", daemon=True
-        ).start()
+        keep_logins = partial(self._keep_vault_logins, shutdown.requested)
+        threading.Thread(target=keep_logins, name="vault-logins", daemon=True).start()
 
     def stop(self) -> None:
         """Stops accepting payloads, and gives running jobs 8 s to end. Unfinished jobs continue at the next start."""
@@ -154,7 +152,7 @@ class Service:
         self._health.stop()
 
     def _keep_vault_logins(self, stopped: threading.Event) -> None:
-        """Tries each login once, and then renews the static token, if the bot has one."""
+        """Tries each login once, then renews a static token. In a thread, because the bot also starts without Vault."""
         for label, identity in self._vault_logins.items():
             if isinstance(identity, VaultToken):
                 continue  # The renewal begins with a look-up.

@@ -106,7 +106,7 @@ class Vault:
         """When the wrapping token of an identity's secret id expires, without spending it; None if there is none.
 
         Raises:
-            VaultError: the token is spent, or wraps something else (LOGIN). Or Vault failed.
+            VaultError: the token is spent, or wraps something else (WRAPPING). Or Vault failed.
         """
         if not isinstance(identity, VaultAppRole) or not isinstance(identity.secret_id, WrappedSecret):
             return None

@@ -29,6 +29,8 @@ class VaultErrorKind(StrEnum):
     UNAVAILABLE = "unavailable"
     #: Vault refused the bot's credentials.
     LOGIN = "login refused"
+    #: Vault does not accept the token that wraps the bot's secret id, or it wraps something else.
+    WRAPPING = "wrapping token refused"
     #: The file of the bot's credentials can't be read now.
     FILE = "no credentials"
     #: The policy of the token does not allow the call, or the token expired.
@@ -39,7 +41,7 @@ class VaultErrorKind(StrEnum):
     UNEXPECTED = "unexpected"
 
 
-_LASTING = frozenset({VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING})
+_LASTING = frozenset({VaultErrorKind.LOGIN, VaultErrorKind.WRAPPING, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING})
 # What Vault answers to a wrong login. A namespace that does not exist is a 404.
 _REFUSALS = (
     hvac.exceptions.InvalidRequest,

@@ -31,7 +31,7 @@ def wrapped_until(client: Any, identity: VaultAppRole, token: Secret) -> datetim
         client: an hvac client without a token, in the namespace of the login.
 
     Raises:
-        VaultError: the token is spent, or does not wrap a secret id of this auth method (LOGIN). Or Vault failed.
+        VaultError: the token is spent, or does not wrap a secret id of this auth method (WRAPPING). Or Vault failed.
     """
     try:
         found = client.adapter.post("/v1/sys/wrapping/lookup", json={"token": token.reveal()})["data"]
@@ -72,4 +72,4 @@ def unwrap_secret_id(client: Any, identity: VaultAppRole, token: Secret) -> Secr
 
 
 def _rejected(sentence: str, next_step: str) -> VaultError:
-    return VaultError(VaultErrorKind.LOGIN, "login", sentence, next_step)
+    return VaultError(VaultErrorKind.WRAPPING, "login", sentence, next_step)
