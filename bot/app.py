@@ -51,7 +51,8 @@ from bot.store.database import Store, open_store
 from bot.store.queue import Claim
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
-from bot.vault.login import VaultIdentity
+from bot.vault.login import VaultToken
+from bot.vault.renewal import renew_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class Service:
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
             )
         self._disconnected = GracePeriod(DISCONNECTED_SECONDS, time.monotonic)
-        self._vault_identities = _vault_identities(environment)
+        self._vault_logins = environment.vault.logins
 
     def start(self, shutdown: Shutdown) -> None:
         """Starts all parts. Returns early when `shutdown` is requested.
@@ -143,8 +144,8 @@ class Service:
             fix = "Create one with the scope connections:write under Basic Information of your Slack app"
             raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
         log.info("serving")
-        # In a thread, because the bot also starts while Vault is down.
-        threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
+        keep_logins = partial(self._keep_vault_logins, shutdown.requested)
+        threading.Thread(target=keep_logins, name="vault-logins", daemon=True).start()
 
     def stop(self) -> None:
         """Stops accepting payloads, and gives running jobs 8 s to end. Unfinished jobs continue at the next start."""
@@ -153,12 +154,16 @@ class Service:
             log.warning("stopped before all jobs ended; they continue at the next start")
         self._health.stop()
 
-    def _check_vault_logins(self) -> None:
-        for label, identity in self._vault_identities.items():
+    def _keep_vault_logins(self, stopped: threading.Event) -> None:
+        """Tries each login once, then renews a static token. In a thread, because the bot also starts without Vault."""
+        for label, identity in self._vault_logins.items():
+            if isinstance(identity, VaultToken):
+                continue  # The renewal begins with a look-up.
             try:
                 self.context.vault.try_login(identity)
             except VaultError as error:
                 log.warning("%s: %s %s", label, error.sentence, error.next_step)
+        renew_until_stopped(self.context.vault.renew_token, stopped)
 
     def _liveness_problem(self) -> str | None:
         if not self._worker.is_alive:
@@ -197,12 +202,14 @@ def slack_route(network: Network) -> Route:
 
 def new_vault(environment: Environment, network: Network) -> Vault:
     """The Vault client for these settings."""
+    vault = environment.vault
     return Vault(
-        environment.vault_address,
-        environment.vault_identity,
-        environment.vault_release_identity,
-        namespace=environment.vault_namespace,
-        ca=environment.vault_ca,
+        vault.address,
+        vault.identity,
+        vault.release_identity,
+        namespace=vault.namespace,
+        login_namespace=vault.login_namespace,
+        ca=vault.ca,
         proxy=network.proxy_to("vault"),
     )
 
@@ -281,13 +288,6 @@ def _new_transport(environment: Environment, app: App, route: Route) -> Transpor
         return SocketTransport(app, environment.slack_app_token, route=route)
     with _listening_errors(environment.listen, "PORT", environment.port):
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
-
-
-def _vault_identities(environment: Environment) -> Mapping[str, VaultIdentity]:
-    identities: dict[str, VaultIdentity] = {"Vault login": environment.vault_identity}
-    if environment.vault_release_identity is not None:
-        identities["Vault login for reading keys"] = environment.vault_release_identity
-    return identities
 
 
 @contextmanager

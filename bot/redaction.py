@@ -162,11 +162,11 @@ class FileSecret(Secret):
         UnreadableSecret: the file can't be read, or is empty.
     """
 
-    __slots__ = ("_path", "_variable")
+    __slots__ = ("_path", "variable")
 
     def __init__(self, variable: str, path: str) -> None:
         super().__init__(_read_file(variable, path))
-        self._variable = variable
+        self.variable = variable
         self._path = path
 
     def current(self) -> FileSecret:
@@ -175,7 +175,7 @@ class FileSecret(Secret):
         Raises:
             UnreadableSecret: the file can't be read, or is empty.
         """
-        return FileSecret(self._variable, self._path)
+        return FileSecret(self.variable, self._path)
 
 
 def _read_file(variable: str, path: str) -> str:

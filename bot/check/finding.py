@@ -16,7 +16,7 @@ class Finding:
         subject: what was checked, such as `database` or `project media, channel C0123456789`.
         result: what was found, without a full stop.
         fix: what to do about it; empty when nothing is wrong.
-        is_skipped: whether the check was not made, because a check that it depends on failed.
+        is_skipped: whether the check was not made, such as because a check that it depends on failed.
         is_warning: whether the bot runs although it should be fixed.
     """
 
@@ -31,6 +31,11 @@ class Finding:
         """Whether nothing keeps the bot from running."""
         return not self.fix or self.is_warning
 
+    @property
+    def allows_next(self) -> bool:
+        """Whether checks that depend on this one can be made."""
+        return self.is_ok and not self.is_skipped
+
     def __str__(self) -> str:
         if self.is_skipped:
             return f"skip  {self.subject}: {self.result}"
@@ -39,9 +44,10 @@ class Finding:
         return f"{'warn' if self.is_warning else 'FAIL'}  {self.subject}: {self.result}. Fix: {self.fix}"
 
 
-def skipped(subject: str, failed: Finding) -> Finding:
-    """The finding for a check that depends on a failed one."""
-    return Finding(subject, f'not checked because "{failed.subject}" failed', is_skipped=True)
+def skipped(subject: str, needed: Finding) -> Finding:
+    """The finding for a check that depends on one that failed or was skipped."""
+    how = "was skipped" if needed.is_skipped else "failed"
+    return Finding(subject, f'not checked because "{needed.subject}" {how}', is_skipped=True)
 
 
 def vault_failed(subject: str, error: UnusableIdentity | VaultError) -> Finding:

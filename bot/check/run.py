@@ -25,13 +25,9 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     slack_findings = list(check_slack(settings, client))
     yield from slack_findings
     vault = new_vault(environment, settings.network)
-    release_identity = environment.vault_release_identity
-    main_login = check_login("Vault login", vault, environment.vault_identity)
-    yield main_login
-    release_login = main_login
-    if release_identity is not None:
-        release_login = check_login("Vault login for reading keys", vault, release_identity)
-        yield release_login
+    logins = [check_login(name, vault, identity) for name, identity in environment.vault.logins.items()]
+    yield from logins
+    main_login, release_login = logins[0], logins[-1]
     # Uses circuit breakers in memory: the stored ones are neither read nor changed, and refusals here do not count.
     identity = new_identity(vault, settings.projects, InMemoryRows(), utc_now, settings.network)
     known: dict[tuple[str, str], str] = {}
@@ -40,14 +36,14 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
             yield check_channel(client, name, project)
         else:
             yield skipped(f"project {name}, approvers and channel {project.channel}", slack_findings[0])
-        if release_login.is_ok:
+        if release_login.allows_next:
             yield from check_keys(vault, name, project)
         else:
             yield skipped(f"project {name}, source and destination keys", release_login)
-        caller = check_caller(vault, name, project) if main_login.is_ok else main_login
-        if main_login.is_ok:
+        caller = check_caller(vault, name, project) if main_login.allows_next else main_login
+        if main_login.allows_next:
             yield caller
-        if caller.is_ok:
+        if caller.allows_next:
             yield from check_huawei_cloud(identity, name, project, known)
         else:
             yield skipped(f"project {name}, IAM and OMS", caller)

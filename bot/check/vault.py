@@ -15,26 +15,53 @@ from bot.huawei.required_keys import (
     keys_not_text,
     missing_keys,
 )
+from bot.redaction import FileSecret
+from bot.ui.formatting import duration
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultIdentity, VaultToken
+from bot.vault.token import TokenLimits
 
 
 def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
-    """Whether an identity can log in, and whether its tokens are revocable and without a use limit."""
+    """Whether an identity can log in, how long its tokens live, and whether they are revocable and without a use limit.
+
+    A wrapping token is only looked up, because logging in would spend it.
+    """
     try:
-        token = vault.try_login(identity)
+        wrapped_until = vault.wrapped_until(identity)
+        if wrapped_until is not None:
+            until = f"{wrapped_until:%Y-%m-%d %H:%M} UTC"
+            result = f"not tried, because it would spend the wrapping token, which is unused and valid until {until}"
+            return Finding(subject, result, is_skipped=True)
+        limits = vault.try_login(identity).limits
     except VaultError as error:
         return vault_failed(subject, error)
     # A role can be changed; a static token has to be replaced.
     is_token = isinstance(identity, VaultToken)
-    if token.is_batch:
+    if limits.is_batch:
         fix = "create a token with -type=service" if is_token else "set token_type=service on its role"
         return Finding(subject, "returns a batch token, which has no accessor and can't be revoked", fix)
-    if token.uses:
+    if limits.uses:
         fix = "create a token without -use-limit" if is_token else "set token_num_uses=0 on its role"
-        return Finding(subject, f"returns a token that is limited to {token.uses} uses", fix)
-    return Finding(subject, "returns a service token without a use limit")
+        return Finding(subject, f"returns a token that is limited to {limits.uses} uses", fix)
+    return Finding(subject, f"returns a service token without a use limit, {_life(identity, limits)}")
+
+
+def _life(identity: VaultIdentity, limits: TokenLimits) -> str:
+    """How long a token is valid, and what happens then."""
+    if limits.seconds_left is None:
+        return "which doesn't expire"
+    valid = f"valid for {duration(limits.seconds_left)}"
+    if not isinstance(identity, VaultToken):
+        return f"{valid}. Then the bot logs in again"
+    if limits.is_periodic:
+        return f"{valid}. The bot renews it while it runs"
+    if limits.is_renewable:
+        return f"{valid}. The bot renews it up to its maximum life in Vault, and then it must be replaced"
+    if isinstance(identity.token, FileSecret):
+        return f"{valid}. It can't be renewed. The bot reads VAULT_TOKEN_FILE again then"
+    return f"{valid}. It can't be renewed. Set a new VAULT_TOKEN and restart the bot before that"
 
 
 def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:

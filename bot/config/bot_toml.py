@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from bot.config.environment import pem_problem
 from bot.config.problems import FIXES, setting_error
 from bot.config.values import (
     MAX_EXPIRY,
@@ -25,6 +24,7 @@ from bot.config.values import (
     checked_proxy,
     parse_duration,
 )
+from bot.config.variables import pem_problem
 from bot.domain.request import Plan, Policy
 from bot.net.proxy import Proxy
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bot.config.environment import is_safe_address
 from bot.config.problems import FIXES, setting_error
+from bot.config.variables import is_safe_address
 from bot.domain.policy import AccountKind, Person, open_slots
 from bot.domain.request import Policy
 from bot.net.proxy import Proxy

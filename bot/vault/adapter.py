@@ -58,7 +58,8 @@ class JsonFloat(float):
 class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
     """Repeats each call at most once, within a second, with the same token.
 
-    Every call of the bot to Vault may be repeated: it reads, logs in, or creates or revokes a token.
+    Every call of the bot to Vault may be repeated: it reads, logs in, or creates, renews or revokes a token. A second
+    call to unwrap a secret id fails, as every later one would.
     """
 
     def request(self, method: str, url: str, *args: Any, **settings: Any) -> Any:

@@ -31,6 +31,10 @@ class VaultErrorKind(StrEnum):
     UNAVAILABLE = "unavailable"
     #: Vault refused the bot's credentials.
     LOGIN = "login refused"
+    #: Vault does not accept the token that wraps the bot's secret id, or it wraps something else.
+    WRAPPING = "wrapping token refused"
+    #: The file of the bot's credentials can't be read now.
+    FILE = "no credentials"
     #: The policy of the token does not allow the call, or the token expired.
     FORBIDDEN = "forbidden"
     #: The path holds no secret, or its newest version is deleted.
@@ -40,11 +44,23 @@ class VaultErrorKind(StrEnum):
 
 
 _LASTING = frozenset(
-    {VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING, VaultErrorKind.UNEXPECTED}
+    {
+        VaultErrorKind.LOGIN,
+        VaultErrorKind.WRAPPING,
+        VaultErrorKind.FORBIDDEN,
+        VaultErrorKind.MISSING,
+        VaultErrorKind.UNEXPECTED,
+    }
+)
+# What Vault answers to a wrong login. A namespace that does not exist is a 404.
+_REFUSALS = (
+    hvac.exceptions.InvalidRequest,
+    hvac.exceptions.Unauthorized,
+    hvac.exceptions.Forbidden,
+    hvac.exceptions.InvalidPath,
 )
 #: What a 403 to the login of an AppRole may mean.
 MAYBE_LOCKED = "After five wrong secret ids, Vault also rejects the right one for 15 minutes."
-_CHECK_LOGIN = "Check the role id and secret id (or the token) in the bot's environment. They may have expired."
 _CHECK_LOG = "Check that Vault is running, then check its log."
 _ACTIVE_ADDRESS = "Set VAULT_ADDR to the active node, or to a load balancer that leads to it."
 
@@ -105,6 +121,13 @@ def error_for(error: Exception, path: str) -> VaultError:
         case _ if proxy_error is not None:
             sentence = f"The bot couldn't reach Vault{_at_address(error)} ({proxy_error.problem})."
             return VaultError(VaultErrorKind.DOWN, path, sentence, proxy_error.next_step)
+        case requests.exceptions.SSLError() if "alert" in str(error).lower():
+            return VaultError(
+                VaultErrorKind.DOWN,
+                path,
+                f"Vault{_at_address(error)} rejected the bot's TLS connection.",
+                "If Vault requires a client certificate, check VAULT_CLIENT_CERT and VAULT_CLIENT_KEY.",
+            )
         case requests.exceptions.SSLError():
             return VaultError(
                 VaultErrorKind.DOWN,
@@ -168,20 +191,16 @@ def _not_served(error: NotServed, path: str) -> VaultError:
     return VaultError(kind, path, sentence, next_step)
 
 
-def login_error(error: hvac.exceptions.VaultError, hint_if_forbidden: str = "") -> VaultError:
-    """The `VaultError` for an exception during a login, where 400, 401 and 403 mean refused credentials.
+def login_error(error: hvac.exceptions.VaultError, place: str, next_step: str) -> VaultError:
+    """The `VaultError` for an exception during a login, where 400, 401, 403 and 404 mean a refusal.
 
     Arguments:
-        hint_if_forbidden: what else a 403 may mean for this way to log in.
+        place: where the bot tried to log in, such as `at auth/approle`.
+        next_step: what people can do about a refusal.
     """
-    if isinstance(error, hvac.exceptions.InvalidRequest | hvac.exceptions.Forbidden | hvac.exceptions.Unauthorized):
-        hint = hint_if_forbidden if isinstance(error, hvac.exceptions.Forbidden) else ""
-        return VaultError(
-            VaultErrorKind.LOGIN,
-            "login",
-            "Vault rejected the bot's login.",
-            f"{_CHECK_LOGIN} {hint}".rstrip(),
-        )
+    if isinstance(error, _REFUSALS):
+        sentence = f"Vault rejected the bot's login {place}."
+        return VaultError(VaultErrorKind.LOGIN, "login", sentence, next_step)
     return error_for(error, "login")
 
 

@@ -43,6 +43,9 @@ class LoginGuard:
         A login whose rejection could be one too many waits for those that run. If one of them gets no answer, it
         fails too, so that the waits do not add up while Vault does not answer.
 
+        Arguments:
+            secret_id: the secret id, or the token that wraps it.
+
         Raises:
             VaultError: this secret id was rejected less than 15 minutes ago, or three were (LOGIN). Or the login that
                 was waited for failed.

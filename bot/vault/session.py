@@ -18,6 +18,7 @@ from bot.domain.request import KeyCheck
 from bot.redaction import JsonSecret, Secret
 from bot.vault.adapter import JsonFloat
 from bot.vault.errors import VaultError, forbidden, missing, translating_errors
+from bot.vault.token import TokenLimits
 
 
 class TokenKind(StrEnum):
@@ -39,23 +40,51 @@ class KvSecret(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Clients:
+    """hvac clients without a token. A login gives both the same one.
+
+    Arguments:
+        login: in the namespace where the bot logs in. Makes the calls about the token itself.
+        keys: in the namespace of the keys. It is the same client if the namespaces are the same.
+    """
+
+    login: Any
+    keys: Any
+
+    def use(self, token: object) -> None:
+        """Sends a token with every call from now on.
+
+        Raises:
+            TypeError: Vault's answer has no token.
+        """
+        if not isinstance(token, str) or not token:
+            raise TypeError("no token")
+        self.login.token = self.keys.token = token
+
+    def forget_token(self) -> None:
+        self.login.token = self.keys.token = ""
+
+    @property
+    def keys_prefix(self) -> str:
+        """The namespace of the keys as seen from that of the login, such as `team/`; empty if they are the same."""
+        login, keys = (f"{client.adapter.namespace or ''}/".lstrip("/") for client in (self.login, self.keys))
+        return keys.removeprefix(login)
+
+
+@dataclass(frozen=True)
 class VaultSession:
     """One token, and the calls that are made with it.
 
     Arguments:
-        client: an hvac client that sends the token.
         accessor: identifies the token without revealing it; empty for a batch token.
         kv_versions: the KV version of each mount seen so far. Sessions on one server share it.
-        is_batch: a batch token, which has no accessor and cannot be revoked.
-        uses: the number of calls after which Vault revokes the token; 0 is no limit.
     """
 
-    client: Any
+    clients: Clients
     accessor: str
     kind: TokenKind
     kv_versions: dict[str, int]
-    is_batch: bool = False
-    uses: int = 0
+    limits: TokenLimits
 
     def check(self, mount: str, path: str) -> KeyCheck:
         """The version of a secret and the names of its keys, without reading a value.
@@ -101,11 +130,11 @@ class VaultSession:
         try:
             if self.kind is not TokenKind.STATIC:
                 with translating_errors("auth/token/revoke-self"):
-                    self.client.auth.token.revoke_self()
+                    self.clients.login.auth.token.revoke_self()
         except VaultError:
             return False
         finally:
-            self.client.token = ""
+            self.clients.forget_token()
         return True
 
     def _find_kv_version(self, mount: str) -> int:
@@ -126,7 +155,9 @@ class VaultSession:
 
     def _check_capabilities(self, mount: str, path: str, version: int) -> None:
         api_path = f"{mount}/data/{path}" if version == 2 else f"{mount}/{path}"
-        answer = self.client.adapter.post("/v1/sys/capabilities-self", json={"paths": [api_path]})
+        # The default policy allows this call only in the namespace of the login. There, the path begins below it.
+        api_path = f"{self.clients.keys_prefix}{api_path}"
+        answer = self.clients.login.adapter.post("/v1/sys/capabilities-self", json={"paths": [api_path]})
         if not {"read", "root"} & set(_data(answer).get(api_path) or ()):
             raise forbidden(f"{mount}/{path}")
 
@@ -159,7 +190,7 @@ class VaultSession:
             raise
 
     def _get(self, url: str) -> Any:
-        return _data(self.client.adapter.get(url))
+        return _data(self.clients.keys.adapter.get(url))
 
     def _get_if_allowed(self, url: str) -> Any | None:
         try:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from bot.config.bot_toml import Project
-from bot.config.environment import is_safe_address
 from bot.config.settings import example, load
 from bot.config.values import checked_address
-from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
+from bot.config.variables import is_safe_address
+from bot.redaction import Secret
+from bot.vault.login import VaultAppRole, VaultToken
 from tests.support.settings import GOOD, problems
 
 PEOPLE = '["S0123456789", "U0123456789"]'
@@ -33,7 +34,7 @@ def test_the_example_is_valid(bot_toml: Path) -> None:
     assert not media.policy.self_approval
     assert media.oms_address == "https://oms.ap-southeast-3.myhuaweicloud.com"
     assert media.iam_address == "https://iam.ap-southeast-3.myhuaweicloud.com"
-    assert config.environment.vault_identity == VaultAppRole("role", config.environment.vault_identity.secret_id)  # type: ignore[union-attr]
+    assert config.environment.vault.identity == VaultAppRole("role", Secret("secret"))
 
 
 def test_a_byte_order_mark_and_line_ends_of_windows_are_accepted(bot_toml: Path) -> None:
@@ -151,17 +152,11 @@ def test_a_secret_can_come_from_a_file_and_is_not_shown(bot_toml: Path, tmp_path
     environ = {name: value for name, value in GOOD.items() if not name.startswith("VAULT_")}
     environ |= {"VAULT_ADDR": "http://127.0.0.1:8200", "VAULT_TOKEN_FILE": str(tmp_path / "token")}
     config = load(environ | {"BOT_CONFIG": str(bot_toml)})
-    identity = config.environment.vault_identity
+    identity = config.environment.vault.identity
     assert isinstance(identity, VaultToken)
     assert identity.token.reveal() == "hvs.something-secret"
     assert "something-secret" not in repr(config)
     assert "xoxb" not in repr(config)
-
-
-def test_vault_k8s_role_selects_the_kubernetes_login(bot_toml: Path) -> None:
-    environ = {name: value for name, value in GOOD.items() if name not in ("VAULT_ROLE_ID", "VAULT_SECRET_ID")}
-    config = load(environ | {"VAULT_K8S_ROLE": "bot", "BOT_CONFIG": str(bot_toml)})
-    assert config.environment.vault_identity == VaultKubernetes("bot")
 
 
 def lines_of(bot_toml: Path, text: str) -> list[str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import hvac.exceptions
 import pytest
 from sqlalchemy import text
 
@@ -163,6 +164,31 @@ def test_check_rejects_vault_tokens_that_cannot_be_revoked_or_have_limited_uses(
     ]
 
 
+def test_check_skips_what_needs_a_wrapped_secret_id(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    root = sandbox.vault.as_root()
+    token = root.auth.approle.generate_secret_id("bot", wrap_ttl="1h")["wrap_info"]["token"]
+    sandbox.extra_environment = {"VAULT_SECRET_ID": "", "VAULT_WRAPPED_SECRET_ID": token}
+    for _ in range(2):
+        found = run(sandbox, "check")
+        assert found.returncode == 0, found.stdout
+        first, *others = skips(found)
+        assert first.startswith("skip  Vault login: not tried, because it would spend the wrapping token")
+        assert others == [
+            'skip  project media, source and destination keys: not checked because "Vault login" was skipped',
+            'skip  project media, IAM and OMS: not checked because "Vault login" was skipped',
+        ]
+    sandbox.start_bot()
+    sandbox.wait_until(lambda: "wrapping token is not valid" in wrapping_state(sandbox, token), what="the unwrapping")
+
+
+def wrapping_state(sandbox: Sandbox, token: str) -> str:
+    try:
+        return str(sandbox.vault.as_root().adapter.post("/v1/sys/wrapping/lookup", json={"token": token}))
+    except hvac.exceptions.InvalidRequest as error:
+        return str(error)
+
+
 def test_check_reports_two_projects_with_the_same_project_id(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     path = sandbox.directory / "bot.toml"
@@ -260,7 +286,7 @@ def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
     sandbox.wait_until(lambda: "rejected the bot's login" in sandbox.log(), what="a warning")
     [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
     assert f"WARNING bot.app {what}" in line
-    assert "Check the role id and secret id" in line
+    assert "Check the role id, the secret id, and the mount" in line
 
 
 def test_audit_verify_passes_and_fails_with_an_unknown_head(sandbox: Sandbox) -> None:
@@ -320,3 +346,11 @@ def test_the_demo_passes_and_fails_when_a_step_does_not_happen(new_sandbox: Call
     forbidden.oms.state.may_change_groups = False
     forbidden.start_bot()
     assert run_demo(forbidden) == 1
+
+
+def test_serve_looks_its_static_token_up_at_the_start(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    sandbox.extra_environment = {"VAULT_ROLE_ID": "", "VAULT_SECRET_ID": "", "VAULT_TOKEN": "wrong"}
+    sandbox.start_bot()
+    sandbox.wait_until(lambda: "rejected the bot's login with its token" in sandbox.log(), what="a warning")
+    assert "WARNING bot.vault.renewal Vault login: " in sandbox.log()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
-import json
-import threading
 import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -21,12 +18,15 @@ from bot.sandbox.vault import SandboxVault
 from bot.vault import client as vault_client
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError, VaultErrorKind, login_error, translating_errors
-from bot.vault.login import VaultAppRole, VaultKubernetes, VaultToken
-from bot.vault.session import TokenKind, VaultSession
+from bot.vault.login import VaultAppRole, VaultToken
+from bot.vault.session import Clients, TokenKind, VaultSession
+from bot.vault.token import TokenLimits
 from tests.support.proxy import proxy_at, proxying
 from tests.support.relay import Forgetting, Relay, relaying
-from tests.support.tls import PAIR, serving_tls
+from tests.support.tls import serving_tls
 from tests.support.wire import BROKEN_ANSWERS, ENDLESS_ANSWERS, Wire, answering, dripping, ok, recording
+
+LIMITS = TokenLimits(is_batch=False, uses=0, seconds_left=None, life_seconds=0, is_renewable=False, is_periodic=False)
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,8 @@ def test_a_tried_login_shows_the_limits_of_the_token_and_revokes_it(
     login = server.login("checked")
     before = len(call_log.since())
     vault = as_role(server, "bot")
-    token = vault.try_login(VaultAppRole(login.role_id, Secret(login.secret_id)))
-    assert (token.is_batch, token.uses) == (is_batch, uses)
+    limits = vault.try_login(VaultAppRole(login.role_id, Secret(login.secret_id))).limits
+    assert (limits.is_batch, limits.uses) == (is_batch, uses)
     paths = [call.path for call in call_log.since(before)]
     assert paths == ["/v1/auth/approle/login", "/v1/auth/token/revoke-self"]
 
@@ -197,8 +197,8 @@ def test_a_tried_static_token_shows_its_limits_and_stays_valid(server: SandboxVa
         ({"type": "service", "num_uses": 9}, False, 8),  # The look-up is a use too.
     ):
         made = root.auth.token.create(policies=["bot"], ttl="10m", **settings)["auth"]["client_token"]
-        token = as_role(server, "bot").try_login(VaultToken(Secret(made)))
-        assert (token.is_batch, token.uses) == (is_batch, uses)
+        limits = as_role(server, "bot").try_login(VaultToken(Secret(made))).limits
+        assert (limits.is_batch, limits.uses) == (is_batch, uses)
         root.lookup_token(made)
 
 
@@ -218,10 +218,16 @@ def test_an_expired_token_is_replaced_by_a_new_login(server: SandboxVault, call_
 
 
 @pytest.mark.parametrize(
-    "error", [hvac.exceptions.InvalidRequest, hvac.exceptions.Forbidden, hvac.exceptions.Unauthorized]
+    "error",
+    [
+        hvac.exceptions.InvalidRequest,
+        hvac.exceptions.Forbidden,
+        hvac.exceptions.Unauthorized,
+        hvac.exceptions.InvalidPath,
+    ],
 )
-def test_three_errors_of_hvac_mean_a_refused_login(error: type[hvac.exceptions.VaultError]) -> None:
-    assert login_error(error("no")).kind is VaultErrorKind.LOGIN
+def test_four_errors_of_hvac_mean_a_refused_login(error: type[hvac.exceptions.VaultError]) -> None:
+    assert login_error(error("no"), "", "").kind is VaultErrorKind.LOGIN
 
 
 def test_a_malformed_number_is_an_answer_that_is_not_understood() -> None:
@@ -261,76 +267,6 @@ def test_environment_variables_and_netrc_do_not_change_the_identity(
     with pytest.raises(VaultError, match="doesn't allow the bot to read"):
         main.read("secret", "oms/media/source")
     assert main.read("secret", "oms/media/caller").values["ak"]
-
-
-def wait_until_upgraded(client: hvac.Client) -> None:
-    """Waits for a new mount of KV version 2, which refuses calls at first ("Upgrading from non-versioned")."""
-    for _ in range(1000):
-        try:
-            client.adapter.get("/v1/secret/config")
-        except hvac.exceptions.InvalidRequest:
-            threading.Event().wait(0.01)
-        else:
-            return
-    raise TimeoutError("the mount is still upgrading")
-
-
-def test_every_call_goes_to_the_namespace(server: SandboxVault) -> None:
-    root = server.as_root()
-    root.adapter.post("/v1/sys/namespaces/team")
-    within = hvac.Client(url=root.url, token=server.root_token, namespace="team")
-    within.sys.enable_auth_method("approle")
-    within.sys.enable_secrets_engine("kv", path="secret", options={"version": "2"})
-    wait_until_upgraded(within)
-    within.secrets.kv.v2.create_or_update_secret("oms/media/source", {"ak": "team key"}, mount_point="secret")
-    within.sys.create_or_update_policy("bot", 'path "secret/*" {\n  capabilities = ["read"]\n}')
-    within.auth.approle.create_or_update_approle("bot", token_policies=["bot"])
-    role_id = within.auth.approle.read_role_id("bot")["data"]["role_id"]
-    secret_id = within.auth.approle.generate_secret_id("bot")["data"]["secret_id"]
-    identity = VaultAppRole(role_id, Secret(secret_id))
-    vault = Vault(server.url, identity, namespace="team")
-    assert vault.check("secret", "oms/media/source").keys == ("ak",)
-    session = vault.open_release()
-    assert session.read("secret", "oms/media/source").values["ak"].reveal() == "team key"
-    assert session.close()
-    with pytest.raises(VaultError, match="rejected the bot's login"):
-        Vault(server.url, identity).open_release()
-
-
-def test_a_pod_logs_in_with_its_service_account_token(server: SandboxVault, tmp_path: Path) -> None:
-    def part(value: dict[str, str]) -> str:
-        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
-
-    claims = {
-        "iss": "kubernetes/serviceaccount",
-        "kubernetes.io/serviceaccount/namespace": "migrations",
-        "kubernetes.io/serviceaccount/service-account.name": "taskgroup-bot",
-        "kubernetes.io/serviceaccount/service-account.uid": "u-1",
-        "kubernetes.io/serviceaccount/secret.name": "taskgroup-bot-token",
-        "sub": "system:serviceaccount:migrations:taskgroup-bot",
-    }
-    jwt = tmp_path / "token"
-    jwt.write_text(f"{part({'alg': 'RS256', 'typ': 'JWT'})}.{part(claims)}.c2lnbmF0dXJl\n", encoding="ascii")
-    user = {"username": claims["sub"], "uid": "u-1", "groups": ["system:serviceaccounts"]}
-    review = {"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1"}
-    review["status"] = {"authenticated": True, "user": user}  # type: ignore[assignment]
-    root = server.as_root()
-    root.sys.enable_auth_method("kubernetes")
-    with serving_tls(tmp_path, ok(json.dumps(review).encode())) as cluster:
-        ca = PAIR[PAIR.index("-----BEGIN CERTIFICATE") :]
-        root.auth.kubernetes.configure(cluster.url, kubernetes_ca_cert=ca, disable_local_ca_jwt=True)
-        root.auth.kubernetes.create_role(
-            "bot", ["taskgroup-bot"], ["migrations"], policies=["bot"], ttl="20m", token_type="service"
-        )
-        vault = Vault(server.url, VaultKubernetes("bot", str(jwt)))
-        session = vault.open_release()
-        assert session.kind is TokenKind.LOGIN
-        assert session.read("secret", "oms/media/source").version == 1
-        assert session.close()
-        with pytest.raises(VaultError, match="rejected the bot's login"):
-            Vault(server.url, VaultKubernetes("another", str(jwt))).open_release()
-    with pytest.raises(VaultError, match="can't read the pod's service account token"):
-        Vault(server.url, VaultKubernetes("bot", str(tmp_path / "nothing"))).open_release()
 
 
 def test_nothing_is_sent_to_a_vault_whose_certificate_is_not_trusted(tmp_path: Path) -> None:
@@ -424,7 +360,7 @@ def test_an_answer_that_is_not_vaults_raises_an_error_without_the_credentials(
 def test_an_answer_that_is_not_vaults_after_the_login_raises_an_error(what: str) -> None:
     with answering(PAGES[what]) as url:
         client = hvac.Client(url=url, token="token-1234")
-        session = VaultSession(client, "accessor", TokenKind.LOGIN, {})
+        session = VaultSession(Clients(client, client), "accessor", TokenKind.LOGIN, {}, LIMITS)
         for call in (session.read, session.check):
             with pytest.raises(VaultError):
                 call("secret", "oms/media/source")

@@ -220,7 +220,7 @@ def test_a_locked_role_is_named_as_the_possible_cause(server: SandboxVault) -> N
     right = root.auth.approle.generate_secret_id("locked")["data"]["secret_id"]
     for number in range(6):
         with pytest.raises(VaultError):
-            Vault(server.url, VaultAppRole(role_id, Secret(f"wrong {number}"))).open_release()
+            Vault(server.url, VaultAppRole(role_id, Secret(f"wrong-{number}"))).open_release()
     with pytest.raises(VaultError) as raised:
         Vault(server.url, VaultAppRole(role_id, Secret(right))).open_release()
     assert raised.value.kind is VaultErrorKind.LOGIN
