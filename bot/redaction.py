@@ -1,7 +1,7 @@
 """Keeps secrets out of logs, messages, rows and errors.
 
-`Secret` contains one value and hides it from printing and serializing. `scrub` removes secrets from text that comes
-from elsewhere, such as error messages of a server.
+`Secret` contains one value and hides it from printing and serializing. `FileSecret` has read it from a file, and can
+read it again. `scrub` removes secrets from text that comes from elsewhere, such as error messages of a server.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -74,6 +75,10 @@ class Secret:
         """Returns the value. Call it only where the value leaves the process."""
         return self.__value
 
+    def current(self) -> Secret:
+        """The secret as it is now. Only that of a file can change."""
+        return self
+
     def stripped(self, characters: str | None = None) -> Secret:
         """The value without surrounding white space, or without these characters, as with `str.strip`."""
         return Secret(self.__value.strip(characters))
@@ -115,6 +120,61 @@ class Secret:
             core_schema.union_schema([core_schema.is_instance_schema(cls), core_schema.str_schema()]),
             serialization=core_schema.plain_serializer_function_ser_schema(lambda value: MASK),
         )
+
+
+class UnreadableSecret(Exception):
+    """The file of a secret can't be read, or is empty.
+
+    Arguments:
+        variable: the environment variable with the path of the file.
+        problem: what is wrong with the file, for people, without the variable.
+    """
+
+    def __init__(self, variable: str, problem: str) -> None:
+        super().__init__(f"{variable} {problem}")
+        self.variable = variable
+        self.problem = problem
+
+
+class FileSecret(Secret):
+    """A secret from a file, which another program may replace while the bot runs.
+
+    As a `Secret`, it is what the file contained when this object was made. `current` reads the file again.
+
+    Arguments:
+        variable: the environment variable with the path, such as VAULT_TOKEN_FILE.
+        path: the path of the file. White space around the secret in it is ignored.
+
+    Raises:
+        UnreadableSecret: the file can't be read, or is empty.
+    """
+
+    __slots__ = ("_path", "_variable")
+
+    def __init__(self, variable: str, path: str) -> None:
+        super().__init__(_read_file(variable, path))
+        self._variable = variable
+        self._path = path
+
+    def current(self) -> FileSecret:
+        """The secret that the file contains now.
+
+        Raises:
+            UnreadableSecret: the file can't be read, or is empty.
+        """
+        return FileSecret(self._variable, self._path)
+
+
+def _read_file(variable: str, path: str) -> str:
+    try:
+        value = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise UnreadableSecret(variable, f"can't be read: {error.strerror}") from None
+    except ValueError:
+        raise UnreadableSecret(variable, "can't be read: it is not text") from None
+    if not value:
+        raise UnreadableSecret(variable, "is the path of an empty file")
+    return value
 
 
 def scrub(text: str, secrets: Iterable[Secret] = ()) -> str:

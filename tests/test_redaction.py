@@ -7,6 +7,7 @@ import html
 import json
 import pickle
 import time
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from bot.huawei.error_catalogue import CATALOGUE, Meaning
-from bot.redaction import Secret, scrub, visible
+from bot.redaction import FileSecret, Secret, UnreadableSecret, scrub, visible
 
 VALUE = "correct-horse-battery"
 # The names of keys as Huawei Cloud and other services write them, and in ordinary text.
@@ -63,6 +64,40 @@ def test_a_secret_is_not_printed_or_serialised() -> None:
     assert secret.reveal() == VALUE
     with pytest.raises(TypeError):
         hash(secret)
+
+
+def test_a_secret_from_a_file_is_hidden_and_can_be_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f" {VALUE}\n")
+    secret = FileSecret("VAULT_TOKEN_FILE", str(path))
+    path.write_text("another")
+    assert (secret.reveal(), secret.current().reveal()) == (VALUE, "another")
+    assert secret.current().current() == Secret("another")
+    assert VALUE not in repr(secret)
+    for write in (pickle.dumps, copy.deepcopy, json.dumps):
+        with pytest.raises(TypeError):
+            write(secret)
+    assert Secret(VALUE).current() == secret, "any other secret stays the same"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "VAULT_TOKEN_FILE can't be read: No such file or directory"),
+        (b"\xff\xfe", "VAULT_TOKEN_FILE can't be read: it is not text"),
+        (b" \n", "VAULT_TOKEN_FILE is the path of an empty file"),
+    ],
+)
+def test_a_file_without_a_secret_is_named_by_its_variable(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(VALUE)
+    secret = FileSecret("VAULT_TOKEN_FILE", str(path))
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableSecret) as raised:
+        secret.current()
+    assert str(raised.value) == message
 
 
 def test_given_secrets_keys_and_tokens_are_masked_in_a_text() -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 
 from bot.config.problems import Problems
 from bot.net.tls import tls_context
-from bot.redaction import Secret
+from bot.redaction import FileSecret, Secret, UnreadableSecret
 from bot.store.url import parse_url
 from bot.vault.login import VaultAppRole, VaultIdentity, VaultKubernetes, VaultToken
 
@@ -125,15 +125,9 @@ def _secret(environ: Mapping[str, str], name: str, problems: Problems) -> Secret
         problems.add(name, f"is set twice, in {name} and in {name}_FILE", "Set one of the two")
     elif path:
         try:
-            value = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            problems.add(
-                f"{name}_FILE", f"can't be read: {reason}", "Set it to the path of a file that the bot can read"
-            )
-            return Secret("")
-        if not value:
-            problems.add(f"{name}_FILE", "is the path of an empty file", "Write the secret to that file")
+            return FileSecret(f"{name}_FILE", path)
+        except UnreadableSecret as error:
+            problems.add(error.variable, error.problem, "Set it to the path of a file with the secret")
             return Secret("")
     return Secret(value) if value else None
 
