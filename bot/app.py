@@ -41,9 +41,10 @@ from bot.net.tls import tls_context
 from bot.readiness import Readiness
 from bot.shutdown import Shutdown
 from bot.slack.client import DirectClient
-from bot.slack.errors import SlackError, Unavailable, translating_errors
+from bot.slack.errors import Denied, SlackError, Unavailable, explanation, translating_errors
 from bot.slack.messenger import Messenger
-from bot.slack.transport import ACK_SECONDS, HttpTransport, SocketTransport, Transport, new_app, new_client
+from bot.slack.socket_mode import SocketTransport
+from bot.slack.transport import ACK_SECONDS, HttpTransport, Transport, new_app, new_client
 from bot.slack.users import Users
 from bot.store import queue, tables
 from bot.store.circuit_breakers import CircuitBreakers
@@ -119,7 +120,7 @@ class Service:
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app, route)
         CONNECTED.set_function(lambda: self._transport.is_connected)
-        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
+        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.problem)
         with _listening_errors(environment.listen, "OPS_PORT", environment.ops_port):
             self._health = HealthServer(
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
@@ -137,10 +138,9 @@ class Service:
         self._worker.start()
         try:
             self._transport.start(shutdown.requested)
-        except SlackError as error:
+        except (Denied, Unavailable) as error:
             self.stop()
-            fix = "Create one with the scope connections:write under Basic Information of your Slack app"
-            raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
+            raise CannotStart(explanation(error, self._slack_api_url)) from None
         log.info("serving")
         # In a thread, because the bot also starts while Vault is down.
         threading.Thread(target=self._check_vault_logins, name="vault-logins", daemon=True).start()
@@ -277,7 +277,8 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
 
 def _new_transport(environment: Environment, app: App, route: Route) -> Transport:
     if environment.slack_app_token:
-        return SocketTransport(app, environment.slack_app_token, route=route)
+        client = new_client(environment.slack_app_token, environment.slack_api_url, route=route)
+        return SocketTransport(app, client, route)
     with _listening_errors(environment.listen, "PORT", environment.port):
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
 

@@ -24,14 +24,16 @@ class Readiness:
     """The checks of one process.
 
     Arguments:
-        is_connected: whether Slack can reach the bot.
+        transport_problem: why Slack cannot reach the bot, or None.
     """
 
-    def __init__(self, store: Store, client: DirectClient, people: Users, is_connected: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: Store, client: DirectClient, people: Users, transport_problem: Callable[[], str | None]
+    ) -> None:
         self._store = store
         self._client = client
         self._people = people
-        self._is_connected = is_connected
+        self._transport_problem = transport_problem
         self._database_probe = TimedProbe(store.ping, DATABASE_PROBE_SECONDS)
         self._write_probe = TimedProbe(store.check_write, DATABASE_PROBE_SECONDS)
         self._token_probe = TimedProbe(self._check_token, TOKEN_PROBE_SECONDS)
@@ -39,8 +41,9 @@ class Readiness:
 
     def problem(self) -> str | None:
         """What keeps the bot from receiving and storing a command, or None."""
-        if not self._is_connected():
-            return "Slack is not connected"
+        problem = self._transport_problem()
+        if problem:
+            return problem
         if self._token_probe.problem() and (denial := self._client.denial):
             return f"Slack {denial.problem} ({denial.code}): {denial.fix}"
         problem = self._database_probe.problem()
