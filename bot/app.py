@@ -18,7 +18,6 @@ from typing import NoReturn
 
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk import WebClient
 
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
@@ -39,9 +38,11 @@ from bot.metrics import CONNECTED
 from bot.net.session import Route
 from bot.net.tls import tls_context
 from bot.readiness import Readiness
+from bot.redaction import Secret
 from bot.shutdown import Shutdown
+from bot.slack import installation
 from bot.slack.client import DirectClient
-from bot.slack.errors import Denied, SlackError, Unavailable, explanation, translating_errors
+from bot.slack.errors import Denied, Unavailable, explanation
 from bot.slack.messenger import Messenger
 from bot.slack.socket_mode import SocketTransport
 from bot.slack.transport import ACK_SECONDS, HttpTransport, Transport, new_app, new_client
@@ -103,7 +104,7 @@ class Service:
         environment = settings.environment
         token, api_url, route = environment.slack_bot_token, environment.slack_api_url, slack_route(settings.network)
         client = new_client(token, api_url, route=route)
-        our_app, authorization = authenticate(client)
+        our_app, authorization = authenticate(client, environment.slack_app_token)
         self.store = open_store(environment.database_url.reveal())
         if self.store.is_sqlite:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
@@ -115,7 +116,9 @@ class Service:
         app = new_app(token, api_url, environment.slack_signing_secret, authorization, route)
         receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
         # A short timeout, because a form must open within 3 s.
-        responder = Responder(Messenger(new_client(token, api_url, ACK_SECONDS, route)), receiver)
+        quick_client = new_client(token, api_url, ACK_SECONDS, route)
+        quick_client.owner = client.owner
+        responder = Responder(Messenger(quick_client), receiver)
         register_listeners(app, our_app, receiver, responder, settings.command)
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app, route)
@@ -167,18 +170,17 @@ class Service:
         return None
 
 
-def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
-    """The workspace and app of a bot token, and the authorization for Bolt.
+def authenticate(client: DirectClient, app_token: Secret | None) -> tuple[OurApp, AuthorizeResult]:
+    """The workspace and app of the tokens, and the authorization for Bolt.
 
     Raises:
-        CannotStart: Slack does not accept the token, or does not answer.
+        CannotStart: Slack does not accept the bot token, or does not answer, or the tokens do not fit together.
     """
     try:
-        with translating_errors():
-            me = client.auth_test()
-            bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SlackError as error:
-        raise _cannot_connect(error, client.base_url, "SLACK_BOT_TOKEN", "Copy it again from your Slack app") from None
+        me = installation.authenticate(client)
+        our_app = OurApp(me["team_id"], installation.app_id_of(client, me, app_token))
+    except (Denied, Unavailable) as error:
+        raise CannotStart(explanation(error, client.base_url)) from None
     authorization = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
         team_id=me["team_id"],
@@ -186,7 +188,7 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
         bot_id=me["bot_id"],
         bot_user_id=me["user_id"],
     )
-    return OurApp(me["team_id"], bot["app_id"]), authorization
+    return our_app, authorization
 
 
 def slack_route(network: Network) -> Route:
@@ -301,10 +303,3 @@ def _listening_errors(address: str, name: str, port: int) -> Iterator[None]:
         else:
             problem, fix = f"port {port}", f"{name} to another port"
         raise CannotStart(f"the bot can't listen on {problem} ({os.strerror(error.errno or 0)}). Set {fix}.") from None
-
-
-def _cannot_connect(error: SlackError, api_url: str, token: str, fix: str) -> CannotStart:
-    if isinstance(error, Unavailable):
-        todo = error.fix_for(api_url)
-        return CannotStart(f"Slack {error.problem} ({error.code}). {todo[0].upper()}{todo[1:]}.")
-    return CannotStart(f"Slack doesn't accept {token} ({error.code}). {fix}.")

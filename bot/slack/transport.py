@@ -41,7 +41,7 @@ def new_client(
     """
     return DirectClient(
         new_session(route),
-        token=token.reveal(),
+        token,
         base_url=api_url,
         timeout=timeout_seconds,
         retry_handlers=[],
