@@ -18,7 +18,6 @@ from typing import NoReturn
 
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
-from slack_sdk import WebClient
 
 from bot.config.bot_toml import Project
 from bot.config.environment import Environment
@@ -39,11 +38,14 @@ from bot.metrics import CONNECTED
 from bot.net.session import Route
 from bot.net.tls import tls_context
 from bot.readiness import Readiness
+from bot.redaction import Secret
 from bot.shutdown import Shutdown
+from bot.slack import installation
 from bot.slack.client import DirectClient
-from bot.slack.errors import SlackError, Unavailable, translating_errors
+from bot.slack.errors import Denied, Unavailable, explanation
 from bot.slack.messenger import Messenger
-from bot.slack.transport import ACK_SECONDS, HttpTransport, SocketTransport, Transport, new_app, new_client
+from bot.slack.socket_mode import SocketTransport
+from bot.slack.transport import ACK_SECONDS, HttpTransport, Transport, new_app, new_client
 from bot.slack.users import Users
 from bot.store import queue, tables
 from bot.store.circuit_breakers import CircuitBreakers
@@ -103,7 +105,7 @@ class Service:
         environment = settings.environment
         token, api_url, route = environment.slack_bot_token, environment.slack_api_url, slack_route(settings.network)
         client = new_client(token, api_url, route=route)
-        our_app, authorization = authenticate(client)
+        our_app, authorization = authenticate(client, environment.slack_app_token)
         database_url = environment.database_url
         self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal())
         if self.store.is_sqlite:
@@ -116,12 +118,14 @@ class Service:
         app = new_app(token, api_url, environment.slack_signing_secret, authorization, route)
         receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
         # A short timeout, because a form must open within 3 s.
-        responder = Responder(Messenger(new_client(token, api_url, ACK_SECONDS, route)), receiver)
+        quick_client = new_client(token, api_url, ACK_SECONDS, route)
+        quick_client.owner = client.owner
+        responder = Responder(Messenger(quick_client), receiver)
         register_listeners(app, our_app, receiver, responder, settings.command)
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app, route)
         CONNECTED.set_function(lambda: self._transport.is_connected)
-        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.is_connected)
+        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.problem)
         with _listening_errors(environment.listen, "OPS_PORT", environment.ops_port):
             self._health = HealthServer(
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
@@ -139,10 +143,9 @@ class Service:
         self._worker.start()
         try:
             self._transport.start(shutdown.requested)
-        except SlackError as error:
+        except (Denied, Unavailable) as error:
             self.stop()
-            fix = "Create one with the scope connections:write under Basic Information of your Slack app"
-            raise _cannot_connect(error, self._slack_api_url, "SLACK_APP_TOKEN", fix) from None
+            raise CannotStart(explanation(error, self._slack_api_url)) from None
         log.info("serving")
         keep_logins = partial(self._keep_vault_logins, shutdown.requested)
         threading.Thread(target=keep_logins, name="vault-logins", daemon=True).start()
@@ -173,18 +176,17 @@ class Service:
         return None
 
 
-def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
-    """The workspace and app of a bot token, and the authorization for Bolt.
+def authenticate(client: DirectClient, app_token: Secret | None) -> tuple[OurApp, AuthorizeResult]:
+    """The workspace and app of the tokens, and the authorization for Bolt.
 
     Raises:
-        CannotStart: Slack does not accept the token, or does not answer.
+        CannotStart: Slack does not accept the bot token, or does not answer, or the tokens do not fit together.
     """
     try:
-        with translating_errors():
-            me = client.auth_test()
-            bot = client.bots_info(bot=me["bot_id"])["bot"]
-    except SlackError as error:
-        raise _cannot_connect(error, client.base_url, "SLACK_BOT_TOKEN", "Copy it again from your Slack app") from None
+        me = installation.authenticate(client)
+        our_app = OurApp(me["team_id"], installation.app_id_of(client, me, app_token))
+    except (Denied, Unavailable) as error:
+        raise CannotStart(explanation(error, client.base_url)) from None
     authorization = AuthorizeResult(
         enterprise_id=me.get("enterprise_id"),
         team_id=me["team_id"],
@@ -192,7 +194,7 @@ def authenticate(client: WebClient) -> tuple[OurApp, AuthorizeResult]:
         bot_id=me["bot_id"],
         bot_user_id=me["user_id"],
     )
-    return OurApp(me["team_id"], bot["app_id"]), authorization
+    return our_app, authorization
 
 
 def slack_route(network: Network) -> Route:
@@ -285,7 +287,8 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
 
 def _new_transport(environment: Environment, app: App, route: Route) -> Transport:
     if environment.slack_app_token:
-        return SocketTransport(app, environment.slack_app_token, route=route)
+        client = new_client(environment.slack_app_token, environment.slack_api_url, route=route)
+        return SocketTransport(app, client, route)
     with _listening_errors(environment.listen, "PORT", environment.port):
         return HttpTransport(app, environment.slack_signing_secret, environment.port, environment.listen)
 
@@ -301,10 +304,3 @@ def _listening_errors(address: str, name: str, port: int) -> Iterator[None]:
         else:
             problem, fix = f"port {port}", f"{name} to another port"
         raise CannotStart(f"the bot can't listen on {problem} ({os.strerror(error.errno or 0)}). Set {fix}.") from None
-
-
-def _cannot_connect(error: SlackError, api_url: str, token: str, fix: str) -> CannotStart:
-    if isinstance(error, Unavailable):
-        todo = error.fix_for(api_url)
-        return CannotStart(f"Slack {error.problem} ({error.code}). {todo[0].upper()}{todo[1:]}.")
-    return CannotStart(f"Slack doesn't accept {token} ({error.code}). {fix}.")

@@ -11,7 +11,7 @@ import sys
 from bot.redaction import scrub
 
 # Libraries that log bodies below WARNING.
-QUIET_LOGGERS = ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "alembic")
+QUIET_LOGGERS = ("slack_bolt", "slack_sdk", "urllib3", "hvac", "waitress", "websockets", "alembic")
 
 
 class LogFilter(logging.Filter):

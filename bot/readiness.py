@@ -28,22 +28,24 @@ class Readiness:
     """The checks of one process.
 
     Arguments:
-        is_connected: whether Slack can reach the bot.
+        transport_problem: why Slack cannot reach the bot, or None.
     """
 
-    def __init__(self, store: Store, client: DirectClient, people: Users, is_connected: Callable[[], bool]) -> None:
+    def __init__(
+        self, store: Store, client: DirectClient, people: Users, transport_problem: Callable[[], str | None]
+    ) -> None:
         self._store = store
         self._client = client
         self._people = people
-        self._is_connected = is_connected
+        self._transport_problem = transport_problem
         self._database_probe = TimedProbe("the database", self._database_problem, DATABASE_PROBE_SECONDS)
         self._token_probe = TimedProbe("Slack", self._token_problem, TOKEN_PROBE_SECONDS)
         self._token_tried_at = 0.0
 
     def problem(self) -> str | None:
         """What keeps the bot from receiving and storing a command, or None."""
-        if not self._is_connected():
-            return "Slack is not connected"
+        if problem := self._transport_problem():
+            return problem
         if self._client.denial is not None and (problem := self._token_probe.problem()):
             return problem
         return self._database_probe.problem()

@@ -17,7 +17,7 @@ from tests.support.wire import BROKEN_ANSWERS, answering
 @pytest.mark.parametrize("what", BROKEN_ANSWERS)
 def test_a_broken_answer_of_slack_is_not_blamed_on_the_token(what: str) -> None:
     with answering(BROKEN_ANSWERS[what]) as url, pytest.raises(CannotStart) as raised:
-        authenticate(new_client(Secret("xoxb-1"), f"{url}/api/"))
+        authenticate(new_client(Secret("xoxb-1"), f"{url}/api/"), None)
     problem = "sent an answer that isn't from its API" if what in ("no JSON", "no text") else "can't be reached"
     assert str(raised.value).startswith(f"Slack {problem} (")
     assert "SLACK_API_URL" in str(raised.value)

@@ -10,13 +10,18 @@ from functools import cache, partial
 from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
+from bot.app import slack_route
 from bot.check.finding import Finding, skipped
 from bot.config.bot_toml import Project
 from bot.config.settings import Settings
 from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots
 from bot.redaction import Secret
+from bot.slack.client import DirectClient
 from bot.slack.errors import Denied, LookupFailed, SlackError, Unavailable, translating_errors
+from bot.slack.installation import app_id_of, authenticate
+from bot.slack.transport import new_client
 from bot.slack.users import UNAVAILABLE_CODES, Users
+from bot.slack.websocket import new_address
 
 # The text of a scheduled message. Slack posts it only if `check` is killed before it deletes the message.
 LEFT_BEHIND = (
@@ -26,24 +31,24 @@ LEFT_BEHIND = (
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
 
-def check_slack(settings: Settings, client: WebClient) -> Iterator[Finding]:
+def check_slack(settings: Settings, client: DirectClient) -> Iterator[Finding]:
     """Yields the findings about the whole workspace.
 
     The first finding is about the bot token. If Slack does not accept the token, there is no other finding.
     """
     try:
-        with translating_errors():
-            me = client.auth_test()
-    except SlackError as error:
-        failed = _failed("Slack", error, client, "copy SLACK_BOT_TOKEN from your Slack app again")
+        me = authenticate(client)
+    except (Denied, Unavailable) as error:
+        failed = _failed("Slack", error, client)
         yield failed
-        yield skipped("Slack scopes, Socket Mode, user groups and people", failed)
+        yield skipped("Slack scopes, app, Socket Mode, user groups and people", failed)
         return
     yield Finding("Slack", f"workspace {me['team']}, bot {me['user']}")
     yield _scopes(me)
     app_token = settings.environment.slack_app_token
+    yield _app(client, me, app_token)
     if app_token is not None:
-        yield _socket_mode(client, app_token)
+        yield _socket_mode(new_client(app_token, client.base_url, route=slack_route(settings.network)))
     for group_id in settings.user_groups:
         yield _user_group(client, group_id)
     users = Users(client, me["team_id"], time.monotonic)
@@ -90,12 +95,18 @@ def _scopes(me: SlackResponse) -> Finding:
     return Finding("Slack scopes", ", ".join(SCOPES))
 
 
-def _socket_mode(client: WebClient, app_token: Secret) -> Finding:
+def _app(client: DirectClient, me: SlackResponse, app_token: Secret | None) -> Finding:
     try:
-        with translating_errors():
-            client.apps_connections_open(app_token=app_token.reveal())
-    except SlackError as error:
-        return _failed("Socket Mode", error, client, "give SLACK_APP_TOKEN the scope connections:write")
+        return Finding("Slack app", app_id_of(client, me, app_token) or "id unknown")
+    except (Denied, Unavailable) as error:
+        return _failed("Slack app", error, client)
+
+
+def _socket_mode(app_client: DirectClient) -> Finding:
+    try:
+        new_address(app_client)
+    except (Denied, Unavailable) as error:
+        return _failed("Socket Mode", error, app_client)
     return Finding("Socket Mode", "connects")
 
 
@@ -151,7 +162,9 @@ def _approvers(name: str, project: Project, users: Users, look_up: Callable[[str
     )
 
 
-def _failed(subject: str, error: SlackError, client: WebClient, fix: str, result: str = "rejected the call") -> Finding:
+def _failed(
+    subject: str, error: SlackError, client: WebClient, fix: str = "", result: str = "rejected the call"
+) -> Finding:
     """The finding for a call that failed.
 
     Arguments:

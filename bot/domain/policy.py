@@ -29,7 +29,7 @@ class AccountKind(StrEnum):
     BOT = "bot"
     #: An account that was deactivated (`deleted`).
     DEACTIVATED = "deactivated"
-    #: A person of another organization, in a shared channel (`is_stranger`, or another `team_id`).
+    #: A person of another organization, in a shared channel (`is_stranger`, or no member of the workspace).
     EXTERNAL = "of another organization"
 
 
@@ -38,7 +38,7 @@ class Person:
     """A person, as looked up in Slack."""
 
     id: str  # the user id (U… or W…)
-    team_id: str  # the workspace (T…)
+    team_id: str  # a workspace of the person (T…)
     account_kind: AccountKind
     groups: frozenset[str] = frozenset()  # the user groups (S…) that bot.toml names and the person is a member of
     groups_known: bool = True  # False if Slack did not return the members of a user group; then `groups` is empty

@@ -30,7 +30,11 @@ _DEFAULT_KEY_PATH = ("trigger_id",)
 
 @dataclass(frozen=True)
 class OurApp:
-    """The workspace and the Slack app that this bot serves."""
+    """The workspace and the Slack app that this bot serves.
+
+    Arguments:
+        app_id: empty if it is not known. Slack signs payloads for one app alone, so then every app id is accepted.
+    """
 
     team_id: str
     app_id: str
@@ -44,8 +48,12 @@ class MalformedPayload:
 
 
 def is_from(our_app: OurApp, body: Payload) -> bool:
-    """Whether a payload comes from this workspace and app."""
-    return _slack_id(body, "team") == our_app.team_id and _slack_id(body, "api_app") == our_app.app_id
+    """Whether a payload comes from this app, through its installation in this workspace.
+
+    The person may belong to another workspace: to one of the same Enterprise organization, or to one that shares a
+    channel. Who may do what is decided when the person is looked up.
+    """
+    return our_app.team_id in _workspaces(body) and our_app.app_id in ("", _slack_id(body, "api_app"))
 
 
 def to_message(
@@ -108,6 +116,18 @@ def form_choice(body: Payload, block_id: str) -> str:
     """The option or the time that was selected in a block of a form."""
     element = ("view", "state", "values", block_id, block_id)
     return text_at(body, *element, "selected_time") or text_at(body, *element, "selected_option", "value")
+
+
+def _workspaces(body: Payload) -> set[str]:
+    """The workspaces that a payload names, except that of the person.
+
+    In a shared channel, `team` is the workspace of the app for a button, and that of the person for a form, which has
+    the workspace of the app in the view. An event has it in `context_team_id` or `authorizations`.
+    """
+    authorizations = body.get("authorizations")
+    installed = [text_at(one, "team_id") for one in authorizations] if isinstance(authorizations, list) else []
+    in_view = text_at(body, "view", "app_installed_team_id")
+    return {_slack_id(body, "team"), in_view, text_at(body, "context_team_id"), *installed}
 
 
 def _origin(body: Payload) -> tuple[str, str, str]:

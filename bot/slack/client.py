@@ -6,6 +6,9 @@ Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and
 
 from __future__ import annotations
 
+import logging
+import re
+import threading
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request
@@ -17,7 +20,10 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.net.session import MAX_BODY_BYTES, ended_without_answer
-from bot.slack.errors import Denied, denial_in
+from bot.redaction import Secret, UnreadableSecret
+from bot.slack.errors import Denied, SlackError, denial_in, translating_errors
+
+log = logging.getLogger(__name__)
 
 # The methods that change nothing a person sees. They are repeated once if the connection ends without an answer.
 _REPEATED_METHODS = (
@@ -33,20 +39,41 @@ _REPEATED_METHODS = (
 class DirectClient(WebClient):
     """A `WebClient` that calls Slack over a session. It returns the names of headers in lower case.
 
+    If Slack refuses the token, and another program has replaced it in its file, the call is repeated with the new one.
+
+    Arguments:
+        secret: the token.
+
     Attributes:
         session: a session of `bot.net.session`. It sends nothing twice.
+        owner: whose token it is: a workspace and its bot user, or the app of an app-level token. The token of another
+            owner is not used. While it is None, the token is not read again.
         denial: why Slack refused the token at the last call that it answered; None if it accepted it.
     """
 
-    def __init__(self, session: requests.Session, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, session: requests.Session, secret: Secret, **settings: Any) -> None:
+        super().__init__(token=secret.reveal(), **settings)
         self.session = session
         # slack_sdk sets it from HTTPS_PROXY, and Bolt passes it on to the socket.
         self.proxy = None
         self.denial: Denied | None = None
+        self.owner = app_id_in(secret)
+        self._secret = secret
+        self._reading = threading.Lock()
+        self._logged = ""
 
     def api_call(self, api_method: str, **arguments: Any) -> SlackResponse:
         """As `WebClient.api_call`. Remembers whether Slack accepts the token."""
+        token = self.token
+        try:
+            return self._call(api_method, **arguments)
+        except SlackApiError as error:
+            denial = denial_in(error.response)
+            if denial is None or not denial.is_about_token or not self._replace_token(token):
+                raise
+        return self._call(api_method, **arguments)
+
+    def _call(self, api_method: str, **arguments: Any) -> SlackResponse:
         try:
             answer = super().api_call(api_method, **arguments)
         except SlackApiError as error:
@@ -58,6 +85,41 @@ class DirectClient(WebClient):
         self.denial = None
         return answer
 
+    def _replace_token(self, refused: str | None) -> bool:
+        """Reads the token again. Returns whether there is a usable token other than the refused one."""
+        if self.owner is None:
+            return False
+        with self._reading:
+            if self.token != refused:
+                return True
+            try:
+                secret = self._secret.current()
+                if secret == self._secret or not self._is_ours(secret):
+                    return False
+            except (UnreadableSecret, SlackError) as error:
+                self._log_once(f"Slack refuses the bot's token, and the one in its file can't be used: {error}")
+                return False
+            self._secret, self.token = secret, secret.reveal()
+            log.info("Slack refused the bot's token, so it was read again from its file")
+            return True
+
+    def _is_ours(self, secret: Secret) -> bool:
+        """Whether a token belongs to the owner of the first one.
+
+        Raises:
+            SlackError: Slack does not say whose token it is, or refuses it.
+        """
+        with translating_errors():
+            owner = app_id_in(secret) or owner_in(super().api_call("auth.test", params={"token": secret.reveal()}))
+        if owner != self.owner:
+            self._log_once(f"Slack refuses the bot's token, and the one in its file belongs to another app: {owner}")
+        return owner == self.owner
+
+    def _log_once(self, problem: str) -> None:
+        if problem != self._logged:
+            self._logged = problem
+            log.error("%s", problem)
+
     def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
         try:
             answer = _send(self.session, req, self.timeout)
@@ -66,6 +128,17 @@ class DirectClient(WebClient):
                 raise
             answer = _send(self.session, req, self.timeout)
         return {"status": answer.status, "headers": answer.headers, "body": answer.body}
+
+
+def app_id_in(token: Secret) -> str | None:
+    """The id of the app in an app-level token (`xapp-1-A…-…`); None if it has none. A bot token never has one."""
+    match = re.match(r"xapp-\d+-(A[A-Z0-9]+)-", token.reveal())
+    return match[1] if match else None
+
+
+def owner_in(auth_test: SlackResponse) -> str:
+    """The workspace and the bot user of a bot token, from an answer of auth.test. Each app has its own bot user."""
+    return f"{auth_test.get('team_id')} {auth_test.get('user_id')}"
 
 
 class DirectWebhook(WebhookClient):

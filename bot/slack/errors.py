@@ -77,7 +77,7 @@ class Gone(SlackError):
 
 
 class Denied(SlackError):
-    """Slack refuses the bot's token, or the app lacks a scope. Every call fails until people change the app.
+    """Slack refuses the token, or the app lacks a scope or Socket Mode. Every call fails until people change the app.
 
     Arguments:
         problem: continues a sentence that begins with "Slack".
@@ -93,6 +93,12 @@ class Denied(SlackError):
     def is_about_token(self) -> bool:
         """Whether Slack refuses the token, and with it every method."""
         return self.code in _TOKEN_CODES
+
+
+def explanation(error: Denied | Unavailable, api_url: str) -> str:
+    """The problem, its code and its fix, for people."""
+    fix = error.fix if isinstance(error, Denied) else error.fix_for(api_url)
+    return f"Slack {error.problem} ({error.code}). {fix[0].upper()}{fix[1:]}."
 
 
 class LookupFailed(SlackError):
@@ -132,6 +138,7 @@ _TOKEN_CODES: Mapping[str, tuple[str, str]] = {
     "token_expired": ("says that the bot's token has expired", _REINSTALL),
     "account_inactive": ("says that the app was removed or its bot user deactivated", _REINSTALL),
 }
+_CHECK_NETWORK = "check the bot's network connection to {address}"
 _ADD_SCOPE = "add it under OAuth & Permissions of the Slack app, then reinstall the app"
 
 
@@ -148,7 +155,7 @@ def translating_errors() -> Iterator[None]:
         code = type([*causes(error)][-1]).__name__
         if isinstance(error, UnicodeError):
             raise _not_slack(code) from None
-        raise _unreachable(code, error) from None
+        raise unreachable(code, error) from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
@@ -180,14 +187,17 @@ def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackEr
     return kind(label) if code else _not_slack(label)
 
 
-def _unreachable(code: str, error: Exception) -> Unavailable:
+def unreachable(
+    code: str, error: Exception, fix: str = "check the bot's network connection to {address}"
+) -> Unavailable:
+    """The error for a connection that failed. A proxy or a certificate that is the cause is named with its own fix."""
     proxy_error = find_cause(error, ProxyError)
     if proxy_error is not None:
         return Unavailable(code, f"can't be reached, because {proxy_error.problem}", proxy_error.fix)
     if find_cause(error, ssl.SSLCertVerificationError) is not None:
         problem = "can't be reached, because the bot doesn't trust its TLS certificate"
         return Unavailable(code, problem, "set SSL_CERT_FILE to the CA certificate that signed it")
-    return Unavailable(code, "can't be reached", "check the bot's network connection to {address}")
+    return Unavailable(code, "can't be reached", fix)
 
 
 def _not_slack(code: str) -> Unavailable:

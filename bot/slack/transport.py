@@ -1,6 +1,6 @@
-"""The two transports from Slack to the Bolt app: Socket Mode, and HTTP requests that Slack signs.
+"""The Bolt app, and the HTTP transport to it: requests that Slack signs.
 
-What the app does with a payload is left to `bot.listeners`.
+The other transport is in `bot.slack.socket_mode`. What the app does with a payload is left to `bot.listeners`.
 """
 
 from __future__ import annotations
@@ -8,14 +8,11 @@ from __future__ import annotations
 import io
 import logging
 import re
-import select
-import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from slack_bolt import App
-from slack_bolt.adapter.socket_mode import SocketModeHandler
 from slack_bolt.adapter.wsgi import SlackRequestHandler
 from slack_bolt.authorization import AuthorizeResult
 from slack_bolt.request.internals import parse_body
@@ -25,18 +22,13 @@ from bot.net.server import HttpServer, WsgiApp
 from bot.net.session import Route, new_session
 from bot.redaction import Secret
 from bot.slack.client import DirectClient
-from bot.slack.errors import RateLimited, translating_errors
+from bot.slack.socket_mode import SocketTransport
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1_000_000
 API_SECONDS = 10
 ACK_SECONDS = 2
-RETRY_AFTER_SECONDS = 30
-CLOSE_SECONDS = 1.0
-# slack_sdk closes a socket after four of these without a pong.
-PING_SECONDS = 10.0
-CHECK_SECONDS = 1.0
 
 
 def new_client(
@@ -49,7 +41,7 @@ def new_client(
     """
     return DirectClient(
         new_session(route),
-        token=token.reveal(),
+        token,
         base_url=api_url,
         timeout=timeout_seconds,
         retry_handlers=[],
@@ -90,91 +82,6 @@ def _quiet_logger(name: str, level: int) -> logging.Logger:
     return logger
 
 
-class SocketTransport:
-    """Socket Mode: a WebSocket that the bot opens.
-
-    slack_sdk sends pings, and replaces a socket without a pong for four times `ping_seconds`
-    (`Connection.check_state`, slack_sdk 3.48). It does not notice when Slack ends the TCP connection without a close
-    frame; that is noticed here.
-    """
-
-    def __init__(
-        self, app: App, app_token: Secret, ping_seconds: float = PING_SECONDS, route: Route | None = None
-    ) -> None:
-        self._app_token = app_token
-        self._stopped = threading.Event()
-        self._handler = SocketModeHandler(
-            app,
-            app_token.reveal(),
-            logger=_quiet_logger("bot.slack.socket", logging.WARNING),
-            # Its own client: no acknowledgement waits for this one, so its time-out is longer.
-            web_client=new_client(app_token, app.client.base_url, route=route),
-            ping_interval=ping_seconds,
-        )
-        # slack_sdk takes it from the environment.
-        self._handler.client.proxy = None
-
-    def start(self, shutdown: threading.Event) -> None:
-        """Opens the socket. Afterwards slack_sdk reconnects by itself until `stop`.
-
-        Arguments:
-            shutdown: ends a wait for Slack's rate limit.
-
-        Raises:
-            SlackError: Slack does not accept the token, or does not answer.
-        """
-        while not shutdown.is_set():
-            try:
-                self._connect()
-            except RateLimited as error:
-                seconds = error.retry_after_seconds
-                shutdown.wait(RETRY_AFTER_SECONDS if seconds is None else seconds)
-            else:
-                threading.Thread(target=self._close_ended_sockets, name="socket-check", daemon=True).start()
-                return
-
-    @translating_errors()
-    def _connect(self) -> None:
-        client = self._handler.client
-        # slack_sdk would make this call too, but sleep through a rate limit, whatever happens meanwhile.
-        client.wss_uri = client.web_client.apps_connections_open(app_token=self._app_token.reveal())["url"]
-        self._handler.connect()  # type: ignore[no-untyped-call]
-
-    def _close_ended_sockets(self) -> None:
-        """Closes a socket one check after its end was seen, when all that came before the end has been read."""
-        ended = None
-        while not self._stopped.wait(CHECK_SECONDS):
-            session = self._handler.client.current_session
-            sock = session.sock if session is not None else None
-            if session is None or sock is None or not _has_ended(sock):
-                ended = None
-            elif ended is sock:
-                session.disconnect()
-            else:
-                ended = sock
-
-    def stop(self) -> None:
-        """Receives nothing more. Waits at most 1 s for the socket to close, since slack_sdk may be asleep."""
-        self._stopped.set()
-        closing = threading.Thread(target=self._handler.close, name="socket-close", daemon=True)
-        closing.start()
-        closing.join(CLOSE_SECONDS)
-
-    @property
-    def is_connected(self) -> bool:
-        """Whether a socket is open and not known to be dead."""
-        return bool(self._handler.client.is_connected())
-
-
-def _has_ended(sock: socket.socket) -> bool:
-    """Whether the other side has closed its end of the connection. Nothing is read from the socket."""
-    if sock.fileno() < 0:
-        return False
-    poll = select.poll()
-    poll.register(sock, getattr(select, "POLLRDHUP", 0))
-    return bool(poll.poll(0))
-
-
 class HttpTransport:
     """HTTP: Slack posts payloads to `/slack/events`, each with a signature.
 
@@ -204,6 +111,11 @@ class HttpTransport:
     def is_connected(self) -> bool:
         """Whether the server runs."""
         return self._server.is_alive
+
+    @property
+    def problem(self) -> str | None:
+        """Why Slack cannot reach the bot, as far as the bot knows."""
+        return None if self.is_connected else "the HTTP server for Slack has ended"
 
 
 Transport = SocketTransport | HttpTransport

@@ -50,7 +50,7 @@ class Users:
     """Looks up people and user groups.
 
     Arguments:
-        team_id: the workspace. People of other workspaces are external.
+        team_id: the workspace. People who are not members of it are external.
         monotonic: a clock in seconds, for the age of cached groups.
     """
 
@@ -97,7 +97,7 @@ class Users:
             except LookupFailed:
                 groups_known = False
         team_id = str(user.get("team_id") or "")
-        return Person(user_id, team_id, self._account_kind(user, team_id), frozenset(groups), groups_known)
+        return Person(user_id, team_id, self._account_kind(user), frozenset(groups), groups_known)
 
     def time_zone(self, user_id: str) -> ZoneInfo:
         """The time zone in a person's Slack profile; UTC where there is none.
@@ -131,8 +131,8 @@ class Users:
             raise LookupFailed("users.info: no user")
         return user
 
-    def _account_kind(self, user: Mapping[str, object], team_id: str) -> AccountKind:
-        if user.get("is_stranger") or team_id != self._team_id:
+    def _account_kind(self, user: Mapping[str, object]) -> AccountKind:
+        if user.get("is_stranger") or self._team_id not in _workspaces(user):
             return AccountKind.EXTERNAL
         if user.get("deleted"):
             return AccountKind.DEACTIVATED
@@ -200,6 +200,13 @@ class Users:
         if not isinstance(found, list):
             raise LookupFailed("usergroups.users.list: no users")
         return frozenset(str(user) for user in found)
+
+
+def _workspaces(user: Mapping[str, object]) -> list[object]:
+    """The workspaces of a person. In an Enterprise organization, `team_id` is one of several."""
+    organization = user.get("enterprise_user")
+    teams = organization.get("teams") if isinstance(organization, Mapping) else None
+    return [user.get("team_id"), *(teams if isinstance(teams, list) else ())]
 
 
 def _asked(call: Callable[[], Any]) -> Any:

@@ -223,7 +223,7 @@ def test_serve_does_not_start_on_a_database_of_a_later_version(new_sandbox: Call
         ({"SLACK_BOT_TOKEN": "xoxb-wrong"}, "Slack doesn't accept SLACK_BOT_TOKEN (invalid_auth). Copy it again"),
         (
             {"SLACK_API_URL": "http://127.0.0.1:1/api/"},
-            "Slack can't be reached (URLError). Check the bot's network",
+            "Slack can't be reached (NewConnectionError). Check the bot's network",
         ),
         ({"OPS_PORT": "TAKEN"}, "the bot can't listen on port"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import closing
 
@@ -11,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from bot.check.run import run_checks
 from bot.config.settings import load
-from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE
+from bot.sandbox.slack.ids import ALICE, APP_TOKEN, APPROVERS_GROUP, BOT_TOKEN, CAROL, DAVE
 from bot.sandbox.system import Sandbox
 from bot.store.faults import DatabaseFault
 from tests.support.postgres import Postgres
@@ -66,6 +67,47 @@ def test_a_refused_token_is_named_and_the_bot_is_not_ready_until_it_is_accepted(
     assert readiness(sandbox) == (503, f"Slack {problem} ({code}): {fix}\n")
     sandbox.slack.api.denial = None
     wait_until_ready(sandbox)
+
+
+def test_tokens_that_are_replaced_in_their_files_interrupt_nothing(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    files = {name: sandbox.directory / name for name in ("SLACK_BOT_TOKEN", "SLACK_APP_TOKEN")}
+    for name, path in files.items():
+        path.write_text(sandbox.environment()[name], encoding="ascii")
+    sandbox.extra_environment = {f"{name}_FILE": str(path) for name, path in files.items()} | dict.fromkeys(files, "")
+    sandbox.start_bot()
+    card = create_request(sandbox)
+    api = sandbox.slack.api
+    api.bot_tokens = {"xoxb-new": api.bot_tokens[BOT_TOKEN]}
+    api.app_tokens = {"xapp-1-A0SANDBOX1-new"}
+    files["SLACK_BOT_TOKEN"].write_text("xoxb-new", encoding="ascii")
+    files["SLACK_APP_TOKEN"].write_text("xapp-1-A0SANDBOX1-new", encoding="ascii")
+    refresh = asyncio.run_coroutine_threadsafe(sandbox.slack.refresh_connections(), sandbox.slack.server.loop)
+    sandbox.people.press(CAROL, card, "approve")
+    wait_for_accepted(sandbox, card)
+    refresh.result(timeout=10)
+    wait_until_ready(sandbox)
+    assert sandbox.slack.connections == 1
+    assert sandbox.log().count("so it was read again from its file") >= 2
+
+
+@pytest.mark.parametrize(
+    ("app_token", "changes", "subject", "problem"),
+    [
+        ("xapp-1-A0OTHER001-1", {}, "Slack app", "belong to different apps (A0SANDBOX1 and A0OTHER001)"),
+        (APP_TOKEN, {"is_enterprise_install": True}, "Slack", "is for a whole organization"),
+    ],
+)
+def test_check_names_tokens_that_do_not_fit(
+    new_sandbox: Callable[..., Sandbox], app_token: str, changes: dict[str, object], subject: str, problem: str
+) -> None:
+    sandbox = new_sandbox()
+    sandbox.extra_environment = {"SLACK_APP_TOKEN": app_token}
+    sandbox.slack.api.app_tokens.add(app_token)
+    sandbox.slack.api.bot_tokens[BOT_TOKEN] |= changes
+    findings = {finding.subject: finding for finding in run_checks(load(sandbox.environment()))}
+    assert problem in str(findings[subject])
+    assert [finding.subject for finding in findings.values() if not finding.is_ok and finding.fix] == [subject]
 
 
 def test_a_missing_scope_is_named_in_the_reply_and_in_the_details(sandbox: Sandbox) -> None:

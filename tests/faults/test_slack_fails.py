@@ -31,7 +31,11 @@ def connection_count(sandbox: Sandbox) -> int:
     return [call.path for call in sandbox.call_log.since()].count("connected")
 
 
-@pytest.mark.parametrize("lose", [SlackStandIn.drop_connections, SlackStandIn.cut_connections], ids=["closed", "cut"])
+@pytest.mark.parametrize(
+    "lose",
+    [SlackStandIn.drop_connections, SlackStandIn.cut_connections, SlackStandIn.refresh_connections],
+    ids=["closed", "cut", "announced"],
+)
 def test_after_a_lost_connection_the_bot_reconnects_and_is_ready_again(
     sandbox: Sandbox, lose: Callable[[SlackStandIn], Coroutine[None, None, None]]
 ) -> None:

@@ -22,7 +22,7 @@ from bot.store.inbox import Kind, Message
 from tests.support.values import NOON
 
 OUR_APP = OurApp("T0TEST0001", "A0TEST0001")
-COMMAND = {
+COMMAND: dict[str, Any] = {
     "command": "/resume-taskgroup",
     "team_id": "T0TEST0001",
     "user_id": "UALICE00",
@@ -31,7 +31,7 @@ COMMAND = {
     "response_url": "https://x",
     "text": "list",
 }
-PRESS = {
+PRESS: dict[str, Any] = {
     "type": "block_actions",
     "team": {"id": "T0TEST0001"},
     "user": {"id": "UALICE00", "team_id": "T0OTHER001"},
@@ -41,7 +41,7 @@ PRESS = {
     "actions": [{"action_id": "approve", "block_id": "decide", "value": "R-00000001"}],
     "state": {"values": {"R-00000001 all": {"scope": {"selected_option": {"value": "all objects"}}}}},
 }
-DENIAL = {
+DENIAL: dict[str, Any] = {
     "type": "view_submission",
     "team": {"id": "T0TEST0001"},
     "user": {"id": "UALICE00"},
@@ -53,7 +53,7 @@ DENIAL = {
         "state": {"values": {"reason": {"text": {"value": " not today\n"}}}},
     },
 }
-OPENED_HOME = {
+OPENED_HOME: dict[str, Any] = {
     "type": "event_callback",
     "team_id": "T0TEST0001",
     "event_id": "Ev1",
@@ -144,6 +144,56 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
         return [changed(part) for part in value] if isinstance(value, list) else value
 
     return {key: changed(part) for key, part in body.items()}
+
+
+OURS, OTHER = OUR_APP.team_id, "T0OTHER001"
+
+
+def event(team_id: str, **more: object) -> dict[str, Any]:
+    return OPENED_HOME | {"team_id": team_id, **more}
+
+
+def authorized(*teams: str) -> dict[str, Any]:
+    return {"authorizations": [{"enterprise_id": None, "team_id": team, "is_bot": True} for team in teams]}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_accepted"),
+    [
+        (COMMAND, True),
+        (COMMAND | {"team_id": OTHER}, False),
+        # Enterprise Grid: the organization is named beside the workspace, and does not stand for it.
+        (COMMAND | {"enterprise_id": "E0COMPANY1", "is_enterprise_install": "false"}, True),
+        (COMMAND | {"team_id": OTHER, "enterprise_id": OURS}, False),
+        # A button in a shared channel: `team` is the workspace of the app, the person is from another one.
+        (PRESS, True),
+        (PRESS | {"team": {"id": OTHER}, "user": {"id": "UALICE00", "team_id": OURS}}, False),
+        # An installation in the whole organization has no workspace.
+        (PRESS | {"team": None, "enterprise": {"id": "E0COMPANY1"}, "is_enterprise_install": True}, False),
+        # A form in a shared channel: `team` is the workspace of the person.
+        (DENIAL, True),
+        (DENIAL | {"team": {"id": OTHER}}, False),
+        (DENIAL | {"team": {"id": OTHER}, "view": DENIAL["view"] | {"app_installed_team_id": OURS}}, True),
+        (DENIAL | {"team": {"id": OTHER}, "view": DENIAL["view"] | {"app_installed_team_id": OTHER}}, False),
+        (DENIAL | {"team": {"id": OTHER}, "view": DENIAL["view"] | {"team_id": OURS}}, False),
+        # An event in a shared channel: `team_id` is where it happened.
+        (event(OURS), True),
+        (event(OTHER), False),
+        (event(OTHER, context_team_id=OURS), True),
+        (event(OTHER, **authorized(OURS)), True),
+        (event(OTHER, **authorized(OTHER), context_team_id=OTHER), False),
+        (event(OTHER, event=OPENED_HOME["event"] | {"team": OURS}), False),
+    ],
+)
+def test_payloads_are_accepted_through_the_installation_in_our_workspace(
+    body: dict[str, Any], is_accepted: bool
+) -> None:
+    ours = body | {"api_app_id": OUR_APP.app_id}
+    assert is_from(OUR_APP, ours) is is_accepted
+    assert not is_from(OUR_APP, ours | {"api_app_id": "A0OTHER001"})
+    assert not is_from(OUR_APP, body)
+    # Slack does not say which app this is.
+    assert is_from(OurApp(OURS, ""), ours | {"api_app_id": "A0OTHER001"}) is is_accepted
 
 
 @given(bodies(), st.sampled_from(list(Kind)))

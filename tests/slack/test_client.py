@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
 import pytest
 import requests
-from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
 from bot.net.session import Route
@@ -16,7 +14,7 @@ from bot.net.tls import tls_context
 from bot.redaction import Secret
 from bot.slack.errors import SlackError, Unavailable
 from bot.slack.messenger import Messenger
-from bot.slack.transport import SocketTransport, new_app, new_client
+from bot.slack.transport import new_client
 from bot.ui.blocks import SlackMessage
 from tests.support.proxy import proxy_at, proxying
 from tests.support.tls import ROOT, chain_context, serving
@@ -56,21 +54,6 @@ def test_web_api_calls_ignore_proxies_of_the_environment(call: Call, monkeypatch
             monkeypatch.setenv(name.lower(), proxy)
         call(slack)
     assert (len(requests), proxied) == (1, [])
-
-
-def test_the_socket_ignores_proxies_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    authorization = AuthorizeResult(
-        enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1"
-    )
-    opened = ok(b'{"ok": true, "url": "ws://127.0.0.1:9/link"}')
-    with recording(opened) as (slack, requests), recording(ok(b"{}")) as (proxy, proxied):
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        transport = SocketTransport(new_app(TOKEN, f"{slack}/api/", None, authorization), Secret("xapp-1"))
-        # Nothing listens there. slack_sdk logs that and would try again later.
-        transport.start(threading.Event())
-        transport.stop()
-    assert requests
-    assert proxied == []
 
 
 @both_calls

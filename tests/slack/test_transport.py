@@ -1,153 +1,21 @@
-"""A transport is connected while Slack answers, not while a socket is open; only signed payloads reach the app."""
+"""Only payloads that Slack has signed reach the app over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from aiohttp import WSMsgType, web
 from slack_bolt.authorization import AuthorizeResult
 
 from bot.net.server import MAX_WAITING
 from bot.redaction import Secret
-from bot.sandbox.server_thread import ServerThread
-from bot.slack.errors import SlackError
-from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, SocketTransport, new_app
+from bot.slack.transport import MAX_BODY_BYTES, HttpTransport, new_app
 from tests.support.wire import ask
-
-# slack_sdk closes a socket after so many.
-MISSED_PONGS = 4
-
-
-class SilentSlack:
-    """A Slack whose sockets receive everything and send nothing, not even pongs, until `is_awake`."""
-
-    def __init__(self) -> None:
-        self.answers: list[web.Response] = []
-        self.opened = 0
-        self.is_awake = False
-        self.connections: list[asyncio.Transport | None] = []
-        self.pongs = 0
-        app = web.Application()
-        app.router.add_post("/api/apps.connections.open", self._open)
-        app.router.add_get("/link", self._link)
-        self.server = ServerThread(app)
-
-    async def _open(self, request: web.Request) -> web.Response:
-        self.opened += 1
-        if self.answers:
-            return self.answers.pop(0)
-        return web.json_response({"ok": False, "error": "invalid_auth"})
-
-    async def _link(self, request: web.Request) -> web.StreamResponse:
-        self.connections.append(request.transport)
-        socket = web.WebSocketResponse(autoping=False)
-        await socket.prepare(request)
-        async for message in socket:
-            if self.is_awake and message.type is WSMsgType.PING:
-                await socket.pong(message.data)
-                self.pongs += 1
-        return socket
-
-    def allow_one_socket(self) -> None:
-        url = f"ws://127.0.0.1:{self.server.port}/link?ticket=1"
-        self.answers.append(web.json_response({"ok": True, "url": url}))
-
-
-@pytest.fixture
-def silent_slack() -> Iterator[SilentSlack]:
-    built = SilentSlack()
-    built.server.start()
-    yield built
-    built.server.stop()
-
-
-def transport(silent_slack: SilentSlack, ping_seconds: float = 10.0) -> SocketTransport:
-    authorization = AuthorizeResult(
-        enterprise_id=None, team_id="T0TEST0001", bot_token="xoxb-1", bot_id="B1", bot_user_id="U1"
-    )
-    app = new_app(Secret("xoxb-1"), f"{silent_slack.server.url}/api/", None, authorization)
-    return SocketTransport(app, Secret("xapp-1"), ping_seconds)
-
-
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
-
-
-def wait_until_gone(socket: SocketTransport) -> None:
-    wait_until(lambda: not socket.is_connected, "a dead socket still counts as connected")
-
-
-def test_an_open_socket_that_sends_no_pong_is_not_connected(silent_slack: SilentSlack) -> None:
-    silent_slack.allow_one_socket()
-    socket = transport(silent_slack, ping_seconds=0.5)
-    socket.start(threading.Event())
-    assert socket.is_connected
-    wait_until_gone(socket)
-    socket.stop()
-
-
-def test_a_dead_socket_is_replaced_and_the_new_one_stays_open(silent_slack: SilentSlack) -> None:
-    silent_slack.allow_one_socket()
-    socket = transport(silent_slack, ping_seconds=0.5)
-    socket.start(threading.Event())
-    wait_until_gone(socket)
-    silent_slack.is_awake = True
-    silent_slack.allow_one_socket()
-    wait_until(lambda: silent_slack.pongs > MISSED_PONGS, "a socket that answers")
-    assert socket.is_connected
-    assert silent_slack.opened >= 2
-    socket.stop()
-
-
-def test_a_socket_that_ends_without_a_close_frame_is_closed_before_a_pong_is_missed(silent_slack: SilentSlack) -> None:
-    silent_slack.allow_one_socket()
-    socket = transport(silent_slack)
-    socket.start(threading.Event())
-    [connection] = silent_slack.connections
-    assert connection is not None
-    silent_slack.server.loop.call_soon_threadsafe(connection.abort)
-    wait_until_gone(socket)
-    socket.stop()
-
-
-def test_a_refused_app_token_raises_at_the_start(silent_slack: SilentSlack) -> None:
-    with pytest.raises(SlackError, match="invalid_auth"):
-        transport(silent_slack).start(threading.Event())
-
-
-def test_it_connects_after_the_wait_that_slack_asks_for(silent_slack: SilentSlack) -> None:
-    refusal = {"ok": False, "error": "ratelimited"}
-    silent_slack.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "0"}))
-    silent_slack.allow_one_socket()
-    socket = transport(silent_slack)
-    socket.start(threading.Event())
-    assert socket.is_connected
-    assert silent_slack.opened == 2
-    socket.stop()
-
-
-def test_a_shutdown_ends_the_wait_that_slack_asks_for(silent_slack: SilentSlack) -> None:
-    refusal = {"ok": False, "error": "ratelimited"}
-    silent_slack.answers.append(web.json_response(refusal, status=429, headers={"Retry-After": "600"}))
-    socket, shutdown = transport(silent_slack), threading.Event()
-    starting = threading.Thread(target=socket.start, args=(shutdown,), daemon=True)
-    starting.start()
-    shutdown.set()
-    starting.join(10)
-    assert not starting.is_alive()
-    socket.stop()
-    assert not socket.is_connected
-
 
 SIGNING_SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 

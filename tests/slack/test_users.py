@@ -35,6 +35,12 @@ def test_a_broken_answer_fails_the_lookup(what: str) -> None:
 USER = {"id": "UALICE00", "team_id": TEAM_ID, "tz": "Asia/Singapore"}
 
 
+def in_organization(team_id: str, *teams: str) -> dict[str, object]:
+    """The fields of users.info in Enterprise Grid."""
+    organization = {"id": "W0ALICE001", "enterprise_id": "E0COMPANY1", "enterprise_name": "Company", "is_admin": False}
+    return {"team_id": team_id, "enterprise_user": organization | {"is_owner": False, "teams": list(teams)}}
+
+
 @contextmanager
 def users_of(**answer: object) -> Iterator[Users]:
     """Users of a Slack that answers every call with this."""
@@ -53,6 +59,18 @@ def users_of(**answer: object) -> Iterator[Users]:
         ({"deleted": True}, AccountKind.DEACTIVATED),
         ({"is_stranger": True}, AccountKind.EXTERNAL),
         ({"team_id": "T0OTHER001"}, AccountKind.EXTERNAL),
+        # Enterprise Grid: `team_id` is one of a person's workspaces, and `teams` are all of them.
+        (in_organization("T0OTHER001", "T0OTHER001", TEAM_ID), AccountKind.FULL),
+        (in_organization("E0COMPANY1", TEAM_ID), AccountKind.FULL),
+        (in_organization(TEAM_ID, TEAM_ID, "T0OTHER001"), AccountKind.FULL),
+        (in_organization("T0OTHER001", "T0OTHER001"), AccountKind.EXTERNAL),
+        (in_organization("T0OTHER001"), AccountKind.EXTERNAL),
+        (in_organization("T0OTHER001", TEAM_ID) | {"is_stranger": True}, AccountKind.EXTERNAL),
+        (in_organization("T0OTHER001", TEAM_ID) | {"is_restricted": True}, AccountKind.GUEST),
+        (in_organization("T0OTHER001", TEAM_ID) | {"is_bot": True}, AccountKind.BOT),
+        (in_organization("T0OTHER001", TEAM_ID) | {"deleted": True}, AccountKind.DEACTIVATED),
+        ({"team_id": "T0OTHER001", "enterprise_user": TEAM_ID}, AccountKind.EXTERNAL),
+        ({"team_id": "T0OTHER001", "enterprise_user": {"teams": TEAM_ID}}, AccountKind.EXTERNAL),
         ({"team_id": None}, AccountKind.EXTERNAL),
     ],
 )

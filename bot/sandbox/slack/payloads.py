@@ -60,8 +60,10 @@ def action_in_view(workspace: Workspace, person: str, opened: OpenView, action: 
 
 
 def submission(workspace: Workspace, person: str, opened: OpenView) -> Json:
-    """The submission of a modal."""
-    return _interaction(workspace, person, "view_submission") | {"view": opened.as_json(), "response_urls": []}
+    """The submission of a modal. Unlike that of an action, its team is the workspace of the person."""
+    team = {"id": workspace.users[person]["team_id"], "domain": "sandbox"}
+    changes = {"team": team, "view": opened.as_json(), "response_urls": []}
+    return _interaction(workspace, person, "view_submission") | changes
 
 
 def home_opened(workspace: Workspace, person: str) -> Json:
@@ -98,12 +100,14 @@ def home_opened(workspace: Workspace, person: str) -> Json:
 
 
 def _interaction(workspace: Workspace, person: str, kind: str) -> Json:
+    user = workspace.users[person]
+    organization = user.get("enterprise_user")
     return {
         "type": kind,
         "team": {"id": TEAM_ID, "domain": "sandbox"},
-        "enterprise": None,
+        "enterprise": {"id": organization["enterprise_id"], "name": "Sandbox"} if organization else None,
         "is_enterprise_install": False,
-        "user": {"id": person, "username": workspace.users[person]["name"], "team_id": TEAM_ID},
+        "user": {"id": person, "username": user["name"], "team_id": user["team_id"]},
         "api_app_id": APP_ID,
         "token": "legacy",
         "trigger_id": workspace.new_trigger(person),

@@ -23,6 +23,7 @@ from bot.sandbox.slack.workspace import ApiError, Json, Workspace
 
 ACK_SECONDS = 3.0
 MAX_CONNECTIONS = 10
+REFRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class SlackStandIn:
         self.request_url: str | None = None
         self.call_log = call_log
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
+        self._ending: set[web.WebSocketResponse] = set()
         self._deliveries = itertools.count()
         self._tickets: set[str] = set()
         self._unacked: dict[str, asyncio.Future[Json | None]] = {}
@@ -115,9 +117,10 @@ class SlackStandIn:
             return Ack(None, "dispatch_failed")
 
     async def _send_by_socket(self, kind: str, payload: Json) -> Ack:
-        open_sockets = [one for one in self._sockets if not one.closed]
-        if not open_sockets:
+        usable = [one for one in self._sockets if not one.closed]
+        if not usable:
             return Ack(None, "dispatch_failed")
+        open_sockets = [one for one in usable if one not in self._ending] or usable
         socket = open_sockets[next(self._deliveries) % len(open_sockets)]
         envelope_id = secrets.token_hex(16)
         acked: asyncio.Future[Json | None] = asyncio.get_running_loop().create_future()
@@ -137,6 +140,16 @@ class SlackStandIn:
     async def drop_connections(self) -> None:
         """Closes every connection with a close frame, as Slack does when it refreshes one without a warning."""
         for socket in list(self._sockets):
+            await socket.close(code=1001)
+
+    async def refresh_connections(self) -> None:
+        """Announces the end of every connection, and closes it a second later, as Slack does every few hours."""
+        sockets = list(self._sockets)
+        self._ending.update(sockets)
+        for socket in sockets:
+            await socket.send_str(json.dumps({"type": "disconnect", "reason": "refresh_requested"}))
+        await asyncio.sleep(REFRESH_SECONDS)
+        for socket in sockets:
             await socket.close(code=1001)
 
     async def cut_connections(self) -> None:
@@ -201,6 +214,7 @@ class SlackStandIn:
                     self._acknowledge(message.data)
         finally:
             self._sockets.pop(socket)
+            self._ending.discard(socket)
         return socket
 
     def _acknowledge(self, text: str) -> None:

@@ -40,18 +40,35 @@ class _Bucket:
 class WebApi:
     """Answers one call at a time.
 
-    Rate limits apply while `enforces_rate_limits` is set. While `denial` is set, it is the error of every call with the
+    Rate limits apply while `enforces_rate_limits` is set. While `denial` is set, it is the error of every call with a
     bot token, such as `token_revoked`.
+
+    Attributes:
+        bot_tokens: the answer of auth.test for each bot token that is accepted.
+        app_tokens: the app-level tokens that are accepted.
+        bot: the answer of bots.info.
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.enforces_rate_limits = True
         self.denial: str | None = None
+        self.bot_tokens: dict[str, Json] = {
+            BOT_TOKEN: {
+                "url": "https://sandbox.slack.com/",
+                "team": "Sandbox",
+                "user": "taskgroup-bot",
+                "team_id": TEAM_ID,
+                "user_id": BOT_USER_ID,
+                "bot_id": BOT_ID,
+                "is_enterprise_install": False,
+            }
+        }
+        self.app_tokens = {APP_TOKEN}
+        self.bot: Json = {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "deleted": False}
         self._buckets: dict[str, _Bucket] = {}
         self._scheduled: set[str] = set()
         self._methods: dict[str, tuple[str | None, Callable[[Json], Json]]] = {
-            "auth.test": (None, self._auth_test),
             "bots.info": ("users:read", self._bots_info),
             "users.info": ("users:read", self._users_info),
             "usergroups.users.list": ("usergroups:read", self._usergroups_users_list),
@@ -72,15 +89,17 @@ class WebApi:
             ApiError: the call is rejected, with Slack's name of the error.
         """
         if method == "apps.connections.open":
-            if token != APP_TOKEN:
-                raise ApiError("not_allowed_token_type" if token == BOT_TOKEN else "invalid_auth")
+            if token not in self.app_tokens:
+                raise ApiError("not_allowed_token_type" if token in self.bot_tokens else "invalid_auth")
             return {}
         if token is None:
             raise ApiError("not_authed")
-        if token != BOT_TOKEN:
+        if token not in self.bot_tokens:
             raise ApiError("invalid_auth")
         if self.denial is not None:
             raise ApiError(self.denial)
+        if method == "auth.test":
+            return self.bot_tokens[token]
         found = self._methods.get(method)
         if found is None:
             raise ApiError("unknown_method")
@@ -100,21 +119,10 @@ class WebApi:
         now = self.workspace.now()
         self._buckets.setdefault(key, _Bucket(capacity, per_second, capacity, now)).take(now)
 
-    def _auth_test(self, _: Json) -> Json:
-        return {
-            "url": "https://sandbox.slack.com/",
-            "team": "Sandbox",
-            "user": "taskgroup-bot",
-            "team_id": TEAM_ID,
-            "user_id": BOT_USER_ID,
-            "bot_id": BOT_ID,
-            "is_enterprise_install": False,
-        }
-
     def _bots_info(self, arguments: Json) -> Json:
         if arguments.get("bot") != BOT_ID:
             raise ApiError("bot_not_found")
-        return {"bot": {"id": BOT_ID, "app_id": APP_ID, "user_id": BOT_USER_ID, "deleted": False}}
+        return {"bot": self.bot}
 
     def _users_info(self, arguments: Json) -> Json:
         self._limit("users.info", 100, 100 / 60)

@@ -87,6 +87,7 @@ class OpenView:
         return self.view | {
             "id": self.id,
             "team_id": TEAM_ID,
+            "app_installed_team_id": TEAM_ID,
             "app_id": APP_ID,
             "bot_id": BOT_ID,
             "hash": self.hash,
