@@ -6,8 +6,11 @@ Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection, IncompleteRead
+from time import monotonic
 from typing import Any
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, Request
 
@@ -17,7 +20,7 @@ from slack_sdk.web import SlackResponse
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.net.session import MAX_BODY_BYTES, DeadlineResponse, ended_without_answer
-from bot.slack.errors import Denied, denial_in
+from bot.slack.errors import Denied, RateLimited, denial_in, retry_after_seconds
 
 # The methods that change nothing a person sees. They are repeated once if the connection ends without an answer.
 _REPEATED_METHODS = (
@@ -57,6 +60,8 @@ _OPENER.add_handler(_Https())
 class DirectClient(WebClient):
     """A `WebClient` without redirects and proxies. It returns the names of headers in lower case.
 
+    After Slack has refused a call because of a rate limit, no call of the same method is made until Slack allows it.
+
     Attributes:
         denial: why Slack refused the token at the last call that it answered; None if it accepted it.
     """
@@ -66,12 +71,23 @@ class DirectClient(WebClient):
         # slack_sdk sets it from HTTPS_PROXY, and Bolt passes it on to the socket.
         self.proxy = None
         self.denial: Denied | None = None
+        self._stopped_until: dict[str, float] = {}  # by method, on the monotonic clock
 
     def api_call(self, api_method: str, **arguments: Any) -> SlackResponse:
-        """As `WebClient.api_call`. Remembers whether Slack accepts the token."""
+        """As `WebClient.api_call`. Remembers whether Slack accepts the token.
+
+        Raises:
+            RateLimited: nothing was sent, because the method is stopped.
+        """
+        seconds_left = self._stopped_until.get(api_method, 0.0) - monotonic()
+        if seconds_left > 0:
+            raise RateLimited("ratelimited", math.ceil(seconds_left))
         try:
             answer = super().api_call(api_method, **arguments)
         except SlackApiError as error:
+            if error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                seconds = retry_after_seconds(error.response.headers)
+                self._stopped_until[api_method] = monotonic() + (seconds or 0)
             denial = denial_in(error.response)
             if denial is not None:
                 # Slack checks the scopes of an accepted token only.

@@ -11,7 +11,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.errors import SlackApiError
 
 from bot.redaction import Secret
-from bot.slack.errors import SlackError, Unavailable
+from bot.slack.errors import RateLimited, SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
 from bot.slack.transport import SocketTransport, new_app, new_client
 from bot.ui.blocks import SlackMessage
@@ -92,6 +92,26 @@ def test_header_names_are_found_in_any_case(name: str) -> None:
     with answering(refusal.encode()) as url, pytest.raises(SlackApiError) as refused:
         new_client(TOKEN, f"{url}/api/").auth_test()
     assert refused.value.response.headers["retry-after"] == "7"
+
+
+def test_after_a_rate_limit_no_call_of_the_method_is_made_until_slack_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = time.monotonic()
+    refusal = (
+        b"HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 37\r\n\r\n" + b'{"ok": false, "error": "ratelimited"} '
+    )
+    with recording(refusal) as (url, requests):
+        client = new_client(TOKEN, f"{url}/api/")
+        for seconds, sent in ((0, 1), (29, 1), (31, 2)):
+            monkeypatch.setattr("bot.slack.client.monotonic", lambda seconds=seconds: started + seconds)
+            with pytest.raises(RateLimited) as raised, translating_errors():
+                client.users_info(user="U1")
+            assert raised.value.retry_after_seconds in (30, 1)
+            assert len(requests) == sent
+        with pytest.raises(RateLimited), translating_errors():
+            client.usergroups_users_list(usergroup="S1")
+        assert len(requests) == 3, "another method is called"
 
 
 def test_each_call_opens_its_own_connection() -> None:
