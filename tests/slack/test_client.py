@@ -98,9 +98,8 @@ def test_after_a_rate_limit_no_call_of_the_method_is_made_until_slack_allows_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     started = time.monotonic()
-    refusal = (
-        b"HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: 37\r\n\r\n" + b'{"ok": false, "error": "ratelimited"} '
-    )
+    body = b'{"ok": false, "error": "ratelimited"}'
+    refusal = b"HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
     with recording(refusal) as (url, requests):
         client = new_client(TOKEN, f"{url}/api/")
         for seconds, sent in ((0, 1), (29, 1), (31, 2)):
