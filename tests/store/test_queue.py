@@ -308,3 +308,10 @@ def test_the_posts_to_a_channel_wait_for_its_budget_and_other_notices_do_not(sto
         slack_budget.stop(connection, first["direct"].slack_call, NOON, 10)
     assert claim_notices(store, "one", NOON + timedelta(seconds=9)) == {}, "a refusal stops posts to all channels"
     assert list(claim_notices(store, "one", NOON + timedelta(seconds=15))) == ["post 4", "line"]
+
+
+def test_a_refusal_that_does_not_say_how_long_stops_the_method_for_five_seconds(store: Store) -> None:
+    with store.write() as connection:
+        assert slack_budget.stop(connection, EDITS, NOON, None) == NOON + timedelta(seconds=5)
+        assert not slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=4))
+        assert slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=5))

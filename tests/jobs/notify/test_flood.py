@@ -90,6 +90,23 @@ def test_a_hundred_moving_groups_delay_no_decision_and_slack_refuses_no_call(ins
     assert max(edits) - min(edits) <= 1, "the moving groups take turns"
 
 
+def test_decisions_are_shown_at_once_while_many_requests_fail(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, _ = inside
+    with simulated_time(*inside) as (context, clock):
+        failing = [create_moving(sandbox, context, number) for number in range(50)]
+        pending = [create_request(sandbox, context, 50 + number) for number in range(6)]
+        for made, _ in failing:
+            save_state(context, made.id, State.FAILED)
+        for made, posted in pending:
+            run_for(context, clock, 7)
+            press_button(context, Kind.CANCEL, ALICE, made, posted)
+            run_for(context, clock, DECISION.total_seconds())
+            assert "approve" not in button_ids(posted)
+        run_for(context, clock, 40)
+        assert all("failed" in posted.text for _, posted in failing), "within two minutes"
+    assert edited(sandbox, 429) == 0
+
+
 def test_after_a_refusal_no_card_is_edited_until_slack_allows_it_and_then_the_most_urgent_first(
     inside: tuple[Sandbox, Context],
 ) -> None:
