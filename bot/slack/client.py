@@ -7,9 +7,12 @@ Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and
 from __future__ import annotations
 
 import logging
+import math
 import re
 import threading
 from dataclasses import dataclass
+from http import HTTPStatus
+from time import monotonic
 from typing import Any
 from urllib.request import Request
 
@@ -21,7 +24,7 @@ from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.net.session import MAX_BODY_BYTES, ended_without_answer
 from bot.redaction import Secret, UnreadableSecret
-from bot.slack.errors import Denied, SlackError, denial_in, translating_errors
+from bot.slack.errors import Denied, RateLimited, SlackError, denial_in, retry_after_seconds, translating_errors
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,8 @@ class DirectClient(WebClient):
     Arguments:
         secret: the token.
 
+    After Slack has refused a call because of a rate limit, no call of the same method is made until Slack allows it.
+
     Attributes:
         session: a session of `bot.net.session`. It sends nothing twice.
         owner: whose token it is: a workspace and its bot user, or the app of an app-level token. The token of another
@@ -61,9 +66,14 @@ class DirectClient(WebClient):
         self._secret = secret
         self._reading = threading.Lock()
         self._logged = ""
+        self._stopped_until: dict[str, float] = {}  # by method, on the monotonic clock
 
     def api_call(self, api_method: str, **arguments: Any) -> SlackResponse:
-        """As `WebClient.api_call`. Remembers whether Slack accepts the token."""
+        """As `WebClient.api_call`. Remembers whether Slack accepts the token.
+
+        Raises:
+            RateLimited: nothing was sent, because the method is stopped.
+        """
         token = self.token
         try:
             return self._call(api_method, **arguments)
@@ -74,9 +84,15 @@ class DirectClient(WebClient):
         return self._call(api_method, **arguments)
 
     def _call(self, api_method: str, **arguments: Any) -> SlackResponse:
+        seconds_left = self._stopped_until.get(api_method, 0.0) - monotonic()
+        if seconds_left > 0:
+            raise RateLimited("ratelimited", math.ceil(seconds_left))
         try:
             answer = super().api_call(api_method, **arguments)
         except SlackApiError as error:
+            if error.response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                seconds = retry_after_seconds(error.response.headers)
+                self._stopped_until[api_method] = monotonic() + (seconds or 0)
             denial = denial_in(error.response)
             if denial is not None:
                 # Slack checks the scopes of an accepted token only.

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, or_, select, update
 
+from bot.domain.card_urgency import Urgency
+from bot.domain.slack_budget import EDITS, post_to
 from bot.store.database import cached_statement
 from bot.store.tables import cards, notices
 
 # Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Delivery(StrEnum):
@@ -79,7 +81,7 @@ def is_next_in_thread() -> ColumnElement[bool]:
     line = notices.alias("line")
     oldest = (
         select(func.min(line.c.id))
-        .where(line.c.delivery == Delivery.THREAD.value, line.c.due_at > _LONG_AGO)
+        .where(line.c.delivery == Delivery.THREAD.value, line.c.due_at > LONG_AGO)
         .group_by(line.c.request_id)
     )
     return or_(notices.c.delivery != Delivery.THREAD.value, notices.c.id.in_(oldest))
@@ -89,6 +91,27 @@ def forget_address(connection: Connection, number: int) -> None:
     """Removes the response_url of a sent notice, because it allows anyone to post in Slack."""
     is_ephemeral = notices.c.delivery == Delivery.EPHEMERAL.value
     connection.execute(update(notices).where(notices.c.id == number, is_ephemeral).values(address=""))
+
+
+def call_for_card() -> ColumnElement[str]:
+    """The call to Slack that shows a card, as `SlackBudget` names it."""
+    return case((cards.c.ts.is_(None), post_to("") + cards.c.channel), else_=EDITS)
+
+
+def urgency_of_card() -> ColumnElement[int]:
+    """The urgency of a card. Posting a card is urgent."""
+    return case((cards.c.ts.is_(None), int(Urgency.BUTTONS)), else_=cards.c.urgency)
+
+
+def call_for_notice() -> ColumnElement[str]:
+    """The call to Slack that sends a notice, as `SlackBudget` names it. Empty for an answer, which has no budget."""
+    of_card = select(cards.c.channel).where(cards.c.request_id == notices.c.request_id).scalar_subquery()
+    channel = case(
+        (notices.c.delivery == Delivery.THREAD.value, of_card),
+        (notices.c.delivery.in_([Delivery.DIRECT.value, Delivery.CHANNEL.value]), notices.c.address),
+    )
+    post = func.coalesce(post_to("") + channel, "")
+    return case((notices.c.delivery == Delivery.DUPLICATE.value, EDITS), else_=post)
 
 
 def get_card(connection: Connection, request_id: str) -> Card | None:
@@ -109,13 +132,12 @@ def lock_card(connection: Connection, request_id: str) -> None:
 
 
 def save_card(connection: Connection, card: Card, due_at: datetime | None) -> None:
-    """Replaces the card of a request. It is due again at `due_at`, if given.
+    """Replaces the card of a request. It is due again at `due_at`; with None it shows everything, and is not due.
 
     All columns are set in one statement: when a transaction updates a row for the second time, PostgreSQL checks its
     foreign key again, and waits for the transaction that has locked the request.
     """
-    connection.execute(
-        update(cards)
-        .where(cards.c.request_id == card.request_id)
-        .values(ts=card.ts, permalink=card.permalink, shown_version=card.shown_version, due_at=due_at)
-    )
+    columns = {"ts": card.ts, "permalink": card.permalink, "shown_version": card.shown_version, "due_at": due_at}
+    if due_at is None:
+        columns["urgency"] = int(Urgency.PROGRESS)
+    connection.execute(update(cards).where(cards.c.request_id == card.request_id).values(columns))

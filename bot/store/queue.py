@@ -1,7 +1,8 @@
 """The job queues: tables whose rows are jobs, claimed by one worker at a time under a lease.
 
 A row is due at its `due_at`. A claim lasts 20 s by the database's clock, and the worker renews it while the job runs.
-If the process dies, the lease ends and another process claims the row. Running the jobs is left to `bot.jobs`.
+If the process dies, the lease ends and another process claims the row. Cards and notices are claimed as the budget of
+calls to Slack allows it, the most urgent first. Running the jobs is left to `bot.jobs`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Select,
     Table,
     Update,
     and_,
@@ -27,7 +30,9 @@ from sqlalchemy import (
     update,
 )
 
-from bot.store import outbox, tables
+from bot.domain.card_urgency import Urgency
+from bot.domain.slack_budget import SlackBudget
+from bot.store import outbox, slack_budget, tables
 from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
@@ -36,6 +41,7 @@ TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
 _NONE = literal("")
+_MOST_URGENT = literal(int(Urgency.BUTTONS))
 # The column whose values divide the rows of a table into queues.
 _KINDS: Mapping[str, ColumnElement[str]] = {
     tables.inbox.name: tables.inbox.c.kind,
@@ -46,6 +52,12 @@ _FAIRNESS_KEYS: Mapping[str, ColumnElement[str]] = {
     tables.inbox.name: tables.inbox.c.person,
     tables.requests.name: tables.requests.c.project,
 }
+# The call to Slack of each job, as `SlackBudget` names it.
+_SLACK_CALLS: Mapping[str, ColumnElement[str]] = {
+    tables.cards.name: outbox.call_for_card(),
+    tables.notices.name: outbox.call_for_notice(),
+}
+_URGENCIES: Mapping[str, ColumnElement[int]] = {tables.cards.name: outbox.urgency_of_card()}
 
 
 @dataclass(frozen=True)
@@ -58,6 +70,7 @@ class Claim:
         tries: how many times in a row the job has failed before.
         kind: the kind of message for rows of the inbox, the state at the time of the claim for requests.
         fairness_key: the person who sent the message, or the project of the request.
+        slack_call: the call to Slack that the job makes, for cards and notices. Claiming the row has spent its budget.
     """
 
     queue: str
@@ -65,6 +78,7 @@ class Claim:
     tries: int
     kind: str = ""
     fairness_key: str = ""
+    slack_call: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,9 @@ ALL_QUEUES = tuple(Queue(table) for table in TABLES)
 def claim_due(
     connection: Connection, queue: Queue, owner: str, now: datetime, limit: int, active_claims: Collection[Claim] = ()
 ) -> list[Claim]:
-    """Claims up to `limit` due rows that have no claim, those due longest first.
+    """Claims up to `limit` due rows that have no claim: the most urgent first, then those due longest.
+
+    Cards and notices are claimed only as far as the budget of their calls to Slack allows it.
 
     Arguments:
         owner: the name of this process.
@@ -107,21 +123,30 @@ def claim_due(
     """
     table, lease_clock = queue.table, clock(connection)
     key, name = _KEYS[table.name], table.name
-    columns = (key, table.c.tries, _KINDS.get(name, _NONE), _FAIRNESS_KEYS.get(name, _NONE))
+    call, urgency = _SLACK_CALLS.get(name, _NONE), _URGENCIES.get(name)
+    columns = (key, table.c.tries, _KINDS.get(name, _NONE), _FAIRNESS_KEYS.get(name, _NONE), call)
+    order = (table.c.due_at, key) if urgency is None else (urgency, table.c.due_at, key)
+    budget = slack_budget.lock(connection) if name in _SLACK_CALLS else SlackBudget()
     claims: list[Claim] = []
+    spent_calls: set[str] = set()
     while len(claims) < limit:
         found = connection.execute(
-            select(*columns)
+            select(_MOST_URGENT if urgency is None else urgency, *columns)
             .where(table.c.due_at <= now, *_is_claimable(queue, lease_clock, [*active_claims, *claims]))
-            .order_by(table.c.due_at, key)
+            .where(call.not_in(spent_calls))
+            .order_by(*order)
             .limit(limit - len(claims))
-            .with_for_update(skip_locked=True)
+            .with_for_update(skip_locked=True, of=table)
         ).all()
         has_skipped = False
-        for claim in (Claim(name, *row) for row in found):
+        for claim, urgency_of_row in ((Claim(name, *row[1:]), Urgency(row[0])) for row in found):
             if claim.fairness_key in queue.keys_at_limit([*active_claims, *claims]):
                 has_skipped = True
+            elif budget.available_at(claim.slack_call, urgency_of_row) > now:
+                spent_calls.add(claim.slack_call)
+                has_skipped = True
             else:
+                budget = budget.spend(claim.slack_call, now)
                 claims.append(claim)
         if not has_skipped:
             break
@@ -131,6 +156,8 @@ def claim_due(
             .where(key.in_([claim.key for claim in claims]))
             .values(claimed_by=owner, claimed_until=lease_clock + LEASE)
         )
+        if name in _SLACK_CALLS:
+            slack_budget.save(connection, budget)
     return claims
 
 
@@ -203,16 +230,32 @@ def release_all(connection: Connection) -> None:
 def next_due(
     connection: Connection, queues: Sequence[Queue] = ALL_QUEUES, active_claims: Collection[Claim] = ()
 ) -> Mapping[Queue, datetime]:
-    """The due time of the next claimable row of each queue. Leaves out queues without such a row."""
+    """When the next row of each queue can be claimed. Leaves out queues without such a row."""
     lease_clock = clock(connection)
     queries = [
-        select(literal(index), func.min(queue.table.c.due_at)).where(*_is_claimable(queue, lease_clock, active_claims))
+        _next_due(queue, index, [*_is_claimable(queue, lease_clock, active_claims)])
         for index, queue in enumerate(queues)
     ]
     if not queries:
         return {}
-    found = connection.execute(union_all(*queries))
-    return {queues[index]: due_at for index, due_at in found if due_at is not None}
+    budget = slack_budget.load(connection)
+    found: dict[Queue, datetime] = {}
+    for index, call, urgency, due_at in connection.execute(union_all(*queries)):
+        if due_at is not None:
+            at = max(due_at, budget.available_at(call, Urgency(urgency)))
+            found[queues[index]] = min(at, found.get(queues[index], at))
+    return found
+
+
+def _next_due(queue: Queue, index: int, is_claimable: Sequence[ColumnElement[bool]]) -> Select[int, str, int, Any]:
+    """The index of a queue, and the next due time of each of its calls to Slack and urgencies."""
+    table, name = queue.table, queue.table.name
+    if name not in _SLACK_CALLS:
+        return select(literal(index), _NONE, _MOST_URGENT, func.min(table.c.due_at)).where(*is_claimable)
+    call, urgency = _SLACK_CALLS[name].label("call"), _URGENCIES.get(name, _MOST_URGENT).label("urgency")
+    rows = select(call, urgency, table.c.due_at).where(table.c.due_at > outbox.LONG_AGO, *is_claimable).subquery()
+    next_due_at = func.min(rows.c.due_at)
+    return select(literal(index), rows.c.call, rows.c.urgency, next_due_at).group_by(rows.c.call, rows.c.urgency)
 
 
 def _is_claimable(

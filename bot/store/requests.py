@@ -12,14 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, Update, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from bot.domain.card_urgency import card_urgency
 from bot.domain.request import Request, Vote
 from bot.domain.schedule import due_at
 from bot.store.audit import Event, append, append_all
 from bot.store.database import cached_statement
-from bot.store.tables import cards, requests, votes
+from bot.store.tables import UtcDateTime, cards, requests, votes
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     values = {"of_id": old.id, "of_version": old.version, **_changing_columns(new)}
     if connection.execute(_replace_version(), values).rowcount != 1:
         raise Stale(old.id)
-    connection.execute(_make_card_due(), {"of_id": old.id, "due_at": now})
+    connection.execute(_make_card_due(), {"of_id": old.id, "now": now, "changed": int(card_urgency(old, new))})
     if new.state is not old.state:
         _log_state(new, f"{old.state} -> {new.state}")
     if events:
@@ -138,7 +139,11 @@ def _replace_version() -> Update:
 
 @cached_statement
 def _make_card_due() -> Update:
-    return update(cards).where(cards.c.request_id == bindparam("of_id"))
+    """Keeps the due time of a card that is due, so that the cards that wait for an edit take turns."""
+    now, changed = bindparam("now", type_=UtcDateTime), bindparam("changed", type_=Integer)
+    due_at = case((cards.c.due_at < now, cards.c.due_at), else_=now)
+    urgency = case((cards.c.urgency < changed, cards.c.urgency), else_=changed)
+    return update(cards).where(cards.c.request_id == bindparam("of_id")).values(due_at=due_at, urgency=urgency)
 
 
 def save_without_new_version(connection: Connection, request: Request, now: datetime, event: Event) -> None:

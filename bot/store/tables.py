@@ -25,6 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import Dialect
 
+from bot.domain.card_urgency import Urgency
+
 metadata = MetaData()
 
 
@@ -122,6 +124,8 @@ cards = Table(
     Column("ts", String(32)),
     Column("permalink", Text),
     Column("shown_version", Integer, nullable=False, server_default="0"),
+    # `Urgency` of the most urgent change that the card does not show yet.
+    Column("urgency", Integer, nullable=False, server_default=str(int(Urgency.PROGRESS))),
     *_queue_columns(),
     Index("cards_due", "due_at"),
 )
@@ -140,6 +144,14 @@ notices = Table(
     Index("notices_due", "due_at"),
 )
 
+
+# One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601).
+slack_budget = Table(
+    "slack_budget",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("full_at", JSON, nullable=False),
+)
 
 # Daily maintenance tasks, one row each. One replica runs a task. The migrations insert the rows.
 maintenance = Table(

@@ -218,7 +218,7 @@ def test_views_have_a_rate_limit(slack: SlackStandIn, clock: Clock) -> None:
     for _ in range(100):
         client(slack).views_publish(user_id=ALICE, view=HOME)
     assert_error("ratelimited", lambda: client(slack).views_publish(user_id=ALICE, view=HOME))
-    clock.time += timedelta(seconds=1)
+    clock.time += timedelta(minutes=1)
     client(slack).views_publish(user_id=ALICE, view=HOME)
 
 
@@ -228,6 +228,25 @@ def test_a_response_url_is_valid_five_times_for_thirty_minutes(slack: SlackStand
     late = slack.response_url(ALICE, MIGRATIONS)
     clock.time += timedelta(minutes=31)
     assert requests.post(late, json={"text": "x"}, timeout=5).status_code == 404
+
+
+def test_a_method_takes_no_more_calls_in_any_minute_than_documented(slack: SlackStandIn, clock: Clock) -> None:
+    ts = slack.workspace.add_message(MIGRATIONS, BOT_USER_ID, "x", [], None).ts
+    taken: list[datetime] = []
+    refused = None
+    for _ in range(130):
+        try:
+            client(slack).chat_update(channel=MIGRATIONS, ts=ts, text="y")
+            taken.append(clock.time)
+        except SlackApiError as error:
+            refused = refused or (clock.time, int(error.response.headers["Retry-After"]))
+        clock.time += timedelta(seconds=1)
+    for at in taken:
+        assert sum(timedelta() <= at - other < timedelta(minutes=1) for other in taken) <= 50
+    assert len(taken) == 50 + 50 + 10, "in two minutes and 10 s"
+    assert refused is not None
+    at, seconds = refused
+    assert min(one for one in taken if one > at) == at + timedelta(seconds=seconds), "as Retry-After says"
 
 
 def test_posts_have_a_rate_limit_for_each_channel(slack: SlackStandIn, clock: Clock) -> None:

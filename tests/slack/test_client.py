@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError
 from bot.net.session import Route
 from bot.net.tls import tls_context
 from bot.redaction import Secret
-from bot.slack.errors import SlackError, Unavailable
+from bot.slack.errors import RateLimited, SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.ui.blocks import SlackMessage
@@ -80,6 +80,25 @@ def test_header_names_are_found_in_any_case(name: str) -> None:
     with answering(refusal.encode()) as url, pytest.raises(SlackApiError) as refused:
         new_client(TOKEN, f"{url}/api/").auth_test()
     assert refused.value.response.headers["retry-after"] == "7"
+
+
+def test_after_a_rate_limit_no_call_of_the_method_is_made_until_slack_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started = time.monotonic()
+    body = b'{"ok": false, "error": "ratelimited"}'
+    refusal = b"HTTP/1.1 429 X\r\nRetry-After: 30\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with recording(refusal) as (url, requests):
+        client = new_client(TOKEN, f"{url}/api/")
+        for seconds, sent in ((0, 1), (29, 1), (31, 2)):
+            monkeypatch.setattr("bot.slack.client.monotonic", lambda seconds=seconds: started + seconds)
+            with pytest.raises(RateLimited) as raised, translating_errors():
+                client.users_info(user="U1")
+            assert raised.value.retry_after_seconds in (30, 1)
+            assert len(requests) == sent
+        with pytest.raises(RateLimited), translating_errors():
+            client.usergroups_users_list(usergroup="S1")
+        assert len(requests) == 3, "another method is called"
 
 
 def test_each_call_opens_its_own_connection() -> None:

@@ -1,4 +1,4 @@
-"""The job queues: claims, leases, retries, fairness, and the order of thread lines, on both databases."""
+"""The job queues: claims, leases, retries, fairness, the order of thread lines, Slack's limits, on both databases."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from bot.domain.audit_events import AuditEvent
-from bot.store import inbox, outbox, queue, requests, tables
+from bot.domain.request import Request, State
+from bot.domain.slack_budget import EDITS, RATES
+from bot.store import inbox, outbox, queue, requests, slack_budget, tables
 from bot.store.audit import Event
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Delivery, Notice
+from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Queue
 from tests.support.postgres import Postgres
 from tests.support.values import NOON, request
@@ -53,7 +55,8 @@ def test_a_due_row_is_claimed_once_and_again_after_its_lease_ended(store: Store)
 def test_the_row_due_longest_is_claimed_first_and_success_resets_its_tries(store: Store) -> None:
     with store.write() as connection:
         for minutes in (2, 1, 3):
-            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(minutes)), NOON + timedelta(minutes=minutes))
+            notice = Notice(Delivery.DIRECT, f"U{minutes}", str(minutes))
+            outbox.add_notice(connection, notice, NOON + timedelta(minutes=minutes))
     late = NOON + timedelta(hours=1)
     with store.write() as connection:
         [claim] = queue.claim_due(connection, Queue(tables.notices), "one", late, 1)
@@ -101,7 +104,8 @@ def test_a_row_is_not_claimed_twice_by_the_same_process(store: Store) -> None:
 def test_no_row_is_claimed_by_two_of_many_workers(store: Store) -> None:
     with store.write() as connection:
         for number in range(40):
-            outbox.add_notice(connection, Notice(Delivery.DIRECT, "U", str(number)), NOON)
+            # An answer has no budget.
+            outbox.add_notice(connection, Notice(Delivery.EPHEMERAL, "", str(number)), NOON)
     taken: list[int | str] = []
     barrier = threading.Barrier(4)
 
@@ -219,3 +223,95 @@ def test_lines_of_a_thread_are_sent_in_order_although_sending_fails_at_times(pos
     store.close()
     for number in range(4):
         assert [words for words in sent if words[0] == str(number)] == [f"{number} {line}" for line in range(12)]
+
+
+def add_cards(store: Store, changes: dict[int, Request]) -> None:
+    """Stores requests whose cards are posted, and these changes of them."""
+    for number, changed in changes.items():
+        old = replace(request(number=number), group=replace(request().group, group_id=str(number)))
+        new = replace(changed, id=old.id, group=old.group)
+        with store.write() as connection:
+            requests.add(connection, replace(old, state=State.MOVING), CREATED, NOON)
+            outbox.save_card(connection, Card(old.id, old.channel, f"1.{number}", None, old.version), None)
+            requests.save(connection, replace(old, state=State.MOVING), new, NOON + timedelta(seconds=number))
+
+
+def claim_cards(store: Store, owner: str, now: datetime) -> list[str | int]:
+    with store.write() as connection:
+        return [claim.key for claim in queue.claim_due(connection, Queue(tables.cards), owner, now, 20)]
+
+
+def test_the_most_urgent_cards_are_claimed_first_and_progress_waits_for_its_turn(store: Store) -> None:
+    ended = [State.DONE, State.FAILED, State.PAUSING, State.MOVING, State.DONE]
+    add_cards(store, {number: request(state) for number, state in enumerate(ended)})
+    now = NOON + timedelta(seconds=30)
+    # Progress is not claimed together with the others, because it uses no burst.
+    assert claim_cards(store, "one", now) == ["R-00000002", "R-00000001", "R-00000000", "R-00000004"]
+    with store.read() as connection:
+        next_due = queue.next_due(connection, [Queue(tables.cards)])[Queue(tables.cards)]
+    assert next_due == now + 4 * RATES[EDITS].every
+    assert claim_cards(store, "one", next_due - timedelta(milliseconds=1)) == []
+    assert claim_cards(store, "one", next_due) == ["R-00000003"]
+
+
+def test_a_change_that_is_not_shown_yet_keeps_its_urgency_and_its_turn(store: Store) -> None:
+    add_cards(store, {1: request(State.FAILED), 2: request(State.MOVING), 3: request(State.MOVING)})
+    later = NOON + timedelta(minutes=1)
+    for request_id in ("R-00000001", "R-00000002"):
+        with store.write() as connection:
+            changed = requests.lock(connection, request_id)
+            assert changed is not None
+            requests.save(connection, changed, changed, later)
+    claimed = [claim_cards(store, "one", later + number * RATES[EDITS].every) for number in range(3)]
+    assert claimed == [["R-00000001"], ["R-00000002"], ["R-00000003"]]
+
+
+def test_a_card_that_shows_everything_is_no_longer_urgent(store: Store) -> None:
+    add_cards(store, {1: request(State.PAUSING), 2: request(State.MOVING)})
+    with store.write() as connection:
+        card = outbox.get_card(connection, "R-00000001")
+        assert card is not None
+        outbox.save_card(connection, replace(card, shown_version=2), None)
+        pausing = requests.lock(connection, "R-00000001")
+        assert pausing is not None
+        requests.save(connection, pausing, pausing, NOON + timedelta(minutes=1))
+    assert claim_cards(store, "one", NOON + timedelta(minutes=2)) == ["R-00000002"]
+
+
+def test_replicas_share_the_budget_of_edits(store: Store) -> None:
+    add_cards(store, {number: request(State.DONE) for number in range(30)})
+    now, claimed = NOON + timedelta(minutes=1), []
+    barrier = threading.Barrier(4)
+
+    def claim(owner: str) -> None:
+        barrier.wait()
+        claimed.extend(claim_cards(store, owner, now))
+
+    threads = [threading.Thread(target=claim, args=(f"o{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(claimed) == [f"R-{number:08d}" for number in range(RATES[EDITS].burst - 3)]
+
+
+def test_the_posts_to_a_channel_wait_for_its_budget_and_other_notices_do_not(store: Store) -> None:
+    add_cards(store, {number: request(State.MOVING) for number in (1, 2)})
+    add_notices(store, *(Notice(Delivery.CHANNEL, "C0TEST0001", f"post {number}") for number in range(5)))
+    add_notices(store, line("R-00000001", "line"), Notice(Delivery.EPHEMERAL, "", "answer"))
+    add_notices(store, Notice(Delivery.DIRECT, "U", "direct"), Notice(Delivery.DUPLICATE, "C 1", "duplicate"))
+    first = claim_notices(store, "one")
+    assert sorted(first) == ["answer", "direct", "duplicate", "post 0", "post 1", "post 2", "post 3"]
+    with store.read() as connection:
+        assert queue.next_due(connection)[Queue(tables.notices)] == NOON + timedelta(seconds=1)
+    with store.write() as connection:
+        slack_budget.stop(connection, first["direct"].slack_call, NOON, 10)
+    assert claim_notices(store, "one", NOON + timedelta(seconds=9)) == {}, "a refusal stops posts to all channels"
+    assert list(claim_notices(store, "one", NOON + timedelta(seconds=15))) == ["post 4", "line"]
+
+
+def test_a_refusal_that_does_not_say_how_long_stops_the_method_for_five_seconds(store: Store) -> None:
+    with store.write() as connection:
+        assert slack_budget.stop(connection, EDITS, NOON, None) == NOON + timedelta(seconds=5)
+        assert not slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=4))
+        assert slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=5))

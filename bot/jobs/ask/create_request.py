@@ -18,6 +18,7 @@ from bot.domain.command import ResumeGroups
 from bot.domain.ids import new_request_id
 from bot.domain.policy import Person
 from bot.domain.request import Request, State, Verb
+from bot.domain.slack_budget import post_to
 from bot.domain.start_time import voting_ends
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs.ask import preflight
@@ -27,7 +28,7 @@ from bot.jobs.context import Context, reply
 from bot.jobs.current_settings import look_up_requester
 from bot.jobs.notify import cards
 from bot.slack.errors import LookupFailed, SlackError
-from bot.store import inbox, outbox, queue, requests, tables
+from bot.store import inbox, outbox, queue, requests, slack_budget, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
@@ -235,8 +236,10 @@ def _create_for_found(
     try:
         with context.store.write() as connection:
             requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
-            # Claimed, so that no other worker posts a second card.
-            queue.claim_one(connection, tables.cards, request.id, context.owner)
+            may_post = slack_budget.spend(connection, post_to(request.channel), now)
+            if may_post:
+                # Claimed, so that no other worker posts a second card.
+                queue.claim_one(connection, tables.cards, request.id, context.owner)
     except requests.AlreadyOpen:
         answer = _answer_if_created_before(context, message, group_id)
         if answer is not None:
@@ -245,7 +248,7 @@ def _create_for_found(
         if open_request is None:
             raise
         return _answer_already_open(context, open_request, message)
-    return _post_card(context, request)
+    return _post_card(context, request) if may_post else replies.card_not_posted_yet(request)
 
 
 def _answer_if_created_before(context: Context, message: Message, group_id: str) -> str | None:
@@ -278,7 +281,7 @@ def _post_card(context: Context, request: Request) -> str:
     A card that cannot be posted at once stays due, and a worker posts it later.
     """
     try:
-        cards.post_now(context, request.id)
+        cards.post_now(context, request)
     except (SlackError, SQLAlchemyError) as error:
         log.warning("the card of %s was not posted at once: %s", request.id, error)
         card = _card(context, request)

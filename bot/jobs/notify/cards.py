@@ -1,7 +1,7 @@
 """Posts the card of each request, and updates it to the newest version of the request.
 
 A card is built from the request's row alone, so the next update repairs everything that was missed. If Slack refuses a
-card, the requester is told why.
+card, the requester is told why. The queue hands out the cards as Slack's rate limits allow it, the most urgent first.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.audit_events import AuditEvent
 from bot.domain.policy import approver_names
 from bot.domain.request import Request
+from bot.domain.slack_budget import post_to
 from bot.jobs.context import Context
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
-from bot.store import outbox, queue, requests, tables
+from bot.store import outbox, queue, requests, slack_budget, tables
 from bot.store.audit import BOT, Event, append
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
@@ -32,18 +33,20 @@ CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY = timedelta(seconds=10), timedelta(minut
 TRY_ENDED_FOR = timedelta(days=1)
 
 
-def post_now(context: Context, request_id: str) -> None:
-    """Posts the card of a request. The caller has claimed the card's row.
+def post_now(context: Context, request: Request) -> None:
+    """Posts the card of a request. The caller has claimed the card's row, and spent the budget of the post.
 
     Raises:
         SlackError, SQLAlchemyError: the card was not posted, or the posting was not stored. The row is due again.
     """
-    claim = Claim(tables.cards.name, request_id, 0)
+    claim = Claim(tables.cards.name, request.id, 0, slack_call=post_to(request.channel))
     with context.active_claims.holding(claim):
         try:
-            _show(context, request_id)
-        except (SlackError, SQLAlchemyError):
+            _show(context, request.id)
+        except (SlackError, SQLAlchemyError) as error:
             with context.store.write() as connection:
+                if isinstance(error, RateLimited):
+                    slack_budget.stop(connection, claim.slack_call, context.now(), error.retry_after_seconds)
                 queue.finish(connection, claim, context.owner, context.now() + timedelta(seconds=1))
             raise
         with context.store.write() as connection:
@@ -98,7 +101,7 @@ def _handle_error(context: Context, claim: Claim, error: SlackError) -> Result:
             return Finished()
         match error:
             case RateLimited():
-                return Failed(now + timedelta(seconds=error.retry_after_seconds or 5))
+                return Failed(slack_budget.stop(connection, claim.slack_call, now, error.retry_after_seconds))
             case Unavailable():
                 return Failed(now + backoff(claim.tries, MAX_CARD_BACKOFF))
             case Gone() if card.ts is not None:

@@ -13,7 +13,7 @@ from bot.jobs.context import Context
 from bot.jobs.notify import duplicate_card
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
-from bot.store import outbox, queue
+from bot.store import outbox, queue, slack_budget
 from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
@@ -49,7 +49,9 @@ def send_notice(context: Context, claim: Claim) -> Result:
             case Delivery.THREAD:
                 return Failed(context.now() + backoff(claim.tries))
     except RateLimited as error:
-        return Failed(context.now() + timedelta(seconds=error.retry_after_seconds or 5))
+        with context.store.write() as connection:
+            retry_at = slack_budget.stop(connection, claim.slack_call, context.now(), error.retry_after_seconds)
+        return Failed(retry_at)
     except Unavailable:
         return Failed(context.now() + backoff(claim.tries))
     except SlackError as error:

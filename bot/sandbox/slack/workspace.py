@@ -128,7 +128,7 @@ class Workspace:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _triggers: dict[str, _Trigger] = field(default_factory=dict)
     _response_urls: dict[str, _ResponseUrl] = field(default_factory=dict)
-    _last_ts: float = 0.0
+    _last_ts: int = 0  # in microseconds
 
     def new_trigger(self, person: str) -> str:
         trigger = f"{secrets.randbelow(10**12)}.{secrets.randbelow(10**12)}.{secrets.token_hex(16)}"
@@ -232,9 +232,9 @@ class Workspace:
         self, channel: str, user: str, text: str, blocks: list[Json], thread_ts: str | None
     ) -> PostedMessage:
         with self.lock:
-            stamp = max(self.now().timestamp(), self._last_ts + 0.000_001)
-            self._last_ts = stamp
-            posted = PostedMessage(f"{stamp:.6f}", channel, user, text, blocks, thread_ts)
+            self._last_ts = max(int(self.now().timestamp() * 1_000_000), self._last_ts + 1)
+            seconds, microseconds = divmod(self._last_ts, 1_000_000)
+            posted = PostedMessage(f"{seconds}.{microseconds:06d}", channel, user, text, blocks, thread_ts)
             self.messages.append(posted)
             return posted
 

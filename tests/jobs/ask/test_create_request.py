@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from bot.domain.command import ResumeGroups
 from bot.domain.request import Request, State
+from bot.domain.slack_budget import post_to
 from bot.jobs.ask import create_request, preflight
 from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import CALLERS
@@ -26,9 +27,11 @@ from bot.sandbox.huawei.group import PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, CAROL, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.slack.errors import LookupFailed
-from bot.store import audit, inbox, outbox, requests, tables
+from bot.store import audit, inbox, outbox, requests, slack_budget, tables
 from bot.store.inbox import Kind, Message
+from bot.ui import replies
 from tests.support.in_process import context_at, context_of, press_button, store_message
+from tests.support.simulated_time import run_for, simulated_time
 
 PAUSING = 7
 UNKNOWN, DONE = "9f9f9f9f-0000-4000-8000-000000000001", WEB_ASSETS
@@ -72,6 +75,21 @@ def answers(context: Context) -> list[str]:
         numbers = connection.execute(select(tables.notices.c.id).order_by(tables.notices.c.id)).scalars().all()
         notices = [outbox.get_notice(connection, number)[0] for number in numbers]
     return [notice.text for notice in notices if notice.address == ALICE]
+
+
+def test_a_card_is_posted_later_if_slack_takes_no_more_posts_to_the_channel(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, _ = inside
+    with simulated_time(*inside) as (context, clock):
+        with context.store.write() as connection:
+            while slack_budget.spend(connection, post_to(MIGRATIONS), clock()):
+                pass
+        store_message(context, resume_message())
+        create_request.create_requests(context, resume_message(), NIGHTLY, context.now())
+        assert sandbox.workspace.messages_in(MIGRATIONS) == []
+        [made] = all_requests(context)
+        assert answers(context) == [replies.card_not_posted_yet(made)]
+        run_for(context, clock, 2)
+    assert len(sandbox.workspace.messages_in(MIGRATIONS)) == 1
 
 
 def test_a_message_creates_no_second_request_after_its_first_was_denied(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 
 import pytest
@@ -116,7 +117,7 @@ def test_a_line_that_is_never_sent_blocks_its_own_thread_only_and_for_a_day_at_m
 
 @pytest.mark.parametrize("status", [429, 500])
 def test_lines_that_wait_behind_a_failed_one_are_sent_in_their_order(
-    inside: tuple[Sandbox, Context], status: int
+    inside: tuple[Sandbox, Context], status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context = inside
     request, card = create_request(sandbox, context)
@@ -124,6 +125,7 @@ def test_lines_that_wait_behind_a_failed_one_are_sent_in_their_order(
     sandbox.slack.outage.answers["chat.postMessage"] = [status]
     send_due(context)
     assert sandbox.workspace.messages_in(MIGRATIONS, card.ts) == []
+    monkeypatch.setattr("bot.slack.client.monotonic", lambda: time.monotonic() + 300)
     send_due(context_at(context, context.now() + timedelta(minutes=5)))
     assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, card.ts)] == [
         "approved",

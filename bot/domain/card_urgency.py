@@ -1,0 +1,43 @@
+"""How urgent a change of a card is. While Slack allows fewer edits than there are changes, urgent changes come first.
+
+Pure. `bot.store.requests` stores the urgency with the card, and `bot.store.queue` claims the cards in this order.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from bot.domain.request import Request, State
+
+
+class Urgency(IntEnum):
+    """How urgent a change of a card is. A lower value is more urgent."""
+
+    #: Buttons on the card no longer count, or a person pressed one and waits for the effect.
+    BUTTONS = 0
+    #: The request failed.
+    FAILURE = 1
+    #: The request ended.
+    END = 2
+    #: The state changed in another way, or the card shows another problem.
+    STATE = 3
+    #: Only the progress of the group, or the time of the last look at it, changed.
+    PROGRESS = 4
+
+
+_FAILURES = (State.NOT_STARTED, State.FAILED)
+# Only people change a request in these states, or its expiry, which ends what people can do.
+_WAITS_FOR_PEOPLE = (State.PENDING, State.NOT_STARTED)
+
+
+def card_urgency(old: Request, new: Request) -> Urgency:
+    """How urgent it is that the card shows `new` instead of `old`."""
+    has_new_state = new.state is not old.state
+    if has_new_state and new.state in _FAILURES:
+        return Urgency.FAILURE
+    loses_buttons = has_new_state and (old.state is State.APPROVED or new.state is State.PAUSING)
+    if loses_buttons or old.state in _WAITS_FOR_PEOPLE:
+        return Urgency.BUTTONS
+    if not new.is_open:
+        return Urgency.END
+    return Urgency.STATE if has_new_state or new.problem != old.problem else Urgency.PROGRESS

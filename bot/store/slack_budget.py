@@ -1,0 +1,59 @@
+"""Stores the budget of calls to Slack in one row, so that all replicas share it.
+
+What the budget allows is computed by `bot.domain.slack_budget`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from bot.domain.slack_budget import SlackBudget
+from bot.store import tables
+
+# How long a method is stopped if Slack does not say it.
+RETRY_AFTER_SECONDS = 5
+
+
+def load(connection: Connection) -> SlackBudget:
+    """The budget as of the last call."""
+    return _parsed(connection.execute(select(tables.slack_budget.c.full_at)).scalar_one())
+
+
+def lock(connection: Connection) -> SlackBudget:
+    """The budget. No other transaction can change it until this one ends."""
+    return _parsed(connection.execute(select(tables.slack_budget.c.full_at).with_for_update()).scalar_one())
+
+
+def save(connection: Connection, budget: SlackBudget) -> None:
+    """Replaces the budget. The caller has locked it in the same transaction."""
+    full_at = {call: at.isoformat() for call, at in budget.full_at.items()}
+    connection.execute(update(tables.slack_budget).values(full_at=full_at))
+
+
+def spend(connection: Connection, call: str, now: datetime) -> bool:
+    """Spends the budget for one urgent call. Returns whether the call may be made now; if not, nothing is spent."""
+    budget = lock(connection)
+    if budget.available_at(call) > now:
+        return False
+    save(connection, budget.spend(call, now))
+    return True
+
+
+def stop(connection: Connection, call: str, now: datetime, retry_after_seconds: int | None) -> datetime:
+    """Stops the method of a call for all replicas, after Slack refused the call because of a rate limit.
+
+    Arguments:
+        retry_after_seconds: as Slack said; None if it did not.
+
+    Returns:
+        From when on the call may be made again.
+    """
+    until = now + timedelta(seconds=retry_after_seconds or RETRY_AFTER_SECONDS)
+    save(connection, lock(connection).stop(call, until))
+    return until
+
+
+def _parsed(full_at: dict[str, str]) -> SlackBudget:
+    return SlackBudget({call: datetime.fromisoformat(at) for call, at in full_at.items()})
