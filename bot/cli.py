@@ -43,6 +43,13 @@ def _load(read: Callable[[Mapping[str, str]], T]) -> T:
         sys.exit(WRONG_SETTING)
 
 
+def _harden_process() -> None:
+    # Before other imports, because a library can read SSLKEYLOGFILE while it is imported.
+    from bot.hardening import harden_process
+
+    harden_process()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(package_name="taskgroup-bot")
 def main() -> None:
@@ -56,6 +63,7 @@ def serve() -> None:
     from bot.shutdown import listen_for_signals
 
     shutdown = listen_for_signals()
+    _harden_process()
 
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -89,6 +97,8 @@ def check() -> None:
 
     Prints one line for each check, with the fix if it failed. Changes nothing.
     """
+    _harden_process()
+
     from bot.check.run import run_checks
     from bot.config.settings import load
     from bot.logs import set_up_logging
