@@ -1,17 +1,20 @@
-# The image runs as an unprivileged user, contains no build tools, and stores its state in /data. requirements.lock
-# pins the build tools too.
-FROM python:3.11-slim-bookworm AS build
+# The image runs as an unprivileged user, contains no build tools, and stores its state in /data. The base image is an
+# argument, so that it can be pinned: --build-arg BASE=python:3.11-slim-bookworm@sha256:…
+ARG BASE=python:3.11-slim-bookworm
+
+FROM $BASE AS build
 WORKDIR /src
 RUN python -m venv --without-pip /opt/bot
 COPY requirements.lock ./
-RUN pip install --no-cache-dir --constraint requirements.lock setuptools
+# Refuses a file whose hash is not in the lock. The lock also has setuptools, to build the bot without a download.
+RUN pip --python /opt/bot/bin/python install --no-cache-dir --require-hashes --no-deps -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY bot ./bot
-# Installs neither the test extra nor the sandbox extra. Build isolation would download the newest setuptools.
-RUN pip wheel --no-cache-dir --no-build-isolation --no-deps --wheel-dir /wheel . \
-    && pip --python /opt/bot/bin/python install --no-cache-dir --constraint requirements.lock /wheel/*.whl
+RUN pip --python /opt/bot/bin/python install --no-cache-dir --no-index --no-build-isolation --no-deps . \
+    && pip --python /opt/bot/bin/python uninstall --yes setuptools \
+    && pip --python /opt/bot/bin/python check
 
-FROM python:3.11-slim-bookworm
+FROM $BASE
 # Removes pip, which is part of the base image.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.11/site-packages/* /usr/local/lib/python3.11/ensurepip \
     && useradd --system --uid 10001 --home-dir /data --create-home bot

@@ -5,7 +5,6 @@ Imports are inside the commands, so that each loads only what it needs.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from bot.store.audit import AuditRow
+    from bot.store.audit import AuditRow, Broken, Verified
 
 WRONG_SETTING = 2
 EXAMPLES = ("bot.toml",)
@@ -44,6 +43,13 @@ def _load(read: Callable[[Mapping[str, str]], T]) -> T:
         sys.exit(WRONG_SETTING)
 
 
+def _harden_process() -> None:
+    # Before other imports, because a library can read SSLKEYLOGFILE while it is imported.
+    from bot.hardening import harden_process
+
+    harden_process()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXIT_CODES)
 @click.version_option(package_name="taskgroup-bot")
 def main() -> None:
@@ -57,6 +63,7 @@ def serve() -> None:
     from bot.shutdown import listen_for_signals
 
     shutdown = listen_for_signals()
+    _harden_process()
 
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -90,6 +97,8 @@ def check() -> None:
 
     Prints one line for each check, with the fix if it failed. Changes nothing.
     """
+    _harden_process()
+
     from bot.check.run import run_checks
     from bot.config.settings import load
     from bot.logs import set_up_logging
@@ -161,10 +170,9 @@ def verify(noted: str | None) -> None:
         sys.exit(WRONG_SETTING)
     with _open_database() as connection:
         found = verify_chain(connection, noted.lower() if noted else None)
+    click.echo(_chain_line(found))
     if isinstance(found, Broken):
-        click.echo(f"Broken: {found.problem}.")
         sys.exit(1)
-    click.echo(f"Intact: {found.head.seq:,} rows. Newest hash: {found.head.hash}")
     if found.matched_at is not None:
         click.echo(
             f"The given hash belongs to row {found.matched_at:,}. "
@@ -172,32 +180,53 @@ def verify(noted: str | None) -> None:
         )
 
 
-@audit.command(epilog="Exit codes: 0 written, 1 unreadable or no such request, 2 wrong settings.")
+@audit.command(epilog="Exit codes: 0 written, 1 broken, unreadable or no such request, 2 wrong settings.")
 @click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
 def export(typed_id: str | None) -> None:
-    """Print the audit chain as JSON lines."""
+    """Print the audit chain as JSON lines, and check it like verify.
+
+    The check covers the rows that are printed, and prints its result on stderr.
+    """
     from bot.domain.ids import parse_request_id
-    from bot.store.audit import rows
+    from bot.store.audit import Broken
+    from bot.store.audit import verify as verify_chain
 
     request_id = None if typed_id is None else parse_request_id(typed_id) or typed_id
-    out, is_known = sys.stdout.buffer, typed_id is None
+    count = 0
+
+    def write(row: AuditRow) -> None:
+        nonlocal count
+        if typed_id is None or row.request_id == request_id:
+            count += 1
+            sys.stdout.write(f"{_json_line(row)}\n")
+
     with _open_database() as connection:
-        for row in rows(connection, request_id):
-            is_known = True
-            out.write(json.dumps(_as_dict(row), ensure_ascii=False).encode() + b"\n")
+        found = verify_chain(connection, visit=write)
     # If the pipe is closed, this raises here, where click handles it, and not at exit.
-    out.flush()
-    if not is_known:
-        click.echo(f"The audit has no request {typed_id}.", err=True)
-        sys.exit(1)
+    sys.stdout.flush()
+    is_known = typed_id is None or count > 0
+    click.echo(f"Printed: {count:,} rows." if is_known else f"The audit has no request {typed_id}.", err=True)
+    click.echo(_chain_line(found), err=True)
+    sys.exit(1 if isinstance(found, Broken) or not is_known else 0)
 
 
-def _as_dict(row: AuditRow) -> dict[str, object]:
+def _chain_line(found: Verified | Broken) -> str:
+    """The result of a check, in one line."""
+    from bot.store.audit import Verified
+
+    if isinstance(found, Verified):
+        return f"Intact: {found.head.seq:,} rows. Newest hash: {found.head.hash}"
+    return f"Broken: {found.problem}."
+
+
+def _json_line(row: AuditRow) -> str:
+    """A row in ASCII, so that no character of it starts a new line or controls the terminal."""
+    # Text of another type, such as bytes in an SQLite file, was tampered with. Then `_chain_line` reports it.
+    values = {name: value if isinstance(value, str | int | None) else repr(value) for name, value in vars(row).items()}
     try:
-        return dataclasses.asdict(row) | {"detail": json.loads(row.detail)}
-    except ValueError:
-        # The row was tampered with. `audit verify` reports it.
-        return dataclasses.asdict(row)
+        return json.dumps(values | {"detail": json.loads(row.detail)}, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(values)
 
 
 @contextmanager

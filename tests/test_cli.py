@@ -150,6 +150,7 @@ def test_export_accepts_a_request_id_in_any_case(store: Store, database_url: str
     result = run(database_url, "export", "--request", "r-00000001")
     assert result.exit_code == 0
     assert [json.loads(line)["seq"] for line in result.stdout.splitlines()] == [2]
+    assert result.stderr == f"Printed: 1 rows.\n{run(database_url, 'verify').stdout}"
 
 
 @pytest.mark.parametrize("unknown", ["R-ZZZZZZZZ", "nonsense", ""])
@@ -158,16 +159,18 @@ def test_export_of_an_unknown_request_fails(store: Store, database_url: str, unk
     result = run(database_url, "export", "--request", unknown)
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr == f"The audit has no request {unknown}.\n"
+    assert result.stderr.startswith(f"The audit has no request {unknown}.\nIntact: 3 rows. Newest hash: ")
 
 
-def test_export_writes_a_tampered_row_unchanged(store: Store, database_url: str) -> None:
+def test_export_writes_a_tampered_row_unchanged_and_fails(store: Store, database_url: str) -> None:
     chain(store, 1)
     with store.write() as connection:
         connection.execute(text("INSERT INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'no json', 'e', 'f')"))
     result = run(database_url, "export")
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert json.loads(result.stdout.splitlines()[1])["detail"] == "no json"
+    assert result.stderr == f"Printed: 2 rows.\n{run(database_url, 'verify').stdout}"
+    assert "Broken: row 2 doesn't follow row 1." in result.stderr
 
 
 def test_export_ends_quietly_when_its_pipe_is_closed(store: Store, database_url: str) -> None:
@@ -212,7 +215,7 @@ def test_help_explains_the_exit_codes_and_where_settings_come_from() -> None:
     assert "Exit codes: 0 intact, 1 broken or unreadable, 2 wrong settings or not a hash." in help_of("audit", "verify")
     assert "`taskgroup-bot example bot.toml` prints an example." in help_of()
     assert "Examples: bot.toml." in help_of("example")
-    assert "Exit codes: 0 written, 1 unreadable or no such request, 2 wrong settings." in help_of("audit", "export")
+    assert "Exit codes: 0 written, 1 broken, unreadable or no such request," in help_of("audit", "export")
 
 
 def test_example_prints_a_bot_toml() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -16,6 +18,8 @@ MODULES = sorted((ROOT / "bot").rglob("*.py"))
 MAX_LINES = 310
 OWN_PACKAGES = {"bot", "tests"}
 DISTRIBUTIONS = packages_distributions()
+#: Each contains the packages of the one before.
+LOCKS = [ROOT / name for name in ("requirements.lock", "requirements-sandbox.lock", "requirements-test.lock")]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -86,8 +90,30 @@ def distributions(module: str) -> set[str]:
     return {name.lower().replace("_", "-") for name in DISTRIBUTIONS.get(module, ())}
 
 
-def test_the_lock_names_no_index() -> None:
-    assert not re.search(r"://|--index|--find", (ROOT / "requirements.lock").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_a_lock_has_the_hashes_of_every_package_and_names_no_index(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"://|--index|--find", text)
+    entries = re.findall(r"^[^#\s].*(?:\n .*)*", text, re.MULTILINE)
+    assert entries
+    assert all(re.match(r"[a-z0-9-]+==\S+( ; .+)? \\\n    --hash=sha256:[0-9a-f]{64}", entry) for entry in entries)
+
+
+def test_the_locks_of_the_image_and_the_sandbox_have_the_versions_that_are_tested() -> None:
+    image, sandbox, tested = (
+        set(re.findall(r"^([a-z0-9-]+==\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)) for path in LOCKS
+    )
+    assert image < sandbox < tested
+
+
+def test_the_locks_have_every_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    declared = (project["dependencies"], extras["sandbox"], extras["test"])
+    for path, dependencies in zip(LOCKS, declared, strict=True):
+        locked = set(re.findall(r"^([a-z0-9-]+)==", path.read_text(encoding="utf-8"), re.MULTILINE))
+        names = {re.split(r"[^a-z0-9-]", one.lower())[0] for one in dependencies} - {"taskgroup-bot"}
+        assert names <= locked, "run .ci/lock"
 
 
 def test_every_requirement_names_existing_tests_or_the_reason_why_it_is_not_met() -> None:
@@ -117,13 +143,40 @@ def test_the_image_that_runs_has_no_installer() -> None:
     assert {"/usr/local/bin/pip*", "/usr/local/lib/python3.11/ensurepip"} <= set(removed[1].split())
 
 
-def test_the_image_is_built_from_pinned_versions_only() -> None:
+def test_the_image_is_built_from_files_with_known_hashes_only() -> None:
     lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
-    steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&") if "pip" in step]
-    fetching = [step for step in steps if "install" in step]
-    assert len(fetching) == 2
-    assert all("--constraint requirements.lock" in step for step in fetching), "downloads are pinned"
-    building = [step for step in steps if "wheel " in step and "install" not in step]
-    assert all("--no-build-isolation --no-deps" in step for step in building), "the build downloads nothing"
-    assert len(building) == 1
-    assert re.search(r"^setuptools==", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    steps = [step for line in lines if line.startswith("RUN") for step in line.split("&&")]
+    locked, own = [step for step in steps if " install " in step]
+    assert "--require-hashes --no-deps -r requirements.lock" in locked
+    assert "--no-index --no-build-isolation --no-deps ." in own, "the build downloads nothing"
+    assert any("uninstall --yes setuptools" in step for step in steps)
+    assert re.search(r"^setuptools==", LOCKS[0].read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_base_image_can_be_pinned_by_its_digest() -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert re.findall(r"^(?:ARG|FROM) .*", text, re.MULTILINE) == [
+        "ARG BASE=python:3.11-slim-bookworm",
+        "FROM $BASE AS build",
+        "FROM $BASE",
+    ]
+
+
+def test_the_instructions_install_files_with_known_hashes_only() -> None:
+    for name in ("README.md", ".github/CONTRIBUTING.md", "tests/run"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        installs = re.findall(r"pip --python \S+ install ([^&\n]+)", text)
+        assert installs, name
+        for arguments in installs:
+            assert re.fullmatch(
+                r"-q (--require-hashes --no-deps -r requirements(-\w+)?\.lock|--no-deps --no-build-isolation -e \.)",
+                arguments.strip(),
+            ), name
+
+
+def test_known_vulnerabilities_are_skipped_aloud_where_no_index_can_be_reached() -> None:
+    unreachable = {"PIP_INDEX_URL": "http://127.0.0.1:1/", "PIP_RETRIES": "0", "PIP_NO_CACHE_DIR": "1"}
+    environment = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull, **unreachable}
+    result = subprocess.run([ROOT / ".ci/audit"], env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith("skipped: known vulnerabilities, because pip-audit can't be installed: ")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -186,31 +186,39 @@ def count_of_project(connection: Connection, project: str, after: int, up_to: in
     return connection.execute(query).scalar_one()
 
 
-def verify(connection: Connection, expected_hash: str | None = None) -> Verified | Broken:
+def verify(
+    connection: Connection, expected_hash: str | None = None, visit: Callable[[AuditRow], None] | None = None
+) -> Verified | Broken:
     """Checks that no row was changed, moved or removed.
 
     A chain that was truncated, or rewritten from some row on, looks intact if the head was changed to match. Only a
-    hash that was stored outside the database detects this.
+    hash that was stored outside the database detects this. The bot token can edit the hashes in the channel.
 
     Arguments:
         connection: must have a consistent snapshot (`Store.read`), because the bot may be writing.
         expected_hash: a hash that the chain must contain, in lower case.
+        visit: called with each row in order, before the row is checked, and also after the first wrong row. A second
+            query could get other rows: from a damaged index, or from a row policy of PostgreSQL.
     """
     head = newest(connection)
     seq, digest, matched_at = 0, GENESIS_HASH, 0 if expected_hash == GENESIS_HASH else None
+    problem: str | None = None
     try:
         for row in _driver_rows(connection):
-            problem = _problem(row, seq, digest)
-            if problem is not None:
-                return Broken(seq + 1, problem)
-            seq, digest = row[0], row[7]
-            if digest == expected_hash:
-                matched_at = seq
+            if visit is not None:
+                visit(AuditRow(*row))
+            problem = problem or _problem(row, seq, digest)
+            if problem is None:
+                seq, digest = row[0], row[7]
+                if digest == expected_hash:
+                    matched_at = seq
     except DBAPIError:
         if connection.dialect.name != "sqlite":
             raise
         # SQLite stores bytes that are not text, and fails when they are read.
-        return Broken(seq + 1, f"row {seq + 1} can't be read")
+        problem = problem or f"row {seq + 1} can't be read"
+    if problem is not None:
+        return Broken(seq + 1, problem)
     if head != Head(seq, digest):
         return _head_mismatch(head, seq)
     if expected_hash is not None and matched_at is None:
@@ -240,20 +248,23 @@ def _driver_rows(connection: Connection) -> Iterator[tuple[Any, ...]]:
 def _problem(row: tuple[Any, ...], seq: int, digest: str) -> str | None:
     """What is wrong with the row that follows row `seq` with hash `digest`; None if it is intact."""
     if row[0] != seq + 1:
-        return f"row {seq + 1} is missing, the next row is {row[0]}"
+        # `!r`, because an SQLite file may contain any text as the number.
+        return f"row {seq + 1} is missing, the next row is {row[0]!r}"
     if row[6] != digest:
-        return f"row {row[0]} doesn't follow row {seq}"
+        return f"row {seq + 1} doesn't follow row {seq}"
     try:
         is_intact = row_hash(*row[:7]) == row[7]
     except TypeError:
         is_intact = False
-    return None if is_intact else f"row {row[0]} was changed"
+    return None if is_intact else f"row {seq + 1} was changed"
 
 
 def _head_mismatch(head: Head | None, seq: int) -> Broken:
     """What is wrong if rows 1 to `seq` are consistent, but do not match the head."""
     if head is None:
         return Broken(seq + 1, f"the chain ends at row {seq}, and the record of the newest row was removed")
+    if not isinstance(head.seq, int):
+        return Broken(seq + 1, f"the chain ends at row {seq}, and the record of the newest row says {head.seq!r}")
     if head.seq > seq:
         return Broken(seq + 1, f"row {seq + 1} is missing, the chain should end at row {head.seq}")
     if head.seq < seq:

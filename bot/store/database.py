@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.store.connections import new_engine
 from bot.store.faults import DatabaseFault, fault_of
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
-from bot.store.url import parse_url, unwritable_path
+from bot.store.url import make_private, parse_url, unwritable_path
 
 # While the database has a fault, a write is tried at this interval.
 WRITE_AGAIN_SECONDS = 5.0
@@ -145,11 +145,15 @@ def open_store(url: str, current_url: Callable[[], str] | None = None) -> Store:
             f"the database path {path} doesn't exist or isn't writable. Correct DATABASE_URL or the permissions of "
             "that path"
         )
+    path = make_private(parsed)
+    if path is not None:
+        raise CannotOpenDatabase(
+            f"other users can access {path}, and another user owns it. As that user, run chmod 600"
+        )
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         lock = _lock_file(Path(parsed.database))
-        # The file contains response_urls, which allow anyone to post in Slack. SQLite uses the same mode for the
-        # -wal and -shm files.
+        # SQLite uses the same mode for the -wal and -shm files.
         os.close(os.open(parsed.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     engine = new_engine(parsed, current_url)
     try:

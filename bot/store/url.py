@@ -1,10 +1,11 @@
-"""DATABASE_URL: the forms that are understood, and problems described without the password.
+"""DATABASE_URL: the forms that are understood, problems described without the password, and the mode of SQLite files.
 
 Connecting is left to `bot.store.database`.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from bot.redaction import Secret, scrub
+
+log = logging.getLogger(__name__)
 
 _REASON_CHARACTERS = 200
 
@@ -56,6 +59,23 @@ def unwritable_path(url: URL) -> Path | None:
     file = Path(url.database or "").absolute()
     paths = (file.parent, file) if file.exists() else (file.parent,)
     return next((path for path in paths if not os.access(path, os.W_OK)), None)
+
+
+def make_private(url: URL) -> Path | None:
+    """Takes access to the SQLite files from other users. The files contain response_urls, with which anyone can post.
+
+    Returns:
+        A file that others can access and that belongs to another user; None if there is none.
+    """
+    suffixes = ("", "-wal", "-shm", ".lock") if url.get_backend_name() == "sqlite" and url.database else ()
+    for path in (Path(f"{url.database}{suffix}") for suffix in suffixes):
+        if path.exists() and path.stat().st_mode & 0o077:
+            try:
+                path.chmod(path.stat().st_mode & 0o700)
+            except PermissionError:
+                return path
+            log.warning("other users could access %s; now only the user of the bot can", path)
+    return None
 
 
 def connection_problem(error: SQLAlchemyError, url: URL) -> str:

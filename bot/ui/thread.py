@@ -47,7 +47,7 @@ def final_reminder(request: Request) -> str:
 
 
 def audit_anchor(project: str, new_rows: int, all_rows: int, newest_hash: str) -> str:
-    """The daily message to a project's channel with the newest hash of the audit chain.
+    """The daily message to a project's channel with the newest hash of the audit chain. The bot token can edit it.
 
     Arguments:
         new_rows: rows of this project since the last such message.

@@ -13,8 +13,9 @@ def stored_schema(connection: Connection) -> str | None:
     """The revision of the schema in the database; None if the database has no tables of the bot."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return found
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    # Messages show it, so control characters are escaped.
+    return None if found is None else str(found).encode("unicode_escape").decode()
 
 
 def upgrade(engine: Engine) -> None:
