@@ -1,7 +1,7 @@
 """Claims jobs that are due, runs them on the threads of their lane, and stores when each is due again.
 
 What a job does is left to the handlers. If a handler raises an exception, the worker logs it under a reference, reports
-a bug, and tries the job again later.
+a bug, and tries the job again later. A database that fails is no bug: the job is only tried again.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
 from bot.store import queue
 from bot.store.database import Store
+from bot.store.last_write import DATABASE_FAILURES, failure_text
 from bot.store.queue import Claim, Queue
 
 log = logging.getLogger(__name__)
@@ -168,8 +169,8 @@ class Worker:
             try:
                 self._release_unstarted()
                 pause = self._claim_and_submit()
-            except SQLAlchemyError:
-                log.warning("cannot claim jobs: the database does not answer", exc_info=True)
+            except SQLAlchemyError as error:
+                log.warning("jobs cannot be claimed: %s", failure_text(error))
                 pause = POLL_SECONDS
             if pause:
                 self._wake.wait(pause)
@@ -234,6 +235,9 @@ class Worker:
         try:
             with JOB_SECONDS.labels(claim.queue).time():
                 return self._handlers[claim.queue](claim)
+        except DATABASE_FAILURES as error:
+            log.warning("the database failed in the job %s %s: %s", claim.queue, claim.key, failure_text(error))
+            return Failed(self._now() + backoff(claim.tries))
         except Exception:
             reference = f"F-{secrets.token_hex(4).upper()}"
             BUGS.labels(claim.queue).inc()
@@ -258,8 +262,10 @@ class Worker:
                         queue.postpone(connection, claim, self._owner, due_at)
                     case Rescheduled():
                         queue.release(connection, claim, self._owner)
-        except Exception:
+        except DATABASE_FAILURES as error:
             # The claim is no longer renewed. When its lease ends, the row is claimed again.
+            log.warning("the result of the job %s %s was not stored: %s", claim.queue, claim.key, failure_text(error))
+        except Exception:
             log.exception("the result of the job %s %s was not stored", claim.queue, claim.key)
 
     # Renewing leases
@@ -274,5 +280,5 @@ class Worker:
                     if any(claim.queue == table.name for claim in active_claims):
                         with self._store.write() as connection:
                             queue.renew(connection, table, self._owner, active_claims)
-            except SQLAlchemyError:
-                log.warning("leases were not renewed: the database does not answer", exc_info=True)
+            except SQLAlchemyError as error:
+                log.warning("leases were not renewed: %s", failure_text(error))

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,10 +21,11 @@ from bot.jobs.notify.cards import MAX_CARD_BACKOFF
 from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
-from bot.store.database import Store
+from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
+from tests.support.postgres import Postgres
 from tests.support.values import PLAN, request
 
 pytestmark = pytest.mark.usefixtures("slow_database_locks")
@@ -135,6 +136,24 @@ def test_of_several_exceptions_in_a_row_the_first_is_reported(store: Store) -> N
         worker.wake()
         wait_until(lambda: runs == [0, 1] and not active_claims.all())
     assert reported == [0]
+
+
+def test_a_lost_database_connection_in_a_job_is_no_bug_and_the_job_runs_again(postgres: Postgres) -> None:
+    runs: list[int] = []
+    reported: list[str] = []
+
+    def lose_connection_once(claim: Claim) -> Result:
+        runs.append(claim.tries)
+        if len(runs) == 1:
+            with store.read() as connection:
+                connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return Finished()
+
+    with closing(open_store(postgres.new_database())) as store:
+        add_notices(store, 1)
+        with running(store, {"notices": lose_connection_once}, lambda _, reference: reported.append(reference)):
+            wait_until(lambda: notice_due_at(store) is None)
+    assert (runs, reported) == ([0, 1], [])
 
 
 def test_an_active_job_is_not_claimed_again_after_its_lease_ended(store: Store) -> None:
