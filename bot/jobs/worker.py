@@ -31,9 +31,10 @@ POLL_SECONDS = 1.0
 #: The pause after a look at which other replicas had claimed everything that was due.
 NOTHING_CLAIMED_SECONDS = 0.05
 RENEW_EVERY_SECONDS = 5.0
-MAX_BACKOFF = timedelta(minutes=2)
-#: The shortest pause before a job that raised an exception is tried again.
-MIN_BACKOFF_AFTER_BUG = timedelta(seconds=5)
+#: Below 60 s, the time within which every card is up to date again after a fault.
+MAX_BACKOFF = timedelta(seconds=30)
+#: The limits of the pause before a job that raised an exception is tried again.
+MIN_BACKOFF_AFTER_BUG, MAX_BACKOFF_AFTER_BUG = timedelta(seconds=5), timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,7 @@ class Worker:
             log.exception("bug %s in the job %s %s", reference, claim.queue, claim.key)
             if claim.tries == 0:
                 self._try_to_report_bug(claim, reference)
-            return Failed(self._now() + max(backoff(claim.tries), MIN_BACKOFF_AFTER_BUG))
+            return Failed(self._now() + max(backoff(claim.tries, MAX_BACKOFF_AFTER_BUG), MIN_BACKOFF_AFTER_BUG))
 
     def _try_to_report_bug(self, claim: Claim, reference: str) -> None:
         try:

@@ -17,8 +17,7 @@ from sqlalchemy import select, text, update
 from bot.domain.audit_events import AuditEvent
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.lanes import FAST_MESSAGES, REQUESTS, SLOW_MESSAGES
-from bot.jobs.notify.cards import MAX_CARD_BACKOFF
-from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
+from bot.jobs.worker import MAX_BACKOFF_AFTER_BUG, Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
 from bot.store.database import Store, open_store
@@ -352,6 +351,6 @@ def test_a_claim_that_was_added_twice_stays_active_until_it_is_removed_twice() -
     assert active_claims.all() == []
 
 
-def test_the_backoff_doubles_up_to_two_minutes_and_for_cards_up_to_half_a_minute() -> None:
-    assert [backoff(tries, MAX_CARD_BACKOFF).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
-    assert backoff(40) == timedelta(minutes=2)
+def test_the_backoff_doubles_up_to_half_a_minute_and_after_a_bug_up_to_two_minutes() -> None:
+    assert [backoff(tries).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
+    assert backoff(40, MAX_BACKOFF_AFTER_BUG) == timedelta(minutes=2)
