@@ -6,6 +6,7 @@ Prints what was injected and measured. Exits with 1 if the bot broke a promise.
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import click
 
@@ -18,9 +19,8 @@ from tests.soak.run import Soak
 @click.option("--requests", default=60, show_default=True, help="How many requests run meanwhile.")
 @click.option("--log", type=click.Path(), help="Writes the log of the bots to this file.")
 def main(minutes: float, seed: int, requests: int, log: str | None) -> None:
-    soak = Soak(seed, minutes * 60, requests, log)
-    report = soak.run()
-    print(report)
+    report = Soak(seed, minutes * 60, requests, log, progress=partial(click.echo, err=True)).run()
+    click.echo(report)
     sys.exit(1 if report.violations else 0)
 
 

@@ -56,7 +56,8 @@ def new_plan(seed: int, seconds: float) -> list[Window]:
     random = Random(seed)
     breaks = _breaks(random)
     plan: list[Window] = []
-    while seconds > 0:
+    left = seconds
+    while left > 0:
         is_long = seconds >= _MIN_SECONDS_FOR_LONG and random.random() < _LONG_SHARE
         lasting = round(random.uniform(*(_LONG_SECONDS if is_long else _SHORT_SECONDS)), 1)
         found = [next(breaks)]
@@ -64,7 +65,7 @@ def new_plan(seed: int, seconds: float) -> list[Window]:
             second = next(breaks)
             found += [second] if second.service != found[0].service else []
         plan.append(Window(tuple(found), lasting))
-        seconds -= lasting + _REPAIR_SECONDS
+        left -= lasting + _REPAIR_SECONDS
     return plan
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +37,8 @@ from tests.support.sandbox import everything_shown, everything_stored
 
 #: What the bot promises: after a repair, every card is true within this time.
 TRUE_WITHIN_SECONDS = 60.0
+# And a silent connection to Slack is replaced within this time.
+CONNECTED_WITHIN_SECONDS = 60.0
 # How long the soak waits for it, to know how long it takes.
 _WATCH_SECONDS = 150.0
 # Until a story has ended after the last window. A scheduled one waits up to 85 s, a lost PUT 60 s.
@@ -49,12 +51,30 @@ _SLACK_RECENTLY_SECONDS = 25.0
 ROTATES_SECRET_ID = False
 
 
+@dataclass(frozen=True)
+class Repaired:
+    """A window, and how long it took after its repair.
+
+    Arguments:
+        true_after: until every card was true.
+        connected_after: until no replica waited at a connection to Slack that the network had forgotten.
+    """
+
+    window: Window
+    true_after: float
+    connected_after: float
+
+    def __str__(self) -> str:
+        connected = f", Slack connected after {self.connected_after:.1f} s" if self.connected_after > 1 else ""
+        return f"{self.window}: true after {self.true_after:.1f} s{connected}"
+
+
 @dataclass
 class Report:
     """What a soak injected, measured and found."""
 
     seed: int
-    windows: list[tuple[Window, float]] = field(default_factory=list)
+    repairs: list[Repaired] = field(default_factory=list)
     injected: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
     ends: Counter[str] = field(default_factory=Counter)
@@ -68,12 +88,11 @@ class Report:
     @property
     def longest_repair(self) -> float:
         """The longest time from a repair to the last card that became true."""
-        return max((seconds for _, seconds in self.windows), default=0.0)
+        return max((one.true_after for one in self.repairs), default=0.0)
 
     def __str__(self) -> str:
         lines = [f"soak with seed {self.seed}: {self.requests} requests in {self.seconds:.0f} s, load {self.load:.1f}"]
-        lines += ["", "faults, and the time from the repair to true cards"]
-        lines += [f"  {window}: {seconds:.1f} s" for window, seconds in self.windows]
+        lines += ["", "faults, and the time from the repair to true cards", *(f"  {one}" for one in self.repairs)]
         lines += ["", "connections and requests that met a fault"]
         lines += [f"  {name}: {number}" for name, number in sorted(self.injected.items())]
         lines += ["", "what people did"]
@@ -93,10 +112,20 @@ class Soak:
         seed: decides the faults and the order of the requests.
         seconds: about how long faults are injected. The requests end later.
         requests: how many.
+        log: where the log of the bots is written to; None for nowhere.
+        progress: takes a line after each window.
     """
 
-    def __init__(self, seed: int, seconds: float, requests: int = 60, log: str | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        seconds: float,
+        requests: int = 60,
+        log: str | None = None,
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._log = log
+        self._progress = progress
         self._plan = new_plan(seed, seconds)
         self._random = Random(seed)
         self._requests = requests
@@ -227,7 +256,22 @@ class Soak:
         self._broken = None
         if any(one.service == "slack" for one in window.breaks):
             self._slack_broken_at = time.monotonic()
-        self._report.windows.append((window, self._watch_cards(window)))
+        repaired_at = time.monotonic()
+        true_after = self._watch_cards(window)
+        self._report.repairs.append(Repaired(window, true_after, self._wait_for_slack(repaired_at)))
+        self._progress(str(self._report.repairs[-1]))
+
+    def _wait_for_slack(self, repaired_at: float) -> float:
+        """Waits until the bots have noticed every connection to Slack that the network has forgotten.
+
+        Until then, Slack delivers no click, and further faults would meet nothing.
+        """
+        while self._proxies["slack"].forgotten and time.monotonic() - repaired_at < _WATCH_SECONDS:
+            self._pause(0.25)
+        seconds = time.monotonic() - repaired_at
+        if seconds > CONNECTED_WITHIN_SECONDS and self._proxies["slack"].injected[Fault.IDLE]:
+            self._tally.violate(f"{seconds:.0f} s after the repair, a dead connection to Slack was still in use")
+        return seconds
 
     def _break(self, one: Break) -> None:
         match one.kind:
@@ -277,9 +321,10 @@ class Soak:
         """
         repaired_at, began = datetime.now(UTC), time.monotonic()
         caught_up: set[str] = set()
+        late: dict[str, str] = {}
         while True:
             shown = [one for one in self._truth.all_shown() if one.request.created_at < repaired_at]
-            false = {}
+            false: dict[str, str] = {}
             for one in shown:
                 if one.request.id in caught_up:
                     continue
@@ -292,14 +337,14 @@ class Soak:
                     false[one.request.id] = why
             false |= {key: f"{kind} is not finished" for key, kind in self._truth.unfinished(repaired_at).items()}
             seconds = time.monotonic() - began
-            if false and seconds > TRUE_WITHIN_SECONDS:
-                for key, why in false.items():
-                    self._tally.violate(f"{seconds:.0f} s after the repair of {window}: {key}: {why}")
-                if seconds > _WATCH_SECONDS:
-                    return seconds
-                caught_up |= set(false)
-                return seconds
             if not false:
+                if seconds > TRUE_WITHIN_SECONDS:
+                    self._tally.violate(f"all cards were true {seconds:.0f} s after the repair of {window}: {late}")
+                return seconds
+            if seconds > TRUE_WITHIN_SECONDS:
+                late = late or dict(false)
+            if seconds > _WATCH_SECONDS:
+                self._tally.violate(f"{seconds:.0f} s after the repair of {window}, cards are not true: {false}")
                 return seconds
             self._pause(0.25)
 

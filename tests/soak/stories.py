@@ -266,7 +266,10 @@ class Story:
             if self._passing_answers() > answers:
                 tally.count("answered with 'try again' after 20 s")
                 if not self.world.allows_answer():
-                    tally.violate(f"{self}: an acknowledged {what} had to be repeated after {seconds:.0f} s")
+                    told = [text for one in self.people for text in self.world.sandbox.workspace.private_texts(one)]
+                    tally.violate(
+                        f"{self}: an acknowledged {what} had to be repeated after {seconds:.0f} s: {told[-1:]}"
+                    )
                 return
             if seconds > _AT_LAST_SECONDS:
                 refusals = [one.why for person in self.people for one in truth.refusals(person)]

@@ -18,8 +18,8 @@ from enum import StrEnum
 from random import Random
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-# A connection that is idle for longer is forgotten while `Fault.IDLE` lasts.
-_IDLE_SECONDS = 1.0
+# A connection that is idle for longer is forgotten while `Fault.IDLE` lasts. The bot reuses none that is idle for 3 s.
+_IDLE_SECONDS = 3.5
 # How long a service keeps its end of a connection that the network has forgotten.
 _KEEP_FORGOTTEN_SECONDS = 10.0
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -114,6 +114,11 @@ class ChaosProxy:
         self._flowing.set()
         self._open: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def forgotten(self) -> int:
+        """How many clients have not noticed yet that the network has forgotten their connection."""
+        return sum(one.is_forgotten for one in list(self._open))
 
     async def listen(self) -> None:
         server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
