@@ -21,8 +21,7 @@ from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
 from bot.store import queue
 from bot.store.database import Store
-from bot.store.last_write import DATABASE_FAILURES, failure_text
-from bot.store.queue import Claim, Queue
+from bot.store.queue import DATABASE_FAILURES, Claim, Queue, failure_text
 
 log = logging.getLogger(__name__)
 

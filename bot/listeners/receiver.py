@@ -22,8 +22,7 @@ from bot.store import inbox
 from bot.store.audit import Event, append
 from bot.store.database import Store
 from bot.store.inbox import Message
-from bot.store.last_write import DATABASE_FAILURES, failure_text
-from bot.store.queue import LEASE, Claim
+from bot.store.queue import DATABASE_FAILURES, LEASE, Claim, failure_text
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 
-from bot.store.last_write import DATABASE_FAILURES, CannotWrite, LastWrite
+from bot.store.last_write import WRITE_FAILURES, CannotWrite, LastWrite
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
 from bot.store.url import parse_url, unwritable_path
 
@@ -112,7 +112,7 @@ class Store:
             CannotWrite: the last write failed.
         """
         if self.last_write.is_due_again:
-            with suppress(*DATABASE_FAILURES), self.write() as connection:
+            with suppress(*WRITE_FAILURES), self.write() as connection:
                 connection.execute(_WRITE_NOTHING)
         if self.last_write.problem is not None:
             raise CannotWrite(self.last_write.problem)

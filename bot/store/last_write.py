@@ -6,18 +6,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 # After a failed write, a write is tried at this interval.
 WRITE_AGAIN_SECONDS = 5.0
-#: Errors of the database itself, unlike those of a statement, such as a constraint.
-DATABASE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
-
-
-def failure_text(error: SQLAlchemyError) -> str:
-    """The first line of the database's own message, without the statement."""
-    return str(getattr(error, "orig", error)).partition("\n")[0][:200]
+# Errors of the database itself, unlike those of a statement, such as a constraint.
+WRITE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
 
 
 class CannotWrite(Exception):
@@ -41,8 +36,8 @@ class LastWrite:
         self._tried_at = time.monotonic()
         try:
             yield
-        except DATABASE_FAILURES as error:
-            self.problem = failure_text(error)
+        except WRITE_FAILURES as error:
+            self.problem = str(getattr(error, "orig", error)).partition("\n")[0][:200]
             raise
         self.problem = None
 

@@ -65,7 +65,8 @@ class Repaired:
     connected_after: float
 
     def __str__(self) -> str:
-        connected = f", Slack connected after {self.connected_after:.1f} s" if self.connected_after > 1 else ""
+        waited = self.connected_after > self.true_after + 1
+        connected = f", Slack connected after {self.connected_after:.1f} s" if waited else ""
         return f"{self.window}: true after {self.true_after:.1f} s{connected}"
 
 
