@@ -33,8 +33,8 @@ from bot.store import outbox, tables
 from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
-#: Errors of the database itself, after which a job is tried again: a lost connection, a failover, a full disk, or a lock
-#: that is not free in time. Errors of a statement, such as a constraint, are not among them.
+#: Errors of the database itself, after which a job is tried again: a lost connection, a failover, a full disk, or a
+#: lock that is not free in time. Errors of a statement, such as a constraint, are not among them.
 DATABASE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
 
 TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.maintenance)
