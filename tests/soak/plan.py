@@ -17,7 +17,7 @@ DATABASE = "postgresql"
 # long faults may see answers that ask for another try.
 _SHORT_SECONDS, _LONG_SECONDS = (3.0, 8.0), (25.0, 70.0)
 _MIN_SECONDS_FOR_LONG = 300
-_LONG_SHARE, _SECOND_FAULT_SHARE = 0.1, 0.3
+_LONG_SHARE, _SECOND_FAULT_SHARE = 0.1, 0.6
 # About how long the cards take after a repair, to count towards the length of the soak.
 _REPAIR_SECONDS = 2.0
 

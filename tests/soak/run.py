@@ -28,7 +28,7 @@ from bot.sandbox.system import Sandbox
 from bot.sandbox.vault import caller_path
 from tests.e2e.test_story import SECRETS
 from tests.soak.plan import DATABASE, HTTP_SERVICES, Break, Outage, Window, new_plan
-from tests.soak.stories import KINDS, WRONG_SK, Kind, Story, Tally, Violation, World
+from tests.soak.stories import KINDS, REFUSAL_LOST, WRONG_SK, Kind, Story, Tally, Violation, World
 from tests.soak.truth import Truth
 from tests.store.test_connections import make_read_only, make_writable
 from tests.support.chaos import ANSWERS, Chaos, ChaosProxy, Fault
@@ -45,8 +45,6 @@ _WATCH_SECONDS = 150.0
 _STORIES_END_SECONDS = 420.0
 # An answer of the bot may ask for another try only while a fault lasts for longer than this.
 _ANSWER_SECONDS = 10.0
-# A reply that was lost with Slack may be looked for some seconds after the repair.
-_SLACK_RECENTLY_SECONDS = 25.0
 # The bot reads VAULT_SECRET_ID_FILE at its start only, so the secret id is not rotated yet, only the tokens.
 ROTATES_SECRET_ID = False
 
@@ -135,7 +133,6 @@ class Soak:
         self._chaos = Chaos()
         self._proxies: dict[str, ChaosProxy] = {}
         self._broken: tuple[Window, float] | None = None
-        self._slack_broken_at = -_SLACK_RECENTLY_SECONDS
         self._sandbox: Sandbox
         self._truth: Truth
         self._secret_ids: list[str] = []
@@ -214,7 +211,7 @@ class Soak:
     # The requests and the faults
 
     def _run_stories(self) -> None:
-        world = World(self._sandbox, self._truth, self._tally, self._allows_answer, self._is_slack_broken)
+        world = World(self._sandbox, self._truth, self._tally, self._allows_answer)
         kinds = [KINDS[number % len(KINDS)] for number in range(self._requests)]
         self._random.shuffle(kinds)
         stories = [(kind, kind.new_story(world, number)) for number, kind in enumerate(kinds)]
@@ -255,8 +252,6 @@ class Soak:
         for one in window.breaks:
             self._repair(one)
         self._broken = None
-        if any(one.service == "slack" for one in window.breaks):
-            self._slack_broken_at = time.monotonic()
         repaired_at = time.monotonic()
         true_after = self._watch_cards(window)
         self._report.repairs.append(Repaired(window, true_after, self._wait_for_slack(repaired_at)))
@@ -307,11 +302,6 @@ class Soak:
     def _allows_answer(self) -> bool:
         broken = self._broken
         return broken is not None and broken[0].seconds > _ANSWER_SECONDS
-
-    def _is_slack_broken(self) -> bool:
-        broken = self._broken
-        is_now = broken is not None and any(one.service == "slack" for one in broken[0].breaks)
-        return is_now or time.monotonic() - self._slack_broken_at < _SLACK_RECENTLY_SECONDS
 
     # The promises
 
@@ -394,6 +384,9 @@ class Soak:
         log = sandbox.log()
         if self._log is not None:
             Path(self._log).write_text(log, encoding="utf-8")
+        lost = log.count("a reply was not sent") + log.count("a reply was dropped")
+        if self._tally.counts[REFUSAL_LOST] > lost:
+            self._tally.violate(f"clicks were neither stored nor refused: {self._tally.counts[REFUSAL_LOST] - lost}")
         self._tally.counts["bugs in the log"] = log.count(" bug F-")
         sandbox.stop_bot()
         places = {

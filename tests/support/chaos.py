@@ -143,9 +143,9 @@ class ChaosProxy:
         self._fault = None
         self._flowing.set()
 
-    def _meets(self, *faults: Fault) -> Fault | None:
-        """The fault that lasts, if it is one of these and meets this request or connection."""
-        if self._fault not in faults or self._random.random() >= _SHARES[self._fault]:
+    def _meets(self, *faults: Fault, is_put: bool = False) -> Fault | None:
+        """The fault that lasts, if it is one of these and meets this request or connection. It meets every PUT."""
+        if self._fault not in faults or not (is_put or self._random.random() < _SHARES[self._fault]):
             return None
         self.injected[self._fault] += 1
         return self._fault
@@ -194,7 +194,8 @@ class ChaosProxy:
             body = await reader.readexactly(int(length[1])) if length else b""
             connection.touch()
             await self._flowing.wait()
-            fault = self._meets(Fault.SERVER_ERROR, Fault.THROTTLE, Fault.LOST_ANSWER)
+            is_put = head.startswith(b"PUT ")
+            fault = self._meets(Fault.SERVER_ERROR, Fault.THROTTLE, Fault.LOST_ANSWER, is_put=is_put)
             if fault in (Fault.SERVER_ERROR, Fault.THROTTLE):
                 errors = self._answers.errors
                 await connection.answer(
