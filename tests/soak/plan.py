@@ -10,14 +10,16 @@ from random import Random
 
 from tests.support.chaos import CONNECTION_FAULTS, Fault
 
-#: The services behind an HTTP proxy. Each project has an OMS, which answers for IAM as well.
-HTTP_SERVICES = ("slack", "vault", "oms of media", "oms of archive")
+#: The services behind an HTTP proxy. OMS answers for IAM as well.
+HTTP_SERVICES = ("slack", "vault", "oms")
 DATABASE = "postgresql"
 # How long a fault lasts. A person has an answer after 20 s at most, also while a fault lasts, so that only a soak with
 # long faults may see answers that ask for another try.
-_SHORT_SECONDS, _LONG_SECONDS = (3.0, 8.0), (25.0, 70.0)
+_SHORT_SECONDS, _LONG_SECONDS = (4.0, 8.0), (25.0, 70.0)
 _MIN_SECONDS_FOR_LONG = 300
 _LONG_SHARE, _SECOND_FAULT_SHARE = 0.1, 0.6
+# Without a database, the bot calls nothing else, so that a second fault would meet little.
+_SECOND_WITH_DATABASE_SHARE = 0.2
 # About how long the cards take after a repair, to count towards the length of the soak.
 _REPAIR_SECONDS = 2.0
 
@@ -61,7 +63,8 @@ def new_plan(seed: int, seconds: float) -> list[Window]:
         is_long = seconds >= _MIN_SECONDS_FOR_LONG and random.random() < _LONG_SHARE
         lasting = round(random.uniform(*(_LONG_SECONDS if is_long else _SHORT_SECONDS)), 1)
         found = [next(breaks)]
-        if random.random() < _SECOND_FAULT_SHARE:
+        share = _SECOND_WITH_DATABASE_SHARE if found[0].service == DATABASE else _SECOND_FAULT_SHARE
+        if random.random() < share:
             second = next(breaks)
             found += [second] if second.service != found[0].service else []
         plan.append(Window(tuple(found), lasting))

@@ -27,7 +27,7 @@ from bot.sandbox.ports import free_port
 from bot.sandbox.system import Sandbox
 from bot.sandbox.vault import caller_path
 from tests.e2e.test_story import SECRETS
-from tests.soak.plan import DATABASE, HTTP_SERVICES, Break, Outage, Window, new_plan
+from tests.soak.plan import DATABASE, Break, Outage, Window, new_plan
 from tests.soak.stories import KINDS, REFUSAL_LOST, WRONG_SK, Kind, Story, Tally, Violation, World
 from tests.soak.truth import Truth
 from tests.store.test_connections import make_read_only, make_writable
@@ -182,7 +182,7 @@ class Soak:
             DATABASE: make_url(sandbox.database_url).port or 0,
         }
         for name, port in ports.items():
-            answers = ANSWERS[name.split()[0]] if name in HTTP_SERVICES else None
+            answers = ANSWERS.get(name.split()[0])
             self._proxies[name] = self._chaos.proxy(port, Random(f"{self._report.seed} {name}"), answers)
 
     def _write_settings(self) -> None:
@@ -278,14 +278,20 @@ class Soak:
                 self._rotate()
                 self._report.injected["vault: rotated token"] += 1
             case Fault() as fault:
-                self._chaos.begin(self._proxies[one.service], fault)
+                for proxy in self._proxies_of(one.service):
+                    self._chaos.begin(proxy, fault)
 
     def _repair(self, one: Break) -> None:
         match one.kind:
             case Outage.FAILOVER:
                 make_writable(self._sandbox.database_url)
             case Fault():
-                self._chaos.end(self._proxies[one.service])
+                for proxy in self._proxies_of(one.service):
+                    self._chaos.end(proxy)
+
+    def _proxies_of(self, service: str) -> list[ChaosProxy]:
+        """The proxies of a service. Each project has an OMS."""
+        return [proxy for name, proxy in self._proxies.items() if name.split()[0] == service]
 
     def _rotate(self) -> None:
         """Revokes every token of the bot, and its secret id once a new one is in the file."""

@@ -6,7 +6,7 @@ import pytest
 
 from tests.soak.run import Soak
 
-SECONDS, SEED = 60, 48
+SECONDS, SEED = 60, 183
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ from random import Random
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # A connection that is idle for longer is forgotten while `Fault.IDLE` lasts. The bot reuses none that is idle for 3 s.
-_IDLE_SECONDS = 3.5
+_IDLE_SECONDS = 3.3
 # How long a service keeps its end of a connection that the network has forgotten.
 _KEEP_FORGOTTEN_SECONDS = 10.0
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
