@@ -1,4 +1,4 @@
-"""The requests of a soak: what people do with each, from the command to its end, and how it must end.
+"""One request of a soak: what its people can do, and what must follow. Which kinds there are is in `kinds`.
 
 People repeat what Slack could not deliver and what the bot refused at once. Anything else that makes them repeat
 something is a violation. Each request has people of its own, so that every reply belongs to one request.
@@ -12,15 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
-from zoneinfo import ZoneInfo
 
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.policy import Refusal
 from bot.domain.request import Request, State
-from bot.sandbox.huawei.credentials import SOURCE_AK, SOURCE_SK
-from bot.sandbox.huawei.group import MIGRATION_FAILED, PAUSED, Group
+from bot.sandbox.huawei.group import Group
 from bot.sandbox.slack.ids import APPROVERS_GROUP, CAROL
 from bot.sandbox.slack.server import Ack
 from bot.sandbox.system import Sandbox
@@ -35,8 +32,6 @@ _AT_LAST_SECONDS = 240.0
 _REFUSAL_SECONDS = 10.0
 _FORM_SECONDS = 8.0
 _POLL_SECONDS = 0.1
-# How long OMS shows the old status of a group that was started.
-_STATUS_LAGS = (1, 8, 0, 4)
 _PASSING = (LOOKUP_FAILED_REASON, Refusal.GROUPS_UNKNOWN.value)
 #: A click was refused, and the reply of the bot that says so did not reach Slack.
 REFUSAL_LOST = "refused, and the refusal lost with Slack"
@@ -51,8 +46,8 @@ class Violation(Exception):
 class Tally:
     """What happened to the clicks, commands and forms of all people together, and which promises were broken."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
+    counts: Counter[str]
+    violations: list[str]
     refused_keys: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,13 +70,15 @@ class World:
     """What all stories share.
 
     Arguments:
-        allows_answer: whether an answer that asks for another try is allowed, because a fault lasts for long.
+        allows_answer: whether an answer that asks for another try is allowed, because the fault lasts for long.
+        is_over: set when the stories have had enough time.
     """
 
     sandbox: Sandbox
     truth: Truth
     tally: Tally
     allows_answer: Callable[[], bool]
+    is_over: threading.Event = field(default_factory=threading.Event)
 
 
 class Story:
@@ -113,11 +110,13 @@ class Story:
             more: what follows the group id.
         """
         while self._found() is None:
-            key = self._new_key(self.requester)
-            people = self.world.sandbox.people
-            ack = people.type(self.requester, f"{self.group.id} {more()}".strip(), trigger_id=key)
-            is_refused = isinstance(ack.payload, dict) and ack.payload.get("text") == COMMAND_NOT_STORED
-            self._after(ack, key, lambda refused=is_refused: refused, "command", lambda: self._found() is not None)  # type: ignore[misc]
+            self._type_once(more())
+
+    def _type_once(self, more: str) -> None:
+        key, text = self._new_key(self.requester), f"{self.group.id} {more}".strip()
+        ack = self._send(partial(self.world.sandbox.people.type, self.requester, text, trigger_id=key))
+        is_refused = isinstance(ack.payload, dict) and ack.payload.get("text") == COMMAND_NOT_STORED
+        self._after(ack, key, lambda: is_refused, "command", lambda: self._found() is not None)
 
     def request_by_form(self) -> None:
         """The requester opens the request form with the command alone, and submits it until there is a request."""
@@ -130,27 +129,24 @@ class Story:
     def press(self, person: str, action_id: str, took_effect: Callable[[Request], bool]) -> None:
         """A person presses a button on the card until the press has had its effect."""
         while not took_effect(self.request()):
-            posted = self.world.truth.posted(self.request())
+            self._press_once(person, action_id, lambda: took_effect(self.request()))
+
+    def _press_once(self, person: str, action_id: str, took_effect: Callable[[], bool]) -> None:
+        posted = self.world.truth.posted(self.request())
+        key, refusals = self._new_key(person), self._refusals(person)
+        try:
             if posted is None:
-                self._pause()
-                continue
-            key, refusals = self._new_key(person), self._refusals(person)
-            try:
-                ack = self.world.sandbox.people.press(person, copy(posted), action_id, trigger_id=key)
-            except LookupError:
-                # The card does not show the button yet, or not any more.
-                self._pause()
-                continue
-            self._after(
-                ack,
-                key,
-                lambda person=person, before=refusals: self._refusals(person) > before,  # type: ignore[misc]
-                action_id,
-                lambda: took_effect(self.request()),
-            )
+                raise LookupError("there is no card yet")
+            press = partial(self.world.sandbox.people.press, person, copy(posted), action_id, trigger_id=key)
+            ack = self._send(press)
+        except LookupError:
+            # The card does not show the button yet, or not any more.
+            self._pause()
+        else:
+            self._after(ack, key, lambda: self._refusals(person) > refusals, action_id, took_effect)
 
     def approve(self, person: str) -> None:
-        self.press(person, "approve", lambda request: request.state is not State.PENDING or _voted(request, person))
+        self.press(person, "approve", lambda request: request.state is not State.PENDING or has_voted(request, person))
 
     def deny(self, person: str) -> None:
         """A person opens the deny form and submits it until the request is denied."""
@@ -224,7 +220,7 @@ class Story:
         sandbox = self.world.sandbox
         while True:
             before = sandbox.people.open_view_id(person)
-            act()
+            self._send(act)
             deadline = time.monotonic() + _FORM_SECONDS
             while time.monotonic() < deadline:
                 view = sandbox.people.open_view_id(person)
@@ -238,7 +234,7 @@ class Story:
     def _submit(
         self, person: str, view: str, values: Mapping[str, str | None], took_effect: Callable[[], bool]
     ) -> None:
-        ack = self.world.sandbox.people.submit(person, view, values)
+        ack = self._send(partial(self.world.sandbox.people.submit, person, view, values))
         answer = ack.payload if isinstance(ack.payload, dict) else {}
         self._after(ack, view, lambda: answer.get("response_action") == "errors", "form", took_effect)
 
@@ -287,170 +283,20 @@ class Story:
     def _refusals(self, person: str) -> int:
         return self.world.sandbox.workspace.private_texts(person).count(CLICK_NOT_STORED)
 
+    def _send(self, act: Callable[[], Ack]) -> Ack:
+        """Sends something to the bot. On a machine that is too slow for the simulated Slack, it is not delivered."""
+        try:
+            return act()
+        except TimeoutError:
+            return Ack(None, "no time")
+
     def _new_key(self, person: str) -> str:
         return self.world.sandbox.workspace.new_trigger(person)
 
     def _pause(self, seconds: float = _POLL_SECONDS) -> None:
-        time.sleep(seconds)
+        if self.world.is_over.wait(seconds):
+            raise Violation(f"{self} has not ended")
 
 
-def _voted(request: Request, person: str) -> bool:
+def has_voted(request: Request, person: str) -> bool:
     return request.vote_progress is not None and person in request.vote_progress.people
-
-
-# The kinds of requests, each with its group and what people do
-
-
-def approved(story: Story) -> None:
-    story.type(lambda: "network is back")
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-def approved_by_form(story: Story) -> None:
-    story.request_by_form()
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-def denied(story: Story) -> None:
-    story.type()
-    story.deny(story.approver)
-    story.ends(State.DENIED)
-
-
-def cancelled(story: Story) -> None:
-    story.type()
-    story.press(story.requester, "cancel", lambda request: request.state is not State.PENDING)
-    story.ends(State.CANCELLED)
-
-
-def quorum(story: Story) -> None:
-    story.type()
-    story.approve(story.approver)
-    story.approve(story.second)
-    story.ends(State.DONE)
-
-
-def withdrawn(story: Story) -> None:
-    story.type()
-    story.approve(story.approver)
-    story.press(story.approver, "withdraw", lambda request: not _voted(request, story.approver))
-    story.approve(story.second)
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-def retried(story: Story) -> None:
-    story.type(lambda: "the source works again")
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-def paused(story: Story) -> None:
-    story.type()
-    story.approve(story.approver)
-    story.waits_for("moving", lambda request: request.state is State.MOVING)
-    story.pause(story.approver)
-    story.ends(State.PAUSED_AGAIN)
-
-
-def scheduled(story: Story) -> None:
-    def at() -> str:
-        zone = ZoneInfo(str(story.world.sandbox.workspace.users[story.requester]["tz"]))
-        # The next full minute, or the one after it if that is too close to be approved before.
-        start = datetime.now(zone) + timedelta(seconds=85)
-        return f"at={start:%H:%M}"
-
-    story.type(at)
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-def fails_later(story: Story) -> None:
-    story.type()
-    story.approve(story.approver)
-    story.ends(State.FAILED)
-
-
-def wrong_key(story: Story) -> None:
-    """OMS refuses the first PUT with an error code. Somebody corrects the key in Vault and presses Retry."""
-    story.type()
-    story.approve(story.approver)
-    story.waits_for("refused by OMS", _is_refused_by_oms)
-    vault = story.world.sandbox.vault
-    vault.write(f"oms/media/source/{story.group.bucket}", {"ak": SOURCE_AK, "sk": SOURCE_SK})
-    story.press(story.requester, "retry", lambda request: not _is_refused_by_oms(request))
-    story.ends(State.DONE)
-
-
-def _is_refused_by_oms(request: Request) -> bool:
-    return request.state is State.NOT_STARTED and request.problem is not None and request.problem.code == "OMS.1014"
-
-
-def no_approver(story: Story) -> None:
-    """The requester, who is no approver, presses Approve and is refused. Then an approver approves."""
-    story.type()
-    refusals = story.world.truth.refusals
-    story.press(
-        story.requester,
-        "approve",
-        lambda _: any(one.why == Refusal.NOT_AN_APPROVER for one in refusals(story.requester)),
-    )
-    story.approve(story.approver)
-    story.ends(State.DONE)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of request.
-
-    Arguments:
-        tell: what people do, and how it ends.
-        project: `media` needs one approval, `archive` two.
-        puts: how many PUTs reach OMS, if none is lost.
-        changes: of the group.
-    """
-
-    tell: Callable[[Story], None]
-    project: str = "media"
-    puts: int = 1
-    changes: Mapping[str, object] = field(default_factory=dict)
-
-    def new_story(self, world: World, number: int) -> Story:
-        """A story with a new group."""
-        changes = dict(self.changes)
-        if self.tell is wrong_key:
-            changes["bucket"] = f"wrong-{number}"
-        group = Group(
-            f"50a50a50-0000-4000-8000-{number:012d}",
-            self.tell.__name__.replace("_", " "),
-            status_lag=timedelta(seconds=_STATUS_LAGS[number % len(_STATUS_LAGS)]),
-            **{"status": PAUSED, "bytes_per_second": 1_000_000_000, **changes},  # type: ignore[arg-type]
-        )
-        return Story(world, number, self.project, group)
-
-
-_FAILED: Mapping[str, object] = {
-    "status": MIGRATION_FAILED,
-    "error": ("TRF.0157", "Source service error."),
-    "complete_bytes": 9_600_000_000,
-    "bytes_per_second": 60_000_000,
-    "failed_objects": 37,
-    "records_failed_objects": True,
-}
-
-KINDS = (
-    Kind(approved),
-    Kind(approved_by_form),
-    Kind(denied, puts=0),
-    Kind(cancelled, puts=0),
-    Kind(quorum, "archive"),
-    Kind(withdrawn, "archive"),
-    Kind(retried, changes=_FAILED),
-    Kind(paused, changes={"bytes_per_second": 10_000_000}),
-    Kind(scheduled),
-    Kind(fails_later, changes={"fails_later": ("TRF.0152", "The source AK/SK has no rights.")}),
-    Kind(wrong_key, puts=2),
-    Kind(no_approver),
-)

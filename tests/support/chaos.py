@@ -20,6 +20,8 @@ from random import Random
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 # A connection that is idle for longer is forgotten while `Fault.IDLE` lasts. The bot reuses none that is idle for 3 s.
 _IDLE_SECONDS = 3.3
+# Between two clicks and two pings, a WebSocket is idle for less time.
+_IDLE_SOCKET_SECONDS = 0.5
 # How long a service keeps its end of a connection that the network has forgotten.
 _KEEP_FORGOTTEN_SECONDS = 10.0
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
@@ -153,7 +155,7 @@ class ChaosProxy:
     async def _forget_idle(self) -> None:
         now = asyncio.get_running_loop().time
         while self._fault is Fault.IDLE:
-            for connection in [one for one in self._open if now() - one.used_at > _IDLE_SECONDS]:
+            for connection in [one for one in self._open if now() - one.used_at > one.idle_seconds]:
                 if not connection.is_forgotten:
                     self.injected[Fault.IDLE] += 1
                     connection.forget(is_silent=self._answers is not None)
@@ -208,6 +210,7 @@ class ChaosProxy:
                 self.forwarded[head.split(b" HTTP/", 1)[0].decode("latin-1")] += 1
             await connection.send_to_server(head + body)
             if _UPGRADE.search(head):
+                connection.idle_seconds = _IDLE_SOCKET_SECONDS
                 break
         await self._relay_bytes(connection, reader)
 
@@ -228,6 +231,7 @@ class _Connection:
     Attributes:
         instead: what the client gets instead of the next answer: bytes, or a reset if they are empty. None for the
             answer itself.
+        idle_seconds: after how long without a byte it may be forgotten.
     """
 
     def __init__(self, to_client: asyncio.StreamWriter) -> None:
@@ -235,6 +239,7 @@ class _Connection:
         self.to_server: asyncio.StreamWriter | None = None
         self.instead: bytes | None = None
         self.is_forgotten = False
+        self.idle_seconds = _IDLE_SECONDS
         self.touch()
 
     def touch(self) -> None:
