@@ -14,7 +14,7 @@ from bot.sandbox.huawei.group import MIGRATION_FAILED, PAUSED, Group
 from tests.soak.stories import Story, World, has_voted
 
 # How long OMS shows the old status of a group that was started.
-_STATUS_LAGS = (1, 8, 0, 4)
+_STATUS_LAGS = (1, 8, 0, 6)
 
 
 def approved(story: Story) -> None:

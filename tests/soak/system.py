@@ -64,6 +64,9 @@ class System:
         found = Counter(self._outages)
         for name, proxy in self.proxies.items():
             found.update({f"{name}: {fault}": number for fault, number in proxy.injected.items()})
+        found["PUTs answered with an error, or whose answer was lost"] = sum(
+            proxy.met_puts for proxy in self.proxies.values()
+        )
         return found
 
     @property

@@ -102,12 +102,14 @@ class ChaosProxy:
         port: where it listens.
         forwarded: how many requests reached the service, by the request line without the protocol.
         injected: how many connections and requests each fault has met.
+        met_puts: how many of them were PUTs.
     """
 
     def __init__(self, server_port: int, random: Random, answers: Answers | None) -> None:
         self.port = 0
         self.forwarded: Counter[str] = Counter()
         self.injected: Counter[Fault] = Counter()
+        self.met_puts = 0
         self._server_port = server_port
         self._random = random
         self._answers = answers
@@ -198,6 +200,7 @@ class ChaosProxy:
             await self._flowing.wait()
             is_put = head.startswith(b"PUT ")
             fault = self._meets(Fault.SERVER_ERROR, Fault.THROTTLE, Fault.LOST_ANSWER, is_put=is_put)
+            self.met_puts += is_put and fault is not None
             if fault in (Fault.SERVER_ERROR, Fault.THROTTLE):
                 errors = self._answers.errors
                 await connection.answer(
