@@ -49,7 +49,7 @@ class Fault(StrEnum):
 CONNECTION_FAULTS = (Fault.RESET, Fault.STALL, Fault.IDLE)
 
 # The share of connections (RESET) or requests (the others) that a fault meets.
-_SHARES = {Fault.RESET: 0.7, Fault.SERVER_ERROR: 0.7, Fault.THROTTLE: 0.7, Fault.LOST_ANSWER: 0.5}
+_SHARES = {Fault.RESET: 0.7, Fault.SERVER_ERROR: 0.7, Fault.THROTTLE: 0.7, Fault.LOST_ANSWER: 0.25}
 
 
 @dataclass(frozen=True)
