@@ -26,7 +26,7 @@ from bot.ui.problem_texts import NOTHING_STARTED, RetryHint
 from bot.vault.errors import VaultError
 
 # Callers import `explain` and the values of its arguments from here.
-__all__ = ["NOTHING_STARTED", "RetryHint", "explain", "explain_answer", "explain_reason"]
+__all__ = ["NOTHING_STARTED", "RetryHint", "explain", "explain_answer", "explain_reason", "may_pass"]
 
 
 def explain(
@@ -72,6 +72,18 @@ def explain(
         case _:
             sentence = texts.no_clear_answer(error.service, str(error))
             return _problem(sentence, started, texts.WAIT_SOME_MINUTES, retry_hint, side=Side.CLOUD)
+
+
+def may_pass(error: HuaweiError | VaultError) -> bool:
+    """Whether the same call may succeed later although nobody changes anything."""
+    match error:
+        case VaultError():
+            return error.may_pass
+        case Suspended():
+            # Without a code, the identity was not refused: it had no answers. Its circuit breaker closes again.
+            return error.code == ""
+        case _:
+            return isinstance(error, Throttled | NotSent | Unanswered)
 
 
 def explain_answer(answer: Answer, plan: Plan, retry_hint: RetryHint, started: str) -> Problem:

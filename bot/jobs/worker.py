@@ -1,7 +1,7 @@
 """Claims jobs that are due, runs them on the threads of their lane, and stores when each is due again.
 
 What a job does is left to the handlers. If a handler raises an exception, the worker logs it under a reference, reports
-a bug, and tries the job again later.
+a bug, and tries the job again later. A database that fails is no bug: the job is only tried again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
 from bot.store import queue
 from bot.store.database import Store
-from bot.store.queue import Claim, Queue
+from bot.store.queue import DATABASE_FAILURES, Claim, Queue, failure_text
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +30,10 @@ POLL_SECONDS = 1.0
 #: The pause after a look at which other replicas had claimed everything that was due.
 NOTHING_CLAIMED_SECONDS = 0.05
 RENEW_EVERY_SECONDS = 5.0
-MAX_BACKOFF = timedelta(minutes=2)
-#: The shortest pause before a job that raised an exception is tried again.
-MIN_BACKOFF_AFTER_BUG = timedelta(seconds=5)
+#: Below 60 s, the time within which every card is up to date again after a fault.
+MAX_BACKOFF = timedelta(seconds=30)
+#: The limits of the pause before a job that raised an exception is tried again.
+MIN_BACKOFF_AFTER_BUG, MAX_BACKOFF_AFTER_BUG = timedelta(seconds=5), timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -168,8 +169,8 @@ class Worker:
             try:
                 self._release_unstarted()
                 pause = self._claim_and_submit()
-            except SQLAlchemyError:
-                log.warning("cannot claim jobs: the database does not answer", exc_info=True)
+            except SQLAlchemyError as error:
+                log.warning("jobs cannot be claimed: %s", failure_text(error))
                 pause = POLL_SECONDS
             if pause:
                 self._wake.wait(pause)
@@ -234,13 +235,16 @@ class Worker:
         try:
             with JOB_SECONDS.labels(claim.queue).time():
                 return self._handlers[claim.queue](claim)
+        except DATABASE_FAILURES as error:
+            log.warning("the database failed in the job %s %s: %s", claim.queue, claim.key, failure_text(error))
+            return Failed(self._now() + backoff(claim.tries))
         except Exception:
             reference = f"F-{secrets.token_hex(4).upper()}"
             BUGS.labels(claim.queue).inc()
             log.exception("bug %s in the job %s %s", reference, claim.queue, claim.key)
             if claim.tries == 0:
                 self._try_to_report_bug(claim, reference)
-            return Failed(self._now() + max(backoff(claim.tries), MIN_BACKOFF_AFTER_BUG))
+            return Failed(self._now() + max(backoff(claim.tries, MAX_BACKOFF_AFTER_BUG), MIN_BACKOFF_AFTER_BUG))
 
     def _try_to_report_bug(self, claim: Claim, reference: str) -> None:
         try:
@@ -258,8 +262,10 @@ class Worker:
                         queue.postpone(connection, claim, self._owner, due_at)
                     case Rescheduled():
                         queue.release(connection, claim, self._owner)
-        except Exception:
+        except DATABASE_FAILURES as error:
             # The claim is no longer renewed. When its lease ends, the row is claimed again.
+            log.warning("the result of the job %s %s was not stored: %s", claim.queue, claim.key, failure_text(error))
+        except Exception:
             log.exception("the result of the job %s %s was not stored", claim.queue, claim.key)
 
     # Renewing leases
@@ -274,5 +280,5 @@ class Worker:
                     if any(claim.queue == table.name for claim in active_claims):
                         with self._store.write() as connection:
                             queue.renew(connection, table, self._owner, active_claims)
-            except SQLAlchemyError:
-                log.warning("leases were not renewed: the database does not answer", exc_info=True)
+            except SQLAlchemyError as error:
+                log.warning("leases were not renewed: %s", failure_text(error))

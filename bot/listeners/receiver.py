@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,12 +22,13 @@ from bot.store import inbox
 from bot.store.audit import Event, append
 from bot.store.database import Store
 from bot.store.inbox import Message
-from bot.store.queue import Claim
+from bot.store.queue import DATABASE_FAILURES, LEASE, Claim, failure_text
 
 log = logging.getLogger(__name__)
 
 STORE_WITHIN_SECONDS = 2.0
 WRITER_THREADS = 8
+DISCARD_EVERY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -125,28 +127,59 @@ class Receiver:
         self.accept(to_foreign_message(body, self._now()))
 
     def _write(self, message: Message, acceptance: _Acceptance) -> Claim | None:
-        """Stores a message. Returns its claim if it was stored in time and a worker has to handle it."""
-        try:
-            with self._store.write() as connection:
-                claim = inbox.put(connection, message, self._owner, self._now())
-                if claim is None:
-                    claim = inbox.put_resubmitted(connection, message, self._owner, self._now())
-                if claim is None:
-                    mark = inbox.mark_of(connection, message.key)
-                    acceptance.is_answered = mark == inbox.DECIDED
-                    acceptance.set_once(mark != inbox.DISCARDED)
-                    return None
-                if acceptance.is_rejected:
-                    self._discard(connection, message)
-                    return None
-            if acceptance.set_once(True):
-                return claim
-            # The commit itself took too long.
-            with self._store.write() as connection:
-                self._discard(connection, message)
-        except Exception:
-            log.exception("a message was not accepted: it could not be stored")
+        """Stores a message. Returns its claim if it was stored in time and a worker has to handle it.
+
+        A database connection that was lost is replaced, and the message is stored once more.
+        """
+        for is_last in (False, True):
+            try:
+                return self._put(message, acceptance)
+            except DATABASE_FAILURES as error:
+                if is_last or acceptance.is_rejected:
+                    log.warning("a message was not accepted: it could not be stored: %s", failure_text(error))
+                    break
+            except Exception:
+                log.exception("a message was not accepted: it could not be stored")
+                return None
+        acceptance.set_once(False)
+        # In another thread, because the acknowledgement waits for this one.
+        self._writers.submit(self._discard_if_stored, message)
         return None
+
+    def _put(self, message: Message, acceptance: _Acceptance) -> Claim | None:
+        with self._store.write() as connection:
+            claim = inbox.put(connection, message, self._owner, self._now())
+            if claim is None:
+                claim = inbox.put_resubmitted(connection, message, self._owner, self._now())
+            if claim is None:
+                mark = inbox.mark_of(connection, message.key)
+                acceptance.is_answered = mark == inbox.DECIDED
+                acceptance.set_once(mark != inbox.DISCARDED)
+                return None
+            if acceptance.is_rejected:
+                self._discard(connection, message)
+                return None
+        if acceptance.set_once(True):
+            return claim
+        # The commit itself took too long.
+        with self._store.write() as connection:
+            self._discard(connection, message)
+        return None
+
+    def _discard_if_stored(self, message: Message) -> None:
+        """Discards a message whose sender was told that it is not stored. The failed commit may have stored it.
+
+        While the database fails, this is tried until the lease of the row ends and another process may claim it.
+        """
+        deadline = time.monotonic() + LEASE.total_seconds()
+        while time.monotonic() < deadline:
+            try:
+                with self._store.write() as connection:
+                    self._discard(connection, message)
+            except DATABASE_FAILURES:
+                time.sleep(DISCARD_EVERY_SECONDS)
+            else:
+                return
 
     def _discard(self, connection: Connection, message: Message) -> None:
         if inbox.discard(connection, message, self._owner):

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -18,14 +18,14 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.lanes import APPROVED_REQUESTS, FAST_MESSAGES, OTHER_REQUESTS, SLOW_MESSAGES
-from bot.jobs.notify.cards import MAX_CARD_BACKOFF
-from bot.jobs.worker import Finished, Handler, Rescheduled, Result, Worker, backoff
+from bot.jobs.worker import MAX_BACKOFF_AFTER_BUG, Finished, Handler, Rescheduled, Result, Worker, backoff
 from bot.store import inbox, outbox, queue, requests, tables
 from bot.store.audit import Event
-from bot.store.database import Store
+from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
+from tests.support.postgres import Postgres
 from tests.support.values import GROUP, PLAN, request
 
 pytestmark = pytest.mark.usefixtures("slow_database_locks")
@@ -146,6 +146,24 @@ def test_of_several_exceptions_in_a_row_the_first_is_reported(store: Store) -> N
         worker.wake()
         wait_until(lambda: runs == [0, 1] and not active_claims.all())
     assert reported == [0]
+
+
+def test_a_lost_database_connection_in_a_job_is_no_bug_and_the_job_runs_again(postgres: Postgres) -> None:
+    runs: list[int] = []
+    reported: list[str] = []
+
+    def lose_connection_once(claim: Claim) -> Result:
+        runs.append(claim.tries)
+        if len(runs) == 1:
+            with store.read() as connection:
+                connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return Finished()
+
+    with closing(open_store(postgres.new_database())) as store:
+        add_notices(store, 1)
+        with running(store, {"notices": lose_connection_once}, lambda _, reference: reported.append(reference)):
+            wait_until(lambda: notice_due_at(store) is None)
+    assert (runs, reported) == ([0, 1], [])
 
 
 def test_an_active_job_is_not_claimed_again_after_its_lease_ended(store: Store) -> None:
@@ -377,6 +395,6 @@ def test_a_claim_that_was_added_twice_stays_active_until_it_is_removed_twice() -
     assert active_claims.all() == []
 
 
-def test_the_backoff_doubles_up_to_two_minutes_and_for_cards_up_to_half_a_minute() -> None:
-    assert [backoff(tries, MAX_CARD_BACKOFF).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
-    assert backoff(40) == timedelta(minutes=2)
+def test_the_backoff_doubles_up_to_half_a_minute_and_after_a_bug_up_to_two_minutes() -> None:
+    assert [backoff(tries).seconds for tries in (0, 3, 5, 40)] == [1, 8, 30, 30]
+    assert backoff(40, MAX_BACKOFF_AFTER_BUG) == timedelta(minutes=2)

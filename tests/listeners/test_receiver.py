@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, event, func, select
 
 from bot.domain.audit_events import AuditEvent
 from bot.listeners.payloads import MalformedPayload, to_message
 from bot.listeners.receiver import WRITER_THREADS, Receiver
 from bot.store import inbox, queue, tables
 from bot.store.audit import Event, Verified, append, rows, verify
-from bot.store.database import Store
+from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim, Queue
+from tests.store.test_connections import make_read_only, make_writable
 from tests.support.executors import PromptExecutor
+from tests.support.postgres import Postgres
 from tests.support.values import NOON
 
 CLICK = Message(Kind.APPROVE, "trigger-1", "UCAROL00", "T0TEST0001", request_id="R-00000001", response_url="https://x")
@@ -148,6 +150,54 @@ def test_a_message_that_still_waits_for_a_writer_is_never_stored(store: Store) -
     assert first.submitted == []
     assert ("UCAROL00", "message.discarded") not in first.events()
     assert Inbox(store, 20.0).receiver.accept(CLICK)
+
+
+@contextmanager
+def lost_commits(store: Store, lose: Callable[[Connection], object]) -> Iterator[None]:
+    """The next transaction is committed, and its connection is lost before the answer to the COMMIT."""
+
+    def commit_and_lose(connection: Connection) -> None:
+        event.remove(store.engine, "commit", commit_and_lose)
+        connection.exec_driver_sql("COMMIT")
+        lose(connection)
+        connection.exec_driver_sql("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    event.listen(store.engine, "commit", commit_and_lose)
+    yield
+
+
+def test_a_message_whose_commit_was_not_answered_is_accepted_and_stored_once(postgres: Postgres) -> None:
+    with closing(open_store(postgres.new_database())) as store:
+        first = Inbox(store, 20.0)
+        with lost_commits(store, lambda _: None):
+            assert first.receiver.accept(CLICK)
+        first.settle()
+        assert len(first.due()) == 1
+
+
+def test_a_message_is_accepted_although_the_pool_has_only_lost_connections(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    with closing(open_store(url)) as store:
+        first = Inbox(store, 20.0)
+        assert first.receiver.accept(CLICK)
+        make_read_only(url)
+        make_writable(url)
+        assert first.receiver.accept(replace(CLICK, key="trigger-2"))
+        first.settle()
+        assert len(first.submitted) == 2
+
+
+def test_a_refused_message_that_was_stored_is_discarded_once_the_database_can_be_written(postgres: Postgres) -> None:
+    url = postgres.new_database()
+    with closing(open_store(url)) as store:
+        first = Inbox(store, 20.0)
+        with lost_commits(store, lambda _: make_read_only(url)):
+            assert not first.receiver.accept(CLICK)
+        make_writable(url)
+        first.settle()
+        assert first.due() == []
+        assert first.submitted == []
+        assert first.events() == [("UCAROL00", "message.discarded")]
 
 
 COMMAND = {"team_id": "T0ELSEWHER", "api_app_id": "A0TEST0001", "user_id": "UEVE0000", "text": "x" * 9_000}

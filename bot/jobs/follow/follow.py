@@ -87,9 +87,12 @@ def explain_group(request: Request) -> outcome.ExplainGroup:
 
 
 def _save_interrupted(context: Context, request: Request, attempt: Attempt) -> Request:
-    """Stores that the worker that committed `sending` has died: it is not known whether the PUT left."""
+    """Stores that the worker that committed `sending` has died, or could not store the reply.
+
+    It is not known whether the PUT left.
+    """
     now = context.now()
-    problem = Problem("", "", "", "The bot was restarted while it called OMS, so it doesn't know the answer.", "")
+    problem = Problem("", "", "", "The bot was interrupted while it called OMS, so it doesn't know the answer.", "")
     interrupted = replace(request, attempt=replace(attempt, unanswered_at=now))
     unknown = interrupted.with_state(State.UNKNOWN, at=now, problem=problem)
     with context.store.write() as connection:

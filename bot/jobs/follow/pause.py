@@ -14,17 +14,21 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Pause, Request, State
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import WRONG_STATE
-from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
+from bot.huawei.errors import HuaweiError, Rejected, Unanswered
 from bot.huawei.oms import Accepted, Oms
 from bot.jobs.context import Context, save_and_notify
-from bot.jobs.follow.follow import explain_group
-from bot.jobs.problems import RetryHint, explain
+from bot.jobs.follow.follow import SILENT_FAILURES, explain_group
+from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
+from bot.store import requests
 from bot.store.audit import BOT, Detail, Event
 from bot.store.queue import Claim
 from bot.vault.errors import VaultError
 
-MAX_TRIES = 3
+# How often the status of the group may change between the look and the call.
+MAX_CONFLICTS = 3
+# How long a pause is tried while Vault or OMS fails in a way that may pass. Later, nobody would expect it any more.
+TRY_FOR = timedelta(minutes=10)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
 NOTHING_PAUSED = "Nothing was paused."
 
@@ -40,18 +44,31 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
     plan, group_id = request.plan, request.group.group_id
     try:
         group, reply = context.identity.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
-    except (Throttled, NotSent, Unanswered) as error:
-        if claim.tries + 1 < MAX_TRIES:
-            return Failed(context.now() + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
-        return _save_failed(context, request, error)
     except Rejected as rejected:
-        if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_TRIES:
+        if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_CONFLICTS:
             # The status of the group changed between the look and the call. The next look shows the new one.
             return Failed(context.now() + LOOK_AGAIN_AFTER)
         return _save_failed(context, request, rejected)
     except (HuaweiError, VaultError) as error:
+        if may_pass(error) and context.now() < request.pause.at + TRY_FOR:
+            return _try_again(context, request, claim, error)
         return _save_failed(context, request, error)
     return _save_paused(context, request, request.pause, group, reply)
+
+
+def _try_again(context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError) -> Result:
+    """Tries the pause again later. The card says so once several tries in a row have failed."""
+    now = context.now()
+    if claim.tries == SILENT_FAILURES:
+        problem = explain(error, request.plan, RetryHint.NOTHING, _paused_by(error))
+        with context.store.write() as connection:
+            requests.save(connection, request, replace(request, problem=problem), now)
+    return Failed(now + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
+
+
+def _paused_by(error: HuaweiError | VaultError) -> str:
+    """Says that a call that failed paused nothing; empty if that is not known."""
+    return "" if isinstance(error, Unanswered) else NOTHING_PAUSED
 
 
 def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
@@ -63,7 +80,7 @@ def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
 def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGroup, reply: Accepted | None) -> Result:
     now = context.now()
     if reply is not None:
-        paused = replace(request, group=group, pause=replace(pause, sent_at=now))
+        paused = replace(request, group=group, problem=None, pause=replace(pause, sent_at=now))
     else:
         paused = outcome.follow(request, group, explain_group(request), now)
         if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:
@@ -83,8 +100,7 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
 
 def _save_failed(context: Context, request: Request, error: HuaweiError | VaultError) -> Result:
     now = context.now()
-    started = "" if isinstance(error, Unanswered) else NOTHING_PAUSED
-    problem = explain(error, request.plan, RetryHint.PAUSE, started)
+    problem = explain(error, request.plan, RetryHint.PAUSE, _paused_by(error))
     detail: Detail = {"code": problem.code, "why": problem.meaning, "huawei_request_id": problem.huawei_request_id}
     event = Event(AuditEvent.PAUSE_FAILED, BOT, request.id, detail)
     with context.store.write() as connection:

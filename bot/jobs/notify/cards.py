@@ -26,8 +26,6 @@ from bot.store.queue import Claim
 from bot.ui import replies
 from bot.ui.card import card as card_message
 
-# Below 60 s, the time within which every card is up to date again after an outage of Slack.
-MAX_CARD_BACKOFF = timedelta(seconds=30)
 CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY = timedelta(seconds=10), timedelta(minutes=10)
 # How long after the end of a request its card is tried again.
 TRY_ENDED_FOR = timedelta(days=1)
@@ -103,7 +101,7 @@ def _handle_error(context: Context, claim: Claim, error: SlackError) -> Result:
             case RateLimited():
                 return Failed(slack_budget.stop(connection, claim.slack_call, now, error.retry_after_seconds))
             case Unavailable():
-                return Failed(now + backoff(claim.tries, MAX_CARD_BACKOFF))
+                return Failed(now + backoff(claim.tries))
             case Gone() if card.ts is not None:
                 # The card's row is changed before the audit chain is locked, in the same order as by a decision.
                 outbox.save_card(connection, Card(request_id, card.channel, None, None, 0), None)

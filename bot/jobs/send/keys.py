@@ -28,6 +28,7 @@ from bot.jobs.context import Context
 from bot.jobs.problems import NOTHING_STARTED, RetryHint
 from bot.redaction import JsonSecret, Secret
 from bot.store.audit import BOT, Detail, Event, Fact, append
+from bot.vault.errors import VaultError, VaultErrorKind
 from bot.vault.session import KvSecret, TokenKind
 
 
@@ -53,6 +54,19 @@ class KeysUnfit(Exception):
 
 
 def read_body(context: Context, request: Request) -> CallBody:
+    """As `_read_body`, once more with another login if Vault forbids a path.
+
+    Vault answers a token that was revoked meanwhile and a missing right alike. Only a new login tells them apart.
+    """
+    try:
+        return _read_body(context, request)
+    except VaultError as error:
+        if error.kind is not VaultErrorKind.FORBIDDEN:
+            raise
+    return _read_body(context, request)
+
+
+def _read_body(context: Context, request: Request) -> CallBody:
     """Logs in to Vault, reads the keys, and gives the login back.
 
     The audit event "vault opened" is stored before anything is read. How the login ended is in "vault closed" if

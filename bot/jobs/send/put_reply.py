@@ -12,9 +12,9 @@ from bot.domain.put_outcome import PutReply, PutReplyKind
 from bot.domain.request import Problem, Request, State
 from bot.domain.task_group import Scope
 from bot.huawei.error_catalogue import ALREADY_RUNNING, FAILED_OBJECT_LIST, WRONG_STATE, is_token_expired
-from bot.huawei.errors import HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
+from bot.huawei.errors import HuaweiError, NotSent, Rejected, Throttled, Unanswered
 from bot.huawei.oms import Accepted
-from bot.jobs.problems import RetryHint, explain
+from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.store.audit import Detail
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 from bot.vault.errors import VaultError
@@ -46,16 +46,9 @@ def put_reply(reply: Reply) -> PutReply:
 
 def reply_before_put(error: HuaweiError | VaultError) -> PutReply:
     """An error that came before the PUT, so that nothing was sent: TRY_AGAIN if it may pass, otherwise REJECTED."""
-    match error:
-        case Throttled() | NotSent():
-            return put_reply(error)
-        case Unanswered() | Suspended(code=""):
-            # The second is closed again after five minutes: the identity was not refused, it had no answers.
-            return PutReply(PutReplyKind.TRY_AGAIN)
-        case VaultError(may_pass=True):
-            return PutReply(PutReplyKind.TRY_AGAIN)
-        case _:
-            return PutReply(PutReplyKind.REJECTED)
+    if isinstance(error, Throttled):
+        return put_reply(error)
+    return PutReply(PutReplyKind.TRY_AGAIN if may_pass(error) else PutReplyKind.REJECTED)
 
 
 def explain_reply(reply: Reply | VaultError, request: Request) -> Problem | None:

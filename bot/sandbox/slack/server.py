@@ -56,7 +56,7 @@ class SlackStandIn:
     """Slack on a loopback port.
 
     Payloads go to `request_url`, or to the connections of Socket Mode if it is None. Every answer of the Web API takes
-    `delay_seconds`.
+    `delay_seconds`. The app is told to find Slack at `address`; None stands for the server itself.
     """
 
     def __init__(self, workspace: Workspace, call_log: CallLog, port: int = 0) -> None:
@@ -65,6 +65,7 @@ class SlackStandIn:
         self.outage = _Outage()
         self.delay_seconds = 0.0
         self.request_url: str | None = None
+        self.address: str | None = None
         self.call_log = call_log
         self._sockets: dict[web.WebSocketResponse, asyncio.Transport | None] = {}
         self._ending: set[web.WebSocketResponse] = set()
@@ -79,7 +80,11 @@ class SlackStandIn:
 
     @property
     def api_url(self) -> str:
-        return f"{self.server.url}/api/"
+        return f"{self._address}/api/"
+
+    @property
+    def _address(self) -> str:
+        return self.address or self.server.url
 
     @property
     def connections(self) -> int:
@@ -88,7 +93,7 @@ class SlackStandIn:
 
     def response_url(self, person: str, channel: str) -> str:
         """A new response_url, which shows messages to this person."""
-        return f"{self.server.url}/response/{self.workspace.new_response_url(person, channel)}"
+        return f"{self._address}/response/{self.workspace.new_response_url(person, channel)}"
 
     async def deliver(self, kind: str, payload: Json, person: str, channel: str) -> Ack:
         """Sends a payload and waits for its ack. If there is none, the person sees an error.
@@ -185,7 +190,7 @@ class SlackStandIn:
                 return web.json_response({"ok": False, "error": "too_many_websockets"})
             ticket = secrets.token_hex(8)
             self._tickets.add(ticket)
-            answer = {"url": f"ws://127.0.0.1:{self.server.port}/link?ticket={ticket}"}
+            answer = {"url": f"{self._address.replace('http', 'ws', 1)}/link?ticket={ticket}"}
         note = str(arguments.get("text") or arguments.get("user") or arguments.get("usergroup") or "")
         self.call_log.write("slack", "POST", method, 200, note)
         headers = {"x-oauth-scopes": ",".join(sorted(self.workspace.scopes))}

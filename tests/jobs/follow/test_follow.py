@@ -21,6 +21,7 @@ from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.current_settings import can_be_followed, current_plan
 from bot.jobs.follow.follow import explain_group
+from bot.jobs.follow.pause import TRY_FOR
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result
 from bot.sandbox.huawei.faults import Answer, Drop
 from bot.sandbox.huawei.group import MONITORING, PAUSED
@@ -198,6 +199,18 @@ def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) 
     assert followed.puts() == ["start"]
 
 
+def test_a_pause_is_tried_three_times_while_the_status_of_the_group_changes(followed: Followed) -> None:
+    followed.begin()
+    followed.pause()
+    followed.sandbox.oms.faults.add("stop", *[Answer(400, "OMS.1038")] * 3)
+    for tries in (0, 1):
+        assert followed.look(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
+        assert followed.request.state is State.PAUSING
+    assert followed.look(tries=2) == Rescheduled()
+    assert followed.request.state is State.ACCEPTED
+    assert followed.puts() == ["start", "stop", "stop", "stop"]
+
+
 @pytest.mark.parametrize(
     ("answer", "says_nothing_paused"),
     [
@@ -207,22 +220,18 @@ def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) 
         (Drop(done=False), False),
     ],
 )
-def test_a_pause_is_tried_three_times_and_says_no_more_than_is_known(
+def test_a_pause_that_failed_says_no_more_than_is_known(
     followed: Followed, answer: Answer | Drop, says_nothing_paused: bool
 ) -> None:
     followed.begin()
     followed.pause()
-    followed.sandbox.oms.faults.add("stop", *[answer] * 3)
-    for tries in (0, 1):
-        assert followed.look(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
-        assert followed.request.state is State.PAUSING
-    assert followed.look(tries=2) == Rescheduled()
+    followed.sandbox.oms.faults.add("stop", answer)
+    assert followed.look(TRY_FOR, tries=20) == Rescheduled()
     failed = followed.request
     assert failed.state is State.ACCEPTED
     assert failed.pause is not None
     assert failed.pause.failure is not None
     assert ("Nothing was paused." in failed.pause.failure.meaning) is says_nothing_paused
-    assert followed.puts() == ["start", "stop", "stop", "stop"]
 
 
 CHANGES: list[tuple[Callable[[Project], dict[str, object]], bool]] = [

@@ -46,6 +46,24 @@ def test_the_caller_records_how_the_login_ended(
     assert body.closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
 
 
+def test_a_token_that_is_revoked_between_login_and_read_is_replaced(
+    created: tuple[Sandbox, Context, Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, request = created
+    log_in, accessors = context.vault.open_release, list[str]()
+
+    def log_in_and_revoke_the_first() -> VaultSession:
+        session = log_in()
+        accessors.append(session.accessor)
+        if len(accessors) == 1:
+            sandbox.vault.as_root().auth.token.revoke_accessor(session.accessor)
+        return session
+
+    monkeypatch.setattr(context.vault, "open_release", log_in_and_revoke_the_first)
+    assert read_body(context, request).closed == {SOURCE: 1, DESTINATION: 1, "token given back": True}
+    assert [event for event, _ in vault_events(context)] == ["vault.opened", "vault.closed", "vault.opened"]
+
+
 def test_keys_that_cannot_work_are_recorded_with_their_versions(created: tuple[Sandbox, Context, Request]) -> None:
     sandbox, context, request = created
     sandbox.vault.write("oms/media/source", {"ak": "alone"})
