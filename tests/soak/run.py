@@ -188,6 +188,9 @@ class Soak:
             if not self._truth.discarded_or_absent(key):
                 self._tally.violate(f"a person was told that nothing changed, and then it counted: {key}")
         self._tally.counts["cards posted twice, because Slack's answer was lost"] = len(self._truth.duplicates())
+        self._report.counts["requests by a command that Slack delivered late"] = (
+            len(self._truth.all_shown()) - self._report.requests
+        )
         unsent = self._truth.unsent_notices()
         if unsent:
             self._tally.violate(f"{len(unsent)} notices were not sent, such as {unsent[0]!r}")

@@ -66,14 +66,14 @@ class Truth:
         self._store.close()
 
     def request(self, group_id: str) -> Request | None:
-        """The newest request for a group."""
-        newest = (
+        """The first request for a group. A command that Slack delivers late, after a repetition, may make another."""
+        first = (
             select(tables.requests.c.body)
             .where(tables.requests.c.group_id == group_id)
-            .order_by(tables.requests.c.created_at.desc())
+            .order_by(tables.requests.c.created_at)
             .limit(1)
         )
-        body = self._read(lambda connection: connection.execute(newest).scalar())
+        body = self._read(lambda connection: connection.execute(first).scalar())
         return None if body is None else _REQUEST.validate_python(body)
 
     def posted(self, request: Request) -> PostedMessage | None:
