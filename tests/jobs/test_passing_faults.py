@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 from sqlalchemy import select
 
-from bot.app import new_identity
+from bot.clients import new_identity
 from bot.domain.command import ResumeGroups
 from bot.domain.request import Attempt, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
