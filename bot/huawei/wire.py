@@ -25,11 +25,14 @@ _ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
 
 
 # The fields of ShowTaskGroup that say what is migrated and how. The others count progress, report errors, or can be
-# changed while the group runs: bandwidth_policy and smn_config. Older versions of the API have enable_kms.
+# changed while the group runs: bandwidth_policy and smn_config. Older versions of the API have enable_kms. A field that
+# is not documented is left out: it could count progress, or contain a key.
 _SETTINGS = (
     "consistency_check",
     "description",
-    "dst_node",
+    "dst_node.bucket",
+    "dst_node.region",
+    "dst_node.save_prefix",
     "dst_storage_policy",
     "enable_failed_object_recording",
     "enable_kms",
@@ -39,8 +42,15 @@ _SETTINGS = (
     "migrate_since",
     "object_overwrite_mode",
     "obs_system",
-    "source_cdn",
-    "src_node",
+    "source_cdn.authentication_type",
+    "source_cdn.domain",
+    "source_cdn.protocol",
+    "src_node.app_id",
+    "src_node.bucket",
+    "src_node.cloud_type",
+    "src_node.list_file",
+    "src_node.object_key",
+    "src_node.region",
     "task_type",
 )
 # Of a longer value, such as a list of prefixes, the beginning and a hash are compared and stored.
@@ -151,14 +161,13 @@ def read_group(parsed: object) -> TaskGroup:
 
 
 def _settings(parsed: object) -> Iterator[tuple[str, str]]:
-    """The name and the value of each setting. The members of an object are settings of their own."""
-    fields = parsed if isinstance(parsed, dict) else {}
+    """The name and the value of each setting that is set."""
     for name in _SETTINGS:
-        value = fields.get(name)
-        members = {f"{name}.{key}": item for key, item in value.items()} if isinstance(value, dict) else {name: value}
-        for member, item in sorted(members.items()):
-            if text := _setting(item):
-                yield member, text
+        value = parsed
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if text := _setting(value):
+            yield name, text
 
 
 def _setting(value: object) -> str:

@@ -16,6 +16,7 @@ from bot.domain.request import Request, State
 from bot.huawei.identity import Identity
 from bot.jobs.active_claims import ActiveClaims
 from bot.metrics import STATE_CHANGES
+from bot.slack.errors import LookupFailed
 from bot.slack.messenger import Messenger
 from bot.slack.users import Users
 from bot.store import inbox, outbox, requests
@@ -78,16 +79,17 @@ def reply(context: Context, message: Message, text: str, *events: Event) -> None
             append_all(connection, events, now)
 
 
-def lookup_text(context: Context, if_passing: str, outcome: str = refusals.NOTHING_CHANGED) -> str:
+def lookup_text(context: Context, error: LookupFailed, if_passing: str, outcome: str = refusals.NOTHING_CHANGED) -> str:
     """The reply to a person after Slack did not return a person or the members of a user group.
 
     Arguments:
         if_passing: the reply if a later look-up may succeed although nobody changes the Slack app.
         outcome: otherwise, says what did not happen.
     """
-    for denial in context.people.denials.values():
-        return refusals.slack_denied(denial.problem, denial.code, denial.fix, outcome)
-    return if_passing
+    denial = context.people.denial_behind(error)
+    if denial is None:
+        return if_passing
+    return refusals.slack_denied(denial.problem, denial.code, denial.fix, outcome)
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

@@ -46,7 +46,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
         result = _dispatch(context, stored, claim.tries, try_again_at)
     except LookupFailed as error:
         # A token or a scope that Slack refuses does not change within the time for the answer.
-        again = None if context.people.denials else try_again_at()
+        again = None if context.people.denial_behind(error) else try_again_at()
         if again is not None:
             return Failed(again)
         _answer_lookup_failed(context, stored.message, error)
@@ -73,7 +73,7 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
     if isinstance(error, GroupsUnknown):
         text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
     detail = {"kind": message.kind.value, "team": message.team_id, "why": why}
-    text = lookup_text(context, text)
+    text = lookup_text(context, error, text)
     reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
 
 

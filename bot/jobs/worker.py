@@ -203,7 +203,7 @@ class Worker:
         with self._lock:
             queues = [one for lane in self._lanes if lane.room > 0 for one in lane.queues]
         with self._store.read() as connection:
-            return queue.next_due(connection, queues, self._active_claims.all())
+            return queue.next_due(connection, self._now(), queues, self._active_claims.all())
 
     def _claim_due(self, due: Sequence[Queue]) -> list[Claim]:
         """Claims as many due rows as the lanes have room for.

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from queue import SimpleQueue
 
 from sqlalchemy import Connection
 
@@ -23,7 +24,7 @@ from bot.store.audit import Event, append
 from bot.store.database import Store
 from bot.store.faults import DATABASE_FAILURES, failure_text
 from bot.store.inbox import Message
-from bot.store.queue import LEASE, Claim
+from bot.store.queue import Claim
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,9 @@ class Receiver:
         self._submit = submit
         self._within_seconds = within_seconds
         self._writers = writers or ThreadPoolExecutor(WRITER_THREADS, "inbox-writer")
+        # Messages that were refused because a write failed, which may have stored them all the same.
+        self._refused: SimpleQueue[Message] = SimpleQueue()
+        threading.Thread(target=self._discard_refused, name="inbox-discard", daemon=True).start()
 
     def accept(self, message: Message | MalformedPayload) -> Accepted | None:
         """Stores a message. A redelivery of an accepted message is accepted, but not stored again.
@@ -143,8 +147,7 @@ class Receiver:
                 log.exception("a message was not accepted: it could not be stored")
                 return None
         acceptance.set_once(False)
-        # In another thread, because the acknowledgement waits for this one.
-        self._writers.submit(self._discard_if_stored, message)
+        self._refused.put(message)
         return None
 
     def _put(self, message: Message, acceptance: _Acceptance) -> Claim | None:
@@ -167,20 +170,25 @@ class Receiver:
             self._discard(connection, message)
         return None
 
-    def _discard_if_stored(self, message: Message) -> None:
-        """Discards a message whose sender was told that it is not stored. The failed commit may have stored it.
+    def _discard_refused(self) -> None:
+        """Discards each refused message as soon as the database can be written.
 
-        While the database fails, this is tried until the lease of the row ends and another process may claim it.
+        If the database fails for longer than the lease of the row, another process may claim the row first.
         """
-        deadline = time.monotonic() + LEASE.total_seconds()
-        while time.monotonic() < deadline:
-            try:
-                with self._store.write() as connection:
-                    self._discard(connection, message)
-            except DATABASE_FAILURES:
+        while True:
+            message = self._refused.get()
+            while not self._is_discarded(message):
                 time.sleep(DISCARD_EVERY_SECONDS)
-            else:
-                return
+
+    def _is_discarded(self, message: Message) -> bool:
+        try:
+            with self._store.write() as connection:
+                self._discard(connection, message)
+        except DATABASE_FAILURES:
+            return False
+        except Exception:
+            log.exception("a message that was refused could not be discarded")
+        return True
 
     def _discard(self, connection: Connection, message: Message) -> None:
         if inbox.discard(connection, message, self._owner):

@@ -112,8 +112,10 @@ class GroupsUnknown(LookupFailed):
         super().__init__("usergroups.users.list")
 
 
-# slack_sdk raises the first where something answered. The others come up through it where nothing did.
-_EXCEPTIONS = (SlackClientError, OSError, HTTPException, UnicodeError)
+# slack_sdk raises the first where something answered. The next two come up through it where nothing did.
+_EXCEPTIONS = (SlackClientError, OSError, HTTPException)
+# slack_sdk fails so at an answer that is not a JSON object, or whose JSON Python does not read.
+_NOT_AN_ANSWER = (ValueError, TypeError, AttributeError, RecursionError)
 _KINDS: Mapping[str, type[SlackError]] = {
     "not_in_channel": ChannelUnavailable,
     "channel_not_found": ChannelUnavailable,
@@ -152,10 +154,9 @@ def translating_errors() -> Iterator[None]:
         raise denial_in(answer) or _answered(answer.status_code, answer.headers, answer.get("error")) from None
     except _EXCEPTIONS as error:
         # The cause says more than the exception of requests around it.
-        code = type([*causes(error)][-1]).__name__
-        if isinstance(error, UnicodeError):
-            raise _not_slack(code) from None
-        raise unreachable(code, error) from None
+        raise unreachable(type([*causes(error)][-1]).__name__, error) from None
+    except _NOT_AN_ANSWER as error:
+        raise _not_slack(type(error).__name__) from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:

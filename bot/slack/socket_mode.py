@@ -160,6 +160,10 @@ class SocketTransport:
                 self._current = self._open()
             except (Denied, Unavailable) as error:
                 self._report(error)
+            except Exception as error:
+                # Without this thread, no socket would be opened again.
+                log.exception("Socket Mode failed")
+                self._report(Unavailable(type(error).__name__))
             else:
                 self._problem = None
                 log.info("Socket Mode is connected again")
@@ -207,6 +211,10 @@ class SocketTransport:
             log.info("the socket of Socket Mode ended: %s", error)
         except (Denied, Unavailable) as problem:
             return problem
+        except Exception as error:
+            # Without this thread, no socket would be opened again.
+            log.exception("Socket Mode failed")
+            return Unavailable(type(error).__name__)
         finally:
             self._close(link)
         return None
@@ -259,4 +267,5 @@ class SocketTransport:
 
 
 def _wait_of(error: RateLimited) -> float:
-    return RATE_LIMIT_SECONDS if error.retry_after_seconds is None else error.retry_after_seconds
+    """How long to wait after a 429; at least a second, whatever it says."""
+    return RATE_LIMIT_SECONDS if error.retry_after_seconds is None else max(error.retry_after_seconds, 1.0)

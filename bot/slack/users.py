@@ -67,6 +67,10 @@ class Users:
         """Why Slack refuses these methods until people change the app. Empty if it does not, as of the last call."""
         return dict(self._denials)
 
+    def denial_behind(self, error: LookupFailed) -> Denied | None:
+        """Why Slack refuses the method of a failed look-up; None if a later look-up may succeed."""
+        return self._denials.get(error.code.partition(":")[0])
+
     def unavailable(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The user groups among these ids that are disabled or deleted, as of their last look-up. Calls nothing."""
         return tuple(one for one in ids if one in self._groups and self._groups[one].is_unavailable)

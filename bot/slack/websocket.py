@@ -69,7 +69,8 @@ def new_address(client: DirectClient) -> str:
         raise denied from None
     try:
         parts = urlsplit(address)
-        is_safe = parts.scheme == "wss" or (parts.scheme == "ws" and parts.hostname in _LOOPBACK)
+        has_port = parts.port != 0
+        is_safe = has_port and (parts.scheme == "wss" or (parts.scheme == "ws" and parts.hostname in _LOOPBACK))
     except ValueError:
         is_safe = False
     if not is_safe:

@@ -126,7 +126,7 @@ def claim_due(
     call, urgency = _SLACK_CALLS.get(name, _NONE), _URGENCIES.get(name)
     columns = (key, table.c.tries, _KINDS.get(name, _NONE), _FAIRNESS_KEYS.get(name, _NONE), call)
     order = (table.c.due_at, key) if urgency is None else (urgency, table.c.due_at, key)
-    budget = slack_budget.lock(connection) if name in _SLACK_CALLS else SlackBudget()
+    budget = slack_budget.lock(connection, now) if name in _SLACK_CALLS else SlackBudget()
     claims: list[Claim] = []
     spent_calls: set[str] = set()
     while len(claims) < limit:
@@ -228,9 +228,9 @@ def release_all(connection: Connection) -> None:
 
 
 def next_due(
-    connection: Connection, queues: Sequence[Queue] = ALL_QUEUES, active_claims: Collection[Claim] = ()
+    connection: Connection, now: datetime, queues: Sequence[Queue] = ALL_QUEUES, active_claims: Collection[Claim] = ()
 ) -> Mapping[Queue, datetime]:
-    """When the next row of each queue can be claimed. Leaves out queues without such a row."""
+    """When the next row of each queue can be claimed. Leaves out queues without such a row. `now` as in `claim_due`."""
     lease_clock = clock(connection)
     queries = [
         _next_due(queue, index, [*_is_claimable(queue, lease_clock, active_claims)])
@@ -238,7 +238,7 @@ def next_due(
     ]
     if not queries:
         return {}
-    budget = slack_budget.load(connection)
+    budget = slack_budget.load(connection, now)
     found: dict[Queue, datetime] = {}
     for index, call, urgency, due_at in connection.execute(union_all(*queries)):
         if due_at is not None:

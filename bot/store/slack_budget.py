@@ -14,16 +14,18 @@ from bot.store import tables
 
 # How long a method is stopped if Slack does not say it.
 RETRY_AFTER_SECONDS = 5
+# Longer than the longest wait for Slack and a whole burst after it.
+MAX_AHEAD = timedelta(minutes=11)
 
 
-def load(connection: Connection) -> SlackBudget:
+def load(connection: Connection, now: datetime) -> SlackBudget:
     """The budget as of the last call."""
-    return _parsed(connection.execute(select(tables.slack_budget.c.full_at)).scalar_one())
+    return _parsed(connection.execute(select(tables.slack_budget.c.full_at)).scalar_one(), now)
 
 
-def lock(connection: Connection) -> SlackBudget:
+def lock(connection: Connection, now: datetime) -> SlackBudget:
     """The budget. No other transaction can change it until this one ends."""
-    return _parsed(connection.execute(select(tables.slack_budget.c.full_at).with_for_update()).scalar_one())
+    return _parsed(connection.execute(select(tables.slack_budget.c.full_at).with_for_update()).scalar_one(), now)
 
 
 def save(connection: Connection, budget: SlackBudget) -> None:
@@ -34,7 +36,7 @@ def save(connection: Connection, budget: SlackBudget) -> None:
 
 def spend(connection: Connection, call: str, now: datetime) -> bool:
     """Spends the budget for one urgent call. Returns whether the call may be made now; if not, nothing is spent."""
-    budget = lock(connection)
+    budget = lock(connection, now)
     if budget.available_at(call) > now:
         return False
     save(connection, budget.spend(call, now))
@@ -51,9 +53,11 @@ def stop(connection: Connection, call: str, now: datetime, retry_after_seconds: 
         From when on the call may be made again.
     """
     until = now + timedelta(seconds=retry_after_seconds or RETRY_AFTER_SECONDS)
-    save(connection, lock(connection).stop(call, until))
+    save(connection, lock(connection, now).stop(call, until))
     return until
 
 
-def _parsed(full_at: dict[str, str]) -> SlackBudget:
-    return SlackBudget({call: datetime.fromisoformat(at) for call, at in full_at.items()})
+def _parsed(full_at: dict[str, str], now: datetime) -> SlackBudget:
+    """The stored budget, without times that a process whose clock was wrong stored: they would stop all calls."""
+    times = {call: datetime.fromisoformat(at) for call, at in full_at.items()}
+    return SlackBudget({call: at for call, at in times.items() if at <= now + MAX_AHEAD})

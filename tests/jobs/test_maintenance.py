@@ -101,7 +101,7 @@ def test_both_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context
     clock.now = datetime(2026, 3, 3, tzinfo=UTC)
     assert sorted(run_due_tasks(context)) == ["anchor", "purge"]
     with context.store.read() as connection:
-        assert set(queue.next_due(connection).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
+        assert set(queue.next_due(connection, NOON).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
 
 
 def test_the_newest_hash_is_posted_to_the_channel_of_a_project_with_activity(context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -145,7 +145,8 @@ class _Unknown:
     def __init__(self, people: object, failures: int) -> None:
         self._people, self._failures = people, failures
 
-    denials: Mapping[str, object] = {}
+    def denial_behind(self, error: object) -> None:
+        """Slack refuses no method."""
 
     def look_up(self, user_id: str, names: Iterable[str] = ()) -> object:
         person = self._people.look_up(user_id, names)  # type: ignore[attr-defined]

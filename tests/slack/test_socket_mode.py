@@ -378,6 +378,27 @@ def test_a_failed_attempt_is_named_once_and_followed_by_others(
     assert named == ["Slack is not connected. Slack can't answer right now (HTTP 503). Try again later."]
 
 
+NOT_FROM_SLACK = {
+    "a list": b'["maintenance"]',
+    "a text": b'"x"',
+    "a number": b"1",
+    "nested": b"[" * 100_000,
+    "a long number": b'{"ok": ' + b"9" * 5_000 + b"}",
+    "no port": b'{"ok": true, "url": "wss://127.0.0.1:99999/"}',
+}
+
+
+@pytest.mark.parametrize("answer", NOT_FROM_SLACK.values(), ids=list(NOT_FROM_SLACK))
+def test_an_answer_that_is_not_slacks_is_an_error_and_another_socket_is_opened(slack: RawSlack, answer: bytes) -> None:
+    slack.answers = [answer_of(200, answer)]
+    with pytest.raises(Unavailable):
+        transport(slack).start(threading.Event())
+    slack.answers = [answer_of(200, b'{"ok": true, "url": "%s"}' % slack.address.encode()), answer_of(200, answer)]
+    with started(slack) as socket:
+        slack.peers[0].end()
+        wait_until(lambda: len(slack.peers) == 2 and socket.is_connected, "a new socket")
+
+
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
@@ -398,6 +419,7 @@ def test_it_connects_after_the_wait_that_slack_asks_for(slack: RawSlack) -> None
     with started(slack) as socket:
         assert socket.is_connected
     assert len(slack.opened_at) == 2
+    assert slack.opened_at[1] - slack.opened_at[0] >= 1, "0 is no reason to ask without a pause"
 
 
 def test_a_new_socket_waits_as_long_as_slack_asks_for(slack: RawSlack) -> None:

@@ -235,6 +235,10 @@ def test_a_lasting_refusal_is_kept_with_its_method_and_logged_once(caplog: pytes
             with pytest.raises(LookupFailed):
                 users.look_up("UALICE00", [])
     assert [(method, denial.code) for method, denial in users.denials.items()] == [("users.info", "missing_scope")]
+    denial = users.denial_behind(LookupFailed("users.info: missing_scope"))
+    assert denial is not None
+    assert denial.code == "missing_scope"
+    assert users.denial_behind(LookupFailed("usergroups.users.list: internal_error")) is None, "another method may pass"
     assert len(caplog.records) == 1
 
 

@@ -191,7 +191,10 @@ class Soak:
         self._report.counts["requests by a command that Slack delivered late"] = (
             len(self._truth.all_shown()) - self._report.requests
         )
-        unsent = self._truth.unsent_notices()
+        # The bot posts at most one line a second to a channel, so those of the last minutes may still be waiting.
+        deadline = time.monotonic() + _WATCH_SECONDS
+        while (unsent := self._truth.unsent_notices()) and time.monotonic() < deadline:
+            self._pause(0.25)
         if unsent:
             self._tally.violate(f"{len(unsent)} notices were not sent, such as {unsent[0]!r}")
         self._report.injected = self._system.injected

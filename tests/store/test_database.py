@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import TextClause, create_engine, text
+from sqlalchemy import Connection, TextClause, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -276,3 +276,18 @@ def test_a_write_that_breaks_a_rule_of_the_schema_is_no_fault_of_the_database(st
     with pytest.raises(DBAPIError), store.write() as connection:
         connection.exec_driver_sql("INSERT INTO audit_head SELECT * FROM audit_head")
     assert store.write_fault() is None
+
+
+def test_the_schema_of_an_earlier_version_is_upgraded(database_url: str) -> None:
+    with closing(open_store(database_url)) as store, store.write() as connection:
+        newest = {name: columns_of(connection, name) for name in inspect(connection).get_table_names()}
+        connection.execute(text("DROP TABLE slack_budget"))
+        connection.execute(text("ALTER TABLE cards DROP COLUMN urgency"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    with closing(open_store(database_url)) as store, store.read() as connection:
+        assert {name: columns_of(connection, name) for name in inspect(connection).get_table_names()} == newest
+        assert set(newest) == {*tables.metadata.tables, "alembic_version"}
+
+
+def columns_of(connection: Connection, table: str) -> set[str]:
+    return {column["name"] for column in inspect(connection).get_columns(table)}

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
-from bot.domain.slack_budget import EDITS, RATES
+from bot.domain.slack_budget import EDITS, POSTS, RATES
 from bot.store import inbox, outbox, queue, requests, slack_budget, tables
 from bot.store.audit import Event
 from bot.store.database import Store, open_store
@@ -143,7 +143,7 @@ def test_claims_for_one_person_are_limited_and_other_people_do_not_wait(
         first = queue.claim_due(connection, limited, "one", NOON, 10)
         assert [claim.fairness_key for claim in first] == ["UBOB0000", "UBOB0000", "UCAROL00", "UDAVE000"]
         assert [claim.key for claim in first[:2]] == [1, 2], "the longest due first"
-        assert queue.next_due(connection, [limited], first) == {}, "rows that cannot be claimed wake no worker"
+        assert queue.next_due(connection, NOON, [limited], first) == {}, "rows that cannot be claimed wake no worker"
         assert queue.claim_due(connection, limited, "one", NOON, 10, first) == []
         assert [one.fairness_key for one in queue.claim_due(connection, limited, "one", NOON, 10, first[1:])] == [
             "UBOB0000"
@@ -179,7 +179,7 @@ def test_a_line_of_a_thread_waits_until_the_older_ones_are_sent(store: Store) ->
         queue.postpone(connection, first["approved"], "one", NOON + timedelta(minutes=2))
     assert claim_notices(store, "two", NOON + timedelta(minutes=1)) == {}, "the older one is due later"
     with store.read() as connection:
-        assert queue.next_due(connection, [Queue(tables.notices)]) == {
+        assert queue.next_due(connection, NOON, [Queue(tables.notices)]) == {
             Queue(tables.notices): NOON + timedelta(minutes=2)
         }
     again = claim_notices(store, "two", NOON + timedelta(minutes=2))
@@ -248,7 +248,7 @@ def test_the_most_urgent_cards_are_claimed_first_and_progress_waits_for_its_turn
     # Progress is not claimed together with the others, because it uses no burst.
     assert claim_cards(store, "one", now) == ["R-00000002", "R-00000001", "R-00000000", "R-00000004"]
     with store.read() as connection:
-        next_due = queue.next_due(connection, [Queue(tables.cards)])[Queue(tables.cards)]
+        next_due = queue.next_due(connection, NOON, [Queue(tables.cards)])[Queue(tables.cards)]
     assert next_due == now + 4 * RATES[EDITS].every
     assert claim_cards(store, "one", next_due - timedelta(milliseconds=1)) == []
     assert claim_cards(store, "one", next_due) == ["R-00000003"]
@@ -303,7 +303,7 @@ def test_the_posts_to_a_channel_wait_for_its_budget_and_other_notices_do_not(sto
     first = claim_notices(store, "one")
     assert sorted(first) == ["answer", "direct", "duplicate", "post 0", "post 1", "post 2", "post 3"]
     with store.read() as connection:
-        assert queue.next_due(connection)[Queue(tables.notices)] == NOON + timedelta(seconds=1)
+        assert queue.next_due(connection, NOON)[Queue(tables.notices)] == NOON + timedelta(seconds=1)
     with store.write() as connection:
         slack_budget.stop(connection, first["direct"].slack_call, NOON, 10)
     assert claim_notices(store, "one", NOON + timedelta(seconds=9)) == {}, "a refusal stops posts to all channels"
@@ -315,3 +315,14 @@ def test_a_refusal_that_does_not_say_how_long_stops_the_method_for_five_seconds(
         assert slack_budget.stop(connection, EDITS, NOON, None) == NOON + timedelta(seconds=5)
         assert not slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=4))
         assert slack_budget.spend(connection, EDITS, NOON + timedelta(seconds=5))
+
+
+def test_a_budget_from_a_clock_that_was_wrong_stops_nothing(store: Store) -> None:
+    with store.write() as connection:
+        assert slack_budget.spend(connection, EDITS, NOON + timedelta(hours=1))
+        slack_budget.stop(connection, POSTS, NOON + timedelta(hours=1), 600)
+    with store.write() as connection:
+        assert slack_budget.spend(connection, EDITS, NOON)
+        assert slack_budget.spend(connection, POSTS, NOON)
+        slack_budget.stop(connection, POSTS, NOON, 600)
+        assert not slack_budget.spend(connection, POSTS, NOON), "a wait that Slack asked for stays"

@@ -86,7 +86,7 @@ def test_a_change_makes_the_card_of_the_request_due_and_no_other(store: Store) -
         saved = requests.save(connection, other, other.with_state(State.CANCELLED, at=NOON), NOON)
     assert saved.version == other.version + 1
     with store.read() as connection:
-        assert queue.next_due(connection)[Queue(tables.cards)] == NOON
+        assert queue.next_due(connection, NOON)[Queue(tables.cards)] == NOON
         due = connection.execute(select(tables.cards.c.request_id).where(tables.cards.c.due_at.is_not(None)))
         assert due.scalars().all() == [other.id]
 

@@ -45,7 +45,7 @@ def run_for(context: Context, clock: Clock, seconds: float) -> None:
     end = clock() + timedelta(seconds=seconds)
     while True:
         with context.store.read() as connection:
-            due_at = queue.next_due(connection, _QUEUES)
+            due_at = queue.next_due(connection, clock(), _QUEUES)
         at = min(due_at.values(), default=end)
         if at >= end:
             clock.time = end

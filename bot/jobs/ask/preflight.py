@@ -26,7 +26,7 @@ from bot.huawei.required_keys import (
 from bot.jobs.ask.read_oms import Found, may_pass, not_found_text, search, with_one_retry
 from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import slots_without_candidates
-from bot.slack.errors import LookupFailed
+from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.ui import refusals
 from bot.ui.start_time import no_start
 from bot.ui.usage import NO_REQUEST_CREATED
@@ -64,7 +64,7 @@ def projects_of(context: Context, person: Person, named: str | None) -> Sequence
     elif allowed:
         return allowed
     if Refusal.GROUPS_UNKNOWN in refused.values():
-        raise CannotCreateNow(lookup_text(context, refusals.GROUPS_UNKNOWN, NO_REQUEST_CREATED))
+        raise CannotCreateNow(lookup_text(context, GroupsUnknown(), refusals.GROUPS_UNKNOWN, NO_REQUEST_CREATED))
     if named is not None:
         raise CannotCreate(refusals.no_such_project(named, allowed))
     raise CannotCreate(refusals.NOT_A_REQUESTER)
@@ -199,8 +199,8 @@ def refuse_without_quorum(context: Context, found: Found, requester: str, reason
     policy = context.projects[found.project].policy
     try:
         missing = slots_without_candidates(context, policy, policy, requester, reason)
-    except LookupFailed:
-        raise CannotCreateNow(lookup_text(context, refusals.APPROVERS_UNKNOWN, NO_REQUEST_CREATED)) from None
+    except LookupFailed as error:
+        raise CannotCreateNow(lookup_text(context, error, refusals.APPROVERS_UNKNOWN, NO_REQUEST_CREATED)) from None
     if missing:
         raise CannotCreate(refusals.no_quorum(found.project, policy, missing, reason))
 
@@ -224,8 +224,8 @@ def start_at(
         return None
     try:
         zone = context.people.time_zone(person)
-    except LookupFailed:
-        raise CannotCreateNow(lookup_text(context, refusals.TIME_ZONE_UNKNOWN, NO_REQUEST_CREATED)) from None
+    except LookupFailed as error:
+        raise CannotCreateNow(lookup_text(context, error, refusals.TIME_ZONE_UNKNOWN, NO_REQUEST_CREATED)) from None
     settings = context.projects[project]
     start = next_start(typed_at, zone, at, settings.schedule_limit)
     if isinstance(start, datetime) and start + START_WITHIN <= context.now():

@@ -86,9 +86,12 @@ def show_home(context: Context, message: Message) -> None:
     now = context.now()
     try:
         person = context.people.look_up(message.person, names_in_projects(context, context.projects))
-    except LookupFailed:
+    except LookupFailed as error:
         _refuse_home(
-            context, message, failed_home_view(lookup_text(context, home.PERSON_UNKNOWN), now), LOOKUP_FAILED_REASON
+            context,
+            message,
+            failed_home_view(lookup_text(context, error, home.PERSON_UNKNOWN), now),
+            LOOKUP_FAILED_REASON,
         )
         return
     outsider = account_refusal(person)
@@ -99,7 +102,7 @@ def show_home(context: Context, message: Message) -> None:
         _refuse_home(
             context,
             message,
-            failed_home_view(lookup_text(context, home.GROUPS_UNKNOWN), now),
+            failed_home_view(lookup_text(context, GroupsUnknown(), home.GROUPS_UNKNOWN), now),
             Refusal.GROUPS_UNKNOWN.value,
         )
     elif not projects:

@@ -14,6 +14,7 @@ from bot.domain.request import Request
 from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import current_settings
 from bot.jobs.notify.duplicate_card import duplicate_notice, is_duplicate
+from bot.slack.errors import GroupsUnknown
 from bot.store.inbox import Message
 from bot.store.outbox import Card, Notice
 from bot.ui import refusals
@@ -41,7 +42,7 @@ class ActionTarget:
         """The rejection for a refusal by `bot.domain.decisions`."""
         text = refusals.refusal_text(refusal, self.request)
         if refusal is Refusal.GROUPS_UNKNOWN:
-            text = lookup_text(context, text)
+            text = lookup_text(context, GroupsUnknown(), text)
         return Rejection(text, refusal.value, self.visible_card)
 
 

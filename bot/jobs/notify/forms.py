@@ -45,8 +45,10 @@ def fill_form(
     """
     try:
         content = content_for(context.people.look_up(message.person, names))
-    except LookupFailed:
-        content = FormContent(modals.note(title, lookup_text(context, refusals.LOOKUP_FAILED)), LOOKUP_FAILED_REASON)
+    except LookupFailed as error:
+        content = FormContent(
+            modals.note(title, lookup_text(context, error, refusals.LOOKUP_FAILED)), LOOKUP_FAILED_REASON
+        )
     _record(context, message, content)
     try:
         context.messenger.update_view(message.view_id, content.view)

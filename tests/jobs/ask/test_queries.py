@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from types import MappingProxyType
 from typing import cast
 
 import pytest
@@ -24,7 +23,7 @@ from bot.sandbox.huawei.faults import Answer, NoAnswer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
-from bot.slack.errors import Denied, GroupsUnknown
+from bot.slack.errors import Denied, GroupsUnknown, LookupFailed
 from bot.slack.users import Users
 from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
@@ -249,7 +248,8 @@ def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
 class PeopleWithoutGroups:
     """Looks people up while Slack does not return the members of user groups."""
 
-    denials = MappingProxyType[str, Denied]({})
+    def denial_behind(self, error: LookupFailed) -> Denied | None:
+        return None
 
     def look_up(self, user_id: str, names: Iterable[str]) -> Person:
         return Person(user_id, TEAM_ID, AccountKind.FULL, groups_known=False)

@@ -174,7 +174,7 @@ def test_a_notice_to_a_requester_who_has_left_is_given_up_and_recorded(
         [claim] = queue.claim_due(connection, Queue(tables.notices), context.owner, context.now(), 1)
     assert send_notice(context, claim) == Rescheduled()
     with context.store.read() as connection:
-        assert queue.next_due(connection, [Queue(tables.notices)]) == {}
+        assert queue.next_due(connection, context.now(), [Queue(tables.notices)]) == {}
     with context.store.read() as connection:
         events = connection.execute(select(tables.audit.c.event)).scalars().all()
     assert "notice.not_sent" in events

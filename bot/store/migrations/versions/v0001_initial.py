@@ -75,7 +75,6 @@ def create_queues() -> None:
         sa.Column("ts", sa.String(32)),
         sa.Column("permalink", sa.Text),
         sa.Column("shown_version", sa.Integer, nullable=False, server_default="0"),
-        sa.Column("urgency", sa.Integer, nullable=False, server_default="4"),
         *queue_columns(),
     )
     op.create_table(
@@ -90,12 +89,6 @@ def create_queues() -> None:
     )
     for table in ("inbox", "requests", "cards", "notices"):
         op.create_index(f"{table}_due", table, ["due_at"])
-    slack_budget = op.create_table(
-        "slack_budget",
-        sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column("full_at", sa.JSON, nullable=False),
-    )
-    op.bulk_insert(slack_budget, [{"id": 1, "full_at": {}}])
     maintenance = op.create_table(
         "maintenance",
         sa.Column("name", sa.String(32), primary_key=True),
