@@ -10,21 +10,18 @@ import secrets
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
 
 from slack_bolt import App
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.config.bot_toml import Project
+from bot.clients import new_identity, new_vault, slack_route, utc_now
 from bot.config.environment import Environment
-from bot.config.settings import DIRECT, Network, Settings
+from bot.config.settings import Settings
 from bot.health import GracePeriod, HealthServer
-from bot.huawei.circuit_breaker import BreakerRows
-from bot.huawei.identity import HuaweiProject, Identity
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
@@ -36,7 +33,6 @@ from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.metrics import CONNECTED
 from bot.net.session import Route
-from bot.net.tls import tls_context
 from bot.readiness import Readiness
 from bot.redaction import Secret
 from bot.shutdown import Shutdown
@@ -51,7 +47,6 @@ from bot.store import queue, tables
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store, open_store
 from bot.store.queue import Claim
-from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultToken
 from bot.vault.renewal import renew_until_stopped
@@ -195,48 +190,6 @@ def authenticate(client: DirectClient, app_token: Secret | None) -> tuple[OurApp
         bot_user_id=me["user_id"],
     )
     return our_app, authorization
-
-
-def slack_route(network: Network) -> Route:
-    """How the Web API, `response_url`s and Socket Mode are reached."""
-    return Route(tls_context(), network.proxy_to("slack"))
-
-
-def new_vault(environment: Environment, network: Network) -> Vault:
-    """The Vault client for these settings."""
-    vault = environment.vault
-    return Vault(
-        vault.address,
-        vault.identity,
-        vault.release_identity,
-        namespace=vault.namespace,
-        login_namespace=vault.login_namespace,
-        ca=vault.ca,
-        proxy=network.proxy_to("vault"),
-    )
-
-
-def new_identity(
-    vault: Vault,
-    projects: Mapping[str, Project],
-    rows: BreakerRows,
-    now: Callable[[], datetime],
-    network: Network = DIRECT,
-) -> Identity:
-    """The bot's identity at Huawei Cloud in these projects. Vault has its credentials, `rows` its circuit breakers."""
-    huawei_projects = {
-        name: HuaweiProject(
-            one.region, one.project_id, one.oms_address, one.iam_address, one.vault.mount, one.vault.caller
-        )
-        for name, one in projects.items()
-    }
-    route = Route(tls_context(network.ca), network.proxy_to("huawei"))
-    return Identity(huawei_projects, vault.read, VaultError, rows, now, route)
-
-
-def utc_now() -> datetime:
-    """The current time, in UTC."""
-    return datetime.now(UTC)
 
 
 def _new_context(settings: Settings, store: Store, client: DirectClient, team_id: str) -> Context:

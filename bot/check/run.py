@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.app import new_identity, new_vault, slack_route, utc_now
 from bot.check.database import check_database
 from bot.check.finding import Finding, skipped
 from bot.check.huawei import check_caller, check_huawei_cloud
 from bot.check.slack import check_channel, check_slack
 from bot.check.vault import check_keys, check_login
+from bot.clients import new_identity, new_vault, slack_route, utc_now
 from bot.config.settings import Settings
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.slack.transport import new_client

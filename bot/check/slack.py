@@ -10,8 +10,8 @@ from functools import cache, partial
 from slack_sdk import WebClient
 from slack_sdk.web import SlackResponse
 
-from bot.app import slack_route
 from bot.check.finding import Finding, skipped
+from bot.clients import slack_route
 from bot.config.bot_toml import Project
 from bot.config.settings import Settings
 from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, approver_names, unfillable_slots

@@ -21,7 +21,8 @@ from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
 from bot.store import queue
 from bot.store.database import Store
-from bot.store.queue import DATABASE_FAILURES, Claim, Queue, failure_text
+from bot.store.faults import DATABASE_FAILURES, failure_text
+from bot.store.queue import Claim, Queue
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,9 @@ from bot.metrics import ACCEPTED, NOT_STORED
 from bot.store import inbox
 from bot.store.audit import Event, append
 from bot.store.database import Store
+from bot.store.faults import DATABASE_FAILURES, failure_text
 from bot.store.inbox import Message
-from bot.store.queue import DATABASE_FAILURES, LEASE, Claim, failure_text
+from bot.store.queue import LEASE, Claim
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The certificates that the bot trusts: every TLS connection that it opens has a context from here.
 
-Which service gets which certificates is left to `bot.app`.
+Which service gets which certificates is left to `bot.clients`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,13 @@ from __future__ import annotations
 import sqlite3
 from enum import StrEnum
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 READ_ONLY_SQLSTATE = "25006"
+#: Errors of the database itself, after which a job is tried again: a lost connection, a failover, a full disk, or a
+#: lock that is not free in time. Errors of a statement, such as a constraint, are not among them.
+DATABASE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
 
 
 class DatabaseFault(StrEnum):
@@ -65,3 +69,8 @@ def fault_of(error: Exception) -> DatabaseFault | None:
     if sqlstate is None:
         return DatabaseFault.DISCONNECTED if isinstance(error, OperationalError) else None
     return next((fault for start, fault in _BY_SQLSTATE.items() if sqlstate.startswith(start)), None)
+
+
+def failure_text(error: SQLAlchemyError) -> str:
+    """The first line of the database's own message, without the statement."""
+    return str(getattr(error, "orig", error)).partition("\n")[0][:200]

@@ -29,8 +29,6 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.exc import InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bot.domain.card_urgency import Urgency
 from bot.domain.slack_budget import SlackBudget
@@ -38,9 +36,6 @@ from bot.store import outbox, slack_budget, tables
 from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
-#: Errors of the database itself, after which a job is tried again: a lost connection, a failover, a full disk, or a
-#: lock that is not free in time. Errors of a statement, such as a constraint, are not among them.
-DATABASE_FAILURES = (OperationalError, InternalError, PoolTimeoutError)
 
 TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.maintenance)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
@@ -304,8 +299,3 @@ def delete_finished(connection: Connection, before: datetime) -> int:
         is_finished = and_(table.c.due_at.is_(None), table.c.claimed_by.is_(None))
         deleted += connection.execute(delete(table).where(is_finished, created_at < before)).rowcount
     return deleted
-
-
-def failure_text(error: SQLAlchemyError) -> str:
-    """The first line of the database's own message, without the statement."""
-    return str(getattr(error, "orig", error)).partition("\n")[0][:200]

@@ -193,9 +193,13 @@ def test_the_form_offers_the_groups_that_can_be_resumed(shared: Sandbox) -> None
     time = f"{in_an_hour:%H:%M}"
     shared.people.submit(CAROL, form, {"pick": pick, "group": "", "project": "media", "at": time, "reason": "picked"})
     wait_for_reply(shared, CAROL, CREATED)
-    card = next(
-        one for one in shared.workspace.messages_in(MIGRATIONS) if "click logs" in one.text and "picked" in one.text
-    )
+
+    def cards() -> list[PostedMessage]:
+        messages = shared.workspace.messages_in(MIGRATIONS)
+        return [one for one in messages if "click logs" in one.text and "picked" in one.text]
+
+    shared.wait_until(lambda: bool(cards()), what="the card")
+    (card,) = cards()
     assert f"<!date^{int(in_an_hour.replace(second=0, microsecond=0).timestamp())}^" in json.dumps(card.blocks)
 
 

@@ -37,7 +37,7 @@ def test_outsiders_are_refused_by_every_button(new_sandbox: Callable[..., Sandbo
     sandbox = new_sandbox(settings="approvals = 2")
     # People who are not full members do not count, even if the user group names them.
     sandbox.workspace.groups[APPROVERS_GROUP] += [ERIN, FRANK, GRACE]
-    sandbox.workspace.users["U0NOBODY01"] = {"id": "U0NOBODY01", "name": "nobody"}
+    sandbox.workspace.users["U0NOBODY01"] = {"id": "U0NOBODY01", "name": "nobody", "team_id": "T0UNKNOWN1"}
     sandbox.start_bot()
     card = create_request(sandbox)
     sandbox.people.press(CAROL, card, "approve")

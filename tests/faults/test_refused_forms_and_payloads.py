@@ -51,7 +51,7 @@ def shared() -> Iterator[Sandbox]:
     """One sandbox with a bot for all tests. Each test uses a group of its own, and leaves the users as they are."""
     sandbox = Sandbox()
     sandbox.workspace.groups[APPROVERS_GROUP] += [ERIN, FRANK, GRACE]
-    sandbox.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody"}
+    sandbox.workspace.users[NOBODY] = {"id": NOBODY, "name": "nobody", "team_id": "T0UNKNOWN1"}
     bot = sandbox.workspace.users[BOT_USER_ID]
     sandbox.workspace.users[OTHER_BOT] = bot | {"id": OTHER_BOT, "name": "other-bot"}
     try:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bot.app import new_identity, utc_now
+from bot.clients import new_identity, utc_now
 from bot.config.bot_toml import Project
 from bot.domain.circuit_breaker import CircuitBreaker
 from bot.huawei.errors import Rejected, Suspended

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bot.app import new_identity
+from bot.clients import new_identity
 from bot.config.bot_toml import BotToml
 from bot.config.settings import example
 from bot.huawei.circuit_breaker import InMemoryRows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Iterator
@@ -76,13 +76,16 @@ class ConnectProxy:
 
 def _carry(client: socket.socket, server: socket.socket) -> None:
     """Carries bytes in both directions until one end closes the connection."""
-    while True:
-        readable, _, _ = select.select([client, server], [], [])
-        for end in readable:
-            part = end.recv(65536)
-            if not part:
-                return
-            (server if end is client else client).sendall(part)
+    with selectors.DefaultSelector() as selector:
+        selector.register(client, selectors.EVENT_READ, (client, server))
+        selector.register(server, selectors.EVENT_READ, (server, client))
+        while True:
+            for key, _ in selector.select():
+                source, target = key.data
+                part = source.recv(65536)
+                if not part:
+                    return
+                target.sendall(part)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import select
+import selectors
 import socket
 import struct
 import threading
@@ -90,19 +90,26 @@ class Relay:
 
     def _relay(self, client: socket.socket, generation: int) -> bool:
         """Relays bytes until one end closes the connection (False) or the relay forgets it (True)."""
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self._server_port)) as server:
+        with (
+            suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._server_port)) as server,
+            selectors.DefaultSelector() as selector,
+        ):
+            selector.register(client, selectors.EVENT_READ, (client, server))
+            selector.register(server, selectors.EVENT_READ, (server, client))
             used_at = time.monotonic()
             while True:
-                readable, _, _ = select.select([client, server], [], [], _LOOK_SECONDS)
+                readable = selector.select(_LOOK_SECONDS)
                 if self._generation > generation:
                     return True
                 if not readable and self._idle_seconds and time.monotonic() - used_at > self._idle_seconds:
                     return True
-                for end in readable:
-                    part = end.recv(65536)
+                for key, _ in readable:
+                    source, target = key.data
+                    part = source.recv(65536)
                     if not part:
                         return False
-                    (server if end is client else client).sendall(part)
+                    target.sendall(part)
                     used_at = time.monotonic()
         return False
 

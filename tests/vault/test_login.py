@@ -14,7 +14,7 @@ import hvac
 import hvac.exceptions
 import pytest
 
-from bot.app import new_vault
+from bot.clients import new_vault
 from bot.config.settings import example, load
 from bot.redaction import FileSecret, Secret
 from bot.sandbox.call_log import CallLog

@@ -28,7 +28,13 @@ from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 from bot.vault.errors import VaultError, VaultErrorKind
 from tests.support.values import request
 
-LASTING = (VaultErrorKind.LOGIN, VaultErrorKind.FORBIDDEN, VaultErrorKind.MISSING, VaultErrorKind.UNEXPECTED)
+LASTING = (
+    VaultErrorKind.LOGIN,
+    VaultErrorKind.WRAPPING,
+    VaultErrorKind.FORBIDDEN,
+    VaultErrorKind.MISSING,
+    VaultErrorKind.UNEXPECTED,
+)
 
 
 def rejected(http_status: int, code: str) -> Rejected:

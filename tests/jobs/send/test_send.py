@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.app import new_identity
+from bot.clients import new_identity
 from bot.domain.request import Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.jobs.context import Context
