@@ -175,7 +175,7 @@ def authenticate(client: DirectClient, app_token: Secret | None) -> tuple[OurApp
     """The workspace and app of the tokens, and the authorization for Bolt.
 
     Raises:
-        CannotStart: Slack does not accept the bot token, or does not answer, or the tokens do not fit together.
+        CannotStart: Slack does not accept the bot token, or does not answer, or the tokens belong to different apps.
     """
     try:
         me = installation.authenticate(client)

@@ -183,9 +183,9 @@ def verify(noted: str | None) -> None:
 @audit.command(epilog="Exit codes: 0 written, 1 broken, unreadable or no such request, 2 wrong settings.")
 @click.option("--request", "typed_id", metavar="ID", help="Only the rows of one request (R-…).")
 def export(typed_id: str | None) -> None:
-    """Print the audit chain as JSON lines, and check it like verify.
+    """Print the audit chain as JSON lines, and verify it.
 
-    The check covers the rows that are printed, and prints its result on stderr.
+    Verifies the whole chain while it prints, and prints the result to stderr.
     """
     from bot.domain.ids import parse_request_id
     from bot.store.audit import Broken
@@ -220,8 +220,8 @@ def _chain_line(found: Verified | Broken) -> str:
 
 
 def _json_line(row: AuditRow) -> str:
-    """A row in ASCII, so that no character of it starts a new line or controls the terminal."""
-    # Text of another type, such as bytes in an SQLite file, was tampered with. Then `_chain_line` reports it.
+    """A row in ASCII, so that no character in it starts a new line or controls the terminal."""
+    # A value of another type, such as bytes in a SQLite file, was tampered with. Then `_chain_line` reports it.
     values = {name: value if isinstance(value, str | int | None) else repr(value) for name, value in vars(row).items()}
     try:
         return json.dumps(values | {"detail": json.loads(row.detail)}, allow_nan=False)

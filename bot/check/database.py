@@ -16,13 +16,13 @@ from bot.store.connections import new_engine
 from bot.store.database import SchemaState, Store, UnreadableDatabase, open_to_read
 from bot.store.url import connection_problem, parse_url, unwritable_path
 
-_ASK_SERVER = text("SELECT pg_backend_pid(), current_setting('synchronous_standby_names')")
+_SERVER_STATE = text("SELECT pg_backend_pid(), current_setting('synchronous_standby_names')")
 
 
 def check_database(database_url: Secret) -> Iterator[Finding]:
     """Whether the database answers, whether `serve` can use its schema, and whether it can be written.
 
-    Of several PostgreSQL servers, also whether a failover keeps what was committed.
+    For several PostgreSQL servers, also whether a failover keeps all commits.
     """
     url = parse_url(database_url.reveal())
     try:
@@ -38,15 +38,15 @@ def check_database(database_url: Secret) -> Iterator[Finding]:
     if server is None:
         yield finding
         return
-    notes = ["is behind a pooler such as PgBouncer"] if server.is_pooled else []
+    notes = ["It is behind a pooler such as PgBouncer"] if server.is_pooled else []
     if isinstance(database_url, FileSecret):
-        notes.append("a new user or password in DATABASE_URL_FILE needs no restart")
-    yield replace(finding, result=", ".join((finding.result, *notes)))
+        notes.append("A new user or password in DATABASE_URL_FILE takes effect without a restart")
+    yield replace(finding, result=". ".join((finding.result, *notes)))
     if "," in url.query.get("host", "") and not server.synchronous_standbys:
         yield Finding(
             "database failover",
-            "synchronous_standby_names is empty on the server, so a failover may lose what was committed last, and the "
-            "bot may start a group a second time",
+            "synchronous_standby_names is empty on the server, so a failover can lose the last commits. The bot can "
+            "then start a group a second time",
             "name the standby in synchronous_standby_names, unless the servers share their storage",
             is_warning=True,
         )
@@ -68,7 +68,7 @@ def _connect(url: URL) -> _Server | None:
     if url.get_backend_name() == "sqlite":
         return None
     with closing(Store(new_engine(url))) as store, store.read() as connection:
-        process_id, standbys = connection.execute(_ASK_SERVER).one()
+        process_id, standbys = connection.execute(_SERVER_STATE).one()
         client: Any = connection.connection.driver_connection
         # A pooler gives the client a process id that is not the server's.
         return _Server(client.info.backend_pid != process_id, standbys)

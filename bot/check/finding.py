@@ -16,8 +16,8 @@ class Finding:
         subject: what was checked, such as `database` or `project media, channel C0123456789`.
         result: what was found, without a full stop.
         fix: what to do about it; empty when nothing is wrong.
-        is_skipped: whether the check was not made, such as because a check that it depends on failed.
-        is_warning: whether the bot runs although it should be fixed.
+        is_skipped: whether the check was not made, for example because a check that it depends on failed.
+        is_warning: whether the bot can run, although the fix is recommended.
     """
 
     subject: str

@@ -26,13 +26,13 @@ from bot.vault.token import TokenLimits
 def check_login(subject: str, vault: Vault, identity: VaultIdentity) -> Finding:
     """Whether an identity can log in, how long its tokens live, and whether they are revocable and without a use limit.
 
-    A wrapping token is only looked up, because logging in would spend it.
+    A wrapping token is only looked up, because logging in would use it up.
     """
     try:
         wrapped_until = vault.wrapped_until(identity)
         if wrapped_until is not None:
             until = f"{wrapped_until:%Y-%m-%d %H:%M} UTC"
-            result = f"not tried, because it would spend the wrapping token, which is unused and valid until {until}"
+            result = f"not tried, because it would use up the wrapping token, which is unused and valid until {until}"
             return Finding(subject, result, is_skipped=True)
         limits = vault.try_login(identity).limits
     except VaultError as error:
@@ -58,10 +58,10 @@ def _life(identity: VaultIdentity, limits: TokenLimits) -> str:
     if limits.is_periodic:
         return f"{valid}. The bot renews it while it runs"
     if limits.is_renewable:
-        return f"{valid}. The bot renews it up to its maximum life in Vault, and then it must be replaced"
+        return f"{valid}. The bot renews it until it reaches its maximum TTL in Vault. Replace it before that"
     if isinstance(identity.token, FileSecret):
-        return f"{valid}. It can't be renewed. The bot reads VAULT_TOKEN_FILE again then"
-    return f"{valid}. It can't be renewed. Set a new VAULT_TOKEN and restart the bot before that"
+        return f"{valid}. It can't be renewed. When it expires, the bot reads VAULT_TOKEN_FILE again"
+    return f"{valid}. It can't be renewed. Before it expires, set a new VAULT_TOKEN and restart the bot"
 
 
 def check_keys(vault: Vault, name: str, project: Project) -> Iterator[Finding]:

@@ -221,8 +221,7 @@ class NetworkTable(_Table):
     """`[network]`: how the bot reaches the services.
 
     Attributes:
-        ca: a PEM file, or a directory of PEM files, that is trusted for OMS and IAM as well as the system's
-            certificates.
+        ca: a PEM file, or a directory of PEM files, to trust for OMS and IAM in addition to the system's certificates.
         proxy_for: the services that are reached through the proxy.
     """
 

@@ -23,7 +23,7 @@ class Network:
     """How the bot reaches the services. A change takes effect at the next start.
 
     Attributes:
-        ca: a PEM file, or a directory of PEM files, to trust for OMS and IAM as well as the system's certificates.
+        ca: a PEM file, or a directory of PEM files, to trust for OMS and IAM in addition to the system's certificates.
         proxy: None if every service is reached directly.
         proxy_for: the services that are reached through the proxy.
     """
@@ -104,9 +104,10 @@ def _network(table: NetworkTable, password: Secret | None, problems: Problems) -
     if password is None:
         return Network(table.ca, proxy, table.proxy_for)
     if proxy is None or proxy.user is None:
-        problems.add(name, "is set, but [network] proxy in bot.toml has no user", FIXES["proxy"])
+        problems.add(name, "is set, but proxy under [network] in bot.toml has no username", FIXES["proxy"])
     elif proxy.password is not None:
-        problems.add(name, "is set, and [network] proxy in bot.toml has a password too", "Remove it from bot.toml")
+        problem = "is set, and proxy under [network] in bot.toml also has a password"
+        problems.add(name, problem, "Remove the password from bot.toml")
     else:
         return Network(table.ca, replace(proxy, password=password), table.proxy_for)
     return None

@@ -90,7 +90,7 @@ def checked_address(url: str, key: str) -> str:
 
 
 def checked_proxy(url: Any) -> Proxy:
-    """The proxy of a URL `http://HOST:PORT`, with `USER@` or `USER:PASSWORD@` before the host. No error has the URL."""
+    """The proxy of a URL `http://HOST:PORT`, with `USER@` or `USER:PASSWORD@` before the host. Errors omit the URL."""
     fix = FIXES["proxy"]
     if not isinstance(url, str):
         raise setting_error("is not text", fix)

@@ -1,4 +1,4 @@
-"""Reads single environment variables: secrets, names, addresses and paths. What is wrong is added to the problems.
+"""Reads single environment variables: secrets, names, addresses and paths. Each function reports problems.
 
 Which variables there are is left to `environment` and `vault_environment`.
 """
@@ -40,7 +40,7 @@ def read_address(environ: Mapping[str, str], name: str, default: str, problems: 
 
 
 def read_pem_path(environ: Mapping[str, str], name: str, problems: Problems) -> str | None:
-    """The path in a variable. It is a problem if there is no certificate."""
+    """The path in a variable. It is a problem if there is no certificate in it."""
     path = environ.get(name) or None
     problem = pem_problem(path) if path else None
     if problem:

@@ -23,7 +23,7 @@ from bot.vault.login import (
 
 _POD_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 (a path)
 _MAIN, _RELEASE = "VAULT", "VAULT_RELEASE"
-# The ways in which each identity can log in: the variable that stands for it, and all that select it.
+# The ways in which each identity can log in: the variable that names it in messages, and all that select it.
 _APP_ROLE = ("ROLE_ID", "SECRET_ID", "SECRET_ID_FILE", "WRAPPED_SECRET_ID", "WRAPPED_SECRET_ID_FILE")
 _WITH_ROLE = {"ROLE_ID": _APP_ROLE, "K8S_ROLE": ("K8S_ROLE",), "JWT_ROLE": ("JWT_ROLE",)}
 _WAYS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -69,7 +69,7 @@ class VaultEnvironment:
 
 
 def read_vault_environment(environ: Mapping[str, str], problems: Problems) -> VaultEnvironment:
-    """The variables for Vault. What is wrong is added to `problems`, and the values are then of no use."""
+    """The variables for Vault. Problems are added to `problems`; the values are then not usable."""
     namespace = _namespace(environ, "VAULT_NAMESPACE", problems)
     identity = _identity(environ, _MAIN, problems)
     if identity is None:
@@ -95,7 +95,8 @@ def read_vault_environment(environ: Mapping[str, str], problems: Problems) -> Va
         if environ.get(name) and not any(environ.get(other) for other in others):
             problems.add(name, f"is set without {' or '.join(others)}", f"Set {others[0]} as well, or remove it")
     if isinstance(identity, VaultCertificate) and found.address.startswith("http:"):
-        problems.add("VAULT_ADDR", "is not an https address, so no client certificate is sent there", "Use https")
+        problem = "is not an https address, so the bot can't send its client certificate there"
+        problems.add("VAULT_ADDR", problem, "Use https")
     return found
 
 
@@ -124,12 +125,12 @@ def _identity(environ: Mapping[str, str], prefix: str, problems: Problems) -> Va
     match ways:
         case []:
             if mount:
-                fix = "Set its role as well, or remove it"
+                fix = f"Set a way to log in as well, such as {prefix}_ROLE_ID or {prefix}_K8S_ROLE, or remove it"
                 problems.add(f"{prefix}_AUTH_MOUNT", "is set without a way to log in there", fix)
             return None
         case ["TOKEN", *_]:
             if mount:
-                problems.add("VAULT_AUTH_MOUNT", "is set, but a token needs no auth method", "Remove it")
+                problems.add("VAULT_AUTH_MOUNT", "is set, but VAULT_TOKEN uses no auth method", "Remove it")
             return VaultToken(read_token(environ, "VAULT_TOKEN", problems) or Secret(""))
         case ["ROLE_ID", *_]:
             return _app_role(environ, prefix, mount or "approle", problems)
@@ -184,6 +185,6 @@ def _certificate(environ: Mapping[str, str], mount: str, problems: Problems) -> 
         try:
             load_pair(certificate, key)
         except (OSError, ValueError):
-            fix = "Set both to PEM files of the same key pair, with a key that is not encrypted"
-            problems.add("VAULT_CLIENT_CERT", "and VAULT_CLIENT_KEY can't be used", fix)
+            fix = "Set them to the PEM files of a certificate and its unencrypted key"
+            problems.add("VAULT_CLIENT_CERT", "can't be used with VAULT_CLIENT_KEY", fix)
     return VaultCertificate(certificate, key, read_name(environ, "VAULT_CERT_ROLE", problems), mount)

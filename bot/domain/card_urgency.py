@@ -21,12 +21,12 @@ class Urgency(IntEnum):
     END = 2
     #: The state changed in another way, or the card shows another problem.
     STATE = 3
-    #: Only the progress of the group, or the time of the last look at it, changed.
+    #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4
 
 
 _FAILURES = (State.NOT_STARTED, State.FAILED)
-# Only people change a request in these states, or its expiry, which ends what people can do.
+# In these states only people or the expiry change a request. The expiry makes its buttons useless.
 _WAITS_FOR_PEOPLE = (State.PENDING, State.NOT_STARTED)
 
 

@@ -67,7 +67,7 @@ class SlackBudget:
     full_at: Mapping[str, datetime] = field(default_factory=dict)
 
     def available_at(self, call: str, urgency: Urgency = Urgency.BUTTONS) -> datetime:
-        """From when on the call may be made. A time in the past means now."""
+        """When the call may be made. A time in the past means now."""
         return max((self._available_at(name, rate, urgency) for name, rate in _rates(call)), default=_ALWAYS)
 
     def spend(self, call: str, now: datetime) -> SlackBudget:

@@ -26,7 +26,7 @@ _HEX_RUN = re.compile(r"[0-9A-Fa-f]{12,}")
 _BETWEEN_HEX_DIGITS = re.compile(r"\\x|0x|[\s:,;_-]")
 _ESCAPED_CHARACTER = re.compile(r"\\u\{?([0-9A-Fa-f]{2,6})\}?|\\x([0-9A-Fa-f]{2})")
 _NOT_ALPHANUMERIC = re.compile(r"[\W_]+")
-# The first and last line of a PEM file are no secret.
+# The first and last line of a PEM file are not secret.
 _PEM_LINES = re.compile(r"-----[A-Z ]+-----")
 # The secret parts of an Azure connection string. Its other parts are in every connection string, or public.
 _CONNECTION_STRING_KEYS = re.compile(r"(?i)(?:AccountKey=|[?&]?sig=)([^;&]+)")

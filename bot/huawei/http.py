@@ -53,7 +53,7 @@ class Call:
     body: bytes | None = None  # JSON; None for a request without a body
     secrets: tuple[
         Secret, ...
-    ] = ()  # the secrets in the body: of an answer that repeats a part of one, no text is kept
+    ] = ()  # the secrets in the body; the text of an answer that repeats part of one is discarded
 
 
 @dataclass(frozen=True)

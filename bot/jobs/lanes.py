@@ -22,8 +22,8 @@ SLOW_MESSAGES = Queue(tables.inbox, SLOW_KINDS, max_per_key=2)
 # and a lane of their own, so that pauses, readings of groups, reminders and expiries of other requests do not wait.
 APPROVED_REQUESTS = Queue(tables.requests, frozenset({State.APPROVED}), max_per_key=2)
 OTHER_REQUESTS = Queue(tables.requests, frozenset(State) - {State.APPROVED}, max_per_key=4)
-# An action that approves a request leaves the PUT to the lane of the approved requests while so many of them are worked
-# on. So the threads of the decisions are never all waiting for a Vault or an OMS that does not answer.
+# An action that approves a request leaves the PUT to the lane of the approved requests while this many of them are in
+# progress. So the threads for decisions are never all waiting for a Vault or an OMS that does not answer.
 MAX_REQUESTS_OF_ACTIONS = 6
 
 

@@ -1,6 +1,6 @@
 """An HTTP proxy, and the connections that it opens with CONNECT.
 
-TLS goes through the proxy to the server, which stays the one whose certificate is verified.
+TLS goes through the proxy to the server. The bot verifies the server's certificate, not the proxy's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from http.client import HTTPException
 from bot.net.deadline import DeadlineResponse
 from bot.redaction import Secret
 
-_CHECK = "check [network] proxy in bot.toml, and that the proxy is running"
+_CHECK = "check proxy under [network] in bot.toml, and that the proxy is running"
 
 
 class ProxyError(OSError):
@@ -56,8 +56,8 @@ class Proxy:
         """Opens a TCP connection to a server, for http and https alike.
 
         Arguments:
-            seconds: the time for the connection to the proxy, and again for its answer. It stays the time-out of the
-                socket.
+            seconds: the time for the connection to the proxy, and again for its answer. It is also the timeout of the
+                socket afterwards.
 
         Raises:
             ProxyError: there is no connection, and nothing was sent to the server.
@@ -68,7 +68,7 @@ class Proxy:
         except TimeoutError:
             raise ProxyError(f"the proxy {self} doesn't answer", _CHECK) from None
         except OSError as error:
-            reason = f", {error.strerror[:1].lower()}{error.strerror[1:]}" if error.strerror else ""
+            reason = f": {error.strerror[:1].lower()}{error.strerror[1:]}" if error.strerror else ""
             raise ProxyError(f"the proxy {self} can't be reached{reason}", _CHECK) from None
         try:
             # As http.client does: otherwise the body of a request would wait until its headers are acknowledged.
@@ -96,7 +96,8 @@ class Proxy:
         except TimeoutError:
             raise ProxyError(f"the proxy {self} doesn't answer", _CHECK) from None
         except OSError:
-            raise ProxyError(f"the proxy {self} closed the connection to {server}", _CHECK) from None
+            problem = f"the proxy {self} closed the connection instead of connecting to {server}"
+            raise ProxyError(problem, _CHECK) from None
         except HTTPException:
             raise ProxyError(f"the proxy {self} isn't an HTTP proxy", _CHECK) from None
 
@@ -104,12 +105,12 @@ class Proxy:
         """The error for an answer to CONNECT that is not a success. `server` is the host and port in the request."""
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             if self.user is None:
-                fix = "add the user to [network] proxy in bot.toml, and set NETWORK_PROXY_PASSWORD"
-                return ProxyError(f"the proxy {self} requires a user and a password, HTTP {status}", fix)
-            fix = "correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD"
-            return ProxyError(f"the proxy {self} rejects the bot's user and password, HTTP {status}", fix)
+                fix = "add the username to proxy under [network] in bot.toml, and set NETWORK_PROXY_PASSWORD"
+                return ProxyError(f"the proxy {self} requires a username and password, HTTP {status}", fix)
+            fix = "correct the username in proxy under [network] in bot.toml, and NETWORK_PROXY_PASSWORD"
+            return ProxyError(f"the proxy {self} rejects the bot's username and password, HTTP {status}", fix)
         if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            fix = "ask the administrator of the proxy to allow them"
+            fix = "ask the proxy's administrator to allow them"
             return ProxyError(f"the proxy {self} doesn't allow connections to {server}, HTTP {status}", fix)
         fix = f"check that the proxy can reach {server}"
         return ProxyError(f"the proxy {self} can't connect to {server}, HTTP {status}", fix)

@@ -43,7 +43,7 @@ class Route:
 
     Attributes:
         context: says which certificates are trusted; by default the system's.
-        proxy: the proxy of every connection, also of those to this machine; None for direct connections.
+        proxy: the proxy for every connection, including those to this machine; None for direct connections.
     """
 
     context: ssl.SSLContext = field(default_factory=tls_context)
@@ -58,7 +58,7 @@ class _Connection(HTTPConnection):
     """Counts as disconnected when its last answer is too old. urllib3 then connects again before it sends a request.
 
     Arguments:
-        through: the proxy, which urllib3 is not told about: to it, the connection is one to the server.
+        through: the proxy. urllib3 does not know about it, and treats the connection as one to the server.
     """
 
     response_class = DeadlineResponse

@@ -32,7 +32,7 @@ def tls_context(ca: str | None = None, *, only: str | None = None) -> ssl.SSLCon
 
     Arguments:
         ca: a PEM file, or a directory of PEM files, to trust as well.
-        only: the same, to trust instead of the system's certificates. The Vault CLI treats VAULT_CACERT so.
+        only: the same, to trust instead of the system's certificates, as the Vault CLI does with VAULT_CACERT.
 
     Raises:
         OSError: `ca` or `only` cannot be read, or has no certificate.
@@ -78,7 +78,7 @@ def _has_certificates(context: ssl.SSLContext) -> bool:
 
 
 def _trust(context: ssl.SSLContext, path: Path) -> None:
-    """Loads every file of a directory, as the Vault CLI does. OpenSSL would search for hashed names alone."""
+    """Loads every file of a directory, as the Vault CLI does. OpenSSL searches only for hashed names."""
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     for file in files:
         context.load_verify_locations(file)

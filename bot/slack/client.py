@@ -43,11 +43,10 @@ class DirectClient(WebClient):
     """A `WebClient` that calls Slack over a session. It returns the names of headers in lower case.
 
     If Slack refuses the token, and another program has replaced it in its file, the call is repeated with the new one.
+    After Slack has refused a call because of a rate limit, no call of the same method is made until Slack allows it.
 
     Arguments:
         secret: the token.
-
-    After Slack has refused a call because of a rate limit, no call of the same method is made until Slack allows it.
 
     Attributes:
         session: a session of `bot.net.session`. It sends nothing twice.
@@ -128,7 +127,8 @@ class DirectClient(WebClient):
         with translating_errors():
             owner = app_id_in(secret) or owner_in(super().api_call("auth.test", params={"token": secret.reveal()}))
         if owner != self.owner:
-            self._log_once(f"Slack refuses the bot's token, and the one in its file belongs to another app: {owner}")
+            problem = "the one in its file belongs to another app or workspace"
+            self._log_once(f"Slack refuses the bot's token, and {problem}: {owner}")
         return owner == self.owner
 
     def _log_once(self, problem: str) -> None:

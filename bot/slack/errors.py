@@ -140,7 +140,6 @@ _TOKEN_CODES: Mapping[str, tuple[str, str]] = {
     "token_expired": ("says that the bot's token has expired", _REINSTALL),
     "account_inactive": ("says that the app was removed or its bot user deactivated", _REINSTALL),
 }
-_CHECK_NETWORK = "check the bot's network connection to {address}"
 _ADD_SCOPE = "add it under OAuth & Permissions of the Slack app, then reinstall the app"
 
 

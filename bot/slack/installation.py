@@ -32,7 +32,7 @@ def authenticate(client: DirectClient) -> SlackResponse:
 
 
 def app_id_of(client: DirectClient, me: SlackResponse, app_token: Secret | None) -> str:
-    """The id of the Slack app; empty if neither Slack nor the app-level token tells it.
+    """The id of the Slack app; empty if neither Slack nor the app-level token contains it.
 
     Arguments:
         me: the answer of auth.test.

@@ -208,7 +208,7 @@ class SocketTransport:
                 else:
                     self._submit(link, message)
         except ConnectionClosed as error:
-            log.info("the socket of Socket Mode ended: %s", error)
+            log.info("the Socket Mode connection ended: %s", error)
         except (Denied, Unavailable) as problem:
             return problem
         except Exception as error:
@@ -236,7 +236,7 @@ class SocketTransport:
     def _submit(self, link: _Link, message: Message) -> None:
         request = SocketModeRequest.from_dict(message) if isinstance(message.get("payload"), dict) else None
         if request is None:
-            log.warning("a message of Socket Mode was ignored: it has no payload")
+            log.warning("ignored a Socket Mode message without a payload")
             return
         # The workers take nothing after `stop`.
         with suppress(RuntimeError):

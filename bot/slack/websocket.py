@@ -34,7 +34,10 @@ PING_SECONDS = 10.0
 Message = dict[str, Any]
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_NEW_TOKEN = "create one with the scope connections:write under Basic Information of your Slack app"  # noqa: S105
+_APP_LEVEL_FIX = (
+    "create an app-level token with the scope connections:write under Basic Information of your Slack app, and set "
+    "SLACK_APP_TOKEN to it"
+)
 _ADDRESS_FIX = "check for a proxy between the bot and {address}"
 # Why Slack ends a socket or refuses a new one, until people change something.
 _LASTING_REASONS = {
@@ -65,7 +68,7 @@ def new_address(client: DirectClient) -> str:
     except Unavailable:
         raise
     except SlackError as error:
-        denied = lasting_problem(error.code) or Denied(error.code, "doesn't accept SLACK_APP_TOKEN", _NEW_TOKEN)
+        denied = lasting_problem(error.code) or Denied(error.code, "doesn't accept SLACK_APP_TOKEN", _APP_LEVEL_FIX)
         raise denied from None
     try:
         parts = urlsplit(address)
@@ -116,7 +119,7 @@ def open_websocket(client: DirectClient, route: Route, ping_seconds: float) -> C
         try:
             hello = parse(websocket.recv(OPEN_SECONDS))
             if hello.get("type") != "hello":
-                raise lasting_problem(hello.get("reason")) or Unavailable("no hello", "doesn't open Socket Mode")
+                raise lasting_problem(hello.get("reason")) or Unavailable("no hello", "didn't open Socket Mode")
         except BaseException:
             websocket.close()
             raise
@@ -134,12 +137,12 @@ def parse(text: str | bytes) -> Message:
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
-        raise Unavailable("no JSON", "sends messages that aren't from Socket Mode", _ADDRESS_FIX)
+        raise Unavailable("no JSON", "sent a message that isn't from Socket Mode", _ADDRESS_FIX)
     return message
 
 
 def lasting_problem(reason: object) -> Denied | None:
-    """The problem that people have to solve before a new socket is of use.
+    """The problem that people have to solve before a new socket can work.
 
     Arguments:
         reason: of a message `disconnect`, or Slack's error code.

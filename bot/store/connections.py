@@ -118,7 +118,7 @@ def _is_read(connection: Connection) -> bool:
 
 
 def _follow_login(engine: Engine, url: URL, current_url: Callable[[], str]) -> None:
-    """Lets new connections log in as DATABASE_URL says now, when those with the last user and password fail.
+    """Lets new connections log in as DATABASE_URL says now, when connections with the last user and password fail.
 
     psycopg gives no SQLSTATE for a connection that failed, so every failure counts.
     """
@@ -134,7 +134,7 @@ def _follow_login(engine: Engine, url: URL, current_url: Callable[[], str]) -> N
         # SQLAlchemy passes the same mapping for the next connection.
         parameters.update(login)
         connection = dialect.connect(*arguments, **parameters)
-        log.info("logged in to the database with another user or password from DATABASE_URL_FILE")
+        log.info("logged in to the database with the new user or password in DATABASE_URL_FILE")
         return connection
 
 

@@ -148,7 +148,8 @@ def open_store(url: str, current_url: Callable[[], str] | None = None) -> Store:
     path = make_private(parsed)
     if path is not None:
         raise CannotOpenDatabase(
-            f"other users can access {path}, and another user owns it. As that user, run chmod 600"
+            f"other users can access {path}, and the bot can't change that, because another user owns it. As that "
+            f"user, run chmod 600 {path}"
         )
     lock: int | None = None
     if parsed.get_backend_name() == "sqlite" and parsed.database:

@@ -1,4 +1,4 @@
-"""Tells the faults of a database that is not usable from errors that pass, such as a lock timeout or a deadlock."""
+"""Distinguishes faults of the whole database from temporary errors, such as a lock timeout or a deadlock."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ class DatabaseFault(StrEnum):
     """Why a database is not usable, and the fix, as /readyz says it. No value comes from the database's message."""
 
     #: PostgreSQL after a failover, or a SQLite file without the permission to write.
-    READ_ONLY = "the database is read-only: let DATABASE_URL lead to a database that can be written"
+    READ_ONLY = "the database is read-only: set DATABASE_URL to a database that can be written"
     #: There is no space for another page or log file.
-    FULL = "the disk of the database is full: free space on it"
+    FULL = "the disk of the database is full: free up space on it"
     #: Reading or writing failed, or what was read makes no sense.
     DAMAGED = "the database has an I/O error or damaged files: check its disk and its log"
     #: There is no connection. psycopg gives no SQLSTATE for one that cannot be opened, so the fix names every cause.
     DISCONNECTED = (
-        "the bot has no connection to a database that can be written: check that the database runs, is not read-only, "
-        "and accepts the user and password in DATABASE_URL"
+        "the bot can't connect to a database that can be written: check that the database is running, is not "
+        "read-only, and accepts the user and password in DATABASE_URL"
     )
-    #: The user of the database has too few rights, or the process has for the SQLite file.
-    FORBIDDEN = "the database does not let the bot write: give the user of DATABASE_URL the rights to its tables"
+    #: The user of the database lacks rights, or the process lacks rights to the SQLite file.
+    FORBIDDEN = (
+        "the database doesn't let the bot write: allow the user in DATABASE_URL to write to its tables, or the bot to "
+        "write to its SQLite file"
+    )
 
 
 # The SQLSTATEs, or the classes of them, in PostgreSQL's "Appendix A. Error Codes".
@@ -57,7 +60,7 @@ _BY_SQLITE_CODE = {
 
 
 def fault_of(error: Exception) -> DatabaseFault | None:
-    """The fault behind an exception of SQLAlchemy; None for an error that says nothing about the whole database."""
+    """The fault behind an exception of SQLAlchemy; None for an error that does not concern the whole database."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     if isinstance(cause, sqlite3.Error):
         # The upper bits say more about the same error.

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 from bot.domain.slack_budget import SlackBudget
 from bot.store import tables
 
-# How long a method is stopped if Slack does not say it.
+# How long a method is stopped if Slack names no time.
 RETRY_AFTER_SECONDS = 5
 # Longer than the longest wait for Slack and a whole burst after it.
 MAX_AHEAD = timedelta(minutes=11)
@@ -50,7 +50,7 @@ def stop(connection: Connection, call: str, now: datetime, retry_after_seconds: 
         retry_after_seconds: as Slack said; None if it did not.
 
     Returns:
-        From when on the call may be made again.
+        When the call may be made again.
     """
     until = now + timedelta(seconds=retry_after_seconds or RETRY_AFTER_SECONDS)
     save(connection, lock(connection, now).stop(call, until))

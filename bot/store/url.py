@@ -62,7 +62,7 @@ def unwritable_path(url: URL) -> Path | None:
 
 
 def make_private(url: URL) -> Path | None:
-    """Takes access to the SQLite files from other users. The files contain response_urls, with which anyone can post.
+    """Removes access of other users to the SQLite files. These contain response_urls, with which anyone can post.
 
     Returns:
         A file that others can access and that belongs to another user; None if there is none.

@@ -15,7 +15,7 @@ from bot.ui.blocks import truncate
 from bot.ui.formatting import escape_mrkdwn, inline_code, link_console, quote
 
 NOTHING_STARTED = "Nothing was started."
-# Of a group whose settings were changed, this many changes are shown, and this much of each value.
+# For a group whose settings changed, this many changes are shown, and this much of each value.
 MAX_CHANGES = 3
 MAX_VALUE_CHARACTERS = 60
 
@@ -33,7 +33,7 @@ FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error 
 
 GROUP_NOT_READ = "The bot can't read the group's progress."
 
-KEY_REPEATED = "Huawei Cloud's answer repeats part of a key, so its text is withheld."
+KEY_REPEATED = "Huawei Cloud's answer contains part of a key, so the bot doesn't show it."
 
 WAIT_A_MINUTE = "Wait a minute."
 WAIT_FIVE_MINUTES = "Wait five minutes."

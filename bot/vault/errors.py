@@ -151,7 +151,7 @@ def error_for(error: Exception, path: str) -> VaultError:
         case hvac.exceptions.InvalidRequest() if "non-versioned" in str(error):
             # "Upgrading from non-versioned to versioned data. This backend will be unavailable for a brief period …"
             sentence = f"Vault is upgrading the mount of {path} to KV version 2."
-            return VaultError(VaultErrorKind.UNAVAILABLE, path, sentence, "Wait until the upgrade has ended.")
+            return VaultError(VaultErrorKind.UNAVAILABLE, path, sentence, "Wait until the upgrade is finished.")
         case _:
             return VaultError(
                 VaultErrorKind.UNEXPECTED,

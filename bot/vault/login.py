@@ -82,7 +82,7 @@ def load_pair(certificate: str, key: str) -> None:
     """Loads a client certificate and its key as a connection does, without asking for a password on the terminal.
 
     Raises:
-        OSError, ValueError: they cannot be read, do not belong together, or the key is encrypted.
+        OSError, ValueError: the files cannot be read or do not belong together, or the key is encrypted.
     """
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password="")
 
@@ -146,11 +146,12 @@ def _check_pair(certificate: str, key: str) -> None:
     try:
         load_pair(certificate, key)
     except (OSError, ValueError):
-        raise _unusable_file("VAULT_CLIENT_CERT and VAULT_CLIENT_KEY are not files of one key pair") from None
+        problem = "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY can't be read or don't belong together"
+        raise _unusable_file(problem, "Check both files, and the program that writes them.") from None
 
 
-def _unusable_file(problem: str) -> VaultError:
-    return VaultError(VaultErrorKind.FILE, "login", f"{problem}.", "Check the program that writes this file.")
+def _unusable_file(problem: str, next_step: str = "Check the program that writes this file.") -> VaultError:
+    return VaultError(VaultErrorKind.FILE, "login", f"{problem}.", next_step)
 
 
 def _rejected(error: hvac.exceptions.VaultError, identity: VaultIdentity, namespace: str | None) -> VaultError:

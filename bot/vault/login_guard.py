@@ -40,8 +40,8 @@ class LoginGuard:
     def login(self, secret_id: Secret) -> Iterator[None]:
         """Allows the login in its block, or raises the error of an earlier login instead.
 
-        A login whose rejection could be one too many waits for those that run. If one of them gets no answer, it
-        fails too, so that the waits do not add up while Vault does not answer.
+        A login whose rejection could be one too many waits for the logins in progress. If one of them gets no answer,
+        the waiting login fails too, so that the waits do not add up while Vault does not answer.
 
         Arguments:
             secret_id: the secret id, or the token that wraps it.
@@ -79,13 +79,13 @@ class LoginGuard:
         counting = self._counting()
         for rejected_at, rejected, error in counting:
             if rejected == secret_id:
-                return self._not_asked(error, rejected_at, ", or once the secret id is another")
+                return self._not_asked(error, rejected_at, ", or as soon as the secret id is replaced")
         if len(counting) >= MAX_REJECTIONS:
             return self._not_asked(counting[-1][2], counting[0][0])
         return self._failure if self._failed_at > began else None
 
     def _not_asked(self, error: VaultError, rejected_at: float, or_once: str = "") -> VaultError:
-        """The error of an earlier login, which says that there was no other, and when the next one is possible.
+        """The error of an earlier login. Adds that the bot did not log in again, and when the next login is possible.
 
         Arguments:
             rejected_at: when the rejection that prevents the login came.
@@ -94,8 +94,8 @@ class LoginGuard:
         # The next full minute, so that the time is not too early.
         after = datetime.now(UTC) + timedelta(seconds=seconds_left, minutes=1)
         note = (
-            "Vault wasn't asked again, because more rejected logins would lock the role. "
-            f"The bot can log in again at {after:%H:%M} UTC{or_once}."
+            "The bot didn't try to log in again, because more rejected logins would lock the role. "
+            f"It can log in again at {after:%H:%M} UTC{or_once}."
         )
         return VaultError(error.kind, error.path, error.sentence, f"{error.next_step} {note}")
 

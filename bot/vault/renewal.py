@@ -1,4 +1,4 @@
-"""Renews a static token at two thirds of its life, also while the bot has nothing to do.
+"""Renews a static token after two thirds of its life, even while the bot is idle.
 
 Tokens of a login are not renewed: the bot logs in again.
 """
@@ -15,9 +15,9 @@ from bot.vault.token import TokenLimits
 
 log = logging.getLogger(__name__)
 
-# Another program may replace the token, so its limits are looked up this often at least.
+# Another program may replace the token, so its limits are looked up at least this often.
 LOOK_AGAIN_SECONDS = 600.0
-# The pause after a call that failed although it may succeed later.
+# The pause after a call that failed and may succeed later.
 TRY_AGAIN_SECONDS = 5.0
 MIN_PAUSE_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ def renew_if_due(session: VaultSession) -> float:
         if left > before + 1:
             log.info("renewed the Vault token, which is now valid for %d s", left)
         else:
-            log.warning("the Vault token reaches its maximum life in %d s. Replace it before that.", left)
+            log.warning("the Vault token reaches its maximum TTL in %d s. Replace it before that.", left)
         seconds = renewed.seconds_until_renewal
     return LOOK_AGAIN_SECONDS if seconds is None else min(max(seconds, MIN_PAUSE_SECONDS), LOOK_AGAIN_SECONDS)
 

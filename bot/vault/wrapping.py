@@ -15,11 +15,14 @@ from bot.redaction import Secret
 from bot.vault.errors import VaultError, VaultErrorKind, translating_errors
 from bot.vault.login import VaultAppRole
 
-_NOT_VALID = "Vault doesn't accept the wrapping token of the bot's secret id."
+_NOT_VALID = (
+    "Vault doesn't accept the wrapping token for the bot's secret id. The token has expired, the bot used it at an "
+    "earlier start, or someone else used it."
+)
 _SPENT = (
-    "It expired, an earlier start of the bot used it, or someone else used it. If this is the first start with it, "
-    "treat the secret id as stolen. Destroy it in Vault, and find in Vault's audit log who unwrapped it. Otherwise "
-    "set a new wrapping token, because each start needs its own."
+    "If the bot never used it, treat the secret id as stolen. Destroy the secret id in Vault, and look in Vault's "
+    "audit log for the person or program that unwrapped it. Otherwise set a new wrapping token, because each start of "
+    "the bot needs its own."
 )
 
 
@@ -41,9 +44,10 @@ def wrapped_until(client: Any, identity: VaultAppRole, token: Secret) -> datetim
     # A thief can wrap another secret id, or the same one again, to hide the theft. Only the path shows that.
     if not re.fullmatch(rf"auth/{re.escape(identity.mount)}/role/[^/]+/(custom-)?secret-id", path):
         raise _rejected(
-            f"The wrapping token of the bot's secret id was created at {path}, not at "
+            f"The wrapping token for the bot's secret id was created at {path}, not at "
             f"auth/{identity.mount}/role/ROLE/secret-id.",
-            "Set the token that wraps the secret id. If you did, someone replaced it. Treat the secret id as stolen.",
+            "Set the wrapping token that Vault returned for the secret id. If you did, someone has replaced it, so "
+            "treat the secret id as stolen.",
         )
     return datetime.fromisoformat(found["creation_time"]) + timedelta(seconds=int(found["creation_ttl"]))
 

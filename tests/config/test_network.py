@@ -85,8 +85,8 @@ def test_the_password_comes_from_the_environment_a_file_or_the_url(environ: Envi
         ('proxy_for = ["slack"]', "network.proxy_for: is set without a proxy. Set proxy, or leave proxy_for out."),
         (
             f'{PROXY}\nproxy_for = ["oms"]',
-            'network.proxy_for: is not a list of services. Write a list of "slack", "huawei" and "vault", '
-            "or leave it out.",
+            'network.proxy_for: is not a list of services. Write a list of one or more of "slack", "huawei" and '
+            '"vault", or leave it out.',
         ),
         (f"{PROXY}\nproxy_for = []", "network.proxy_for: is not a list of services."),
         ('ca = "/nowhere"', "network.ca: is the path of a file that doesn't exist."),
@@ -110,10 +110,11 @@ def test_a_password_needs_a_user_and_is_given_once(environ: Environ) -> None:
     password = {"NETWORK_PROXY_PASSWORD": "s3cret"}
     for lines in ("", PROXY):
         assert problems(environ(lines) | password) == (
-            f"NETWORK_PROXY_PASSWORD: is set, but [network] proxy in bot.toml has no user. {FIX}"
+            f"NETWORK_PROXY_PASSWORD: is set, but proxy under [network] in bot.toml has no username. {FIX}"
         )
     assert problems(environ('proxy = "http://bot:0ther@proxy.example:3128"') | password) == (
-        "NETWORK_PROXY_PASSWORD: is set, and [network] proxy in bot.toml has a password too. Remove it from bot.toml."
+        "NETWORK_PROXY_PASSWORD: is set, and proxy under [network] in bot.toml also has a password. Remove the "
+        "password from bot.toml."
     )
 
 

@@ -140,12 +140,12 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
         ),
         (
             CERTIFICATE | {"VAULT_CLIENT_KEY": "other.pem"},
-            "VAULT_CLIENT_CERT: and VAULT_CLIENT_KEY can't be used. "
-            "Set both to PEM files of the same key pair, with a key that is not encrypted.",
+            "VAULT_CLIENT_CERT: can't be used with VAULT_CLIENT_KEY. "
+            "Set them to the PEM files of a certificate and its unencrypted key.",
         ),
         (
             CERTIFICATE | {"VAULT_ADDR": "http://localhost:8200"},
-            "VAULT_ADDR: is not an https address, so no client certificate is sent there. Use https.",
+            "VAULT_ADDR: is not an https address, so the bot can't send its client certificate there. Use https.",
         ),
         (
             TOKEN | {"VAULT_CERT_ROLE": "bot"},
@@ -153,7 +153,7 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
         ),
         (
             TOKEN | {"VAULT_AUTH_MOUNT": "token"},
-            "VAULT_AUTH_MOUNT: is set, but a token needs no auth method. Remove it.",
+            "VAULT_AUTH_MOUNT: is set, but VAULT_TOKEN uses no auth method. Remove it.",
         ),
         *(
             (
@@ -165,7 +165,8 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
         ),
         (
             APP_ROLE | {"VAULT_RELEASE_AUTH_MOUNT": "approle"},
-            "VAULT_RELEASE_AUTH_MOUNT: is set without a way to log in there. Set its role as well, or remove it.",
+            "VAULT_RELEASE_AUTH_MOUNT: is set without a way to log in there. Set a way to log in as well, "
+            "such as VAULT_RELEASE_ROLE_ID or VAULT_RELEASE_K8S_ROLE, or remove it.",
         ),
         (
             APP_ROLE | {"VAULT_RELEASE_SECRET_ID": "s"},

@@ -173,7 +173,7 @@ def test_check_skips_what_needs_a_wrapped_secret_id(new_sandbox: Callable[..., S
         found = run(sandbox, "check")
         assert found.returncode == 0, found.stdout
         first, *others = skips(found)
-        assert first.startswith("skip  Vault login: not tried, because it would spend the wrapping token")
+        assert first.startswith("skip  Vault login: not tried, because it would use up the wrapping token")
         assert others == [
             'skip  project media, source and destination keys: not checked because "Vault login" was skipped',
             'skip  project media, IAM and OMS: not checked because "Vault login" was skipped',

@@ -72,8 +72,12 @@ def test_an_approved_request_waits_for_a_proxy_that_refuses(
         proxy.credentials = "bot:another"
         relay.forget()
         sandbox.people.press(CAROL, card, "approve")
-        wait_for_text(sandbox, card, f"the proxy 127.0.0.1:{relay.port} rejects the bot's user and password, HTTP 407")
-        wait_for_text(sandbox, card, "Correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD.")
+        wait_for_text(
+            sandbox, card, f"the proxy 127.0.0.1:{relay.port} rejects the bot's username and password, HTTP 407"
+        )
+        wait_for_text(
+            sandbox, card, "Correct the username in proxy under [network] in bot.toml, and NETWORK_PROXY_PASSWORD."
+        )
         assert put_calls(sandbox) == []
         proxy.credentials = f"bot:{PASSWORD}"
         wait_for_accepted(sandbox, card)
@@ -94,7 +98,7 @@ def test_check_names_a_proxy_that_refuses(proxy: ConnectProxy, behind: Callable[
     proxy.answer = b"HTTP/1.1 403 Forbidden\r\n\r\n"
     lines = [str(finding) for finding in run_checks(load(sandbox.environment()))]
     named = f"the proxy 127.0.0.1:{proxy.port} doesn't allow connections to "
-    fix = "Fix: {}sk the administrator of the proxy to allow them"
+    fix = "Fix: {}sk the proxy's administrator to allow them"
     slack, oms = sandbox.slack.api_url, sandbox.oms.server.url
     assert (
         f"FAIL  Slack: can't be reached, because {named}{slack.split('/')[2]}, HTTP 403 (ProxyError). {fix.format('a')}"

@@ -23,7 +23,7 @@ from tests.support.tls import serving as serving_with
 from tests.support.wire import ENDLESS_ANSWERS, dripping, recording
 
 EMPTY_200 = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-CHECK = "Check [network] proxy in bot.toml, and that the proxy is running."
+CHECK = "Check proxy under [network] in bot.toml, and that the proxy is running."
 
 
 @pytest.fixture
@@ -119,12 +119,12 @@ def test_an_answer_that_never_ends_is_given_up(proxy: ConnectProxy, part: str, i
         (
             403,
             "the proxy {proxy} doesn't allow connections to {server}, HTTP 403",
-            "Ask the administrator of the proxy to allow them.",
+            "Ask the proxy's administrator to allow them.",
         ),
         (
             407,
-            "the proxy {proxy} requires a user and a password, HTTP 407",
-            "Add the user to [network] proxy in bot.toml, and set NETWORK_PROXY_PASSWORD.",
+            "the proxy {proxy} requires a username and password, HTTP 407",
+            "Add the username to proxy under [network] in bot.toml, and set NETWORK_PROXY_PASSWORD.",
         ),
         (502, "the proxy {proxy} can't connect to {server}, HTTP 502", "Check that the proxy can reach {server}."),
     ],
@@ -148,8 +148,11 @@ def test_a_proxy_gets_the_user_and_password_and_nobody_else_does(proxy: ConnectP
         with pytest.raises(NotSent) as rejected:
             put(url, proxy_at(proxy.port, "bot", "wr0ng-password"))
     address = f"127.0.0.1:{proxy.port}"
-    assert str(rejected.value) == f"the proxy {address} rejects the bot's user and password, HTTP 407"
-    assert rejected.value.next_step == "Correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD."
+    assert str(rejected.value) == f"the proxy {address} rejects the bot's username and password, HTTP 407"
+    assert (
+        rejected.value.next_step
+        == "Correct the username in proxy under [network] in bot.toml, and NETWORK_PROXY_PASSWORD."
+    )
     assert "wr0ng-password" not in repr((rejected.value, proxy_at(1, "bot", "wr0ng-password")))
     assert len(received) == 1
 
@@ -157,7 +160,7 @@ def test_a_proxy_gets_the_user_and_password_and_nobody_else_does(proxy: ConnectP
 def test_an_unreachable_proxy_is_named() -> None:
     with pytest.raises(NotSent) as not_sent:
         put("https://oms.example", proxy_at(9))
-    assert str(not_sent.value) == "the proxy 127.0.0.1:9 can't be reached, connection refused"
+    assert str(not_sent.value) == "the proxy 127.0.0.1:9 can't be reached: connection refused"
     assert not_sent.value.next_step == CHECK
 
 
@@ -187,7 +190,10 @@ def test_a_proxy_that_does_not_answer_is_given_up(running: Callable[[], Abstract
 
 @pytest.mark.parametrize(
     ("answer", "problem"),
-    [(b"SSH-2.0-OpenSSH\r\n", "isn't an HTTP proxy"), (b"", "closed the connection to oms.example:443")],
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "isn't an HTTP proxy"),
+        (b"", "closed the connection instead of connecting to oms.example:443"),
+    ],
 )
 def test_a_server_that_is_no_proxy_is_named(answer: bytes, problem: str) -> None:
     with recording(answer) as (url, _), pytest.raises(NotSent) as not_sent:

@@ -138,10 +138,10 @@ def test_a_refusal_of_the_proxy_is_named_with_its_fix(call: Call) -> None:
         with pytest.raises(Unavailable) as refused:
             call(slack, route=Route(proxy=proxy_at(proxy.port, "bot", "wrong")))
     assert refused.value.problem == (
-        f"can't be reached, because the proxy 127.0.0.1:{proxy.port} rejects the bot's user and password, HTTP 407"
+        f"can't be reached, because the proxy 127.0.0.1:{proxy.port} rejects the bot's username and password, HTTP 407"
     )
     assert refused.value.fix_for(slack) == (
-        "correct the user in [network] proxy in bot.toml, and NETWORK_PROXY_PASSWORD"
+        "correct the username in proxy under [network] in bot.toml, and NETWORK_PROXY_PASSWORD"
     )
     assert (received, len(proxy.asked)) == ([], 1)
 

@@ -102,7 +102,9 @@ def test_the_token_of_another_workspace_or_app_is_named_and_not_used(
             client.chat_postMessage(channel=MIGRATIONS, text="words")
     assert slack.workspace.messages == []
     [line] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert line.startswith("Slack refuses the bot's token, and the one in its file belongs to another app: T0")
+    assert line.startswith(
+        "Slack refuses the bot's token, and the one in its file belongs to another app or workspace: T0"
+    )
     assert NEW_BOT_TOKEN not in caplog.text
 
 

@@ -123,8 +123,8 @@ def test_check_warns_of_several_hosts_without_synchronous_replication(postgres: 
     findings = list(check_database(Secret(several)))
     assert [finding.is_ok for finding in findings] == [True, True]
     assert str(findings[1]) == (
-        "warn  database failover: synchronous_standby_names is empty on the server, so a failover may lose what was "
-        "committed last, and the bot may start a group a second time. Fix: name the standby in "
+        "warn  database failover: synchronous_standby_names is empty on the server, so a failover can lose the last "
+        "commits. The bot can then start a group a second time. Fix: name the standby in "
         "synchronous_standby_names, unless the servers share their storage"
     )
     assert failover_warnings(url.render_as_string()) == []
@@ -245,7 +245,7 @@ def test_check_says_that_the_database_is_behind_a_pooler(postgres: Postgres, mod
     direct = postgres.new_database()
     with pgbouncer(direct, mode) as url:
         assert [str(finding) for finding in check_database(Secret(url))] == [
-            "ok    database: has no tables yet, serve will create them, is behind a pooler such as PgBouncer"
+            "ok    database: has no tables yet, serve will create them. It is behind a pooler such as PgBouncer"
         ]
     assert [str(finding) for finding in check_database(Secret(direct))] == [
         "ok    database: has no tables yet, serve will create them"
@@ -358,6 +358,6 @@ def test_a_file_that_cannot_be_read_is_logged_and_read_again_later(
 def test_check_says_that_a_new_password_in_the_file_needs_no_restart(rotation: Rotation) -> None:
     url = FileSecret("DATABASE_URL_FILE", str(rotation.path))
     assert [str(finding) for finding in check_database(url)] == [
-        "ok    database: has no tables yet, serve will create them, a new user or password in DATABASE_URL_FILE needs "
-        "no restart"
+        "ok    database: has no tables yet, serve will create them. A new user or password in DATABASE_URL_FILE takes "
+        "effect without a restart"
     ]

@@ -51,7 +51,7 @@ def test_a_file_of_another_user_that_others_can_access_is_refused(tmp_path: Path
     command += [f"from bot.store.database import open_store\n{OPEN}", str(path)]
     refused = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (
-        f"CannotOpenDatabase: other users can access {path}, and another user owns it. As that user, run chmod 600"
-        in refused.stderr
+        f"CannotOpenDatabase: other users can access {path}, and the bot can't change that, because another user "
+        f"owns it. As that user, run chmod 600 {path}" in refused.stderr
     )
     assert path.stat().st_mode & 0o777 == 0o666

@@ -296,7 +296,7 @@ def test_vault_is_called_through_the_proxy_that_is_given_for_it(server: SandboxV
         f"The bot couldn't reach Vault at {server.url} (the proxy 127.0.0.1:{proxy.port} doesn't allow connections to "
         f"{server.url.removeprefix('http://')}, HTTP 403)."
     )
-    assert refused.value.next_step == "Ask the administrator of the proxy to allow them."
+    assert refused.value.next_step == "Ask the proxy's administrator to allow them."
 
 
 @pytest.mark.parametrize("status", [b"307 Temporary Redirect", b"302 Found"])

@@ -160,10 +160,10 @@ def test_a_file_that_is_missing_or_empty_for_a_moment_is_named_and_may_pass(
 # Wrapped secret ids
 
 SPENT = (
-    "Vault doesn't accept the wrapping token of the bot's secret id. It expired, an earlier start of the bot used it, "
-    "or someone else used it. If this is the first start with it, treat the secret id as stolen. Destroy it in Vault, "
-    "and find in Vault's audit log who unwrapped it. Otherwise set a new wrapping token, because each start needs its "
-    "own."
+    "Vault doesn't accept the wrapping token for the bot's secret id. The token has expired, the bot used it at an "
+    "earlier start, or someone else used it. If the bot never used it, treat the secret id as stolen. Destroy the "
+    "secret id in Vault, and look in Vault's audit log for the person or program that unwrapped it. Otherwise set a "
+    "new wrapping token, because each start of the bot needs its own."
 )
 
 
@@ -207,9 +207,9 @@ def test_a_token_that_wraps_something_else_is_not_unwrapped(server: SandboxVault
     before = len(call_log.since())
     forged = failure(Vault(server.url, wrapped_role(server, Secret(answer["wrap_info"]["token"]))).open_release)
     assert text(forged) == (
-        "The wrapping token of the bot's secret id was created at sys/wrapping/wrap, not at "
-        "auth/approle/role/ROLE/secret-id. Set the token that wraps the secret id. If you did, someone replaced it. "
-        "Treat the secret id as stolen."
+        "The wrapping token for the bot's secret id was created at sys/wrapping/wrap, not at "
+        "auth/approle/role/ROLE/secret-id. Set the wrapping token that Vault returned for the secret id. If you did, "
+        "someone has replaced it, so treat the secret id as stolen."
     )
     assert forged.kind is VaultErrorKind.WRAPPING
     assert paths(call_log, before) == ["/v1/sys/wrapping/lookup"]
@@ -303,7 +303,7 @@ def test_a_token_at_its_maximum_life_is_named(server: SandboxVault, caplog: pyte
     expired_at = time.monotonic() + 3
     while not caplog.records and time.monotonic() < expired_at:
         vault.renew_token()
-    assert "the Vault token reaches its maximum life in" in caplog.text
+    assert "the Vault token reaches its maximum TTL in" in caplog.text
 
 
 def test_each_problem_with_the_token_is_logged_once(server: SandboxVault, caplog: pytest.LogCaptureFixture) -> None:
@@ -345,11 +345,11 @@ def finding(server: SandboxVault, identity: VaultIdentity) -> Finding:
         ({"period": "24h"}, "valid for 24 h. The bot renews it while it runs"),
         (
             {"ttl": "1h", "explicit_max_ttl": "2h"},
-            "valid for 1 h. The bot renews it up to its maximum life in Vault, and then it must be replaced",
+            "valid for 1 h. The bot renews it until it reaches its maximum TTL in Vault. Replace it before that",
         ),
         (
             {"ttl": "1h", "renewable": False},
-            "valid for 1 h. It can't be renewed. Set a new VAULT_TOKEN and restart the bot before that",
+            "valid for 1 h. It can't be renewed. Before it expires, set a new VAULT_TOKEN and restart the bot",
         ),
     ],
 )
@@ -362,7 +362,9 @@ def test_check_says_how_long_a_token_lives_and_what_happens_then(
 
 def test_check_says_that_a_token_file_is_read_again(server: SandboxVault, token_file: SecretFile) -> None:
     found = finding(server, VaultToken(token_file.write(new_token(server, ttl="1h", renewable=False))))
-    assert found.result.endswith("valid for 1 h. It can't be renewed. The bot reads VAULT_TOKEN_FILE again then")
+    assert found.result.endswith(
+        "valid for 1 h. It can't be renewed. When it expires, the bot reads VAULT_TOKEN_FILE again"
+    )
 
 
 def test_check_says_that_a_token_does_not_expire(server: SandboxVault) -> None:
@@ -382,8 +384,8 @@ def test_check_looks_a_wrapping_token_up_without_spending_it(server: SandboxVaul
         found = finding(server, identity)
         assert not found.allows_next
         assert str(found) == (
-            "skip  Vault login: not tried, because it would spend the wrapping token, which is unused and valid until "
+            "skip  Vault login: not tried, because it would use up the wrapping token, which is unused and valid until "
             f"{expires:%Y-%m-%d %H:%M} UTC"
         )
     Vault(server.url, identity).open_release().close()
-    assert str(finding(server, identity)) == f"FAIL  Vault login: {SPENT.replace('. It', '. Fix: It', 1).rstrip('.')}"
+    assert str(finding(server, identity)) == f"FAIL  Vault login: {SPENT.replace('. If', '. Fix: If', 1).rstrip('.')}"

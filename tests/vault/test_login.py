@@ -191,7 +191,7 @@ def test_an_unusable_client_certificate_is_named_before_a_connection(
         pair.write_text(content)
     with pytest.raises(VaultError) as raised:
         Vault(tls_server.url, VaultCertificate(str(pair), str(pair)), ca=str(tls_server.ca)).open_release()
-    assert raised.value.sentence == "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY are not files of one key pair."
+    assert raised.value.sentence == "VAULT_CLIENT_CERT and VAULT_CLIENT_KEY can't be read or don't belong together."
     assert (raised.value.kind, raised.value.may_pass) == (VaultErrorKind.FILE, True)
 
 

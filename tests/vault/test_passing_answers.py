@@ -171,7 +171,7 @@ def test_threads_that_wait_for_a_login_share_its_failure(server: SandboxVault) -
 
 # Rejected logins
 
-NOT_ASKED = "Vault wasn't asked again, because more rejected logins would lock the role."
+NOT_ASKED = "The bot didn't try to log in again, because more rejected logins would lock the role."
 
 
 def test_a_rejected_secret_id_is_not_sent_again(server: SandboxVault, wire: Wire) -> None:
@@ -188,7 +188,7 @@ def test_a_rejected_secret_id_is_not_sent_again(server: SandboxVault, wire: Wire
         assert step.count(NOT_ASKED) == 1
         assert step.startswith(steps[0])
         time_of_day = re.search(
-            r" The bot can log in again at (\d\d:\d\d) UTC, or once the secret id is another\.$", step
+            r" It can log in again at (\d\d:\d\d) UTC, or as soon as the secret id is replaced\.$", step
         )
         assert time_of_day
         in_15_minutes = datetime.now(UTC) + timedelta(seconds=REJECTIONS_COUNT_FOR_SECONDS)
@@ -253,7 +253,7 @@ def test_at_most_three_changed_secret_ids_are_tried_in_15_minutes() -> None:
     for secret_id in ("a", "a", "b", "a", "c", "d", "e"):
         rejected(guard, secret_id, sent)
     assert sent == ["a", "b", "c"]
-    assert re.search(r"The bot can log in again at \d\d:\d\d UTC\.$", rejected(guard, "d", sent).next_step)
+    assert re.search(r"It can log in again at \d\d:\d\d UTC\.$", rejected(guard, "d", sent).next_step)
     clock.now += REJECTIONS_COUNT_FOR_SECONDS
     rejected(guard, "d", sent)
     assert sent == ["a", "b", "c", "d"]
