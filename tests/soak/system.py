@@ -20,9 +20,6 @@ from tests.store.test_connections import make_read_only, make_writable
 from tests.support.chaos import ANSWERS, Chaos, ChaosProxy, Fault
 from tests.support.postgres import Postgres
 
-# The bot reads VAULT_SECRET_ID_FILE at its start only, so the secret id is not rotated yet, only the tokens.
-ROTATES_SECRET_ID = False
-
 
 class System:
     """The sandbox with two replicas. They reach every service through a proxy.
@@ -157,13 +154,12 @@ class System:
         path.write_text(toml, encoding="utf-8")
 
     def _rotate(self) -> None:
-        """Revokes every token of the bot, and its secret id once a new one is in the file."""
+        """Writes a new secret id to the file. Then revokes the former one and every token of the bot."""
         root = self.sandbox.vault.as_root()
-        if ROTATES_SECRET_ID or not self.secret_ids:
-            self.secret_ids.append(self.sandbox.vault.login("bot").secret_id)
-            self._secret_id_path.write_text(self.secret_ids[-1], encoding="utf-8")
-            for old in self.secret_ids[-2:-1]:
-                root.auth.approle.destroy_secret_id("bot", old)
+        self.secret_ids.append(self.sandbox.vault.login("bot").secret_id)
+        self._secret_id_path.write_text(self.secret_ids[-1], encoding="utf-8")
+        for old in self.secret_ids[-2:-1]:
+            root.auth.approle.destroy_secret_id("bot", old)
         for accessor in root.list("auth/token/accessors")["data"]["keys"]:
             if "approle" in root.auth.token.lookup_accessor(accessor)["data"]["path"]:
                 root.auth.token.revoke_accessor(accessor)
