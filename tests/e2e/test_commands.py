@@ -260,7 +260,7 @@ def test_serve_ends_when_slack_rejects_the_app_token(new_sandbox: Callable[..., 
     assert found.returncode == 1
     last = found.stderr.splitlines()[-1]
     assert last.startswith(
-        "Can't start: Slack doesn't accept SLACK_APP_TOKEN (invalid_auth). Create one with the scope"
+        "Can't start: Slack doesn't accept SLACK_APP_TOKEN (invalid_auth). Create an app-level token with the scope"
     )
     assert "Traceback" not in found.stderr
     assert "ERROR" not in found.stderr
