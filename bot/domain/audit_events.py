@@ -36,6 +36,10 @@ class AuditEvent(StrEnum):
     REQUEST_CANCELLED = "request.cancelled", "The requester or an approver cancelled a request."
     REQUEST_RETRIED = "request.retried", "A person pressed Retry."
     ATTEMPT_OPENED = "attempt.opened", "An approval or Retry opened an attempt; the people whose approvals it has."
+    APPROVAL_VOID = (
+        "approval.void",
+        "An approval no longer counted before the keys were read; the request is pending again.",
+    )
     REMINDER_SENT = "reminder.sent", "The bot sent a reminder that approvals are missing."
     QUORUM_IMPOSSIBLE = "quorum.impossible", "Too few people are left who can approve; the bot notified the requester."
     ACTION_REFUSED = "action.refused", "A command, click or form had no effect; the reason."

@@ -129,6 +129,7 @@ def decide(
             return ActionEffect(cancelled.with_state(State.CANCELLED, at=now))
         case ActionKind.CHOOSE_SCOPE:
             chosen = replace(request, scope=action.scope, scope_chosen_by=person.id, vote_progress=None, decision=None)
+            chosen = replace(chosen, void_approvals=())
             # Reminders that were due while the request was approved are not sent later.
             passed = max(request.reminders, sum(at <= now for at in reminders_at(request)))
             changed = replace(chosen, reminders=passed).with_state(State.PENDING, at=now)
@@ -136,6 +137,36 @@ def decide(
         case ActionKind.PAUSE:
             pausing = replace(request, pause=Pause(person.id, now, request.state))
             return ActionEffect(pausing.with_state(State.PAUSING, at=now))
+
+
+def recheck_approval(
+    request: Request, people: Sequence[Person], policy: Policy | None, now: datetime
+) -> Request | Refusal | None:
+    """Checks the approval of a request again, before its keys are read.
+
+    Arguments:
+        people: everybody in the approval (`Request.decision`), as looked up for this check.
+        policy: the project's policy now; None if the project was removed from bot.toml.
+
+    Returns:
+        None if the quorum is still complete; GROUPS_UNKNOWN if that depends on a person whose user groups are unknown;
+        otherwise the request, pending again until its approval would have expired, with the approvals that still count.
+    """
+    refusals = {person.id: approval_refusal(request, person, policy) for person in people}
+    counted = [person for person in people if refusals[person.id] is None]
+    if not open_slots(request.policy, counted):
+        return None
+    if Refusal.GROUPS_UNKNOWN in refusals.values():
+        return Refusal.GROUPS_UNKNOWN
+    pending = replace(
+        request,
+        expires_at=request.approval_valid_until,
+        decision=None,
+        vote_progress=_vote_progress(request, counted),
+        void_approvals=tuple(user_id for user_id, refusal in refusals.items() if refusal is not None),
+    )
+    passed = max(request.reminders, sum(at <= now for at in reminders_at(pending)))
+    return replace(pending, reminders=passed).with_state(State.PENDING, at=now)
 
 
 def can_choose_scope(request: Request) -> bool:
@@ -162,9 +193,12 @@ def _approve(
     if open_slots(request.policy, approving):
         if has_unknown:
             return Refusal.GROUPS_UNKNOWN
-        return ActionEffect(replace(request, vote_progress=_vote_progress(request, approving)), vote)
+        void = tuple(user_id for user_id in request.void_approvals if user_id != person.id)
+        progress = _vote_progress(request, approving)
+        return ActionEffect(replace(request, vote_progress=progress, void_approvals=void), vote)
     decision = Decision(tuple(voter.id for voter in approving), now)
-    approved = replace(request, vote_progress=None, decision=decision, attempt=_next_attempt(request, person, now))
+    approved = replace(request, vote_progress=None, decision=decision, void_approvals=())
+    approved = replace(approved, attempt=_next_attempt(request, person, now))
     return ActionEffect(approved.with_state(State.APPROVED, at=now), vote)
 
 

@@ -37,7 +37,8 @@ class State(StrEnum):
     PENDING = "pending"
 
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
-    #: or after a delay if Vault or OMS failed in a way that may pass. Ends in SENDING; in VOID if the settings or the
+    #: or after a delay if Vault, OMS or Slack failed in a way that may pass. Ends in SENDING; in PENDING again if an
+    #: approval no longer counts; in VOID if the settings or the
     #: group changed; in NOT_STARTED if Vault or OMS refuses, or the keys cannot work; in ACCEPTED or DONE if somebody
     #: else started the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `approval_valid_until`.
     APPROVED = "approved"
@@ -257,6 +258,8 @@ class Request:
     reminders: int = 0  # how many of `bot.domain.schedule.reminders_at` have passed
     decision: Decision | None = None  # the approval; None before
     ending: Decision | None = None  # who denied or cancelled it; None if nobody did
+    # The user ids of the people whose approval counted and no longer does, until they or enough others approve.
+    void_approvals: tuple[str, ...] = ()
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
     pause: Pause | None = None  # the last click on Pause; None if there was none

@@ -24,6 +24,8 @@ from bot.slack.errors import Denied, LookupFailed, RateLimited, SlackError, Unav
 log = logging.getLogger(__name__)
 
 GROUP_CACHE_SECONDS = 60.0
+# An answer of Slack that is younger counts for a decision, and for the release of keys.
+RECENT_SECONDS = 5.0
 # While Slack hangs, one thread waits for the time-out and the others share its result.
 FAILURE_CACHE_SECONDS = 5.0
 # A lookup is repeated once after this time, or after the Retry-After of an answer that asks for a second at most.
@@ -42,7 +44,7 @@ class _Group:
     lock: threading.Lock = field(default_factory=threading.Lock)
     members: frozenset[str] = frozenset()
     failure: str | None = None
-    expires_at: float = -math.inf
+    asked_at: float = -math.inf
     is_unavailable: bool = False
 
 
@@ -60,6 +62,9 @@ class Users:
         self._monotonic = monotonic
         self._groups: dict[str, _Group] = {}
         self._lock = threading.Lock()
+        # The answers of the last seconds, by user id, each with the time when Slack was asked.
+        self._recent: dict[str, tuple[float, Mapping[str, object] | None]] = {}
+        self._confirming: dict[str, threading.Lock] = {}
         self._denials: dict[str, Denied] = {}
 
     @property
@@ -90,13 +95,34 @@ class Users:
         Raises:
             LookupFailed: Slack did not return the person.
         """
-        user = self._user(user_id)
+        return self._person(user_id, self._user(user_id), names, GROUP_CACHE_SECONDS)
+
+    def look_up_now(self, user_id: str, names: Iterable[str]) -> Person:
+        """As `look_up`, for a decision: members of groups count only if Slack returned them in the last seconds."""
+        return self._person(user_id, self._user(user_id), names, RECENT_SECONDS)
+
+    def confirm(self, user_id: str, names: Iterable[str]) -> Person:
+        """As `look_up_now`, but also uses what Slack returned about the person in the last seconds.
+
+        Threads that confirm the same person share one call.
+        """
+        with self._lock:
+            confirming = self._confirming.setdefault(user_id, threading.Lock())
+        with confirming:
+            asked_at, user = self._recent.get(user_id, (-math.inf, None))
+            if self._monotonic() - asked_at >= RECENT_SECONDS:
+                user = self._user(user_id)
+        return self._person(user_id, user, names, RECENT_SECONDS)
+
+    def _person(
+        self, user_id: str, user: Mapping[str, object] | None, names: Iterable[str], max_age_seconds: float
+    ) -> Person:
         if user is None:
             return Person(user_id, "", AccountKind.EXTERNAL)
         groups, groups_known = set(), True
         for group_id in _groups_in(names):
             try:
-                if user_id in self._members_of(group_id):
+                if user_id in self._members_of(group_id, max_age_seconds):
                     groups.add(group_id)
             except LookupFailed:
                 groups_known = False
@@ -124,6 +150,14 @@ class Users:
         return {group_id: self._members_of(group_id) for group_id in _groups_in(ids)}
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
+        asked_at = self._monotonic()
+        user = self._fetch_user(user_id)
+        with self._lock:
+            recent = {one: found for one, found in self._recent.items() if asked_at - found[0] < RECENT_SECONDS}
+            self._recent = {**recent, user_id: (asked_at, user)}
+        return user
+
+    def _fetch_user(self, user_id: str) -> Mapping[str, object] | None:
         try:
             with self._recording_denials("users.info"):
                 user = _asked(lambda: self._client.users_info(user=user_id)).get("user")
@@ -146,20 +180,21 @@ class Users:
             return AccountKind.GUEST
         return AccountKind.FULL
 
-    def _members_of(self, group_id: str) -> frozenset[str]:
+    def _members_of(self, group_id: str, max_age_seconds: float = GROUP_CACHE_SECONDS) -> frozenset[str]:
         with self._lock:
             group = self._groups.setdefault(group_id, _Group())
         with group.lock:
-            if self._monotonic() >= group.expires_at:
+            max_age = max_age_seconds if group.failure is None else FAILURE_CACHE_SECONDS
+            if self._monotonic() - group.asked_at >= max_age:
+                group.asked_at = self._monotonic()
                 try:
                     members = self._fetch_members(group_id)
                     group.members, group.failure = members or frozenset(), None
                     self._mark(group_id, group, is_unavailable=members is None)
-                    seconds = GROUP_CACHE_SECONDS
                 except LookupFailed as error:
                     group.members, group.failure = frozenset(), error.code
-                    seconds = FAILURE_CACHE_SECONDS
-                group.expires_at = self._monotonic() + seconds
+                    # Counted from the end of the call, because the threads that waited share the failure.
+                    group.asked_at = self._monotonic()
             if group.failure is not None:
                 raise LookupFailed(group.failure)
             return group.members

@@ -15,11 +15,12 @@ from bot.ui.formatting import approvals_needed, inline_code, join_words, mention
 def approvals_so_far(request: Request) -> str:
     """`1 of 2 approved (<@U1>). Still needed: someone from <!subteam^S1>.` Or only who is needed."""
     missing = missing_approvers(request)
+    void = "".join(f" {mention(user_id)}'s approval no longer counts." for user_id in request.void_approvals)
     if request.vote_progress is None:
-        return f"Needs {approvals_needed(missing)}."
+        return f"Needs {approvals_needed(missing)}.{void}"
     needed = len(request.policy.slots)
     given = f"{needed - len(missing)} of {needed} approved ({mentions(request.vote_progress.people, 'and')})."
-    return f"{given} Still needed: {', and '.join(_someone(slot) for slot in missing)}."
+    return f"{given} Still needed: {', and '.join(_someone(slot) for slot in missing)}.{void}"
 
 
 def unavailable_note(group_ids: Sequence[str]) -> str:

@@ -31,6 +31,8 @@ BOT_WAS_LATE = "The bot was delayed, so it didn't send the call to OMS."
 FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reason."
 FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error code."
 
+APPROVERS_NOT_CONFIRMED = "Slack couldn't confirm that the approvals still count."
+
 GROUP_NOT_READ = "The bot can't read the group's progress."
 
 KEY_REPEATED = "Huawei Cloud's answer contains part of a key, so the bot doesn't show it."

@@ -79,6 +79,13 @@ def _pending_waits_for(r: Request) -> str:
     return f"{approvals_so_far(r)} Expires {local_time(r.expires_at)}. {start_terms(r)}".rstrip()
 
 
+def _pending_line(r: Request) -> str:
+    # Only a request whose approval no longer counts becomes pending again without an action of a person.
+    if not r.void_approvals:
+        return ""
+    return f"{_requester(r)}, {_escaped_name(r)} needs approval again. {approvals_so_far(r)}"
+
+
 def _starts(r: Request) -> str:
     return f"It starts {local_time(r.start_at)}." if r.start_at is not None and starts_later(r) else ""
 
@@ -204,6 +211,7 @@ def _ended_by(r: Request) -> str:
 STATES: Mapping[State, StateDisplay] = {
     State.PENDING: StateDisplay(
         headline=lambda r: f"{r.verb.capitalize()} {_name(r)}",
+        thread_line=_pending_line,
         waits_for=_pending_waits_for,
         self_approval="approved their own request. More approvals are needed.",
         buttons=buttons.decision_buttons,

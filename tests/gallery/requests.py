@@ -173,6 +173,7 @@ REQUESTS: Mapping[str, Request] = {
     "Pending, the requester approved, another approval is missing": pending(
         replace(TWO_APPROVALS, self_approval=True), vote_progress=VoteProgress(("UALICE00",), (("UCAROL00", LEADS),))
     ),
+    "Pending again, one of two approvals no longer counts": replace(VOTED, void_approvals=("UDAVE000",)),
     "Pending, with warnings, prefix, CDN": pending(
         group=replace(
             GROUP,

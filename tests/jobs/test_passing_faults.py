@@ -148,8 +148,8 @@ class _Unknown:
     def denial_behind(self, error: object) -> None:
         """Slack refuses no method."""
 
-    def look_up(self, user_id: str, names: Iterable[str] = ()) -> object:
-        person = self._people.look_up(user_id, names)  # type: ignore[attr-defined]
+    def look_up_now(self, user_id: str, names: Iterable[str] = ()) -> object:
+        person = self._people.look_up_now(user_id, names)  # type: ignore[attr-defined]
         self._failures -= 1
         return person if self._failures < 0 else replace(person, groups=frozenset(), groups_known=False)
 

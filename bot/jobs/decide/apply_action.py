@@ -43,12 +43,12 @@ def handle_action(context: Context, message: Message) -> None:
     """
     with context.store.read() as connection:
         names = names_in_request(context, requests.get(connection, message.request_id))
-    person = context.people.look_up(message.person, names)
+    person = context.people.look_up_now(message.person, names)
     voters: dict[str, Person] = {}
     result = _decide(context, message, person, voters)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.look_up(user_id, names)) for user_id in result.user_ids)
+        voters.update((user_id, context.people.look_up_now(user_id, names)) for user_id in result.user_ids)
         result = _decide(context, message, person, voters)
     if result is not None:
         _send_now(context, result)

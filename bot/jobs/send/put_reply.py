@@ -46,7 +46,7 @@ def put_reply(reply: Reply) -> PutReply:
 
 def reply_before_put(error: HuaweiError | VaultError) -> PutReply:
     """An error that came before the PUT, so that nothing was sent: TRY_AGAIN if it may pass, otherwise REJECTED."""
-    if isinstance(error, Throttled):
+    if isinstance(error, Throttled) or (isinstance(error, Rejected) and is_token_expired(error.answer.code)):
         return put_reply(error)
     return PutReply(PutReplyKind.TRY_AGAIN if may_pass(error) else PutReplyKind.REJECTED)
 

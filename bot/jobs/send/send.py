@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from bot.domain import put_outcome
 from bot.domain.audit_events import AuditEvent
-from bot.domain.put_outcome import PutReplyKind
+from bot.domain.put_outcome import PutReply, PutReplyKind
 from bot.domain.request import Attempt, Problem, Request, State, Verb
 from bot.domain.schedule import Step, next_step
 from bot.domain.task_group import TaskGroup
@@ -24,17 +24,28 @@ from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain
+from bot.jobs.send import approval
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
 from bot.redaction import scrub
+from bot.slack.errors import LookupFailed
 from bot.store import requests
 from bot.store.audit import BOT, Detail, Event, Fact, append
 from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-# Shorter than what is left of any lease when `sending` is committed: no other worker takes over before the PUT.
-SEND_WITHIN = timedelta(seconds=10)
+# The PUT is sent within this time after OMS showed the group. This is shorter than what is left of any lease when
+# `sending` is committed: no other worker takes over before the PUT.
+SEND_WITHIN = timedelta(seconds=5)
+
+
+class _Changed(Exception):
+    """The group is no longer as approved. `request` is the request that follows from it. Nothing was sent."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.id)
+        self.request = request
 
 
 def send_request(context: Context, request: Request) -> None:
@@ -54,16 +65,26 @@ def send_request(context: Context, request: Request) -> None:
         return
     try:
         group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
-        changed = put_outcome.before_put(request, attempt, group, explain_group(request), context.now())
-        if changed is not None:
-            event = Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(group.status)})
-            if changed.state is State.APPROVED:
-                _save_waiting(context, request, changed, event)
-            else:
-                _save(context, request, changed, event)
-            return
-        body = read_body(context, request)
-        sending, reply = _send_once(context, request, attempt, group, body)
+        shown_at = context.now()
+        _check_group(request, attempt, group, shown_at)
+        # Waiting for the circuit breaker and logging in at IAM may take long, so both come before the keys are read.
+        with context.identity.ready(plan.project, plan.project_id) as oms:
+            pending = approval.pending_again(context, request)
+            if pending is not None:
+                approval.save_pending_again(context, request, pending)
+                return
+            body = read_body(context, request)
+            sending, reply = _send_once(context, oms, request, attempt, group, shown_at, body)
+    except LookupFailed as error:
+        again = PutReply(PutReplyKind.TRY_AGAIN)
+        postponed = put_outcome.after_reply(request, again, context.now())
+        detail: Detail = {"number": attempt.number, "code": f"Slack {error.code}", "huawei_request_id": None}
+        waiting = replace(postponed.request, problem=approval.not_confirmed(context))
+        _save_waiting(context, request, waiting, Event(postponed.event, BOT, request.id, detail))
+    except _Changed as changed:
+        event = Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(changed.request.group.status)})
+        save = _save_waiting if changed.request.state is State.APPROVED else _save
+        save(context, request, changed.request, event)
     except (HuaweiError, VaultError) as error:
         if reply_before_put(error).kind is PutReplyKind.TRY_AGAIN:
             _save_postponed(context, request, attempt.number, error)
@@ -75,29 +96,49 @@ def send_request(context: Context, request: Request) -> None:
         _save_reply(context, sending, attempt.number, reply)
 
 
+def _check_group(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> None:
+    """Raises `_Changed` if the group is no longer as approved."""
+    changed = put_outcome.before_put(request, attempt, group, explain_group(request), now)
+    if changed is not None:
+        raise _Changed(changed)
+
+
 def _send_once(
-    context: Context, request: Request, attempt: Attempt, group: TaskGroup, body: CallBody
+    context: Context,
+    oms: Oms,
+    request: Request,
+    attempt: Attempt,
+    group: TaskGroup,
+    shown_at: datetime,
+    body: CallBody,
 ) -> tuple[Request, Reply]:
     """Commits `approved → sending`, then sends the PUT.
+
+    Reads the group once more if OMS showed it too long ago.
+
+    Arguments:
+        group: as OMS showed it at `shown_at`.
 
     Returns:
         The request as it was committed, and OMS's reply.
 
     Raises:
         requests.Stale: another worker changed the request first. Nothing was sent.
-        HuaweiError, VaultError: the bot's own identity is not usable. Nothing was sent.
+        _Changed: the group is no longer as approved. Nothing was sent.
+        HuaweiError: the group could not be read. Nothing was sent.
     """
-    plan = request.plan
     with ExitStack() as if_not_sent:
         # If the PUT is sent, the audit event "sending" records how the Vault login ended.
         if_not_sent.callback(record_closed, context, request, body)
-        # Waiting for the circuit breaker and logging in at IAM may take long, so both come before the commit: from then
-        # on other workers assume that the PUT was sent.
-        with context.identity.ready(plan.project, plan.project_id) as oms:
-            now = context.now()
-            sending = _start_sending(context, request, attempt, group, body, now)
-            if_not_sent.pop_all()
-            return sending, _put(context, oms, sending, body, now)
+        now = context.now()
+        if now - shown_at > SEND_WITHIN:
+            group = oms.show(request.group.group_id)
+            shown_at = now = context.now()
+            _check_group(request, attempt, group, now)
+        # From the commit on, other workers assume that the PUT was sent.
+        sending = _start_sending(context, request, attempt, group, body, now)
+        if_not_sent.pop_all()
+        return sending, _put(context, oms, sending, body, shown_at)
 
 
 def _start_sending(
@@ -118,10 +159,14 @@ def _start_sending(
         return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
 
 
-def _put(context: Context, oms: Oms, request: Request, body: CallBody, sent_at: datetime) -> Reply:
-    """Sends the one PUT of an attempt. The reply contains no key, whatever fails."""
+def _put(context: Context, oms: Oms, request: Request, body: CallBody, shown_at: datetime) -> Reply:
+    """Sends the one PUT of an attempt. The reply contains no key, whatever fails.
+
+    Arguments:
+        shown_at: when OMS last showed the group. If that is too long ago, nothing is sent.
+    """
     group_id, content = request.group.group_id, body.content.reveal().encode()
-    if context.now() - sent_at > SEND_WITHIN:
+    if context.now() - shown_at > SEND_WITHIN:
         return TooLate("the bot was held up")
     try:
         return oms.retry(group_id, content) if request.verb is Verb.RETRY else oms.start(group_id, content)
