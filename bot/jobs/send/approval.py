@@ -11,7 +11,7 @@ from bot.domain.policy import Refusal, approver_names
 from bot.domain.request import Problem, Request
 from bot.jobs.context import Context, lookup_text, save_and_notify
 from bot.jobs.current_settings import current_policy
-from bot.slack.errors import GroupsUnknown
+from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.ui.problem_texts import APPROVERS_NOT_CONFIRMED, NOTHING_STARTED
@@ -50,7 +50,7 @@ def save_pending_again(context: Context, request: Request, pending: Request) -> 
         save_and_notify(connection, request, pending, context.now(), event)
 
 
-def not_confirmed(context: Context) -> Problem:
+def not_confirmed(context: Context, error: LookupFailed) -> Problem:
     """The problem while Slack does not tell whether the approvals still count."""
     passing = f"{APPROVERS_NOT_CONFIRMED} {NOTHING_STARTED}"
-    return Problem("Slack", "", "", lookup_text(context, passing, NOTHING_STARTED), "")
+    return Problem("Slack", "", "", lookup_text(context, error, passing, NOTHING_STARTED), "")

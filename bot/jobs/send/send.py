@@ -79,7 +79,7 @@ def send_request(context: Context, request: Request) -> None:
         again = PutReply(PutReplyKind.TRY_AGAIN)
         postponed = put_outcome.after_reply(request, again, context.now())
         detail: Detail = {"number": attempt.number, "code": f"Slack {error.code}", "huawei_request_id": None}
-        waiting = replace(postponed.request, problem=approval.not_confirmed(context))
+        waiting = replace(postponed.request, problem=approval.not_confirmed(context, error))
         _save_waiting(context, request, waiting, Event(postponed.event, BOT, request.id, detail))
     except _Changed as changed:
         event = Event(AuditEvent.GROUP_CHANGED, BOT, request.id, {"status": int(changed.request.group.status)})
