@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from bot.clients import new_identity
 from bot.domain.command import ResumeGroups
-from bot.domain.request import Attempt, Request, State
+from bot.domain.request import Attempt, Decision, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.huawei.errors import HuaweiError
 from bot.jobs import inbox_dispatcher, request_dispatcher
@@ -147,6 +147,9 @@ class _Unknown:
 
     def denial_behind(self, error: object) -> None:
         """Slack refuses no method."""
+
+    def confirm(self, user_id: str, names: Iterable[str]) -> object:
+        return self._people.confirm(user_id, names)  # type: ignore[attr-defined]
 
     def look_up_now(self, user_id: str, names: Iterable[str] = ()) -> object:
         person = self._people.look_up_now(user_id, names)  # type: ignore[attr-defined]
@@ -312,9 +315,9 @@ def test_a_running_group_is_paused_at_once_while_200_approved_requests_wait_for_
     press_button(context, Kind.APPROVE, CAROL, running, posted)
     for number in range(2, 202):
         made, _ = create_request(sandbox, context, number)
-        waiting = replace(made, attempt=Attempt(1, CAROL, made.created_at)).with_state(
-            State.APPROVED, at=made.created_at
-        )
+        decided = replace(made, decision=Decision((CAROL,), made.created_at))
+        attempted = replace(decided, attempt=Attempt(1, CAROL, made.created_at))
+        waiting = attempted.with_state(State.APPROVED, at=made.created_at)
         with context.store.write() as connection:
             requests.save(connection, made, waiting, context.now())
     wire.hang()
