@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from bot.domain.slack_budget import EDITS, RATES
 from tests.e2e.test_story import SECRETS
 from tests.soak.kinds import KINDS, Kind
 from tests.soak.plan import Window, new_plan
@@ -147,8 +148,8 @@ class Soak:
     def _watch_cards(self) -> float:
         """Waits until every card was true once since the repair. Returns how long it took.
 
-        A card that is true once has caught up. It may be behind again for a moment, because the group moves. Each card that
-        is behind at the repair may take the time of one edit more, because Slack limits them.
+        A card that is true once has caught up. It may be behind again for a moment, because the group moves. Each card
+        that is behind at the repair may take the time of one edit more, because Slack limits them.
         """
         repaired_at, began = datetime.now(UTC), time.monotonic()
         caught_up: set[str] = set()
