@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bot.domain.approvals import missing_approvers
 from bot.domain.request import Request
-from bot.ui.formatting import approvals_needed, inline_code, join_words, mention, mentions
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, mention, mentions, quoted_name
 
 
 def approvals_so_far(request: Request) -> str:
@@ -21,6 +21,14 @@ def approvals_so_far(request: Request) -> str:
     needed = len(request.policy.slots)
     given = f"{needed - len(missing)} of {needed} approved ({mentions(request.vote_progress.people, 'and')})."
     return f"{given} Still needed: {', and '.join(_someone(slot) for slot in missing)}.{void}"
+
+
+def approval_needed_again(request: Request) -> str:
+    """The thread line of a request that is pending again; empty if no approval is void."""
+    if not request.void_approvals:
+        return ""
+    name = escape_mrkdwn(quoted_name(request.group))
+    return f"{mention(request.requester)}, {name} needs approval again. {approvals_so_far(request)}"
 
 
 def unavailable_note(group_ids: Sequence[str]) -> str:

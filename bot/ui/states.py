@@ -13,7 +13,7 @@ from slack_sdk.models.blocks import Block
 from bot.domain.approvals import is_self_approved
 from bot.domain.request import Request, State
 from bot.ui import buttons
-from bot.ui.approvals import approvals_so_far
+from bot.ui.approvals import approval_needed_again, approvals_so_far
 from bot.ui.formatting import (
     capitalized,
     escape_mrkdwn,
@@ -79,13 +79,6 @@ def _pending_waits_for(r: Request) -> str:
     return f"{approvals_so_far(r)} Expires {local_time(r.expires_at)}. {start_terms(r)}".rstrip()
 
 
-def _pending_line(r: Request) -> str:
-    # Only a request whose approval no longer counts becomes pending again without an action of a person.
-    if not r.void_approvals:
-        return ""
-    return f"{_requester(r)}, {_escaped_name(r)} needs approval again. {approvals_so_far(r)}"
-
-
 def _starts(r: Request) -> str:
     return f"It starts {local_time(r.start_at)}." if r.start_at is not None and starts_later(r) else ""
 
@@ -109,8 +102,8 @@ def _approved_line(r: Request) -> str:
         return f"{escape_mrkdwn(r.problem.meaning)} {_approved_waits_for(r)}"
     if r.attempt.opened_at > r.decision.at:
         return f"{mentions([r.attempt.opened_by])} pressed Retry."
-    approvers = mentions(r.decision.people, "and")
-    return " ".join(filter(None, (f"Approved by {approvers}.", self_approval_line(r), _starts(r))))
+    approved = f"Approved by {mentions(r.decision.people, 'and')}."
+    return " ".join(filter(None, (approved, self_approval_line(r), _starts(r))))
 
 
 def _unknown_line(r: Request) -> str:
@@ -155,8 +148,7 @@ def _done_headline(r: Request) -> str:
 
 
 def _done_line(r: Request) -> str:
-    moved = moved_since_start(r)
-    return f"{_requester(r)}, {_headline(r)}." + (f" {capitalized(moved)}." if moved else "")
+    return f"{_requester(r)}, {_headline(r)}." + (f" {capitalized(moved)}." if (moved := moved_since_start(r)) else "")
 
 
 def _paused_again_line(r: Request) -> str:
@@ -211,7 +203,7 @@ def _ended_by(r: Request) -> str:
 STATES: Mapping[State, StateDisplay] = {
     State.PENDING: StateDisplay(
         headline=lambda r: f"{r.verb.capitalize()} {_name(r)}",
-        thread_line=_pending_line,
+        thread_line=approval_needed_again,
         waits_for=_pending_waits_for,
         self_approval="approved their own request. More approvals are needed.",
         buttons=buttons.decision_buttons,
