@@ -61,8 +61,7 @@ class Report:
         lines += ["", "ends"]
         lines += [f"  {name}: {number}" for name, number in sorted(self.ends.items())]
         lines += ["", f"PUTs that reached OMS: {self.puts}, attempts: {self.attempts}"]
-        lines += [
-            f"longest time to true cards: {self.longest_repair:.1f} s (limit {TRUE_WITHIN_SECONDS:.0f} s, and 1.6 s for each card behind)"
-        ]
+        limit = f"limit {TRUE_WITHIN_SECONDS:.0f} s, and 1.6 s for each card behind"
+        lines += [f"longest time to true cards: {self.longest_repair:.1f} s ({limit})"]
         lines += ["", f"violations: {len(self.violations)}", *(f"  {one}" for one in self.violations)]
         return "\n".join(lines)
