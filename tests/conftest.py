@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bot.sandbox.call_log import CallLog
+from bot.sandbox.slack.demo_workspace import demo_workspace
+from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.system import Sandbox
 from bot.store import connections
 from bot.store.database import Store, open_store
@@ -48,6 +51,15 @@ def store(database_url: str) -> Iterator[Store]:
 def slow_database_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raises the timeout for database locks, because a slow machine can hold a lock for a long time."""
     monkeypatch.setattr(connections, "BUSY_TIMEOUT_SECONDS", 20.0)
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackStandIn]:
+    """The simulated Slack, without a bot."""
+    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
+    stand_in.server.start()
+    yield stand_in
+    stand_in.server.stop()
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ class Finding:
 
 
 def skipped(subject: str, needed: Finding) -> Finding:
-    """The finding for a check that depends on one that failed or was skipped."""
+    """The finding for a check that is not made, because the check `needed` failed or was skipped."""
     how = "was skipped" if needed.is_skipped else "failed"
     return Finding(subject, f'not checked because "{needed.subject}" {how}', is_skipped=True)
 

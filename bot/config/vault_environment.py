@@ -167,7 +167,8 @@ def _app_role(environ: Mapping[str, str], prefix: str, mount: str, problems: Pro
     wrapped = read_token(environ, f"{prefix}_WRAPPED_SECRET_ID", problems)
     if secret_id is not None and wrapped is not None:
         problem = f"is set together with {prefix}_WRAPPED_SECRET_ID"
-        problems.add(f"{prefix}_SECRET_ID", problem, "Keep the one that your Vault administrators give you")
+        fix = f"Keep {prefix}_WRAPPED_SECRET_ID if you have a wrapping token, otherwise {prefix}_SECRET_ID"
+        problems.add(f"{prefix}_SECRET_ID", problem, fix)
     elif secret_id is None and wrapped is None:
         fix = f"AppRole needs {prefix}_ROLE_ID and {prefix}_SECRET_ID, or {prefix}_WRAPPED_SECRET_ID"
         problems.add(f"{prefix}_SECRET_ID", "is not set", fix)

@@ -128,11 +128,15 @@ def decide(
             cancelled = replace(request, ending=Decision((person.id,), now))
             return ActionEffect(cancelled.with_state(State.CANCELLED, at=now))
         case ActionKind.CHOOSE_SCOPE:
-            chosen = replace(request, scope=action.scope, scope_chosen_by=person.id, vote_progress=None, decision=None)
-            chosen = replace(chosen, void_approvals=())
-            # Reminders that were due while the request was approved are not sent later.
-            passed = max(request.reminders, sum(at <= now for at in reminders_at(request)))
-            changed = replace(chosen, reminders=passed).with_state(State.PENDING, at=now)
+            chosen = replace(
+                request,
+                scope=action.scope,
+                scope_chosen_by=person.id,
+                vote_progress=None,
+                decision=None,
+                void_approvals=(),
+            )
+            changed = _pending_again(chosen, now)
             return ActionEffect(changed, removed_voters=tuple(vote.person for vote in votes))
         case ActionKind.PAUSE:
             pausing = replace(request, pause=Pause(person.id, now, request.state))
@@ -165,8 +169,13 @@ def recheck_approval(
         vote_progress=_vote_progress(request, counted),
         void_approvals=tuple(user_id for user_id, refusal in refusals.items() if refusal is not None),
     )
-    passed = max(request.reminders, sum(at <= now for at in reminders_at(pending)))
-    return replace(pending, reminders=passed).with_state(State.PENDING, at=now)
+    return _pending_again(pending, now)
+
+
+def _pending_again(request: Request, now: datetime) -> Request:
+    """A request that needs approval again. Reminders that were due while it was approved are not sent later."""
+    passed = max(request.reminders, sum(at <= now for at in reminders_at(request)))
+    return replace(request, reminders=passed).with_state(State.PENDING, at=now)
 
 
 def can_choose_scope(request: Request) -> bool:
@@ -197,8 +206,8 @@ def _approve(
         progress = _vote_progress(request, approving)
         return ActionEffect(replace(request, vote_progress=progress, void_approvals=void), vote)
     decision = Decision(tuple(voter.id for voter in approving), now)
-    approved = replace(request, vote_progress=None, decision=decision, void_approvals=())
-    approved = replace(approved, attempt=_next_attempt(request, person, now))
+    attempt = _next_attempt(request, person, now)
+    approved = replace(request, vote_progress=None, decision=decision, void_approvals=(), attempt=attempt)
     return ActionEffect(approved.with_state(State.APPROVED, at=now), vote)
 
 

@@ -13,6 +13,7 @@ from bot.domain import outcome
 from bot.domain.audit_events import AuditEvent
 from bot.domain.outcome import ExplainGroup, GroupProblem
 from bot.domain.request import Attempt, Request, State, Verb
+from bot.domain.schedule import doubling_wait
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, changed_settings
 
 # The waits between two tries of an attempt double from the first to the second.
@@ -122,8 +123,7 @@ def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:
 
 def wait_after(tries: int) -> timedelta:
     """How long to wait for the next try after this many earlier ones that started nothing: 2 s, 4 s, up to 30 s."""
-    doubled: timedelta = MIN_WAIT * 2 ** min(tries, 10)
-    return min(doubled, MAX_WAIT)
+    return doubling_wait(tries, MIN_WAIT, MAX_WAIT)
 
 
 def after_late_reply(request: Request, number: int, reply: PutReply, now: datetime) -> PutOutcome | None:

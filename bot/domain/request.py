@@ -38,9 +38,9 @@ class State(StrEnum):
 
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
     #: or after a delay if Vault, OMS or Slack failed in a way that may pass. Ends in SENDING; in PENDING again if an
-    #: approval no longer counts; in VOID if the settings or the
-    #: group changed; in NOT_STARTED if Vault or OMS refuses, or the keys cannot work; in ACCEPTED or DONE if somebody
-    #: else started the group; in CANCELLED by a person; in APPROVAL_EXPIRED at `approval_valid_until`.
+    #: approval no longer counts; in VOID if the settings or the group changed; in NOT_STARTED if Vault or OMS refuses,
+    #: or the keys cannot work; in ACCEPTED or DONE if somebody else started the group; in CANCELLED by a person; in
+    #: APPROVAL_EXPIRED at `approval_valid_until`.
     APPROVED = "approved"
 
     #: Committed before the PUT, so the PUT may have been sent. Only the worker that stored this state sends it. The

@@ -108,3 +108,10 @@ def _next_reading(request: Request, since: datetime, every: timedelta) -> dateti
     """`every` after the last reading of the group, or after `since` if it was not read since then."""
     last_seen_at = request.last_seen.at if request.last_seen is not None else since
     return max(last_seen_at, since) + every
+
+
+def doubling_wait(tries: int, first: timedelta, longest: timedelta) -> timedelta:
+    """How long to wait after this many failed tries: `first` after none, then twice as long each time."""
+    # A timedelta cannot be doubled as often as a job may fail.
+    doubled: timedelta = first * 2 ** min(tries, 10)
+    return min(doubled, longest)

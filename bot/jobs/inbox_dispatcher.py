@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.domain.policy import Refusal
+from bot.domain.schedule import doubling_wait
 from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, lookup_text, reply, reply_address
 from bot.jobs.decide import apply_action, deny_form, self_approval
@@ -64,7 +65,7 @@ def _try_again_at(context: Context, claim: Claim, received_at: datetime, began: 
         began: when this try began. The next one may take as long.
     """
     now = context.now()
-    again = now + min(MIN_BACKOFF * 2 ** min(claim.tries, 10), MAX_BACKOFF)
+    again = now + doubling_wait(claim.tries, MIN_BACKOFF, MAX_BACKOFF)
     return again if again + (now - began) <= received_at + ANSWER_WITHIN else None
 
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.domain.schedule import doubling_wait
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.lanes import Lane, new_lanes
 from bot.metrics import BUGS, JOB_SECONDS
@@ -64,7 +65,7 @@ ReportBug = Callable[[Claim, str], None]
 
 def backoff(tries: int, limit: timedelta = MAX_BACKOFF) -> timedelta:
     """Returns how long to wait after this many failed tries: 1 s, 2 s, 4 s and so on, up to `limit`."""
-    return min(timedelta(seconds=2 ** min(tries, 10)), limit)
+    return doubling_wait(tries, timedelta(seconds=1), limit)
 
 
 class Worker:

@@ -50,8 +50,8 @@ class MalformedPayload:
 def is_from(our_app: OurApp, body: Payload) -> bool:
     """Whether a payload comes from this app, through its installation in this workspace.
 
-    The person may belong to another workspace: to one of the same Enterprise organization, or to one that shares a
-    channel. Who may do what is decided when the person is looked up.
+    The person may belong to another workspace, which is in the same Enterprise organization or shares a channel with
+    this workspace. What the person may do is decided when the person is looked up.
     """
     return our_app.team_id in _workspaces(body) and our_app.app_id in ("", _slack_id(body, "api_app"))
 

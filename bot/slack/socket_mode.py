@@ -182,7 +182,7 @@ class SocketTransport:
             self._tries, self._logged_code = 0, ""
 
     def _report(self, problem: Denied | Unavailable) -> None:
-        """Keeps a problem for /readyz, and logs it unless it is the last one that was logged."""
+        """Keeps a problem for /readyz. Logs it, unless the last problem in the log has the same code."""
         self._problem = problem
         if problem.code != self._logged_code:
             self._logged_code = problem.code

@@ -23,7 +23,7 @@ class DatabaseFault(StrEnum):
     FULL = "the disk of the database is full: free up space on it"
     #: Reading or writing failed, or what was read makes no sense.
     DAMAGED = "the database has an I/O error or damaged files: check its disk and its log"
-    #: There is no connection. psycopg gives no SQLSTATE for one that cannot be opened, so the fix names every cause.
+    #: There is no connection. If a connection cannot be opened, psycopg gives no SQLSTATE, so the fix names all causes.
     DISCONNECTED = (
         "the bot can't connect to a database that can be written: check that the database is running, is not "
         "read-only, and accepts the user and password in DATABASE_URL"

@@ -184,7 +184,7 @@ class Vault:
         return self._log_in_to_role(identity, read_now(stored))
 
     def _log_in_to_role(self, identity: VaultAppRole, stored: Secret) -> VaultSession:
-        """Logs in with a secret id, or with one that is wrapped in a token, which is unwrapped the first time."""
+        """Logs in with a secret id. If `stored` is a wrapping token, its first login unwraps the secret id."""
         with self._guards.setdefault(_role(identity), LoginGuard()).login(stored):
             secret_id = self._unwrap(identity, stored) if isinstance(identity.secret_id, WrappedSecret) else stored
             return log_in(self._new_clients(identity), identity, self._kv_versions, secret_id)
@@ -203,7 +203,7 @@ class Vault:
         return session
 
     def _new_clients(self, identity: VaultIdentity) -> Clients:
-        # An open connection keeps its client certificate. The login needs the one that is in the file now.
+        # An open connection keeps its client certificate. The login needs the certificate that is in the file now.
         http = self._new_http() if isinstance(identity, VaultCertificate) else self._http
         keys = self._new_client(http, self._namespace)
         is_same = self._login_namespace == self._namespace

@@ -112,7 +112,7 @@ def test_the_release_identity_has_its_own_login(environ: dict[str, str], identit
         (
             APP_ROLE | WRAPPED,
             "VAULT_SECRET_ID: is set together with VAULT_WRAPPED_SECRET_ID. "
-            "Keep the one that your Vault administrators give you.",
+            "Keep VAULT_WRAPPED_SECRET_ID if you have a wrapping token, otherwise VAULT_SECRET_ID.",
         ),
         ({"VAULT_JWT_ROLE": "bot"}, "VAULT_JWT_FILE: is not set. Set it to the path of a file with the JWT."),
         (

@@ -13,6 +13,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.store.audit import Event, append_all
 from bot.store.database import Store
 from bot.store.tables import metadata
+from tests.support.audit import drop_triggers
 from tests.support.values import NOON
 
 REQUEST = "R-00000001"
@@ -34,12 +35,7 @@ def approved(store: Store) -> Store:
     ]
     with store.write() as connection:
         append_all(connection, events, NOON)
-        if store.is_sqlite:
-            for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars():
-                connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            for table in ("audit", "audit_head"):
-                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
+    drop_triggers(store)
     return store
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,6 @@ from bot.jobs.context import Context
 from bot.jobs.maintenance import Task
 from bot.jobs.notify.notices import send_notice
 from bot.jobs.worker import Failed, Rescheduled, Result
-from bot.sandbox.call_log import CallLog
-from bot.sandbox.slack.demo_workspace import demo_workspace
 from bot.sandbox.slack.ids import BOT_USER_ID, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
 from bot.store import audit, inbox, outbox, queue, requests, tables
@@ -45,14 +43,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
-    stand_in.server.start()
-    yield stand_in
-    stand_in.server.stop()
 
 
 @pytest.fixture

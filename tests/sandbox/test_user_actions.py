@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bot.sandbox.call_log import CallLog
-from bot.sandbox.slack.demo_workspace import demo_workspace
 from bot.sandbox.slack.ids import ALICE, CAROL, DAVE, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.user_actions import UserActions
 from bot.sandbox.slack.workspace import OpenView, PostedMessage
 from tests.sandbox.app import BUTTON, CARD, FORM, HOME, App, option, text
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
-    stand_in.server.start()
-    yield stand_in
-    stand_in.server.stop()
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,6 @@ from slack_sdk.errors import SlackApiError
 from bot.app import CannotStart, authenticate
 from bot.listeners.payloads import OurApp
 from bot.redaction import FileSecret, Secret
-from bot.sandbox.call_log import CallLog
-from bot.sandbox.slack.demo_workspace import demo_workspace
 from bot.sandbox.slack.ids import ALICE, APP_ID, APP_TOKEN, BOT_TOKEN, MIGRATIONS, TEAM_ID
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.slack.workspace import Json
@@ -26,14 +22,6 @@ from bot.slack.websocket import new_address
 NEW_BOT_TOKEN = "xoxb-sandbox-new-bot-token"
 NEW_APP_TOKEN = "xapp-1-A0SANDBOX1-sandbox-new-app-token"
 FOREIGN_APP_TOKEN = "xapp-1-A0FOREIGN1-sandbox-app-token"
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackStandIn]:
-    stand_in = SlackStandIn(demo_workspace(lambda: datetime.now(UTC)), CallLog())
-    stand_in.server.start()
-    yield stand_in
-    stand_in.server.stop()
 
 
 @pytest.fixture

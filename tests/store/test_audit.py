@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.audit_events import AuditEvent
@@ -31,6 +31,7 @@ from bot.store.audit import (
     verify,
 )
 from bot.store.database import Store, open_store
+from tests.support.audit import drop_triggers
 from tests.support.values import NOON, request
 
 pytestmark = pytest.mark.usefixtures("slow_database_locks")
@@ -66,16 +67,6 @@ def first_broken_row(store: Store) -> int:
     assert found.seq is not None
     assert f"row {found.seq} " in found.problem
     return found.seq
-
-
-def drop_triggers(store: Store) -> None:
-    with store.write() as connection:
-        if store.is_sqlite:
-            for name in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars():
-                connection.execute(text(f"DROP TRIGGER {name}"))
-        else:
-            for table in ("audit", "audit_head"):
-                connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER ALL"))
 
 
 @pytest.fixture

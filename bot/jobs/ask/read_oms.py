@@ -75,8 +75,12 @@ def not_found_text(context: Context, projects: Sequence[str], group_id: str) -> 
     return refusals.group_not_found(group_id, {name: context.projects[name].region for name in projects})
 
 
-def may_pass(error: HuaweiError | VaultError) -> bool:
-    """Whether another try may succeed without anybody correcting anything, and does no harm."""
+def may_pass_soon(error: HuaweiError | VaultError) -> bool:
+    """Whether another try may succeed while the person waits for the answer, and does no harm.
+
+    Unlike `bot.jobs.problems.may_pass`, this leaves out a suspended identity, which takes minutes, and includes an
+    answer that the bot cannot read, because a read can be repeated.
+    """
     if isinstance(error, VaultError):
         return error.may_pass
     return not isinstance(error, Rejected | Suspended | UnusableIdentity)
@@ -136,4 +140,4 @@ def _failure(context: Context, project: str, error: HuaweiError | VaultError) ->
     log.warning("project %s could not be searched for a group: %s", project, error)
     plan = context.projects[project].plan(project, "", None)
     problem = explain(error, plan, RetryHint.CREATE_REQUEST, "")
-    return Failure(refusals.project_not_asked(project, problem, plan.console_url), may_pass(error))
+    return Failure(refusals.project_not_asked(project, problem, plan.console_url), may_pass_soon(error))
