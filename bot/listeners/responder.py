@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,7 @@ THREADS = 8
 MAX_PENDING_FORMS = 32
 # Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
+REMEMBERED_TRIGGERS = 500
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
@@ -45,6 +47,8 @@ class Responder:
         self._executor = executor or ThreadPoolExecutor(THREADS, "responder")
         self._lock = threading.Lock()
         self._pending = 0
+        # Of the last forms. Slack itself opens only one form for a trigger, but counts each call.
+        self._triggers: deque[str] = deque(maxlen=REMEMBERED_TRIGGERS)
 
     def reply(self, body: Payload, text: str) -> None:
         """Sends a reply to the person who sent a payload. It is dropped after an error or beyond `MAX_PENDING`."""
@@ -62,9 +66,17 @@ class Responder:
         message = to_message(body, kind)
         if isinstance(message, MalformedPayload):
             self._receiver.accept(message)  # logs what is missing
-        elif self._submit(MAX_PENDING_FORMS, self._open_form, message):
+        elif self._is_repeated(message.key) or self._submit(MAX_PENDING_FORMS, self._open_form, message):
             return
         self.reply(body, replies.FORM_DID_NOT_OPEN)
+
+    def _is_repeated(self, trigger_id: str) -> bool:
+        """Whether the same click or command came before. Slack delivers it again if it got no answer."""
+        with self._lock:
+            if trigger_id in self._triggers:
+                return True
+            self._triggers.append(trigger_id)
+            return False
 
     def _submit(self, max_pending: int, send: Callable[..., None], *arguments: object) -> bool:
         with self._lock:
