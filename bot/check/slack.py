@@ -51,7 +51,7 @@ def check_slack(settings: Settings, client: DirectClient) -> Iterator[Finding]:
         yield _socket_mode(new_client(app_token, client.base_url, route=slack_route(settings.network)))
     for group_id in settings.user_groups:
         yield _user_group(client, group_id)
-    users = Users(client, me["team_id"], time.monotonic)
+    users = Users(client, me["team_id"], time.monotonic, settings.named_ids)
     try:
         yield from _people(settings, users, cache(partial(users.look_up, names=settings.user_groups)))
     except LookupFailed as error:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
+from bot.domain.token_bucket import TokenBucket
 from bot.listeners.payloads import MalformedPayload, Payload, text_at, to_message
 from bot.listeners.receiver import Receiver
 from bot.slack.errors import SlackError
@@ -28,6 +30,8 @@ MAX_PENDING_FORMS = 32
 # Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
 REMEMBERED_TRIGGERS = 500
+# 25 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
+UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 4.0, 10
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
@@ -39,12 +43,22 @@ class Responder:
         messenger: must have a short timeout, because a form must open within 3 s.
         receiver: accepts the message that lets a worker fill the form.
         executor: runs the calls to Slack.
+        is_known: whether bot.toml is known to name a person. Forms of all other people together have a limit, because
+            Slack limits how many forms the bot opens.
     """
 
-    def __init__(self, messenger: Messenger, receiver: Receiver, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        messenger: Messenger,
+        receiver: Receiver,
+        executor: Executor | None = None,
+        is_known: Callable[[str], bool] = lambda person: True,
+    ) -> None:
         self._messenger = messenger
         self._receiver = receiver
         self._executor = executor or ThreadPoolExecutor(THREADS, "responder")
+        self._is_known = is_known
+        self._unknown = TokenBucket(UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST)
         self._lock = threading.Lock()
         self._pending = 0
         # Of the last forms. Slack itself opens only one form for a trigger, but counts each call.
@@ -66,7 +80,9 @@ class Responder:
         message = to_message(body, kind)
         if isinstance(message, MalformedPayload):
             self._receiver.accept(message)  # logs what is missing
-        elif self._is_repeated(message.key) or self._submit(MAX_PENDING_FORMS, self._open_form, message):
+        elif self._is_repeated(message.key) or (
+            self._may_open(message.person) and self._submit(MAX_PENDING_FORMS, self._open_form, message)
+        ):
             return
         self.reply(body, replies.FORM_DID_NOT_OPEN)
 
@@ -77,6 +93,10 @@ class Responder:
                 return True
             self._triggers.append(trigger_id)
             return False
+
+    def _may_open(self, person: str) -> bool:
+        with self._lock:
+            return self._is_known(person) or self._unknown.take(time.monotonic())
 
     def _submit(self, max_pending: int, send: Callable[..., None], *arguments: object) -> bool:
         with self._lock:
