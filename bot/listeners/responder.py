@@ -30,8 +30,8 @@ MAX_PENDING_FORMS = 32
 # Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
 REMEMBERED_TRIGGERS = 500
-# 25 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
-UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 4.0, 10
+# 30 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
+UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
