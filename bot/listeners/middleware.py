@@ -34,7 +34,7 @@ class PayloadMiddleware(Middleware):
         self._receiver = receiver
         self._responder = responder
         self._limit = PersonLimit(time.monotonic)
-        # For the replies to refused clicks, so that they do not take the place of other replies.
+        # For the replies to clicks of people who send too many, so that they do not take the place of other replies.
         self._replies = TokenBucket(1.0, 5)
 
     def process(
@@ -48,9 +48,10 @@ class PayloadMiddleware(Middleware):
             self._receiver.reject(req.body)
             return self._answer(req.context.ack, req.body, replies.FOREIGN_PAYLOAD)
         person = person_in(req.body)
-        if self._limit.allows(person):
+        # Without a person, a listener refuses the payload as malformed.
+        if not person or self._limit.allows(person):
             return next()
-        log.warning("a payload was refused: %s sends too many", person or "somebody")
+        log.warning("a payload was refused: %s sends too many", person)
         NOT_STORED.inc()
         return self._answer(req.context.ack, req.body, replies.TOO_MANY)
 
@@ -63,6 +64,6 @@ class PayloadMiddleware(Middleware):
             case "block_suggestion":
                 return ack(options=[])
             case "block_actions":
-                if self._replies.take(time.monotonic()):
+                if text != replies.TOO_MANY or self._replies.take(time.monotonic()):
                     self._responder.reply(body, text)
         return ack()

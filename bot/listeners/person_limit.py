@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 from bot.domain.token_bucket import TokenBucket
 
-EVERY_SECONDS, BURST = 1.0, 30
+EVERY_SECONDS, BURST = 1.0, 60
 # Above this number of people, those whose burst is available again are forgotten.
 MAX_PEOPLE = 1_000
 
 
 class PersonLimit:
-    """Allows each person 30 payloads at once, and then one a second.
+    """Allows each person 60 payloads at once, and then one a second.
 
     Arguments:
         monotonic: a clock in seconds.

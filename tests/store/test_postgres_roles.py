@@ -10,7 +10,9 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
+from bot.check.database import check_database
 from bot.cli import main
+from bot.redaction import Secret
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import tables
@@ -91,3 +93,12 @@ def test_the_script_grants_rights_for_every_table() -> None:
 def test_the_second_role_may_not(bot_url: str, statement: str) -> None:
     with pytest.raises(ProgrammingError, match=r"permission denied|must be owner"):
         run_sql(bot_url, statement)
+
+
+def test_check_warns_of_the_first_role_and_not_of_the_second(bot_url: str) -> None:
+    found = list(check_database(Secret(bot_url)))
+    assert [str(one) for one in found] == ["ok    database: exists and its schema is up to date"]
+    owner = list(check_database(Secret(bot_url.replace("taskgroup_bot", "taskgroup_owner"))))
+    assert [one.result for one in owner if one.is_warning] == [
+        "taskgroup_owner owns the tables, so a person who has DATABASE_URL can change the audit chain"
+    ]
