@@ -68,7 +68,8 @@ def test_channels_with_guests_or_other_organizations_are_a_warning_where_the_sco
 ) -> None:
     sandbox = new_sandbox()
     assert findings(sandbox, "channels") == [
-        "skip  channels: not checked for guests, which takes the scope channels:read, or groups:read for private channels"
+        "skip  channels: not checked for guests, which takes the scope channels:read, or groups:read for private "
+        "channels"
     ]
     sandbox.workspace.scopes |= {"channels:read"}
     fix = "Fix: remove them, or set another channel in bot.toml"
