@@ -115,7 +115,7 @@ class Service:
         # A short timeout, because a form must open within 3 s.
         quick_client = new_client(token, api_url, ACK_SECONDS, route)
         quick_client.owner = client.owner
-        responder = Responder(Messenger(quick_client), receiver)
+        responder = Responder(Messenger(quick_client), receiver, is_known=self.context.people.is_known)
         register_listeners(app, our_app, receiver, responder, settings.command)
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app, route)
@@ -201,7 +201,7 @@ def _new_context(settings: Settings, store: Store, client: DirectClient, team_id
         command=settings.command,
         vault=vault,
         identity=new_identity(vault, settings.projects, rows, utc_now, settings.network),
-        people=Users(client, team_id, time.monotonic),
+        people=Users(client, team_id, time.monotonic, settings.named_ids),
         messenger=Messenger(client),
         owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
         active_claims=ActiveClaims(),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bot.store.audit import AuditRow, Broken, Verified
 
 WRONG_SETTING = 2
-EXAMPLES = ("bot.toml",)
+EXAMPLES = ("bot.toml", "postgres.sql")
 _EXIT_CODES = """\b
 Exit codes: 0 success, 1 a check or the command failed, 2 wrong usage or settings.
 Settings come from environment variables and from bot.toml (its path is BOT_CONFIG).
@@ -143,11 +143,15 @@ def sandbox(play: bool, port: int) -> None:
 @click.argument("name", metavar="NAME", type=click.Choice(EXAMPLES))
 def example(name: str) -> None:
     """Print an example file, with comments."""
+    from importlib import resources
+
     from bot.config.settings import example as bot_toml
 
     match name:
         case "bot.toml":
             click.echo(bot_toml(), nl=False)
+        case "postgres.sql":
+            click.echo((resources.files("bot.store") / "postgres.sql").read_text(encoding="utf-8"), nl=False)
 
 
 @main.group(epilog="Both commands need only DATABASE_URL (or DATABASE_URL_FILE).")

@@ -214,7 +214,7 @@ def test_help_explains_the_exit_codes_and_where_settings_come_from() -> None:
     assert '"Broken" with the first wrong row.' in help_of("audit", "verify")
     assert "Exit codes: 0 intact, 1 broken or unreadable, 2 wrong settings or not a hash." in help_of("audit", "verify")
     assert "`taskgroup-bot example bot.toml` prints an example." in help_of()
-    assert "Examples: bot.toml." in help_of("example")
+    assert "Examples: bot.toml, postgres.sql." in help_of("example")
     assert "Exit codes: 0 written, 1 broken, unreadable or no such request," in help_of("audit", "export")
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bot.logs import LogFilter
+from bot.logs import FloodFilter, LogFilter
 
 
 def test_a_log_record_is_scrubbed_with_its_traceback() -> None:
@@ -45,3 +45,22 @@ def test_libraries_that_log_bodies_log_warnings_at_most(level: str, logged: list
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     messages = [line.split(" ", 4)[-1] for line in ended.stderr.splitlines()]
     assert messages == [*logged, "token [hidden]"]
+
+
+def test_of_a_flood_one_line_a_minute_is_written_and_counts_the_others() -> None:
+    now = 0.0
+    flood_filter = FloodFilter(lambda: now)
+
+    def written(name: str, text: str, *args: object) -> str | None:
+        record = logging.LogRecord(name, logging.WARNING, "", 0, text, args, None)
+        return record.getMessage() if flood_filter.filter(record) else None
+
+    assert written("waitress.queue", "Task queue depth is %d", 1) == "Task queue depth is 1"
+    assert [written("waitress.queue", "Task queue depth is %d", number) for number in range(50)] == [None] * 50
+    assert written("waitress.queue", "another line") == "another line"
+    assert [written("bot.jobs.worker", "words") for _ in range(2)] == ["words"] * 2
+    now = 60.0
+    assert written("waitress.queue", "Task queue depth is %d", 9) == (
+        "Task queue depth is 9 (50 more lines like this were left out)"
+    )
+    assert written("waitress.queue", "Task queue depth is %d", 9) is None

@@ -36,6 +36,7 @@ def test_only_these_modules_reveal_secrets() -> None:
         "bot/app.py",
         "bot/cli.py",
         "bot/check/database.py",
+        "bot/check/exposure.py",
         "bot/config/environment.py",
         "bot/huawei/echo.py",
         "bot/net/proxy.py",

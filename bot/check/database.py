@@ -16,7 +16,12 @@ from bot.store.connections import new_engine
 from bot.store.database import SchemaState, Store, UnreadableDatabase, open_to_read
 from bot.store.url import connection_problem, parse_url, unwritable_path
 
-_SERVER_STATE = text("SELECT pg_backend_pid(), current_setting('synchronous_standby_names')")
+# `relowner` is null while there is no table.
+_SERVER_STATE = text(
+    "SELECT pg_backend_pid(), current_setting('synchronous_standby_names'), current_user, "
+    "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user), "
+    "(SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('audit'))"
+)
 
 
 def check_database(database_url: Secret) -> Iterator[Finding]:
@@ -51,12 +56,23 @@ def check_database(database_url: Secret) -> Iterator[Finding]:
             is_warning=True,
         )
 
+    if server.excess:
+        yield Finding(
+            "database role",
+            f"{server.role} {server.excess}, so a person who has DATABASE_URL can change the audit chain",
+            "use two roles, as `taskgroup-bot example postgres.sql` shows",
+            is_warning=True,
+        )
+
 
 class _Server(NamedTuple):
     """What a PostgreSQL server says about itself."""
 
     is_pooled: bool
     synchronous_standbys: str
+    role: str
+    #: What the role may do that the bot does not need; empty if nothing.
+    excess: str
 
 
 def _connect(url: URL) -> _Server | None:
@@ -68,10 +84,11 @@ def _connect(url: URL) -> _Server | None:
     if url.get_backend_name() == "sqlite":
         return None
     with closing(Store(new_engine(url))) as store, store.read() as connection:
-        process_id, standbys = connection.execute(_SERVER_STATE).one()
+        process_id, standbys, role, is_superuser, owns_audit = connection.execute(_SERVER_STATE).one()
         client: Any = connection.connection.driver_connection
         # A pooler gives the client a process id that is not the server's.
-        return _Server(client.info.backend_pid != process_id, standbys)
+        excess = "is a superuser" if is_superuser else "owns the tables" if owns_audit else ""
+        return _Server(client.info.backend_pid != process_id, standbys, role, excess)
 
 
 def _unusual_schema(found: SchemaState, url: URL) -> Finding:

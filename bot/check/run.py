@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.check.database import check_database
+from bot.check.exposure import check_exposure
 from bot.check.finding import Finding, skipped
 from bot.check.huawei import check_caller, check_huawei_cloud
 from bot.check.slack import check_channel, check_slack
@@ -20,6 +21,7 @@ def run_checks(settings: Settings) -> Iterator[Finding]:
     count = len(settings.projects)
     yield Finding("settings", f"{count} {'project' if count == 1 else 'projects'}, command {settings.command}")
     environment = settings.environment
+    yield from check_exposure(environment)
     yield from check_database(environment.database_url)
     client = new_client(environment.slack_bot_token, environment.slack_api_url, route=slack_route(settings.network))
     slack_findings = list(check_slack(settings, client))

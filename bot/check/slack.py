@@ -28,6 +28,10 @@ LEFT_BEHIND = (
     "`taskgroup-bot check` scheduled this message to test whether the bot can post here, and was stopped before it "
     "could delete it. Nothing is wrong. You don't need to do anything."
 )
+# Either lets `check` see who is in a channel. The bot itself needs neither.
+CHANNEL_SCOPES = ("channels:read", "groups:read")
+# Each is looked up, and Slack allows about 100 look-ups a minute.
+MAX_MEMBERS = 40
 SCOPES = ("commands", "chat:write", "users:read", "usergroups:read")
 
 
@@ -49,9 +53,10 @@ def check_slack(settings: Settings, client: DirectClient) -> Iterator[Finding]:
     yield _app(client, me, app_token)
     if app_token is not None:
         yield _socket_mode(new_client(app_token, client.base_url, route=slack_route(settings.network)))
+    yield from _people_in_channels(settings, client, me)
     for group_id in settings.user_groups:
         yield _user_group(client, group_id)
-    users = Users(client, me["team_id"], time.monotonic)
+    users = Users(client, me["team_id"], time.monotonic, settings.named_ids)
     try:
         yield from _people(settings, users, cache(partial(users.look_up, names=settings.user_groups)))
     except LookupFailed as error:
@@ -93,6 +98,42 @@ def _scopes(me: SlackResponse) -> Finding:
             "Slack scopes", f"missing {', '.join(missing)}", "add them under OAuth & Permissions and reinstall the app"
         )
     return Finding("Slack scopes", ", ".join(SCOPES))
+
+
+def _people_in_channels(settings: Settings, client: WebClient, me: SlackResponse) -> Iterator[Finding]:
+    """Warns of channels whose cards guests or people of other organizations read, if the scopes allow to find out."""
+    granted = set(str(me.headers.get("x-oauth-scopes") or "").split(","))
+    channels = dict.fromkeys(project.channel for project in settings.projects.values())
+    if not granted & set(CHANNEL_SCOPES):
+        public, private = CHANNEL_SCOPES
+        result = f"not checked for guests, which takes the scope {public}, or {private} for private channels"
+        yield Finding("channels", result, is_skipped=True)
+        return
+    for channel in channels:
+        yield _people_in_channel(client, str(me["team_id"]), channel)
+
+
+def _people_in_channel(client: WebClient, team_id: str, channel: str) -> Finding:
+    subject = f"channel {channel}"
+    try:
+        with translating_errors():
+            info = client.conversations_info(channel=channel).get("channel") or {}
+            answer = client.conversations_members(channel=channel, limit=MAX_MEMBERS)
+        members = [str(one) for one in answer.get("members") or ()]
+        users = Users(client, team_id, time.monotonic, members)
+        kinds = [users.look_up(one, ()).account_kind for one in members]
+    except SlackError as error:
+        return Finding(subject, f"not checked for guests ({error.code})", is_skipped=True)
+    guests, others = kinds.count(AccountKind.GUEST), kinds.count(AccountKind.EXTERNAL)
+    found = [f"{guests} guest{'s' if guests > 1 else ''}"] if guests else []
+    if others or info.get("is_ext_shared"):
+        found.append("people from other organizations")
+    is_part = bool((answer.get("response_metadata") or {}).get("next_cursor"))
+    of = f" (of {MAX_MEMBERS} members that were looked up)" if is_part else ""
+    if not found:
+        return Finding(subject, f"no guests or people from other organizations{of}")
+    result = f"{' and '.join(found)} can read its cards{of}"
+    return Finding(subject, result, "remove them, or set another channel in bot.toml", is_warning=True)
 
 
 def _app(client: DirectClient, me: SlackResponse, app_token: Secret | None) -> Finding:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bot.config.bot_toml import BotToml, NetworkTable, Project, Service
 from bot.config.environment import Environment, read_database_url, read_environment
 from bot.config.problems import COMPARE_WITH_EXAMPLE, FIXES, InvalidSettings, Problems, problems_in
-from bot.domain.policy import approver_names
+from bot.domain.policy import reader_names
 from bot.net.proxy import Proxy
 from bot.redaction import Secret
 
@@ -51,15 +51,14 @@ class Settings:
     network: Network = DIRECT
 
     @property
+    def named_ids(self) -> frozenset[str]:
+        """The ids of the people and user groups in bot.toml. It also has `*` if that is in bot.toml."""
+        return frozenset(name for project in self.projects.values() for name in reader_names(project.policy))
+
+    @property
     def user_groups(self) -> tuple[str, ...]:
         """The ids (`S…`) of the user groups in bot.toml, sorted."""
-        ids = {
-            name
-            for project in self.projects.values()
-            for name in (*project.requesters, *approver_names(project.policy))
-            if name.startswith("S")
-        }
-        return tuple(sorted(ids))
+        return tuple(sorted(name for name in self.named_ids if name.startswith("S")))
 
 
 def load(environ: Mapping[str, str]) -> Settings:

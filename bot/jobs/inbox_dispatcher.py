@@ -55,6 +55,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
     if result == Finished() and stored.message.response_url:
         with context.store.write() as connection:
             inbox.clear_response_url(connection, int(claim.key))
+        context.store.erase_deleted()
     return result
 
 

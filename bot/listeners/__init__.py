@@ -12,7 +12,7 @@ import re
 from slack_bolt import Ack, App, BoltResponse
 
 from bot.listeners import actions, commands, events, views
-from bot.listeners.middleware import ForeignPayloadMiddleware
+from bot.listeners.middleware import PayloadMiddleware
 from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
@@ -31,7 +31,7 @@ def register_listeners(app: App, our_app: OurApp, receiver: Receiver, responder:
         our_app: the workspace and app whose payloads are accepted.
         command_name: the slash command, such as `/resume-taskgroup`.
     """
-    app.middleware(ForeignPayloadMiddleware(our_app, receiver, responder))
+    app.middleware(PayloadMiddleware(our_app, receiver, responder))
     commands.register(app, receiver, responder, command_name)
     actions.register(app, receiver, responder)
     views.register(app, receiver)

@@ -56,6 +56,11 @@ def is_from(our_app: OurApp, body: Payload) -> bool:
     return our_app.team_id in _workspaces(body) and our_app.app_id in ("", _slack_id(body, "api_app"))
 
 
+def person_in(body: Payload) -> str:
+    """The user id of the person who caused a payload; empty if there is none."""
+    return _slack_id(body, "user")
+
+
 def to_message(
     body: Payload, kind: Kind, command: ResumeGroups | ShowStatus | None = None
 ) -> Message | MalformedPayload:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
+from bot.domain.token_bucket import TokenBucket
 from bot.listeners.payloads import MalformedPayload, Payload, text_at, to_message
 from bot.listeners.receiver import Receiver
 from bot.slack.errors import SlackError
@@ -26,6 +29,9 @@ THREADS = 8
 MAX_PENDING_FORMS = 32
 # Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
+REMEMBERED_TRIGGERS = 500
+# 30 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
+UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
@@ -37,14 +43,26 @@ class Responder:
         messenger: must have a short timeout, because a form must open within 3 s.
         receiver: accepts the message that lets a worker fill the form.
         executor: runs the calls to Slack.
+        is_known: whether bot.toml is known to name a person. Forms of all other people together have a limit, because
+            Slack limits how many forms the bot opens.
     """
 
-    def __init__(self, messenger: Messenger, receiver: Receiver, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        messenger: Messenger,
+        receiver: Receiver,
+        executor: Executor | None = None,
+        is_known: Callable[[str], bool] = lambda person: True,
+    ) -> None:
         self._messenger = messenger
         self._receiver = receiver
         self._executor = executor or ThreadPoolExecutor(THREADS, "responder")
+        self._is_known = is_known
+        self._unknown = TokenBucket(UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST)
         self._lock = threading.Lock()
         self._pending = 0
+        # Of the last forms. Slack itself opens only one form for a trigger, but counts each call.
+        self._triggers: deque[str] = deque(maxlen=REMEMBERED_TRIGGERS)
 
     def reply(self, body: Payload, text: str) -> None:
         """Sends a reply to the person who sent a payload. It is dropped after an error or beyond `MAX_PENDING`."""
@@ -62,9 +80,23 @@ class Responder:
         message = to_message(body, kind)
         if isinstance(message, MalformedPayload):
             self._receiver.accept(message)  # logs what is missing
-        elif self._submit(MAX_PENDING_FORMS, self._open_form, message):
+        elif self._is_repeated(message.key) or (
+            self._may_open(message.person) and self._submit(MAX_PENDING_FORMS, self._open_form, message)
+        ):
             return
         self.reply(body, replies.FORM_DID_NOT_OPEN)
+
+    def _is_repeated(self, trigger_id: str) -> bool:
+        """Whether the same click or command came before. Slack delivers it again if it got no answer."""
+        with self._lock:
+            if trigger_id in self._triggers:
+                return True
+            self._triggers.append(trigger_id)
+            return False
+
+    def _may_open(self, person: str) -> bool:
+        with self._lock:
+            return self._is_known(person) or self._unknown.take(time.monotonic())
 
     def _submit(self, max_pending: int, send: Callable[..., None], *arguments: object) -> bool:
         with self._lock:

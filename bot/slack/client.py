@@ -6,6 +6,7 @@ Which methods are called is left to `bot.slack.messenger`, `bot.slack.users` and
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import re
@@ -143,7 +144,16 @@ class DirectClient(WebClient):
             if not url.endswith(_REPEATED_METHODS) or not ended_without_answer(error):
                 raise
             answer = _send(self.session, req, self.timeout)
-        return {"status": answer.status, "headers": answer.headers, "body": answer.body}
+        # slack_sdk reports an empty body as an answer that is not Slack's. JSON of another type makes it fail.
+        body = answer.body if _is_object(answer.body) else ""
+        return {"status": answer.status, "headers": answer.headers, "body": body}
+
+
+def _is_object(body: str) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def app_id_in(token: Secret) -> str | None:

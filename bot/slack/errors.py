@@ -155,7 +155,7 @@ def translating_errors() -> Iterator[None]:
         # The cause says more than the exception of requests around it.
         raise unreachable(type([*causes(error)][-1]).__name__, error) from None
     except _NOT_AN_ANSWER as error:
-        raise _not_slack(type(error).__name__) from None
+        raise not_slack(type(error).__name__) from None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> int | None:
@@ -184,7 +184,7 @@ def _answered(status: int, headers: Mapping[str, str], error: object) -> SlackEr
         return RateLimited(label, retry_after_seconds(headers))
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Unavailable(label)
-    return kind(label) if code else _not_slack(label)
+    return kind(label) if code else not_slack(label)
 
 
 def unreachable(
@@ -200,7 +200,7 @@ def unreachable(
     return Unavailable(code, "can't be reached", fix)
 
 
-def _not_slack(code: str) -> Unavailable:
+def not_slack(code: str) -> Unavailable:
     """The error for an answer that does not come from Slack's API, but for example from a proxy."""
     return Unavailable(
         code, "sent an answer that isn't from its API", "check for a proxy between the bot and {address}"

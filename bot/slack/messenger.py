@@ -10,9 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from slack_sdk.models.views import View
+from slack_sdk.web import SlackResponse
 
 from bot.slack.client import DirectClient, DirectWebhook
-from bot.slack.errors import Gone, RateLimited, SlackError, Unavailable, retry_after_seconds, translating_errors
+from bot.slack.errors import (
+    Gone,
+    RateLimited,
+    SlackError,
+    Unavailable,
+    not_slack,
+    retry_after_seconds,
+    translating_errors,
+)
 from bot.ui.blocks import SlackMessage, text_message
 
 
@@ -38,7 +47,7 @@ class Messenger:
                 "unfurl_media": False,
             },
         )
-        return str(answer["ts"])
+        return _text(answer, "ts")
 
     def update(self, channel: str, ts: str, message: SlackMessage) -> None:
         """Edits a message in place. Raises `Gone` when it was deleted."""
@@ -57,7 +66,7 @@ class Messenger:
 
         The error's code is `exchanged_trigger_id` when the trigger has opened a view already.
         """
-        return str(self._call("views.open", {"trigger_id": trigger_id, "view": view.to_dict()})["view"]["id"])
+        return _text(self._call("views.open", {"trigger_id": trigger_id, "view": view.to_dict()}), "view", "id")
 
     def update_view(self, view_id: str, view: View) -> None:
         """Replaces an open modal. Raises `Gone` when it was closed."""
@@ -70,7 +79,7 @@ class Messenger:
     def permalink(self, channel: str, ts: str) -> str | None:
         """The URL of a message; None when Slack does not return it, since a missing link is no reason to fail."""
         try:
-            return str(self._call("chat.getPermalink", {"channel": channel, "message_ts": ts})["permalink"])
+            return _text(self._call("chat.getPermalink", {"channel": channel, "message_ts": ts}), "permalink")
         except SlackError:
             return None
 
@@ -107,6 +116,20 @@ class Messenger:
         body = {name: _json_value(value) for name, value in arguments.items()}
         with translating_errors():
             return self._client.api_call(method, json=body)
+
+
+def _text(answer: Any, *path: str) -> str:
+    """The text at a path of fields of an answer.
+
+    Raises:
+        Unavailable: there is none. The call may have taken effect all the same.
+    """
+    found = answer
+    for name in path:
+        found = found.get(name) if isinstance(found, Mapping | SlackResponse) else None
+    if not isinstance(found, str):
+        raise not_slack(f"no {path[-1]}")
+    return found
 
 
 def _json_value(value: object) -> object:

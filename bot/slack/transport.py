@@ -139,11 +139,17 @@ def _checking_signatures(inner: Any, verifier: SignatureVerifier) -> WsgiApp:
                 return respond("404 Not Found", "not found")
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         if not _is_signed(verifier, environ, body):
+            log.warning("rejected a request that Slack did not sign, at least not with SLACK_SIGNING_SECRET")
             return respond("401 Unauthorized", "not signed by Slack")
         if not _is_payload(body, environ.get("CONTENT_TYPE")):
             log.warning("rejected a signed request: its body is not a payload")
             return respond("400 Bad Request", "no payload")
-        answer: Iterable[bytes] = inner(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+        try:
+            answer: Iterable[bytes] = inner(environ | {"wsgi.input": io.BytesIO(body)}, start_response)
+        except Exception as error:  # noqa: BLE001, Bolt raises many kinds if a field has an unexpected type
+            # Its message may contain a part of the payload.
+            log.warning("rejected a signed request: its payload is malformed (%s)", type(error).__name__)
+            return respond("400 Bad Request", "malformed payload")
         return answer
 
     return application

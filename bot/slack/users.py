@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_sdk import WebClient
 
-from bot.domain.policy import AccountKind, Person
+from bot.domain.policy import AccountKind, Person, is_named
+from bot.domain.token_bucket import TokenBucket
 from bot.slack.errors import Denied, LookupFailed, RateLimited, SlackError, Unavailable, translating_errors
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,12 @@ log = logging.getLogger(__name__)
 GROUP_CACHE_SECONDS = 60.0
 # An answer of Slack that is younger counts for a decision, and for the release of keys.
 RECENT_SECONDS = 5.0
+# How long a verdict counts that a person is no full member.
+OUTSIDER_SECONDS = 60.0
+KNOWN_SECONDS = 3600.0
+# Slack allows about 100 calls of users.info a minute. All unknown people together get 30 in any
+# minute, in each process.
+UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
 # While Slack hangs, one thread waits for the time-out and the others share its result.
 FAILURE_CACHE_SECONDS = 5.0
 # A lookup is repeated once after this time, or after the Retry-After of an answer that asks for a second at most.
@@ -51,12 +58,19 @@ class _Group:
 class Users:
     """Looks up people and user groups.
 
+    People without rights use only a part of the calls that Slack allows: a verdict that a person is no full member is
+    kept for a minute, and look-ups of unknown people have a limit. A person is known if bot.toml names them, alone or
+    by a user group that was looked up, or if a look-up found within the last hour that it names them.
+
     Arguments:
         team_id: the workspace. People who are not members of it are external.
         monotonic: a clock in seconds, for the age of cached groups.
+        named: the ids that bot.toml names.
     """
 
-    def __init__(self, client: WebClient, team_id: str, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, client: WebClient, team_id: str, monotonic: Callable[[], float], named: Iterable[str] = ()
+    ) -> None:
         self._client = client
         self._team_id = team_id
         self._monotonic = monotonic
@@ -66,6 +80,11 @@ class Users:
         self._recent: dict[str, tuple[float, Mapping[str, object] | None]] = {}
         self._confirming: dict[str, threading.Lock] = {}
         self._denials: dict[str, Denied] = {}
+        self._named = frozenset(named)
+        self._known_until: dict[str, float] = {}
+        self._unknown = TokenBucket(UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST)
+        # What Slack returned about people who are no full members, and until when that is kept.
+        self._outsiders: dict[str, tuple[float, Mapping[str, object] | None]] = {}
 
     @property
     def denials(self) -> Mapping[str, Denied]:
@@ -84,6 +103,12 @@ class Users:
         """All user groups that are disabled or deleted, as of their last look-up."""
         return tuple(sorted(self.unavailable(list(self._groups))))
 
+    def is_known(self, user_id: str) -> bool:
+        """Whether bot.toml is known to name a person. Calls nothing."""
+        if user_id in self._named or self._monotonic() < self._known_until.get(user_id, -math.inf):
+            return True
+        return any(user_id in group.members for group in list(self._groups.values()))
+
     def look_up(self, user_id: str, names: Iterable[str]) -> Person:
         """The person behind a user id, with the groups among `names` they are in. An unknown id is an external person.
 
@@ -95,11 +120,11 @@ class Users:
         Raises:
             LookupFailed: Slack did not return the person.
         """
-        return self._person(user_id, self._user(user_id), names, GROUP_CACHE_SECONDS)
+        return self._person(user_id, self._user(user_id), tuple(names), GROUP_CACHE_SECONDS)
 
     def look_up_now(self, user_id: str, names: Iterable[str]) -> Person:
         """As `look_up`, for a decision: members of groups count only if Slack returned them in the last seconds."""
-        return self._person(user_id, self._user(user_id), names, RECENT_SECONDS)
+        return self._person(user_id, self._user(user_id), tuple(names), RECENT_SECONDS)
 
     def confirm(self, user_id: str, names: Iterable[str]) -> Person:
         """As `look_up_now`, but also uses what Slack returned about the person in the last seconds.
@@ -112,10 +137,10 @@ class Users:
             asked_at, user = self._recent.get(user_id, (-math.inf, None))
             if self._monotonic() - asked_at >= RECENT_SECONDS:
                 user = self._user(user_id)
-        return self._person(user_id, user, names, RECENT_SECONDS)
+        return self._person(user_id, user, tuple(names), RECENT_SECONDS)
 
     def _person(
-        self, user_id: str, user: Mapping[str, object] | None, names: Iterable[str], max_age_seconds: float
+        self, user_id: str, user: Mapping[str, object] | None, names: tuple[str, ...], max_age_seconds: float
     ) -> Person:
         if user is None:
             return Person(user_id, "", AccountKind.EXTERNAL)
@@ -127,7 +152,10 @@ class Users:
             except LookupFailed:
                 groups_known = False
         team_id = str(user.get("team_id") or "")
-        return Person(user_id, team_id, self._account_kind(user), frozenset(groups), groups_known)
+        person = Person(user_id, team_id, self._account_kind(user), frozenset(groups), groups_known)
+        if person.account_kind is AccountKind.FULL and is_named(person, names):
+            self._known_until[user_id] = self._monotonic() + KNOWN_SECONDS
+        return person
 
     def time_zone(self, user_id: str) -> ZoneInfo:
         """The time zone in a person's Slack profile; UTC where there is none.
@@ -150,11 +178,21 @@ class Users:
         return {group_id: self._members_of(group_id) for group_id in _groups_in(ids)}
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
-        asked_at = self._monotonic()
-        user = self._fetch_user(user_id)
+        now = self._monotonic()
         with self._lock:
-            recent = {one: found for one, found in self._recent.items() if asked_at - found[0] < RECENT_SECONDS}
-            self._recent = {**recent, user_id: (asked_at, user)}
+            kept_until, kept = self._outsiders.get(user_id, (-math.inf, None))
+            if now < kept_until:
+                return kept
+            if not self.is_known(user_id) and not self._unknown.take(now):
+                raise LookupFailed("users.info: too many look-ups of unknown people")
+        user = self._fetch_user(user_id)
+        if user is None or self._account_kind(user) is not AccountKind.FULL:
+            with self._lock:
+                current = {one: verdict for one, verdict in self._outsiders.items() if now < verdict[0]}
+                self._outsiders = current | {user_id: (now + OUTSIDER_SECONDS, user)}
+        with self._lock:
+            recent = {one: found for one, found in self._recent.items() if now - found[0] < RECENT_SECONDS}
+            self._recent = {**recent, user_id: (now, user)}
         return user
 
     def _fetch_user(self, user_id: str) -> Mapping[str, object] | None:

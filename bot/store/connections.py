@@ -28,7 +28,8 @@ RECYCLE_SECONDS = 300
 # Without these, PostgreSQL's client notices a lost connection only after a quarter of an hour.
 _KEEPALIVES = {"tcp_user_timeout": 10_000, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2}
 _LOGIN = ("user", "password")
-_SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+# With secure_delete, SQLite overwrites what it deletes.
+_SQLITE_SETTINGS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
 # A commit waits for the synchronous standby, so that a failover does not lose it. `remote_apply` waits for more.
 _SYNCHRONOUS_COMMIT = (
     "SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') "

@@ -10,9 +10,10 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -111,6 +112,20 @@ class Store:
             with suppress(SQLAlchemyError), self.write() as connection:
                 connection.execute(_WRITE_NOTHING)
         return self._fault
+
+    def erase_deleted(self) -> None:
+        """Removes from the files of SQLite what rows no longer contain, as far as no other transaction is running.
+
+        What is left then goes with the next call. On PostgreSQL this does nothing, because VACUUM needs other rights.
+        """
+        if not self.is_sqlite:
+            return
+        # A connection of its own, which waits for no other one.
+        path = str(self.engine.url.database)
+        with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+            connection.execute("PRAGMA secure_delete=ON")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         self.engine.dispose()

@@ -29,6 +29,7 @@ CLICK_NOT_STORED = "The bot couldn't save your click. Nothing changed. Please pr
 FORM_NOT_STORED = "The bot couldn't fill this form. Close it and try again."
 FORM_DID_NOT_OPEN = "Slack didn't open the form. Nothing changed. Please try again."
 FOREIGN_PAYLOAD = "This bot serves another Slack workspace or app. Nothing changed. Tell the bot's administrator."
+TOO_MANY = "You're sending too many commands and clicks. Nothing changed. Please try again in a minute."
 UNKNOWN_CONTROL = "The bot doesn't recognize this button or form. Nothing changed. Tell the bot's administrator."
 LOOKING_UP_LIST = "Looking up open requests and groups…"
 

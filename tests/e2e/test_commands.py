@@ -74,7 +74,8 @@ def failures(found: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def skips(found: subprocess.CompletedProcess[str]) -> list[str]:
-    return [line for line in found.stdout.splitlines() if line.startswith("skip")]
+    """The lines of the checks that were not made, apart from the one that takes a scope that the bot does not need."""
+    return [line for line in found.stdout.splitlines() if line.startswith("skip") and "skip  channels:" not in line]
 
 
 def test_check_reports_once_that_slack_cannot_be_reached(new_sandbox: Callable[..., Sandbox]) -> None:

@@ -118,3 +118,10 @@ def test_a_malformed_click_opens_no_form_and_the_person_is_told(store: Store) ->
     with slow_responder(store) as (slack, responder):
         responder.open_form(press(1) | {"trigger_id": None}, Kind.OPEN_REQUEST)
     assert (slack.opened, slack.replies) == ([], [("url 1", replies.FORM_DID_NOT_OPEN)])
+
+
+def test_a_click_that_is_delivered_twice_opens_one_form(store: Store) -> None:
+    with slow_responder(store) as (slack, responder):
+        for _ in range(2):
+            responder.open_form(press(1), Kind.OPEN_REQUEST)
+    assert (slack.opened, slack.replies) == (["1"], [])

@@ -15,7 +15,9 @@ from bot.redaction import Secret
 from bot.slack.errors import RateLimited, SlackError, Unavailable, translating_errors
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
+from bot.slack.users import Users
 from bot.ui.blocks import SlackMessage
+from bot.ui.modals import loading
 from tests.support.proxy import proxy_at, proxying
 from tests.support.tls import ROOT, chain_context, serving
 from tests.support.wire import ENDLESS_ANSWERS, answering, dripping, ok, recording
@@ -162,3 +164,20 @@ def test_an_untrusted_certificate_is_named_with_its_fix(call: Call) -> None:
     assert refused.value.problem == "can't be reached, because the bot doesn't trust its TLS certificate"
     assert refused.value.fix_for(slack.url) == "set SSL_CERT_FILE to the CA certificate that signed it"
     assert slack.received == []
+
+
+def open_view(url: str) -> None:
+    Messenger(new_client(TOKEN, f"{url}/api/")).open_view("1", loading("words"))
+
+
+def look_up(url: str) -> None:
+    Users(new_client(TOKEN, f"{url}/api/"), "T1", lambda: 0.0).look_up("U1", [])
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"7", b'"words"', b"true", b"[" * 100_000, b"{}", b'{"ok": true}'])
+@pytest.mark.parametrize("make_call", [post, open_view, look_up])
+def test_an_answer_that_is_no_object_or_lacks_a_field_is_a_slack_error(body: bytes, make_call: Call) -> None:
+    with answering(ok(body)) as url:
+        with pytest.raises(SlackError):
+            make_call(url)
+        assert Messenger(new_client(TOKEN, f"{url}/api/")).permalink("C1", "1.2") is None

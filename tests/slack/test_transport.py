@@ -66,7 +66,7 @@ def test_an_unsigned_request_is_rejected_before_it_is_parsed(
 ) -> None:
     for content_type in ("application/json", "application/x-www-form-urlencoded", "application/json; charset=x"):
         assert post(http, body, content_type, "another secret") == (401, b"not signed by Slack\n")
-    assert logged(caplog) == []
+    assert set(logged(caplog)) == {"rejected a request that Slack did not sign, at least not with SLACK_SIGNING_SECRET"}
 
 
 @pytest.mark.parametrize("body", NO_PAYLOADS)
@@ -76,6 +76,23 @@ def test_a_signed_request_without_a_payload_logs_one_line(
     content_type = "application/x-www-form-urlencoded" if body.startswith(b"payload") else "application/json; charset=x"
     assert post(http, body, content_type) == (400, b"no payload\n")
     assert logged(caplog) == ["rejected a signed request: its body is not a payload"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type": "block_actions", "user": true}',
+        b'{"type": "block_actions", "channel": 7}',
+        b'{"type": "block_actions", "authorizations": [[]]}',
+    ],
+)
+def test_a_signed_payload_with_a_field_of_the_wrong_type_is_a_bad_request_and_is_not_logged(
+    http: HttpTransport, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert post(http, body, "application/json") == (400, b"malformed payload\n")
+    [line] = logged(caplog)
+    assert line.startswith("rejected a signed request: its payload is malformed (")
+    assert caplog.records[0].exc_info is None
 
 
 def test_a_body_that_is_not_text_is_rejected_as_unsigned(http: HttpTransport) -> None:

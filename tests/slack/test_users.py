@@ -18,7 +18,15 @@ from bot.redaction import Secret
 from bot.sandbox.slack.ids import BOT_TOKEN, TEAM_ID
 from bot.slack.errors import LookupFailed
 from bot.slack.transport import new_client
-from bot.slack.users import FAILURE_CACHE_SECONDS, GROUP_CACHE_SECONDS, Users
+from bot.slack.users import (
+    FAILURE_CACHE_SECONDS,
+    GROUP_CACHE_SECONDS,
+    KNOWN_SECONDS,
+    OUTSIDER_SECONDS,
+    UNKNOWN_BURST,
+    UNKNOWN_EVERY_SECONDS,
+    Users,
+)
 from tests.support.wire import BROKEN_ANSWERS, answering, ok
 
 
@@ -246,3 +254,67 @@ def test_only_the_groups_among_the_names_are_looked_up(groups: Groups) -> None:
     users = Users(groups, "T", lambda: Clock.now)
     users.members(["S1", "UALICE00", "*", "S1"])
     assert groups.calls == ["S1"]
+
+
+class People(WebClient):
+    """A client whose `users.info` returns these changes of a full member, and counts its calls."""
+
+    def __init__(self, **changes: object) -> None:
+        super().__init__()
+        self.changes = changes
+        self.calls: list[str] = []
+
+    def users_info(self, *, user: str, **_: Any) -> Any:
+        self.calls.append(user)
+        return {"user": USER | {"id": user} | self.changes}
+
+
+@pytest.mark.parametrize(
+    "change", [{"is_restricted": True}, {"deleted": True}, {"is_bot": True}, {"team_id": "T0OTHER001"}]
+)
+def test_the_verdict_about_an_outsider_is_kept_for_a_minute(change: dict[str, object]) -> None:
+    client, clock = People(**change), Clock()
+    clock.now = 0.0
+    users = Users(client, TEAM_ID, lambda: clock.now)
+    kinds = [users.look_up("U1", ["*"]).account_kind for _ in range(20)]
+    assert len(set(kinds)) == 1
+    assert (kinds[0] is not AccountKind.FULL, client.calls) == (True, ["U1"])
+    client.changes = {}
+    clock.now = OUTSIDER_SECONDS
+    assert users.look_up("U1", ["*"]).account_kind is AccountKind.FULL
+
+
+def test_full_members_are_looked_up_each_time() -> None:
+    client = People()
+    users = Users(client, TEAM_ID, lambda: 0.0)
+    for _ in range(30):
+        users.look_up("U1", ["*"])
+    assert len(client.calls) == 30
+
+
+def test_unknown_people_together_use_a_part_of_the_look_ups_and_known_people_the_rest() -> None:
+    client, clock = People(), Clock()
+    clock.now = 0.0
+    users = Users(client, TEAM_ID, lambda: clock.now, ["UNAMED"])
+    users.look_up("UVERIFIED", ["UVERIFIED"])
+    # Full members whom nothing names stay unknown.
+    for number in range(UNKNOWN_BURST - 1):
+        users.look_up(f"U{number}", ["UNAMED"])
+    for stranger in ("U0", "U999"):
+        with pytest.raises(LookupFailed):
+            users.look_up(stranger, ["UNAMED"])
+    for _ in range(50):
+        users.look_up("UNAMED", ["UNAMED"])
+        users.look_up("UVERIFIED", ["UVERIFIED"])
+    assert [users.is_known(one) for one in ("UNAMED", "UVERIFIED", "U0")] == [True, True, False]
+    clock.now = UNKNOWN_EVERY_SECONDS
+    users.look_up("U0", ["UNAMED"])
+    clock.now = KNOWN_SECONDS
+    assert [users.is_known(one) for one in ("UNAMED", "UVERIFIED")] == [True, False]
+
+
+def test_members_of_a_user_group_that_was_looked_up_are_known() -> None:
+    users = Users(Groups(), "T", lambda: 0.0)
+    assert not users.is_known("US1")
+    users.members(["S1"])
+    assert users.is_known("US1")

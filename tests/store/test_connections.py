@@ -121,7 +121,7 @@ def test_check_warns_of_several_hosts_without_synchronous_replication(postgres: 
     url = make_url(postgres.new_database())
     several = f"postgres://postgres@127.0.0.1:{free_port()},127.0.0.1:{url.port}/{url.database}"
     findings = list(check_database(Secret(several)))
-    assert [finding.is_ok for finding in findings] == [True, True]
+    assert all(finding.is_ok for finding in findings)
     assert str(findings[1]) == (
         "warn  database failover: synchronous_standby_names is empty on the server, so a failover can lose the last "
         "commits. The bot can then start a group a second time. Fix: name the standby in "
@@ -244,10 +244,10 @@ def test_each_transaction_behind_a_pooler_has_the_bots_limits(postgres: Postgres
 def test_check_says_that_the_database_is_behind_a_pooler(postgres: Postgres, mode: str) -> None:
     direct = postgres.new_database()
     with pgbouncer(direct, mode) as url:
-        assert [str(finding) for finding in check_database(Secret(url))] == [
+        assert [str(finding) for finding in check_database(Secret(url)) if finding.subject == "database"] == [
             "ok    database: has no tables yet, serve will create them. It is behind a pooler such as PgBouncer"
         ]
-    assert [str(finding) for finding in check_database(Secret(direct))] == [
+    assert [str(finding) for finding in check_database(Secret(direct)) if finding.subject == "database"] == [
         "ok    database: has no tables yet, serve will create them"
     ]
 

@@ -58,22 +58,24 @@ def send_notice(context: Context, claim: Claim) -> Result:
         if isinstance(error, ChannelUnavailable) and notice.delivery is Delivery.THREAD:
             return Failed(context.now() + CHECK_CHANNEL_EVERY)
         return _give_up(context, claim, notice, error.code)
-    return _finish(context, claim)
+    return _finish(context, claim, notice)
 
 
 def _give_up(context: Context, claim: Claim, notice: Notice, code: str) -> Result:
     log.warning("a notice was not sent: %s, %s", notice.delivery.value, code)
     detail = {"delivery": notice.delivery.value, "code": code}
-    return _finish(context, claim, Event(AuditEvent.NOTICE_NOT_SENT, BOT, notice.request_id, detail))
+    return _finish(context, claim, notice, Event(AuditEvent.NOTICE_NOT_SENT, BOT, notice.request_id, detail))
 
 
-def _finish(context: Context, claim: Claim, *events: Event) -> Result:
+def _finish(context: Context, claim: Claim, notice: Notice, *events: Event) -> Result:
     """Finishes the row and deletes its address in one transaction. `_answer` takes a missing address for "sent"."""
     with context.store.write() as connection:
         outbox.forget_address(connection, int(claim.key))
         queue.finish(connection, claim, context.owner)
         if events:
             append_all(connection, events, context.now())
+    if notice.delivery is Delivery.EPHEMERAL:
+        context.store.erase_deleted()
     return Rescheduled()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.sandbox.slack.ids import APP_ID, APP_TOKEN, BOT_ID, BOT_TOKEN, BOT_USER_ID, TEAM_ID
-from bot.sandbox.slack.workspace import ApiError, Json, OpenView, Workspace, with_block_ids
+from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, with_block_ids
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 
@@ -25,6 +25,8 @@ CALLS_PER_MINUTE = {
     "bots.info": TIER_3,
     "users.info": TIER_4,
     "usergroups.users.list": TIER_2,
+    "conversations.info": TIER_3,
+    "conversations.members": TIER_4,
     "chat.postMessage": 300,  # "several hundred"
     "chat.update": TIER_3,
     "chat.getPermalink": 600,
@@ -90,6 +92,8 @@ class WebApi:
             "bots.info": ("users:read", self._bots_info),
             "users.info": ("users:read", self._users_info),
             "usergroups.users.list": ("usergroups:read", self._usergroups_users_list),
+            "conversations.info": ("channels:read", self._conversations_info),
+            "conversations.members": ("channels:read", self._conversations_members),
             "chat.postMessage": ("chat:write", self._post_message),
             "chat.update": ("chat:write", self._update),
             "chat.getPermalink": (None, self._permalink),
@@ -162,6 +166,22 @@ class WebApi:
         if users is None:
             raise ApiError("no_such_subteam")
         return {"users": users}
+
+    def _conversations_info(self, arguments: Json) -> Json:
+        channel = self._visible_channel(arguments)
+        is_shared = any(self.workspace.users[one].get("is_stranger") for one in channel.members)
+        return {"channel": {"id": channel.id, "name": channel.name, "is_ext_shared": is_shared}}
+
+    def _conversations_members(self, arguments: Json) -> Json:
+        members, limit = sorted(self._visible_channel(arguments).members), int(arguments.get("limit") or 100)
+        more = "more" if len(members) > limit else ""
+        return {"members": members[:limit], "response_metadata": {"next_cursor": more}}
+
+    def _visible_channel(self, arguments: Json) -> Channel:
+        channel = self.workspace.channels.get(str(arguments.get("channel")))
+        if channel is None:
+            raise ApiError("channel_not_found")
+        return channel
 
     def _post_message(self, arguments: Json) -> Json:
         channel = self.workspace.channel_for_post(str(arguments.get("channel") or ""))
