@@ -31,6 +31,21 @@ BOT_WAS_LATE = "The bot was delayed, so it didn't send the call to OMS."
 FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reason."
 FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error code."
 
+TAMPERED = Problem(
+    "",
+    "",
+    "",
+    "This request was tampered with: someone changed it in the database (outside this bot). The bot won't start it.",
+    "Tell the bot's administrator.",
+)
+KEY_CHANGED = Problem(
+    "",
+    "",
+    "",
+    "The bot's key has changed, so earlier approvals no longer count. Nothing was started.",
+    "Check the request, then approve it again.",
+)
+
 GROUP_NOT_READ = "The bot can't read the group's progress."
 
 KEY_REPEATED = "Huawei Cloud's answer repeats part of a key, so its text is withheld."
