@@ -47,6 +47,7 @@ from bot.store import queue, tables
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store, open_store
 from bot.store.queue import Claim
+from bot.store.state_keys import StateKeys
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultToken
 from bot.vault.renewal import renew_until_stopped
@@ -102,7 +103,9 @@ class Service:
         client = new_client(token, api_url, route=route)
         our_app, authorization = authenticate(client, environment.slack_app_token)
         database_url = environment.database_url
-        self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal())
+        # A token that was read again signs from then on, and the one before is still checked.
+        keys = StateKeys(lambda: environment.state_key or client.secret, environment.state_key_former)
+        self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal(), keys)
         if self.store.is_sqlite:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from bot.store.audit import AuditRow, Broken, Verified
+    from bot.store.audit import AuditRow
+    from bot.store.state_keys import StateKeys
+    from bot.store.verification import Broken, Verified
 
 WRONG_SETTING = 2
 EXAMPLES = ("bot.toml", "postgres.sql")
@@ -162,19 +164,20 @@ def audit() -> None:
 @audit.command(epilog="Exit codes: 0 intact, 1 broken or unreadable, 2 wrong settings or not a hash.")
 @click.option("--head", "noted", metavar="HASH", help="A hash that was published earlier and must be in the chain.")
 def verify(noted: str | None) -> None:
-    """Check that no row was changed, removed, inserted or moved.
+    """Check that no row was changed, removed, inserted or moved, and that each call was approved.
 
+    With STATE_KEY or SLACK_BOT_TOKEN (or *_FILE), also check that the bot wrote the rows.
     Prints "Intact" with the number of rows and the newest hash, or "Broken" with the first wrong row.
     """
-    from bot.store.audit import Broken
-    from bot.store.audit import verify as verify_chain
+    from bot.store.verification import Broken
+    from bot.store.verification import verify as verify_chain
 
     if noted is not None and not re.fullmatch("[0-9A-Fa-f]{64}", noted):
         click.echo("--head: not a hash. Use the 64 hexadecimal digits from the channel or the log.", err=True)
         sys.exit(WRONG_SETTING)
     with _open_database() as connection:
         found = verify_chain(connection, noted.lower() if noted else None)
-    click.echo(_chain_line(found))
+    click.echo(_chain_lines(found))
     if isinstance(found, Broken):
         sys.exit(1)
     if found.matched_at is not None:
@@ -192,8 +195,8 @@ def export(typed_id: str | None) -> None:
     Verifies the whole chain while it prints, and prints the result to stderr.
     """
     from bot.domain.ids import parse_request_id
-    from bot.store.audit import Broken
-    from bot.store.audit import verify as verify_chain
+    from bot.store.verification import Broken
+    from bot.store.verification import verify as verify_chain
 
     request_id = None if typed_id is None else parse_request_id(typed_id) or typed_id
     count = 0
@@ -210,22 +213,39 @@ def export(typed_id: str | None) -> None:
     sys.stdout.flush()
     is_known = typed_id is None or count > 0
     click.echo(f"Printed: {count:,} rows." if is_known else f"The audit has no request {typed_id}.", err=True)
-    click.echo(_chain_line(found), err=True)
+    click.echo(_chain_lines(found), err=True)
     sys.exit(1 if isinstance(found, Broken) or not is_known else 0)
 
 
-def _chain_line(found: Verified | Broken) -> str:
-    """The result of a check, in one line."""
-    from bot.store.audit import Verified
+def _chain_lines(found: Verified | Broken) -> str:
+    """The result of a check in one line, and if the chain is intact, in another one whether the bot wrote it."""
+    from bot.store.verification import Verified
 
     if isinstance(found, Verified):
-        return f"Intact: {found.head.seq:,} rows. Newest hash: {found.head.hash}"
+        return (
+            f"Intact: {found.head.seq:,} rows. Newest hash: {found.head.hash}\n{_authorship_line(found.unknown_rows)}"
+        )
     return f"Broken: {found.problem}."
+
+
+def _authorship_line(unknown_rows: int) -> str:
+    """Whether the rows are known to be the bot's."""
+    if not _load_state_keys().has_current:
+        return "Authorship was not checked. Set STATE_KEY, or SLACK_BOT_TOKEN if the bot has no STATE_KEY."
+    if unknown_rows:
+        return f"Authorship was not checked for {unknown_rows:,} rows: they have no key, or an unknown one."
+    return "The bot wrote every row."
+
+
+def _load_state_keys() -> StateKeys:
+    from bot.config.settings import load_state_keys
+
+    return _load(load_state_keys)
 
 
 def _json_line(row: AuditRow) -> str:
     """A row in ASCII, so that no character in it starts a new line or controls the terminal."""
-    # A value of another type, such as bytes in a SQLite file, was tampered with. Then `_chain_line` reports it.
+    # A value of another type, such as bytes in a SQLite file, was tampered with. Then `_chain_lines` reports it.
     values = {name: value if isinstance(value, str | int | None) else repr(value) for name, value in vars(row).items()}
     try:
         return json.dumps(values | {"detail": json.loads(row.detail)}, allow_nan=False)
@@ -244,7 +264,7 @@ def _open_database() -> Iterator[Connection]:
 
     url = _load(load_database_url)
     try:
-        store = open_to_read(url.reveal())
+        store = open_to_read(url.reveal(), _load_state_keys())
         with closing(store), store.read() as connection:
             yield connection
     except UnreadableDatabase as error:

@@ -9,18 +9,22 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from bot.redaction import Secret
 from bot.sandbox.call_log import CallLog
 from bot.sandbox.slack.demo_workspace import demo_workspace
 from bot.sandbox.slack.server import SlackStandIn
 from bot.sandbox.system import Sandbox
 from bot.store import connections
 from bot.store.database import Store, open_store
+from bot.store.state_keys import StateKeys
 from tests.support.postgres import Postgres
 
 # The time that one example takes depends on the machine more than on the code.
 settings.register_profile("no_deadline", deadline=None)
 settings.load_profile("no_deadline")
 
+STATE_KEY = Secret("a key of these tests, 32 characters or more")
+STATE_KEYS = StateKeys(lambda: STATE_KEY)
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
 
@@ -42,7 +46,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def store(database_url: str) -> Iterator[Store]:
-    opened = open_store(database_url)
+    opened = open_store(database_url, keys=STATE_KEYS)
     yield opened
     opened.close()
 

@@ -15,9 +15,10 @@ from sqlalchemy import text
 from bot.cli import main
 from bot.config.settings import example
 from bot.domain.audit_events import AuditEvent
-from bot.store.audit import Event, append_all
+from bot.store.audit import Event, Fact, append_all
 from bot.store.database import Store, open_store
 from bot.store.migrations import NEWEST_SCHEMA
+from tests.conftest import STATE_KEY
 from tests.support.values import NOON
 
 
@@ -40,7 +41,8 @@ def test_verify_reports_a_whole_chain_and_the_row_of_a_given_hash(store: Store, 
     result = run(database_url, "verify")
     assert result.exit_code == 0
     assert result.output.startswith("Intact: 3 rows. Newest hash: ")
-    head = result.output.split()[-1]
+    head = result.output.splitlines()[0].split()[-1]
+    assert result.output.splitlines()[1].startswith("Authorship was not checked. Set STATE_KEY")
     chain(store)
     for given in (head, head.upper()):
         result = run(database_url, "verify", "--head", given)
@@ -50,6 +52,39 @@ def test_verify_reports_a_whole_chain_and_the_row_of_a_given_hash(store: Store, 
             "The given hash belongs to row 3. Nothing up to this row has changed since the hash was published."
             in result.output
         )
+
+
+def test_verify_says_whose_rows_it_checked_with_the_key(store: Store, database_url: str) -> None:
+    chain(store)
+
+    def lines(**environment: str) -> list[str]:
+        variables = {"DATABASE_URL": database_url, **environment}
+        return CliRunner().invoke(main, ["audit", "verify"], env=variables).output.splitlines()
+
+    assert lines(STATE_KEY=STATE_KEY.reveal())[1] == "The bot wrote every row."
+    assert lines(SLACK_BOT_TOKEN="xoxb-new", STATE_KEY_FORMER=STATE_KEY.reveal())[1] == "The bot wrote every row."
+    unknown = "Authorship was not checked for 3 rows: they have no key, or an unknown one."
+    assert lines(SLACK_BOT_TOKEN="xoxb-new")[1] == unknown
+
+
+def test_verify_finds_a_call_without_the_approvals_it_needs(store: Store, database_url: str) -> None:
+    request_id = "R-00000001"
+    voting: dict[str, Fact] = {"fingerprint": "f", "approvals needed": 2}
+    opened: dict[str, Fact] = {"number": 1, "approved by": ["UCAROL00", "UDAVE000"], "state": "approved"}
+    events = [
+        Event(AuditEvent.REQUEST_CREATED, "UALICE00", request_id, voting),
+        Event(AuditEvent.VOTE_ADDED, "UCAROL00", request_id),
+        Event(AuditEvent.VOTE_ADDED, "UDAVE000", request_id),
+        Event(AuditEvent.VOTE_WITHDRAWN, "UDAVE000", request_id),
+        Event(AuditEvent.ATTEMPT_OPENED, "UCAROL00", request_id, opened),
+        Event(AuditEvent.PUT_SENDING, "bot", request_id, {"number": 1, "state": "sending"}),
+    ]
+    with store.write() as connection:
+        append_all(connection, events, NOON)
+    result = run(database_url, "verify")
+    assert result.exit_code == 1
+    problem = f"row 6 sends {request_id} without the approvals it needs, or for the second time"
+    assert result.output == f"Broken: {problem}.\n"
 
 
 def test_verify_reports_the_first_broken_row(store: Store, database_url: str) -> None:
@@ -165,7 +200,7 @@ def test_export_of_an_unknown_request_fails(store: Store, database_url: str, unk
 def test_export_writes_a_tampered_row_unchanged_and_fails(store: Store, database_url: str) -> None:
     chain(store, 1)
     with store.write() as connection:
-        connection.execute(text("INSERT INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'no json', 'e', 'f')"))
+        connection.execute(text("INSERT INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'no json', 'e', 'f', NULL)"))
     result = run(database_url, "export")
     assert result.exit_code == 1
     assert json.loads(result.stdout.splitlines()[1])["detail"] == "no json"

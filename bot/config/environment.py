@@ -18,6 +18,7 @@ from bot.redaction import Secret
 from bot.store.url import parse_url
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MIN_STATE_KEY_CHARACTERS = 32
 _DATABASE_FIX = (
     "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME, with @ : / in the password written as %40 %3A %2F"
 )
@@ -42,6 +43,8 @@ class Environment:
     ops_port: int
     log_level: str
     proxy_password: Secret | None
+    state_key: Secret | None
+    state_key_former: Secret | None
 
 
 def read_environment(environ: Mapping[str, str], problems: Problems) -> Environment | None:
@@ -60,6 +63,8 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
         ops_port=_port(environ, "OPS_PORT", 3001, problems),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
         proxy_password=read_secret(environ, "NETWORK_PROXY_PASSWORD", problems),
+        state_key=read_state_key(environ, problems),
+        state_key_former=read_secret(environ, "STATE_KEY_FORMER", problems),
     )
     # OpenSSL ignores a wrong path.
     read_pem_path(environ, "SSL_CERT_FILE", problems)
@@ -80,6 +85,15 @@ def _slack_token(name: str, token: Secret | None, prefix: str, problems: Problem
     if token and not token.reveal().startswith(prefix):
         problems.add(name, f"doesn't start with {prefix}", "Copy the right token from your Slack app")
     return token
+
+
+def read_state_key(environ: Mapping[str, str], problems: Problems) -> Secret | None:
+    """STATE_KEY alone; None if it is not set."""
+    key = read_secret(environ, "STATE_KEY", problems)
+    if key and len(key) < MIN_STATE_KEY_CHARACTERS:
+        problem = f"has fewer than {MIN_STATE_KEY_CHARACTERS} characters"
+        problems.add("STATE_KEY", problem, "Use a random key, such as from `openssl rand -base64 32`")
+    return key
 
 
 def read_database_url(environ: Mapping[str, str], problems: Problems) -> Secret:

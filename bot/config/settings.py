@@ -11,11 +11,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bot.config.bot_toml import BotToml, NetworkTable, Project, Service
-from bot.config.environment import Environment, read_database_url, read_environment
+from bot.config.environment import Environment, read_database_url, read_environment, read_state_key
 from bot.config.problems import COMPARE_WITH_EXAMPLE, FIXES, InvalidSettings, Problems, problems_in
+from bot.config.variables import read_secret
 from bot.domain.policy import reader_names
 from bot.net.proxy import Proxy
 from bot.redaction import Secret
+from bot.store.state_keys import StateKeys
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,20 @@ def load_database_url(environ: Mapping[str, str]) -> Secret:
     if problems:
         raise InvalidSettings(problems)
     return url
+
+
+def load_state_keys(environ: Mapping[str, str]) -> StateKeys:
+    """The keys of the database, from STATE_KEY or SLACK_BOT_TOKEN. Without both, there is no current key.
+
+    Raises:
+        InvalidSettings: one of the variables is wrong.
+    """
+    problems = Problems()
+    key = read_state_key(environ, problems) or read_secret(environ, "SLACK_BOT_TOKEN", problems)
+    former = read_secret(environ, "STATE_KEY_FORMER", problems)
+    if problems:
+        raise InvalidSettings(problems)
+    return StateKeys(lambda: key, former)
 
 
 def example() -> str:

@@ -32,6 +32,10 @@ class AuditEvent(StrEnum):
     VOTE_SELF_APPROVED = "vote.self_approved", "The requester approved their own request."
     VOTE_SELF_APPROVAL_NOTIFIED = "vote.self_approval_notified", "The bot notified an approver of a self approval."
     REQUEST_SCOPE_CHOSEN = "request.scope_chosen", "A person chose what a retry migrates; earlier approvals are void."
+    REQUEST_ASKED_AGAIN = (
+        "request.asked_again",
+        "The bot's key changed, so it isn't known who approved the request; earlier approvals are void.",
+    )
     REQUEST_DENIED = "request.denied", "An approver denied a request."
     REQUEST_CANCELLED = "request.cancelled", "The requester or an approver cancelled a request."
     REQUEST_RETRIED = "request.retried", "A person pressed Retry."
@@ -44,6 +48,10 @@ class AuditEvent(StrEnum):
     QUORUM_IMPOSSIBLE = "quorum.impossible", "Too few people are left who can approve; the bot notified the requester."
     ACTION_REFUSED = "action.refused", "A command, click or form had no effect; the reason."
     MESSAGE_DISCARDED = "message.discarded", "The bot discarded a message because it was stored too late."
+    MESSAGE_NOT_AUTHENTIC = (
+        "message.not_authentic",
+        "A stored message had no effect because the bot didn't write it, or wrote it with an unknown key.",
+    )
     VAULT_OPENED = "vault.opened", "The bot logged in to Vault to read the keys; the accessor of the login."
     VAULT_CLOSED = (
         "vault.closed",
@@ -75,6 +83,7 @@ class AuditEvent(StrEnum):
     REQUEST_EXPIRED = "request.expired", "The request expired before enough people approved it."
     REQUEST_APPROVAL_EXPIRED = "request.approval_expired", "The approval expired before anything was started."
     REQUEST_VOID = "request.void", "The settings or the group are no longer what was requested."
+    REQUEST_TAMPERED = "request.tampered", "The request isn't what the bot stored, so it is void."
     REQUEST_NOT_FOLLOWED = (
         "request.not_followed",
         "The settings no longer contain this project at this address.",

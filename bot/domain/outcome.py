@@ -59,7 +59,7 @@ def settle(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
     if attempt is None or attempt.sent_at is None:
         return None
     if not _has_status_before_put(request, group):
-        started = replace(accepted(request, attempt.huawei_request_id, attempt.sent_at), group=group)
+        started = accepted(request, attempt.huawei_request_id, attempt.sent_at).with_reading(group)
         return follow(started, group, explain, now)
     # Measured from the end of the call: OMS may have received the PUT at any time before.
     if now - (attempt.unanswered_at or attempt.sent_at) < UNCHANGED_FOR:
@@ -68,7 +68,8 @@ def settle(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
     unchanged = explain(GroupProblem.UNCHANGED_AFTER_UNCLEAR, group)
     meaning = f"{reply.meaning} {unchanged.meaning}".strip()
     problem = replace(reply, meaning=meaning, next_step=unchanged.next_step, reference=None)
-    return replace(request, group=group, started_elsewhere=False).with_state(State.NOT_STARTED, at=now, problem=problem)
+    unchanged_group = replace(request.with_reading(group), started_elsewhere=False)
+    return unchanged_group.with_state(State.NOT_STARTED, at=now, problem=problem)
 
 
 def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datetime) -> Request:
@@ -79,7 +80,7 @@ def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
     if attempt is not None and has_moved(group.progress, before):
         # OMS resets the counters of a retried group to zero, so progress is compared with this reading from now on.
         attempt = replace(attempt, before=group.progress)
-    seen = replace(request, group=group, attempt=attempt, last_seen=LastSeen(now, group.progress))
+    seen = replace(request.with_reading(group), attempt=attempt, last_seen=LastSeen(now, group.progress))
     has_run = _had_moved(request) or request.group.status in _STARTED_STATUSES
     if _has_status_before_put(request, group) and not has_run and not moved:
         return _not_visibly_started(seen, explain, now)

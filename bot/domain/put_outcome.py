@@ -65,7 +65,7 @@ def before_put(
     has_status_to_send_in = group.status in _STATUSES_TO_SEND_IN[request.verb]
     if has_status_to_send_in and not changed_settings(request.group, group):
         return None
-    seen = replace(request, group=group)
+    seen = request.with_reading(group)
     match group.status:
         case GroupStatus.PAUSING if request.verb is Verb.RESUME:
             return replace(seen, attempt=replace(attempt, not_before=now + READ_AGAIN_AFTER))

@@ -280,6 +280,10 @@ class Request:
         """Identifies the group within all projects. The store keeps at most one open request for each key."""
         return f"{self.plan.project_id}/{self.group.group_id}"
 
+    def with_reading(self, group: TaskGroup) -> Request:
+        """Returns the request with another reading of its group. Its settings stay those that people approve."""
+        return replace(self, group=replace(group, settings=self.group.settings))
+
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
         """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""
         ended_at = None if state in OPEN_STATES else at

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +14,10 @@ from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
 from bot.domain.request import Request, State
+from bot.domain.request_record import Authenticity
 from bot.huawei.identity import Identity
 from bot.jobs.active_claims import ActiveClaims
-from bot.metrics import STATE_CHANGES
+from bot.metrics import FOREIGN_ROWS, STATE_CHANGES
 from bot.slack.errors import LookupFailed
 from bot.slack.messenger import Messenger
 from bot.slack.users import Users
@@ -27,6 +29,8 @@ from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
 from bot.ui.thread import pause_failed, thread_line
 from bot.vault.client import Vault
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,15 @@ def lookup_text(context: Context, error: LookupFailed, if_passing: str, outcome:
     if denial is None:
         return if_passing
     return refusals.slack_denied(denial.problem, denial.code, denial.fix, outcome)
+
+
+def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> None:
+    """Logs and counts a row that has no effect because the bot did not write it, or with an unknown key."""
+    FOREIGN_ROWS.labels(table, authenticity.value).inc()
+    if authenticity is Authenticity.FORGED:
+        log.error("%s has no effect: someone changed it in the database (outside this bot)", name)
+    else:
+        log.warning("%s has no effect: its key is unknown. Set STATE_KEY_FORMER to the former key of the bot", name)
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

@@ -11,16 +11,18 @@ from sqlalchemy import Connection
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
 from bot.domain.command import ResumeGroups, ShowStatus
 from bot.domain.policy import Refusal
+from bot.domain.request_record import UNSENT_STATES, Authenticity
 from bot.domain.schedule import doubling_wait
 from bot.jobs.ask import create_request, queries, request_form
-from bot.jobs.context import Context, lookup_text, reply, reply_address
+from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
+from bot.jobs.send.record_check import save_not_authentic
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
-from bot.store import inbox, outbox
-from bot.store.audit import Event, append
+from bot.store import inbox, outbox, requests, tables
+from bot.store.audit import BOT, Event, append
 from bot.store.inbox import Kind, Message, StoredMessage
-from bot.store.outbox import Notice
+from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import refusals, replies
 
@@ -40,6 +42,9 @@ def handle_message(context: Context, claim: Claim) -> Result:
     with context.store.read() as connection:
         stored = inbox.get(connection, int(claim.key))
         waits_for_card = _waits_for_card(connection, stored, began)
+    if stored.authenticity is not Authenticity.AUTHENTIC:
+        _refuse_foreign(context, claim, stored)
+        return Finished()
     if waits_for_card:
         return Finished(context.now() + CHECK_FOR_CARD_EVERY)
     try_again_at = partial(_try_again_at, context, claim, stored.received_at, began)
@@ -54,9 +59,33 @@ def handle_message(context: Context, claim: Claim) -> Result:
         result = Finished()
     if result == Finished() and stored.message.response_url:
         with context.store.write() as connection:
-            inbox.clear_response_url(connection, int(claim.key))
+            inbox.clear_response_url(connection, int(claim.key), stored.message)
         context.store.erase_deleted()
     return result
+
+
+def _refuse_foreign(context: Context, claim: Claim, stored: StoredMessage) -> None:
+    """Records that a stored message has no effect. If someone forged a click, the request on its card is void.
+
+    Nothing is sent to the response_url, because the bot may not have written it.
+    """
+    message, mark, authenticity = stored.message, stored.mark, stored.authenticity
+    if mark in inbox.FINISHED_MARKS:
+        return
+    now = context.now()
+    report_foreign_row(f"message {claim.key}", tables.inbox.name, authenticity)
+    with context.store.write() as connection:
+        if not inbox.mark_decided(connection, message.key):
+            return
+        request = requests.lock(connection, message.request_id)
+        if authenticity is Authenticity.UNKNOWN_KEY:
+            notice = Notice(Delivery.DIRECT, message.person, refusals.MESSAGE_KEY_CHANGED)
+            outbox.add_notice(connection, notice, now)
+        elif request is not None and request.state in UNSENT_STATES:
+            save_not_authentic(connection, context, request, authenticity)
+        detail = {"kind": message.kind.value, "why": authenticity.value}
+        request_id = None if request is None else request.id
+        append(connection, Event(AuditEvent.MESSAGE_NOT_AUTHENTIC, BOT, request_id, detail), now)
 
 
 def _try_again_at(context: Context, claim: Claim, received_at: datetime, began: datetime) -> datetime | None:
@@ -74,7 +103,7 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
     text, why = refusals.LOOKUP_FAILED, LOOKUP_FAILED_REASON
     if isinstance(error, GroupsUnknown):
         text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
-    detail = {"kind": message.kind.value, "team": message.team_id, "why": why}
+    detail = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key, "why": why}
     text = lookup_text(context, error, text)
     reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
 
@@ -82,7 +111,7 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
 def _dispatch(
     context: Context, stored: StoredMessage, tries: int, try_again_at: Callable[[], datetime | None]
 ) -> Result:
-    message, received_at, mark = stored
+    message, received_at, mark, _ = stored
     if mark in inbox.FINISHED_MARKS:
         # The message had its effect before a process ended, or it was discarded.
         return Finished()

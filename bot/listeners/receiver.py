@@ -192,7 +192,6 @@ class Receiver:
 
     def _discard(self, connection: Connection, message: Message) -> None:
         if inbox.discard(connection, message, self._owner):
-            event = Event(
-                AuditEvent.MESSAGE_DISCARDED, message.person, message.request_id or None, {"kind": message.kind.value}
-            )
+            detail = {"kind": message.kind.value, "message": message.record_key}
+            event = Event(AuditEvent.MESSAGE_DISCARDED, message.person, message.request_id or None, detail)
             append(connection, event, self._now())

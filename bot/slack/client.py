@@ -68,6 +68,11 @@ class DirectClient(WebClient):
         self._logged = ""
         self._stopped_until: dict[str, float] = {}  # by method, on the monotonic clock
 
+    @property
+    def secret(self) -> Secret:
+        """The token that is used now."""
+        return self._secret
+
     def api_call(self, api_method: str, **arguments: Any) -> SlackResponse:
         """As `WebClient.api_call`. Remembers whether Slack accepts the token.
 

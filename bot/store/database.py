@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.store.connections import new_engine
 from bot.store.faults import DatabaseFault, fault_of
 from bot.store.migrations import NEWEST_SCHEMA, stored_schema, upgrade
+from bot.store.state_keys import STATE_KEYS, StateKeys
 from bot.store.url import make_private, parse_url, unwritable_path
 
 # While the database has a fault, a write is tried at this interval.
@@ -64,9 +65,9 @@ class UnreadableDatabase(Exception):
 class Store:
     """An open database. A transaction commits at the end of its `with` block, and rolls back after an exception."""
 
-    def __init__(self, engine: Engine, lock: int | None = None) -> None:
-        self.engine = engine
-        self._reading = engine.execution_options(reads_only=True)
+    def __init__(self, engine: Engine, lock: int | None = None, keys: StateKeys | None = None) -> None:
+        self.engine = engine.execution_options(**{STATE_KEYS: keys or StateKeys()})
+        self._reading = self.engine.execution_options(reads_only=True)
         self._lock = lock
         self._fault: DatabaseFault | None = None
         self._written_at = 0.0
@@ -142,12 +143,13 @@ def clock(connection: Connection) -> datetime:
     return now.astimezone(UTC)
 
 
-def open_store(url: str, current_url: Callable[[], str] | None = None) -> Store:
+def open_store(url: str, current_url: Callable[[], str] | None = None, keys: StateKeys | None = None) -> Store:
     """Opens the database for serving: locks a SQLite file for this process, and upgrades the schema.
 
     Arguments:
         url: as in DATABASE_URL, see `bot.store.url`.
         current_url: reads DATABASE_URL again, whose user and password may change while the bot runs; see `new_engine`.
+        keys: sign and check the rows. Without keys, no row counts as the bot's.
 
     Raises:
         CannotOpenDatabase: another process uses the file, the bot may not write it, or a later version upgraded it.
@@ -179,14 +181,14 @@ def open_store(url: str, current_url: Callable[[], str] | None = None) -> Store:
         if lock is not None:
             os.close(lock)
         raise
-    return Store(engine, lock)
+    return Store(engine, lock, keys)
 
 
-def open_to_read(url: str) -> Store:
+def open_to_read(url: str, keys: StateKeys | None = None) -> Store:
     """Opens an existing database for reading. Creates no file, and changes neither schema nor rows.
 
     Arguments:
-        url: as for `open_store`.
+        url, keys: as for `open_store`.
 
     Raises:
         UnreadableDatabase: there is no database, or its schema is not the one of this version.
@@ -212,7 +214,7 @@ def open_to_read(url: str) -> Store:
     except BaseException:
         engine.dispose()
         raise
-    return Store(engine)
+    return Store(engine, keys=keys)
 
 
 def _upgrade(engine: Engine) -> None:

@@ -16,8 +16,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.request_record import Authenticity
 from bot.store.database import cached_statement, clock
 from bot.store.queue import LEASE, Claim
+from bot.store.state_keys import state_keys
 from bot.store.tables import inbox
 
 
@@ -115,17 +117,23 @@ class Message:
     app_id: str = ""
 
     @property
+    def record_key(self) -> str:
+        """Identifies this message in the audit chain. A form that is submitted again is another message."""
+        return self.trigger_id or self.key
+
+    @property
     def origin_key(self) -> str:
         """Slack's id of the payload: of this message, or for a scheduled message of the message that caused it."""
         return self.key.partition("/")[0]
 
 
 class StoredMessage(NamedTuple):
-    """A row of the inbox: the message, when it was stored, and its mark."""
+    """A row of the inbox: the message, when it was stored, its mark, and whether the bot wrote the message."""
 
     message: Message
     received_at: datetime
     mark: str | None
+    authenticity: Authenticity
 
 
 #: The mark of a message that had its effect, such as a vote or an answer. It must not have an effect again.
@@ -147,7 +155,7 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
         The claim, or None if a message with this key exists: a redelivery, or a form submitted again.
     """
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
-    values = _row(message, now) | claimed
+    values = _row(connection, message, now) | claimed
     added = connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
 
@@ -169,23 +177,25 @@ def put_resubmitted(connection: Connection, message: Message, owner: str, now: d
     Returns:
         The claim, or None if there is nothing to do: a redelivery, or a form that was accepted before.
     """
-    found = connection.execute(
-        select(inbox.c.id, inbox.c.mark, inbox.c.body).where(inbox.c.key == message.key).with_for_update()
-    ).one()
-    if found.body.get("trigger_id", "") == message.trigger_id:
+    number = connection.execute(select(inbox.c.id).where(inbox.c.key == message.key).with_for_update()).scalar_one()
+    stored, _, mark, authenticity = get(connection, number)
+    if stored.trigger_id == message.trigger_id:
         return None
-    this_row = update(inbox).where(inbox.c.id == found.id)
-    if found.mark != DISCARDED:
-        connection.execute(this_row.values(body=found.body | {"trigger_id": message.trigger_id}))
+    this_row = update(inbox).where(inbox.c.id == number)
+    if mark != DISCARDED:
+        # A row that the bot did not write is not signed.
+        if authenticity is Authenticity.AUTHENTIC:
+            kept = replace(stored, trigger_id=message.trigger_id)
+            connection.execute(this_row.values(**_signed_body(connection, kept)))
         return None
     claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
-    connection.execute(this_row.values(**_row(message, now), **claimed, mark=None))
-    return Claim(inbox.name, found.id, 0, message.kind, message.person)
+    connection.execute(this_row.values(**_row(connection, message, now), **claimed, mark=None))
+    return Claim(inbox.name, number, 0, message.kind, message.person)
 
 
 def put_for_later(connection: Connection, message: Message, received_at: datetime, due_at: datetime) -> bool:
     """Stores a message that any process handles once it is due; False if a message with this key exists."""
-    values = _row(message, received_at) | {"due_at": due_at}
+    values = _row(connection, message, received_at) | {"due_at": due_at}
     return connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none() is not None
 
 
@@ -193,20 +203,24 @@ def get(connection: Connection, number: int) -> StoredMessage:
     """The message in a row of the inbox."""
     row = connection.execute(_select_message(), {"of_id": number}).one()
     message = _MESSAGE.validate_python({**row.body, "kind": row.kind, "key": row.key, "person": row.person})
-    return StoredMessage(message, row.received_at, row.mark)
+    authenticity = state_keys(connection).check(row.mac, *_signed_fields(row.key, row.kind, row.person, row.body))
+    return StoredMessage(message, row.received_at, row.mark, authenticity)
 
 
 @cached_statement
 def _select_message() -> Select[Any]:
-    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark)
+    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark, inbox.c.mac)
     return select(*columns).where(inbox.c.id == bindparam("of_id"))
 
 
-def clear_response_url(connection: Connection, number: int) -> None:
-    """Removes the response_url of a handled message, because it allows anyone to post in Slack."""
-    body = connection.execute(select(inbox.c.body).where(inbox.c.id == number)).scalar_one()
-    if body.pop("response_url", ""):
-        connection.execute(update(inbox).where(inbox.c.id == number).values(body=body))
+def clear_response_url(connection: Connection, number: int, message: Message) -> None:
+    """Removes the response_url of a handled message, because it allows anyone to post in Slack.
+
+    Arguments:
+        message: the message that was handled. The row may have been changed since, so what it says is not signed.
+    """
+    cleared = _signed_body(connection, replace(message, response_url=""))
+    connection.execute(update(inbox).where(inbox.c.id == number).values(**cleared))
 
 
 def mark_once(connection: Connection, key: str, mark: str) -> bool:
@@ -255,7 +269,7 @@ def discard(connection: Connection, message: Message, owner: str) -> bool:
         update(inbox)
         .where(*this_row)
         .values(
-            body=_body(replace(message, response_url="")),
+            **_signed_body(connection, replace(message, response_url="")),
             mark=DISCARDED,
             due_at=None,
             claimed_by=None,
@@ -265,16 +279,23 @@ def discard(connection: Connection, message: Message, owner: str) -> bool:
     return discarded.rowcount == 1
 
 
-def _row(message: Message, now: datetime) -> dict[str, object]:
+def _row(connection: Connection, message: Message, now: datetime) -> dict[str, object]:
     return {
         "key": message.key,
         "kind": message.kind.value,
-        "body": _body(message),
         "person": message.person,
         "received_at": now,
+        **_signed_body(connection, message),
     }
 
 
-def _body(message: Message) -> dict[str, object]:
+def _signed_body(connection: Connection, message: Message) -> dict[str, object]:
+    """The columns `body` and `mac`."""
     body: dict[str, object] = _MESSAGE.dump_python(message, mode="json", exclude=_COLUMNS, exclude_defaults=True)
-    return body
+    mac = state_keys(connection).sign(*_signed_fields(message.key, message.kind.value, message.person, body))
+    return {"body": body, "mac": mac}
+
+
+def _signed_fields(key: str, kind: str, person: str, body: object) -> tuple[object, ...]:
+    """What the `mac` covers. The body contains the team."""
+    return inbox.name, key, kind, person, body

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, or_, select, update
 
 from bot.domain.card_urgency import Urgency
+from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import EDITS, post_to
 from bot.store.database import cached_statement
+from bot.store.state_keys import state_keys
 from bot.store.tables import cards, notices
 
 # Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
@@ -62,15 +64,23 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
         "address": notice.address,
         "text": notice.text,
         "created_at": now,
+        "mac": state_keys(connection).sign(*_signed_fields(notice, now)),
         "due_at": now,
     }
     connection.execute(insert(notices), row)
 
 
-def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime]:
-    """A notice, and the time at which it was created."""
+def get_notice(connection: Connection, number: int) -> tuple[Notice, datetime, Authenticity]:
+    """A notice, the time at which it was created, and whether the bot wrote it. Nobody signs a forgotten address."""
     row = connection.execute(select(notices).where(notices.c.id == number)).one()
-    return Notice(Delivery(row.delivery), row.address, row.text, row.request_id), row.created_at
+    notice = Notice(Delivery(row.delivery), row.address, row.text, row.request_id)
+    return notice, row.created_at, state_keys(connection).check(row.mac, *_signed_fields(notice, row.created_at))
+
+
+def _signed_fields(notice: Notice, created_at: datetime) -> tuple[object, ...]:
+    """What the `mac` covers. The time keeps an old notice from being sent again."""
+    at = created_at.astimezone(UTC).isoformat()
+    return notices.name, notice.request_id, notice.delivery, notice.address, notice.text, at
 
 
 def is_next_in_thread() -> ColumnElement[bool]:

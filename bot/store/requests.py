@@ -1,6 +1,6 @@
-"""Stores requests and their votes. A change is a compare-and-set on the version of the request.
+"""Stores requests. A change is a compare-and-set on the version of the request.
 
-One transaction stores the change, its audit rows, and the due time of the card.
+One transaction stores the change, its audit rows, and the due time of the card. The votes are in the audit rows.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
-from bot.domain.request import Request, Vote
+from bot.domain.request import Request
+from bot.domain.request_record import VOTING_EVENTS, fingerprint
 from bot.domain.schedule import due_at
-from bot.store.audit import Event, append, append_all
+from bot.store.audit import Event, Fact, append, append_all
 from bot.store.database import cached_statement
-from bot.store.tables import UtcDateTime, cards, requests, votes
+from bot.store.tables import UtcDateTime, cards, requests
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
     except IntegrityError as error:
         raise AlreadyOpen(request.group_key) from error
     connection.execute(insert(cards).values(request_id=request.id, channel=request.channel, due_at=now))
-    append(connection, event, now)
+    append_all(connection, _with_facts([event], None, request), now)
     _log_state(request, f"created, {request.state}")
 
 
@@ -124,8 +125,21 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
     if new.state is not old.state:
         _log_state(new, f"{old.state} -> {new.state}")
     if events:
-        append_all(connection, events, now)
+        append_all(connection, _with_facts(events, old, new), now)
     return new
+
+
+def _with_facts(events: Sequence[Event], old: Request | None, new: Request) -> list[Event]:
+    """The events of a change, with what `RequestRecord` needs: the new state, and the fingerprint for a voting."""
+    with_facts = []
+    for event in events:
+        facts: dict[str, Fact] = {}
+        if event.name in VOTING_EVENTS:
+            facts = {"fingerprint": fingerprint(new), "approvals needed": len(new.policy.slots)}
+        if event is events[-1] and (old is None or new.state is not old.state):
+            facts["state"] = new.state.value
+        with_facts.append(replace(event, detail={**event.detail, **facts}))
+    return with_facts
 
 
 def _log_state(request: Request, change: str) -> None:
@@ -153,32 +167,6 @@ def save_without_new_version(connection: Connection, request: Request, now: date
     """
     connection.execute(update(requests).where(requests.c.id == request.id).values(**_changing_columns(request)))
     append(connection, event, now)
-
-
-def votes_of(connection: Connection, request_id: str) -> list[Vote]:
-    """The votes for a request, in the order of voting."""
-    return [Vote(*row) for row in connection.execute(_select_votes(), {"of_id": request_id})]
-
-
-@cached_statement
-def _select_votes() -> Select[Any]:
-    columns = (votes.c.person, votes.c.team_id, votes.c.at)
-    return select(*columns).where(votes.c.request_id == bindparam("of_id")).order_by(votes.c.id)
-
-
-def add_vote(connection: Connection, request_id: str, vote: Vote) -> None:
-    """Stores a vote.
-
-    Raises:
-        sqlalchemy.exc.IntegrityError: this person has voted for the request already.
-    """
-    row = {"request_id": request_id, "person": vote.person, "team_id": vote.team_id, "at": vote.at}
-    connection.execute(insert(votes), row)
-
-
-def remove_vote(connection: Connection, request_id: str, person: str) -> None:
-    """Deletes the vote of one person. The audit chain still contains it."""
-    connection.execute(delete(votes).where(votes.c.request_id == request_id, votes.c.person == person))
 
 
 def _changing_columns(request: Request) -> dict[str, object]:

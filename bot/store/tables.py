@@ -21,7 +21,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    UniqueConstraint,
 )
 from sqlalchemy.engine import Dialect
 
@@ -66,6 +65,11 @@ def _queue_columns() -> tuple[Column[Any], ...]:
     )
 
 
+def _mac_column() -> Column[Any]:
+    """The `mac` of a row, see `bot.store.state_keys`. NULL if it was written without a key."""
+    return Column("mac", String(80))
+
+
 # Messages (`bot.store.inbox.Message`), one row for each payload from Slack or scheduled message.
 inbox = Table(
     "inbox",
@@ -77,6 +81,7 @@ inbox = Table(
     Column("person", String(32), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     Column("mark", String(64)),
+    _mac_column(),
     *_queue_columns(),
     Index("inbox_due", "due_at"),
 )
@@ -104,17 +109,6 @@ requests = Table(
     Index("requests_origin", "origin_key", "group_id", unique=True),
 )
 
-votes = Table(
-    "votes",
-    metadata,
-    Column("id", _Number, primary_key=True, autoincrement=True),
-    Column("request_id", String(16), ForeignKey(requests.c.id), nullable=False),
-    Column("person", String(32), nullable=False),
-    Column("team_id", String(32), nullable=False),
-    Column("at", UtcDateTime, nullable=False),
-    UniqueConstraint("request_id", "person"),
-)
-
 # Where the card of a request is in Slack, and which version of the request it shows.
 cards = Table(
     "cards",
@@ -140,6 +134,7 @@ notices = Table(
     Column("address", Text, nullable=False),
     Column("text", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    _mac_column(),
     *_queue_columns(),
     Index("notices_due", "due_at"),
 )
@@ -172,6 +167,7 @@ audit = Table(
     Column("detail", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    _mac_column(),
     Index("audit_request", "request_id"),
 )
 

@@ -53,6 +53,8 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
         if request.start_at is not None:
             blocks.append(section(start_terms(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
+        if request.problem is not None:
+            blocks.extend(_problem_blocks(request, request.problem))
     else:
         blocks.extend(_problem_blocks(request, visible_problem(request)))
     blocks.extend(row.buttons(request))

@@ -32,6 +32,20 @@ FAILED_WITHOUT_REASON = "OMS reports that the migration failed and gives no reas
 FAILED_WITHOUT_CODE = "OMS reports that the migration failed and gives no error code."
 
 APPROVERS_NOT_CONFIRMED = "Slack couldn't confirm that the approvals still count."
+TAMPERED = Problem(
+    "",
+    "",
+    "",
+    "This request was tampered with: someone changed it in the database (outside this bot). The bot won't start it.",
+    "Tell the bot's administrator.",
+)
+KEY_CHANGED = Problem(
+    "",
+    "",
+    "",
+    "The bot's key has changed, so earlier approvals no longer count. Nothing was started.",
+    "Check the request, then approve it again.",
+)
 
 GROUP_NOT_READ = "The bot can't read the group's progress."
 

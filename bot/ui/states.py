@@ -26,7 +26,7 @@ from bot.ui.formatting import (
     quoted_name,
     user_text,
 )
-from bot.ui.problem_texts import problem_sentences
+from bot.ui.problem_texts import TAMPERED, problem_sentences
 from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
 from bot.ui.start_time import start_terms, starts_later
 
@@ -167,12 +167,13 @@ def _denied_line(r: Request) -> str:
 
 
 def _void_headline(r: Request) -> str:
-    return f"Void, {'the group' if r.problem else 'the settings'} changed: {_name(r)}"
+    what = "tampered with" if r.problem == TAMPERED else f"the {'group' if r.problem else 'settings'} changed"
+    return f"Void, {what}: {_name(r)}"
 
 
 def _void_line(r: Request) -> str:
     void = f"{_requester(r)}, the request for {_escaped_name(r)} is void"
-    if r.problem is not None:
+    if r.problem:
         return f"{void}{problem_sentences(r.problem, r.plan.console_url)}"
     return f"{void}. {_SETTINGS_CHANGED} Nothing was started. Press Request again."
 

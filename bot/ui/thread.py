@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bot.domain.request import Request
 from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mentions, quoted_name
-from bot.ui.problem_texts import problem_sentences
+from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
 from bot.ui.states import STATES, text_of
 
 
@@ -33,6 +33,12 @@ def scope_changed(request: Request, person: str, voters: Sequence[str]) -> str:
         f"{mentions([person])} chose to retry {request.scope}. The {approvals} by {mentions(voters, 'and')} for the "
         f"other choice no longer count{'' if len(voters) > 1 else 's'}. The request needs approval again."
     )
+
+
+def key_changed(request: Request) -> str:
+    """The line after a request needs approval again, because the bot does not know who approved it."""
+    name = escape_mrkdwn(quoted_name(request.group))
+    return f"{name} isn't started yet{problem_sentences(KEY_CHANGED, request.plan.console_url)}"
 
 
 def half_time_reminder(request: Request, missing: Sequence[Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.slack.transport import new_client
 from bot.slack.users import RECENT_SECONDS, Users
-from bot.store import requests
+from bot.store import audit, requests
 from bot.store.audit import rows
 from bot.store.inbox import Kind
 from bot.ui.problem_texts import APPROVERS_NOT_CONFIRMED
@@ -69,7 +69,7 @@ class Scheduled:
 
     def voters(self) -> list[str]:
         with self.context.store.read() as connection:
-            return [vote.person for vote in requests.votes_of(connection, self.request.id)]
+            return [vote.person for vote in audit.record_of(connection, self.request.id).votes]
 
     def assert_nothing_released(self) -> None:
         assert (put_calls(self.sandbox), key_reads(self.sandbox)) == ([], [])

@@ -22,11 +22,12 @@ from bot.jobs.worker import Failed, Rescheduled, Result
 from bot.sandbox.slack.ids import BOT_USER_ID, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
 from bot.store import audit, inbox, outbox, queue, requests, tables
-from bot.store.audit import Event, Verified, append, rows, verify
+from bot.store.audit import Event, append, rows
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
+from bot.store.verification import Verified, verify
 from tests.support.maintenance import die_before_commit, maintenance_context
 from tests.support.values import NOON, request
 

@@ -16,10 +16,11 @@ from bot.domain.audit_events import AuditEvent
 from bot.listeners.payloads import MalformedPayload, to_message
 from bot.listeners.receiver import WRITER_THREADS, Receiver
 from bot.store import inbox, queue, tables
-from bot.store.audit import Event, Verified, append, rows, verify
+from bot.store.audit import Event, append, rows
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim, Queue
+from bot.store.verification import Verified, verify
 from tests.store.test_connections import make_read_only, make_writable
 from tests.support.executors import PromptExecutor
 from tests.support.postgres import Postgres

@@ -17,20 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.audit_events import AuditEvent
 from bot.store import audit, requests, tables
-from bot.store.audit import (
-    GENESIS_HASH,
-    AuditRow,
-    Broken,
-    Event,
-    Head,
-    Verified,
-    append,
-    append_all,
-    row_hash,
-    rows,
-    verify,
-)
+from bot.store.audit import GENESIS_HASH, AuditRow, Event, Head, append, append_all, row_hash, rows
 from bot.store.database import Store, open_store
+from bot.store.state_keys import state_keys
+from bot.store.verification import Broken, Verified, verify
 from tests.support.audit import drop_triggers
 from tests.support.values import NOON, request
 
@@ -83,8 +73,12 @@ def tamper(store: Store, *statements: str) -> None:
             connection.exec_driver_sql(statement)
 
 
+def sign(connection: Connection, digest: str) -> str | None:
+    return state_keys(connection).sign("audit", digest)
+
+
 def rewrite(store: Store, change: Callable[[AuditRow], tuple[Any, ...]]) -> None:
-    """Rewrites the whole chain with matching hashes."""
+    """Rewrites the whole chain with matching hashes, as somebody does who has the key."""
     with store.write() as connection:
         digest = GENESIS_HASH
         for row in list(rows(connection)):
@@ -93,7 +87,7 @@ def rewrite(store: Store, change: Callable[[AuditRow], tuple[Any, ...]]) -> None
             connection.execute(
                 update(tables.audit)
                 .where(tables.audit.c.seq == seq)
-                .values(actor=actor, detail=detail, previous=previous, hash=digest)
+                .values(actor=actor, detail=detail, previous=previous, hash=digest, mac=sign(connection, digest))
             )
         connection.execute(update(tables.audit_head).values(hash=digest))
 
@@ -175,7 +169,7 @@ REFUSED = (
 )
 REFUSED_BY = {
     "sqlite": (
-        "INSERT OR REPLACE INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'd', 'e', 'f')",
+        "INSERT OR REPLACE INTO audit VALUES (2, 'a', NULL, 'b', 'c', 'd', 'e', 'f', NULL)",
         "UPDATE OR REPLACE audit SET seq = 3 WHERE seq = 2",
         "REPLACE INTO audit_head VALUES (1, 4, 'x')",
     ),
@@ -235,7 +229,7 @@ def test_an_inserted_row_is_found(owned: Store, seq: int) -> None:
         owned,
         f"UPDATE audit SET seq = -1 - seq WHERE seq >= {seq}",
         "UPDATE audit SET seq = -seq WHERE seq < 0",
-        f"INSERT INTO audit VALUES ({seq}, 'a', NULL, 'b', 'c', '{{}}', 'e', 'f')",
+        f"INSERT INTO audit VALUES ({seq}, 'a', NULL, 'b', 'c', '{{}}', 'e', 'f', NULL)",
         "UPDATE audit_head SET seq = seq + 1",
     )
     assert first_broken_row(owned) == seq
@@ -249,7 +243,7 @@ def test_an_inserted_row_that_continues_the_row_before_is_found_at_the_next(owne
         owned,
         "UPDATE audit SET seq = -1 - seq WHERE seq >= 3",
         "UPDATE audit SET seq = -seq WHERE seq < 0",
-        f"INSERT INTO audit VALUES (3, 'a', NULL, 'b', 'c', '{{}}', '{second.hash}', '{digest}')",
+        f"INSERT INTO audit VALUES (3, 'a', NULL, 'b', 'c', '{{}}', '{second.hash}', '{digest}', NULL)",
         "UPDATE audit_head SET seq = seq + 1",
     )
     assert first_broken_row(owned) == 4
@@ -258,7 +252,7 @@ def test_an_inserted_row_that_continues_the_row_before_is_found_at_the_next(owne
 def test_a_row_added_after_the_head_is_found(owned: Store) -> None:
     head = intact_chain(owned).head.hash
     digest = row_hash(ROWS + 1, "a", None, "b", "c", "{}", head)
-    tamper(owned, f"INSERT INTO audit VALUES ({ROWS + 1}, 'a', NULL, 'b', 'c', '{{}}', '{head}', '{digest}')")
+    tamper(owned, f"INSERT INTO audit VALUES ({ROWS + 1}, 'a', NULL, 'b', 'c', '{{}}', '{head}', '{digest}', NULL)")
     assert first_broken_row(owned) == ROWS + 1
 
 
@@ -270,11 +264,15 @@ def test_a_rewritten_newest_row_is_found(owned: Store) -> None:
     assert first_broken_row(owned) == ROWS
 
 
-def test_a_row_rewritten_with_its_hash_is_found_at_the_next(owned: Store) -> None:
+def test_a_row_rewritten_with_its_hash_is_found_without_the_key_at_once_and_with_it_at_the_next(owned: Store) -> None:
     with owned.read() as connection:
         third = list(rows(connection))[2]
     digest = row_hash(3, third.at, third.request_id, "UEVE0000", third.event, third.detail, third.previous)
     tamper(owned, f"UPDATE audit SET actor = 'UEVE0000', hash = '{digest}' WHERE seq = 3")
+    assert first_broken_row(owned) == 3
+    with owned.read() as connection:
+        mac = sign(connection, digest)
+    tamper(owned, f"UPDATE audit SET mac = '{mac}' WHERE seq = 3")
     assert first_broken_row(owned) == 4
 
 
@@ -369,7 +367,7 @@ def _do(connection: Connection, change: tuple[Any, ...]) -> None:
                 for before, after in ((one, -1), (two, one), (-1, two)):
                     connection.exec_driver_sql("UPDATE audit SET seq = ? WHERE seq = ?", (after, before))
         case ("copy", place, seq) if seq not in seqs:
-            columns = ", ".join(COLUMNS[1:])
+            columns = ", ".join((*COLUMNS[1:], "mac"))
             connection.exec_driver_sql(
                 f"INSERT INTO audit SELECT ?, {columns} FROM audit WHERE seq = ?", (seq, seqs[place % len(seqs)])
             )

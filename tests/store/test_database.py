@@ -195,7 +195,7 @@ def test_a_full_database_has_a_fault_until_a_later_write_succeeds(
             # SQLite raises it to the number of pages in use. The pool returns the same connection.
             connection.exec_driver_sql("PRAGMA max_page_count = 1")
         with pytest.raises(OperationalError, match="database or disk is full"), store.write() as connection:
-            connection.exec_driver_sql("CREATE TABLE large (body BLOB)")
+            connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(100000) AS body")
         for _ in range(2):
             assert store.write_fault() is DatabaseFault.FULL
         store.ping()

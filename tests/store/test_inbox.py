@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.request_record import Authenticity
 from bot.store import inbox, queue, tables
 from bot.store.database import Store
-from bot.store.inbox import Kind, Message
+from bot.store.inbox import Kind, Message, StoredMessage
 from bot.store.queue import Queue
 from tests.support.values import NOON, request
 
@@ -26,7 +27,7 @@ def test_a_redelivery_is_the_same_row(store: Store) -> None:
         assert inbox.put(connection, message, "me", NOON) is None
     assert first is not None
     with store.read() as connection:
-        assert inbox.get(connection, int(first.key)) == (message, NOON, None)
+        assert inbox.get(connection, int(first.key)) == StoredMessage(message, NOON, None, Authenticity.AUTHENTIC)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_a_handled_message_keeps_no_response_url(store: Store) -> None:
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        inbox.clear_response_url(connection, int(claim.key))
+        inbox.clear_response_url(connection, int(claim.key), message)
     with store.read() as connection:
         assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
 

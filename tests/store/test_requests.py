@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, text
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request import Attempt, Request, State, Vote
+from bot.domain.request import Attempt, Request, State
 from bot.store import queue, requests, tables
 from bot.store.audit import Event
 from bot.store.database import Store
@@ -156,15 +156,3 @@ def another_transaction_waits(store: Store) -> bool:
     with store.read() as connection:
         query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         return bool(connection.execute(text(query)).scalar())
-
-
-def test_removing_a_vote_leaves_all_others(store: Store) -> None:
-    add(store)
-    with store.write() as connection:
-        elsewhere = replace(request(number=2), plan=replace(request().plan, project_id="1" * 32))
-        requests.add(connection, elsewhere, CREATED, NOON)
-        for of, person in (("R-00000001", "UA"), ("R-00000001", "UB"), ("R-00000002", "UA")):
-            requests.add_vote(connection, of, Vote(person, "T", NOON))
-        requests.remove_vote(connection, "R-00000001", "UA")
-        left = [[vote.person for vote in requests.votes_of(connection, of)] for of in ("R-00000001", "R-00000002")]
-    assert left == [["UB"], ["UA"]]

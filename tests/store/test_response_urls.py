@@ -41,7 +41,7 @@ def test_a_cleared_response_url_leaves_the_files_without_waiting_for_a_reader(tm
     with store.read() as reader:
         inbox.get(reader, int(claim.key))
         with store.write() as connection:
-            inbox.clear_response_url(connection, int(claim.key))
+            inbox.clear_response_url(connection, int(claim.key), message)
         started = time.monotonic()
         store.erase_deleted()
         assert time.monotonic() - started < 1

@@ -16,6 +16,7 @@ from bot.domain.audit_events import ACTION_EVENTS, AuditEvent
 from bot.domain.decisions import Action, ActionEffect, ActionKind
 from bot.domain.policy import Person, Refusal
 from bot.domain.request import Policy, Request, State, Vote
+from bot.domain.request_record import UNSENT_STATES, Authenticity
 from bot.domain.task_group import Scope
 from bot.jobs.context import Context, reply_address, save_and_notify
 from bot.jobs.current_settings import names_in_request
@@ -23,8 +24,9 @@ from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS
 from bot.jobs.send import send
+from bot.jobs.send.record_check import save_not_authentic
 from bot.slack.errors import GroupsUnknown
-from bot.store import inbox, outbox, queue, requests, tables
+from bot.store import audit, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.inbox import Message
@@ -105,7 +107,17 @@ def _decide(
         request, settings = target.request, target.settings
         scope = Scope(message.scope) if message.scope in set(Scope) else None
         action = Action(ActionKind(message.kind.value), person, context.now(), message.reason, scope)
-        votes = requests.votes_of(connection, request.id)
+        record = audit.record_of(connection, request.id)
+        if message.record_key in record.messages:
+            return None  # Its mark was removed: a message counts once.
+        authenticity = record.authenticity(request)
+        if request.state in UNSENT_STATES and authenticity is not Authenticity.AUTHENTIC:
+            save_not_authentic(connection, context, request, authenticity)
+            is_forged = authenticity is Authenticity.FORGED
+            text = refusals.TAMPERED if is_forged else refusals.KEY_CHANGED
+            _reject(connection, context, message, Rejection(text, authenticity.value, target.visible_card))
+            return None
+        votes = record.votes
         unknown = _unknown_voters(request, action, votes, voters, settings.policy)
         if unknown:
             inbox.unmark_decided(connection, message.key)
@@ -144,10 +156,6 @@ def _apply(
         The request if this worker sends it next.
     """
     now, changed = action.at, effect.request
-    if effect.added_vote is not None:
-        requests.add_vote(connection, request.id, effect.added_vote)
-    for user_id in effect.removed_voters:
-        requests.remove_vote(connection, request.id, user_id)
     events = [_effect_event(message, action, effect)]
     if effect.added_vote is not None and action.person.id == request.requester:
         events.append(self_approval.queue_notification(connection, message, request, now))
@@ -194,7 +202,7 @@ def _reject(connection: Connection, context: Context, message: Message, rejectio
 
 
 def _event(message: Message, event: AuditEvent, why: str | None = None) -> Event:
-    detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
+    detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key}
     if why is not None:
         detail["why"] = why
     if message.reason:

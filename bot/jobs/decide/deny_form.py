@@ -10,7 +10,7 @@ from bot.jobs.context import Context
 from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.notify.forms import FormContent, fill_form
-from bot.store import outbox, requests
+from bot.store import audit, outbox, requests
 from bot.store.inbox import Message
 from bot.ui import modals, replies
 
@@ -30,7 +30,7 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     with context.store.read() as connection:
         request = requests.get(connection, message.request_id)
         card = outbox.get_card(connection, message.request_id)
-        votes = requests.votes_of(connection, message.request_id)
+        votes = audit.record_of(connection, message.request_id).votes
     target = check_target(context, message, person, request, card)
     if isinstance(target, Rejection):
         return _note(target)

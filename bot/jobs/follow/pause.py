@@ -80,7 +80,7 @@ def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
 def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGroup, reply: Accepted | None) -> Result:
     now = context.now()
     if reply is not None:
-        paused = replace(request, group=group, problem=None, pause=replace(pause, sent_at=now))
+        paused = replace(request.with_reading(group), problem=None, pause=replace(pause, sent_at=now))
     else:
         paused = outcome.follow(request, group, explain_group(request), now)
         if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:

@@ -9,11 +9,12 @@ import logging
 from datetime import timedelta
 
 from bot.domain.audit_events import AuditEvent
-from bot.jobs.context import Context
+from bot.domain.request_record import Authenticity
+from bot.jobs.context import Context, report_foreign_row
 from bot.jobs.notify import duplicate_card
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
-from bot.store import outbox, queue, slack_budget
+from bot.store import outbox, queue, slack_budget, tables
 from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
@@ -29,8 +30,13 @@ CHECK_CHANNEL_EVERY = timedelta(seconds=10)
 def send_notice(context: Context, claim: Claim) -> Result:
     """Sends the claimed notice. A notice that is older than a day, or that Slack refuses, is given up."""
     with context.store.read() as connection:
-        notice, made_at = outbox.get_notice(connection, int(claim.key))
+        notice, made_at, authenticity = outbox.get_notice(connection, int(claim.key))
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
+    if notice.delivery is Delivery.EPHEMERAL and not notice.address:
+        return _finish(context, claim, notice)  # Sent or given up before by a worker whose claim had ended.
+    if authenticity is not Authenticity.AUTHENTIC:
+        report_foreign_row(f"notice {claim.key}", tables.notices.name, authenticity)
+        return _give_up(context, claim, notice, authenticity.value)
     text = _with_link(notice, card)
     if context.now() - made_at > MAX_NOTICE_AGE:
         return _give_up(context, claim, notice, "too late")
@@ -81,8 +87,6 @@ def _finish(context: Context, claim: Claim, notice: Notice, *events: Event) -> R
 
 def _answer(context: Context, address: str, text: str) -> None:
     """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
-    if not address:
-        return  # Sent or given up before by a worker whose claim had ended.
     response_url, person = address.split(" ")
     try:
         context.messenger.answer(response_url, text)

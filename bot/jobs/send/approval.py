@@ -12,7 +12,6 @@ from bot.domain.request import Problem, Request
 from bot.jobs.context import Context, lookup_text, save_and_notify
 from bot.jobs.current_settings import current_policy
 from bot.slack.errors import GroupsUnknown, LookupFailed
-from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.ui.problem_texts import APPROVERS_NOT_CONFIRMED, NOTHING_STARTED
 
@@ -34,7 +33,7 @@ def pending_again(context: Context, request: Request) -> Request | None:
 
 
 def save_pending_again(context: Context, request: Request, pending: Request) -> None:
-    """Stores that the request is pending again, and removes the votes that do not count.
+    """Stores that the request is pending again. The event removes the votes that do not count.
 
     Raises:
         requests.Stale: another worker changed the request first.
@@ -42,10 +41,6 @@ def save_pending_again(context: Context, request: Request, pending: Request) -> 
     counted = pending.vote_progress.people if pending.vote_progress else ()
     detail = {"void approvals": list(pending.void_approvals), "approved by": list(counted)}
     with context.store.write() as connection:
-        requests.lock(connection, request.id)
-        for vote in requests.votes_of(connection, request.id):
-            if vote.person not in counted:
-                requests.remove_vote(connection, request.id, vote.person)
         event = Event(AuditEvent.APPROVAL_VOID, BOT, request.id, detail)
         save_and_notify(connection, request, pending, context.now(), event)
 

@@ -27,9 +27,10 @@ from bot.jobs.problems import RetryHint, explain
 from bot.jobs.send import approval
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
+from bot.jobs.send.record_check import may_send
 from bot.redaction import scrub
 from bot.slack.errors import LookupFailed
-from bot.store import requests
+from bot.store import audit, requests
 from bot.store.audit import BOT, Detail, Event, Fact, append
 from bot.vault.errors import VaultError
 
@@ -58,6 +59,8 @@ def send_request(context: Context, request: Request) -> None:
     """
     plan, attempt = request.plan, request.attempt
     if attempt is None or next_step(request, context.now()) is not Step.SEND:
+        return
+    if not may_send(context, request):
         return
     if current_plan(context, request) != plan:
         void = request.with_state(State.VOID, at=context.now())
@@ -156,7 +159,11 @@ def _start_sending(
         detail["scope"] = request.scope.value
     event = Event(AuditEvent.PUT_SENDING, BOT, request.id, detail)
     with context.store.write() as connection:
-        return requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
+        sending = requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
+        if audit.record_of(connection, request.id).has_unapproved_put:
+            # The request was changed after `may_send`. The next step finds out how.
+            raise requests.Stale(request.id)
+        return sending
 
 
 def _put(context: Context, oms: Oms, request: Request, body: CallBody, shown_at: datetime) -> Reply:

@@ -24,7 +24,7 @@ from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_USER_ID, CARO
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import outbox, queue, requests, tables
-from bot.store.audit import rows
+from bot.store.audit import record_of, rows
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -69,7 +69,7 @@ def audit_rows(context: Context, *events: str) -> list[tuple[str, dict[str, Any]
 
 def voters(context: Context, request: Request) -> list[str]:
     with context.store.read() as connection:
-        return [vote.person for vote in requests.votes_of(connection, request.id)]
+        return [vote.person for vote in record_of(connection, request.id).votes]
 
 
 @pytest.mark.parametrize("person", [CAROL, BOB])

@@ -1,0 +1,63 @@
+"""Compares a request with its audit rows, because everybody who can write to the database can change the request.
+
+A request that does not agree with them is void, or pending again if the bot's key has changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from bot.domain.audit_events import AuditEvent
+from bot.domain.request import Request, State
+from bot.domain.request_record import Authenticity, ask_again
+from bot.jobs.context import Context, report_foreign_row, save_and_notify
+from bot.jobs.current_settings import current_policy
+from bot.store import audit, outbox, requests, tables
+from bot.store.audit import BOT, Event
+from bot.store.outbox import Delivery, Notice
+from bot.ui.problem_texts import KEY_CHANGED, TAMPERED
+from bot.ui.thread import key_changed
+
+
+def may_send(context: Context, request: Request) -> bool:
+    """Whether the audit rows of an approved request prove that it was approved as it is, and that nothing was sent.
+
+    If not, the request is void or pending again.
+
+    Raises:
+        requests.Stale: another worker changed the request first.
+    """
+    with context.store.read() as connection:
+        current = requests.get(connection, request.id)
+        record = audit.record_of(connection, request.id)
+    if current is None or current.version != request.version:
+        raise requests.Stale(request.id)
+    authenticity = record.authenticity(request)
+    if authenticity is Authenticity.AUTHENTIC:
+        return True
+    with context.store.write() as connection:
+        save_not_authentic(connection, context, request, authenticity)
+    return False
+
+
+def save_not_authentic(
+    connection: Connection, context: Context, request: Request, authenticity: Authenticity
+) -> Request:
+    """Stores that a request does not agree with its audit rows: it is void, or pending again without approvals.
+
+    Raises:
+        requests.Stale: another worker changed the request first.
+    """
+    now = context.now()
+    report_foreign_row(request.id, tables.requests.name, authenticity)
+    policy = current_policy(context, request)
+    if authenticity is Authenticity.FORGED or policy is None:
+        problem = TAMPERED if authenticity is Authenticity.FORGED else None
+        void = request.with_state(State.VOID, at=now, problem=problem)
+        name = AuditEvent.REQUEST_TAMPERED if problem else AuditEvent.REQUEST_VOID
+        return save_and_notify(connection, request, void, now, Event(name, BOT, request.id))
+    pending = replace(ask_again(request, policy, now), problem=KEY_CHANGED)
+    outbox.add_notice(connection, Notice(Delivery.THREAD, "", key_changed(pending), request.id), now)
+    return requests.save(connection, request, pending, now, Event(AuditEvent.REQUEST_ASKED_AGAIN, BOT, request.id))
