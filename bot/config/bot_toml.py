@@ -14,21 +14,29 @@ from bot.config.problems import FIXES, setting_error
 from bot.config.values import (
     MAX_EXPIRY,
     MAX_SCHEDULE_AHEAD,
+    MAX_STALL,
+    MIN_KEEP,
+    MIN_STALL,
     REQUESTER,
     USER_OR_GROUP,
+    DailyTime,
     Slots,
     can_be_filled,
     checked_address,
     checked_ids,
     checked_path,
     checked_proxy,
+    parse_daily_time,
     parse_duration,
+    parse_rate,
 )
 from bot.config.variables import pem_problem
 from bot.domain.request import Plan, Policy
+from bot.domain.watched_group import WatchLimits
 from bot.net.proxy import Proxy
 
 Service = Literal["slack", "huawei", "vault"]
+Watch = Literal["off", "trouble", "all"]
 
 # Regions of Huawei Cloud's European site, whose services have addresses of their own (official SDK, regions of IAM).
 _EUROPEAN_REGIONS = frozenset({"eu-west-101"})
@@ -84,6 +92,11 @@ class Project(_Table):
     oms_url: str | None = None
     iam_url: str | None = None
     console_url: str | None = Field(default=None, pattern=r"^https://[^\s<>|]+$", max_length=500)
+    watch: Watch = "trouble"
+    notify: tuple[str, ...] = ()
+    stall_after: str = "15m"
+    slow_below: str | None = None
+    digest: str | None = None
     vault: ProjectVault
 
     @field_validator("requesters", mode="before")
@@ -140,6 +153,42 @@ class Project(_Table):
         if text != "0" and not timedelta(minutes=1) <= parse_duration(text) <= MAX_SCHEDULE_AHEAD:
             raise setting_error("is neither 0 nor a time between 1m and 24h", FIXES["schedule_ahead"])
         return text
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _notify(cls, value: Any) -> tuple[str, ...]:
+        return checked_ids(value, USER_OR_GROUP, FIXES["notify"])
+
+    @field_validator("stall_after")
+    @classmethod
+    def _stall(cls, text: str) -> str:
+        if not MIN_STALL <= parse_duration(text) <= MAX_STALL:
+            raise setting_error("is not a time between 5m and 7d", FIXES["stall_after"])
+        return text
+
+    @field_validator("slow_below")
+    @classmethod
+    def _slow(cls, text: str | None) -> str | None:
+        if text is not None and not parse_rate(text):
+            raise setting_error("is not a rate", FIXES["slow_below"])
+        return text
+
+    @field_validator("digest")
+    @classmethod
+    def _digest_time(cls, text: str | None) -> str | None:
+        if text is not None and parse_daily_time(text) is None:
+            raise setting_error("is not a time of day and a time zone", FIXES["digest"])
+        return text
+
+    @property
+    def watch_limits(self) -> WatchLimits:
+        """From when on a running group counts as stalled or slow."""
+        return WatchLimits(parse_duration(self.stall_after), parse_rate(self.slow_below or ""))
+
+    @property
+    def digest_time(self) -> DailyTime | None:
+        """When the daily digest is posted; None for no digest."""
+        return None if self.digest is None else parse_daily_time(self.digest)
 
     @property
     def policy(self) -> Policy:
@@ -257,8 +306,16 @@ class BotToml(_Table):
     """The whole file."""
 
     command: str = Field(default="/resume-taskgroup", pattern=r"^/[a-z0-9_\-]{1,31}$")
+    keep: str = "400d"
     network: NetworkTable = NetworkTable()
     projects: dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_\-]{0,31}$")], Project] = Field(min_length=1)
+
+    @field_validator("keep")
+    @classmethod
+    def _keep_time(cls, text: str) -> str:
+        if parse_duration(text) < MIN_KEEP:
+            raise setting_error("is not a time of 30d or more", FIXES["keep"])
+        return text
 
     @field_validator("projects")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from bot.config.bot_toml import BotToml, NetworkTable, Project, Service
 from bot.config.environment import Environment, read_database_url, read_environment, read_state_key
 from bot.config.problems import COMPARE_WITH_EXAMPLE, FIXES, InvalidSettings, Problems, problems_in
+from bot.config.values import parse_duration
 from bot.config.variables import read_secret
 from bot.domain.policy import reader_names
 from bot.net.proxy import Proxy
@@ -51,6 +53,7 @@ class Settings:
     command: str
     projects: Mapping[str, Project]
     network: Network = DIRECT
+    keep: timedelta = timedelta(days=400)  # how long ended requests and the history of groups are kept
 
     @property
     def named_ids(self) -> frozenset[str]:
@@ -78,7 +81,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         network = _network(file.network, environment.proxy_password, problems)
     if environment is None or file is None or network is None:
         raise InvalidSettings(problems)
-    return Settings(environment, file.command, file.projects, network)
+    return Settings(environment, file.command, file.projects, network, parse_duration(file.keep))
 
 
 def load_database_url(environ: Mapping[str, str]) -> Secret:

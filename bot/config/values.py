@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.config.problems import FIXES, setting_error
 from bot.config.variables import is_safe_address
@@ -20,11 +22,27 @@ _PORTS = {"https": 443, "http": 80}
 MAX_EXPIRY = timedelta(days=7)
 # `at=22:30` is the next 22:30, so no start is further ahead.
 MAX_SCHEDULE_AHEAD = timedelta(hours=24)
+# Shorter than the time between two sweeps of groups that are paused or failed, a stall could not be told from a pause.
+MIN_STALL, MAX_STALL = timedelta(minutes=5), timedelta(days=7)
+# Messages of the last 30 days are kept in any case.
+MIN_KEEP = timedelta(days=30)
+_RATE = re.compile(r"([1-9]\d{0,3}) ?(KB|MB|GB)/s", re.ASCII)
+_RATE_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+_DAILY_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d) (\S+)", re.ASCII)
 _PATH = re.compile(r"[A-Za-z0-9_.\-]+(/[A-Za-z0-9_.\-]+)*")
 USER_OR_GROUP = re.compile(r"[UWS][A-Z0-9]{4,20}")
 REQUESTER = re.compile(r"\*|[UWS][A-Z0-9]{4,20}")
 
 Slots = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class DailyTime:
+    """A time of day in a time zone."""
+
+    hour: int
+    minute: int
+    zone: ZoneInfo
 
 
 def checked_path(value: Any, mount: str | None, fix: str, subject: str = "") -> str:
@@ -109,3 +127,20 @@ def parse_duration(text: str) -> timedelta:
     """The duration of a text such as `30m`, `8h` or `2d`; zero where it is not valid."""
     found = _DURATION.fullmatch(text)
     return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta(0)
+
+
+def parse_rate(text: str) -> int:
+    """The bytes per second of a text such as `20 MB/s`; 0 where it is not valid. A MB is 1,000,000 bytes."""
+    found = _RATE.fullmatch(text)
+    return int(found[1]) * _RATE_UNITS[found[2]] if found else 0
+
+
+def parse_daily_time(text: str) -> DailyTime | None:
+    """The time of a text such as `08:00 Asia/Singapore`; None where it is not valid."""
+    found = _DAILY_TIME.fullmatch(text)
+    if found is None:
+        return None
+    try:
+        return DailyTime(int(found[1]), int(found[2]), ZoneInfo(found[3]))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.task_group import Progress, Scope, TaskGroup
+from bot.domain.watched_group import Movement
 
 # How long after its start time (`at=`) a request can still be started.
 START_WITHIN = timedelta(hours=1)
@@ -229,6 +230,7 @@ class LastSeen:
 
     at: datetime
     progress: Progress
+    movement: Movement | None = None  # None if only this reading is known
 
 
 @dataclass(frozen=True)

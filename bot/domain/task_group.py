@@ -86,6 +86,18 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class SubTasks:
+    """How many sub-tasks of a group are in each state. OMS divides the objects of a group among its sub-tasks."""
+
+    total: int = 0
+    waiting: int = 0  # in the queue of OMS
+    executing: int = 0
+    paused: int = 0
+    failed: int = 0
+    complete: int = 0
+
+
+@dataclass(frozen=True)
 class ErrorReason:
     """The reason that OMS gives for a failed group."""
 
@@ -110,6 +122,8 @@ class TaskGroup:
     error: ErrorReason | None  # None if OMS gives no reason
     records_failed_objects: bool = False  # whether OMS keeps a list of the objects that failed
     cdn_domain: str = ""  # the domain that OMS downloads from instead of the source bucket; empty without a CDN
+    sub_tasks: SubTasks = SubTasks()
+    failed_list: str = ""  # the object key of the list of failed objects in the destination bucket; empty without one
     # What OMS migrates, and how: the name and the value of each field that is set. Only for comparing and showing.
     settings: tuple[tuple[str, str], ...] = ()
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
 
 from bot.domain.ids import parse_group_id
-from bot.domain.task_group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, TaskGroup
+from bot.domain.task_group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, SubTasks, TaskGroup
 from bot.huawei.error_answer import clean_code, clean_message
 from bot.huawei.errors import Unreadable
 from bot.huawei.required_keys import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, KeyField
@@ -95,6 +95,11 @@ class _SourceCdn(_Wire):
     authentication_type: _Text = ""
 
 
+class _FailedObjectRecord(_Wire):
+    result: _Flag = False
+    list_file_key: _Text = ""
+
+
 class _Group(_Wire):
     group_id: str
     status: StrictInt
@@ -114,6 +119,13 @@ class _Group(_Wire):
     skip_num: _Count = 0
     total_size: _Count = 0
     complete_size: _Count = 0
+    total_task_num: _Count = 0
+    waiting_task_num: _Count = 0
+    executing_task_num: _Count = 0
+    paused_task_num: _Count = 0
+    failed_task_num: _Count = 0
+    complete_task_num: _Count = 0
+    failed_object_record: _FailedObjectRecord | None = None
 
 
 def read_group(parsed: object) -> TaskGroup:
@@ -132,7 +144,7 @@ def read_group(parsed: object) -> TaskGroup:
         raise Unreadable(f"OMS returned a task group with the undocumented status {wire.status}") from None
     if group_id is None:
         raise Unreadable("OMS returned a task group that the bot can't read (group_id)")
-    cdn, reason = wire.source_cdn, wire.error_reason
+    cdn, reason, record = wire.source_cdn, wire.error_reason, wire.failed_object_record
     code, message = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
     return TaskGroup(
         group_id=group_id,
@@ -156,6 +168,15 @@ def read_group(parsed: object) -> TaskGroup:
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
         cdn_domain=cdn.domain if cdn else "",
         error=ErrorReason(code, message) if code or message.strip() else None,
+        sub_tasks=SubTasks(
+            total=wire.total_task_num,
+            waiting=wire.waiting_task_num,
+            executing=wire.executing_task_num,
+            paused=wire.paused_task_num,
+            failed=wire.failed_task_num,
+            complete=wire.complete_task_num,
+        ),
+        failed_list=record.list_file_key if record and record.result else "",
         settings=tuple(_settings(parsed)),
     )
 

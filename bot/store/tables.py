@@ -148,6 +148,58 @@ slack_budget = Table(
     Column("full_at", JSON, nullable=False),
 )
 
+# Task groups as the sweeps of OMS last read them (`WatchedGroup`): those that a sweep saw before they had ended.
+groups = Table(
+    "groups",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("project", String(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    # When the status changed last, as far as the sweeps saw it.
+    Column("status_since", UtcDateTime, nullable=False),
+    # Until when people do not want to hear of the group: an ISO 8601 time, or "moves" until it moves again.
+    Column("muted", String(32)),
+    Column("body", JSON, nullable=False),
+    Index("groups_project", "project", "status"),
+)
+
+# Readings of running groups: one a minute, and fewer the older they are. For the rate over time.
+samples = Table(
+    "samples",
+    metadata,
+    Column("group_key", String(255), primary_key=True),
+    Column("at", UtcDateTime, primary_key=True),
+    Column("complete_bytes", BigInteger, nullable=False),
+    Column("total_bytes", BigInteger, nullable=False),
+    Column("handled_objects", BigInteger, nullable=False),
+    Column("failed_objects", BigInteger, nullable=False),
+)
+
+# The sweep of each project: which task groups were listed when (`bot.domain.sweep_plan.SweepState`).
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("project", String(32), primary_key=True),
+    Column("body", JSON, nullable=False),
+    *_queue_columns(),
+)
+
+# Messages to a project's channel about task groups that nobody requested (`bot.domain.alert.Alert`).
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", _Number, primary_key=True, autoincrement=True),
+    Column("project", String(32), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("ts", String(32)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("body", JSON, nullable=False),
+    _mac_column(),
+    *_queue_columns(),
+    Index("alerts_due", "due_at"),
+)
+
 # Daily maintenance tasks, one row each. One replica runs a task. The migrations insert the rows.
 maintenance = Table(
     "maintenance",
