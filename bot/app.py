@@ -26,6 +26,7 @@ from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
 from bot.jobs.notify import cards, notices
+from bot.jobs.watch import sweep
 from bot.jobs.worker import Worker
 from bot.listeners import register_listeners
 from bot.listeners.payloads import OurApp
@@ -43,7 +44,7 @@ from bot.slack.messenger import Messenger
 from bot.slack.socket_mode import SocketTransport
 from bot.slack.transport import ACK_SECONDS, HttpTransport, Transport, new_app, new_client
 from bot.slack.users import Users
-from bot.store import queue, tables
+from bot.store import queue, sweeps, tables
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.database import Store, open_store
 from bot.store.queue import Claim
@@ -106,6 +107,8 @@ class Service:
         # A token that was read again signs from then on, and the one before is still checked.
         keys = StateKeys(lambda: environment.state_key or client.secret, environment.state_key_former)
         self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal(), keys)
+        with self.store.write() as connection:
+            sweeps.set_projects(connection, settings.projects, utc_now())
         if self.store.is_sqlite:
             # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
             with self.store.write() as connection:
@@ -222,6 +225,7 @@ def _new_worker(context: Context) -> Worker:
             tables.requests.name: partial(request_dispatcher.advance_request, context),
             tables.cards.name: partial(cards.update_card, context),
             tables.notices.name: partial(notices.send_notice, context),
+            tables.sweeps.name: partial(sweep.sweep_project, context),
             tables.maintenance.name: partial(maintenance.run_task, context),
         },
         partial(_report_bug, context),

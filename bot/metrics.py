@@ -14,4 +14,7 @@ FOREIGN_ROWS = Counter(
     "Rows that had no effect because the bot did not write them, or with an unknown key",
     ["table", "why"],
 )
+SWEPT_AT = Gauge(
+    "taskgroup_bot_sweep_timestamp_seconds", "When the task groups of a project were last listed", ["project"]
+)
 CONNECTED = Gauge("taskgroup_bot_slack_connected", "1 while Slack can reach the bot, otherwise 0")

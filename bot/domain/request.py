@@ -113,6 +113,9 @@ OPEN_STATES = frozenset(
     }
 )
 
+#: OMS accepted the PUT, and the bot follows the group to its end.
+FOLLOWED_STATES = frozenset({State.ACCEPTED, State.MOVING, State.PAUSING})
+
 
 @dataclass(frozen=True)
 class Plan:

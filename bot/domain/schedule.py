@@ -11,8 +11,9 @@ from enum import StrEnum
 
 from bot.domain.request import Request, State
 
-# How often the group is read while it runs.
-FOLLOW_EVERY = timedelta(seconds=10)
+# How often the bot looks at a group that moves. The sweeps (`bot.domain.sweep_plan`) make a request due earlier if its
+# group changes, so this is longer than the time between two sweeps.
+FOLLOW_EVERY = timedelta(seconds=40)
 # How often the group is read while people wait to learn whether a call took effect.
 SETTLE_EVERY = timedelta(seconds=3)
 # If the status is unchanged for this time after a call, the call counts as without effect.

@@ -56,6 +56,8 @@ def new_lanes() -> tuple[Lane, ...]:
         Lane("approved", 8, APPROVED_REQUESTS),
         Lane("requests", 8, OTHER_REQUESTS, Queue(tables.maintenance)),
         Lane("slow-messages", 4, SLOW_MESSAGES),
+        # A sweep waits for OMS several times, so that it has threads of its own.
+        Lane("sweeps", 4, Queue(tables.sweeps)),
         Lane("cards", 4, Queue(tables.cards)),
         # The notices of one Slack thread stay in order: a notice is not claimed before the older ones are sent.
         Lane("notices", 4, Queue(tables.notices)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
-from bot.domain.request import Problem, Request, State
+from bot.domain.request import FOLLOWED_STATES, Problem, Request, State
 from bot.domain.schedule import Step, next_step
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import can_be_followed
@@ -51,6 +51,9 @@ def _dispatch(context: Context, request: Request, claim: Claim) -> Result:
             return follow.follow_request(context, request, claim)
         case Step.PAUSE:
             return pause.send_pause(context, request, claim)
+        case None if request.state in FOLLOWED_STATES:
+            # A sweep has read the group, and made the request due.
+            return follow.follow_request(context, request, claim)
         case None:
             return Rescheduled()
 

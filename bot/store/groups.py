@@ -113,5 +113,7 @@ def add_samples(connection: Connection, found: Iterable[WatchedGroup]) -> None:
 def samples_of(connection: Connection, key: str, since: datetime, until: datetime) -> Sequence[Sample]:
     """The samples of a group between two times, oldest first."""
     columns = [samples.c[name] for name in ("at", "complete_bytes", "total_bytes", "handled_objects", "failed_objects")]
-    query = select(*columns).where(samples.c.group_key == key, samples.c.at.between(since, until)).order_by(samples.c.at)
+    query = (
+        select(*columns).where(samples.c.group_key == key, samples.c.at.between(since, until)).order_by(samples.c.at)
+    )
     return [Sample(*row) for row in connection.execute(query)]

@@ -37,7 +37,14 @@ from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
 
-TABLES: tuple[Table, ...] = (tables.inbox, tables.requests, tables.cards, tables.notices, tables.maintenance)
+TABLES: tuple[Table, ...] = (
+    tables.inbox,
+    tables.requests,
+    tables.cards,
+    tables.notices,
+    tables.sweeps,
+    tables.maintenance,
+)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
 _NONE = literal("")

@@ -6,7 +6,7 @@ One transaction stores the change, its audit rows, and the due time of the card.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, ins
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
-from bot.domain.request import Request
+from bot.domain.request import FOLLOWED_STATES, Request
 from bot.domain.request_record import VOTING_EVENTS, fingerprint
 from bot.domain.schedule import due_at
 from bot.store.audit import Event, Fact, append, append_all
@@ -26,6 +26,8 @@ from bot.store.tables import UtcDateTime, cards, requests
 log = logging.getLogger(__name__)
 
 _ADAPTER = TypeAdapter(Request)
+# SQLite allows a limited number of values in a statement.
+IDS_AT_ONCE = 500
 
 
 class Stale(Exception):
@@ -106,6 +108,22 @@ def open_requests(connection: Connection, projects: Sequence[str]) -> list[Reque
         .order_by(requests.c.created_at)
     )
     return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+
+
+def followed(connection: Connection, project: str) -> dict[str, str]:
+    """The ids of the project's requests that follow their group, by the key of the group."""
+    states = [state.value for state in FOLLOWED_STATES]
+    query = select(requests.c.open_key, requests.c.id).where(
+        requests.c.project == project, requests.c.open_key.is_not(None), requests.c.state.in_(states)
+    )
+    return {row.open_key: row.id for row in connection.execute(query)}
+
+
+def make_due(connection: Connection, ids: Collection[str], now: datetime) -> None:
+    """Lets workers look at these requests now, because a sweep read their groups."""
+    for first in range(0, len(ids), IDS_AT_ONCE):
+        of_ids = requests.c.id.in_(list(ids)[first : first + IDS_AT_ONCE])
+        connection.execute(update(requests).where(of_ids, requests.c.due_at > now).values(due_at=now))
 
 
 def save(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:

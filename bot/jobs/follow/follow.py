@@ -6,19 +6,20 @@ What a look means is decided by `bot.domain.outcome`.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.domain import outcome
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
 from bot.domain.request import Attempt, Problem, Request, State
-from bot.domain.schedule import SETTLE_EVERY, due_at
+from bot.domain.schedule import FOLLOW_EVERY, SETTLE_EVERY, due_at, next_step
 from bot.domain.task_group import TaskGroup
+from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.problems import RetryHint, explain, explain_reason
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
-from bot.store import requests
+from bot.store import groups, requests, sweeps
 from bot.store.audit import BOT, Event
 from bot.store.queue import Claim
 from bot.ui import problem_texts as texts
@@ -56,15 +57,60 @@ def settle_request(context: Context, request: Request, claim: Claim) -> Result:
 def follow_request(context: Context, request: Request, claim: Claim) -> Result:
     """Looks once at a group that OMS accepted to start, and stores what has changed.
 
+    Takes what a sweep has read since the last look. The group is read from OMS only if no sweep has, and if the request
+    is due by itself.
+
     Raises:
         requests.Stale: another worker changed the request first.
     """
+    with context.store.read() as connection:
+        watched = groups.get(connection, request.group_key)
+        is_throttled = sweeps.get(connection, request.plan.project).throttled > 0
+    now = context.now()
+    if watched is not None and _seen_at(request) < watched.seen_at and now - watched.seen_at < FOLLOW_EVERY:
+        return _follow(context, request, watched)
+    if next_step(request, now) is None:
+        return Finished(due_at(request))
+    if is_throttled and request.state is State.MOVING:
+        # Calls for single groups would add to the calls that OMS refuses.
+        return Finished(now + FOLLOW_EVERY)
     try:
         group = _look(context, request)
     except (HuaweiError, VaultError) as error:
         return _look_failed(context, request, claim, error)
-    now = context.now()
+    return _follow(context, request, _save_watched(context, request, watched, group))
+
+
+def _seen_at(request: Request) -> datetime:
+    """When the group was last read after the PUT or the pause, or when OMS accepted that."""
+    times = [
+        request.last_seen.at if request.last_seen else None,
+        request.attempt.answered_at if request.attempt else None,
+        request.pause.sent_at if request.pause else None,
+    ]
+    return max((at for at in times if at is not None), default=request.created_at)
+
+
+def _save_watched(context: Context, request: Request, before: WatchedGroup | None, group: TaskGroup) -> WatchedGroup:
+    """Stores a group that was read for this request like a sweep does."""
+    name, now = request.plan.project, context.now()
+    limits = context.projects[name].watch_limits
+    with context.store.write() as connection:
+        if before is None:
+            watched = first_seen(request.group_key, name, group, now, limits)
+            groups.add(connection, [watched])
+        else:
+            watched = seen_again(before, group, now, limits)
+            groups.save(connection, [watched])
+    return watched
+
+
+def _follow(context: Context, request: Request, watched: WatchedGroup) -> Result:
+    """Stores what a reading of the group changes."""
+    group, now = watched.group, watched.seen_at
     followed = outcome.follow(request, group, explain_group(request), now)
+    if followed.last_seen is not None:
+        followed = replace(followed, last_seen=replace(followed.last_seen, movement=watched.movement))
     if not _changes_card(request, followed):
         return Finished(due_at(followed))
     events = []

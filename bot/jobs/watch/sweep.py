@@ -1,0 +1,189 @@
+"""Sweeps a project: lists its task groups from OMS, stores how they move, and wakes the requests whose group changed.
+
+When what is listed is planned by `bot.domain.sweep_plan`. What a changed group means for its request is left to
+`bot.jobs.follow`, and what people are told about other groups to `bot.domain.alert`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import islice
+
+from bot.config.bot_toml import Project
+from bot.domain.sweep_plan import STATUSES, Part, SweepState, due_parts, is_young, next_sweep_at, samples_due
+from bot.domain.task_group import GroupStatus, TaskGroup
+from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
+from bot.huawei.error_catalogue import NOT_FOUND
+from bot.huawei.errors import HuaweiError, Rejected, Throttled
+from bot.huawei.oms import Oms
+from bot.jobs.context import Context
+from bot.jobs.worker import Finished, Result
+from bot.metrics import SWEPT_AT
+from bot.store import groups, requests, sweeps
+from bot.store.queue import Claim
+from bot.vault.errors import VaultError
+
+log = logging.getLogger(__name__)
+
+#: How many groups that no list showed are read one by one in a sweep. The others wait for the next sweep.
+MAX_SHOWN = 20
+#: How many requests are woken in each sweep although only the progress of their group changed. With more, Slack's limit
+#: of edits is reached, and each request looks at its group in its own time.
+MAX_WOKEN_FOR_PROGRESS = 30
+#: A group that does not run and does not change is stored this often, with the time when it was last seen.
+SAVE_UNCHANGED_EVERY = timedelta(minutes=10)
+# Groups with these statuses are not looked for when no list shows them.
+_ENDED = STATUSES[Part.ENDED]
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """What one sweep found."""
+
+    at: datetime  # when it began
+    before: Mapping[str, WatchedGroup]  # by key
+    after: Mapping[str, WatchedGroup]  # those that this sweep read, by key
+
+
+def sweep_project(context: Context, claim: Claim) -> Result:
+    """Sweeps the project of the claimed row once."""
+    name = str(claim.key)
+    project = context.projects.get(name)
+    if project is None:
+        return Finished()
+    with context.store.read() as connection:
+        state = sweeps.get(connection, name)
+        followed = requests.followed(connection, name)
+        known = groups.of_project(connection, name, set(GroupStatus) - _ENDED)
+    now = context.now()
+    if project.watch == "off" and not followed:
+        return Finished(next_sweep_at(state, now))
+    parts = due_parts(state, now)
+    try:
+        found = _read(context, name, project, known, parts)
+    except (HuaweiError, VaultError) as error:
+        return _save_failed(context, name, state, error)
+    return _save(context, name, state, parts, found, followed)
+
+
+def _read(
+    context: Context, name: str, project: Project, known: Mapping[str, WatchedGroup], parts: frozenset[Part]
+) -> _Sweep:
+    """Lists the groups, and reads those that no list showed one by one.
+
+    Raises:
+        HuaweiError, VaultError: a list is incomplete.
+    """
+    # Before the lists are read, so that no group is older than it says.
+    began = context.now()
+    project_id = context.identity.project_id(name)
+    listed: dict[str, TaskGroup] = {}
+    for status in sorted(status for part in parts for status in STATUSES[part]):
+        found = context.identity.call(name, partial(_groups, status=status), project_id)
+        listed |= {f"{project_id}/{group.group_id}": group for group in found}
+    swept = {status for part in parts for status in STATUSES[part]}
+    missing = [one for key, one in known.items() if key not in listed and one.group.status in swept]
+    for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
+        listed[one.key] = _show(context, name, one, project_id)
+    limits = project.watch_limits
+    after = {
+        key: seen_again(known[key], group, began, limits)
+        if key in known
+        else first_seen(key, name, group, began, limits)
+        for key, group in listed.items()
+        if key in known or group.status not in _ENDED
+    }
+    return _Sweep(began, known, after)
+
+
+def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup]:
+    """The groups with this status. Groups that the bot cannot read are left out."""
+    return [group for group in oms.groups(status) if isinstance(group, TaskGroup)]
+
+
+def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
+    """A group that no list showed. If OMS does not know it any more, it counts as deleted."""
+    try:
+        return context.identity.call(name, lambda oms: oms.show(one.group.group_id), project_id)
+    except Rejected as rejected:
+        if rejected.answer.code not in NOT_FOUND:
+            raise
+        return replace(one.group, status=GroupStatus.DELETED)
+
+
+def _save(
+    context: Context,
+    name: str,
+    state: SweepState,
+    parts: frozenset[Part],
+    found: _Sweep,
+    followed: Mapping[str, str],
+) -> Result:
+    """Stores what a sweep found. Stores nothing if another process has claimed the sweep since.
+
+    Arguments:
+        followed: ids of the requests that follow a group, by the key of the group.
+    """
+    young = any(is_young(group, found.at) for group in found.after.values())
+    swept = state.listed(parts, found.at, is_young=young)
+    to_sample = [group for group in found.after.values() if _has_run(found, group)]
+    if samples_due(state, found.at):
+        swept = replace(swept, sampled_at=found.at)
+    else:
+        to_sample = [group for group in to_sample if not group.runs]
+    with context.store.write() as connection:
+        if not sweeps.save(connection, name, swept, context.owner):
+            return Finished()
+        groups.add(connection, [group for key, group in found.after.items() if key not in found.before])
+        groups.save(connection, [group for group in found.after.values() if _is_worth_saving(found, group)])
+        groups.add_samples(connection, to_sample)
+        requests.make_due(connection, _to_wake(found, followed), found.at)
+    SWEPT_AT.labels(name).set(found.at.timestamp())
+    if state.failures:
+        log.info("the task groups of project %s are listed again", name)
+    return Finished(next_sweep_at(swept, context.now()))
+
+
+def _has_run(found: _Sweep, group: WatchedGroup) -> bool:
+    """Whether the group runs, or ran when the sweep before saw it."""
+    before = found.before.get(group.key)
+    return group.runs or (before is not None and before.runs)
+
+
+def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
+    """Whether a stored group has news. One that does not run is also saved from time to time, as it was seen."""
+    before = found.before.get(group.key)
+    if before is None:
+        return False
+    is_same = before.group == group.group and before.movement == group.movement and before.told is group.told
+    return group.runs or not is_same or found.at - before.seen_at >= SAVE_UNCHANGED_EVERY
+
+
+def _to_wake(found: _Sweep, followed: Mapping[str, str]) -> list[str]:
+    """The requests that look at their group now: those whose group does something else, and some whose group moves."""
+    changed: list[str] = []
+    moving: list[str] = []
+    for key, group in found.after.items():
+        if key in followed:
+            before = found.before.get(key)
+            (moving if before is not None and _does(before) == _does(group) else changed).append(followed[key])
+    return changed + (moving if len(moving) <= MAX_WOKEN_FOR_PROGRESS else [])
+
+
+def _does(group: WatchedGroup) -> tuple[object, ...]:
+    movement = group.movement
+    return group.group.status, movement.activity, movement.slow_since is None, group.group.progress.failed_objects
+
+
+def _save_failed(context: Context, name: str, state: SweepState, error: HuaweiError | VaultError) -> Result:
+    """Sweeps again later. The log says once that the sweeps fail. Requests read their groups one by one meanwhile."""
+    failed = state.failed(throttled=isinstance(error, Throttled))
+    if not state.failures:
+        log.warning("the task groups of project %s can't be listed: %s", name, error)
+    with context.store.write() as connection:
+        sweeps.save(connection, name, failed, context.owner)
+    return Finished(next_sweep_at(failed, context.now()))
