@@ -193,6 +193,18 @@ def test_running_groups_are_sampled_each_minute_and_when_they_stop(project: Proj
     assert len(found) == 4
 
 
+def test_the_next_sweep_comes_within_ten_seconds_after_a_group_begins_to_move(project: Project) -> None:
+    project.sweep()
+    with project.context.store.write() as connection:
+        claim = Claim(tables.sweeps.name, "media", 0)
+        queue.claim_one(connection, tables.sweeps, "media", "me")
+        queue.finish(connection, claim, "me", project.context.now() + MINUTE)
+    moving_request(project, 1)
+    with project.context.store.read() as connection:
+        [due_at] = queue.next_due(connection, project.context.now(), (Queue(tables.sweeps),)).values()
+    assert due_at <= project.context.now() + 10 * SECOND
+
+
 def test_a_followed_group_costs_no_call_of_its_own(project: Project) -> None:
     request, group = moving_request(project, 1)
     project.sweep(SECOND)
