@@ -50,7 +50,7 @@ def handle_action(context: Context, message: Message) -> None:
     result = _decide(context, message, person, voters)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.look_up_now(user_id, names)) for user_id in result.user_ids)
+        voters.update((user_id, context.people.confirm(user_id, names)) for user_id in result.user_ids)
         result = _decide(context, message, person, voters)
     if result is not None:
         _send_now(context, result)
