@@ -13,6 +13,7 @@ from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.notify import notices
 from bot.jobs.worker import Rescheduled
+from bot.sandbox.huawei.faults import Drop
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.store.database import Store
@@ -95,6 +96,19 @@ def test_a_running_group_is_followed_after_the_upgrade_but_not_paused_by_the_bot
         assert len(put_calls(sandbox)) == 1
         sandbox.oms.state.now = lambda: after.now() + timedelta(minutes=1)
         assert advance_once(context_at(after, after.now() + timedelta(minutes=1)), made.id).state is State.DONE
+
+
+def test_a_call_without_an_answer_is_settled_after_the_upgrade(sandbox: Sandbox) -> None:
+    sandbox.oms.faults.add("start", Drop(done=True))
+    with context_of(sandbox) as before:
+        made, posted = create_request(sandbox, before)
+        assert press_button(before, Kind.APPROVE, CAROL, made, posted).state is State.UNKNOWN
+        return_to_schema_0002(before.store)
+    with context_of(sandbox) as after:
+        minute_later = context_at(after, after.now() + timedelta(minutes=1))
+        sandbox.oms.state.now = minute_later.now
+        assert advance_once(minute_later, made.id).state is State.DONE
+    assert len(put_calls(sandbox)) == 1
 
 
 def test_a_message_and_a_notice_from_before_the_upgrade_have_no_effect_and_the_person_is_told(
