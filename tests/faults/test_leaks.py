@@ -148,7 +148,9 @@ def repeating_password(code: str, http_status: int, write: Write) -> Echo:
 
 
 def test_no_answer_to_start_or_retry_leaves_a_key_in_any_place(place: Place) -> None:
-    cases = zip((*OMS, *APIG, *TRF), itertools.cycle(WRITINGS.values()), itertools.cycle(ANSWERS), strict=False)
+    # Every writing and every answer on both databases, and each error code on one of them.
+    codes = (*OMS, *APIG, *TRF)[place.context.store.is_sqlite :: 2]
+    cases = zip(codes, itertools.cycle(WRITINGS.values()), itertools.cycle(ANSWERS), strict=False)
     reasons = itertools.cycle(REASONS)
     withheld = 0
     for number, (code, write, answer) in enumerate(cases):
@@ -163,7 +165,7 @@ def test_no_answer_to_start_or_retry_leaves_a_key_in_any_place(place: Place) -> 
         )
         withheld += KEY_REPEATED in card.approve()
         assert len(card.puts()) == 1, "OMS was sent the key"
-    assert withheld > 60
+    assert withheld > len(codes) / 2
     assert find_leaks(place.texts()) == []
 
 
