@@ -27,7 +27,15 @@ from bot.ui.formatting import (
     user_text,
 )
 from bot.ui.problem_texts import TAMPERED, problem_sentences
-from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
+from bot.ui.progress import (
+    last_reading,
+    latest_progress,
+    moved_since_start,
+    nothing_moved_yet,
+    objects_of_total,
+    pace,
+    trouble,
+)
 from bot.ui.start_time import start_terms, starts_later
 
 Text = str | Callable[[Request], str]
@@ -124,9 +132,12 @@ def _tries(r: Request) -> str:
 
 
 def _accepted_headline(r: Request) -> str:
-    if r.started_elsewhere:
-        return f"Already {past_tense(r.verb)} by someone else, nothing has moved yet: {_name(r)}"
-    return f"Accepted by OMS, nothing has moved yet: {_name(r)}"
+    reading = last_reading(r)
+    in_trouble = trouble(reading)
+    if in_trouble:
+        return f"{in_trouble}: {_name(r)}"
+    by = f"Already {past_tense(r.verb)} by someone else" if r.started_elsewhere else "Accepted by OMS"
+    return f"{by}, {nothing_moved_yet(reading)}: {_name(r)}"
 
 
 def _accepted_line(r: Request) -> str:
@@ -136,8 +147,12 @@ def _accepted_line(r: Request) -> str:
 
 
 def _moving_headline(r: Request) -> str:
+    reading = last_reading(r)
     # A problem means that the last reading of the group failed.
-    how = "progress can't be read now" if r.problem is not None else pace(latest_progress(r))
+    in_trouble = trouble(reading) if r.problem is None else ""
+    if in_trouble:
+        return f"{in_trouble}: {_name(r)}"
+    how = "progress can't be read now" if r.problem is not None else pace(reading)
     by = " by someone else" if r.started_elsewhere else ""
     return f"{past_tense(r.verb).capitalize()}{by}, {how}: {_name(r)}"
 

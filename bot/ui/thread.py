@@ -6,16 +6,58 @@ Pure. `bot.ui.replies` has the texts for one person.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from bot.domain.progress import percent
 from bot.domain.request import Request
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mentions, quoted_name
+from bot.domain.watched_group import Trouble
+from bot.ui.formatting import (
+    approvals_needed,
+    capitalized,
+    duration,
+    escape_mrkdwn,
+    link_console,
+    local_time,
+    mentions,
+    quoted_name,
+)
 from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
+from bot.ui.progress import Reading, last_reading, movement_sentence, progress_sentence, rate_and_time_left
 from bot.ui.states import STATES, text_of
 
 
 def thread_line(request: Request) -> str | None:
     """The line for a request that has just entered its state; None for states that post no line."""
     return text_of(STATES[request.state].thread_line, request) or None
+
+
+def told_line(old: Request, new: Request) -> str | None:
+    """The line for what `bot.domain.told` newly decided to tell; None if it is nothing."""
+    requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
+    reading = last_reading(new)
+    was, now = old.told, new.told
+    if now.trouble is was.trouble:
+        pace = f". {capitalized(rate_and_time_left(reading))}." if now.milestone != was.milestone else ""
+        return f"{name} is {progress_sentence(reading.group.progress)}{pace}" if pace else None
+    match now.trouble, was.trouble:
+        case Trouble.STALLED, _:
+            note = link_console(movement_sentence(reading), new.plan.console_url)
+            return f"{requester}, {name} has stalled{_at_percent(reading)}. {note}"
+        case Trouble.SLOW, _:
+            return f"{requester}, {name} is slow: {rate_and_time_left(reading)}. {movement_sentence(reading)}"
+        case _, Trouble.STALLED:
+            after = _lasted(was.since, reading)
+            return f"{requester}, {name} is moving again{_at_percent(reading)}. It had stalled{after}."
+    return f"{name} is no longer slow: {rate_and_time_left(reading)}."
+
+
+def _at_percent(reading: Reading) -> str:
+    share = percent(reading.group.progress)
+    return "" if share is None else f" at {share} %"
+
+
+def _lasted(since: datetime | None, reading: Reading) -> str:
+    return "" if since is None else f" for {duration(int((reading.at - since).total_seconds()))}"
 
 
 def pause_failed(request: Request) -> str:

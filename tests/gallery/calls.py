@@ -28,6 +28,7 @@ from tests.gallery.requests import (
     PROBLEM,
     REQUESTS,
     SELF_APPROVAL,
+    TOLD,
     TWO_APPROVALS,
     VOTED,
     failed_group,
@@ -123,6 +124,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
+    "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
     "thread.scope_changed": {"request": _RETRY},
     "receipts.receipt": {"request": replace(_RETRY, policy=TWO_APPROVALS)},
@@ -168,6 +170,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"request": pending(start_at=NOON + timedelta(hours=20))},
     ),
     "usage.invalid_command": tuple({"invalid": InvalidCommand(error, "nightly")} for error in UsageError),
+    "thread.told_line": tuple({"old": old, "new": new} for old, new in TOLD[1:]),
     "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
 }
 
