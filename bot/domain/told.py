@@ -24,8 +24,8 @@ class Told:
 
     trouble: Trouble | None = None  # STALLED or SLOW, until the thread was told that it is over
     since: datetime | None = None  # since when the group is in `trouble`
-    milestone: int = 0  # the last of `MILESTONES`
-    milestone_at: datetime | None = None  # when `milestone` was told
+    milestone: int = 0  # the last of `MILESTONES` that was told, or left out because another was told shortly before
+    milestone_at: datetime | None = None  # when a milestone was last told
 
 
 def tell(
@@ -57,9 +57,8 @@ def tell(
     is_new = milestone > max(told.milestone, _milestone(before))
     if not is_new or seconds_left is None or running_for + timedelta(seconds=seconds_left) <= LONG:
         return told
-    if told.milestone_at is not None and now - told.milestone_at < LONG:
-        return told
-    return replace(told, milestone=milestone, milestone_at=now)
+    is_too_early = told.milestone_at is not None and now - told.milestone_at < LONG
+    return replace(told, milestone=milestone, milestone_at=told.milestone_at if is_too_early else now)
 
 
 def _trouble(told: Told, movement: Movement, *, moved: bool) -> Trouble | None:

@@ -133,8 +133,8 @@ def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: Wa
     """A group after another reading.
 
     OMS adds up the progress of a group from its sub-tasks, so a single reading can show too little. While a group runs,
-    its bytes and objects do not become fewer. A reading with smaller totals counts only if the next one confirms it, and
-    so does one without any progress while OMS creates the sub-tasks, which shows that a retried group starts over.
+    its bytes and objects do not become fewer. A reading with smaller totals counts only if the next one confirms it. So
+    does one without any progress while OMS creates the sub-tasks, which shows that a retried group starts over.
     """
     is_odd = False
     if before.runs and group.status in RUNNING_STATUSES and not _has_gap(before, now):

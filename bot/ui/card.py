@@ -55,7 +55,7 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
         blocks.append(section(progress_line(latest_progress(request), group_status)))
     if _shows_movement(request):
         blocks.append(context_block(movement_details(last_reading(request))))
-        blocks.extend(section(note) for note in _movement_notes(request))
+        blocks.extend(_movement_note(request))
     self_approval = self_approval_line(request)
     if self_approval:
         blocks.append(section(f":warning: *{self_approval}*"))
@@ -82,14 +82,16 @@ def _shows_movement(request: Request) -> bool:
     return request.state in FOLLOWED_STATES and request.last_seen is not None
 
 
-def _movement_notes(request: Request) -> list[str]:
+def _movement_text(request: Request) -> str:
     """Why the group does not move as it should. A problem means that the last reading of the group failed."""
-    reading = last_reading(request)
-    note = movement_sentence(reading) if request.problem is None else ""
-    if not note:
-        return []
-    lead = ":warning: " if trouble(reading) else ""
-    return [f"{lead}{link_console(note, request.plan.console_url)}"]
+    note = movement_sentence(last_reading(request)) if request.problem is None else ""
+    return link_console(note, request.plan.console_url)
+
+
+def _movement_note(request: Request) -> list[Block]:
+    note = _movement_text(request)
+    lead = ":warning: " if trouble(last_reading(request)) else ""
+    return [section(f"{lead}{note}")] if note else []
 
 
 def identity_line(request: Request) -> str:
@@ -226,6 +228,6 @@ def _summary(request: Request) -> str:
         sentences += [escape_mrkdwn(problem.meaning), escape_mrkdwn(problem.next_step)]
     if _shows_movement(request):
         done = progress_sentence(latest_progress(request))
-        sentences += [f"{done}." if done else "", *_movement_notes(request)]
+        sentences += [f"{done}." if done else "", _movement_text(request)]
     sentences += [text_of(STATES[request.state].waits_for, request), self_approval_line(request)]
     return " ".join(filter(None, sentences))

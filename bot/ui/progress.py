@@ -66,7 +66,7 @@ def pace(reading: Reading) -> str:
     """What the group does, for a headline: `moving at 220 MB/s, about 3 min left`, without what is not known."""
     movement, progress = reading.movement, reading.group.progress
     if movement is None:
-        is_listing = reading.group.status is not GroupStatus.MONITORING
+        is_listing = reading.group.status in (GroupStatus.WAITING, GroupStatus.EXECUTING)
         speed = progress.speed_bytes_per_second
         return _moving(speed, None if is_listing else seconds_left(progress, speed))
     match movement.activity:
@@ -122,7 +122,8 @@ def movement_sentence(reading: Reading) -> str:
     if movement.is_slow and movement.slow_since is not None:
         since = local_time(movement.slow_since)
         return f"The rate has been below the limit for this project (slow_below in bot.toml) since {since}."
-    return f"{since}." if movement.stands_still(reading.at) else ""
+    is_still = movement.activity is Activity.MOVING and movement.stands_still(reading.at)
+    return f"{since}." if is_still else ""
 
 
 def movement_details(reading: Reading) -> str:
@@ -174,7 +175,7 @@ def _rate_and_time(reading: Reading) -> list[str]:
     if left is not None:
         found.append(f"about {duration(left)} left")
     elif movement.activity is Activity.LISTING:
-        found.append("OMS is still listing the source, the total grows")
+        found.append("OMS is still listing the source, so the total grows")
     elif movement.totals_grow(reading.at):
         found.append("the total still grows, so the time left isn't known")
     return found

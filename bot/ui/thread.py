@@ -37,7 +37,7 @@ def told_line(old: Request, new: Request) -> str | None:
     reading = last_reading(new)
     was, now = old.told, new.told
     if now.trouble is was.trouble:
-        pace = f". {capitalized(rate_and_time_left(reading))}." if now.milestone != was.milestone else ""
+        pace = f". {capitalized(rate_and_time_left(reading))}." if now.milestone_at != was.milestone_at else ""
         return f"{name} is {progress_sentence(reading.group.progress)}{pace}" if pace else None
     match now.trouble, was.trouble:
         case Trouble.STALLED, _:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +23,10 @@ BELOW = replace(MOVING, rate=3_000_000, slow_since=NOON)
 SLOW = replace(BELOW, is_slow=True)
 
 
-def told_after(movements: Iterable[Movement], told: Told = Told(), moved: int = 0) -> list[Trouble | None]:
+NOTHING = Told()
+
+
+def told_after(movements: Iterable[Movement], told: Told = NOTHING, moved: int = 0) -> list[Trouble | None]:
     """The trouble that was told after each of these readings. Each shows `moved` more bytes than the one before."""
     found = []
     progress = Progress(TOTAL)
@@ -80,7 +84,7 @@ def milestones(hours: float, *, start: int = 0, movement: Movement = MOVING) -> 
     """The milestones of a migration that takes this long, each with the minute when it was told."""
     found = []
     told, last = Told(), Progress(TOTAL, start * TOTAL // 100)
-    rate = round((TOTAL - last.complete_bytes) / (hours * 3600))
+    rate = math.ceil((TOTAL - last.complete_bytes) / (hours * 3600))
     for minute in range(int(hours * 60) + 1):
         now = NOON + minute * MINUTE
         complete = last.complete_bytes + rate * 60 if minute else last.complete_bytes
@@ -94,7 +98,7 @@ def milestones(hours: float, *, start: int = 0, movement: Movement = MOVING) -> 
             running_for=minute * MINUTE,
             now=now,
         )
-        if new.milestone != told.milestone:
+        if new.milestone_at != told.milestone_at:
             found.append((new.milestone, minute))
         told, last = new, progress
     return found
@@ -107,7 +111,7 @@ class TestMilestones:
 
     def test_one_is_told_in_an_hour_at_most(self) -> None:
         assert milestones(2) == [(25, 30), (75, 90)]
-        assert milestones(3) == [(25, 45), (50, 105)]
+        assert milestones(3) == [(25, 45), (75, 135)]
 
     def test_those_passed_before_the_start_are_not_told(self) -> None:
         assert [one for one, _ in milestones(8, start=40)] == [50, 75]

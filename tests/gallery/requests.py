@@ -159,7 +159,7 @@ _LARGE = Progress(10_000_000_000_000, 6_000_000_000_000, 1_000_000, 560_000, 40_
 _SUB_TASKS = SubTasks(total=48, executing=4, waiting=30, complete=12, failed=2)
 _READ_AT = SENT_AT + timedelta(hours=2)
 _STILL_SINCE = _READ_AT - timedelta(minutes=27)
-_MEASURED = {"rate": 140_000_000, "rate_since": SENT_AT}
+_MEASURED: Mapping[str, Any] = {"rate": 140_000_000, "rate_since": SENT_AT}
 _PAUSE = Pause("UBOB0000", SOON, State.MOVING)
 _ELSEWHERE = void(replace(GROUP, status=GroupStatus.MONITORING))
 _UNKNOWN = answered(Unanswered("HTTP 503"))
@@ -199,7 +199,7 @@ TOLD: tuple[tuple[Request, Request], ...] = (
     (STALLED, MOVING_AGAIN),
     (_MOVING, SLOW),
     (SLOW, NO_LONGER_SLOW),
-    (_MOVING, replace(_STEADY, told=Told(milestone=50))),
+    (_MOVING, replace(_STEADY, told=Told(milestone=50, milestone_at=_READ_AT))),
 )
 
 
@@ -265,8 +265,8 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "Accepted": _ACCEPTED,
     "Accepted, started by someone else": _ELSEWHERE,
+    "Accepted, all sub-tasks wait": watched(Activity.QUEUED, _LARGE_ACCEPTED),
     "Accepted, OMS lists the source": watched(Activity.LISTING, _LARGE_ACCEPTED, still_since=SENT_AT),
-    "Accepted, stalled": watched(Activity.STALLED, _LARGE_ACCEPTED, still_since=SENT_AT),
     "Moving, with speed": _MOVING,
     "Moving, without speed": running(_ACCEPTED, _MORE),
     "Moving, started by someone else": running(_ELSEWHERE, _MORE),
@@ -275,16 +275,12 @@ REQUESTS: Mapping[str, Request] = {
     "Moving, OMS lists the source": watched(Activity.LISTING, **_MEASURED),
     "Moving, the total has grown": watched(Activity.MOVING, **_MEASURED, grew_at=_READ_AT),
     "Moving, nothing has moved for some minutes": watched(Activity.MOVING, still_since=_READ_AT - timedelta(minutes=8)),
-    "Moving, all sub-tasks wait": watched(Activity.QUEUED),
     "Moving, slow": SLOW,
     "Moving, no longer slow": NO_LONGER_SLOW,
     "Moving, may be waiting for archive restores": watched(
         Activity.RESTORING, _ARCHIVED, still_since=_READ_AT - timedelta(hours=1)
     ),
     "Moving, stalled": STALLED,
-    "Moving, stalled for longer than archive restores take": watched(
-        Activity.STALLED, _ARCHIVED, still_since=_READ_AT - timedelta(hours=13)
-    ),
     "Moving again after a stall": MOVING_AGAIN,
     "Moving, pause failed": outcome.not_paused(
         replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
