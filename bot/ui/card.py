@@ -23,17 +23,9 @@ from bot.ui.formatting import (
     mentions,
     user_text,
 )
+from bot.ui.movement import last_reading, movement_details, movement_sentence, trouble
 from bot.ui.problem_texts import original_message
-from bot.ui.progress import (
-    last_reading,
-    latest_progress,
-    moved_since_start,
-    movement_details,
-    movement_sentence,
-    progress_line,
-    progress_sentence,
-    trouble,
-)
+from bot.ui.progress import latest_progress, moved_since_start, progress_line, progress_sentence
 from bot.ui.start_time import start_terms
 from bot.ui.states import STATES, ended_as, headline, self_approval_line, text_of
 

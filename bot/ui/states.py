@@ -26,16 +26,9 @@ from bot.ui.formatting import (
     quoted_name,
     user_text,
 )
+from bot.ui.movement import running_headline
 from bot.ui.problem_texts import TAMPERED, problem_sentences
-from bot.ui.progress import (
-    last_reading,
-    latest_progress,
-    moved_since_start,
-    nothing_moved_yet,
-    objects_of_total,
-    pace,
-    trouble,
-)
+from bot.ui.progress import latest_progress, moved_since_start, objects_of_total
 from bot.ui.start_time import start_terms, starts_later
 
 Text = str | Callable[[Request], str]
@@ -131,30 +124,10 @@ def _tries(r: Request) -> str:
     return f"tried {r.attempt.number} times, last {local_time_with_seconds(r.attempt.opened_at)}"
 
 
-def _accepted_headline(r: Request) -> str:
-    reading = last_reading(r)
-    in_trouble = trouble(reading)
-    if in_trouble:
-        return f"{in_trouble}: {_name(r)}"
-    by = f"Already {past_tense(r.verb)} by someone else" if r.started_elsewhere else "Accepted by OMS"
-    return f"{by}, {nothing_moved_yet(reading)}: {_name(r)}"
-
-
 def _accepted_line(r: Request) -> str:
     if r.started_elsewhere:
         return f"Someone else (outside this bot) already {past_tense(r.verb)} the group. This bot started nothing."
     return "OMS accepted the call. Nothing has moved yet."
-
-
-def _moving_headline(r: Request) -> str:
-    reading = last_reading(r)
-    # A problem means that the last reading of the group failed.
-    in_trouble = trouble(reading) if r.problem is None else ""
-    if in_trouble:
-        return f"{in_trouble}: {_name(r)}"
-    how = "progress can't be read now" if r.problem is not None else pace(reading)
-    by = " by someone else" if r.started_elsewhere else ""
-    return f"{past_tense(r.verb).capitalize()}{by}, {how}: {_name(r)}"
 
 
 def _done_headline(r: Request) -> str:
@@ -247,14 +220,14 @@ STATES: Mapping[State, StateDisplay] = {
         shows_keys=True,
     ),
     State.ACCEPTED: StateDisplay(
-        headline=_accepted_headline,
+        headline=running_headline,
         thread_line=_accepted_line,
         buttons=buttons.pause_button,
         shows_progress=True,
         shows_failed_pause=True,
     ),
     State.MOVING: StateDisplay(
-        headline=_moving_headline,
+        headline=running_headline,
         thread_line=lambda r: f"{_headline(r)}.",
         buttons=buttons.pause_button,
         shows_progress=True,

@@ -14,8 +14,8 @@ from bot.domain.watched_group import Activity, Movement
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.card import card
 from bot.ui.formatting import local_time, local_time_with_seconds
+from bot.ui.movement import RESTORING
 from bot.ui.problem_texts import LOOK_IN_CONSOLE
-from bot.ui.progress import RESTORING
 from tests.support.blocks import block_texts, elements
 from tests.support.values import GROUP, GROUP_ID, HALF, NOON, PLAN, request
 

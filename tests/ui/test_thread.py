@@ -86,10 +86,11 @@ SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow
         (
             FINE,
             SLOW,
-            '<@UALICE00>, "nightly images" is slow: 1.0 MB/s over the last minutes, about 1 h 40 min left. The '
-            f"rate has been below the limit for this project (slow_below in bot.toml) since {local_time(NOON)}.",
+            '<@UALICE00>, "nightly images" is slow. The rate has been below the limit for this project '
+            f"(slow_below in bot.toml) since {local_time(NOON)}. "
+            "1.0 MB/s over the last minutes, about 1 h 40 min left.",
         ),
-        (SLOW, FINE, '"nightly images" is no longer slow: 1.0 MB/s over the last minutes, about 1 h 40 min left.'),
+        (SLOW, FINE, '"nightly images" is no longer slow. 1.0 MB/s over the last minutes, about 1 h 40 min left.'),
         (
             FINE,
             moving(Told(milestone=25, milestone_at=NOON), STEADY),
