@@ -63,6 +63,8 @@ def tell(
 
 def _trouble(told: Told, movement: Movement, *, moved: bool) -> Trouble | None:
     """The trouble that the group is in. It lasts until a reading shows that it is over."""
+    if movement.activity is Activity.STOPPED:
+        return told.trouble
     if movement.activity is Activity.STALLED:
         return Trouble.STALLED
     if told.trouble is Trouble.STALLED:

@@ -50,9 +50,9 @@ class TestTrouble:
             None,
         ]
 
-    @pytest.mark.parametrize("activity", [Activity.LISTING, Activity.QUEUED, Activity.STOPPED, Activity.RESTORING])
+    @pytest.mark.parametrize("activity", [Activity.LISTING, Activity.QUEUED, Activity.RESTORING, Activity.STOPPED])
     def test_a_stalled_group_that_does_something_else_is_not_moving_again(self, activity: Activity) -> None:
-        other = Movement(activity, still_since=NOON)
+        other = Movement(activity, still_since=None if activity is Activity.STOPPED else NOON)
         assert told_after([STALLED, other]) == [Trouble.STALLED, Trouble.STALLED]
 
     def test_movement_between_two_looks_ends_a_stall(self) -> None:

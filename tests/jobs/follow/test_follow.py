@@ -196,6 +196,26 @@ def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Follow
     assert len(followed.lines("has stalled")) == 1
 
 
+def test_a_stall_that_two_workers_see_is_posted_once(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed.begin()
+    followed.group.complete_bytes += 1
+    followed.look(3 * SECOND)
+    for _ in range(22):
+        followed.look(FOLLOW_EVERY)
+    assert followed.request.told.trouble is None
+    show = Oms.show
+
+    def show_while_another_worker_looks(oms: Oms, group_id: str) -> TaskGroup:
+        monkeypatch.setattr(Oms, "show", show)
+        assert followed.look() == Rescheduled()
+        assert followed.request.told.trouble is Trouble.STALLED
+        return show(oms, group_id)
+
+    monkeypatch.setattr(Oms, "show", show_while_another_worker_looks)
+    assert followed.look(FOLLOW_EVERY) == Finished(followed.context.now())
+    assert len(followed.lines("has stalled")) == 1
+
+
 def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> None:
     followed.begin()
     followed.sandbox.oms.faults.add("show", *[Answer(404, "APIG.0101")] * 4)
