@@ -117,7 +117,7 @@ class WatchedGroup:
     status_since: datetime  # when a reading first showed its status
     movement: Movement
     told: Trouble | None = None  # the trouble that people were told and that lasts
-    is_odd: bool = False  # whether the last reading showed less than the one before, so that its progress was left out
+    is_odd: bool = False  # whether the last reading showed less than the one before, so that its counts were left out
 
     @property
     def runs(self) -> bool:
@@ -144,9 +144,9 @@ def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: Wa
         is_odd = is_less and not before.is_odd
         if is_odd:
             read = replace(shown, speed_bytes_per_second=read.speed_bytes_per_second)
+            group = replace(group, progress=read, sub_tasks=before.group.sub_tasks)
         elif not is_less:
-            read = _not_less(shown, read)
-        group = replace(group, progress=read)
+            group = replace(group, progress=_not_less(shown, read))
     return replace(
         before,
         group=group,

@@ -302,7 +302,7 @@ class TestStall:
         assert again.movement.still_since is None
 
     def test_an_odd_reading_ends_no_stall_and_delays_none(self) -> None:
-        odd = running(progress=Progress())
+        odd = running(progress=Progress(), sub_tasks=SubTasks())
         standing = still(moving(), 14 * MINUTE)
         stalled = still(after(standing, odd), STEP, standing.group)
         assert stalled.movement.activity is Activity.STALLED
