@@ -107,9 +107,9 @@ def fail_in_parts(
 _CONDITIONS = {
     "stall": Condition.STALLED,
     "slow down": Condition.SLOW,
-    "wait in the queue": Condition.QUEUED,
-    "restore archives": Condition.RESTORING,
-    "move as usual": Condition.USUAL,
+    "queue": Condition.QUEUED,
+    "restore": Condition.RESTORING,
+    "move on": Condition.USUAL,
 }
 # The buttons of the control panel, by their words.
 ACTIONS: Mapping[str, Callable[[OmsState, str], None]] = {
@@ -117,7 +117,7 @@ ACTIONS: Mapping[str, Callable[[OmsState, str], None]] = {
     "resume": resume,
     "delete": delete,
     **{words: partial(set_condition, condition=condition) for words, condition in _CONDITIONS.items()},
-    "find more objects": grow,
+    "grow": grow,
     "fail in parts": fail_in_parts,
 }
 
@@ -126,7 +126,7 @@ def actions_for(group: Group) -> list[str]:
     """The buttons that do something to this group."""
     if group.status in (EXECUTING, MONITORING):
         conditions = [words for words, condition in _CONDITIONS.items() if condition is not group.condition]
-        return ["pause", *conditions, "find more objects", "fail in parts"]
+        return ["pause", *conditions, "grow", "fail in parts"]
     if group.pending_changes:
         return []
     if group.status == PAUSED:

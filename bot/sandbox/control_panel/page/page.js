@@ -93,7 +93,7 @@ function groupItem(group, project, argument) {
     });
     use.setAttribute("aria-label", `use ${group.description}`);
     const source = element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket} `, kind);
-    const buttons = element("td", "row-buttons", element("span", "actions"), use);
+    const buttons = element("td", "row-buttons", use, element("span", "actions"));
     return element("tr", "", element("td", "", group.description), source, element("td", "status"), element("td", "percentage"), buttons);
   };
   const fill = (row) => {
