@@ -156,8 +156,8 @@ def _look(context: Context, request: Request) -> TaskGroup:
 def _changes_card(old: Request, new: Request) -> bool:
     if old.last_seen is None or new.last_seen is None or old.problem != new.problem:
         return True
-    shown = (old.state, old.last_seen.progress, old.group.status)
-    to_show = (new.state, new.last_seen.progress, new.group.status)
+    shown = (old.state, old.last_seen.progress, old.group.status, old.group.sub_tasks.failed)
+    to_show = (new.state, new.last_seen.progress, new.group.status, new.group.sub_tasks.failed)
     return shown != to_show or new.last_seen.at - old.last_seen.at >= UPDATE_CARD_AFTER
 
 
