@@ -148,12 +148,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0306", "The source contains no objects.", S, "Check the source bucket and the group's prefixes."),
     ("OMS.0307 OMS.0308", "OMS couldn't read the list of failed objects.", G, _CHECK_GROUP),
     ("OMS.1001", "OMS had an internal error.", C, _TICKET),
-    (
-        "OMS.1004 OMS.1007",
-        "A parameter is missing, usually a key.",
-        V,
-        "Check that the keys on this card are complete.",
-    ),
+    ("OMS.1004 OMS.1007", "A parameter is missing, usually a key.", V, "Check that this card's keys are complete."),
     ("OMS.1009", "OMS can't find this task group in this project and region.", G, _CHECK_ID),
     ("OMS.1010", "A parameter of the call has the wrong type.", B, _REPORT),
     ("OMS.1014 OMS.1016", "OMS can't read the source bucket with the source key.", S, _FIX_SOURCE),
@@ -251,6 +246,7 @@ _TOKEN_REFUSED = Meaning(
 )
 # For codes that are not in the catalogue: statuses, sentence, side, remedy.
 _BY_STATUS: tuple[tuple[range, str, Side, str], ...] = (
+    (range(200, 300), "The migration failed for a reason that the bot doesn't know.", C, _TICKET_FOR_GROUP),
     (range(300, 400), "Huawei Cloud answered with a redirect, which the bot doesn't follow.", B, _CHECK_URL),
     (range(401, 402), "Huawei Cloud doesn't accept the bot's credentials.", K, _FIX_CREDENTIALS),
     (range(403, 404), "Huawei Cloud doesn't allow the bot to do this.", P, _GRANT),

@@ -85,7 +85,11 @@ def correct_identity(path: str, *, is_close_to_lock: bool) -> str:
 
 def grant_listing_tasks(path: str) -> str:
     """The next step if the bot may not list sub-tasks. `path` is that of its own credentials in Vault."""
-    return f"Ask a Huawei Cloud administrator to grant oms:task:list to the IAM user whose credentials are at {path}."
+    # Not `oms:task:list`, of which Slack would make an emoji.
+    return (
+        "Ask a Huawei Cloud administrator to grant the permission list of oms:task to the IAM user whose credentials "
+        f"are at {path} in Vault."
+    )
 
 
 def cannot_reach(service: str, url: str, error: str) -> str:
