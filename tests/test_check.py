@@ -161,8 +161,8 @@ def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: 
         (True, "ok    project media, permission oms:task:list: granted"),
         (
             False,
-            "warn  project media, permission oms:task:list: missing. Fix: grant it to the bot's IAM user, so that cards "
-            "can say why sub-tasks of a group failed",
+            "warn  project media, permission oms:task:list: missing. Fix: grant it to the bot's IAM user, so that "
+            "cards can say why sub-tasks of a group failed",
         ),
     ],
 )

@@ -19,7 +19,7 @@ class Urgency(IntEnum):
     FAILURE = 1
     #: The request ended.
     END = 2
-    #: The state changed in another way, or the card shows another problem.
+    #: The state changed in another way, or the card shows another problem or cause of failures.
     STATE = 3
     #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4
@@ -40,4 +40,5 @@ def card_urgency(old: Request, new: Request) -> Urgency:
         return Urgency.BUTTONS
     if not new.is_open:
         return Urgency.END
-    return Urgency.STATE if has_new_state or new.problem != old.problem else Urgency.PROGRESS
+    has_news = new.problem != old.problem or new.failure_causes != old.failure_causes
+    return Urgency.STATE if has_new_state or has_news else Urgency.PROGRESS

@@ -54,10 +54,10 @@ def test_of_many_codes_the_most_frequent_are_kept_and_all_sub_tasks_count() -> N
     assert found.listed_sub_tasks == 31
 
 
-def moving(failed_sub_tasks: int, known: FailureCauses | None = None, **changes: object) -> Request:
+def moving(failed_sub_tasks: int, known: FailureCauses | None = None) -> Request:
     group = replace(GROUP, status=GroupStatus.MONITORING, sub_tasks=SubTasks(20, failed=failed_sub_tasks))
     seen = LastSeen(NOON + MINUTE, HALF)
-    return request(State.MOVING, group=group, last_seen=seen, failure_causes=known, **changes)
+    return request(State.MOVING, group=group, last_seen=seen, failure_causes=known)
 
 
 def test_nothing_is_asked_while_no_sub_task_has_failed() -> None:

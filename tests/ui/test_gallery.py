@@ -18,7 +18,7 @@ from tests.gallery.shown import Shown
 from tests.ui_gallery import PAGES
 
 SLACK_PAGE = next(path for path in PAGES if path.name == "ui_gallery.md")
-MAX_WORDS = 6_000
+MAX_WORDS = 6_000  # twelve minutes of reading
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
