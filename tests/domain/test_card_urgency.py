@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.card_urgency import Urgency, card_urgency
+from bot.domain.failure_causes import FailureCauses
 from bot.domain.request import LastSeen, Problem, State
 from tests.support.values import HALF, NOON, request
 
@@ -52,3 +53,8 @@ def test_another_problem_is_more_urgent_than_progress() -> None:
     unread = replace(moving, problem=Problem("OMS", "503", "words", "The group can't be read.", ""))
     assert card_urgency(moving, unread) is Urgency.STATE
     assert card_urgency(unread, moved) is Urgency.STATE
+
+
+def test_the_causes_of_failures_are_more_urgent_than_progress() -> None:
+    moving = request(State.MOVING)
+    assert card_urgency(moving, replace(moving, failure_causes=FailureCauses(NOON, 3))) is Urgency.STATE
