@@ -276,7 +276,15 @@ class Request:
 
     def with_reading(self, group: TaskGroup) -> Request:
         """Returns the request with another reading of its group. What the group migrates stays as people approve it."""
-        return replace(self, group=replace(self.group, status=group.status, progress=group.progress, error=group.error))
+        read = replace(
+            self.group,
+            status=group.status,
+            progress=group.progress,
+            error=group.error,
+            sub_tasks=group.sub_tasks,
+            failed_list=group.failed_list,
+        )
+        return replace(self, group=read)
 
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
         """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""
