@@ -155,6 +155,28 @@ def test_a_refused_identity_is_tried_once_in_a_run_and_not_counted(new_sandbox: 
     assert not (sandbox.directory / "bot.sqlite").exists()
 
 
+@pytest.mark.parametrize(
+    ("may_list_tasks", "line"),
+    [
+        (True, "ok    project media, permission oms:task:list: granted"),
+        (
+            False,
+            "warn  project media, permission oms:task:list: missing. Fix: grant it to the bot's IAM user, so that "
+            "cards can say why sub-tasks of a group failed",
+        ),
+    ],
+)
+def test_a_missing_permission_to_list_sub_tasks_is_a_warning(
+    new_sandbox: Callable[..., Sandbox], may_list_tasks: bool, line: str
+) -> None:
+    sandbox = new_sandbox()
+    sandbox.oms.state.may_list_tasks = may_list_tasks
+    findings = list(run_checks(load(sandbox.environment())))
+    assert line in [str(finding) for finding in findings]
+    assert all(finding.is_ok for finding in findings)
+    assert [call.method for call in sandbox.call_log.since() if call.path.endswith("/tasks")] == ["GET"]
+
+
 def test_check_runs_on_a_read_only_file_system(new_sandbox: Callable[..., Sandbox], postgres: Postgres) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
     read_only = "mount --make-rprivate / && mount -o remount,ro,bind / && mount -o remount,ro /dev/shm"

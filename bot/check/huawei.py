@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from bot.check.finding import Finding, skipped, vault_failed
 from bot.check.vault import version_suffix
 from bot.config.bot_toml import Project
+from bot.domain.failure_causes import SubTaskStatus
 from bot.huawei.credential import KINDS, load_credential
+from bot.huawei.error_catalogue import Side
 from bot.huawei.errors import HuaweiError, UnusableIdentity
 from bot.huawei.identity import Identity
 from bot.jobs.problems import RetryHint, explain
@@ -51,5 +53,20 @@ def check_huawei_cloud(
         yield failed
         if not is_iam_known:
             yield skipped(oms_subject, failed)
-    else:
-        yield Finding(subject, f"answers, {count} task group{'' if count == 1 else 's'}")
+        return
+    yield Finding(subject, f"answers, {count} task group{'' if count == 1 else 's'}")
+    yield _check_listing_tasks(identity, name, project)
+
+
+def _check_listing_tasks(identity: Identity, name: str, project: Project) -> Finding:
+    """Whether the bot may list sub-tasks. Without this permission, it cannot tell why sub-tasks of a group failed."""
+    subject = f"project {name}, permission oms:task:list"
+    try:
+        identity.call(name, lambda oms: next(oms.tasks(None, SubTaskStatus.FAILED), None))
+    except (HuaweiError, VaultError) as error:
+        problem = explain(error, project.plan(name, "", None), RetryHint.NOTHING, "")
+        if problem.side == Side.PERMISSIONS:
+            fix = "grant it to the bot's IAM user, so that cards can say why sub-tasks of a group failed"
+            return Finding(subject, "missing", fix, is_warning=True)
+        return Finding(subject, with_references(problem).rstrip("."), problem.next_step.rstrip("."), is_warning=True)
+    return Finding(subject, "granted")

@@ -70,6 +70,10 @@ class AuditEvent(StrEnum):
     PUT_ANSWERED_LATE = "put.answered_late", "OMS answered after the group had been read; the answer changed nothing."
     GROUP_CHANGED = "group.changed", "The group no longer matched what was approved before the call; nothing was sent."
     GROUP_NOT_VISIBLE = "group.not_visible", "The group could not be read several times in a row."
+    CAUSES_READ = (
+        "causes.read",
+        "OMS listed why sub-tasks failed; the number for each code, or why it didn't.",
+    )
     PAUSE_REQUESTED = "pause.requested", "A person pressed Pause."
     PAUSE_ACCEPTED = "pause.accepted", "OMS accepted the pause."
     PAUSE_NOT_NEEDED = "pause.not_needed", "The group was not running, so no pause was sent."

@@ -20,7 +20,8 @@ class Urgency(IntEnum):
     FAILURE = 1
     #: The request ended.
     END = 2
-    #: The state changed in another way, the card shows another problem, or the group is slow or in no trouble any more.
+    #: The state changed in another way, the card shows another problem or cause of failures, or the group is slow or in
+    #: no trouble any more.
     STATE = 3
     #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4
@@ -44,4 +45,5 @@ def card_urgency(old: Request, new: Request) -> Urgency:
     has_new_trouble = new.told.trouble is not old.told.trouble
     if has_new_trouble and new.told.trouble is Trouble.STALLED:
         return Urgency.FAILURE
-    return Urgency.STATE if has_new_state or has_new_trouble or new.problem != old.problem else Urgency.PROGRESS
+    has_news = has_new_trouble or new.problem != old.problem or new.failure_causes != old.failure_causes
+    return Urgency.STATE if has_new_state or has_news else Urgency.PROGRESS

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.domain.failure_causes import FailureCauses
+from bot.domain.problem import Problem as Problem  # a part of `Request`, imported from here
 from bot.domain.task_group import Progress, Scope, TaskGroup
 from bot.domain.told import Told
 from bot.domain.watched_group import Movement
@@ -162,20 +164,6 @@ class KeyCheck:
 
 
 @dataclass(frozen=True)
-class Problem:
-    """An error as the card shows it. An empty string is not shown."""
-
-    where: str  # the service that answered, such as `OMS` or `Vault`
-    code: str  # its error code
-    message: str  # its error message, without secrets
-    meaning: str  # what the error means, and whether anything was started
-    next_step: str  # what to do, and where
-    huawei_request_id: str | None = None  # for a support ticket; None if Huawei Cloud did not answer
-    reference: str | None = None  # of a bug, for finding its log record; None if the problem is not a bug
-    side: str = ""  # whose side the error is on: a value of `bot.huawei.error_catalogue.Side`
-
-
-@dataclass(frozen=True)
 class Decision:
     """Who approved, denied or cancelled a request, and when."""
 
@@ -271,6 +259,7 @@ class Request:
     told: Told = field(default_factory=Told)  # what the thread was told about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
+    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS
     ended_at: datetime | None = None  # None while it is open
 
     @property
@@ -289,7 +278,15 @@ class Request:
 
     def with_reading(self, group: TaskGroup) -> Request:
         """Returns the request with another reading of its group. What the group migrates stays as people approve it."""
-        return replace(self, group=replace(self.group, status=group.status, progress=group.progress, error=group.error))
+        read = replace(
+            self.group,
+            status=group.status,
+            progress=group.progress,
+            error=group.error,
+            sub_tasks=group.sub_tasks,
+            failed_list=group.failed_list,
+        )
+        return replace(self, group=read)
 
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
         """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""

@@ -135,7 +135,7 @@ class RequestRecord:
 
 _STATES = frozenset(State)
 # The fields of `TaskGroup` that change while nobody changes what the group migrates.
-_CHANGING = frozenset({"status", "progress", "error"})
+_CHANGING = frozenset({"status", "progress", "error", "sub_tasks", "failed_list"})
 
 
 def _number(value: object) -> int:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.domain.failure_causes import READ_EVERY
 from bot.domain.request import Request, State
+from bot.domain.task_group import FAILED_STATUSES
 
 # How often the bot looks at a group that moves. The sweeps (`bot.domain.sweep_plan`) make a request due earlier if its
 # group changes, so this is longer than the time between two sweeps.
@@ -39,15 +41,18 @@ class Step(StrEnum):
     FOLLOW = "follow"
     #: Send the call that pauses the group.
     PAUSE = "pause"
+    #: Read from OMS why sub-tasks of the group failed.
+    READ_CAUSES = "read causes"
     #: End an approved request that was not started in time.
     EXPIRE_APPROVAL = "expire approval"
 
 
 def next_step(request: Request, now: datetime) -> Step | None:
     """The step that is due now, or None if none is."""
-    due = due_at(request)
+    due = _state_due_at(request)
     if due is None or due > now:
-        return None
+        causes_due = causes_due_at(request)
+        return Step.READ_CAUSES if causes_due is not None and causes_due <= now else None
     match request.state:
         case State.PENDING:
             return Step.EXPIRE if now >= request.expires_at else Step.REMIND
@@ -67,7 +72,34 @@ def next_step(request: Request, now: datetime) -> Step | None:
 
 
 def due_at(request: Request) -> datetime | None:
-    """When the next step is due; None for a request that has ended."""
+    """When the next step is due; None for a request that has ended and whose failures are explained."""
+    return min(filter(None, (_state_due_at(request), causes_due_at(request))), default=None)
+
+
+def causes_due_at(request: Request) -> datetime | None:
+    """When OMS is asked why sub-tasks of the group failed; None if there is nothing new to ask.
+
+    The causes are read when the group has failed or ended with failed sub-tasks, and, while the group goes on, when the
+    number of failed sub-tasks has changed.
+    """
+    failed, known = request.group.sub_tasks.failed, request.failure_causes
+    known_failed = known.failed_sub_tasks if known is not None else 0
+    match request.state:
+        case State.FAILED if request.group.status in FAILED_STATUSES and request.ended_at is not None:
+            is_known = known is not None and known.read_at >= request.ended_at
+            return None if is_known else request.ended_at
+        case State.DONE:
+            return None if failed == known_failed else request.ended_at
+        case State.ACCEPTED | State.MOVING | State.PAUSING if request.last_seen is not None:
+            # A group whose retry does not show yet still has the failures from before.
+            if failed in (0, known_failed) or request.group.status in FAILED_STATUSES:
+                return None
+            return request.last_seen.at if known is None else known.read_at + READ_EVERY
+        case _:
+            return None
+
+
+def _state_due_at(request: Request) -> datetime | None:
     attempt, last_seen = request.attempt, request.last_seen
     match request.state:
         case State.PENDING:

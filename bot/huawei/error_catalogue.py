@@ -56,8 +56,8 @@ _FIX_SOURCE = "Check that {source} in Vault holds a valid key of the source acco
 _FIX_DESTINATION = "Check that {destination} in Vault holds a valid key with access to the destination bucket."
 _FIX_KEYS = "Check the keys at {caller}, {source} and {destination} in Vault."
 _ADD_CDN_KEY = "Add source_cdn_authentication_key to {source} in Vault."
-_GRANT_SOURCE = "Allow the source key at {source} to list the source bucket and read its objects."
-_GRANT_DESTINATION = "Allow the destination key at {destination} to write to the destination bucket."
+_GRANT_SOURCE = "Ask the owner of the source bucket to let the key at {source} list it and read its objects."
+_GRANT_DESTINATION = "Ask the owner of the destination bucket to let the key at {destination} write to it."
 _FIX_CREDENTIALS = "Check the bot's credentials at {caller} in Vault, and their IAM user in Huawei Cloud."
 _FIX_USER = "Check the IAM user in Huawei Cloud whose credentials are at {caller} in Vault."
 _GRANT = (
@@ -78,6 +78,13 @@ _TICKET = (
     "request id."
 )
 _REPORT = "This looks like a bug in the bot. Tell the bot's administrator."
+_TICKET_FOR_GROUP = "Wait a few minutes. {retry} If it persists, open a ticket and quote the task group id."
+_SOURCE_KEY = "Ask the owner of the source account for a valid key, and write it to {source} in Vault."
+_DESTINATION_KEY = "Ask the bucket's owner for a valid key, and write it to {destination} in Vault."
+_BUCKET = "Ask the bucket's owner whether it was deleted or renamed."
+_OBJECTS = "Ask the bucket's owner whether the objects were deleted on purpose."
+_STORAGE = "Wait a few minutes. {retry} If it persists, ask the storage's owner about a disruption."
+_SLOWER = "Ask the owner of the source account to raise its request limits, or limit the group's bandwidth."
 _ACCOUNT = "Ask the account owner to resolve this with Huawei Cloud."
 _NOTHING = "You don't need to do anything."
 _LIST_FILE = "Correct the list file in the destination bucket, or the group's object selection."
@@ -86,7 +93,7 @@ _LIST_NOT_USABLE = (
     "OMS can't use the group's list or selection of objects. The list may be missing, empty, larger than 100 MB, not a "
     ".txt file, of the wrong content type or format, or have a line of more than 65,535 characters."
 )
-_RESTORE = "Restore the archived objects at the source."
+_RESTORE = "Ask the owner of the source bucket to restore the archived objects."
 
 # Abbreviations for the tables.
 S, D, P, K = Side.SOURCE, Side.DESTINATION, Side.PERMISSIONS, Side.CREDENTIALS
@@ -141,12 +148,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.0306", "The source contains no objects.", S, "Check the source bucket and the group's prefixes."),
     ("OMS.0307 OMS.0308", "OMS couldn't read the list of failed objects.", G, _CHECK_GROUP),
     ("OMS.1001", "OMS had an internal error.", C, _TICKET),
-    (
-        "OMS.1004 OMS.1007",
-        "A parameter is missing, usually a key.",
-        V,
-        "Check that the keys on this card are complete.",
-    ),
+    ("OMS.1004 OMS.1007", "A parameter is missing, usually a key.", V, "Check that this card's keys are complete."),
     ("OMS.1009", "OMS can't find this task group in this project and region.", G, _CHECK_ID),
     ("OMS.1010", "A parameter of the call has the wrong type.", B, _REPORT),
     ("OMS.1014 OMS.1016", "OMS can't read the source bucket with the source key.", S, _FIX_SOURCE),
@@ -158,26 +160,31 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("OMS.1039", "Only a paused group can be resumed, and this one is no longer paused.", G, _CHECK_GROUP),
     ("OMS.1040", "Only a failed group can be retried.", G, _CHECK_GROUP),
     ("OMS.1041", "The bucket belongs to another tenant.", D, _FIX_DESTINATION),
-    ("TRF.0001", "OMS had an internal error during the migration.", C, _TICKET),
-    ("TRF.0003", "OMS timed out during the migration.", C, _TICKET),
+    ("TRF.0001", "OMS had an internal error during the migration.", C, _TICKET_FOR_GROUP),
+    ("TRF.0003", "OMS timed out during the migration.", C, _TICKET_FOR_GROUP),
     ("TRF.0012 TRF.0013 TRF.0014 TRF.0016 TRF.0017 TRF.0018 TRF.0019", _LIST_NOT_USABLE, G, _LIST_FILE),
-    ("TRF.0015", "The source account has no Blob service.", S, _FIX_SOURCE),
+    ("TRF.0015", "The source account has no Blob service.", S, _SOURCE_KEY),
     ("TRF.0051 TRF.0052 TRF.0054", "The destination key lacks a permission.", D, _GRANT_DESTINATION),
     ("TRF.0053 TRF.0056 TRF.0063", "The destination account is expired, frozen or has unpaid bills.", D, _ACCOUNT),
-    ("TRF.0055", "The destination bucket is full.", D, "Raise the bucket's quota."),
-    ("TRF.0057", "The destination key isn't valid.", D, _FIX_DESTINATION),
-    ("TRF.0058", "The destination bucket doesn't exist.", D, "Check the destination bucket."),
-    ("TRF.0059", "An object at the destination doesn't exist.", D, "Check the destination bucket."),
+    ("TRF.0055", "The destination bucket is full.", D, "Ask the bucket's owner to raise its quota."),
+    ("TRF.0057", "The destination key isn't valid.", D, _DESTINATION_KEY),
+    ("TRF.0058", "The destination bucket doesn't exist.", D, _BUCKET),
+    ("TRF.0059", "An object at the destination doesn't exist.", D, _OBJECTS),
     ("TRF.0060", "The path of an object is too long.", S, "Shorten the path or the prefix."),
-    ("TRF.0061", "The destination's storage service failed.", D, _WAIT),
-    ("TRF.0062", "Parts of an object couldn't be uploaded.", D, _WAIT),
-    ("TRF.0151", "The source key isn't valid.", S, _FIX_SOURCE),
+    ("TRF.0061", "The destination's storage service failed.", D, _STORAGE),
+    ("TRF.0062", "Parts of an object couldn't be uploaded.", D, _STORAGE),
+    ("TRF.0151", "The source key isn't valid.", S, _SOURCE_KEY),
     ("TRF.0152 TRF.0153 TRF.0154", "The source key lacks a permission.", S, _GRANT_SOURCE),
-    ("TRF.0155", "The source bucket doesn't exist.", S, "Check the source bucket."),
-    ("TRF.0156", "An object at the source doesn't exist.", S, "Check the source bucket."),
-    ("TRF.0157", "The source's storage service failed.", S, _WAIT),
-    ("TRF.0158", "The encryption of the destination bucket is in the wrong state.", D, "Check the bucket's KMS key."),
-    ("TRF.0159", "The source's storage service is throttling OMS.", S, "Limit the group's bandwidth."),
+    ("TRF.0155", "The source bucket doesn't exist.", S, _BUCKET),
+    ("TRF.0156", "An object at the source doesn't exist.", S, _OBJECTS),
+    ("TRF.0157", "The source's storage service failed.", S, _STORAGE),
+    (
+        "TRF.0158",
+        "The encryption of the destination bucket is in the wrong state.",
+        D,
+        "Ask the bucket's owner to check its KMS key.",
+    ),
+    ("TRF.0159", "The source's storage service is throttling OMS.", S, _SLOWER),
     ("TRF.0160 TRF.0301", "Archived objects at the source aren't restored.", S, _RESTORE),
     ("TRF.0201 TRF.0202", "Restoring archived objects at the source failed.", S, _RESTORE),
     ("APIG.0101", "The API gateway doesn't know this address.", B, "Check region and oms_url in bot.toml."),
@@ -191,12 +198,7 @@ _ROWS: tuple[tuple[str, str, Side, str], ...] = (
     ("APIG.0308", "The API gateway is throttling calls.", C, _WAIT),
     ("APIG.0310", "The project isn't available.", C, "Check project_id in bot.toml."),
     ("APIG.0401", "The API gateway doesn't know the bot's IP address.", P, "Check the IAM access rules."),
-    (
-        "APIG.0402",
-        "The API gateway doesn't allow the bot's IP address.",
-        P,
-        "Allow this address in the IAM access rules.",
-    ),
+    ("APIG.0402", "The API gateway doesn't allow the bot's IP address.", P, "Allow it in the IAM access rules."),
     ("APIG.0601", "The API gateway had an internal error.", C, _TICKET),
     ("APIG.0610", "The API gateway has no backend for this call.", C, _TICKET),
     ("APIG.0613", "The API gateway couldn't reach IAM.", C, _TICKET),
@@ -244,6 +246,7 @@ _TOKEN_REFUSED = Meaning(
 )
 # For codes that are not in the catalogue: statuses, sentence, side, remedy.
 _BY_STATUS: tuple[tuple[range, str, Side, str], ...] = (
+    (range(200, 300), "The migration failed for a reason that the bot doesn't know.", C, _TICKET_FOR_GROUP),
     (range(300, 400), "Huawei Cloud answered with a redirect, which the bot doesn't follow.", B, _CHECK_URL),
     (range(401, 402), "Huawei Cloud doesn't accept the bot's credentials.", K, _FIX_CREDENTIALS),
     (range(403, 404), "Huawei Cloud doesn't allow the bot to do this.", P, _GRANT),

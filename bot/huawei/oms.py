@@ -5,22 +5,42 @@ Repeats no call. Whether a PUT may be sent a second time is left to `bot.jobs.se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 import requests
 
+from bot.domain.failure_causes import SubTask, SubTaskStatus
 from bot.domain.ids import parse_group_id
 from bot.domain.task_group import GroupStatus, TaskGroup
 from bot.huawei.errors import Service, Unanswered, Unreadable
 from bot.huawei.http import Call, Success, Timeouts, send
 from bot.huawei.signing import Auth
+from bot.huawei.task_wire import read_sub_task
 from bot.huawei.wire import keys_in, read_group
+
+Item = TypeVar("Item")
 
 PAGE_SIZE = 100
 MAX_PAGES = 200
+
+
+@dataclass(frozen=True)
+class _ListKind:
+    """One of the lists of the API: its path, the key of its items, and what they are called in errors."""
+
+    path: str
+    key: str
+    id_field: str
+    name: str
+    max_offset: int  # the highest `offset` that OMS accepts
+
+
+_GROUPS = _ListKind("taskgroups", "taskgroups", "group_id", "task groups", 2**31 - 1)
+_SUB_TASKS = _ListKind("tasks", "tasks", "id", "sub-tasks", 10_000)
 
 
 @dataclass(frozen=True)
@@ -48,7 +68,7 @@ class Oms:
         timeouts: Timeouts | None = None,
         observing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._base = f"{base_url}/v2/{quote(project_id, safe='')}/taskgroups"
+        self._base = f"{base_url}/v2/{quote(project_id, safe='')}"
         self._auth = auth
         self._session = session
         self._timeouts = timeouts or Timeouts()
@@ -60,7 +80,7 @@ class Oms:
         Raises:
             HuaweiError: any kind. Unreadable also if OMS answers with another group.
         """
-        group = read_group(self._send("GET", f"/{quote(group_id, safe='')}").parsed(Service.OMS))
+        group = read_group(self._send("GET", f"/taskgroups/{quote(group_id, safe='')}").parsed(Service.OMS))
         if group.group_id != parse_group_id(group_id):
             raise Unreadable("OMS returned a different task group")
         return group
@@ -76,23 +96,47 @@ class Oms:
         Raises:
             HuaweiError: any kind. Unreadable also if a page is repeated or the list has more than MAX_PAGES pages.
         """
+        query = {} if status is None else {"status": int(status)}
+        return self._list(_GROUPS, query, read_group)
+
+    def tasks(self, group_id: str | None, status: SubTaskStatus) -> Iterator[SubTask | Unreadable]:
+        """Lists the sub-tasks with this status, each once, in no defined order (ListTasks, all pages).
+
+        Needs the IAM action `oms:task:list`. OMS lists at most about 10,000 of them.
+
+        Arguments:
+            group_id: of one group; None for all sub-tasks of the project.
+
+        Raises:
+            HuaweiError: as for `groups`.
+        """
+        query: dict[str, str | int] = {"status": int(status)}
+        if group_id is not None:
+            query["group_id"] = group_id
+        return self._list(_SUB_TASKS, query, read_sub_task)
+
+    def _list(
+        self, kind: _ListKind, query: Mapping[str, str | int], read: Callable[[object], Item]
+    ) -> Iterator[Item | Unreadable]:
         seen: set[str] = set()
         offset = 0
         for _ in range(MAX_PAGES):
-            query = {"limit": PAGE_SIZE, "offset": offset} | ({} if status is None else {"status": int(status)})
-            total, items = _page(self._send("GET", f"?{urlencode(query)}").parsed(Service.OMS))
-            by_id = {_id_of(item) or f"number {offset + index}": item for index, item in enumerate(items)}
-            new = {group_id: item for group_id, item in by_id.items() if group_id not in seen}
+            page = urlencode({"limit": PAGE_SIZE, "offset": offset, **query})
+            total, items = _page(kind, self._send("GET", f"/{kind.path}?{page}").parsed(Service.OMS))
+            by_id = {_id_of(kind, item) or f"number {offset + index}": item for index, item in enumerate(items)}
+            new = {item_id: item for item_id, item in by_id.items() if item_id not in seen}
             seen.update(new)
-            yield from map(_read_item, new.values())
+            yield from (_read_item(read, item) for item in new.values())
             offset += len(items)
             # `count` is not trusted: the page after a full one is always read, and a short page ends the list only
             # if the count has been reached or is missing.
             if not items or (len(items) < PAGE_SIZE and (total is None or offset >= total)):
                 return
+            if offset > kind.max_offset:
+                return
             if not new:
-                raise Unreadable(f"OMS repeated a page of its list, so the bot stopped after {len(seen):,} task groups")
-        raise Unreadable(f"OMS listed more than {len(seen):,} task groups, so the bot stopped")
+                raise Unreadable(f"OMS repeated a page of its list, so the bot stopped after {len(seen):,} {kind.name}")
+        raise Unreadable(f"OMS listed more than {len(seen):,} {kind.name}, so the bot stopped")
 
     def start(self, group_id: str, body: bytes) -> Accepted:
         """Resumes a paused task group (StartTaskGroup). `body` is from `wire.start_body`.
@@ -123,7 +167,7 @@ class Oms:
 
     def _put(self, group_id: str, verb: str, body: bytes) -> Accepted:
         try:
-            answer = self._send("PUT", f"/{quote(group_id, safe='')}/{verb}", body)
+            answer = self._send("PUT", f"/taskgroups/{quote(group_id, safe='')}/{verb}", body)
         except Unreadable as error:
             raise Unanswered(str(error)) from None
         return Accepted(answer.huawei_request_id)
@@ -134,22 +178,22 @@ class Oms:
             return send(self._session, call, self._auth, self._timeouts)
 
 
-def _id_of(item: object) -> str | None:
-    group_id = item.get("group_id") if isinstance(item, dict) else None
-    return group_id if isinstance(group_id, str) else None
+def _id_of(kind: _ListKind, item: object) -> str | None:
+    found = item.get(kind.id_field) if isinstance(item, dict) else None
+    return str(found) if isinstance(found, str | int) else None
 
 
-def _read_item(item: object) -> TaskGroup | Unreadable:
+def _read_item(read: Callable[[object], Item], item: object) -> Item | Unreadable:
     try:
-        return read_group(item)
+        return read(item)
     except Unreadable as error:
         return error
 
 
-def _page(parsed: object) -> tuple[int | None, list[object]]:
-    """The total number of groups (None if OMS does not say it) and the unread groups of this page."""
-    items = parsed.get("taskgroups") if isinstance(parsed, dict) else None
+def _page(kind: _ListKind, parsed: object) -> tuple[int | None, list[object]]:
+    """The total number of items (None if OMS does not say it) and the unread items of this page."""
+    items = parsed.get(kind.key) if isinstance(parsed, dict) else None
     if not isinstance(parsed, dict) or not isinstance(items, list):
-        raise Unreadable("OMS returned something other than a list of task groups")
+        raise Unreadable(f"OMS returned something other than a list of {kind.name}")
     total = parsed.get("count")
     return total if isinstance(total, int) and not isinstance(total, bool) else None, items

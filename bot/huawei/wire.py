@@ -1,6 +1,7 @@
 """Reads task groups from the JSON of the OMS API, and writes the bodies of START and RETRY.
 
-Pure. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup, StartTaskGroup and RetryTaskGroup.
+Pure. Sub-tasks are read by `task_wire`. Source of the fields: OMS API reference, ShowTaskGroup, ListTaskGroup,
+StartTaskGroup and RetryTaskGroup.
 """
 
 from __future__ import annotations
@@ -8,19 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import StrictInt, ValidationError
 
 from bot.domain.ids import parse_group_id
-from bot.domain.task_group import Destination, ErrorReason, GroupStatus, Progress, Scope, Source, SubTasks, TaskGroup
-from bot.huawei.error_answer import clean_code, clean_message
+from bot.domain.task_group import Destination, GroupStatus, Progress, Scope, Source, SubTasks, TaskGroup
 from bot.huawei.errors import Unreadable
 from bot.huawei.required_keys import DST_AK, DST_SK, JSON_AUTH_FILE, SRC_AK, SRC_SK, KeyField
+from bot.huawei.wire_types import Count, Flag, Text, Wire, WireReason, first_wrong_field, read_reason
 from bot.redaction import Secret, visible
 
-MAX_TEXT_CHARACTERS = 1024
-MAX_COUNT = 2**63 - 1
 _ACCESS_KEYS = frozenset({SRC_AK, SRC_SK, DST_AK, DST_SK})
 
 
@@ -57,74 +55,53 @@ _SETTINGS = (
 _MAX_SETTING_CHARACTERS = 200
 
 
-def _text(value: object) -> object:
-    """Reads null as empty, replaces invisible characters and shortens the text."""
-    return visible(value[:MAX_TEXT_CHARACTERS]) if isinstance(value, str) else "" if value is None else value
+class _SourceNode(Wire):
+    bucket: Text = ""
+    cloud_type: Text = ""
+    region: Text = ""
 
 
-_Text = Annotated[str, BeforeValidator(_text)]
-_Count = Annotated[
-    int, Field(strict=True, ge=0, le=MAX_COUNT), BeforeValidator(lambda value: 0 if value is None else value)
-]
-_Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]
+class _DestinationNode(Wire):
+    bucket: Text = ""
+    region: Text = ""
+    save_prefix: Text = ""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+class _SourceCdn(Wire):
+    domain: Text = ""
+    authentication_type: Text = ""
 
 
-class _SourceNode(_Wire):
-    bucket: _Text = ""
-    cloud_type: _Text = ""
-    region: _Text = ""
+class _FailedObjectRecord(Wire):
+    result: Flag = False
+    list_file_key: Text = ""
 
 
-class _DestinationNode(_Wire):
-    bucket: _Text = ""
-    region: _Text = ""
-    save_prefix: _Text = ""
-
-
-class _ErrorReason(_Wire):
-    error_code: _Text = ""
-    error_msg: _Text = ""
-
-
-class _SourceCdn(_Wire):
-    domain: _Text = ""
-    authentication_type: _Text = ""
-
-
-class _FailedObjectRecord(_Wire):
-    result: _Flag = False
-    list_file_key: _Text = ""
-
-
-class _Group(_Wire):
+class _Group(Wire):
     group_id: str
     status: StrictInt
-    task_type: _Text = ""
-    description: _Text = ""
+    task_type: Text = ""
+    description: Text = ""
     src_node: _SourceNode = _SourceNode()
     dst_node: _DestinationNode = _DestinationNode()
-    error_reason: _ErrorReason | None = None
+    error_reason: WireReason | None = None
     source_cdn: _SourceCdn | None = None
-    enable_restore: _Flag = False
-    enable_failed_object_recording: _Flag = False
-    object_overwrite_mode: _Text = ""
-    migrate_speed: _Count = 0
-    total_num: _Count = 0
-    success_num: _Count = 0
-    fail_num: _Count = 0
-    skip_num: _Count = 0
-    total_size: _Count = 0
-    complete_size: _Count = 0
-    total_task_num: _Count = 0
-    waiting_task_num: _Count = 0
-    executing_task_num: _Count = 0
-    paused_task_num: _Count = 0
-    failed_task_num: _Count = 0
-    complete_task_num: _Count = 0
+    enable_restore: Flag = False
+    enable_failed_object_recording: Flag = False
+    object_overwrite_mode: Text = ""
+    migrate_speed: Count = 0
+    total_num: Count = 0
+    success_num: Count = 0
+    fail_num: Count = 0
+    skip_num: Count = 0
+    total_size: Count = 0
+    complete_size: Count = 0
+    total_task_num: Count = 0
+    waiting_task_num: Count = 0
+    executing_task_num: Count = 0
+    paused_task_num: Count = 0
+    failed_task_num: Count = 0
+    complete_task_num: Count = 0
     failed_object_record: _FailedObjectRecord | None = None
 
 
@@ -138,14 +115,12 @@ def read_group(parsed: object) -> TaskGroup:
         wire = _Group.model_validate(parsed)
         group_id, status = parse_group_id(wire.group_id), GroupStatus(wire.status)
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the answer"
-        raise Unreadable(f"OMS returned a task group that the bot can't read ({field})") from None
+        raise Unreadable(f"OMS returned a task group that the bot can't read ({first_wrong_field(error)})") from None
     except ValueError:
         raise Unreadable(f"OMS returned a task group with the undocumented status {wire.status}") from None
     if group_id is None:
         raise Unreadable("OMS returned a task group that the bot can't read (group_id)")
-    cdn, reason, record = wire.source_cdn, wire.error_reason, wire.failed_object_record
-    code, message = (clean_code(reason.error_code), clean_message(reason.error_msg)) if reason else ("", "")
+    cdn, record = wire.source_cdn, wire.failed_object_record
     return TaskGroup(
         group_id=group_id,
         status=status,
@@ -167,7 +142,7 @@ def read_group(parsed: object) -> TaskGroup:
         records_failed_objects=wire.enable_failed_object_recording,
         cdn_authentication=(cdn.authentication_type or None) if cdn and cdn.domain else None,
         cdn_domain=cdn.domain if cdn else "",
-        error=ErrorReason(code, message) if code or message.strip() else None,
+        error=read_reason(wire.error_reason),
         sub_tasks=SubTasks(
             total=wire.total_task_num,
             waiting=wire.waiting_task_num,

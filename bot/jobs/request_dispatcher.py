@@ -10,7 +10,7 @@ from bot.domain.schedule import Step, next_step
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import can_be_followed
 from bot.jobs.decide import remind
-from bot.jobs.follow import follow, pause
+from bot.jobs.follow import follow, pause, read_causes
 from bot.jobs.send import send
 from bot.jobs.worker import Finished, Rescheduled, Result
 from bot.store import requests
@@ -49,6 +49,10 @@ def _dispatch(context: Context, request: Request, claim: Claim) -> Result:
             return follow.settle_request(context, request, claim)
         case Step.FOLLOW:
             return follow.follow_request(context, request, claim)
+        case Step.READ_CAUSES if not can_be_followed(context, request):
+            return Finished()
+        case Step.READ_CAUSES:
+            return read_causes.read_causes(context, request, claim)
         case Step.PAUSE:
             return pause.send_pause(context, request, claim)
         case None if request.state in FOLLOWED_STATES:

@@ -14,6 +14,7 @@ from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.approvals import approvals_so_far, unavailable_note
 from bot.ui.blocks import SlackMessage, context_block, fields, header, plain_section, section, slack_message
 from bot.ui.buttons import warnings
+from bot.ui.failure_causes import causes_blocks, causes_summary
 from bot.ui.formatting import (
     escape_mrkdwn,
     inline_code,
@@ -62,6 +63,7 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
             blocks.extend(_problem_blocks(request, request.problem))
     else:
         blocks.extend(_problem_blocks(request, visible_problem(request)))
+        blocks.extend(causes_blocks(request))
     blocks.extend(row.buttons(request))
     if row.shows_keys:
         blocks.append(context_block(keys_line(request)))
@@ -222,5 +224,6 @@ def _summary(request: Request) -> str:
     if _shows_movement(request):
         done = progress_sentence(latest_progress(request))
         sentences += [f"{done}." if done else "", _movement_text(request)]
-    sentences += [text_of(STATES[request.state].waits_for, request), self_approval_line(request)]
+    waits_for = text_of(STATES[request.state].waits_for, request)
+    sentences += [causes_summary(request), waits_for, self_approval_line(request)]
     return " ".join(filter(None, sentences))

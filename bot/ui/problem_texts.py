@@ -61,6 +61,9 @@ NOT_PAUSED_KEY_CHANGED = Problem(
     "Pause the group in OMS.",
 )
 
+CAUSES_NOT_READ = "The bot can't read why sub-tasks failed."
+MAY_NOT_LIST_TASKS = "The bot isn't allowed to list the group's sub-tasks, so it can't tell why they failed."
+
 GROUP_NOT_READ = "The bot can't read the group's progress."
 
 KEY_REPEATED = "Huawei Cloud's answer contains part of a key, so the bot doesn't show it."
@@ -92,6 +95,15 @@ class RetryHint(StrEnum):
 def correct_identity(path: str, *, is_close_to_lock: bool) -> str:
     """The next step after Huawei Cloud refused the identity at this path in Vault."""
     return f"Correct the bot's credentials at {path} in Vault." + (f" {WAIT_FIVE_MINUTES}" if is_close_to_lock else "")
+
+
+def grant_listing_tasks(path: str) -> str:
+    """The next step if the bot may not list sub-tasks. `path` is that of its own credentials in Vault."""
+    # Not `oms:task:list`, of which Slack would make an emoji.
+    return (
+        "Ask a Huawei Cloud administrator to grant the permission list of oms:task to the IAM user whose credentials "
+        f"are at {path} in Vault."
+    )
 
 
 def cannot_reach(service: str, url: str, error: str) -> str:

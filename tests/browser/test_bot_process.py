@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from bot.sandbox.control_panel.switches import KILLED, SELF_APPROVAL, SWITCHES, TWO_APPROVALS
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES, VIDEO_MASTERS
-from bot.sandbox.huawei.group import MONITORING, PAUSED
+from bot.sandbox.huawei.group import MONITORING, PAUSED, Condition
 from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.system import Sandbox
 
@@ -72,6 +72,24 @@ def test_a_running_group_can_be_paused(bot_page: tuple[Sandbox, Page, list[str]]
     expect(row).to_contain_text("paused")
     assert sandbox.oms.state.groups[VIDEO_MASTERS].status == PAUSED
     expect(page.get_by_role("button", name="pause nightly images")).to_be_hidden()
+
+
+def test_what_happens_to_a_group_without_the_bot_has_a_button(bot_page: tuple[Sandbox, Page, list[str]]) -> None:
+    sandbox, page, errors = bot_page
+    group = sandbox.oms.state.groups[VIDEO_MASTERS]
+    row = page.locator("#groups tr", has_text="video masters")
+    running = ["pause", "stall", "slow down", "queue", "restore", "grow"]
+    expect(row.locator(".actions button")).to_have_text([*running, "fail in parts"])
+    row.get_by_role("button", name="stall video masters").click()
+    expect(row.get_by_role("button", name="move on video masters")).to_be_visible()
+    assert group.condition is Condition.STALLED
+    row.get_by_role("button", name="fail in parts video masters").click()
+    sandbox.wait_until(lambda: group.failed_objects > 0)
+    row.get_by_role("button", name="pause video masters").click()
+    expect(row.locator(".actions button")).to_have_text(["resume", "delete"])
+    row.get_by_role("button", name="delete video masters").click()
+    expect(row).to_have_count(0)
+    assert errors == []
 
 
 def test_a_group_of_the_other_project_is_requested_with_its_name(bot_page: tuple[Sandbox, Page, list[str]]) -> None:

@@ -121,6 +121,9 @@ _EMPTY = [lists.open_requests([]), lists.groups("media", [], [], [])]
 
 #: The arguments of one function that differ from `SAMPLES`.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
+    "failure_causes.causes_line": {"request": REQUESTS["Failed, for three reasons"]},
+    "failure_causes.causes_summary": {"request": REQUESTS["Failed, for three reasons"]},
+    "failure_causes.failed_list_line": {"request": REQUESTS["Failed, for three reasons"]},
     "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
@@ -152,6 +155,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"sections": [lists.groups_not_listed("media", lists.no_answer("media", 8.0))]},
     ),
     "home.home_view": ({"sections": [], "remark": home.MAY_BE_INCOMPLETE},),
+    "failure_causes.causes_line": ({"request": REQUESTS["Moving, sub-tasks failed"]},),
     "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),
     "receipts.receipt": ({"request": REQUESTS["Approved"]}, {"request": _RETRY}),
     "refusals.no_quorum": (

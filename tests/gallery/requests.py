@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.domain import outcome, put_outcome
+from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, group_causes
 from bot.domain.request import (
     Attempt,
     Decision,
     KeyCheck,
+    LastSeen,
     Pause,
     Policy,
     Problem,
@@ -37,9 +39,11 @@ from bot.ui.problem_texts import (
     APPROVERS_NOT_CONFIRMED,
     GROUP_NOT_READ,
     KEY_CHANGED,
+    MAY_NOT_LIST_TASKS,
     NOT_PAUSED_KEY_CHANGED,
     NOT_PAUSED_TAMPERED,
     TAMPERED,
+    grant_listing_tasks,
 )
 from bot.vault.errors import VaultError, forbidden, missing
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
@@ -138,6 +142,21 @@ def running(start: Request, progress: Progress, at: datetime = SOON, status: int
     return outcome.follow(start, group, explain_group(start), at)
 
 
+def with_causes(found: Request, *counts: tuple[str, int]) -> Request:
+    """The request after OMS listed the failed sub-tasks of its group: codes, and how many sub-tasks have them."""
+    codes = [code for code, count in counts for _ in range(count)]
+    failed = [
+        SubTask(number, f"part {number}", SubTaskStatus.FAILED, ErrorReason(code, "") if code else None, 100, 2)
+        for number, code in enumerate(codes)
+    ]
+    causes = group_causes(
+        failed, lambda reason: explain_reason(reason, found.plan, RetryHint.NOTHING), len(failed), LATE
+    )
+    progress = replace(_MORE, failed_objects=500, total_objects=100_000, success_objects=60_000)
+    group = replace(found.group, sub_tasks=SubTasks(1000, failed=len(failed)), failed_list="oms/failed/images.txt")
+    return replace(found, group=group, last_seen=LastSeen(LATE, progress), failure_causes=causes)
+
+
 def void(group: TaskGroup) -> Request:
     """An approved request whose group is different right before the PUT."""
     start = approved()
@@ -173,6 +192,9 @@ _UNKNOWN = answered(Unanswered("HTTP 503"))
 _CONFLICT = answered(refused("OMS.0065", 400, "task is running"))
 _FAILURE = explain_reason(None, PLAN_WITH_PATHS, RetryHint.REQUEST_AGAIN)
 _LOOKED = explained(Unanswered("HTTP 503"), RetryHint.NOTHING, "")
+_MAY_NOT_LIST = Problem(
+    "OMS", "OMS.0072", "", MAY_NOT_LIST_TASKS, grant_listing_tasks(f"secret/{PLAN_WITH_PATHS.caller_path}")
+)
 _UNREADABLE = replace(_LOOKED, meaning=f"{GROUP_NOT_READ} {_LOOKED.meaning}")
 
 
@@ -302,6 +324,9 @@ REQUESTS: Mapping[str, Request] = {
     "Moving, pause failed": _not_paused(
         explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE, NOTHING_PAUSED)
     ),
+    "Moving, sub-tasks failed": with_causes(
+        _MOVING, ("TRF.0151", 3), ("", 1), *[(f"TRF.015{n}", 1) for n in range(2, 8)]
+    ),
     "Not paused, tampered with": _not_paused(NOT_PAUSED_TAMPERED),
     "Not paused, signing key is new": _not_paused(NOT_PAUSED_KEY_CHANGED),
     "Pausing": replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
@@ -311,6 +336,16 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "Done, started by someone else": running(_ELSEWHERE, _ALL, LATE, GroupStatus.COMPLETED),
     "Failed": running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED),
+    "Failed, for three reasons": with_causes(
+        running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED),
+        ("TRF.0159", 120),
+        ("TRF.0156", 80),
+        ("TRF.0152", 50),
+    ),
+    "Failed, sub-tasks cannot be listed": replace(
+        running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED),
+        failure_causes=FailureCauses(LATE, 3, not_read=_MAY_NOT_LIST),
+    ),
     "Failed, without a reason": replace(running(_MOVING, _MORE, LATE, GroupStatus.MIGRATION_FAILED), problem=_FAILURE),
     "Failed, the group was deleted": outcome.group_deleted(_MOVING, explain_group(_MOVING), LATE),
     "Paused again, by the Pause button": running(

@@ -19,7 +19,8 @@ from bot.huawei.required_keys import (
     SRC_SK,
     KeyField,
 )
-from bot.huawei.wire import MAX_COUNT, MAX_TEXT_CHARACTERS, read_group, retry_body, start_body
+from bot.huawei.wire import read_group, retry_body, start_body
+from bot.huawei.wire_types import MAX_COUNT, MAX_TEXT_CHARACTERS
 from bot.redaction import Secret
 from tests.support.values import GROUP_ID
 

@@ -9,7 +9,14 @@ from bot.sandbox.huawei.faults import Answer, Drop, FailsLater, Fault, NoAnswer,
 from bot.sandbox.system import Sandbox
 
 # The kinds of calls by endpoint, each with the words of the page.
-CALL_KINDS = {"start": "resume", "retry": "retry", "stop": "pause", "show": "look at a group", "list": "list of groups"}
+CALL_KINDS = {
+    "start": "resume",
+    "retry": "retry",
+    "stop": "pause",
+    "show": "look at a group",
+    "list": "list of groups",
+    "tasks": "list of sub-tasks",
+}
 _KINDS_THAT_RUN_A_GROUP = ("start", "retry")
 
 TRANSPORT_FAULTS: Mapping[str, Fault] = {

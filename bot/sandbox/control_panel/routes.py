@@ -12,6 +12,7 @@ from aiohttp import web
 from bot.sandbox.control_panel.planned_faults import CALL_KINDS, choices, plan_fault
 from bot.sandbox.control_panel.state import state_for
 from bot.sandbox.control_panel.switches import SWITCHES
+from bot.sandbox.huawei.console import ACTIONS
 from bot.sandbox.huawei.rejection import Rejection
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.slack.server import Ack
@@ -45,7 +46,7 @@ def add_control_panel(sandbox: Sandbox) -> None:
     }
     other_actions: dict[str, Action] = {
         "close": panel.close,
-        "pause": panel.pause,
+        "console": panel.console,
         "switch": panel.switch,
         "plan": panel.plan,
         "reset": panel.reset,
@@ -109,9 +110,10 @@ class _ControlPanel:
         self._sandbox.workspace.views.pop(body["view_id"], None)
         return {}
 
-    async def pause(self, body: Json) -> Json:
+    async def console(self, body: Json) -> Json:
+        act = ACTIONS[body["action"]]
         try:
-            self._sandbox.oms_by_project[body["project"]].state.stop(body["group_id"])
+            act(self._sandbox.oms_by_project[body["project"]].state, body["group_id"])
         except Rejection as rejection:
             return {"failure": f"OMS: {rejection.code} {rejection.message}"}
         return {}

@@ -7,6 +7,8 @@ from typing import Any
 from bot.sandbox.call_log import Call
 from bot.sandbox.control_panel.planned_faults import planned_faults
 from bot.sandbox.control_panel.switches import FAULTS, RULES
+from bot.sandbox.huawei.console import actions_for
+from bot.sandbox.huawei.oms_state import OmsState
 from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.ids import APPROVERS_GROUP, BOT_USER_ID, CAROL, DAVE
 from bot.sandbox.slack.workspace import OpenView, PostedMessage, direct_channel
@@ -52,7 +54,7 @@ def state_for(sandbox: Sandbox, person: str) -> Json:
             "views": [_view(one) for one in workspace.views.values() if one.person == person],
             "home": _view(home) if home is not None else None,
             "projects": [
-                {"name": name, "region": oms.state.project.region, "groups": oms.state.list_groups(None)}
+                {"name": name, "region": oms.state.project.region, "groups": _groups(oms.state)}
                 for name, oms in sandbox.oms_by_project.items()
             ],
             "vault": _read_counts(sandbox),
@@ -61,6 +63,14 @@ def state_for(sandbox: Sandbox, person: str) -> Json:
             "faults": {name: fault.is_on(sandbox) for name, fault in FAULTS.items()},
             "planned": planned_faults(sandbox),
         }
+
+
+def _groups(state: OmsState) -> list[Json]:
+    """Every group as OMS lists it, with the buttons that somebody in the console would have."""
+    with state.lock:
+        return [
+            group | {"actions": actions_for(state.groups[str(group["group_id"])])} for group in state.list_groups(None)
+        ]
 
 
 def _message(posted: PostedMessage, person: str) -> Json:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bot.sandbox.huawei.paging import Paging
 from bot.sandbox.system import Sandbox
 
 USUAL_LAG, LONG_LAG = timedelta(seconds=1), timedelta(seconds=10)
@@ -35,6 +36,19 @@ def _seal(sandbox: Sandbox, on: bool) -> None:
 def _forbid_changes(sandbox: Sandbox, on: bool) -> None:
     for oms in sandbox.oms_by_project.values():
         oms.state.may_change_groups = not on
+
+
+def _forbid_listing_tasks(sandbox: Sandbox, on: bool) -> None:
+    for oms in sandbox.oms_by_project.values():
+        oms.state.may_list_tasks = not on
+
+
+def _paging(paging: Paging) -> Switch:
+    def set_paging(sandbox: Sandbox, on: bool) -> None:
+        for oms in sandbox.oms_by_project.values():
+            oms.state.paging = paging if on else Paging.STABLE
+
+    return Switch(set_paging, lambda sandbox: sandbox.oms.state.paging is paging)
 
 
 def _set_status_lag(sandbox: Sandbox, on: bool) -> None:
@@ -76,6 +90,10 @@ FAULTS: Mapping[str, Switch] = {
     "OMS refuses to change groups (OMS.0072)": Switch(
         _forbid_changes, lambda sandbox: not sandbox.oms.state.may_change_groups
     ),
+    "OMS refuses to list sub-tasks (OMS.0072)": Switch(
+        _forbid_listing_tasks, lambda sandbox: not sandbox.oms.state.may_list_tasks
+    ),
+    **{f"OMS lists {paging.value}": _paging(paging) for paging in Paging if paging is not Paging.STABLE},
     f"OMS answers {SLOW_SECONDS:.0f} s late": Switch(_slow_down_oms, lambda sandbox: sandbox.oms.delay_seconds > 0),
     f"OMS shows a new status {LONG_LAG.seconds} s late": Switch(
         _set_status_lag,

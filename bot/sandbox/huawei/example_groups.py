@@ -19,6 +19,7 @@ from bot.sandbox.huawei.group import (
     WAITING,
     WAITING_FOR_DELETION,
     Cdn,
+    Failure,
     Group,
 )
 
@@ -101,8 +102,9 @@ def media_groups() -> list[Group]:
             "tax files",
             MIGRATION_FAILED,
             bucket="tax",
-            complete_bytes=9_600_000_000,
+            complete_bytes=9_630_000_000,
             failed_objects=37,
+            failures=(Failure("TRF.0157", "Source service error.", 2), Failure("TRF.0156", "No such object.", 1)),
             records_failed_objects=True,
             error=("TRF.0157", "Source service error."),
         ),

@@ -104,7 +104,7 @@ class FailsLater:
 Fault = Answer | Raw | Echo | Drop | Hold | NoAnswer | FailsLater
 Log = Callable[[int, str], object]
 
-ENDPOINTS = ("show", "list", "start", "retry", "stop", "token", "projects")
+ENDPOINTS = ("show", "list", "tasks", "start", "retry", "stop", "token", "projects")
 
 
 class Faults:

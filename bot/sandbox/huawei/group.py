@@ -1,12 +1,14 @@
 """A simulated task group: its status, its settings, its counters, and its JSON as ShowTaskGroup returns it.
 
-Pure. What changes it over time is left to `oms_state`.
+Pure. What changes it over time is left to `group_clock`, its sub-tasks one by one to `sub_tasks`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import NamedTuple
 
 # The values of `status` (API reference, ShowTaskGroup).
 WAITING, EXECUTING, MONITORING, PAUSED = 0, 1, 2, 3
@@ -16,6 +18,46 @@ WAITING_FOR_DELETION, DELETED = 8, 9
 # What a retry covers.
 ALL_OBJECTS, FAILED_OBJECTS = "all", "failed"
 STARTED_AT = 1_760_000_000_000
+
+# How many sub-tasks OMS runs at the same time. The others wait in its queue.
+MAX_EXECUTING = 5
+SLOWER_BY = 20
+
+
+class Condition(Enum):
+    """How a running group moves."""
+
+    #: At its usual speed.
+    USUAL = auto()
+    #: SLOWER_BY times slower.
+    SLOW = auto()
+    #: Sub-tasks are executing, and nothing moves.
+    STALLED = auto()
+    #: All sub-tasks wait in the queue of OMS.
+    QUEUED = auto()
+    #: Nothing moves, because OMS restores archived objects at the source.
+    RESTORING = auto()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Sub-tasks of a group that failed for the same reason."""
+
+    code: str
+    message: str
+    sub_tasks: int
+
+
+class SubTaskCounts(NamedTuple):
+    """How many sub-tasks a group has, how many OMS has created, and in which states the created ones are."""
+
+    total: int
+    created: int
+    waiting: int
+    executing: int
+    paused: int
+    failed: int
+    complete: int
 
 
 @dataclass(frozen=True)
@@ -31,9 +73,12 @@ class Cdn:
 
 @dataclass
 class Group:
-    """A simulated task group. Bytes move only while its status is MONITORING.
+    """A simulated task group. Bytes move while its status is MONITORING, or EXECUTING with a listing in progress.
 
     Arguments:
+        sub_tasks: how many sub-tasks OMS divides the objects among.
+        failures: the sub-tasks that failed while the group went on.
+        listed_objects: how many objects OMS has listed so far, while it lists the source. None if all are listed.
         error: code and message of the failure that `error_reason` shows.
         fails_later: code and message of a failure that happens once bytes move. OMS may fail a group this late
             when its keys are wrong.
@@ -41,6 +86,8 @@ class Group:
         pending_changes: statuses that the group gets later, each with its time, earliest first.
         change_once_shown: a delay and a status; the delay starts when ShowTaskGroup is first called.
         moved_at: when the bytes were last counted.
+        listed_at: when the listed objects were last counted.
+        gone_at: when OMS forgets the group, which somebody deleted.
         starts, retries: how many calls OMS accepted.
         last_scope: ALL_OBJECTS or FAILED_OBJECTS, of the last retry.
     """
@@ -58,6 +105,11 @@ class Group:
     complete_bytes: int = 4_000_000_000
     total_objects: int = 1_000
     failed_objects: int = 0
+    sub_tasks: int = 20
+    failures: tuple[Failure, ...] = ()
+    condition: Condition = Condition.USUAL
+    listed_objects: int | None = None
+    objects_listed_per_second: int = 50
     bytes_per_second: int = 150_000_000
     bandwidth_limit: int | None = None
     enable_restore: bool = False
@@ -69,6 +121,8 @@ class Group:
     pending_changes: list[tuple[datetime, int]] = field(default_factory=list)
     change_once_shown: tuple[timedelta, int] | None = None
     moved_at: datetime | None = None
+    listed_at: datetime | None = None
+    gone_at: datetime | None = None
     starts: int = 0
     retries: int = 0
     last_scope: str | None = None
@@ -77,6 +131,48 @@ class Group:
     def is_from_urls(self) -> bool:
         """Whether the source is a list of URLs, which needs no source key."""
         return self.task_type == "URL_LIST" or self.cloud_type == "URLSOURCE"
+
+    @property
+    def runs(self) -> bool:
+        """Whether objects can move. A group that OMS only creates runs once the listing has begun."""
+        return self.status == MONITORING or (self.status == EXECUTING and self.listed_objects is not None)
+
+    @property
+    def speed(self) -> int:
+        """Bytes per second."""
+        if not self.runs or self.condition not in (Condition.USUAL, Condition.SLOW):
+            return 0
+        return self.bytes_per_second // (SLOWER_BY if self.condition is Condition.SLOW else 1)
+
+    @property
+    def objects(self) -> int:
+        """How many objects the group has, as far as OMS has listed them."""
+        return self.total_objects if self.listed_objects is None else self.listed_objects
+
+    @property
+    def reachable_bytes(self) -> int:
+        """The size of the listed objects that have not failed."""
+        return self._share(self.total_bytes, self.objects - self.failed_objects)
+
+    def sub_task_counts(self) -> SubTaskCounts:
+        """The counts of sub-tasks, as follows from the status and the bytes of the group."""
+        total = -(-self.sub_tasks * self.objects // self.total_objects) if self.total_objects else self.sub_tasks
+        has_sub_tasks = self.status not in (WAITING, CREATION_FAILED)
+        created = self._share(self.sub_tasks, self.objects) if has_sub_tasks else 0
+        failed = min(created, sum(failure.sub_tasks for failure in self.failures))
+        complete = created - failed
+        if self.status != COMPLETED and self.complete_bytes < self.reachable_bytes:
+            complete = complete * self.complete_bytes // self.reachable_bytes
+        open_ = created - failed - complete
+        waiting = executing = paused = 0
+        if self.status == MIGRATION_FAILED:
+            failed += open_
+        elif self.status in (EXECUTING, MONITORING):
+            executing = min(open_, MAX_EXECUTING) if self.runs and self.condition is not Condition.QUEUED else 0
+            waiting = open_ - executing
+        else:
+            paused = open_
+        return SubTaskCounts(total, created, waiting, executing, paused, failed, complete)
 
     def as_json(self, region: str) -> dict[str, object]:
         """The group as ShowTaskGroup returns it.
@@ -97,14 +193,14 @@ class Group:
             "task_type": self.task_type,
             "enable_metadata_migration": False,
             "enable_failed_object_recording": self.records_failed_objects,
-            "enable_restore": self.enable_restore,
+            "enable_restore": self.enable_restore or self.condition is Condition.RESTORING,
             "enable_requester_pays": False,
             "enable_kms": False,
             "bandwidth_policy": self._bandwidth(),
             "smn_config": None,
             "source_cdn": self._cdn(),
             "migrate_since": 0,
-            "migrate_speed": self.bytes_per_second if self.status == MONITORING else 0,
+            "migrate_speed": self.speed,
             "total_time": 3_600_000,
             "start_time": STARTED_AT,
             **self._tasks(),
@@ -144,33 +240,35 @@ class Group:
         }
 
     def _tasks(self) -> dict[str, object]:
-        """The counts of migration tasks. Each simulated group has one, whose state follows the group's status."""
-
-        def one_if(*statuses: int) -> int:
-            return int(self.status in statuses)
-
+        counts = self.sub_task_counts()
         return {
-            "total_task_num": 1,
-            "create_task_num": 1 - one_if(WAITING, EXECUTING, CREATION_FAILED),
-            "waiting_task_num": one_if(WAITING, EXECUTING),
-            "executing_task_num": one_if(MONITORING),
-            "paused_task_num": one_if(PAUSED, PAUSING),
-            "failed_task_num": one_if(CREATION_FAILED, MIGRATION_FAILED),
-            "complete_task_num": one_if(COMPLETED),
+            "total_task_num": counts.total,
+            "create_task_num": counts.created,
+            "waiting_task_num": counts.waiting,
+            "executing_task_num": counts.executing,
+            "paused_task_num": counts.paused,
+            "failed_task_num": counts.failed,
+            "complete_task_num": counts.complete,
         }
 
     def _objects(self) -> dict[str, object]:
-        wanted = self.total_objects - self.failed_objects
+        created = self.sub_task_counts().created
+        total_size = self._share(self.total_bytes, self.objects)
+        done = self.objects * self.complete_bytes // total_size if total_size else 0
         return {
-            "total_num": self.total_objects,
-            "create_complete_num": self.total_objects,
-            "success_num": wanted * self.complete_bytes // self.total_bytes if self.total_bytes else 0,
+            "total_num": self.objects,
+            "create_complete_num": self.total_objects * created // self.sub_tasks,
+            "success_num": min(done, self.objects - self.failed_objects),
             "fail_num": self.failed_objects,
             "skip_num": 0,
-            "total_size": self.total_bytes,
-            "create_complete_size": self.total_bytes,
+            "total_size": total_size,
+            "create_complete_size": self.total_bytes * created // self.sub_tasks,
             "complete_size": self.complete_bytes,
         }
+
+    def _share(self, whole: int, objects: int) -> int:
+        """The part of a whole that this many objects are."""
+        return whole * objects // self.total_objects if self.total_objects else whole
 
     def _failed_object_record(self) -> dict[str, object] | None:
         if not self.records_failed_objects:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from bot.sandbox.huawei.api_gateway import ApiGateway, Tokens
 from bot.sandbox.huawei.faults import FailsLater, Faults, respond
 from bot.sandbox.huawei.iam import IamStandIn
 from bot.sandbox.huawei.oms_state import OmsState
+from bot.sandbox.huawei.paging import page
 from bot.sandbox.huawei.rejection import Rejection, invalid
 from bot.sandbox.server_thread import ServerThread
 
@@ -47,9 +48,12 @@ class OmsStandIn:
         self.delay_seconds = delay_seconds
         self.faults = Faults(shared_faults)
         self.tokens = Tokens(state.now)
+        self._pages = 0
         self._gateway = ApiGateway(state.project, self.tokens, state.now)
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        base = f"/v2/{state.project.project_id}/taskgroups"
+        project = f"/v2/{state.project.project_id}"
+        base = f"{project}/taskgroups"
+        app.router.add_get(f"{project}/tasks", self._list_tasks)
         app.router.add_get(base, self._list)
         app.router.add_get(base + "/{group}", self._show)
         app.router.add_put(base + "/{group}/start", self._start)
@@ -64,10 +68,24 @@ class OmsStandIn:
             limit = _number(request, "limit", 10, 1, 100)
             offset = _number(request, "offset", 0, 0, 2_147_483_647)
             status = _number(request, "status", 0, 0, 9) if "status" in request.query else None
-            found = self.state.list_groups(status)
-            return {"count": len(found), "taskgroups": found[offset : offset + limit]}
+            return self._page("taskgroups", self.state.list_groups(status), offset, limit)
 
         return await self._answer(request, "list", list_groups)
+
+    async def _list_tasks(self, request: web.Request) -> web.StreamResponse:
+        def list_tasks(_: bytes) -> object:
+            limit = _number(request, "limit", 10, 1, 100)
+            offset = _number(request, "offset", 0, 0, 10_000)
+            status = _number(request, "status", 1, 1, 7) if "status" in request.query else None
+            group_id = _text(request, "group_id", 1, 100) if "group_id" in request.query else None
+            name = _text(request, "task_name", 0, 255)
+            return self._page("tasks", self.state.list_tasks(group_id, status, name), offset, limit)
+
+        return await self._answer(request, "tasks", list_tasks)
+
+    def _page(self, key: str, found: Sequence[object], offset: int, limit: int) -> object:
+        self._pages += 1
+        return {"count": len(found), key: page(found, offset, limit, self.state.paging, self._pages)}
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         return await self._answer(request, "show", lambda _: self.state.show(request.match_info["group"]))
@@ -143,6 +161,13 @@ def _number(request: web.Request, name: str, default: int, least: int, most: int
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
         raise invalid(name)
     return int(text)
+
+
+def _text(request: web.Request, name: str, least: int, most: int) -> str:
+    text = request.query.get(name, "")
+    if not least <= len(text) <= most:
+        raise invalid(name)
+    return text
 
 
 def _field_names(body: bytes) -> str:

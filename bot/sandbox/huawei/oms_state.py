@@ -1,12 +1,14 @@
 """The state behind the OMS stand-in: the task groups of one project, which change with the clock and with calls.
 
-Pure but for the clock that it is given. HTTP is left to `oms_server`, the fields of a body to `request_body`.
+Pure but for the clock that it is given. HTTP is left to `oms_server`, the fields of a body to `request_body`, what
+people do without the bot to `console`.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +16,6 @@ from bot.sandbox.huawei.credentials import ARCHIVE, MEDIA, CloudProject
 from bot.sandbox.huawei.example_groups import archive_groups, media_groups
 from bot.sandbox.huawei.group import (
     ALL_OBJECTS,
-    COMPLETED,
     CREATION_FAILED,
     EXECUTING,
     FAILED_OBJECTS,
@@ -24,8 +25,11 @@ from bot.sandbox.huawei.group import (
     PAUSING,
     Group,
 )
+from bot.sandbox.huawei.group_clock import advance
+from bot.sandbox.huawei.paging import Paging
 from bot.sandbox.huawei.rejection import Rejection
 from bot.sandbox.huawei.request_body import Body, check_keys_are_valid, check_retry, check_start
+from bot.sandbox.huawei.sub_tasks import sub_tasks_of
 
 PAUSING_FOR = CREATING_FOR = timedelta(seconds=2)
 
@@ -37,21 +41,26 @@ class OmsState:
     Arguments:
         groups: by id.
         may_change_groups: whether the caller may start, retry and pause groups. If not, OMS answers OMS.0072.
+        may_list_tasks: whether the caller may list sub-tasks. If not, OMS answers OMS.0072.
         checks_keys: whether OMS checks the source and destination keys before it accepts a call.
+        paging: how the pages of the lists fit together.
     """
 
     now: Callable[[], datetime]
     groups: dict[str, Group] = field(default_factory=dict)
     may_change_groups: bool = True
+    may_list_tasks: bool = True
     checks_keys: bool = True
+    paging: Paging = Paging.STABLE
     project: CloudProject = MEDIA
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def reset(self, groups: Mapping[str, Group]) -> None:
-        """Replaces all groups, and lets the caller change them again."""
+        """Replaces all groups, and returns to the usual behavior."""
         with self.lock:
             self.groups = dict(groups)
-            self.may_change_groups = self.checks_keys = True
+            self.may_change_groups = self.may_list_tasks = self.checks_keys = True
+            self.paging = Paging.STABLE
 
     def show(self, group_id: str) -> dict[str, object]:
         """ShowTaskGroup.
@@ -59,8 +68,7 @@ class OmsState:
         Raises:
             Rejection: there is no such group.
         """
-        with self.lock:
-            group = self._up_to_date(group_id)
+        with self.up_to_date(group_id) as group:
             if group.change_once_shown is not None:
                 delay, status = group.change_once_shown
                 group.change_once_shown = None
@@ -70,8 +78,25 @@ class OmsState:
     def list_groups(self, status: int | None) -> list[dict[str, object]]:
         """ListTaskGroup without its pages: all groups, or those with this status."""
         with self.lock:
-            groups = [self._up_to_date(group_id) for group_id in self.groups]
+            groups = [self._group(group_id) for group_id in self._ids()]
             return [group.as_json(self.project.region) for group in groups if status is None or group.status == status]
+
+    def list_tasks(self, group_id: str | None, status: int | None, name: str) -> list[dict[str, object]]:
+        """ListTasks without its pages: the sub-tasks with this status, and with this text in their names.
+
+        Raises:
+            Rejection: the caller may not list sub-tasks.
+        """
+        if not self.may_list_tasks:
+            raise _insufficient_permission()
+        with self.lock:
+            return [
+                task
+                for id_ in self._ids()
+                if group_id in (None, id_)
+                for task in sub_tasks_of(self._group(id_), self.project.region)
+                if status in (None, task["status"]) and name in str(task["name"])
+            ]
 
     def start(self, group_id: str, body: Body) -> None:
         """StartTaskGroup.
@@ -86,7 +111,7 @@ class OmsState:
                 raise Rejection(400, "OMS.1039", "Only paused task groups can be resumed.")
             self._check_keys(body)
             group.starts += 1
-            self._schedule_run(group)
+            self.schedule_run(group)
 
     def retry(self, group_id: str, body: Body) -> None:
         """RetryTaskGroup.
@@ -105,7 +130,7 @@ class OmsState:
             self._check_keys(body)
             group.retries += 1
             group.last_scope = FAILED_OBJECTS if only_failed else ALL_OBJECTS
-            self._schedule_run(group)
+            self.schedule_run(group)
 
     def stop(self, group_id: str) -> None:
         """StopTaskGroup.
@@ -114,55 +139,65 @@ class OmsState:
             Rejection: the call is not allowed, or the group is not running.
         """
         with self.lock:
-            group = self._group_to_change(group_id)
-            if group.status not in (EXECUTING, MONITORING):
-                raise Rejection(400, "OMS.1038", "Only task groups being monitored can be paused.")
-            group.status = PAUSING
-            group.pending_changes = [(self.now() + PAUSING_FOR, PAUSED)]
+            self.pause(self._group_to_change(group_id))
+
+    def pause(self, group: Group) -> None:
+        """Pauses a running group, whoever asks for it.
+
+        Raises:
+            Rejection: the group is not running.
+        """
+        if group.status not in (EXECUTING, MONITORING):
+            raise Rejection(400, "OMS.1038", "Only task groups being monitored can be paused.")
+        group.status = PAUSING
+        group.pending_changes = [(self.now() + PAUSING_FOR, PAUSED)]
+
+    def schedule_run(self, group: Group) -> None:
+        """Lets the group run after its status lag.
+
+        A group whose creation failed creates its sub-tasks first. An interrupted listing goes on.
+        """
+        runs_at = self.now() + group.status_lag
+        if group.status == CREATION_FAILED:
+            group.pending_changes.append((runs_at, EXECUTING))
+            runs_at += CREATING_FOR
+        group.pending_changes.append((runs_at, MONITORING if group.listed_objects is None else EXECUTING))
+
+    @contextmanager
+    def up_to_date(self, group_id: str) -> Iterator[Group]:
+        """The group with the status and the counters that it has by now. The state is locked until the block ends.
+
+        Raises:
+            Rejection: there is no such group.
+        """
+        with self.lock:
+            yield self._group(group_id)
+
+    def _ids(self) -> list[str]:
+        """The ids of all groups, without those whose deletion has ended."""
+        now = self.now()
+        return [group.id for group in self.groups.values() if group.gone_at is None or now < group.gone_at]
+
+    def _group(self, group_id: str) -> Group:
+        group = self.groups.get(group_id)
+        if group is None or (group.gone_at is not None and self.now() >= group.gone_at):
+            raise Rejection(400, "OMS.1009", "Resource not found.")
+        advance(group, self.now())
+        return group
 
     def _group_to_change(self, group_id: str) -> Group:
-        group = self._up_to_date(group_id)
+        group = self._group(group_id)
         if not self.may_change_groups:
-            raise Rejection(403, "OMS.0072", "Insufficient permission.")
+            raise _insufficient_permission()
         return group
 
     def _check_keys(self, body: Body) -> None:
         if self.checks_keys:
             check_keys_are_valid(body)
 
-    def _schedule_run(self, group: Group) -> None:
-        """Lets the group run after its status lag. A group whose creation failed creates its tasks first."""
-        runs_at = self.now() + group.status_lag
-        if group.status == CREATION_FAILED:
-            group.pending_changes.append((runs_at, EXECUTING))
-            runs_at += CREATING_FOR
-        group.pending_changes.append((runs_at, MONITORING))
 
-    def _up_to_date(self, group_id: str) -> Group:
-        """The group with the status and the bytes that it has by now.
-
-        Raises:
-            Rejection: there is no such group.
-        """
-        group = self.groups.get(group_id)
-        if group is None:
-            raise Rejection(400, "OMS.1009", "Resource not found.")
-        now = self.now()
-        while group.pending_changes and now >= group.pending_changes[0][0]:
-            group.moved_at, group.status = group.pending_changes.pop(0)
-            if group.status == MONITORING:
-                group.error, group.failed_objects = None, 0
-        if group.status == MONITORING:
-            since = now - (group.moved_at or now)
-            moved = int(since.total_seconds() * group.bytes_per_second)
-            if moved > 0 or group.moved_at is None:
-                group.complete_bytes = min(group.total_bytes, group.complete_bytes + moved)
-                group.moved_at = now
-            if group.fails_later is not None and moved > 0:
-                group.status, group.error, group.fails_later = MIGRATION_FAILED, group.fails_later, None
-            elif group.complete_bytes >= group.total_bytes:
-                group.status = COMPLETED
-        return group
+def _insufficient_permission() -> Rejection:
+    return Rejection(403, "OMS.0072", "Insufficient permission.")
 
 
 def media_state(now: Callable[[], datetime]) -> OmsState:

@@ -2,7 +2,6 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const STATUS = ["waiting", "executing", "running", "paused", "creation failed", "failed", "completed", "pausing", "waiting for deletion", "deleted"];
-const RUNNING = ["executing", "running"];
 const NOTE_CHARACTERS = 120, REFRESH_MS = 400;
 const announced = new Set();
 let lastRequest = 0, lastDrawn = 0;
@@ -92,19 +91,26 @@ function groupItem(group, project, argument) {
       $("text").value = `/resume-taskgroup ${group.group_id}${argument} `;
       $("text").focus();
     });
-    const pause = plainButton("pause", "pause", () => send("pause", {project, group_id: group.group_id}));
     use.setAttribute("aria-label", `use ${group.description}`);
-    pause.setAttribute("aria-label", `pause ${group.description}`);
     const source = element("td", "", `${group.src_node.cloud_type} ${group.src_node.bucket} `, kind);
-    const buttons = element("td", "row-buttons", pause, use);
+    const buttons = element("td", "row-buttons", use, element("span", "actions"));
     return element("tr", "", element("td", "", group.description), source, element("td", "status"), element("td", "percentage"), buttons);
   };
   const fill = (row) => {
     set(row.querySelector(".status"), "textContent", status);
     set(row.querySelector(".percentage"), "textContent", `${percentage}\u00a0%`);
-    set(row.querySelector(".pause"), "hidden", !RUNNING.includes(status));
+    updateChildren(row.querySelector(".actions"), group.actions.map((action) => ({
+      key: action, value: null, make: () => actionButton(action, group, project),
+    })));
   };
   return {key: group.group_id, value: null, make, fill};
+}
+
+// A button for what somebody else does to a group in the Huawei Cloud console, or for what goes wrong with it.
+function actionButton(action, group, project) {
+  const button = plainButton(action, "", () => send("console", {action, project, group_id: group.group_id}));
+  button.setAttribute("aria-label", `${action} ${group.description}`);
+  return button;
 }
 
 function drawCalls({vault, calls}) {
