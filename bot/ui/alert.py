@@ -15,6 +15,7 @@ from bot.domain.alert import Alert, AlertItem
 from bot.domain.request import Problem
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.domain.watched_group import Trouble
+from bot.ui import refusals
 from bot.ui.blocks import (
     SECTION_CHARACTERS,
     SlackMessage,
@@ -27,7 +28,6 @@ from bot.ui.blocks import (
 )
 from bot.ui.formatting import capitalized, escape_mrkdwn, link_console, local_time, mention, mentions, quoted_name
 from bot.ui.progress import objects_of_total, progress_line
-from bot.ui.refusals import NOTHING_CHANGED
 
 # A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest five.
 MAX_WITH_BUTTONS = 10
@@ -73,9 +73,9 @@ def alert_message(
         blocks.append(section(lines))
     if left_out:
         blocks.append(context_block(f"and {left_out:,} more: `{command} list`"))
-    sentences = [f"{_sentence(item, _name(item.group))}." for item in items[:MAX_IN_TEXT]]
+    sentences = [_sentence(item) for item in items[:MAX_IN_TEXT]]
     more = [f"And {len(items) - MAX_IN_TEXT:,} more."] if len(items) > MAX_IN_TEXT else []
-    return slack_message(" ".join((f"Project {escape_mrkdwn(alert.project)}:", *sentences, *more)), blocks)
+    return slack_message(" ".join((f"Project {escape_mrkdwn(alert.project)}.", *sentences, *more)), blocks)
 
 
 def muted(group: TaskGroup, until: datetime | None) -> str:
@@ -85,7 +85,7 @@ def muted(group: TaskGroup, until: datetime | None) -> str:
 
 def moves_already(group: TaskGroup) -> str:
     """The reply to a person who wants to mute a group until it moves."""
-    return f"{capitalized(_name(group))} is moving again, so there's nothing to mute. {NOTHING_CHANGED}"
+    return f"{capitalized(_name(group))} is moving again, so there's nothing to mute. {refusals.NOTHING_CHANGED}"
 
 
 def _precedence(item: AlertItem) -> tuple[bool, bool, int]:
@@ -119,17 +119,16 @@ def _change(group: TaskGroup) -> str:
 
 
 def _introduction(alert: Alert, notify: Sequence[str]) -> str:
-    project = f"Project {escape_mrkdwn(alert.project)}"
-    if not alert.has_trouble:
-        return f"{project}."
-    which = "this group has" if len(alert.items) == 1 else "these groups have"
-    no_request = f"{which} no open request."
-    return f"{project}. {mentions(notify, 'and')}, {no_request}" if notify else f"{project}. {capitalized(no_request)}"
+    """The project, and the people who are mentioned while a group is in trouble."""
+    project = f"Project {escape_mrkdwn(alert.project)}."
+    if not notify or not any(map(_lasts, alert.items)):
+        return project
+    which = "this group" if len(alert.items) == 1 else "these groups"
+    return f"{project} {mentions(notify, 'and')}, please check {which}."
 
 
 def _item_blocks(item: AlertItem, problem: Problem | None, console_url: str) -> list[Block]:
-    name = f"*{_name(item.group)}* (group `{item.group.group_id}`)"
-    lines = [f"{_sentence(item, name)}.", progress_line(item.group.progress)]
+    lines = [_sentence(item), progress_line(item.group.progress)]
     if problem is not None:
         lines[0] += f" {escape_mrkdwn(problem.meaning)}"
         lines.append(f"*Next:* {link_console(escape_mrkdwn(problem.next_step), console_url)}")
@@ -161,7 +160,7 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
-        line = f"• {_sentence(item, _name(item.group))}"
+        line = _sentence(item)
         left -= len(line) + 1
         if left < 0:
             break
@@ -169,28 +168,32 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
     return "\n".join(shown), len(items) - len(shown)
 
 
-def _sentence(item: AlertItem, name: str) -> str:
-    """What happened to the group, and since when. mrkdwn, without a period."""
+def _sentence(item: AlertItem) -> str:
+    """What happened to the group, and since when. mrkdwn."""
+    return f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item)}."
+
+
+def _event(item: AlertItem) -> str:
     noticed = f"noticed {local_time(item.at)}"
     if item.is_over and item.trouble is not None:
-        return f"{name} {_WAS[item.trouble]} and {_now(item)}, {noticed}"
+        return f"{_WAS[item.trouble]} and {_now(item)}, {noticed}"
     match item.trouble:
         case Trouble.PAUSED:
-            return f"{name} was paused outside this bot, noticed {local_time(item.since)}"
+            return f"was paused outside this bot, noticed {local_time(item.since)}"
         case Trouble.FAILED:
             code = item.group.error.code if item.group.error is not None else ""
-            return f"{name} failed{f' with {escape_mrkdwn(code)}' if code else ''}, {noticed}"
+            return f"failed{f' with {escape_mrkdwn(code)}' if code else ''}, {noticed}"
         case Trouble.STALLED:
-            return f"{name} has stalled: nothing has moved since {local_time(item.since)}, although its sub-tasks run"
+            return f"has stalled: nothing has moved since {local_time(item.since)}, although its sub-tasks run"
         case Trouble.SLOW:
-            return f"{name} is slow: below the limit (slow_below in bot.toml) since {local_time(item.since)}"
+            return f"is slow: below the limit (slow_below in bot.toml) since {local_time(item.since)}"
     match _change(item.group):
         case "started":
-            return f"{name} started, {noticed}"
+            return f"started, {noticed}"
         case "deleted":
-            return f"{name} was deleted, {noticed}"
+            return f"was deleted, {noticed}"
         case _:
-            return f"{name} is done with {objects_of_total(item.group.progress)}, {noticed}"
+            return f"is done with {objects_of_total(item.group.progress)}, {noticed}"
 
 
 def _now(item: AlertItem) -> str:
