@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -15,21 +14,12 @@ from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.alert import MAX_WITH_BUTTONS, alert_message, moves_already, muted
 from bot.ui.blocks import SlackMessage
 from bot.ui.formatting import local_time
+from tests.support.alerts import LATER, item, over
 from tests.support.blocks import block_texts, elements, mrkdwn_texts
 from tests.support.values import GROUP, NOON
 
 NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ `c` :x:"
 LEADS = "SLEADS00"
-RUNNING = replace(GROUP, status=GroupStatus.MONITORING)
-FAILED = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, error=ErrorReason("TRF.0151", "Invalid AK/SK."))
-LATER = NOON + timedelta(hours=1)
-
-
-def item(number: int = 1, trouble: Trouble | None = Trouble.PAUSED, **changes: object) -> AlertItem:
-    group = {Trouble.PAUSED: GROUP, Trouble.FAILED: FAILED}.get(trouble, RUNNING) if trouble else RUNNING
-    group_id = f"00878453-3402-4a86-9e2a-{number:012d}"
-    made = AlertItem(f"{'0' * 32}/{group_id}", replace(group, group_id=group_id), trouble, NOON, LATER)
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def message(*items: AlertItem, notify: tuple[str, ...] = (LEADS,), **problems: Problem) -> SlackMessage:
@@ -66,7 +56,7 @@ def test_the_value_of_every_button_is_the_key_of_its_group() -> None:
 
 
 def test_trouble_that_is_over_has_no_button_and_mentions_nobody() -> None:
-    shown = message(item(1, group=RUNNING, is_over=True))
+    shown = message(over())
     assert buttons(shown) == []
     assert LEADS not in block_texts(shown)
     assert f"was paused outside this bot and is running again, noticed {local_time(LATER)}" in block_texts(shown)
