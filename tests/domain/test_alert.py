@@ -51,7 +51,7 @@ class Watcher:
         self._watch = watch
         self._limits = limits
 
-    def read(self, seen: TaskGroup, after: timedelta = EVERY, **flags: bool) -> AlertItem | None:
+    def read(self, seen: TaskGroup, after: timedelta = EVERY, /, **flags: bool) -> AlertItem | None:
         """The group is read after this time. Returns what is told."""
         self.now += after
         before = self.known

@@ -22,14 +22,14 @@ _FAILED = failed_group("TRF.0151", "Invalid AK/SK of the source end.")
 
 
 def alert_item(
-    trouble: Trouble | None = Trouble.PAUSED, group: TaskGroup = GROUP, number: int = 1, **changes: object
+    trouble: Trouble | None = Trouble.PAUSED, group: TaskGroup = GROUP, number: int = 1, **changes: Any
 ) -> AlertItem:
     """An item about a group, noticed at twenty past twelve."""
     made = AlertItem(f"{number:032}/{GROUP_ID}", group, trouble, NOON + timedelta(minutes=3), _AT)
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(made, **changes)
 
 
-def alert_of(trouble: Trouble | None, group: TaskGroup = GROUP, **changes: object) -> Alert:
+def alert_of(trouble: Trouble | None, group: TaskGroup = GROUP, **changes: Any) -> Alert:
     """An alert about one group."""
     return Alert("media", (alert_item(trouble, group, **changes),), _AT)
 

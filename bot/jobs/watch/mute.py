@@ -32,30 +32,40 @@ def mute_group(context: Context, message: Message) -> None:
         watched = groups.get(connection, message.group_key)
     project = context.projects.get(watched.project) if watched is not None else None
     person = context.people.look_up_now(message.person, reader_names(project.policy) if project is not None else ())
-    detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key}
     if watched is None or project is None:
-        refusal: Refusal | None = account_refusal(person) or Refusal.CANNOT_SEE_PROJECT
-    else:
-        refusal = reader_refusal(project.policy, person)
+        _refuse(context, message, account_refusal(person) or Refusal.CANNOT_SEE_PROJECT)
+        return
+    refusal = reader_refusal(project.policy, person)
     if refusal is Refusal.GROUPS_UNKNOWN:
         raise GroupsUnknown
-    if refusal is not None or watched is None:
-        why = refusal or Refusal.CANNOT_SEE_PROJECT
-        text = texts.NO_SUCH_GROUP if why is Refusal.CANNOT_SEE_PROJECT else outsider_text(why)
-        reply(
-            context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, None, detail | {"why": why.value})
-        )
+    if refusal is not None:
+        _refuse(context, message, refusal)
         return
     now = context.now()
     until = now + MUTED_FOR if message.kind is Kind.MUTE_FOR_A_DAY else None
     if until is None and has_moved_again(watched):
-        reply(context, message, texts.moves_already(watched.group))
+        reply(
+            context,
+            message,
+            texts.moves_already(watched.group),
+            _event(message, AuditEvent.ACTION_REFUSED, why="moves"),
+        )
         return
-    detail |= {"project": watched.project, "group": watched.group.group_id, "until": until.isoformat() if until else ""}
+    facts = {"project": watched.project, "group": watched.group.group_id, "until": until.isoformat() if until else ""}
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
         groups.mute(connection, watched.key, until)
         alerts.mute(connection, message.channel, message.message_ts, watched.key, person.id, until, now)
         outbox.add_notice(connection, Notice(*reply_address(message), texts.muted(watched.group, until)), now)
-        append(connection, Event(AuditEvent.GROUP_MUTED, message.person, None, detail), now)
+        append(connection, _event(message, AuditEvent.GROUP_MUTED, **facts), now)
+
+
+def _refuse(context: Context, message: Message, refusal: Refusal) -> None:
+    text = texts.NO_SUCH_GROUP if refusal is Refusal.CANNOT_SEE_PROJECT else outsider_text(refusal)
+    reply(context, message, text, _event(message, AuditEvent.ACTION_REFUSED, why=refusal.value))
+
+
+def _event(message: Message, event: AuditEvent, **facts: Fact) -> Event:
+    detail = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key}
+    return Event(event, message.person, None, {**detail, **facts})
