@@ -136,7 +136,7 @@ def _item_blocks(item: AlertItem, problem: Problem | None, console_url: str) -> 
     if buttons := _buttons(item):
         blocks.append(actions(item.group.group_id, *buttons))
     if item.muted_by:
-        blocks.append(context_block(f"Muted by {mention(item.muted_by)} {_until(item.muted_until)}"))
+        blocks.append(context_block(_muted(item)))
     return blocks
 
 
@@ -160,7 +160,8 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
-        line = _sentence(item)
+        # A group that was muted until it moves no longer is when its trouble is over.
+        line = f"{_sentence(item)} {_muted(item)}." if item.muted_until else _sentence(item)
         left -= len(line) + 1
         if left < 0:
             break
@@ -207,6 +208,10 @@ def _now(item: AlertItem) -> str:
     if status in DELETED_STATUSES:
         return "was deleted"
     return "is done" if status is GroupStatus.COMPLETED else "was paused later"
+
+
+def _muted(item: AlertItem) -> str:
+    return f"Muted by {mention(item.muted_by)} {_until(item.muted_until)}"
 
 
 def _until(until: datetime | None) -> str:

@@ -67,6 +67,8 @@ def test_a_muted_group_says_by_whom_and_until_when_and_can_still_be_resumed() ->
     assert buttons(shown) == [("Resume…", "request")]
     assert f"Muted by <@UBOB0000> until {local_time(LATER)}" in block_texts(shown)
     assert "Muted by <@UBOB0000> until it moves" in block_texts(shown)
+    ended = message(replace(over(1), muted_by="UBOB0000", muted_until=LATER), replace(over(2), muted_by="UBOB0000"))
+    assert block_texts(ended).count("Muted by") == 1, "only the mute for a day lasts longer than the trouble"
 
 
 @pytest.mark.parametrize("trouble", list(Trouble))
