@@ -37,15 +37,7 @@ from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
 
-TABLES: tuple[Table, ...] = (
-    tables.inbox,
-    tables.requests,
-    tables.cards,
-    tables.notices,
-    tables.alerts,
-    tables.sweeps,
-    tables.maintenance,
-)
+TABLES: tuple[Table, ...] = tuple(table for table in tables.metadata.sorted_tables if "claimed_by" in table.columns)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
 _NONE = literal("")
