@@ -37,6 +37,11 @@ class AlertItem:
     muted_by: str = ""  # the user id of the person who muted the group; empty if nobody did
     muted_until: datetime | None = None  # None for a muted group that stays muted until it moves
 
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the group is in trouble."""
+        return self.trouble is not None and not self.is_over
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -48,8 +53,8 @@ class Alert:
 
     @property
     def has_trouble(self) -> bool:
-        """Whether the message mentions the people whom `notify` in bot.toml names."""
-        return any(item.trouble is not None for item in self.items)
+        """Whether a group is in trouble, so that the message mentions the people whom `notify` in bot.toml names."""
+        return any(item.is_trouble for item in self.items)
 
 
 def alert_item(
@@ -155,10 +160,10 @@ def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:
 def takes(alert: Alert, items: Iterable[AlertItem], now: datetime) -> bool:
     """Whether a posted alert is edited to show more items.
 
-    Slack notifies nobody of an edit. So an alert that mentioned nobody takes no trouble.
+    Slack notifies nobody of an edit. So an alert without trouble takes none.
     """
     is_young = now - alert.created_at < MERGE_WITHIN
-    return is_young and (alert.has_trouble or all(item.trouble is None for item in items))
+    return is_young and (alert.has_trouble or not any(item.is_trouble for item in items))
 
 
 def merged(alert: Alert, items: Iterable[AlertItem]) -> Alert:

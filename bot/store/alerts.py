@@ -57,11 +57,9 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
         if stored is None or stored.authenticity is not Authenticity.AUTHENTIC:
             continue
         changed = replace(stored, alert=settled(stored.alert, items))
-        if number == newest and to_add and (stored.ts is None or takes(stored.alert, to_add, now)):
-            is_posted = stored.ts is not None
-            changed = replace(
-                changed, alert=merged(changed.alert, to_add), channel=stored.channel if is_posted else channel
-            )
+        if number == newest and to_add and (stored.ts is None or takes(changed.alert, to_add, now)):
+            current_channel = channel if stored.ts is None else stored.channel
+            changed = replace(changed, alert=merged(changed.alert, to_add), channel=current_channel)
             to_add = []
         if changed != stored:
             save(connection, changed, now)

@@ -64,7 +64,7 @@ def alert_message(
         command: the slash command, with its slash.
     """
     items = sorted(alert.items, key=_precedence)
-    with_buttons = [item for item in items if _lasts(item)][:MAX_WITH_BUTTONS]
+    with_buttons = [item for item in items if item.is_trouble][:MAX_WITH_BUTTONS]
     lines, left_out = _lines([item for item in items if item not in with_buttons])
     blocks: list[Block] = [header(_title(alert, items)), section(_introduction(alert, notify))]
     for item in with_buttons:
@@ -89,13 +89,9 @@ def moves_already(group: TaskGroup) -> str:
 
 
 def _precedence(item: AlertItem) -> tuple[bool, bool, int]:
-    """Sorts groups in trouble first, then those that started or ended, then trouble that is over."""
+    """Sorts by trouble, the worst first. Muted groups come later, and trouble that is over comes last."""
     at = _TROUBLES.index(item.trouble) if item.trouble is not None else len(_TROUBLES)
     return item.is_over, bool(item.muted_by), at
-
-
-def _lasts(item: AlertItem) -> bool:
-    return item.trouble is not None and not item.is_over
 
 
 def _title(alert: Alert, items: Sequence[AlertItem]) -> str:
@@ -121,7 +117,7 @@ def _change(group: TaskGroup) -> str:
 def _introduction(alert: Alert, notify: Sequence[str]) -> str:
     """The project, and the people who are mentioned while a group is in trouble."""
     project = f"Project {escape_mrkdwn(alert.project)}."
-    if not notify or not any(map(_lasts, alert.items)):
+    if not notify or not alert.has_trouble:
         return project
     which = "this group" if len(alert.items) == 1 else "these groups"
     return f"{project} {mentions(notify, 'and')}, please check {which}."

@@ -323,6 +323,7 @@ def alert(*items: AlertItem) -> Alert:
         (item(1), item(2, Trouble.FAILED), NOON + MERGE_WITHIN, False),
         (item(1, None), item(2, None), NOON, True),
         (item(1, None), item(2, Trouble.SLOW), NOON, False),
+        (item(1, is_over=True), item(2), NOON, False),
     ],
 )
 def test_a_posted_alert_takes_more_for_a_minute_unless_that_would_notify_nobody(
