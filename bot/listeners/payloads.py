@@ -86,7 +86,7 @@ def to_message(
         channel,
         command=command,
         request_id=request_id,
-        group_key=_group_key(body),
+        group_key=group_key_in(body),
         message_ts=message_ts,
         response_url=text_at(body, "response_url"),
         scope=_scope(body),
@@ -155,7 +155,7 @@ def _origin(body: Payload) -> tuple[str, str, str]:
     )
 
 
-def _group_key(body: Payload) -> str:
+def group_key_in(body: Payload) -> str:
     """The key of the task group that is the value of a clicked button; empty if there is none."""
     value = text_at(_clicked_control(body), "value")
     return value if is_group_key(value) else ""

@@ -17,6 +17,7 @@ from bot.domain.request_record import Authenticity
 from bot.domain.watched_group import Trouble
 from bot.jobs.context import Context, report_foreign_row
 from bot.jobs.notify.cards import CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY
+from bot.jobs.notify.notices import CHECK_KEY_EVERY, WAIT_FOR_KEY
 from bot.jobs.problems import RetryHint, explain_reason
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Denied, Gone, RateLimited, SlackError, Unavailable
@@ -38,6 +39,8 @@ def show_alert(context: Context, claim: Claim) -> Result:
     number = int(claim.key)
     with context.store.write() as connection:
         stored = alerts.lock(connection, number)
+        if stored is not None and _waits_for_key(context, stored):
+            return Failed(context.now() + CHECK_KEY_EVERY)
         if stored is not None and stored.authenticity is not Authenticity.AUTHENTIC:
             report_foreign_row(f"alert {number}", tables.alerts.name, stored.authenticity)
             append(connection, _not_sent(stored.authenticity.value), context.now())
@@ -61,6 +64,12 @@ def show_alert(context: Context, claim: Claim) -> Result:
             is_behind = current.alert != stored.alert
             alerts.save(connection, replace(current, ts=ts), context.now() if is_behind else None)
     return Rescheduled()
+
+
+def _waits_for_key(context: Context, stored: StoredAlert) -> bool:
+    """Whether a replica that knows the key may still show the alert."""
+    is_new = context.now() - stored.alert.created_at < WAIT_FOR_KEY
+    return stored.authenticity is Authenticity.UNKNOWN_KEY and is_new and not context.store.is_sqlite
 
 
 def _send(context: Context, stored: StoredAlert, project: Project) -> str:

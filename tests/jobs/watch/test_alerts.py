@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from bot.domain.alert import MERGE_WITHIN, AlertItem
 from bot.domain.task_group import ErrorReason
 from bot.domain.watched_group import Trouble
 from bot.jobs.context import Context
+from bot.jobs.notify.notices import CHECK_KEY_EVERY, WAIT_FOR_KEY
 from bot.jobs.watch.alerts import show_alert
 from bot.jobs.worker import Failed, Finished
 from bot.sandbox.slack.ids import APPROVERS_GROUP, GENERAL, MIGRATIONS, SCOPES
@@ -23,7 +24,8 @@ from bot.slack.errors import SlackError
 from bot.store import alerts, tables
 from bot.store.queue import Claim
 from tests.support.alerts import FAILED, item, over
-from tests.support.in_process import context_at
+from tests.support.in_process import context_at, context_of
+from tests.support.postgres import Postgres
 from tests.support.sandbox import button_ids, full_text
 from tests.support.simulated_time import Clock, run_for, simulated_time
 
@@ -225,6 +227,22 @@ def test_an_alert_that_someone_changed_in_the_database_is_not_sent(watched: tupl
     run_for(context, clock, 3_600)
     assert audited(context) == [("notice.not_sent", "forged")]
     assert [*posted(sandbox), *sandbox.workspace.messages_in(GENERAL)] == []
+
+
+def test_on_postgresql_an_alert_waits_a_minute_for_a_replica_that_knows_its_key(
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
+) -> None:
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    with context_of(sandbox) as context:
+        tell(context, item(1))
+        with context.store.write() as connection:
+            connection.execute(update(tables.alerts).values(mac="another key"))
+        now, claim = context.now(), Claim(tables.alerts.name, 1, 0)
+        assert show_alert(context_at(context, now), claim) == Failed(now + CHECK_KEY_EVERY)
+        assert audited(context) == []
+        assert show_alert(context_at(context, now + WAIT_FOR_KEY), claim) == Finished()
+        assert audited(context) == [("notice.not_sent", "unknown key")]
+    assert posted(sandbox) == []
 
 
 def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_given_up(
