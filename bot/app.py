@@ -26,7 +26,7 @@ from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
 from bot.jobs.notify import cards, notices
-from bot.jobs.watch import sweep
+from bot.jobs.watch import alerts, sweep
 from bot.jobs.worker import Worker
 from bot.listeners import register_listeners
 from bot.listeners.payloads import OurApp
@@ -225,6 +225,7 @@ def _new_worker(context: Context) -> Worker:
             tables.requests.name: partial(request_dispatcher.advance_request, context),
             tables.cards.name: partial(cards.update_card, context),
             tables.notices.name: partial(notices.send_notice, context),
+            tables.alerts.name: partial(alerts.show_alert, context),
             tables.sweeps.name: partial(sweep.sweep_project, context),
             tables.maintenance.name: partial(maintenance.run_task, context),
         },
@@ -242,7 +243,7 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
         case tables.cards.name:
             cards.report_bug(context, claim, reference)
         case _:
-            pass  # For a notice or a maintenance task there is nobody to notify. The log has the exception.
+            pass  # For any other job there is nobody to notify. The log has the exception.
 
 
 def _new_transport(environment: Environment, app: App, route: Route) -> Transport:

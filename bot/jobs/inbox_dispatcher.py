@@ -17,6 +17,7 @@ from bot.jobs.ask import create_request, queries, request_form
 from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.record_check import save_not_authentic
+from bot.jobs.watch import mute
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import inbox, outbox, requests, tables
@@ -141,6 +142,8 @@ def _dispatch(
             queries.show_home(context, message)
         case ((Kind.OPEN_DENY | Kind.OPEN_REQUEST), None):
             return _fill_form(context, message, received_at)
+        case ((Kind.MUTE_FOR_A_DAY | Kind.MUTE_UNTIL_IT_MOVES), None):
+            mute.mute_group(context, message)
         case ((Kind.NOTIFY_APPROVERS | Kind.NOTIFY_APPROVER), None):
             return self_approval.notify_approvers(context, message, received_at, tries)
         case Kind.FOREIGN_PAYLOAD, None:

@@ -1,4 +1,4 @@
-"""Listens to buttons and choices, on cards and in App Home. `bot.jobs.decide` decides whether a click counts."""
+"""Listens to buttons and choices, on messages and in App Home. `bot.jobs` decides whether a click counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
 from bot.ui import replies
 
-# By `action_id`: clicks on a card that are stored in the inbox, and clicks that open a form.
+# By `action_id`: clicks on a message that are stored in the inbox, and clicks that open a form.
 STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
@@ -21,6 +21,8 @@ STORED_ACTIONS = {
     "scope": Kind.CHOOSE_SCOPE,
     "retry": Kind.RETRY,
     "pause": Kind.PAUSE,
+    "mute": Kind.MUTE_FOR_A_DAY,
+    "mute_until_it_moves": Kind.MUTE_UNTIL_IT_MOVES,
 }
 FORM_ACTIONS = {"deny": Kind.OPEN_DENY, "request": Kind.OPEN_REQUEST}
 

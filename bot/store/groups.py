@@ -117,3 +117,24 @@ def samples_of(connection: Connection, key: str, since: datetime, until: datetim
         select(*columns).where(samples.c.group_key == key, samples.c.at.between(since, until)).order_by(samples.c.at)
     )
     return [Sample(*row) for row in connection.execute(query)]
+
+
+def mute(connection: Connection, key: str, until: datetime | None) -> None:
+    """Mutes a group until this time, or with None until it moves."""
+    muted = UNTIL_IT_MOVES if until is None else until.isoformat()
+    connection.execute(update(groups).where(groups.c.key == key).values(muted=muted))
+
+
+def mutes(connection: Connection, project: str) -> dict[str, datetime | None]:
+    """Until when each muted group of a project is muted, by key; None until it moves."""
+    query = select(groups.c.key, groups.c.muted).where(groups.c.project == project, groups.c.muted.is_not(None))
+    return {
+        key: None if muted == UNTIL_IT_MOVES else datetime.fromisoformat(muted)
+        for key, muted in connection.execute(query)
+    }
+
+
+def end_mutes(connection: Connection, keys: Collection[str]) -> None:
+    """Lets people hear of these groups again."""
+    for key in keys:
+        connection.execute(update(groups).where(groups.c.key == key).values(muted=None))

@@ -44,6 +44,10 @@ class Kind(StrEnum):
     RETRY = "retry"
     #: Pause a task group that the bot has resumed.
     PAUSE = "pause"
+    #: Mute a task group for a day.
+    MUTE_FOR_A_DAY = "mute for a day"
+    #: Mute a task group until it moves.
+    MUTE_UNTIL_IT_MOVES = "mute until it moves"
     #: Fill the deny form that a listener has opened.
     OPEN_DENY = "open deny form"
     #: Fill the request form that a listener has opened.
@@ -101,6 +105,8 @@ class Message:
     command: Annotated[ResumeGroups | ShowStatus | None, Field(union_mode="left_to_right")] = None
     #: The request that the button or the deny form belongs to.
     request_id: str = ""
+    #: The task group that a button of an alert belongs to (`WatchedGroup.key`).
+    group_key: str = ""
     #: The `ts` of the message with the button.
     message_ts: str = ""
     #: Slack's URL for replies that only this person sees, valid for 30 minutes. Removed once the message is handled.

@@ -116,22 +116,22 @@ def actions(block_id: str, *elements: InteractiveElement) -> ActionsBlock:
 def button(
     label: str,
     action_id: str,
-    request_id: str | None,
+    value: str | None,
     *,
     accessibility_label: str,
     style: str | None = None,
     confirm: ConfirmObject | None = None,
 ) -> ButtonElement:
-    """A button with a request id as its value.
+    """A button with an id as its value.
 
     Arguments:
-        request_id: None for a button that belongs to no request.
+        value: the id of a request, or the key of a task group; None for a button that belongs to neither.
         accessibility_label: what a screen reader says instead of the label.
     """
     return ButtonElement(
         text=PlainTextObject(text=label, emoji=False),
         action_id=action_id,
-        value=request_id,
+        value=value,
         style=style,
         confirm=confirm,
         accessibility_label=truncate(accessibility_label, 75),

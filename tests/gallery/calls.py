@@ -19,9 +19,11 @@ import bot.ui
 from bot.domain.command import InvalidCommand, UsageError
 from bot.domain.policy import Refusal
 from bot.domain.start_time import NoStart, StartProblem
+from bot.domain.watched_group import Trouble
 from bot.ui import home, lists
 from bot.ui.home import HomeSection, home_sections
 from bot.ui.modals import GroupChoice
+from tests.gallery.alerts import ALERTS, alert_of
 from tests.gallery.reader import ZONE
 from tests.gallery.requests import (
     LEADS,
@@ -43,6 +45,7 @@ LAYOUT = {"blocks", "buttons", "card", "formatting", "movement", "progress", "st
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
+    "alert": alert_of(Trouble.PAUSED),
     "all_rows": 12_345,
     "bucket": "photos-prod",
     "channel": "C0TEST0001",
@@ -71,6 +74,7 @@ SAMPLES: Mapping[str, Any] = {
     "number": 12,
     "newest_hash": "3f" * 32,
     "next_step": "Unseal Vault.",
+    "notify": (LEADS,),
     "now": NOON.astimezone(ZONE),
     "path": "secret/oms/media/caller",
     "paused": [GROUP],
@@ -78,6 +82,7 @@ SAMPLES: Mapping[str, Any] = {
     "person": "UBOB0000",
     "policy": POLICY,
     "problem": PROBLEM,
+    "problems": {},
     "project": "media",
     "projects": ["media", "archive"],
     "reason": "network is back",
@@ -99,6 +104,7 @@ SAMPLES: Mapping[str, Any] = {
     "title": "(a title)",
     "typed_name": "meida",
     "unreadable": 1,
+    "until": NOON + timedelta(days=1),
     "url": "https://oms.ap-southeast-3.myhuaweicloud.com",
     "vault_path": "secret/oms/media/source",
     "voters": ["UCAROL00"],
@@ -149,6 +155,8 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
 
 #: More calls of one function: what differs from its first call.
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "alert.alert_message": ALERTS,
+    "alert.muted": ({"until": None},),
     "lists.fit": (
         {"sections": _EMPTY},
         {"sections": _LISTED, "max_characters": 500},
