@@ -97,8 +97,9 @@ class RequestRecord:
             record = replace(record, votes=tuple(vote for vote in record.votes if vote.person not in void))
         if "message" in detail:
             record = replace(record, messages=record.messages | {str(detail["message"])})
-        if detail.get("state") in _STATES:
-            record = replace(record, state=State(str(detail["state"])))
+        state = detail.get("state")
+        if isinstance(state, str) and state in _STATES:
+            record = replace(record, state=State(state))
         return record
 
     def with_other_row(self, authenticity: Authenticity) -> RequestRecord:

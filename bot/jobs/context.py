@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
+from bot.domain.report import REPORTED_STATES
 from bot.domain.request import Request, State
 from bot.domain.request_record import Authenticity
 from bot.huawei.identity import Identity
@@ -106,7 +107,7 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Saves a changed request, and adds the thread line of its state as a notice.
+    """Saves a changed request, and adds a notice: the thread line of its state, or the report at its end.
 
     A request that stays in its state has no new thread line, unless it has a new attempt.
 
@@ -117,6 +118,9 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     if new.state is not old.state or has_new_attempt:
         STATE_CHANGES.labels(new.state.value).inc()
+        if saved.state in REPORTED_STATES:
+            outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+            return saved
         line = (
             pause_failed(saved)
             if old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)

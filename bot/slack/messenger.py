@@ -37,29 +37,20 @@ class Messenger:
 
     def post(self, channel: str, message: SlackMessage) -> str:
         """Posts a message to a channel and returns its `ts`."""
-        answer = self._call(
-            "chat.postMessage",
-            {
-                "channel": channel,
-                "text": message.text,
-                "blocks": message.blocks,
-                "unfurl_links": False,
-                "unfurl_media": False,
-            },
-        )
+        answer = self._post(message, {"channel": channel, "unfurl_media": False})
         return _text(answer, "ts")
 
     def update(self, channel: str, ts: str, message: SlackMessage) -> None:
         """Edits a message in place. Raises `Gone` when it was deleted."""
         self._call("chat.update", {"channel": channel, "ts": ts, "text": message.text, "blocks": message.blocks or ()})
 
-    def reply(self, channel: str, thread_ts: str, text: str) -> None:
-        """Posts a line to the thread of a message."""
-        self._post_text(text, {"channel": channel, "thread_ts": thread_ts, "unfurl_media": False})
+    def reply(self, channel: str, thread_ts: str, message: SlackMessage) -> None:
+        """Posts a message to the thread of another one."""
+        self._post(message, {"channel": channel, "thread_ts": thread_ts, "unfurl_media": False})
 
     def direct(self, user_id: str, text: str) -> None:
         """Posts a direct message to a person."""
-        self._post_text(text, {"channel": user_id})
+        self._post(text_message(text), {"channel": user_id})
 
     def open_view(self, trigger_id: str, view: View) -> str:
         """Opens a modal for the person whose action has this `trigger_id`, within 3 s of it; returns the view's id.
@@ -100,10 +91,9 @@ class Messenger:
         if sent.status_code != 200:
             raise Gone(f"HTTP {sent.status_code}")
 
-    def _post_text(self, text: str, arguments: Mapping[str, object]) -> None:
-        message = text_message(text)
+    def _post(self, message: SlackMessage, arguments: Mapping[str, object]) -> Any:
         content = {"text": message.text, "blocks": message.blocks, "unfurl_links": False}
-        self._call("chat.postMessage", {**arguments, **content})
+        return self._call("chat.postMessage", {**arguments, **content})
 
     def _is_slack_url(self, url: str) -> bool:
         """Whether a `response_url` leads to Slack: it comes from the payload, and nothing else may be called."""

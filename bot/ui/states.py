@@ -27,7 +27,7 @@ from bot.ui.formatting import (
     user_text,
 )
 from bot.ui.problem_texts import TAMPERED, problem_sentences
-from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
+from bot.ui.progress import latest_progress, objects_of_total, pace
 from bot.ui.start_time import start_terms, starts_later
 
 Text = str | Callable[[Request], str]
@@ -148,7 +148,7 @@ def _done_headline(r: Request) -> str:
 
 
 def _done_line(r: Request) -> str:
-    return f"{_requester(r)}, {_headline(r)}." + (f" {capitalized(moved)}." if (moved := moved_since_start(r)) else "")
+    return f"{_requester(r)}, {_headline(r)}."
 
 
 def _paused_again_line(r: Request) -> str:

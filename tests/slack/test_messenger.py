@@ -13,7 +13,7 @@ from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, 
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.ui import modals
-from bot.ui.blocks import SlackMessage
+from bot.ui.blocks import SlackMessage, text_message
 from tests.support.wire import BROKEN_ANSWERS, answering
 
 
@@ -54,7 +54,7 @@ def test_a_refused_reply_raises_and_a_refused_permalink_is_none(answer: bytes, k
     with answering(answer) as url:
         messenger = Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/"))
         with pytest.raises(kind):
-            messenger.reply(MIGRATIONS, "1.2", "words")
+            messenger.reply(MIGRATIONS, "1.2", text_message("words"))
         assert messenger.permalink(MIGRATIONS, "1.2") is None
 
 
