@@ -16,7 +16,7 @@ from bot.domain.request import Decision
 from bot.redaction import visible
 from bot.ui.formatting import capitalized
 from bot.ui.problem_texts import with_references
-from bot.ui.report import Markup, call_name, facts, rate_bars
+from bot.ui.report_facts import Markup, call_name, facts, rate_bars
 from bot.ui.states import ended_as, headline
 
 # An underscore inside a word formats nothing, so names stay as they are.

@@ -39,7 +39,7 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
 #: The modules that lay out blocks or format values. Their texts appear on the cards, or on the page of the terminal.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "report_file", "states", "status"}
+LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "report_facts", "report_file", "states", "status"}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {

@@ -14,7 +14,8 @@ from bot.domain.request import State
 from bot.domain.task_group import Progress
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.formatting import local_time
-from bot.ui.report import CONSISTENCY_CHECKS, report_message, report_message_with_chart
+from bot.ui.report import report_message, report_message_with_chart
+from bot.ui.report_facts import CONSISTENCY_CHECKS
 from bot.ui.report_file import report_json, report_markdown
 from bot.ui.thread import thread_line
 from tests.gallery.report import DONE, ENDED_AT, EVENTS, REPORT
