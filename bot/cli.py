@@ -177,7 +177,10 @@ def report(request_id: str, output: str) -> None:
         click.echo(f"The database has no request {request_id}.", err=True)
         sys.exit(1)
     click.echo(report_json(found) if output == "json" else report_markdown(found))
-    click.echo(_authorship_line(found.unverified_rows), err=True)
+    if found.unverified_rows and _load_state_keys().has_current:
+        click.echo("The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`.", err=True)
+    else:
+        click.echo(_authorship_line(0), err=True)
 
 
 @main.group(epilog="Both commands need only DATABASE_URL (or DATABASE_URL_FILE).")
