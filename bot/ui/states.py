@@ -147,10 +147,6 @@ def _done_headline(r: Request) -> str:
     return f"{capitalized(_name(r))} is done{by}: {objects_of_total(latest_progress(r))}"
 
 
-def _done_line(r: Request) -> str:
-    return f"{_requester(r)}, {_headline(r)}."
-
-
 def _paused_again_line(r: Request) -> str:
     by = f"by {mentions([r.pause.person])}" if r.pause is not None else "outside this bot"
     return f"{_requester(r)}, {_escaped_name(r)} was paused {by}. To continue, press Request again."
@@ -253,7 +249,7 @@ STATES: Mapping[State, StateDisplay] = {
     ),
     State.DONE: StateDisplay(
         headline=_done_headline,
-        thread_line=_done_line,
+        thread_line=lambda r: f"{_requester(r)}, {_headline(r)}.",
         history_pause="done before it could be paused by",
         shows_progress=True,
     ),
