@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from bot.domain.request import Request, State
+from bot.domain.watched_group import Trouble
 
 
 class Urgency(IntEnum):
@@ -15,11 +16,11 @@ class Urgency(IntEnum):
 
     #: Buttons on the card no longer count, or a person pressed one and waits for the effect.
     BUTTONS = 0
-    #: The request failed.
+    #: The request failed, or its group has stalled.
     FAILURE = 1
     #: The request ended.
     END = 2
-    #: The state changed in another way, or the card shows another problem.
+    #: The state changed in another way, the card shows another problem, or the group is slow or in no trouble any more.
     STATE = 3
     #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4
@@ -40,4 +41,7 @@ def card_urgency(old: Request, new: Request) -> Urgency:
         return Urgency.BUTTONS
     if not new.is_open:
         return Urgency.END
-    return Urgency.STATE if has_new_state or new.problem != old.problem else Urgency.PROGRESS
+    has_new_trouble = new.told.trouble is not old.told.trouble
+    if has_new_trouble and new.told.trouble is Trouble.STALLED:
+        return Urgency.FAILURE
+    return Urgency.STATE if has_new_state or has_new_trouble or new.problem != old.problem else Urgency.PROGRESS

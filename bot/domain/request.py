@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.task_group import Progress, Scope, TaskGroup
+from bot.domain.told import Told
 from bot.domain.watched_group import Movement
 
 # How long after its start time (`at=`) a request can still be started.
@@ -267,6 +268,7 @@ class Request:
     void_approvals: tuple[str, ...] = ()
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
+    told: Told = field(default_factory=Told)  # what the thread was told about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
     ended_at: datetime | None = None  # None while it is open
@@ -286,8 +288,8 @@ class Request:
         return f"{self.plan.project_id}/{self.group.group_id}"
 
     def with_reading(self, group: TaskGroup) -> Request:
-        """Returns the request with another reading of its group. Its settings stay those that people approve."""
-        return replace(self, group=replace(group, settings=self.group.settings))
+        """Returns the request with another reading of its group. What the group migrates stays as people approve it."""
+        return replace(self, group=replace(self.group, status=group.status, progress=group.progress, error=group.error))
 
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
         """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""

@@ -22,7 +22,13 @@ from bot.slack.errors import (
     retry_after_seconds,
     translating_errors,
 )
-from bot.ui.blocks import SlackMessage, text_message
+from bot.ui.blocks import SlackMessage, answer_message, text_message
+
+# Slack must not turn plain text into links and mentions, because texts quote Huawei Cloud and people. The bot's own
+# links and mentions are markup in `<…>`, which works nevertheless (`parse` and `link_names` of chat.postMessage and
+# chat.update). In blocks, `verbatim` does the same. A response_url may ignore `parse` (slackapi/bolt-python#733).
+_AS_WRITTEN: Mapping[str, object] = {"parse": "none", "link_names": False}
+_NO_PREVIEWS: Mapping[str, object] = {"unfurl_links": False, "unfurl_media": False}
 
 
 class Messenger:
@@ -37,20 +43,20 @@ class Messenger:
 
     def post(self, channel: str, message: SlackMessage) -> str:
         """Posts a message to a channel and returns its `ts`."""
-        answer = self._post(message, {"channel": channel, "unfurl_media": False})
-        return _text(answer, "ts")
+        return _text(self._post(channel, message), "ts")
 
     def update(self, channel: str, ts: str, message: SlackMessage) -> None:
         """Edits a message in place. Raises `Gone` when it was deleted."""
-        self._call("chat.update", {"channel": channel, "ts": ts, "text": message.text, "blocks": message.blocks or ()})
+        content = {"text": message.text, "blocks": message.blocks or (), **_AS_WRITTEN}
+        self._call("chat.update", {"channel": channel, "ts": ts, **content})
 
     def reply(self, channel: str, thread_ts: str, message: SlackMessage) -> None:
         """Posts a message to the thread of another one."""
-        self._post(message, {"channel": channel, "thread_ts": thread_ts, "unfurl_media": False})
+        self._post(channel, message, thread_ts=thread_ts)
 
     def direct(self, user_id: str, text: str) -> None:
         """Posts a direct message to a person."""
-        self._post(text_message(text), {"channel": user_id})
+        self._post(user_id, text_message(text))
 
     def open_view(self, trigger_id: str, view: View) -> str:
         """Opens a modal for the person whose action has this `trigger_id`, within 3 s of it; returns the view's id.
@@ -82,8 +88,10 @@ class Messenger:
         if not self._is_slack_url(response_url):
             raise Gone("not an address of Slack")
         webhook = DirectWebhook(response_url, self._client)
+        message = answer_message(text)
+        content = {"text": message.text, "blocks": message.blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
         with translating_errors():
-            sent = webhook.send(text=text_message(text).text, response_type="ephemeral", replace_original=False)
+            sent = webhook.send_dict({**content, "response_type": "ephemeral", "replace_original": False})
         if sent.status_code == 429:
             raise RateLimited("ratelimited", retry_after_seconds(sent.headers))
         if sent.status_code >= 500:
@@ -91,9 +99,9 @@ class Messenger:
         if sent.status_code != 200:
             raise Gone(f"HTTP {sent.status_code}")
 
-    def _post(self, message: SlackMessage, arguments: Mapping[str, object]) -> Any:
-        content = {"text": message.text, "blocks": message.blocks, "unfurl_links": False}
-        return self._call("chat.postMessage", {**arguments, **content})
+    def _post(self, channel: str, message: SlackMessage, **arguments: object) -> Any:
+        content = {"text": message.text, "blocks": message.blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
+        return self._call("chat.postMessage", {"channel": channel, **content, **arguments})
 
     def _is_slack_url(self, url: str) -> bool:
         """Whether a `response_url` leads to Slack: it comes from the payload, and nothing else may be called."""

@@ -9,6 +9,8 @@ import pytest
 
 from bot.domain.card_urgency import Urgency, card_urgency
 from bot.domain.request import LastSeen, Problem, State
+from bot.domain.told import Told
+from bot.domain.watched_group import Trouble
 from tests.support.values import HALF, NOON, request
 
 
@@ -52,3 +54,22 @@ def test_another_problem_is_more_urgent_than_progress() -> None:
     unread = replace(moving, problem=Problem("OMS", "503", "words", "The group can't be read.", ""))
     assert card_urgency(moving, unread) is Urgency.STATE
     assert card_urgency(unread, moved) is Urgency.STATE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "urgency"),
+    [
+        (None, Trouble.STALLED, Urgency.FAILURE),
+        (Trouble.SLOW, Trouble.STALLED, Urgency.FAILURE),
+        (Trouble.STALLED, Trouble.STALLED, Urgency.PROGRESS),
+        (Trouble.STALLED, None, Urgency.STATE),
+        (None, Trouble.SLOW, Urgency.STATE),
+        (Trouble.SLOW, None, Urgency.STATE),
+    ],
+)
+def test_a_stall_is_as_urgent_as_a_failure(old: Trouble | None, new: Trouble | None, urgency: Urgency) -> None:
+    assert card_urgency(request(State.MOVING, told=Told(old)), request(State.MOVING, told=Told(new))) is urgency
+
+
+def test_a_milestone_makes_a_card_no_more_urgent() -> None:
+    assert card_urgency(request(State.MOVING), request(State.MOVING, told=Told(milestone=25))) is Urgency.PROGRESS

@@ -29,6 +29,7 @@ from tests.gallery.requests import (
     PROBLEM,
     REQUESTS,
     SELF_APPROVAL,
+    TOLD,
     TWO_APPROVALS,
     VOTED,
     failed_group,
@@ -39,7 +40,19 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
 #: The modules that lay out blocks or format values. Their texts appear on the cards, or on the page of the terminal.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "report_facts", "report_file", "states", "status"}
+LAYOUT = {
+    "blocks",
+    "buttons",
+    "card",
+    "formatting",
+    "movement",
+    "progress",
+    "report_facts",
+    "report_file",
+    "state_texts",
+    "states",
+    "status",
+}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
@@ -125,7 +138,9 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
+    "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
+    "thread.key_changed": {"request": REQUESTS["Pending again, signing key is new"]},
     "thread.scope_changed": {"request": _RETRY},
     "receipts.receipt": {"request": replace(_RETRY, policy=TWO_APPROVALS)},
     "refusals.refusal_text": {"request": _RETRY},
@@ -170,6 +185,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"request": pending(start_at=NOON + timedelta(hours=20))},
     ),
     "usage.invalid_command": tuple({"invalid": InvalidCommand(error, "nightly")} for error in UsageError),
+    "thread.told_line": tuple({"old": old, "new": new} for old, new in TOLD[1:]),
     "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
 }
 
