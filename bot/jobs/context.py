@@ -13,6 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
+from bot.domain.report import REPORTED_STATES
 from bot.domain.request import Request, State
 from bot.domain.request_record import Authenticity
 from bot.huawei.identity import Identity
@@ -106,7 +107,7 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Saves a changed request, and adds its new thread line as a notice.
+    """Saves a changed request, and adds its new thread line as a notice, or the report on a group that ran and ended.
 
     The line tells how the movement of the group has changed, or else which state the request has entered. A request
     that stays in its state has no line of the state, unless it has a new attempt.
@@ -121,6 +122,8 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         STATE_CHANGES.labels(new.state.value).inc()
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
         line = line or (pause_failed(saved) if is_failed_pause else thread_line(saved))
-    if line is not None:
+    if saved.state in REPORTED_STATES and saved.state is not old.state:
+        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+    elif line is not None:
         outbox.add_notice(connection, Notice(Delivery.THREAD, "", line, saved.id), now)
     return saved

@@ -50,9 +50,9 @@ class Messenger:
         content = {"text": message.text, "blocks": message.blocks or (), **_AS_WRITTEN}
         self._call("chat.update", {"channel": channel, "ts": ts, **content})
 
-    def reply(self, channel: str, thread_ts: str, text: str) -> None:
-        """Posts a line to the thread of a message."""
-        self._post(channel, text_message(text), thread_ts=thread_ts)
+    def reply(self, channel: str, thread_ts: str, message: SlackMessage) -> None:
+        """Posts a message to the thread of another one."""
+        self._post(channel, message, thread_ts=thread_ts)
 
     def direct(self, user_id: str, text: str) -> None:
         """Posts a direct message to a person."""

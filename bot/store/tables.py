@@ -140,12 +140,15 @@ notices = Table(
 )
 
 
-# One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601).
+# One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601), and whether the
+# workspace takes charts.
 slack_budget = Table(
     "slack_budget",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("full_at", JSON, nullable=False),
+    # When Slack last refused a chart; NULL if it never did.
+    Column("chart_refused_at", UtcDateTime),
 )
 
 # Task groups as the sweeps of OMS last read them (`WatchedGroup`): those that a sweep saw before they had ended.

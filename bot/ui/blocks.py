@@ -92,6 +92,28 @@ def fields(*pairs: tuple[str, str]) -> SectionBlock:
     )
 
 
+def line_chart(
+    title: str, x_label: str, y_label: str, series: str, points: Sequence[tuple[str, float]]
+) -> dict[str, Any]:
+    """A chart with one line, as JSON: slack_sdk has no model for it. Slack takes charts in messages only.
+
+    Source: https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block
+
+    Arguments:
+        title: at most 50 characters, as both labels of the axes. `series` has at most 20.
+        points: 1 to 20, each with a label of at most 20 characters that no other point has.
+    """
+    return {
+        "type": "data_visualization",
+        "title": title,
+        "chart": {
+            "type": "line",
+            "series": [{"name": series, "data": [{"label": label, "value": value} for label, value in points]}],
+            "axis_config": {"categories": [label for label, _ in points], "x_label": x_label, "y_label": y_label},
+        },
+    }
+
+
 def context_block(text: str) -> ContextBlock:
     """A context block, which has small text: mrkdwn, and marked user text as plain text."""
     return ContextBlock(elements=_texts(text))

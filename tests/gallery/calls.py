@@ -25,6 +25,7 @@ from bot.ui.home import HomeSection, home_sections
 from bot.ui.modals import GroupChoice
 from tests.gallery.alerts import ALERTS, alert_of
 from tests.gallery.reader import ZONE
+from tests.gallery.report import REPORT
 from tests.gallery.requests import (
     LEADS,
     PROBLEM,
@@ -40,8 +41,20 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
-#: The modules that lay out blocks or format values. Their texts appear on the cards.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "movement", "progress", "state_texts", "states", "status"}
+#: The modules that lay out blocks or format values. Their texts appear on the cards, or on the page of the terminal.
+LAYOUT = {
+    "blocks",
+    "buttons",
+    "card",
+    "formatting",
+    "movement",
+    "progress",
+    "report_facts",
+    "report_file",
+    "state_texts",
+    "states",
+    "status",
+}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
@@ -88,6 +101,7 @@ SAMPLES: Mapping[str, Any] = {
     "reason": "network is back",
     "reference": "F-7K3F2Q",
     "removed_votes": 1,
+    "report": REPORT,
     "refusal": Refusal.NOT_AN_APPROVER,
     "region": "ap-southeast-3",
     "regions": {"media": "ap-southeast-3", "archive": "eu-west-101"},

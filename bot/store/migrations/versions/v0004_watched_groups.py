@@ -1,4 +1,7 @@
-"""Adds the groups that the sweeps saw, their samples, the sweeps, and the messages about groups nobody requested."""
+"""Adds the groups that the sweeps saw, their samples, the sweeps, and the messages about groups nobody requested.
+
+Also adds when Slack refused a chart.
+"""
 
 from __future__ import annotations
 
@@ -51,6 +54,7 @@ def upgrade() -> None:
         *_queue_columns(),
     )
     op.create_index("alerts_due", "alerts", ["due_at"])
+    op.add_column("slack_budget", sa.Column("chart_refused_at", UtcDateTime))
 
 
 def _queue_columns() -> tuple[sa.Column[object], ...]:
