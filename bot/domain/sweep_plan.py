@@ -47,15 +47,19 @@ class SweepState:
 
     listed_at: Mapping[Part, datetime] = field(default_factory=dict)  # when each part was last listed
     sampled_at: datetime | None = None  # when samples of the running groups were last stored
+    unreadable: Mapping[Part, int] = field(default_factory=dict)  # how many groups of each part could not be read
     is_young: bool = False  # whether a group runs that began to run lately
     throttled: int = 0  # how many sweeps in a row OMS refused because of a rate limit
     failures: int = 0  # how many sweeps in a row failed, for any reason
 
-    def listed(self, parts: frozenset[Part], now: datetime, *, is_young: bool) -> SweepState:
+    def listed(
+        self, parts: frozenset[Part], now: datetime, *, is_young: bool, unreadable: Mapping[Part, int]
+    ) -> SweepState:
         """The state after a sweep that listed these parts."""
         return replace(
             self,
             listed_at={**self.listed_at, **dict.fromkeys(parts, now)},
+            unreadable={**self.unreadable, **unreadable},
             is_young=is_young,
             throttled=0,
             failures=0,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web import SlackResponse
 
@@ -83,7 +84,7 @@ class Messenger:
         except SlackError:
             return None
 
-    def answer(self, response_url: str, text: str) -> None:
+    def answer(self, response_url: str, text: str, blocks: Sequence[Block] = ()) -> None:
         """Sends a message that only the person who typed or pressed sees.
 
         Raises `Gone` when the URL has expired, and without a call when it is not Slack's.
@@ -92,7 +93,12 @@ class Messenger:
             raise Gone("not an address of Slack")
         webhook = DirectWebhook(response_url, self._client)
         with translating_errors():
-            sent = webhook.send(text=text_message(text).text, response_type="ephemeral", replace_original=False)
+            sent = webhook.send(
+                text=text_message(text).text,
+                blocks=list(blocks) or None,
+                response_type="ephemeral",
+                replace_original=False,
+            )
         if sent.status_code == 429:
             raise RateLimited("ratelimited", retry_after_seconds(sent.headers))
         if sent.status_code >= 500:

@@ -11,16 +11,16 @@ from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Connection, Select, Update, bindparam, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.domain.request_record import Authenticity
 from bot.store.database import cached_statement, clock
 from bot.store.queue import LEASE, Claim
 from bot.store.state_keys import state_keys
-from bot.store.tables import inbox
+from bot.store.tables import LONG_AGO, inbox
 
 
 class Kind(StrEnum):
@@ -44,11 +44,15 @@ class Kind(StrEnum):
     RETRY = "retry"
     #: Pause a task group that the bot has resumed.
     PAUSE = "pause"
+    #: Pause a task group, whether or not there is a request for it.
+    PAUSE_GROUP = "pause group"
+    #: Send the pause of a task group without a request. Scheduled by `PAUSE_GROUP`.
+    SEND_PAUSE = "send pause"
     #: Fill the deny form that a listener has opened.
     OPEN_DENY = "open deny form"
     #: Fill the request form that a listener has opened.
     OPEN_REQUEST = "open request form"
-    #: Show App Home.
+    #: Show App Home, and update it for a while. The mark is the fingerprint of what it shows.
     HOME = "home"
     #: List the open requests and the task groups that can be resumed.
     LIST = "list"
@@ -72,6 +76,8 @@ SLOW_KINDS = frozenset(
         Kind.HOME,
         Kind.LIST,
         Kind.STATUS,
+        Kind.PAUSE_GROUP,
+        Kind.SEND_PAUSE,
         Kind.NOTIFY_APPROVERS,
         Kind.NOTIFY_APPROVER,
     }
@@ -96,11 +102,13 @@ class Message:
     team_id: str
     #: The channel of the command or the click.
     channel: str = ""
-    #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED` and `STATUS`. A stored value is read as the first
-    #: type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires.
-    command: Annotated[ResumeGroups | ShowStatus | None, Field(union_mode="left_to_right")] = None
+    #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED`, `LIST` and `STATUS`. A stored value is read as the
+    #: first type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires, and so on.
+    command: Annotated[ResumeGroups | ShowList | ShowStatus | None, Field(union_mode="left_to_right")] = None
     #: The request that the button or the deny form belongs to.
     request_id: str = ""
+    #: The task group that a button belongs to (`WatchedGroup.key`).
+    group_key: str = ""
     #: The `ts` of the message with the button.
     message_ts: str = ""
     #: Slack's URL for replies that only this person sees, valid for 30 minutes. Removed once the message is handled.
@@ -120,6 +128,11 @@ class Message:
     def record_key(self) -> str:
         """Identifies this message in the audit chain. A form that is submitted again is another message."""
         return self.trigger_id or self.key
+
+    @property
+    def group_id(self) -> str:
+        """The id of the task group in `group_key`; empty if there is none."""
+        return self.group_key.rpartition("/")[2]
 
     @property
     def origin_key(self) -> str:
@@ -232,6 +245,23 @@ def mark_once(connection: Connection, key: str, mark: str) -> bool:
 @cached_statement
 def _mark_once() -> Update:
     return update(inbox).where(inbox.c.key == bindparam("of_key"), inbox.c.mark.is_(None))
+
+
+def set_mark(connection: Connection, key: str, mark: str) -> None:
+    """Replaces the mark of a message that is handled several times."""
+    connection.execute(update(inbox).where(inbox.c.key == key).values(mark=mark))
+
+
+def newest_due(connection: Connection, kind: Kind, limit: int) -> frozenset[str]:
+    """The keys of the newest due message of this kind of each person, for the `limit` people with the newest ones."""
+    newest = (
+        select(func.max(inbox.c.id))
+        .where(inbox.c.due_at > LONG_AGO, inbox.c.kind == kind.value)
+        .group_by(inbox.c.person)
+        .order_by(func.max(inbox.c.id).desc())
+        .limit(limit)
+    )
+    return frozenset(connection.execute(select(inbox.c.key).where(inbox.c.id.in_(newest))).scalars())
 
 
 def mark_of(connection: Connection, key: str) -> str | None:
