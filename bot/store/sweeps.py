@@ -39,3 +39,8 @@ def save(connection: Connection, project: str, state: SweepState, owner: str) ->
     values = {"body": _ADAPTER.dump_python(state, mode="json")}
     is_ours = (sweeps.c.project == project, sweeps.c.claimed_by == owner)
     return connection.execute(update(sweeps).where(*is_ours).values(values)).rowcount == 1
+
+
+def make_due(connection: Connection, project: str, at: datetime) -> None:
+    """Makes the next sweep of a project due at this time, if it is due later."""
+    connection.execute(update(sweeps).where(sweeps.c.project == project, sweeps.c.due_at > at).values(due_at=at))

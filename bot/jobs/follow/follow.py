@@ -12,6 +12,7 @@ from bot.domain import outcome
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
 from bot.domain.request import Attempt, Problem, Request, State
 from bot.domain.schedule import FOLLOW_EVERY, SETTLE_EVERY, due_at, next_step
+from bot.domain.sweep_plan import YOUNG_EVERY
 from bot.domain.task_group import TaskGroup
 from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
 from bot.huawei.error_catalogue import NOT_FOUND
@@ -118,6 +119,8 @@ def _follow(context: Context, request: Request, watched: WatchedGroup) -> Result
         events.append(Event(STATE_EVENTS[followed.state], BOT, request.id, {"status": int(group.status)}))
     with context.store.write() as connection:
         save_and_notify(connection, request, followed, now, *events)
+        if followed.state is State.MOVING and request.state is not State.MOVING:
+            sweeps.make_due(connection, request.plan.project, context.now() + YOUNG_EVERY)
     return Rescheduled()
 
 
