@@ -93,7 +93,9 @@ def test_only_a_response_url_of_slack_is_called_and_the_card_stays(
     messenger = Messenger(new_client(Secret(BOT_TOKEN), api))
     if is_slacks:
         messenger.answer(address, "words")
-        assert sent == [(address, {"text": "words", "response_type": "ephemeral", "replace_original": False})]
+        [(url, arguments)] = sent
+        assert url == address
+        assert arguments == {"text": "words", "blocks": None, "response_type": "ephemeral", "replace_original": False}
     else:
         with pytest.raises(Gone, match="not an address of Slack"):
             messenger.answer(address, "words")

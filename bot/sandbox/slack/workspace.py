@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.sandbox.slack.checks import problems_of_blocks
 from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.ids import APP_ID, BOT_ID, BOT_USER_ID, SCOPES, TEAM_ID
 
@@ -70,6 +71,11 @@ class EphemeralMessage:
     channel: str
     text: str
     at: datetime
+    blocks: list[Json] = field(default_factory=list)
+
+    @property
+    def ts(self) -> str:
+        return f"{self.at.timestamp():.6f}"
 
 
 @dataclass
@@ -198,13 +204,16 @@ class Workspace:
             text = str(body.get("text") or "")
             if not text and not body.get("blocks"):
                 return 400
-            self.show_ephemeral(found.person, found.channel, text)
+            blocks = body.get("blocks") or []
+            if problems_of_blocks(blocks):
+                return 400
+            self.show_ephemeral(found.person, found.channel, text, with_block_ids({"blocks": blocks})["blocks"])
             return 200
 
-    def show_ephemeral(self, person: str, channel: str, text: str) -> None:
+    def show_ephemeral(self, person: str, channel: str, text: str, blocks: list[Json] | None = None) -> None:
         """Shows a message to one person."""
         with self.lock:
-            self.ephemerals.append(EphemeralMessage(person, channel, text, self.now()))
+            self.ephemerals.append(EphemeralMessage(person, channel, text, self.now(), blocks or []))
 
     def channel_for_post(self, channel_id: str) -> Channel:
         """The channel, if the bot may write to it. The id of a user stands for the direct messages with that user.

@@ -6,7 +6,7 @@ from importlib import resources
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-NEWEST_SCHEMA = "0002"
+NEWEST_SCHEMA = "0004"
 
 
 def stored_schema(connection: Connection) -> str | None:

@@ -52,12 +52,15 @@ def test_paused_and_failed_groups_of_every_project_are_found(place: tuple[Sandbo
 
 def test_only_groups_of_the_wanted_kinds_are_listed(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    group = sandbox.oms_by_project["media"].state.groups[NIGHTLY_IMAGES]
-    running = replace(group, id="7a7b7c7d-0000-4000-8000-000000000000", status=MONITORING)
-    sandbox.oms_by_project["media"].state.groups[running.id] = running
+    groups = sandbox.oms_by_project["media"].state.groups
+    running = replace(groups[NIGHTLY_IMAGES], id="7a7b7c7d-0000-4000-8000-000000000000", status=MONITORING)
+    groups[running.id] = running
     found = listed_groups(context, ["media"], [GroupKind.RUNNING])
-    del sandbox.oms_by_project["media"].state.groups[running.id]
-    assert ids(found["media"]) == {running.id}
+    assert isinstance(found["media"], Listed)
+    assert running.id in ids(found["media"])
+    assert list(found["media"].of_kind[GroupKind.RUNNING]) == list(found["media"].groups)
+    assert NIGHTLY_IMAGES not in ids(found["media"])
+    del groups[running.id]
 
 
 def test_all_projects_are_listed_at_once_and_other_calls_do_not_wait_for_them(

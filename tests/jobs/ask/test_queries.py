@@ -83,8 +83,9 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
     sandbox, context = place
     made, _ = create_request(sandbox, context, next(NUMBERS))
     sandbox.oms.state.groups[made.group.group_id].status = MONITORING
-    now, heading, of_request = status(context, made.group.group_id).splitlines()
+    now, *progress, heading, of_request = status(context, made.group.group_id).splitlines()
     assert f"(group `{made.group.group_id}`) in project media is running now" in now
+    assert len(progress) >= 2
     assert heading == "*1 request for this group*"
     assert of_request.startswith(status_text(made))
 
