@@ -26,11 +26,11 @@ def warnings(directory: Path, **environ: str) -> list[str]:
 
 
 def test_secrets_in_the_environment_are_named_once(tmp_path: Path) -> None:
-    [line] = warnings(tmp_path, DATABASE_URL="postgresql://bot:secret-word@db/bot")
+    [line] = warnings(tmp_path, DATABASE_URL="postgresql://bot:secret-word@db/bot", STATE_KEY="secret-word" * 3)
     assert line == (
-        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, DATABASE_URL, VAULT_SECRET_ID in the environment, where "
-        "every child process and the container's configuration have them, too. Fix: write each to a file and set its "
-        "path, such as SLACK_BOT_TOKEN_FILE"
+        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, STATE_KEY, DATABASE_URL, VAULT_SECRET_ID in the environment, "
+        "where every child process and the container's configuration have them, too. Fix: write each to a file and set "
+        "its path, such as SLACK_BOT_TOKEN_FILE"
     )
 
 

@@ -42,6 +42,12 @@ def test_the_settings_page_lists_every_environment_variable() -> None:
     assert names <= set(first_cells(page("bot/config/README.md")))
 
 
+def test_the_settings_page_lists_every_metric() -> None:
+    names = re.findall(r'"(taskgroup_bot_\w+)"', (ROOT / "bot/metrics.py").read_text(encoding="utf-8"))
+    assert len(names) == 7
+    assert set(names) <= set(first_cells(page("bot/config/README.md")))
+
+
 @pytest.mark.parametrize("table", [BotToml, NetworkTable, Project, ProjectVault])
 def test_the_settings_page_lists_every_key_with_its_default(table: type[BaseModel]) -> None:
     text = page("bot/config/README.md")

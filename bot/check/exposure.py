@@ -46,6 +46,8 @@ def _secrets(environment: Environment) -> dict[str, Secret | None]:
         "SLACK_APP_TOKEN": environment.slack_app_token,
         "SLACK_SIGNING_SECRET": environment.slack_signing_secret,
         "NETWORK_PROXY_PASSWORD": environment.proxy_password,
+        "STATE_KEY": environment.state_key,
+        "STATE_KEY_FORMER": environment.state_key_former,
         "DATABASE_URL": url if parse_url(url.reveal()).password else None,
         **_login_secret(vault.identity, "VAULT_"),
         **_login_secret(vault.release_identity, "VAULT_RELEASE_"),

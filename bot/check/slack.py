@@ -20,7 +20,8 @@ from bot.slack.client import DirectClient
 from bot.slack.errors import Denied, LookupFailed, SlackError, Unavailable, translating_errors
 from bot.slack.installation import app_id_of, authenticate
 from bot.slack.transport import new_client
-from bot.slack.users import UNAVAILABLE_CODES, Users
+from bot.slack.user_groups import UNAVAILABLE_CODES
+from bot.slack.users import Users
 from bot.slack.websocket import new_address
 
 # The text of a scheduled message. Slack posts it only if `check` is killed before it deletes the message.

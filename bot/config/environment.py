@@ -63,8 +63,8 @@ def read_environment(environ: Mapping[str, str], problems: Problems) -> Environm
         ops_port=_port(environ, "OPS_PORT", 3001, problems),
         log_level=(environ.get("LOG_LEVEL") or "INFO").upper(),
         proxy_password=read_secret(environ, "NETWORK_PROXY_PASSWORD", problems),
-        state_key=read_state_key(environ, problems),
-        state_key_former=read_secret(environ, "STATE_KEY_FORMER", problems),
+        state_key=read_state_key(environ, "STATE_KEY", problems),
+        state_key_former=read_state_key(environ, "STATE_KEY_FORMER", problems),
     )
     # OpenSSL ignores a wrong path.
     read_pem_path(environ, "SSL_CERT_FILE", problems)
@@ -87,12 +87,15 @@ def _slack_token(name: str, token: Secret | None, prefix: str, problems: Problem
     return token
 
 
-def read_state_key(environ: Mapping[str, str], problems: Problems) -> Secret | None:
-    """STATE_KEY alone; None if it is not set."""
-    key = read_secret(environ, "STATE_KEY", problems)
+def read_state_key(environ: Mapping[str, str], name: str, problems: Problems) -> Secret | None:
+    """STATE_KEY or STATE_KEY_FORMER alone; None if it is not set. A short key could be guessed from the database."""
+    key = read_secret(environ, name, problems)
     if key and len(key) < MIN_STATE_KEY_CHARACTERS:
-        problem = f"has fewer than {MIN_STATE_KEY_CHARACTERS} characters"
-        problems.add("STATE_KEY", problem, "Use a random key, such as from `openssl rand -base64 32`")
+        fixes = {
+            "STATE_KEY": "Use a random key, such as from `openssl rand -base64 32`",
+            "STATE_KEY_FORMER": "Use the whole former STATE_KEY or bot token",
+        }
+        problems.add(name, f"has fewer than {MIN_STATE_KEY_CHARACTERS} characters", fixes[name])
     return key
 
 

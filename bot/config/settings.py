@@ -104,8 +104,8 @@ def load_state_keys(environ: Mapping[str, str]) -> StateKeys:
         InvalidSettings: one of the variables is wrong.
     """
     problems = Problems()
-    key = read_state_key(environ, problems) or read_secret(environ, "SLACK_BOT_TOKEN", problems)
-    former = read_secret(environ, "STATE_KEY_FORMER", problems)
+    key = read_state_key(environ, "STATE_KEY", problems) or read_secret(environ, "SLACK_BOT_TOKEN", problems)
+    former = read_state_key(environ, "STATE_KEY_FORMER", problems)
     if problems:
         raise InvalidSettings(problems)
     return StateKeys(lambda: key, former)

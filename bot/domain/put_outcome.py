@@ -84,7 +84,7 @@ def before_put(
 def sending(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> Request:
     """The request to store right before its PUT."""
     sent = replace(attempt, sent_at=now, before=group.progress)
-    return replace(request, group=group, attempt=sent, last_seen=None).with_state(State.SENDING, at=now)
+    return replace(request.with_reading(group), attempt=sent, last_seen=None).with_state(State.SENDING, at=now)
 
 
 def after_reply(request: Request, reply: PutReply, now: datetime) -> PutOutcome:

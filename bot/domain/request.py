@@ -286,8 +286,8 @@ class Request:
         return f"{self.plan.project_id}/{self.group.group_id}"
 
     def with_reading(self, group: TaskGroup) -> Request:
-        """Returns the request with another reading of its group. Its settings stay those that people approve."""
-        return replace(self, group=replace(group, settings=self.group.settings))
+        """Returns the request with another reading of its group. What the group migrates stays as people approve it."""
+        return replace(self, group=replace(self.group, status=group.status, progress=group.progress, error=group.error))
 
     def with_state(self, state: State, *, at: datetime, problem: Problem | None = None) -> Request:
         """Returns the request in another state, with this problem or none. A state that is not open sets `ended_at`."""

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request import Policy, Request, State, Vote
+from bot.domain.request import OPEN_STATES, Policy, Request, State, Vote
 from bot.domain.schedule import reminders_at
 from bot.domain.task_group import Scope
 
@@ -55,6 +55,7 @@ class RequestRecord:
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
+    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent any more
     messages: frozenset[str] = frozenset()  # the `record_key`s of the messages that were answered
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
@@ -90,7 +91,7 @@ class RequestRecord:
                 record = replace(record, attempt=_number(detail.get("number")), approved_by=approved_by)
             case AuditEvent.PUT_SENDING:
                 is_next = record.state is State.APPROVED and detail.get("number") == record.attempt
-                is_approved = is_next and record.has_quorum
+                is_approved = is_next and record.has_quorum and not record.is_over
                 record = replace(record, has_unapproved_put=record.has_unapproved_put or not is_approved)
         void = detail.get("void approvals")
         if isinstance(void, list):
@@ -98,7 +99,9 @@ class RequestRecord:
         if "message" in detail:
             record = replace(record, messages=record.messages | {str(detail["message"])})
         if detail.get("state") in _STATES:
-            record = replace(record, state=State(str(detail["state"])))
+            state = State(str(detail["state"]))
+            is_over = record.is_over or state is State.MOVING or state not in OPEN_STATES
+            record = replace(record, state=state, is_over=is_over)
         return record
 
     def with_other_row(self, authenticity: Authenticity) -> RequestRecord:
@@ -108,25 +111,31 @@ class RequestRecord:
         return replace(self, has_unknown_row=True)
 
     def authenticity(self, request: Request) -> Authenticity:
-        """Whether a request in one of the `UNSENT_STATES` is what the bot stored.
+        """Whether a request is what the bot stored.
 
-        `AUTHENTIC` for an approved request also means that enough people approved it, and that its attempt sent
-        nothing.
+        For a request in one of the `UNSENT_STATES`, `AUTHENTIC` also means that the group has not moved since its
+        creation. For an approved request, it means that the people in its decision approved it, that they are enough,
+        and that its attempt sent nothing.
         """
         agrees = self.fingerprint == fingerprint(request) and self.state is request.state
-        if request.state is State.APPROVED:
-            is_next = request.attempt is not None and request.attempt.number == self.attempt
-            agrees = agrees and is_next and self.has_quorum
-        if agrees and not self.has_forged_row:
+        if request.state in (State.APPROVED, State.NOT_STARTED):
+            people = request.decision.people if request.decision is not None else ()
+            is_last = request.attempt is not None and request.attempt.number == self.attempt
+            agrees = agrees and is_last and people == self.approved_by and self.has_quorum
+        if self.has_forged_row or (self.is_over and request.state in UNSENT_STATES):
+            return Authenticity.FORGED
+        # An unknown row may be a withdrawal.
+        if agrees and not self.has_unknown_row:
             return Authenticity.AUTHENTIC
         # What the unknown rows can have changed: the state, the approvals and the scope. If the start is unknown, all.
         scopes = (request.scope, *Scope) if self.has_unknown_row else ()
         may_agree = not self.fingerprint or self.fingerprint in {fingerprint(replace(request, scope=s)) for s in scopes}
-        is_unknown = self.has_unknown_row and may_agree and not self.has_forged_row
-        return Authenticity.UNKNOWN_KEY if is_unknown else Authenticity.FORGED
+        return Authenticity.UNKNOWN_KEY if self.has_unknown_row and may_agree else Authenticity.FORGED
 
 
 _STATES = frozenset(State)
+# The fields of `TaskGroup` that change while nobody changes what the group migrates.
+_CHANGING = frozenset({"status", "progress", "error"})
 
 
 def _number(value: object) -> int:
@@ -134,19 +143,21 @@ def _number(value: object) -> int:
 
 
 def fingerprint(request: Request) -> str:
-    """A hash of what people approve: verb, scope, plan, group, policy, requester, channel, start and expiry.
+    """A hash of what people approve: verb, scope, plan, group, keys, policy, requester, channel, start and expiry.
 
-    If it changes with a version of the bot, all open requests count as forged. So a new field of `Plan` or `Policy`
-    must not change the hash while it has its default value.
+    It covers what the card shows, so that nobody can show people one migration and have another one approved. If it
+    changes with a version of the bot, all open requests count as forged. So a new field of `Plan`, `TaskGroup`,
+    `KeyCheck` or `Policy` must not change the hash while it has its default value.
     """
+    group = {name: value for name, value in asdict(request.group).items() if name not in _CHANGING}
     facts = (
         request.id,
         request.team_id,
         request.verb,
         request.scope,
         asdict(request.plan),
-        request.group.group_id,
-        request.group.settings,
+        group,
+        [asdict(key) for key in request.keys],
         asdict(request.policy),
         request.requester,
         request.reason,

@@ -104,6 +104,9 @@ class IdentityBreaker:
         self._fingerprint = fingerprint
         self._now = now
         self._judged_last: Credential | None = None
+        # The last refusals that this process saw. A row that someone changed in the database does not hide them.
+        self._refused_at: tuple[datetime, ...] = ()
+        self._code = ""
         # Held while the row and `_judged_last` are updated. On KV version 1, a probe that begins between the two would
         # take the refused credential for a changed one.
         self._lock = threading.Lock()
@@ -114,7 +117,8 @@ class IdentityBreaker:
         # credential look accepted.
         version = self._version(loaded)
         row = self._rows.get(self._fingerprint, loaded.path) or self._new(loaded)
-        return rules.next_step(row, version, self._now())
+        now = self._now()
+        return BreakerStep.FAIL if self._is_close_to_lock(loaded, now) else rules.next_step(row, version, now)
 
     def begin_probe(self, loaded: LoadedCredential) -> Permit | None:
         """Counts a probe with this credential before it is sent.
@@ -127,6 +131,8 @@ class IdentityBreaker:
         """
         with self._lock:
             version, now = self._version(loaded), self._now()
+            if self._is_close_to_lock(loaded, now):
+                raise Suspended(loaded.path, self._code, is_close_to_lock=True)
             before = self._rows.update(self._new(loaded), partial(rules.with_probe, version=version, now=now))
         match rules.next_step(before, version, now):
             case BreakerStep.PROBE:
@@ -149,6 +155,8 @@ class IdentityBreaker:
                 rules.with_verdict, version=version, verdict=verdict, now=now, probed_at=probed_at, code=code
             )
             before = self._rows.update(self._new(loaded), change)
+            if verdict is Verdict.REFUSED:
+                self._refused_at, self._code = (*self._refused_at, now)[-rules.MAX_REFUSALS :], code
             if verdict in (Verdict.ACCEPTED, Verdict.REFUSED):
                 # Set after the row, because `next_step` reads it before the row, and without the lock.
                 self._judged_last = loaded.credential
@@ -166,6 +174,9 @@ class IdentityBreaker:
         # Most often there is none, and reading needs no lock.
         if any(is_forgotten(row) for row in self._rows.at_path(path)):
             self._rows.delete(path, is_forgotten)
+
+    def _is_close_to_lock(self, loaded: LoadedCredential, now: datetime) -> bool:
+        return rules.is_close_to_lock(replace(self._new(loaded), refused_at=self._refused_at), now)
 
     def _new(self, loaded: LoadedCredential) -> CircuitBreaker:
         return CircuitBreaker(self._fingerprint, loaded.path, loaded.version)

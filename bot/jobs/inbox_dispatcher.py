@@ -16,7 +16,7 @@ from bot.domain.schedule import doubling_wait
 from bot.jobs.ask import app_home, create_request, queries, request_form
 from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
-from bot.jobs.send.record_check import save_not_authentic
+from bot.jobs.record_check import save_not_authentic
 from bot.jobs.watch import pause_group
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
@@ -35,6 +35,8 @@ MIN_BACKOFF, MAX_BACKOFF = timedelta(seconds=0.5), timedelta(seconds=3)
 FILL_FORM_AGAIN_AFTER = timedelta(seconds=1)
 # After this time the person has probably closed the form, which still says "One moment".
 WAIT_FOR_FORM = timedelta(seconds=30)
+# Messages whose person does not wait for an answer.
+_KINDS_WITHOUT_ANSWER = self_approval.KINDS | {Kind.HOME, Kind.FOREIGN_PAYLOAD}
 
 
 def handle_message(context: Context, claim: Claim) -> Result:
@@ -43,12 +45,16 @@ def handle_message(context: Context, claim: Claim) -> Result:
     with context.store.read() as connection:
         stored = inbox.get(connection, int(claim.key))
         waits_for_card = _waits_for_card(connection, stored, began)
+    try_again_at = partial(_try_again_at, context, claim, stored.received_at, began)
     if stored.authenticity is not Authenticity.AUTHENTIC:
+        is_unknown = stored.authenticity is Authenticity.UNKNOWN_KEY
+        again = try_again_at() if is_unknown and _has_replicas(context) else None
+        if again is not None and stored.mark not in inbox.FINISHED_MARKS:
+            return Failed(again)
         _refuse_foreign(context, claim, stored)
         return Finished()
     if waits_for_card:
         return Finished(context.now() + CHECK_FOR_CARD_EVERY)
-    try_again_at = partial(_try_again_at, context, claim, stored.received_at, began)
     try:
         result = _dispatch(context, stored, claim.tries, try_again_at)
     except LookupFailed as error:
@@ -65,6 +71,11 @@ def handle_message(context: Context, claim: Claim) -> Result:
     return result
 
 
+def _has_replicas(context: Context) -> bool:
+    """Whether another process may know the key of a row. It may while the key is being replaced."""
+    return not context.store.is_sqlite
+
+
 def _refuse_foreign(context: Context, claim: Claim, stored: StoredMessage) -> None:
     """Records that a stored message has no effect. If someone forged a click, the request on its card is void.
 
@@ -79,10 +90,10 @@ def _refuse_foreign(context: Context, claim: Claim, stored: StoredMessage) -> No
         if not inbox.mark_decided(connection, message.key):
             return
         request = requests.lock(connection, message.request_id)
-        if authenticity is Authenticity.UNKNOWN_KEY:
+        if authenticity is Authenticity.UNKNOWN_KEY and message.kind not in _KINDS_WITHOUT_ANSWER:
             notice = Notice(Delivery.DIRECT, message.person, refusals.MESSAGE_KEY_CHANGED)
             outbox.add_notice(connection, notice, now)
-        elif request is not None and request.state in UNSENT_STATES:
+        if authenticity is Authenticity.FORGED and request is not None and request.state in UNSENT_STATES:
             save_not_authentic(connection, context, request, authenticity)
         detail = {"kind": message.kind.value, "why": authenticity.value}
         request_id = None if request is None else request.id
@@ -145,7 +156,10 @@ def _dispatch(
         case Kind.FOREIGN_PAYLOAD, None:
             _record_foreign_payload(context, message)
         case _:
-            apply_action.handle_action(context, message)
+            wait_for_replica = try_again_at if _has_replicas(context) else lambda: None
+            again = apply_action.handle_action(context, message, wait_for_replica)
+            if again is not None:
+                return Failed(again)
     return Finished()
 
 

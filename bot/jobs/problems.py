@@ -75,13 +75,19 @@ def explain(
 
 
 def may_pass(error: HuaweiError | VaultError) -> bool:
-    """Whether the same call may succeed later although nobody changes anything."""
+    """Whether the same call may succeed later although nobody changes anything, and does no harm.
+
+    Not for the PUT that starts a group, which may be sent only once: see `bot.jobs.send.put_reply`.
+    """
     match error:
         case VaultError():
             return error.may_pass
         case Suspended():
             # Without a code, the identity was not refused: it had no answers. Its circuit breaker closes again.
             return error.code == ""
+        case Unreadable():
+            # Often sent by a proxy, or by a service in the middle of an upgrade.
+            return error.next_step == ""
         case _:
             return isinstance(error, Throttled | NotSent | Unanswered)
 

@@ -23,7 +23,13 @@ from bot.slack.errors import (
     retry_after_seconds,
     translating_errors,
 )
-from bot.ui.blocks import SlackMessage, text_message
+from bot.ui.blocks import SlackMessage, answer_message, text_message
+
+# Slack must not turn plain text into links and mentions, because texts quote Huawei Cloud and people. The bot's own
+# links and mentions are markup in `<…>`, which works nevertheless (`parse` and `link_names` of chat.postMessage and
+# chat.update). In blocks, `verbatim` does the same. A response_url may ignore `parse` (slackapi/bolt-python#733).
+_AS_WRITTEN: Mapping[str, object] = {"parse": "none", "link_names": False}
+_NO_PREVIEWS: Mapping[str, object] = {"unfurl_links": False, "unfurl_media": False}
 
 
 class Messenger:
@@ -38,29 +44,20 @@ class Messenger:
 
     def post(self, channel: str, message: SlackMessage) -> str:
         """Posts a message to a channel and returns its `ts`."""
-        answer = self._call(
-            "chat.postMessage",
-            {
-                "channel": channel,
-                "text": message.text,
-                "blocks": message.blocks,
-                "unfurl_links": False,
-                "unfurl_media": False,
-            },
-        )
-        return _text(answer, "ts")
+        return _text(self._post(channel, message), "ts")
 
     def update(self, channel: str, ts: str, message: SlackMessage) -> None:
         """Edits a message in place. Raises `Gone` when it was deleted."""
-        self._call("chat.update", {"channel": channel, "ts": ts, "text": message.text, "blocks": message.blocks or ()})
+        content = {"text": message.text, "blocks": message.blocks or (), **_AS_WRITTEN}
+        self._call("chat.update", {"channel": channel, "ts": ts, **content})
 
     def reply(self, channel: str, thread_ts: str, text: str) -> None:
         """Posts a line to the thread of a message."""
-        self._post_text(text, {"channel": channel, "thread_ts": thread_ts, "unfurl_media": False})
+        self._post(channel, text_message(text), thread_ts=thread_ts)
 
     def direct(self, user_id: str, text: str) -> None:
         """Posts a direct message to a person."""
-        self._post_text(text, {"channel": user_id})
+        self._post(user_id, text_message(text))
 
     def open_view(self, trigger_id: str, view: View) -> str:
         """Opens a modal for the person whose action has this `trigger_id`, within 3 s of it; returns the view's id.
@@ -84,21 +81,19 @@ class Messenger:
         except SlackError:
             return None
 
-    def answer(self, response_url: str, text: str, blocks: Sequence[Block] = ()) -> None:
-        """Sends a message that only the person who typed or pressed sees.
+    def answer(self, response_url: str, text: str, controls: Sequence[Block] = ()) -> None:
+        """Sends a message that only the person who typed or pressed sees, with buttons below the text.
 
         Raises `Gone` when the URL has expired, and without a call when it is not Slack's.
         """
         if not self._is_slack_url(response_url):
             raise Gone("not an address of Slack")
         webhook = DirectWebhook(response_url, self._client)
+        message = answer_message(text)
+        blocks = [*message.blocks, *(block.to_dict() for block in controls)]
+        content = {"text": message.text, "blocks": blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
         with translating_errors():
-            sent = webhook.send(
-                text=text_message(text).text,
-                blocks=list(blocks) or None,
-                response_type="ephemeral",
-                replace_original=False,
-            )
+            sent = webhook.send_dict({**content, "response_type": "ephemeral", "replace_original": False})
         if sent.status_code == 429:
             raise RateLimited("ratelimited", retry_after_seconds(sent.headers))
         if sent.status_code >= 500:
@@ -106,10 +101,9 @@ class Messenger:
         if sent.status_code != 200:
             raise Gone(f"HTTP {sent.status_code}")
 
-    def _post_text(self, text: str, arguments: Mapping[str, object]) -> None:
-        message = text_message(text)
-        content = {"text": message.text, "blocks": message.blocks, "unfurl_links": False}
-        self._call("chat.postMessage", {**arguments, **content})
+    def _post(self, channel: str, message: SlackMessage, **arguments: object) -> Any:
+        content = {"text": message.text, "blocks": message.blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
+        return self._call("chat.postMessage", {"channel": channel, **content, **arguments})
 
     def _is_slack_url(self, url: str) -> bool:
         """Whether a `response_url` leads to Slack: it comes from the payload, and nothing else may be called."""

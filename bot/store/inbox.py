@@ -167,8 +167,7 @@ def put(connection: Connection, message: Message, owner: str, now: datetime) -> 
     Returns:
         The claim, or None if a message with this key exists: a redelivery, or a form submitted again.
     """
-    claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE}
-    values = _row(connection, message, now) | claimed
+    values = _row(connection, message, now) | _claimed(connection, owner, now)
     added = connection.execute(_add_once(connection.dialect.name), values).scalar_one_or_none()
     return None if added is None else Claim(inbox.name, added, 0, message.kind, message.person)
 
@@ -201,9 +200,13 @@ def put_resubmitted(connection: Connection, message: Message, owner: str, now: d
             kept = replace(stored, trigger_id=message.trigger_id)
             connection.execute(this_row.values(**_signed_body(connection, kept)))
         return None
-    claimed = {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
-    connection.execute(this_row.values(**_row(connection, message, now), **claimed, mark=None))
+    values = _row(connection, message, now) | _claimed(connection, owner, now)
+    connection.execute(this_row.values(**values, mark=None))
     return Claim(inbox.name, number, 0, message.kind, message.person)
+
+
+def _claimed(connection: Connection, owner: str, now: datetime) -> dict[str, object]:
+    return {"due_at": now, "claimed_by": owner, "claimed_until": clock(connection) + LEASE, "tries": 0}
 
 
 def put_for_later(connection: Connection, message: Message, received_at: datetime, due_at: datetime) -> bool:
@@ -222,8 +225,7 @@ def get(connection: Connection, number: int) -> StoredMessage:
 
 @cached_statement
 def _select_message() -> Select[Any]:
-    columns = (inbox.c.kind, inbox.c.key, inbox.c.person, inbox.c.body, inbox.c.received_at, inbox.c.mark, inbox.c.mac)
-    return select(*columns).where(inbox.c.id == bindparam("of_id"))
+    return select(inbox).where(inbox.c.id == bindparam("of_id"))
 
 
 def clear_response_url(connection: Connection, number: int, message: Message) -> None:
@@ -295,16 +297,11 @@ def discard(connection: Connection, message: Message, owner: str) -> bool:
     if body is None or body.get("trigger_id", "") != message.trigger_id:
         return False
     this_row = (inbox.c.key == message.key, inbox.c.claimed_by == owner, inbox.c.mark.is_(None))
+    body_without_url = _signed_body(connection, replace(message, response_url=""))
     discarded = connection.execute(
         update(inbox)
         .where(*this_row)
-        .values(
-            **_signed_body(connection, replace(message, response_url="")),
-            mark=DISCARDED,
-            due_at=None,
-            claimed_by=None,
-            claimed_until=None,
-        )
+        .values(**body_without_url, mark=DISCARDED, due_at=None, claimed_by=None, claimed_until=None)
     )
     return discarded.rowcount == 1
 

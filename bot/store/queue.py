@@ -293,16 +293,11 @@ def reschedule_due(connection: Connection, table: Table, key: str, now: datetime
 
 
 def delete_finished(connection: Connection, before: datetime) -> int:
-    """Deletes finished messages received before this time, and finished notices created before it.
-
-    Returns:
-        The number of deleted rows.
-    """
-    deleted = 0
-    for table, created_at in (
-        (tables.inbox, tables.inbox.c.received_at),
-        (tables.notices, tables.notices.c.created_at),
-    ):
-        is_finished = and_(table.c.due_at.is_(None), table.c.claimed_by.is_(None))
-        deleted += connection.execute(delete(table).where(is_finished, created_at < before)).rowcount
-    return deleted
+    """Deletes finished messages and notices that are older than this. Returns the number of deleted rows."""
+    created_at = {tables.inbox: tables.inbox.c.received_at, tables.notices: tables.notices.c.created_at}
+    return sum(
+        connection.execute(
+            delete(table).where(table.c.due_at.is_(None), table.c.claimed_by.is_(None), at < before)
+        ).rowcount
+        for table, at in created_at.items()
+    )

@@ -180,13 +180,14 @@ def save(connection: Connection, old: Request, new: Request, now: datetime, *eve
 
 
 def _with_facts(events: Sequence[Event], old: Request | None, new: Request) -> list[Event]:
-    """The events of a change, with what `RequestRecord` needs: the new state, and the fingerprint for a voting."""
+    """The events of a change, with what `RequestRecord` needs: the new state, and for a voting also the fingerprint."""
     with_facts = []
     for event in events:
         facts: dict[str, Fact] = {}
         if event.name in VOTING_EVENTS:
             facts = {"fingerprint": fingerprint(new), "approvals needed": len(new.policy.slots)}
-        if event is events[-1] and (old is None or new.state is not old.state):
+        has_new_state = old is None or new.state is not old.state
+        if event.name in VOTING_EVENTS or (event is events[-1] and has_new_state):
             facts["state"] = new.state.value
         with_facts.append(replace(event, detail={**event.detail, **facts}))
     return with_facts

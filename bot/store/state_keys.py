@@ -45,6 +45,8 @@ class StateKeys:
         self._secret: Secret | None = None
         self._keys: tuple[_Key, ...] = (_derive(former),) if former else ()
         self._lock = threading.Lock()
+        # Now, because another secret may replace this one before a row is signed or checked.
+        self._newest_first()
 
     @property
     def has_current(self) -> bool:

@@ -115,7 +115,7 @@ class _Story:
         record = with_row(before, row, authenticity)
         if record.state is not None and record.state not in OPEN_STATES:
             # Ended requests send nothing, so their records need no memory.
-            record = RequestRecord(fingerprint=record.fingerprint, state=record.state)
+            record = RequestRecord(fingerprint=record.fingerprint, state=record.state, is_over=True)
         self._records[request_id] = record
         is_known = record.fingerprint != "" and not record.has_unknown_row
         if event == AuditEvent.PUT_SENDING and is_known and record.has_unapproved_put:

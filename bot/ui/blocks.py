@@ -61,6 +61,18 @@ def text_message(text: str) -> SlackMessage:
     return SlackMessage(flatten_user_text(text), blocks)
 
 
+def answer_message(text: str) -> SlackMessage:
+    """A reply that only one person sees. Its mrkdwn is in blocks as well, because Slack may link URLs in its `text`."""
+    flat = flatten_user_text(text)
+    parts = [""]
+    for line in flat.split("\n"):
+        if len(parts[-1]) + len(line) >= SECTION_CHARACTERS:
+            parts.append("")
+        parts[-1] = f"{parts[-1]}\n{line}".lstrip("\n")
+    texts = [MarkdownTextObject(text=truncate(part, SECTION_CHARACTERS), verbatim=True) for part in parts if part]
+    return SlackMessage(flat, tuple(SectionBlock(text=one, expand=True).to_dict() for one in texts))
+
+
 def header(text: str) -> HeaderBlock:
     return HeaderBlock(text=PlainTextObject(text=truncate(text, HEADER_CHARACTERS), emoji=False))
 

@@ -26,7 +26,8 @@ from bot.ui.formatting import (
 from bot.ui.problem_texts import original_message
 from bot.ui.progress import latest_progress, moved_since_start, progress_line
 from bot.ui.start_time import start_terms
-from bot.ui.states import STATES, ended_as, headline, self_approval_line, text_of
+from bot.ui.state_texts import self_approval_line
+from bot.ui.states import STATES, ended_as, headline, text_of
 
 
 def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessage:

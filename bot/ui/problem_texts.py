@@ -36,15 +36,29 @@ TAMPERED = Problem(
     "",
     "",
     "",
-    "This request was tampered with: someone changed it in the database (outside this bot). The bot won't start it.",
-    "Tell the bot's administrator.",
+    "Someone changed this request in the bot's database, outside the bot. The bot won't start it.",
+    "Tell the bot's administrator to look for this request in the bot's log.",
 )
 KEY_CHANGED = Problem(
     "",
     "",
     "",
-    "The bot's key has changed, so earlier approvals no longer count. Nothing was started.",
+    "The bot's signing key is new, so it can't verify earlier approvals. Nothing was started.",
     "Check the request, then approve it again.",
+)
+NOT_PAUSED_TAMPERED = Problem(
+    "",
+    "",
+    "",
+    "Someone changed this request in the bot's database, outside the bot. Nothing was paused.",
+    "Tell the bot's administrator. Pause the group in OMS.",
+)
+NOT_PAUSED_KEY_CHANGED = Problem(
+    "",
+    "",
+    "",
+    "The bot's signing key is new, so it can't verify this request. Nothing was paused.",
+    "Pause the group in OMS.",
 )
 
 GROUP_NOT_READ = "The bot can't read the group's progress."

@@ -20,9 +20,13 @@ NO_SUCH_REQUEST = "No such request, or you can't see it."
 NOTHING_TO_SEE = "You don't have access to any of this bot's projects. Ask the bot's administrator to add you."
 DUPLICATE_CARD = "This is a copy of the card. Nothing changed; use the original card."
 LOOKUP_FAILED = "Slack couldn't confirm who you are. Nothing changed; try again in a minute."
-KEY_CHANGED = "The bot's key has changed. Nothing changed; check the card, then press the button again."
-MESSAGE_KEY_CHANGED = "The bot's key has changed since your last command or click. Nothing changed; please repeat it."
-TAMPERED = "This request was tampered with, so it's void. Tell the bot's administrator."
+KEY_CHANGED = (
+    "The bot's signing key is new, so it can't verify earlier approvals. Check the card, then press the button again."
+)
+MESSAGE_KEY_CHANGED = (
+    "The bot's signing key is new, so it can't verify your last command or click. Nothing changed; please repeat it."
+)
+TAMPERED = "Someone changed this request in the bot's database, so it's void. Tell the bot's administrator."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 
 NOT_A_REQUESTER = f"You can't create requests with this bot. {NO_REQUEST_CREATED}"

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.domain.request import Request
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mentions, quoted_name
+from bot.ui.approvals import approvals_so_far
+from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mention, mentions, quoted_name
 from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
 from bot.ui.states import STATES, text_of
 
@@ -38,7 +39,8 @@ def scope_changed(request: Request, person: str, voters: Sequence[str]) -> str:
 def key_changed(request: Request) -> str:
     """The line after a request needs approval again, because the bot does not know who approved it."""
     name = escape_mrkdwn(quoted_name(request.group))
-    return f"{name} isn't started yet{problem_sentences(KEY_CHANGED, request.plan.console_url)}"
+    again = f"{mention(request.requester)}, {name} needs approval again."
+    return f"{again} {KEY_CHANGED.meaning} {approvals_so_far(request)}"
 
 
 def half_time_reminder(request: Request, missing: Sequence[Sequence[str]]) -> str:

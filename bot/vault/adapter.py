@@ -5,7 +5,6 @@ Repeating after a lost connection is left to `bot.net.session`.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,15 +12,12 @@ import hvac.adapters
 import hvac.exceptions
 import requests
 
+from bot.net.retry import retry_once
+
 # Statuses below 500 that Vault answers while nothing is wrong with the call (API documentation, "HTTP status codes" and
 # "/sys/health"): 307 and 472, 473 of standby nodes, 412 of a node that is still replicating, 429 of a quota.
 _PASSING_STATUSES = frozenset({307, 412, 429, 472, 473})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-WAIT_SECONDS = 0.4
-MAX_WAIT_SECONDS = 1.0
-# A call that has taken longer is not repeated: its thread has waited long enough.
-MAX_FIRST_TRY_SECONDS = 3.0
 
 
 class NotServed(hvac.exceptions.VaultError):  # type: ignore[misc]
@@ -32,12 +28,14 @@ class NotServed(hvac.exceptions.VaultError):  # type: ignore[misc]
     Arguments:
         message: the errors in the answer.
         target: scheme and host of the address that a redirect names; empty if there is none.
+        retry_after: the header Retry-After; empty if there is none.
     """
 
-    def __init__(self, status: int, message: str, target: str, url: str) -> None:
+    def __init__(self, status: int, message: str, target: str, url: str, retry_after: str) -> None:
         super().__init__(message, url=url)
         self.status = status
         self.target = target
+        self.retry_after = retry_after
 
     @property
     def is_redirect(self) -> bool:
@@ -70,29 +68,19 @@ class RepeatingAdapter(hvac.adapters.JSONAdapter):  # type: ignore[misc]
             hvac.exceptions.UnsupportedOperation: the API path does not have this method.
             hvac.exceptions.VaultError: the answer is another error.
         """
-        # hvac writes the token into the headers, so each try gets its own.
+        # hvac writes the token into the headers, so each call gets its own.
         headers = settings.pop("headers", None) or {}
-        for is_last in (False, True):
-            began = time.monotonic()
-            response = self._send(method, url, *args, headers=dict(headers), **settings)
-            if is_last or time.monotonic() - began > MAX_FIRST_TRY_SECONDS:
-                break
-            wait = _seconds_to_wait(response)
-            if wait is None:
-                break
-            time.sleep(wait)
-        return self._read(method, response)
+        return retry_once(lambda: self._send(method, url, *args, headers=dict(headers), **settings), _wait_after)
 
-    def _send(self, method: str, url: str, *args: Any, **settings: Any) -> requests.Response:
+    def _send(self, method: str, url: str, *args: Any, **settings: Any) -> Any:
         response: requests.Response = hvac.adapters.RawAdapter.request(
             self, method, url, *args, raise_exception=False, **settings
         )
-        return response
-
-    def _read(self, method: str, response: requests.Response) -> Any:
         status = response.status_code
         if _is_passing(status) or status in _REDIRECTS:
-            raise NotServed(status, response.text[:1000], _host(response.headers.get("Location", "")), response.url)
+            headers = response.headers
+            target, retry_after = _host(headers.get("Location", "")), headers.get("Retry-After", "")
+            raise NotServed(status, response.text[:1000], target, response.url, retry_after)
         if status == requests.codes.method_not_allowed:
             raise hvac.exceptions.UnsupportedOperation(response.text[:1000], url=response.url)
         if not response.ok:
@@ -109,13 +97,11 @@ def _is_passing(status: int) -> bool:
     return status in _PASSING_STATUSES or status >= requests.codes.server_error
 
 
-def _seconds_to_wait(response: requests.Response) -> float | None:
-    """How long to wait before the call is repeated; None if it is not."""
-    if not _is_passing(response.status_code):
+def _wait_after(error: Exception) -> float | None:
+    if not isinstance(error, NotServed) or not _is_passing(error.status):
         return None
-    value = response.headers.get("Retry-After", "")
-    seconds = int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
-    return max(seconds, WAIT_SECONDS) if seconds <= MAX_WAIT_SECONDS else None
+    value = error.retry_after
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0
 
 
 def _host(location: str) -> str:

@@ -11,7 +11,10 @@ import certifi
 import pytest
 
 from bot.config.problems import InvalidSettings
-from bot.config.settings import example, load, load_database_url
+from bot.config.settings import example, load, load_database_url, load_state_keys
+from bot.domain.request_record import Authenticity
+from bot.redaction import Secret
+from bot.store.state_keys import StateKeys
 from tests.support.settings import GOOD, problems
 
 TOKENS = {
@@ -73,6 +76,54 @@ def test_an_empty_secret_file_is_a_problem(bot_toml: Path, tmp_path: Path) -> No
     (tmp_path / "empty").write_text("\n")
     environ = {**GOOD, "BOT_CONFIG": str(bot_toml), "SLACK_SIGNING_SECRET_FILE": str(tmp_path / "empty")}
     assert problems(environ).startswith("SLACK_SIGNING_SECRET_FILE: is the path of an empty file")
+
+
+STATE_KEY_FIXES = {
+    "STATE_KEY": "Use a random key, such as from `openssl rand -base64 32`",
+    "STATE_KEY_FORMER": "Use the whole former STATE_KEY or bot token",
+}
+
+
+@pytest.mark.parametrize("name", STATE_KEY_FIXES)
+def test_a_short_state_key_is_one_problem(bot_toml: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "key"
+    path.write_text("leak" * 7 + "123\n")
+    for variables in ({name: "leak" * 7 + "123"}, {f"{name}_FILE": str(path)}):
+        lines = problems(GOOD | {"BOT_CONFIG": str(bot_toml)} | variables)
+        assert lines == f"{name}: has fewer than 32 characters. {STATE_KEY_FIXES[name]}."
+        with pytest.raises(InvalidSettings, match=f"^{name}: has fewer than 32 characters"):
+            load_state_keys(variables)
+
+
+@pytest.mark.parametrize("name", STATE_KEY_FIXES)
+def test_a_state_key_that_is_set_twice_or_not_readable_is_one_problem(bot_toml: Path, name: str) -> None:
+    lines = problems(GOOD | {"BOT_CONFIG": str(bot_toml), name: "leak" * 8, f"{name}_FILE": "/nowhere"})
+    assert lines == f"{name}: is set twice, in {name} and in {name}_FILE. Set one of the two."
+    lines = problems(GOOD | {"BOT_CONFIG": str(bot_toml), f"{name}_FILE": "/nowhere"})
+    assert lines.startswith(f"{name}_FILE: can't be read")
+    assert len(lines.splitlines()) == 1
+
+
+def test_a_state_key_of_32_characters_signs_in_place_of_the_bot_token(bot_toml: Path, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("k" * 32 + "\n")
+    variables = {"STATE_KEY_FILE": str(path), "STATE_KEY_FORMER": "f" * 32}
+    read = load(GOOD | variables | {"BOT_CONFIG": str(bot_toml)}).environment
+    assert (read.state_key, read.state_key_former) == (Secret("k" * 32), Secret("f" * 32))
+    keys = load_state_keys(variables | {"SLACK_BOT_TOKEN": GOOD["SLACK_BOT_TOKEN"]})
+    for secret, authenticity in (("k", Authenticity.AUTHENTIC), ("f", Authenticity.AUTHENTIC), ("x", "unknown key")):
+        mac = StateKeys(lambda secret=secret: Secret(secret * 32)).sign("audit", "row")  # type: ignore[misc]
+        assert keys.check(mac, "audit", "row") == authenticity
+    assert keys.sign("audit", "row") == StateKeys(lambda: Secret("k" * 32)).sign("audit", "row")
+
+
+def test_without_a_state_key_the_key_is_derived_from_the_bot_token(bot_toml: Path) -> None:
+    assert load(GOOD | {"BOT_CONFIG": str(bot_toml)}).environment.state_key is None
+    keys = load_state_keys({"SLACK_BOT_TOKEN": "xoxb-the-token-of-this-test"})
+    # HKDF-SHA-256 without salt: openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt key:xoxb-the-token-of-this-test
+    # -kdfopt "info:taskgroup-bot state key" HKDF. If this value changes, an upgrade makes all rows unknown.
+    assert keys.sign("audit", "row") == "5329dc6b 119d1e1a387376a1403e85cb2aaac95bd55f4371ed32af2a49f1be726d9cb5e5"
+    assert not load_state_keys({}).has_current
 
 
 @pytest.mark.parametrize("command", ["check", "serve"])

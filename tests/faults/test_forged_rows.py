@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import insert, select, update
 
-from bot.domain.request import Attempt, Decision, Policy, Request, State
+from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Request, State, Verb
+from bot.domain.request_record import Authenticity
+from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
+from bot.jobs.notify import notices
+from bot.jobs.worker import Failed, Finished, Rescheduled
+from bot.listeners.receiver import Receiver
 from bot.redaction import Secret
-from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE, TEAM_ID
+from bot.sandbox.huawei.example_groups import VIDEO_MASTERS
+from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
-from bot.store import tables
+from bot.store import inbox, tables
 from bot.store.audit import newest, row_hash
 from bot.store.database import Store
-from bot.store.inbox import Kind
+from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim
 from bot.store.state_keys import StateKeys
 from bot.store.verification import Broken, verify
 from tests.support.in_process import (
     advance_once,
     card_text,
+    context_at,
     context_of,
     create_request,
     press_button,
+    store_message,
     stored_request,
 )
-from tests.support.sandbox import key_reads, put_calls
+from tests.support.sandbox import button_ids, key_reads, put_calls
+from tests.support.values import GROUP
 
 TWO = Policy(("*",), ((CAROL, APPROVERS_GROUP), (CAROL, APPROVERS_GROUP)), self_approval=False)
 LATER = timedelta(hours=2)
@@ -72,7 +83,9 @@ def insert_message(context: Context, kind: Kind, person: str, made: Request, pos
 
 
 def handle(context: Context, number: int) -> None:
-    inbox_dispatcher.handle_message(context, Claim(tables.inbox.name, number, 0))
+    """Handles a message a minute later. Until then, another replica may know its key."""
+    later = context_at(context, context.now() + timedelta(minutes=1))
+    inbox_dispatcher.handle_message(later, Claim(tables.inbox.name, number, 0))
 
 
 def stored_rows(context: Context, request_id: str, event: str) -> list[Any]:
@@ -134,7 +147,10 @@ def test_a_request_edited_to_approved_is_void(inside: tuple[Sandbox, Context]) -
     assert_void_as_tampered(inside, made, posted)
 
 
-@pytest.mark.parametrize("changed", ["group", "vault path", "policy", "requester"])
+@pytest.mark.parametrize(
+    "changed",
+    ["group", "shown name", "shown bucket", "shown keys", "vault path", "policy", "requester", "approver", "start"],
+)
 def test_an_approved_request_that_was_changed_before_its_start_is_void(
     inside: tuple[Sandbox, Context], changed: str
 ) -> None:
@@ -144,6 +160,13 @@ def test_an_approved_request_that_was_changed_before_its_start_is_void(
     assert waiting.state is State.APPROVED
     forged = {
         "group": replace(waiting, group=replace(waiting.group, group_id="00878453-3402-4a86-9e2a-5d5217cd35b2")),
+        "shown name": replace(waiting, group=replace(waiting.group, description="test")),
+        "shown bucket": replace(
+            waiting, group=replace(waiting.group, destination=replace(waiting.group.destination, bucket="test"))
+        ),
+        "shown keys": replace(waiting, keys=(KeyCheck("oms/test", 1, ("ak", "sk")),)),
+        "approver": replace(waiting, decision=Decision((DAVE,), made.created_at)),
+        "start": replace(waiting, start_at=made.created_at),
         "vault path": replace(waiting, plan=replace(waiting.plan, source_path="oms/other/source")),
         "policy": replace(waiting, policy=Policy(("*",), ((ALICE,),), True)),
         "requester": replace(waiting, requester=DAVE),
@@ -169,6 +192,93 @@ def test_a_withdrawn_vote_that_is_pressed_again_by_resetting_its_mark_does_not_c
     assert press_button(context, Kind.APPROVE, DAVE, made, posted).state is State.PENDING
     assert len(stored_rows(context, made.id, "vote.added")) == 2
     assert not key_reads(sandbox)
+
+
+def test_a_card_never_shows_what_someone_changed_in_the_database(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    harmless = replace(made, group=replace(made.group, description="harmless test"), version=made.version + 1)
+    overwrite(context, harmless)
+    assert "Void, tampered with" in card_text(context, posted, made.id)
+    assert_void_as_tampered(inside, made, posted)
+    assert button_ids(posted) == ["request"]
+    overwrite(context, replace(made, version=made.version + 3))
+    press_button(context, Kind.APPROVE, CAROL, made, posted)
+    assert not key_reads(sandbox), "what was void stays void"
+
+
+def test_an_approval_from_before_the_scope_changed_does_not_count_again_by_resetting_its_mark(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
+    made, posted = create_request(*inside, policy=TWO, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
+    press_button(context, Kind.APPROVE, CAROL, made, posted)
+    press_button(context, Kind.CHOOSE_SCOPE, ALICE, made, posted, scope=Scope.FAILED_OBJECTS.value)
+    with context.store.write() as connection:
+        old = connection.execute(select(tables.inbox.c.id).order_by(tables.inbox.c.id)).scalars().first()
+        connection.execute(update(tables.inbox).values(mark=None))
+    assert old is not None
+    handle(context, old)
+    assert press_button(context, Kind.APPROVE, DAVE, made, posted).state is State.PENDING
+    assert not key_reads(sandbox)
+
+
+class LateExecutor(Executor):
+    """Runs what was submitted only when it is told to."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.run = partial(fn, *args, **kwargs)
+        return Future()
+
+
+def test_a_message_that_was_discarded_has_no_effect_after_its_mark_is_reset(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    click = Message(Kind.APPROVE, "late", CAROL, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    writer = LateExecutor()
+    receiver = Receiver(context.store, context.owner, context.now, lambda claim: None, 0.0, writer)
+    assert receiver.accept(click) is None
+    writer.run()
+    assert stored_rows(context, made.id, "message.discarded")
+    with context.store.write() as connection:
+        number = connection.execute(select(tables.inbox.c.id)).scalar_one()
+        connection.execute(update(tables.inbox).values(mark=None))
+    handle(context, number)
+    assert stored_request(context, made.id) == made
+
+
+@pytest.mark.parametrize("mac", [None, "wrong"])
+def test_a_forged_message_about_no_request_has_no_effect(inside: tuple[Sandbox, Context], mac: str | None) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    if mac is not None:
+        press_button(context, Kind.APPROVE, BOB, made, posted)
+        with context.store.read() as connection:
+            mac = connection.execute(select(tables.inbox.c.mac)).scalar_one()
+    nothing = replace(made, id="R-00000000")
+    for kind in (Kind.APPROVE, Kind.CREATE_REQUEST, Kind.NOTIFY_APPROVERS, Kind.FOREIGN_PAYLOAD):
+        handle(context, insert_message(context, kind, CAROL, nothing, posted, mac=mac, key=kind.value))
+    with context.store.read() as connection:
+        events = connection.execute(select(tables.audit.c.event, tables.audit.c.request_id)).all()
+    refused = [request_id for event, request_id in events if event == "message.not_authentic"]
+    assert refused == [None] * 4
+    assert stored_request(context, made.id) == made
+    assert not key_reads(sandbox)
+
+
+def test_the_bot_signs_no_message_that_it_did_not_write(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    number = insert_message(context, Kind.APPROVE, CAROL, made, posted, mark=inbox.DECIDED)
+    with context.store.write() as connection:
+        row = tables.inbox.c.id == number
+        body = connection.execute(select(tables.inbox.c.body).where(row)).scalar_one()
+        with_url = body | {"response_url": "https://hooks.example/1"}
+        connection.execute(update(tables.inbox).where(row).values(body=with_url))
+    handle(context, number)
+    with context.store.read() as connection:
+        assert inbox.get(connection, number).authenticity is Authenticity.UNKNOWN_KEY
 
 
 @pytest.mark.parametrize("of", ["same request", "other request", "without mac"])
@@ -204,6 +314,32 @@ def test_a_request_put_back_after_its_put_sends_no_second_one(inside: tuple[Sand
     assert len(key_reads(sandbox)) == reads
 
 
+@pytest.mark.parametrize(("speed", "state"), [(1_000, State.MOVING), (10_000_000_000, State.DONE)])
+def test_a_group_that_moved_is_not_started_again_by_a_request_put_back_to_an_unclear_call(
+    inside: tuple[Sandbox, Context], speed: int, state: State
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    group = sandbox.oms.state.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = speed, timedelta()
+    later = context_at(context, context.now() + timedelta(minutes=2))
+    sandbox.oms.state.now = context.now
+    sent = press_button(context, Kind.APPROVE, CAROL, made, posted)
+    sandbox.oms.state.now = later.now
+    moved = advance_once(later, made.id)
+    assert moved.state is state
+    group.status = GroupStatus.PAUSED
+    assert sent.attempt is not None
+    unclear = replace(sent.attempt, answered_at=None, unanswered_at=made.created_at)
+    put_back = replace(sent, attempt=unclear, last_seen=None, version=moved.version)
+    overwrite(context, put_back.with_state(State.UNKNOWN, at=made.created_at))
+    assert advance_once(later, made.id).state is State.NOT_STARTED
+    press_button(later, Kind.RETRY, ALICE, made, posted)
+    assert stored_request(context, made.id).state is State.VOID
+    assert len(put_calls(sandbox)) == 1
+    assert len(key_reads(sandbox)) == 2, "source and destination, for the first call"
+
+
 def test_a_denied_request_put_back_to_pending_cannot_be_approved(inside: tuple[Sandbox, Context]) -> None:
     _, context = inside
     made, posted = create_request(*inside)
@@ -211,6 +347,37 @@ def test_a_denied_request_put_back_to_pending_cannot_be_approved(inside: tuple[S
     overwrite(context, replace(made, version=denied.version))
     press_button(context, Kind.APPROVE, DAVE, made, posted)
     assert_void_as_tampered(inside, made, posted)
+
+
+def test_pause_stops_no_other_group_than_the_one_that_was_approved(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    group = sandbox.oms.state.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = 1_000, timedelta()
+    running = press_button(context, Kind.APPROVE, CAROL, made, posted)
+    later = context_at(context, context.now() + timedelta(seconds=5))
+    overwrite(context, replace(running, group=replace(running.group, group_id=VIDEO_MASTERS)))
+    press_button(later, Kind.PAUSE, ALICE, made, posted)
+    after = advance_once(later, made.id)
+    assert (after.state, len(put_calls(sandbox))) == (running.state, 1), "the start, and no stop"
+    assert "Not paused:* Someone changed this request" in card_text(later, posted, made.id)
+    overwrite(context, replace(running, version=after.version))
+    press_button(later, Kind.PAUSE, ALICE, made, posted)
+    assert advance_once(later, made.id).state is State.PAUSING
+    assert [call.path.split("/")[-2:] for call in put_calls(sandbox)[1:]] == [[made.group.group_id, "stop"]]
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.DENIED])
+def test_a_request_edited_to_pausing_pauses_nothing(inside: tuple[Sandbox, Context], state: State) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    sandbox.oms.state.groups[made.group.group_id].status = GroupStatus.MONITORING
+    before = press_button(context, Kind.DENY, CAROL, made, posted) if state is State.DENIED else made
+    pause = Pause(ALICE, made.created_at, State.MOVING)
+    forged = replace(approved(made, CAROL), pause=pause, version=before.version, ended_at=None)
+    overwrite(context, replace(forged, state=State.PAUSING))
+    advance_once(context, made.id)
+    assert not put_calls(sandbox)
 
 
 def with_keys(context: Context, current: Secret, former: Secret | None = None) -> Context:
@@ -227,7 +394,7 @@ def test_with_an_unknown_key_an_approved_request_needs_approval_again_and_then_s
     rotated = replace(with_keys(context, Secret("another bot token")), now=lambda: made.created_at + LATER)
     pending = advance_once(rotated, made.id)
     assert pending.state is State.PENDING
-    assert "The bot's key has changed" in card_text(rotated, posted, made.id)
+    assert "The bot's signing key is new" in card_text(rotated, posted, made.id)
     assert "tampered" not in card_text(rotated, posted, made.id)
     assert not key_reads(sandbox)
     press_button(rotated, Kind.APPROVE, DAVE, made, posted)
@@ -258,11 +425,47 @@ def test_a_token_that_is_read_again_signs_and_the_one_before_is_still_checked() 
 
 
 def test_a_forged_notice_is_not_sent(inside: tuple[Sandbox, Context]) -> None:
-    from bot.jobs.notify.notices import send_notice
-
     sandbox, context = inside
-    row = {"delivery": "direct", "address": ALICE, "text": "Approve this.", "created_at": context.now()}
+    created_at = context.now() - timedelta(minutes=2)
+    row = {"delivery": "direct", "address": ALICE, "text": "Approve this.", "created_at": created_at}
     with context.store.write() as connection:
         number = connection.execute(insert(tables.notices).values(**row).returning(tables.notices.c.id)).scalar_one()
-    send_notice(context, Claim(tables.notices.name, number, 0))
+    notices.send_notice(context, Claim(tables.notices.name, number, 0))
     assert not sandbox.workspace.private_texts(ALICE)
+
+
+def test_an_answer_that_is_pointed_at_another_address_is_not_sent(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.APPROVE, BOB, made, posted)
+    with context.store.write() as connection:
+        number = connection.execute(select(tables.notices.c.id)).scalar_one()
+        connection.execute(update(tables.notices).values(delivery="channel", address=GENERAL))
+    before = len(sandbox.workspace.messages)
+    notices.send_notice(context, Claim(tables.notices.name, number, 0))
+    assert len(sandbox.workspace.messages) == before
+    [event] = stored_rows(context, made.id, "notice.not_sent")
+    assert '"code":"forged"' in event["detail"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_while_the_key_is_replaced_a_message_and_a_notice_wait_for_a_replica_that_knows_their_key(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    old, new = Secret("the token before"), Secret("the token after")
+    first, second = with_keys(context, old), with_keys(context, new, old)
+    made, posted = create_request(sandbox, first)
+    click = Message(Kind.APPROVE, "click", BOB, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    claim = store_message(second, click)
+    assert isinstance(inbox_dispatcher.handle_message(first, claim), Failed)
+    assert inbox_dispatcher.handle_message(second, claim) == Finished()
+    with context.store.read() as connection:
+        number = connection.execute(select(tables.notices.c.id)).scalar_one()
+    answer = Claim(tables.notices.name, number, 0)
+    assert isinstance(notices.send_notice(first, answer), Failed)
+    assert not sandbox.workspace.private_texts(BOB)
+    notices.send_notice(second, answer)
+    assert "You can't approve or deny this" in sandbox.workspace.private_texts(BOB)[0]
+    late = context_at(first, context.now() + timedelta(minutes=2))
+    assert notices.send_notice(late, answer) == Rescheduled()

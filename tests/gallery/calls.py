@@ -42,7 +42,7 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
 #: The modules that lay out blocks or format values. Their texts appear on the cards.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "states", "status"}
+LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "state_texts", "states", "status"}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
@@ -178,6 +178,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
+    "thread.key_changed": {"request": REQUESTS["Pending again, signing key is new"]},
     "thread.scope_changed": {"request": _RETRY},
     "receipts.receipt": {"request": replace(_RETRY, policy=TWO_APPROVALS)},
     "refusals.refusal_text": {"request": _RETRY},

@@ -31,7 +31,14 @@ from bot.jobs.follow.pause import NOTHING_PAUSED
 from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain, explain_reason
 from bot.jobs.send.put_reply import Reply, explain_reply, put_reply
 from bot.net.proxy import Proxy
-from bot.ui.problem_texts import GROUP_NOT_READ
+from bot.ui.problem_texts import (
+    APPROVERS_NOT_CONFIRMED,
+    GROUP_NOT_READ,
+    KEY_CHANGED,
+    NOT_PAUSED_KEY_CHANGED,
+    NOT_PAUSED_TAMPERED,
+    TAMPERED,
+)
 from bot.vault.errors import VaultError, forbidden, missing
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
 
@@ -164,6 +171,11 @@ def _ended(state: State, reason: str = "") -> Request:
     return replace(pending(), ending=Decision(("UCAROL00",), APPROVED_AT, reason)).with_state(state, at=APPROVED_AT)
 
 
+def _not_paused(problem: Problem) -> Request:
+    pausing = replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON)
+    return outcome.not_paused(pausing, problem, LATE)
+
+
 #: Every state, and its variants, in the order of the enum.
 REQUESTS: Mapping[str, Request] = {
     "Pending, 0 of 1 approvals": pending(),
@@ -174,6 +186,7 @@ REQUESTS: Mapping[str, Request] = {
         replace(TWO_APPROVALS, self_approval=True), vote_progress=VoteProgress(("UALICE00",), (("UCAROL00", LEADS),))
     ),
     "Pending again, one of two approvals no longer counts": replace(VOTED, void_approvals=("UDAVE000",)),
+    "Pending again, signing key is new": pending(TWO_APPROVALS, problem=KEY_CHANGED),
     "Pending, with warnings, prefix, CDN": pending(
         group=replace(
             GROUP,
@@ -201,6 +214,10 @@ REQUESTS: Mapping[str, Request] = {
         problem=explained(
             Throttled(5, Answer(429, "APIG.0308", "Too many requests", "", REQUEST_ID)), RetryHint.NOTHING
         ),
+    ),
+    "Approved, approvers not confirmed": approved(
+        attempt=Attempt(1, "UCAROL00", APPROVED_AT, tries=1, not_before=SOON),
+        problem=Problem("Slack", "", "", f"{APPROVERS_NOT_CONFIRMED} {NOTHING_STARTED}", ""),
     ),
     "Sending": sent(),
     "Unknown": _UNKNOWN,
@@ -230,11 +247,11 @@ REQUESTS: Mapping[str, Request] = {
     "Moving, without speed": running(_ACCEPTED, _MORE),
     "Moving, started by someone else": running(_ELSEWHERE, _MORE),
     "Moving, group not readable": replace(_MOVING, problem=_UNREADABLE),
-    "Moving, pause failed": outcome.not_paused(
-        replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
-        explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE, NOTHING_PAUSED),
-        LATE,
+    "Moving, pause failed": _not_paused(
+        explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE, NOTHING_PAUSED)
     ),
+    "Not paused, tampered with": _not_paused(NOT_PAUSED_TAMPERED),
+    "Not paused, signing key is new": _not_paused(NOT_PAUSED_KEY_CHANGED),
     "Pausing": replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON),
     "Done": running(_MOVING, _ALL, LATE, GroupStatus.COMPLETED),
     "Done, with failures": running(
@@ -265,4 +282,5 @@ REQUESTS: Mapping[str, Request] = {
     "Void, the group moves something else": void(
         replace(GROUP, settings=(("dst_node.bucket", "photos-archive"), ("src_node.bucket", "photos-test")))
     ),
+    "Void, tampered with": pending().with_state(State.VOID, at=LATE, problem=TAMPERED),
 }

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.circuit_breaker import BreakerStep, CircuitBreaker
+from bot.domain.circuit_breaker import MAX_REFUSALS, BreakerState, BreakerStep, CircuitBreaker
 from bot.huawei.circuit_breaker import IdentityBreaker, InMemoryRows, Permit
 from bot.huawei.credential import LoadedCredential
 from bot.huawei.errors import Answer, Rejected, Suspended
@@ -133,3 +133,20 @@ def test_an_accepted_probe_deletes_rows_only_if_a_replaced_identity_is_stored(ro
     accept(begin_probe(IdentityBreaker(rows, other.fingerprint, clock), other))
     assert rows.deletes == 1
     assert [row.fingerprint for row in rows.at_path(RIGHT.path)] == ["another"]
+
+
+def test_a_row_that_someone_closes_in_the_database_lets_a_process_send_a_refused_key_three_times(clock: Clock) -> None:
+    rows, key = InMemoryRows(), replace(RIGHT, version=1)
+    breaker, sent = new_breaker(rows, clock), 0
+    closed = CircuitBreaker(key.fingerprint, key.path, key.version, BreakerState.CLOSED)
+    for _ in range(10):
+        rows.update(closed, lambda row: closed)
+        if breaker.next_step(key) is BreakerStep.SEND:
+            refuse(Permit(breaker, key))
+            sent += 1
+    assert sent == MAX_REFUSALS
+    with pytest.raises(Suspended) as raised:
+        breaker.begin_probe(key)
+    assert raised.value.is_close_to_lock
+    clock.now += timedelta(minutes=5)
+    assert breaker.next_step(key) is BreakerStep.SEND

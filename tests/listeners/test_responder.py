@@ -65,7 +65,7 @@ class SlowSlack(Messenger):
         self.opened.append(trigger_id)
         return f"V{trigger_id}"
 
-    def answer(self, response_url: str, text: str, blocks: Sequence[Block] = ()) -> None:
+    def answer(self, response_url: str, text: str, controls: Sequence[Block] = ()) -> None:
         assert self.released.wait(20)
         self.replies.append((response_url, text))
 

@@ -8,12 +8,13 @@ import pytest
 from slack_sdk.webhook import WebhookClient, WebhookResponse
 
 from bot.redaction import Secret
-from bot.sandbox.slack.ids import BOT_TOKEN, MIGRATIONS
+from bot.sandbox.slack.ids import ALICE, BOT_TOKEN, MIGRATIONS
+from bot.sandbox.slack.server import SlackStandIn
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.ui import modals
-from bot.ui.blocks import SlackMessage
+from bot.ui.blocks import SlackMessage, section
 from tests.support.wire import BROKEN_ANSWERS, answering
 
 
@@ -85,18 +86,36 @@ def test_only_a_response_url_of_slack_is_called_and_the_card_stays(
 ) -> None:
     sent: list[tuple[str, dict[str, object]]] = []
 
-    def send(client: WebhookClient, **arguments: object) -> WebhookResponse:
-        sent.append((client.url, arguments))
+    def send(client: WebhookClient, body: dict[str, object]) -> WebhookResponse:
+        sent.append((client.url, body))
         return WebhookResponse(url=client.url, status_code=200, body="ok", headers={})
 
-    monkeypatch.setattr(WebhookClient, "send", send)
+    monkeypatch.setattr(WebhookClient, "send_dict", send)
     messenger = Messenger(new_client(Secret(BOT_TOKEN), api))
     if is_slacks:
         messenger.answer(address, "words")
-        [(url, arguments)] = sent
-        assert url == address
-        assert arguments == {"text": "words", "blocks": None, "response_type": "ephemeral", "replace_original": False}
+        [(called, body)] = sent
+        assert called == address
+        shown = ("words", "ephemeral", False)
+        assert (body["text"], body["response_type"], body["replace_original"]) == shown
     else:
         with pytest.raises(Gone, match="not an address of Slack"):
             messenger.answer(address, "words")
         assert sent == []
+
+
+AS_TEXT = {"parse": "none", "link_names": False}
+WITHOUT_PREVIEWS = AS_TEXT | {"unfurl_links": False, "unfurl_media": False}
+CONTENT = SlackMessage("words", (section("words").to_dict(),))
+
+
+def test_slack_makes_no_links_mentions_and_previews_of_any_message(slack: SlackStandIn) -> None:
+    messenger, workspace = Messenger(new_client(Secret(BOT_TOKEN), slack.api_url)), slack.workspace
+    card = messenger.post(MIGRATIONS, CONTENT)
+    messenger.reply(MIGRATIONS, card, "words")
+    messenger.direct(ALICE, "words")
+    assert [one.formatting for one in workspace.messages] == [WITHOUT_PREVIEWS] * 3
+    messenger.update(MIGRATIONS, card, CONTENT)
+    assert workspace.message(MIGRATIONS, card).formatting == AS_TEXT
+    messenger.answer(slack.response_url(ALICE, MIGRATIONS), "words")
+    assert [one.formatting for one in workspace.ephemerals] == [WITHOUT_PREVIEWS]

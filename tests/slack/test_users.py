@@ -18,11 +18,11 @@ from bot.redaction import Secret
 from bot.sandbox.slack.ids import BOT_TOKEN, TEAM_ID
 from bot.slack.errors import LookupFailed
 from bot.slack.transport import new_client
+from bot.slack.user_groups import FAILURE_CACHE_SECONDS, GROUP_CACHE_SECONDS
 from bot.slack.users import (
-    FAILURE_CACHE_SECONDS,
-    GROUP_CACHE_SECONDS,
     KNOWN_SECONDS,
     OUTSIDER_SECONDS,
+    RECENT_SECONDS,
     UNKNOWN_BURST,
     UNKNOWN_EVERY_SECONDS,
     Users,
@@ -257,16 +257,25 @@ def test_only_the_groups_among_the_names_are_looked_up(groups: Groups) -> None:
 
 
 class People(WebClient):
-    """A client whose `users.info` returns these changes of a full member, and counts its calls."""
+    """A client whose `users.info` returns these changes of a full member, and counts its calls.
+
+    Attributes:
+        members: the members of every user group.
+    """
 
     def __init__(self, **changes: object) -> None:
         super().__init__()
         self.changes = changes
+        self.members: list[str] = []
         self.calls: list[str] = []
 
     def users_info(self, *, user: str, **_: Any) -> Any:
         self.calls.append(user)
         return {"user": USER | {"id": user} | self.changes}
+
+    def usergroups_users_list(self, *, usergroup: str, **_: Any) -> Any:
+        self.calls.append(usergroup)
+        return {"users": list(self.members)}
 
 
 @pytest.mark.parametrize(
@@ -318,3 +327,114 @@ def test_members_of_a_user_group_that_was_looked_up_are_known() -> None:
     assert not users.is_known("US1")
     users.members(["S1"])
     assert users.is_known("US1")
+
+
+def users_at(client: WebClient, clock: Clock) -> Users:
+    clock.now = 0.0
+    return Users(client, TEAM_ID, lambda: clock.now)
+
+
+def test_an_approver_is_confirmed_with_an_answer_that_is_younger_than_five_seconds() -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    users.look_up_now("U1", ["U1"])
+    client.changes = {"deleted": True}
+    clock.now = RECENT_SECONDS - 0.1
+    assert users.confirm("U1", ["U1"]).account_kind is AccountKind.FULL
+    assert client.calls == ["U1"]
+    clock.now = RECENT_SECONDS
+    assert users.confirm("U1", ["U1"]).account_kind is AccountKind.DEACTIVATED
+    assert users_at(client, Clock()).confirm("U1", ["U1"]).account_kind is AccountKind.DEACTIVATED, (
+        "nobody asked before"
+    )
+
+
+def test_threads_that_confirm_the_same_person_share_one_call() -> None:
+    client, barrier = People(), threading.Barrier(8)
+    users = users_at(client, Clock())
+    found: list[Person] = []
+
+    def confirm() -> None:
+        barrier.wait()
+        found.append(users.confirm("U1", ["U1"]))
+
+    threads = [threading.Thread(target=confirm) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {one.account_kind for one in found} == {AccountKind.FULL}
+    assert client.calls == ["U1"]
+
+
+@pytest.mark.parametrize("change", [{"is_restricted": True}, {"deleted": True}])
+def test_an_approver_is_not_confirmed_with_an_older_verdict_that_they_are_an_outsider(
+    change: dict[str, object],
+) -> None:
+    client, clock = People(**change), Clock()
+    users = users_at(client, clock)
+    assert users.look_up_now("U1", ["U1"]).account_kind is not AccountKind.FULL
+    client.changes = {}
+    clock.now = RECENT_SECONDS
+    assert users.confirm("U1", ["U1"]).account_kind is AccountKind.FULL
+    assert users.look_up_now("U1", ["U1"]).account_kind is AccountKind.FULL, "the verdict is replaced"
+
+
+def test_a_person_who_is_a_full_member_again_can_decide_a_minute_later() -> None:
+    client, clock = People(deleted=True), Clock()
+    users = users_at(client, clock)
+    for clock.now in (0.0, OUTSIDER_SECONDS / 2):
+        users.look_up_now("U1", ["U1"])
+    client.changes = {}
+    clock.now = OUTSIDER_SECONDS
+    assert users.look_up_now("U1", ["U1"]).account_kind is AccountKind.FULL
+
+
+@pytest.mark.parametrize("look_up", [Users.look_up_now, Users.confirm])
+def test_a_member_who_left_a_user_group_does_not_count_after_five_seconds(
+    look_up: Callable[[Users, str, list[str]], Person],
+) -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    client.members = ["U1"]
+    assert look_up(users, "U1", ["S1"]).groups == {"S1"}
+    client.members = []
+    clock.now = RECENT_SECONDS
+    assert users.look_up("U1", ["S1"]).groups == {"S1"}, "enough to show something"
+    assert look_up(users, "U1", ["S1"]).groups == frozenset()
+
+
+def test_an_approver_who_joined_a_user_group_is_confirmed_before_its_cache_ends() -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    assert users.look_up_now("U1", ["S1"]).groups == frozenset()
+    client.members = ["U1"]
+    clock.now = RECENT_SECONDS
+    assert users.confirm("U1", ["S1"]).groups == {"S1"}
+
+
+def test_people_in_no_user_group_cost_one_look_up_of_it_a_minute() -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    client.members = ["UAPPROVER"]
+    for second in range(0, 60, 6):
+        clock.now = float(second)
+        users.look_up_now("USTRANGER", ["S1"])
+    assert client.calls.count("S1") == 1
+
+
+def test_confirming_approvers_uses_none_of_the_look_ups_of_unknown_people() -> None:
+    client, clock = People(), Clock()
+    client.members = [f"U{number}" for number in range(2 * UNKNOWN_BURST)]
+    users = users_at(client, clock)
+    for approver in client.members:
+        assert users.confirm(approver, ["S1"]).groups == {"S1"}
+    for number in range(UNKNOWN_BURST):
+        users.look_up(f"USTRANGER{number}", ["S1"])
+    with pytest.raises(LookupFailed):
+        users.look_up("USTRANGER", ["S1"])
+    # A process that has just started does not know who is in the group.
+    users = users_at(client, clock)
+    for number in range(UNKNOWN_BURST):
+        users.look_up(f"USTRANGER{number}", [])
+    assert users.confirm("U1", ["S1"]).groups == {"S1"}

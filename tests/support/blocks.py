@@ -13,16 +13,21 @@ def block_texts(message: SlackMessage) -> str:
     return "\n".join(strings(message.blocks))
 
 
-def mrkdwn_texts(value: Any) -> Iterator[str]:
-    """The texts in blocks, or in a view, that Slack reads as mrkdwn."""
+def mrkdwn_objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The text objects in blocks, or in a view, that Slack reads as mrkdwn."""
     if isinstance(value, dict):
         if value.get("type") == "mrkdwn":
-            yield value["text"]
+            yield value
         for item in value.values():
-            yield from mrkdwn_texts(item)
+            yield from mrkdwn_objects(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from mrkdwn_texts(item)
+            yield from mrkdwn_objects(item)
+
+
+def mrkdwn_texts(value: Any) -> Iterator[str]:
+    """The texts of `mrkdwn_objects`."""
+    return (found["text"] for found in mrkdwn_objects(value))
 
 
 def plain_texts(message: SlackMessage) -> list[str]:

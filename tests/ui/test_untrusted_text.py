@@ -13,13 +13,13 @@ from bot.domain.request import Decision, KeyCheck, Pause, Plan, Problem, Request
 from bot.domain.task_group import Destination, ErrorReason, GroupKind, Scope, Source, TaskGroup
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.ui import home, lists, modals, refusals, replies
-from bot.ui.blocks import text_message
+from bot.ui.blocks import answer_message, text_message
 from bot.ui.card import card, keys_line
-from bot.ui.formatting import group_name
+from bot.ui.formatting import group_name, user_text
 from bot.ui.lists import GroupsOfProject
 from bot.ui.status import status_text
 from bot.ui.thread import pause_failed, thread_line
-from tests.support.blocks import mrkdwn_texts, plain_texts
+from tests.support.blocks import mrkdwn_objects, mrkdwn_texts, plain_texts
 from tests.support.values import GROUP, GROUP_ID, NOON, request
 
 NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ ~s~ `c` :x: \x1e\x1f"
@@ -134,6 +134,20 @@ def test_in_a_modal_or_app_home() -> None:
             assert_nothing_is_formatted(text)
 
 
+def test_slack_links_nothing_in_mrkdwn_that_is_not_marked_up() -> None:
+    for state in State:
+        nasty = nasty_request(state)
+        shown: tuple[object, ...] = (
+            card(nasty).blocks,
+            text_message(replies.denied(nasty)).blocks,
+            home.home_view([home.HomeSection("Running", (nasty,), 1)], {}, "/resume-taskgroup", "help", NOON).to_dict(),
+            modals.note(modals.DENY_TITLE, refusals.refusal_text(Refusal.NOT_PENDING, nasty)).to_dict(),
+            modals.request_form((NASTY, "media"), (), "Type an id.", GROUP_ID, NASTY, nasty.reason).to_dict(),
+        )
+        for one in mrkdwn_objects(shown):
+            assert one["verbatim"] is True
+
+
 def test_a_reason_is_shown_exactly_as_it_was_typed() -> None:
     reason, why = "*bold* _it_ `code` :x: <!channel> & so on", "see *this* :x:"
     assert f"Reason: {reason}" in plain_texts(card(request(reason=reason)))
@@ -148,6 +162,17 @@ def test_a_line_without_user_text_is_sent_without_blocks_and_not_truncated() -> 
     assert text_message(status_text(request(State.DENIED))).blocks == ()
     # Slack takes 40,000 characters in `text`.
     assert len(text_message("a list of groups " * 1_000).text) == 17_000
+
+
+def test_an_answer_has_all_of_its_text_in_blocks_that_link_nothing() -> None:
+    lines = [f"line {number} {user_text(NASTY)}" for number in range(100)]
+    message = answer_message("\n".join(lines))
+    assert problems_of_blocks(list(message.blocks)) == []
+    assert "\n".join(mrkdwn_texts(message.blocks)) == message.text
+    assert len(message.blocks) > 1
+    assert all(one["verbatim"] for one in mrkdwn_objects(message.blocks))
+    assert_nothing_is_formatted(message.text)
+    assert len(answer_message("x" * 5_000).blocks) == 1
 
 
 def test_names_that_people_copy_contain_no_invisible_characters() -> None:

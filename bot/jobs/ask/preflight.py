@@ -23,9 +23,10 @@ from bot.huawei.required_keys import (
     missing_keys,
     source_keys,
 )
-from bot.jobs.ask.read_oms import Found, may_pass_soon, not_found_text, search, with_one_retry
+from bot.jobs.ask.read_oms import Found, not_found_text, search, with_one_retry
 from bot.jobs.context import Context, lookup_text
 from bot.jobs.current_settings import slots_without_candidates
+from bot.jobs.problems import may_pass
 from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.ui import refusals
 from bot.ui.start_time import no_start
@@ -115,7 +116,7 @@ def _refuse_duplicate_project(context: Context, found: Found) -> None:
             is_same = with_one_retry(partial(context.identity.project_id, name)) == found.project_id
         except (HuaweiError, VaultError) as error:
             log.warning("cannot tell whether %s and %s are one project: %s", name, found.project, error)
-            cannot_create = CannotCreateNow if may_pass_soon(error) else CannotCreate
+            cannot_create = CannotCreateNow if may_pass(error) else CannotCreate
             raise cannot_create(refusals.maybe_duplicate_project(found.project, project.region)) from None
         if is_same:
             log.error("%s and %s are the same Huawei Cloud project: keep one table for it", name, found.project)
@@ -169,7 +170,7 @@ def _check_path(context: Context, plan: Plan, path: str, required: Sequence[Requ
     try:
         check = context.vault.check(plan.vault_mount, path)
     except VaultError as error:
-        cannot_create = CannotCreateNow if may_pass_soon(error) else CannotCreate
+        cannot_create = CannotCreateNow if may_pass(error) else CannotCreate
         raise cannot_create(refusals.keys_not_checked(error.sentence, error.next_step)) from None
     if check.keys is None:
         return check

@@ -20,7 +20,6 @@ from bot.slack.errors import GroupsUnknown
 from bot.store import groups, outbox, requests
 from bot.store.inbox import Message
 from bot.ui import lists, refusals, replies
-from bot.ui.blocks import SECTION_CHARACTERS, TEXT_CHARACTERS
 from bot.ui.status import status_text
 from bot.ui.watched_group import running_details, running_status
 
@@ -75,7 +74,7 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
         lines += [_progress(request) for request in visible if request.state in FOLLOWED_STATES]
         sections = [lists.Section("", tuple(lines), len(lines))]
         to_pause = next((request.group_key for request in visible if request.state in PAUSABLE_STATES), "")
-    text = lists.fit(sections, SECTION_CHARACTERS if to_pause else TEXT_CHARACTERS)
+    text = lists.fit(sections)
     reply(context, message, text or refusals.NO_SUCH_REQUEST, to_pause=to_pause)
 
 

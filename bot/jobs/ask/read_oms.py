@@ -6,7 +6,6 @@ Calls that change something are left to `bot.jobs.send`, which never repeats the
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from bot.huawei.errors import (
     UnusableIdentity,
 )
 from bot.jobs.context import Context
-from bot.jobs.problems import RetryHint, explain
+from bot.jobs.problems import RetryHint, explain, may_pass
+from bot.net.retry import retry_once
 from bot.ui import refusals
 from bot.vault.errors import VaultError
 
@@ -35,11 +35,6 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 PROJECTS_AT_ONCE = 8
-
-WAIT_SECONDS = 0.7
-MAX_WAIT_SECONDS = 1.0
-# A read that has taken longer than this is not repeated: the person waits for the answer.
-MAX_FIRST_TRY_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -80,18 +75,7 @@ def not_found_text(context: Context, projects: Sequence[str], group_id: str) -> 
     return refusals.group_not_found(group_id, {name: context.projects[name].region for name in projects})
 
 
-def may_pass_soon(error: HuaweiError | VaultError) -> bool:
-    """Whether another try may succeed while the person waits for the answer, and does no harm.
-
-    Unlike `bot.jobs.problems.may_pass`, this leaves out a suspended identity, which takes minutes, and includes an
-    answer that the bot cannot read, because a read can be repeated.
-    """
-    if isinstance(error, VaultError):
-        return error.may_pass
-    return not isinstance(error, Rejected | Suspended | UnusableIdentity)
-
-
-def with_one_retry(read: Callable[[], T], wait_seconds: float = WAIT_SECONDS) -> T:
+def with_one_retry(read: Callable[[], T]) -> T:
     """Calls `read`, and calls it once more after a 429, a 5xx or a lost connection.
 
     A refusal is not repeated, and neither is a login without an answer, because it may have been refused: refusals lock
@@ -101,30 +85,28 @@ def with_one_retry(read: Callable[[], T], wait_seconds: float = WAIT_SECONDS) ->
     Raises:
         HuaweiError, VaultError: as the last call raised it. If nothing was sent the second time, as the first call did.
     """
-    began = time.monotonic()
+    first_errors: list[Exception] = []
+
+    def wait_after(error: Exception) -> float | None:
+        first_errors.append(error)
+        return _wait_after(error)
+
     try:
-        return read()
-    except (NotSent, Throttled, Unanswered) as error:
-        wait = _seconds_to_wait(error, wait_seconds)
-        if wait is None or time.monotonic() - began > MAX_FIRST_TRY_SECONDS:
-            raise
-        first_error = error
-    time.sleep(wait)
-    try:
-        return read()
+        return retry_once(read, wait_after)
     except (Suspended, UnusableIdentity, VaultError):
-        raise first_error from None
+        raise first_errors[0] from None
 
 
-def _seconds_to_wait(error: HuaweiError, wait_seconds: float) -> float | None:
-    """How long to wait before the second try; None if there is none."""
+def _wait_after(error: Exception) -> float | None:
     match error:
-        case Throttled(retry_after_seconds=int(seconds)):
-            return max(seconds, wait_seconds) if seconds <= MAX_WAIT_SECONDS else None
+        case Throttled():
+            return error.retry_after_seconds or 0
         case Unanswered(service=Service.IAM, answer=None):
             return None
+        case NotSent() | Unanswered():
+            return 0
         case _:
-            return wait_seconds
+            return None
 
 
 def _search_one(context: Context, project: str, group_id: str) -> Found | Failure | None:
@@ -145,4 +127,4 @@ def _failure(context: Context, project: str, error: HuaweiError | VaultError) ->
     log.warning("project %s could not be searched for a group: %s", project, error)
     plan = context.projects[project].plan(project, "", None)
     problem = explain(error, plan, RetryHint.CREATE_REQUEST, "")
-    return Failure(refusals.project_not_asked(project, problem, plan.console_url), may_pass_soon(error))
+    return Failure(refusals.project_not_asked(project, problem, plan.console_url), may_pass(error))

@@ -6,8 +6,9 @@ If the action approves the request or opens its next attempt, the same worker se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -23,8 +24,8 @@ from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS
+from bot.jobs.record_check import save_not_authentic
 from bot.jobs.send import send
-from bot.jobs.send.record_check import save_not_authentic
 from bot.slack.errors import GroupsUnknown
 from bot.store import audit, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, Fact, append
@@ -36,8 +37,17 @@ from bot.ui import refusals, replies, thread
 from bot.ui.receipts import receipt
 
 
-def handle_action(context: Context, message: Message) -> None:
+def handle_action(
+    context: Context, message: Message, try_again_at: Callable[[], datetime | None] = lambda: None
+) -> datetime | None:
     """Applies the action of a message, and sends the request if that is the next step.
+
+    Arguments:
+        try_again_at: when the message may be handled again if this process does not know the key of the request's
+            audit rows, but another replica may know it; None if the message is answered now.
+
+    Returns:
+        When to try again; None if the message was handled.
 
     Raises:
         LookupFailed: Slack does not tell who the person or a voter is, or in which user groups they are, and the
@@ -47,13 +57,16 @@ def handle_action(context: Context, message: Message) -> None:
         names = names_in_request(context, requests.get(connection, message.request_id))
     person = context.people.look_up_now(message.person, names)
     voters: dict[str, Person] = {}
-    result = _decide(context, message, person, voters)
+    result = _decide(context, message, person, voters, try_again_at)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.look_up_now(user_id, names)) for user_id in result.user_ids)
-        result = _decide(context, message, person, voters)
+        voters.update((user_id, context.people.confirm(user_id, names)) for user_id in result.user_ids)
+        result = _decide(context, message, person, voters, try_again_at)
+    if isinstance(result, datetime):
+        return result
     if result is not None:
         _send_now(context, result)
+    return None
 
 
 def _send_now(context: Context, request: Request) -> None:
@@ -80,15 +93,20 @@ class _UnknownVoters:
 
 
 def _decide(
-    context: Context, message: Message, person: Person, voters: Mapping[str, Person]
-) -> Request | _UnknownVoters | None:
+    context: Context,
+    message: Message,
+    person: Person,
+    voters: Mapping[str, Person],
+    try_again_at: Callable[[], datetime | None],
+) -> Request | _UnknownVoters | datetime | None:
     """Decides on the locked request, and stores the result or the refusal.
 
     Arguments:
         voters: the people who voted before, as far as they were looked up, by user id.
 
     Returns:
-        The request if this worker sends it next, the voters to look up first, or None if there is nothing more to do.
+        The request if this worker sends it next, the voters to look up first, when to try again, or None if there is
+        nothing more to do.
 
     Raises:
         GroupsUnknown: the decision depends on user groups whose members are unknown. Nothing is stored.
@@ -112,6 +130,10 @@ def _decide(
             return None  # Its mark was removed: a message counts once.
         authenticity = record.authenticity(request)
         if request.state in UNSENT_STATES and authenticity is not Authenticity.AUTHENTIC:
+            again = try_again_at() if authenticity is Authenticity.UNKNOWN_KEY else None
+            if again is not None:
+                inbox.unmark_decided(connection, message.key)
+                return again
             save_not_authentic(connection, context, request, authenticity)
             is_forged = authenticity is Authenticity.FORGED
             text = refusals.TAMPERED if is_forged else refusals.KEY_CHANGED

@@ -11,18 +11,21 @@ from datetime import timedelta
 
 from bot.domain import outcome
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request import Pause, Request, State
+from bot.domain.request import Pause, Problem, Request, State
+from bot.domain.request_record import Authenticity
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.huawei.error_catalogue import WRONG_STATE
 from bot.huawei.errors import HuaweiError, Rejected, Unanswered
 from bot.huawei.oms import Accepted, Oms
-from bot.jobs.context import Context, save_and_notify
+from bot.jobs.context import Context, report_foreign_row, save_and_notify
 from bot.jobs.follow.follow import SILENT_FAILURES, explain_group
 from bot.jobs.problems import RetryHint, explain, may_pass
+from bot.jobs.record_check import check_record
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
-from bot.store import groups, requests
+from bot.store import groups, requests, tables
 from bot.store.audit import BOT, Detail, Event
 from bot.store.queue import Claim
+from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED
 from bot.vault.errors import VaultError
 
 # How often the status of the group may change between the look and the call.
@@ -34,13 +37,18 @@ NOTHING_PAUSED = "Nothing was paused."
 
 
 def send_pause(context: Context, request: Request, claim: Claim) -> Result:
-    """Looks at the group and pauses it if it runs.
+    """Looks at the group and pauses it if it runs, and if the audit rows prove that a person paused this request.
 
     Raises:
         requests.Stale: another worker changed the request first.
     """
     if request.pause is None:
         return Finished()
+    authenticity = check_record(context, request)
+    if authenticity is not Authenticity.AUTHENTIC:
+        report_foreign_row(request.id, tables.requests.name, authenticity)
+        is_forged = authenticity is Authenticity.FORGED
+        return _save_failed(context, request, NOT_PAUSED_TAMPERED if is_forged else NOT_PAUSED_KEY_CHANGED)
     plan, group_id = request.plan, request.group.group_id
     try:
         group, reply = context.identity.send(plan.project, lambda oms: stop_if_running(oms, group_id), plan.project_id)
@@ -48,11 +56,11 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
         if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_CONFLICTS:
             # The status of the group changed between the look and the call. The next look shows the new one.
             return Failed(context.now() + LOOK_AGAIN_AFTER)
-        return _save_failed(context, request, rejected)
+        return _save_failed(context, request, _explained(rejected, request))
     except (HuaweiError, VaultError) as error:
         if may_pass(error) and context.now() < request.pause.at + TRY_FOR:
             return _try_again(context, request, claim, error)
-        return _save_failed(context, request, error)
+        return _save_failed(context, request, _explained(error, request))
     return _save_paused(context, request, request.pause, group, reply)
 
 
@@ -100,9 +108,12 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
     return Rescheduled()
 
 
-def _save_failed(context: Context, request: Request, error: HuaweiError | VaultError) -> Result:
+def _explained(error: HuaweiError | VaultError, request: Request) -> Problem:
+    return explain(error, request.plan, RetryHint.PAUSE, paused_by(error))
+
+
+def _save_failed(context: Context, request: Request, problem: Problem) -> Result:
     now = context.now()
-    problem = explain(error, request.plan, RetryHint.PAUSE, paused_by(error))
     detail: Detail = {"code": problem.code, "why": problem.meaning, "huawei_request_id": problem.huawei_request_id}
     event = Event(AuditEvent.PAUSE_FAILED, BOT, request.id, detail)
     with context.store.write() as connection:

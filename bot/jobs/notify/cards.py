@@ -15,8 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.domain.audit_events import AuditEvent
 from bot.domain.policy import approver_names
 from bot.domain.request import Request
+from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import post_to
 from bot.jobs.context import Context
+from bot.jobs.record_check import is_forged, save_not_authentic
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue, requests, slack_budget, tables
@@ -63,8 +65,16 @@ def update_card(context: Context, claim: Claim) -> Result:
 def _show(context: Context, request_id: str) -> None:
     with context.store.read() as connection:
         card, request = outbox.get_card(connection, request_id), requests.get(connection, request_id)
-    if card is None or request is None:
-        return
+        if card is None or request is None:
+            return
+        is_changed = is_forged(connection, request)
+    if is_changed:
+        # Nobody may approve what a request shows that someone changed in the database.
+        try:
+            with context.store.write() as connection:
+                request = save_not_authentic(connection, context, request, Authenticity.FORGED)
+        except requests.Stale:
+            return  # The other change of the request has made the card due.
     unavailable = context.people.unavailable(approver_names(request.policy))
     if card.ts is None:
         message = card_message(request, unavailable)

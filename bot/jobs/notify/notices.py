@@ -19,13 +19,15 @@ from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import Card, Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import replies
-from bot.ui.blocks import context_block, section, slack_message
+from bot.ui.blocks import context_block, slack_message
 from bot.ui.buttons import pause_group_button
 
 log = logging.getLogger(__name__)
 
 MAX_NOTICE_AGE = timedelta(days=1)
 CHECK_CHANNEL_EVERY = timedelta(seconds=10)
+# While the key is being replaced, another replica may know the key of a notice.
+WAIT_FOR_KEY, CHECK_KEY_EVERY = timedelta(minutes=1), timedelta(seconds=1)
 
 
 def send_notice(context: Context, claim: Claim) -> Result:
@@ -35,6 +37,9 @@ def send_notice(context: Context, claim: Claim) -> Result:
         card = outbox.get_card(connection, notice.request_id) if notice.request_id else None
     if notice.delivery is Delivery.EPHEMERAL and not notice.address:
         return _finish(context, claim, notice)  # Sent or given up before by a worker whose claim had ended.
+    waits_for_key = not context.store.is_sqlite and context.now() - made_at < WAIT_FOR_KEY
+    if authenticity is Authenticity.UNKNOWN_KEY and waits_for_key:
+        return Failed(context.now() + CHECK_KEY_EVERY)
     if authenticity is not Authenticity.AUTHENTIC:
         report_foreign_row(f"notice {claim.key}", tables.notices.name, authenticity)
         return _give_up(context, claim, notice, authenticity.value)
@@ -90,9 +95,7 @@ def _answer(context: Context, address: str, text: str) -> None:
     """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
     response_url, person, *to_pause = address.split(" ")
     try:
-        context.messenger.answer(
-            response_url, text, [section(text), *pause_group_button(*to_pause)] if to_pause else ()
-        )
+        context.messenger.answer(response_url, text, pause_group_button(*to_pause) if to_pause else ())
     except Gone:
         context.messenger.direct(person, text)
 

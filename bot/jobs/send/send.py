@@ -24,10 +24,10 @@ from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain
+from bot.jobs.record_check import may_send
 from bot.jobs.send import approval
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
-from bot.jobs.send.record_check import may_send
 from bot.redaction import scrub
 from bot.slack.errors import LookupFailed
 from bot.store import audit, requests

@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.sandbox.slack.ids import APP_ID, APP_TOKEN, BOT_ID, BOT_TOKEN, BOT_USER_ID, TEAM_ID
-from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, with_block_ids
+from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, formatting_in, with_block_ids
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 
@@ -196,6 +196,7 @@ class WebApi:
             except ApiError:
                 raise ApiError("thread_not_found") from None
         posted = self.workspace.add_message(channel.id, BOT_USER_ID, text, blocks, thread_ts)
+        posted.formatting = formatting_in(arguments)
         return {"channel": channel.id, "ts": posted.ts, "message": {"text": text}}
 
     def _update(self, arguments: Json) -> Json:
@@ -208,7 +209,7 @@ class WebApi:
         posted = self.workspace.message(channel.id, str(arguments.get("ts")))
         if posted.user != BOT_USER_ID:
             raise ApiError("cant_update_message")
-        posted.text, posted.blocks = text, blocks
+        posted.text, posted.blocks, posted.formatting = text, blocks, formatting_in(arguments)
         return {"channel": channel.id, "ts": posted.ts, "text": text}
 
     def _content(self, arguments: Json, most: int) -> tuple[str, list[Json]]:

@@ -18,6 +18,7 @@ from bot.sandbox.slack.ids import APP_ID, BOT_ID, BOT_USER_ID, SCOPES, TEAM_ID
 
 TRIGGER_LIFETIME = timedelta(seconds=3)
 RESPONSE_URL_LIFETIME, RESPONSE_URL_USES = timedelta(minutes=30), 5
+FORMATTING = ("parse", "link_names", "mrkdwn", "unfurl_links", "unfurl_media")
 
 Json = dict[str, Any]
 
@@ -52,6 +53,7 @@ class PostedMessage:
 
     Arguments:
         choices: what each user chose in its selects and radio buttons. A choice is visible only to that user.
+        formatting: how the app asked to format its latest text, such as `parse`. Empty for a message of a user.
     """
 
     ts: str
@@ -61,17 +63,23 @@ class PostedMessage:
     blocks: list[Json]
     thread_ts: str | None
     choices: dict[str, dict[tuple[str, str], str]] = field(default_factory=dict)
+    formatting: Json = field(default_factory=dict)
 
 
 @dataclass
 class EphemeralMessage:
-    """A message that only one person sees: from the bot, or from Slack when the app does not answer."""
+    """A message that only one person sees: from the bot, or from Slack when the app does not answer.
+
+    Arguments:
+        formatting: as in `PostedMessage`. Empty for the acknowledgement of a command, which cannot have any.
+    """
 
     person: str
     channel: str
     text: str
     at: datetime
     blocks: list[Json] = field(default_factory=list)
+    formatting: Json = field(default_factory=dict)
 
     @property
     def ts(self) -> str:
@@ -201,19 +209,24 @@ class Workspace:
             if found is None or is_expired or found.uses >= RESPONSE_URL_USES:
                 return 404
             found.uses += 1
-            text = str(body.get("text") or "")
-            if not text and not body.get("blocks"):
+            text, blocks = str(body.get("text") or ""), body.get("blocks") or []
+            if (not text and not blocks) or problems_of_blocks(blocks):
                 return 400
-            blocks = body.get("blocks") or []
-            if problems_of_blocks(blocks):
-                return 400
-            self.show_ephemeral(found.person, found.channel, text, with_block_ids({"blocks": blocks})["blocks"])
+            shown = EphemeralMessage(
+                found.person,
+                found.channel,
+                text,
+                self.now(),
+                with_block_ids({"blocks": blocks})["blocks"],
+                formatting_in(body),
+            )
+            self.ephemerals.append(shown)
             return 200
 
-    def show_ephemeral(self, person: str, channel: str, text: str, blocks: list[Json] | None = None) -> None:
+    def show_ephemeral(self, person: str, channel: str, text: str) -> None:
         """Shows a message to one person."""
         with self.lock:
-            self.ephemerals.append(EphemeralMessage(person, channel, text, self.now(), blocks or []))
+            self.ephemerals.append(EphemeralMessage(person, channel, text, self.now()))
 
     def channel_for_post(self, channel_id: str) -> Channel:
         """The channel, if the bot may write to it. The id of a user stands for the direct messages with that user.
@@ -291,6 +304,11 @@ class Workspace:
 def direct_channel(user_id: str) -> str:
     """The id of the channel with the direct messages between a user and the bot."""
     return f"D{user_id[1:]}"
+
+
+def formatting_in(arguments: Json) -> Json:
+    """Those arguments of a call that say how Slack formats the text."""
+    return {name: arguments[name] for name in FORMATTING if name in arguments}
 
 
 def with_block_ids(content: Json) -> Json:

@@ -22,7 +22,7 @@ from bot.jobs.ask import create_request, preflight
 from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import CALLERS
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES, WEB_ASSETS
-from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.faults import Answer, Raw
 from bot.sandbox.huawei.group import PAUSED, Group
 from bot.sandbox.slack.ids import ALICE, CAROL, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
@@ -223,6 +223,7 @@ TWICE_429 = [Answer(429, "APIG.0308", retry_after=1)] * 2
 PASSING_ERRORS: dict[str, Callable[[Sandbox], None]] = {
     "OMS fails": lambda sandbox: sandbox.oms.faults.add("show", *TWICE_503),
     "OMS asks to slow down": lambda sandbox: sandbox.oms.faults.add("show", *TWICE_429),
+    "a proxy answers in place of OMS": lambda sandbox: sandbox.oms.faults.add("show", Raw(200, b"<html></html>")),
     "Vault is sealed": seal_vault,
 }
 

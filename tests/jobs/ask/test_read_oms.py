@@ -16,8 +16,14 @@ from bot.huawei.errors import (
     Unreadable,
 )
 from bot.jobs.ask.read_oms import with_one_retry
+from bot.net import retry
 
 ANSWER = Answer(503, "APIG.0601", "", "", "7f3c9a")
+
+
+@pytest.fixture(autouse=True)
+def no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "WAIT_SECONDS", 0)
 
 
 class Read:
@@ -47,11 +53,11 @@ class Read:
 )
 def test_an_error_that_may_pass_is_tried_again_once(error: HuaweiError) -> None:
     read = Read(error)
-    assert with_one_retry(read, wait_seconds=0) == "read"
+    assert with_one_retry(read) == "read"
     assert read.calls == 2
     fails_twice = Read(NotSent("first"), error)
     with pytest.raises(type(error)) as raised:
-        with_one_retry(fails_twice, wait_seconds=0)
+        with_one_retry(fails_twice)
     assert raised.value is error
     assert fails_twice.calls == 2
 
@@ -70,12 +76,12 @@ def test_an_error_that_may_pass_is_tried_again_once(error: HuaweiError) -> None:
 def test_any_other_error_is_not_tried_again(error: HuaweiError) -> None:
     read = Read(error)
     with pytest.raises(type(error)):
-        with_one_retry(read, wait_seconds=0)
+        with_one_retry(read)
     assert read.calls == 1
 
 
 def test_a_second_try_that_the_circuit_breaker_stops_leaves_the_first_error() -> None:
     first = Unanswered("the connection broke")
     with pytest.raises(Unanswered) as raised:
-        with_one_retry(Read(first, Suspended("secret/caller", "", is_close_to_lock=True)), wait_seconds=0)
+        with_one_retry(Read(first, Suspended("secret/caller", "", is_close_to_lock=True)))
     assert raised.value is first

@@ -15,26 +15,16 @@ from bot.huawei.errors import (
     HuaweiError,
     NotSent,
     Rejected,
-    Suspended,
     Throttled,
     TooLate,
     Unanswered,
     Unreadable,
-    UnusableIdentity,
 )
 from bot.huawei.oms import Accepted
 from bot.jobs.send.put_reply import CHECKING, Reply, audit_detail, explain_reply, put_reply, reply_before_put
 from bot.ui.problem_texts import CHOOSE_ALL_OBJECTS
 from bot.vault.errors import VaultError, VaultErrorKind
 from tests.support.values import request
-
-LASTING = (
-    VaultErrorKind.LOGIN,
-    VaultErrorKind.WRAPPING,
-    VaultErrorKind.FORBIDDEN,
-    VaultErrorKind.MISSING,
-    VaultErrorKind.UNEXPECTED,
-)
 
 
 def rejected(http_status: int, code: str) -> Rejected:
@@ -73,27 +63,22 @@ def test_the_next_put_waits_as_long_as_oms_asks_for(reply: Reply, seconds: int) 
     assert put_reply(reply).retry_after == timedelta(seconds=seconds)
 
 
-def vault_error(kind: VaultErrorKind) -> VaultError:
-    return VaultError(kind, "secret/x", "Vault failed.", "Check it.")
-
-
 @pytest.mark.parametrize(
-    ("error", "may_pass"),
+    ("error", "kind"),
     [
-        (Throttled(1, SLOW_DOWN), True),
-        (NotSent("no connection"), True),
-        (Unanswered("the connection broke"), True),
-        (Suspended("secret/x", "", is_close_to_lock=True), True),
-        (Suspended("secret/x", "APIG.0301", is_close_to_lock=False), False),
-        (UnusableIdentity("secret/x", "No key.", "Write it."), False),
-        (DENIED, False),
-        (rejected(404, "OMS.1031"), False),
-        *((vault_error(kind), True) for kind in VaultErrorKind if kind not in LASTING),
-        *((vault_error(kind), False) for kind in LASTING),
+        (Throttled(1, SLOW_DOWN), PutReplyKind.TRY_AGAIN),
+        (TOKEN_EXPIRED, PutReplyKind.TRY_AGAIN),
+        (Unanswered("the connection broke"), PutReplyKind.TRY_AGAIN),
+        (Unreadable("no JSON"), PutReplyKind.TRY_AGAIN),
+        (DENIED, PutReplyKind.REJECTED),
+        (rejected(404, "OMS.1031"), PutReplyKind.REJECTED),
+        (VaultError(VaultErrorKind.SEALED, "secret/x", "Vault is sealed.", "Unseal it."), PutReplyKind.TRY_AGAIN),
+        (VaultError(VaultErrorKind.FORBIDDEN, "secret/x", "No right.", "Grant it."), PutReplyKind.REJECTED),
     ],
 )
-def test_before_the_put_only_what_cannot_pass_ends_the_attempt(error: HuaweiError | VaultError, may_pass: bool) -> None:
-    kind = PutReplyKind.TRY_AGAIN if may_pass else PutReplyKind.REJECTED
+def test_before_the_put_only_what_cannot_pass_ends_the_attempt(
+    error: HuaweiError | VaultError, kind: PutReplyKind
+) -> None:
     assert reply_before_put(error).kind is kind
 
 

@@ -96,9 +96,11 @@ def test_an_identity_of_another_huawei_cloud_project_is_not_used(inside: tuple[S
     assert [call for call in sandbox.call_log.since() if call.service == "oms"] == []
 
 
-@pytest.mark.parametrize("fault", [Answer(429, "APIG.0308"), Answer(503, "APIG.0202"), Drop(done=False)])
+@pytest.mark.parametrize(
+    "fault", [Answer(429, "APIG.0308"), Answer(503, "APIG.0202"), Drop(done=False), Raw(200, b"a page of a proxy")]
+)
 def test_a_group_that_cannot_be_read_before_the_put_is_read_again(
-    inside: tuple[Sandbox, Context], fault: Answer | Drop
+    inside: tuple[Sandbox, Context], fault: Answer | Drop | Raw
 ) -> None:
     sandbox, context = inside
     request, card = create_request(*inside)

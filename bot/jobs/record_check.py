@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
-from bot.domain.request_record import Authenticity, ask_again
+from bot.domain.request_record import UNSENT_STATES, Authenticity, ask_again
 from bot.jobs.context import Context, report_foreign_row, save_and_notify
 from bot.jobs.current_settings import current_policy
 from bot.store import audit, outbox, requests, tables
@@ -19,6 +19,20 @@ from bot.store.audit import BOT, Event
 from bot.store.outbox import Delivery, Notice
 from bot.ui.problem_texts import KEY_CHANGED, TAMPERED
 from bot.ui.thread import key_changed
+
+
+def check_record(context: Context, request: Request) -> Authenticity:
+    """Whether a request is what its audit rows prove, see `RequestRecord.authenticity`.
+
+    Raises:
+        requests.Stale: another worker changed the request after it was read.
+    """
+    with context.store.read() as connection:
+        current = requests.get(connection, request.id)
+        record = audit.record_of(connection, request.id)
+    if current is None or current.version != request.version:
+        raise requests.Stale(request.id)
+    return record.authenticity(request)
 
 
 def may_send(context: Context, request: Request) -> bool:
@@ -29,17 +43,19 @@ def may_send(context: Context, request: Request) -> bool:
     Raises:
         requests.Stale: another worker changed the request first.
     """
-    with context.store.read() as connection:
-        current = requests.get(connection, request.id)
-        record = audit.record_of(connection, request.id)
-    if current is None or current.version != request.version:
-        raise requests.Stale(request.id)
-    authenticity = record.authenticity(request)
+    authenticity = check_record(context, request)
     if authenticity is Authenticity.AUTHENTIC:
         return True
     with context.store.write() as connection:
         save_not_authentic(connection, context, request, authenticity)
     return False
+
+
+def is_forged(connection: Connection, request: Request) -> bool:
+    """Whether a request for which nothing was sent does not agree with its audit rows. Both are of one snapshot."""
+    if request.state not in UNSENT_STATES:
+        return False
+    return audit.record_of(connection, request.id).authenticity(request) is Authenticity.FORGED
 
 
 def save_not_authentic(
