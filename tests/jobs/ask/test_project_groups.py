@@ -130,12 +130,16 @@ def test_a_list_shows_what_was_read_at_a_filter_and_leaves_out_requests(project:
     assert '"broken"' not in named
 
 
-def test_a_list_after_a_sweep_counts_groups_that_the_bot_cannot_read(project: Project) -> None:
+@pytest.mark.parametrize("is_swept", [True, False])
+def test_a_group_that_the_bot_cannot_read_hides_no_other_from_the_list(project: Project, is_swept: bool) -> None:
+    project.add(1, "broken", MIGRATION_FAILED)
     body = b'{"count": 1, "taskgroups": [{"group_id": "5d5d5d5d-0000-4000-8000-000000000001"}]}'
     project.sandbox.oms.faults.add("list", Raw(body=body))
-    project.sweep()
+    if is_swept:
+        project.sweep()
     text, _ = project.answer("list")
-    assert "1 unreadable" in text
+    assert "1 unreadable*" in text
+    assert '"broken"' in text
 
 
 def test_status_of_a_running_group_shows_progress_rate_and_sub_tasks_and_offers_to_pause_it(project: Project) -> None:
