@@ -34,6 +34,12 @@ def not_running(group: TaskGroup, project: str) -> str:
     return f"{group_status(group, project)} There's nothing to pause."
 
 
+def pause_too_late(group_id: str) -> str:
+    """To a person whose pause the bot could not send for so long that it no longer does."""
+    text = f"The bot couldn't pause group `{group_id}` in time. Nothing was paused."
+    return f"{text} Check the group, then press Pause again."
+
+
 def not_paused(group: TaskGroup, problem: Problem, console_url: str) -> str:
     """To a person whose pause failed."""
     return f"{capitalized(named_group(group))} wasn't paused{problem_sentences(problem, console_url)}"

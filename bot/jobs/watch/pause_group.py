@@ -79,7 +79,7 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
 
 
 def send_pause(context: Context, message: Message, received_at: datetime, tries: int) -> datetime | None:
-    """Pauses the group of a recorded press, and tells the person and the channel.
+    """Pauses the group of a recorded press, and tells the person and the channel. Too late, nobody expects the pause.
 
     Arguments:
         received_at: when the press was recorded.
@@ -88,6 +88,9 @@ def send_pause(context: Context, message: Message, received_at: datetime, tries:
     Returns:
         When to try again, or None if there is nothing more to do.
     """
+    if context.now() >= received_at + TRY_FOR:
+        _save_not_paused(context, message, texts.pause_too_late(message.group_id), {"why": "too late"})
+        return None
     again = context.now() + backoff(tries)
     may_try_again = again < received_at + TRY_FOR
     found, failures = _find(context, list(context.projects), message.group_key)

@@ -190,3 +190,11 @@ def test_a_press_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
     bot.handle_due()
     assert bot.stops() == 1
     assert bot.events() == ["pause.requested", "pause.accepted"]
+
+
+def test_a_pause_that_could_not_be_sent_for_long_is_not_sent_any_more(bot: Bot) -> None:
+    bot.press(BOB)
+    bot.handle_due(timedelta(hours=1))
+    assert bot.stops() == 0
+    assert bot.notices(Delivery.DIRECT)[0].startswith(f"The bot couldn't pause group `{GROUP_ID}` in time.")
+    assert bot.events() == ["pause.requested", "pause.failed"]
