@@ -19,7 +19,6 @@ from bot.config.values import (
     MIN_STALL,
     REQUESTER,
     USER_OR_GROUP,
-    DailyTime,
     Slots,
     can_be_filled,
     checked_address,
@@ -32,6 +31,7 @@ from bot.config.values import (
 )
 from bot.config.variables import pem_problem
 from bot.domain.alert import Watch
+from bot.domain.digest import DailyTime
 from bot.domain.request import Plan, Policy
 from bot.domain.watched_group import WatchLimits
 from bot.net.proxy import Proxy

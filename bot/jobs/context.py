@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -46,6 +46,7 @@ class Context:
         owner: identifies this process in the claims.
         active_claims: the claims that this process holds.
         now: returns the current time, in UTC.
+        keep: how long ended requests and the history of groups are kept.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Context:
     owner: str
     active_claims: ActiveClaims
     now: Callable[[], datetime]
+    keep: timedelta
 
 
 def reply_address(message: Message) -> tuple[Delivery, str]:
@@ -70,16 +72,22 @@ def reply_address(message: Message) -> tuple[Delivery, str]:
     return Delivery.DIRECT, message.person
 
 
-def reply(context: Context, message: Message, text: str, *events: Event) -> None:
+def reply(context: Context, message: Message, text: str, *events: Event, to_pause: str = "") -> None:
     """Stores the reply to a message as a notice, together with the audit events, and marks the message as decided.
 
     Does nothing if the message is decided or discarded already, so a message has one reply.
+
+    Arguments:
+        to_pause: the task group (`WatchedGroup.key`) that a button below the reply pauses; empty for no button.
     """
+    delivery, address = reply_address(message)
+    if to_pause and delivery is Delivery.EPHEMERAL:
+        address += f" {to_pause}"
     now = context.now()
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
-        outbox.add_notice(connection, Notice(*reply_address(message), text), now)
+        outbox.add_notice(connection, Notice(delivery, address, text), now)
         if events:
             append_all(connection, events, now)
 

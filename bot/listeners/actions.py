@@ -7,7 +7,7 @@ from functools import partial
 
 from slack_bolt import Ack, App
 
-from bot.listeners.payloads import Payload, to_message
+from bot.listeners.payloads import Payload, group_key_in, to_message
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
@@ -20,7 +20,6 @@ STORED_ACTIONS = {
     "withdraw": Kind.WITHDRAW,
     "scope": Kind.CHOOSE_SCOPE,
     "retry": Kind.RETRY,
-    "pause": Kind.PAUSE,
     "mute": Kind.MUTE_FOR_A_DAY,
     "mute_until_it_moves": Kind.MUTE_UNTIL_IT_MOVES,
 }
@@ -33,6 +32,7 @@ def register(app: App, receiver: Receiver, responder: Responder) -> None:
         app.action(action_id)(partial(store_action, receiver, responder, kind))
     for action_id, kind in FORM_ACTIONS.items():
         app.action(action_id)(partial(open_form, responder, kind))
+    app.action("pause")(partial(store_pause, receiver, responder))
     app.action("refresh")(partial(refresh_home, receiver))
     app.action(re.compile(".*"))(partial(refuse_unknown_action, responder))
 
@@ -42,6 +42,11 @@ def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack,
     if not receiver.accept(to_message(body, kind)):
         responder.reply(body, replies.CLICK_NOT_STORED)
     ack()
+
+
+def store_pause(receiver: Receiver, responder: Responder, ack: Ack, body: Payload) -> None:
+    """Stores a click on Pause: on a card, or below the status of a group."""
+    store_action(receiver, responder, Kind.PAUSE_GROUP if group_key_in(body) else Kind.PAUSE, ack, body)
 
 
 def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.domain.ids import is_group_key, is_request_id
 from bot.redaction import visible
 from bot.store.inbox import Kind, Message
@@ -62,7 +62,7 @@ def person_in(body: Payload) -> str:
 
 
 def to_message(
-    body: Payload, kind: Kind, command: ResumeGroups | ShowStatus | None = None
+    body: Payload, kind: Kind, command: ResumeGroups | ShowList | ShowStatus | None = None
 ) -> Message | MalformedPayload:
     """Turns a command, a click, a submitted form or an event into an inbox message.
 

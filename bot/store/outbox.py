@@ -14,16 +14,14 @@ from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import EDITS, post_to
 from bot.store.database import cached_statement
 from bot.store.state_keys import state_keys
-from bot.store.tables import cards, notices
-
-# Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+from bot.store.tables import LONG_AGO, cards, notices
 
 
 class Delivery(StrEnum):
     """How a notice is sent, and the format of its address."""
 
-    #: A reply that only one person sees. Address: "response_url user_id".
+    #: A reply that only one person sees. Address: "response_url user_id", and the key of a task group if the reply
+    #: has a button that pauses this group.
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"

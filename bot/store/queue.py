@@ -257,7 +257,7 @@ def _next_due(queue: Queue, index: int, is_claimable: Sequence[ColumnElement[boo
     if name not in _SLACK_CALLS:
         return select(literal(index), _NONE, _MOST_URGENT, func.min(table.c.due_at)).where(*is_claimable)
     call, urgency = _SLACK_CALLS[name].label("call"), _URGENCIES.get(name, _MOST_URGENT).label("urgency")
-    rows = select(call, urgency, table.c.due_at).where(table.c.due_at > outbox.LONG_AGO, *is_claimable).subquery()
+    rows = select(call, urgency, table.c.due_at).where(table.c.due_at > tables.LONG_AGO, *is_claimable).subquery()
     next_due_at = func.min(rows.c.due_at)
     return select(literal(index), rows.c.call, rows.c.urgency, next_due_at).group_by(rows.c.call, rows.c.urgency)
 

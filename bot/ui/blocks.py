@@ -5,6 +5,8 @@ Pure. Every message has a `text`, which notifications and screen readers use, an
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 from slack_sdk.models.blocks.basic_components import TextObject
+from slack_sdk.models.views import View
 
 from bot.ui.formatting import flatten_user_text, split_user_text
 
@@ -30,6 +33,8 @@ HEADER_CHARACTERS = 150
 SECTION_CHARACTERS = 3_000
 FIELD_CHARACTERS = 2_000
 TEXT_CHARACTERS = 4_000
+#: The block of a view that says when the view was made.
+TIME_BLOCK = "as_of"
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,15 @@ def line_chart(
     }
 
 
-def context_block(text: str) -> ContextBlock:
+def context_block(text: str, block_id: str | None = None) -> ContextBlock:
     """A context block, which has small text: mrkdwn, and marked user text as plain text."""
-    return ContextBlock(elements=_texts(text))
+    return ContextBlock(elements=_texts(text), block_id=block_id)
+
+
+def fingerprint(view: View) -> str:
+    """The SHA-256, in hex, of what a view shows apart from `TIME_BLOCK`."""
+    blocks = [block for block in view.to_dict()["blocks"] if block.get("block_id") != TIME_BLOCK]
+    return hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
 
 
 def _texts(line: str) -> list[TextObject]:

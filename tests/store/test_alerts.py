@@ -140,7 +140,7 @@ def test_a_mute_is_shown_in_the_message_where_it_was_pressed(store: Store) -> No
 
 def test_a_group_is_muted_until_a_time_or_until_it_moves(store: Store) -> None:
     with store.write() as connection:
-        groups.add(connection, [first_seen(str(number), "media", GROUP, NOON, WatchLimits()) for number in range(3)])
+        groups.save(connection, [first_seen(str(number), "media", GROUP, NOON, WatchLimits()) for number in range(3)])
         groups.mute(connection, "0", None)
         groups.mute(connection, "1", AFTER)
         assert groups.mutes(connection, "media") == {"0": None, "1": AFTER}

@@ -13,8 +13,8 @@ from bot.domain.approvals import view_refusal
 from bot.domain.policy import Person
 from bot.domain.task_group import GroupStatus
 from bot.jobs.ask import preflight
+from bot.jobs.ask.listed_groups import NotListed, listed_groups
 from bot.jobs.ask.preflight import CannotCreate
-from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.notify.forms import FormContent, fill_form
@@ -51,7 +51,7 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
         return FormContent(modals.request_form(projects, (), "", group_id, watched.project, "", can_schedule))
     choices: list[tuple[bool, int, GroupChoice]] = []
     remarks: list[str] = []
-    for project, listing in resumable_groups(context, projects).items():
+    for project, listing in listed_groups(context, projects).items():
         if isinstance(listing, NotListed):
             remarks.append(modals.groups_not_listed(project, listing.problem.meaning))
         else:

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.slack.checks import charts_in, problems_of_blocks, problems_of_view
+from bot.sandbox.slack.elements import with_block_ids
 from bot.sandbox.slack.ids import APP_ID, APP_TOKEN, BOT_ID, BOT_TOKEN, BOT_USER_ID, TEAM_ID
-from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, formatting_in, with_block_ids
+from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, formatting_in
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 

@@ -38,7 +38,7 @@ def watched(inside: tuple[Sandbox, Context]) -> Context:
     with context.store.write() as connection:
         for number in (1, 2):
             one = item(number)
-            groups.add(connection, [first_seen(one.key, "media", one.group, now, WatchLimits())])
+            groups.save(connection, [first_seen(one.key, "media", one.group, now, WatchLimits())])
         alerts.tell(connection, "media", MIGRATIONS, [item(1), item(2)], now)
         stored = alerts.get(connection, 1)
         assert stored is not None
