@@ -62,8 +62,9 @@ def tell(
 
 
 def _was_followed(connection: Connection, before: WatchedGroup | None, group: WatchedGroup) -> bool:
-    """Whether a request that followed the group has ended since the sweep before, so that its card tells the end."""
-    if before is None or group.group.status is before.group.status or group.group.status not in _STOPPED:
+    """Whether a request that followed the group has ended since the group ran, so that its card tells the end."""
+    if before is None or group.told is not None or group.group.status not in _STOPPED:
         return False
     newest = next(iter(requests.of_group(connection, group.group.group_id)), None)
-    return newest is not None and newest.ended_at is not None and newest.ended_at >= before.seen_at
+    ran_at = before.seen_at if before.runs else group.status_since
+    return newest is not None and newest.ended_at is not None and newest.ended_at >= ran_at
