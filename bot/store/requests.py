@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, del
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
-from bot.domain.request import FOLLOWED_STATES, Request
+from bot.domain.request import FOLLOWED_STATES, Request, State
 from bot.domain.request_record import VOTING_EVENTS, fingerprint
 from bot.domain.schedule import due_at
 from bot.store.audit import Event, Fact, append, append_all
@@ -143,8 +143,8 @@ def delete_ended(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def followed(connection: Connection, project: str) -> dict[str, str]:
-    """The ids of the project's requests that follow their group, by the key of the group."""
-    states = [state.value for state in FOLLOWED_STATES]
+    """The ids of the project's requests whose card tells what their group does, by the key of the group."""
+    states = [state.value for state in FOLLOWED_STATES | {State.SENDING, State.UNKNOWN}]
     query = select(requests.c.open_key, requests.c.id).where(
         requests.c.project == project, requests.c.open_key.is_not(None), requests.c.state.in_(states)
     )
