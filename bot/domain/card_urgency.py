@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from bot.domain.request import Request, State
+from bot.domain.watched_group import Trouble
 
 
 class Urgency(IntEnum):
@@ -15,11 +16,12 @@ class Urgency(IntEnum):
 
     #: Buttons on the card no longer count, or a person pressed one and waits for the effect.
     BUTTONS = 0
-    #: The request failed.
+    #: The request failed, or its group has stalled.
     FAILURE = 1
     #: The request ended.
     END = 2
-    #: The state changed in another way, or the card shows another problem or cause of failures.
+    #: The state changed in another way, the card shows another problem or cause of failures, or the group is slow or in
+    #: no trouble any more.
     STATE = 3
     #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4
@@ -40,5 +42,8 @@ def card_urgency(old: Request, new: Request) -> Urgency:
         return Urgency.BUTTONS
     if not new.is_open:
         return Urgency.END
-    has_news = new.problem != old.problem or new.failure_causes != old.failure_causes
+    has_new_trouble = new.told.trouble is not old.told.trouble
+    if has_new_trouble and new.told.trouble is Trouble.STALLED:
+        return Urgency.FAILURE
+    has_news = has_new_trouble or new.problem != old.problem or new.failure_causes != old.failure_causes
     return Urgency.STATE if has_new_state or has_news else Urgency.PROGRESS

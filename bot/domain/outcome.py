@@ -14,7 +14,9 @@ from enum import Enum, auto
 from bot.domain.progress import has_moved
 from bot.domain.request import LastSeen, Problem, Request, State, Verb
 from bot.domain.schedule import UNCHANGED_FOR
-from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
+from bot.domain.told import tell
+from bot.domain.watched_group import Movement
 
 _STARTED_STATUSES = RUNNING_STATUSES | {GroupStatus.PAUSING}
 
@@ -72,15 +74,21 @@ def settle(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
     return unchanged_group.with_state(State.NOT_STARTED, at=now, problem=problem)
 
 
-def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datetime) -> Request:
-    """The request after another reading of a group for which OMS accepted the PUT."""
+def follow(
+    request: Request, group: TaskGroup, explain: ExplainGroup, now: datetime, movement: Movement | None = None
+) -> Request:
+    """The request after another reading of a group for which OMS accepted the PUT.
+
+    Arguments:
+        movement: how the group moves by all its readings; None if only this one is known.
+    """
     attempt = request.attempt
     before = attempt.before if attempt and attempt.before else request.group.progress
     moved = has_moved(before, group.progress)
     if attempt is not None and has_moved(group.progress, before):
         # OMS resets the counters of a retried group to zero, so progress is compared with this reading from now on.
         attempt = replace(attempt, before=group.progress)
-    seen = replace(request.with_reading(group), attempt=attempt, last_seen=LastSeen(now, group.progress))
+    seen = replace(request.with_reading(group), attempt=attempt, last_seen=LastSeen(now, group.progress, movement))
     has_run = _had_moved(request) or request.group.status in _STARTED_STATUSES
     if _has_status_before_put(request, group) and not has_run and not moved:
         return _not_visibly_started(seen, explain, now)
@@ -95,10 +103,9 @@ def follow(request: Request, group: TaskGroup, explain: ExplainGroup, now: datet
             return seen.with_state(State.PAUSED_AGAIN, at=now)
         case _ if request.state is State.PAUSING:
             return _not_visibly_paused(seen, explain, now)
-        case _ if moved or request.state is State.MOVING:
-            return seen.with_state(State.MOVING, at=now)
         case _:
-            return seen.with_state(State.ACCEPTED, at=now)
+            state = State.MOVING if moved or request.state is State.MOVING else State.ACCEPTED
+            return _with_told(seen.with_state(state, at=now), last=request.group.progress)
 
 
 def group_deleted(request: Request, explain: ExplainGroup, now: datetime) -> Request:
@@ -112,6 +119,27 @@ def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
         return request
     failed = replace(request.pause, failure=problem)
     return replace(request, pause=failed).with_state(failed.before, at=now)
+
+
+def _with_told(seen: Request, last: Progress) -> Request:
+    """The request with what its thread is told after this reading of its running group.
+
+    Arguments:
+        last: the progress in the reading before.
+    """
+    attempt, reading = seen.attempt, seen.last_seen
+    if attempt is None or attempt.answered_at is None or reading is None or reading.movement is None:
+        return seen
+    told = tell(
+        seen.told,
+        reading.movement,
+        reading.progress,
+        before=attempt.before or last,
+        last=last,
+        running_for=reading.at - attempt.answered_at,
+        now=reading.at,
+    )
+    return replace(seen, told=told)
 
 
 def _had_moved(request: Request) -> bool:

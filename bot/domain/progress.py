@@ -17,12 +17,12 @@ def percent(progress: Progress) -> int | None:
     return None
 
 
-def seconds_left(progress: Progress) -> int | None:
-    """Remaining seconds at the current speed, rounded up; None if the speed or the total is 0."""
+def seconds_left(progress: Progress, bytes_per_second: int) -> int | None:
+    """Remaining seconds at this rate, rounded up; None if the rate or the total is 0."""
     left = progress.total_bytes - progress.complete_bytes
-    if progress.speed_bytes_per_second <= 0 or progress.total_bytes <= 0 or left < 0:
+    if bytes_per_second <= 0 or progress.total_bytes <= 0 or left < 0:
         return None
-    return -(-left // progress.speed_bytes_per_second)
+    return -(-left // bytes_per_second)
 
 
 def has_moved(before: Progress, after: Progress) -> bool:

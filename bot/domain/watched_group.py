@@ -10,13 +10,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.domain.progress import has_moved
+from bot.domain.progress import has_moved, seconds_left
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
 
-#: Readings that are further apart do not show that nothing moved in between: the bot or OMS was away.
-MAX_GAP = timedelta(minutes=5)
+#: Readings that are further apart do not show what happened in between: the bot or OMS was away, and the group may have
+#: been started again. Twice the longest time between two sweeps.
+MAX_GAP = timedelta(minutes=10)
 #: The rate is smoothed over about this time.
 SMOOTHING = timedelta(minutes=5)
+#: A rate that is measured for a shorter time gives no time left.
+MIN_MEASURED = timedelta(seconds=30)
+#: The totals count as growing for this time after a reading that showed larger ones.
+GROWING_FOR = timedelta(minutes=2)
+#: OMS counts some objects only when they are complete, so that a group stands still for a short time now and then.
+SHORT_STILL = timedelta(minutes=2)
 #: While OMS restores archived objects at the source, nothing moves for hours. Only a longer time counts as a stall.
 RESTORE_TIME = timedelta(hours=12)
 
@@ -30,12 +37,15 @@ class Activity(StrEnum):
     LISTING = "listing"
     #: All sub-tasks wait in the queue of OMS.
     QUEUED = "queued"
-    #: Bytes or objects move, or moved less than `WatchLimits.stall_after` ago.
+    #: Bytes or objects move, or nothing has moved for less than `WatchLimits.stall_after`.
     MOVING = "moving"
     #: Nothing moves. OMS may be restoring archived objects at the source, which takes hours.
     RESTORING = "restoring"
     #: Sub-tasks are executing, and nothing has moved for `WatchLimits.stall_after`.
     STALLED = "stalled"
+
+
+_STANDING = frozenset({Activity.RESTORING, Activity.STALLED})
 
 
 class Trouble(StrEnum):
@@ -61,12 +71,39 @@ class WatchLimits:
 
 @dataclass(frozen=True)
 class Movement:
-    """How a group moves, from several readings."""
+    """How a group moves, from several readings.
+
+    The methods take the progress of the group and the time of the last reading, which this value does not repeat.
+    """
 
     activity: Activity
-    rate: int | None = None  # bytes per second, smoothed; None if it is not known, or the group does not run
-    still_since: datetime | None = None  # since when no counter has changed; None if the last reading showed a change
+    # Bytes per second, smoothed. None while the group does not run or stands still, and before its first bytes move.
+    rate: int | None = None
+    rate_since: datetime | None = None  # since when `rate` is measured
+    # Since when nothing has moved. None if bytes or objects moved between the last two readings, or OMS shows a speed.
+    still_since: datetime | None = None
     slow_since: datetime | None = None  # since when `rate` is below the limit
+    is_slow: bool = False  # whether `rate` is below the limit for `WatchLimits.stall_after`
+    grew_at: datetime | None = None  # when a reading last showed larger totals than the reading before
+
+    def totals_grow(self, at: datetime) -> bool:
+        """Whether OMS still lists the source, so that the totals are too small."""
+        has_grown = self.grew_at is not None and at - self.grew_at < GROWING_FOR
+        return has_grown or self.activity is Activity.LISTING
+
+    def stands_still(self, at: datetime) -> bool:
+        """Whether nothing has moved for so long that people are told since when."""
+        return self.still_since is not None and at - self.still_since >= SHORT_STILL
+
+    def seconds_left(self, progress: Progress, at: datetime) -> int | None:
+        """The seconds until the group is complete, at the smoothed rate.
+
+        None while the totals grow, while nothing moves, and until the rate is measured for `MIN_MEASURED`.
+        """
+        is_measured = self.rate_since is not None and at - self.rate_since >= MIN_MEASURED
+        if self.activity is not Activity.MOVING or not is_measured or self.totals_grow(at) or self.stands_still(at):
+            return None
+        return seconds_left(progress, self.rate or 0)
 
 
 @dataclass(frozen=True)
@@ -75,11 +112,12 @@ class WatchedGroup:
 
     key: str  # as `Request.group_key`
     project: str  # its name in bot.toml
-    group: TaskGroup  # as last read
+    group: TaskGroup  # as last read; see `seen_again` for its progress
     seen_at: datetime  # when it was last read
     status_since: datetime  # when a reading first showed its status
     movement: Movement
     told: Trouble | None = None  # the trouble that people were told and that lasts
+    is_odd: bool = False  # whether the last reading showed less than the one before, so that its counts were left out
 
     @property
     def runs(self) -> bool:
@@ -94,51 +132,98 @@ def first_seen(key: str, project: str, group: TaskGroup, now: datetime, limits: 
 def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
     """A group after another reading.
 
-    The bytes of a running group do not become fewer while its totals stay: OMS sums them up from several sub-tasks.
+    OMS adds up the progress of a group from its sub-tasks, so a single reading can show too little. While a group runs,
+    its bytes and objects do not become fewer. A reading with smaller totals counts only if the next one confirms it. So
+    does one without any progress while OMS creates the sub-tasks, which shows that a retried group starts over.
     """
-    is_same_run = before.runs and group.status in RUNNING_STATUSES
-    if is_same_run:
-        group = replace(group, progress=_not_less(before.group.progress, group.progress))
+    is_odd = False
+    if before.runs and group.status in RUNNING_STATUSES and not _has_gap(before, now):
+        shown, read = before.group.progress, group.progress
+        starts_over = group.status is not GroupStatus.MONITORING and _is_empty(read) and not _is_empty(shown)
+        is_less = starts_over or _has_smaller_totals(read, shown)
+        is_odd = is_less and not before.is_odd
+        if is_odd:
+            read = replace(shown, speed_bytes_per_second=read.speed_bytes_per_second)
+            group = replace(group, progress=read, sub_tasks=before.group.sub_tasks)
+        elif not is_less:
+            group = replace(group, progress=_not_less(shown, read))
     return replace(
         before,
         group=group,
         seen_at=now,
         status_since=before.status_since if group.status is before.group.status else now,
         movement=_movement(before, group, now, limits),
+        is_odd=is_odd,
     )
 
 
-def _not_less(before: Progress, after: Progress) -> Progress:
-    totals = (before.total_bytes, before.total_objects)
-    if totals != (after.total_bytes, after.total_objects):
-        return after
+def _has_gap(before: WatchedGroup, now: datetime) -> bool:
+    return now - before.seen_at > MAX_GAP
+
+
+def _has_smaller_totals(one: Progress, than: Progress) -> bool:
+    return one.total_bytes < than.total_bytes or one.total_objects < than.total_objects
+
+
+def _is_empty(progress: Progress) -> bool:
+    return progress.complete_bytes == 0 and progress.handled_objects == 0
+
+
+def _not_less(shown: Progress, read: Progress) -> Progress:
+    complete_bytes = max(shown.complete_bytes, read.complete_bytes)
+    if read.handled_objects >= shown.handled_objects:
+        return replace(read, complete_bytes=complete_bytes)
+    # The three counts of objects are from one reading, so that they fit together.
     return replace(
-        after,
-        complete_bytes=max(before.complete_bytes, after.complete_bytes),
-        success_objects=max(before.success_objects, after.success_objects),
-        skipped_objects=max(before.skipped_objects, after.skipped_objects),
+        read,
+        complete_bytes=complete_bytes,
+        success_objects=shown.success_objects,
+        skipped_objects=shown.skipped_objects,
+        failed_objects=shown.failed_objects,
     )
 
 
 def _movement(before: WatchedGroup | None, group: TaskGroup, now: datetime, limits: WatchLimits) -> Movement:
     if group.status not in RUNNING_STATUSES:
         return Movement(Activity.STOPPED)
-    is_same_run = before is not None and before.runs
-    rate = _smoothed_rate(before, group, now) if before is not None and is_same_run else None
-    still_since = _still_since(before, group, now) if before is not None and is_same_run else None
+    if before is not None and not before.runs:
+        before = None
+    still_since = _still_since(before, group, now)
     activity = _activity(group, still_since, now, limits)
-    is_slow = activity is Activity.MOVING and rate is not None and rate < limits.slow_below
-    slow_since = (before.movement.slow_since if before is not None else None) or now
-    return Movement(activity, rate, still_since, slow_since if is_slow else None)
+    if before is None or _has_gap(before, now):
+        return Movement(activity, still_since=still_since)
+    last = before.movement
+    has_grown = _has_smaller_totals(before.group.progress, group.progress)
+    moves = activity in (Activity.LISTING, Activity.MOVING)
+    rate, rate_since = _smoothed_rate(before, group, now) if moves else (None, None)
+    is_below = activity is Activity.MOVING and rate is not None and rate < limits.slow_below
+    slow_since = (last.slow_since or now) if is_below else None
+    return Movement(
+        activity,
+        rate,
+        rate_since,
+        still_since,
+        slow_since,
+        is_slow=slow_since is not None and now - slow_since >= limits.stall_after,
+        grew_at=now if has_grown else last.grew_at,
+    )
 
 
-def _still_since(before: WatchedGroup, group: TaskGroup, now: datetime) -> datetime | None:
-    """Since when no counter has changed. A gap between two readings starts the time anew."""
-    if _counters(before.group) != _counters(group) or group.progress.speed_bytes_per_second > 0:
+def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -> datetime | None:
+    """Since when nothing has moved: `now` if it is not known whether something moved before.
+
+    Only movement ends a stall. Before that, any other change, such as a failed object, starts the time anew.
+    """
+    if group.progress.speed_bytes_per_second > 0:
         return None
-    if now - before.seen_at > MAX_GAP:
+    if before is None:
         return now
-    return before.movement.still_since or before.seen_at
+    if has_moved(before.group.progress, group.progress):
+        return None
+    is_standing = before.movement.activity in _STANDING
+    is_unchanged = _counters(before.group) == _counters(group)
+    continues = is_standing and is_unchanged if _has_gap(before, now) else is_standing or is_unchanged
+    return (before.movement.still_since or before.seen_at) if continues else now
 
 
 def _counters(group: TaskGroup) -> tuple[object, ...]:
@@ -160,14 +245,19 @@ def _activity(group: TaskGroup, still_since: datetime | None, now: datetime, lim
     return Activity.STALLED
 
 
-def _smoothed_rate(before: WatchedGroup, group: TaskGroup, now: datetime) -> int | None:
-    """The rate between the two readings, averaged with the rate before so that older readings count less."""
+def _smoothed_rate(before: WatchedGroup, group: TaskGroup, now: datetime) -> tuple[int | None, datetime | None]:
+    """The rate, and since when it is measured.
+
+    The average until it is measured for `SMOOTHING`. After that, older readings count less and less.
+    """
     seconds = (now - before.seen_at).total_seconds()
-    old, new = before.group.progress, group.progress
-    if seconds <= 0 or (has_moved(new, old) and not has_moved(old, new)):
-        return before.movement.rate if seconds <= 0 else None
-    rate = max(new.complete_bytes - old.complete_bytes, 0) / seconds
-    if before.movement.rate is None:
-        return round(rate)
-    weight = 1 - math.exp(-seconds / SMOOTHING.total_seconds())
-    return round(before.movement.rate + weight * (rate - before.movement.rate))
+    moved = group.progress.complete_bytes - before.group.progress.complete_bytes
+    rate, since = before.movement.rate, before.movement.rate_since
+    if moved < 0:
+        return None, None
+    if seconds <= 0:
+        return rate, since
+    if rate is None or since is None:
+        return (round(moved / seconds), before.seen_at) if moved else (None, None)
+    weight = max(1 - math.exp(-seconds / SMOOTHING.total_seconds()), seconds / (now - since).total_seconds())
+    return round(rate + weight * (moved / seconds - rate)), since

@@ -27,7 +27,7 @@ from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
-from bot.ui.thread import pause_failed, thread_line
+from bot.ui.thread import pause_failed, thread_line, told_line
 from bot.vault.client import Vault
 
 log = logging.getLogger(__name__)
@@ -106,22 +106,21 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Saves a changed request, and adds the thread line of its state as a notice.
+    """Saves a changed request, and adds its new thread line as a notice.
 
-    A request that stays in its state has no new thread line, unless it has a new attempt.
+    The line tells how the movement of the group has changed, or else which state the request has entered. A request
+    that stays in its state has no line of the state, unless it has a new attempt.
 
     Raises:
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     saved = requests.save(connection, old, new, now, *events)
+    line = told_line(old, saved)
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     if new.state is not old.state or has_new_attempt:
         STATE_CHANGES.labels(new.state.value).inc()
-        line = (
-            pause_failed(saved)
-            if old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
-            else thread_line(saved)
-        )
-        if line is not None:
-            outbox.add_notice(connection, Notice(Delivery.THREAD, "", line, saved.id), now)
+        is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
+        line = line or (pause_failed(saved) if is_failed_pause else thread_line(saved))
+    if line is not None:
+        outbox.add_notice(connection, Notice(Delivery.THREAD, "", line, saved.id), now)
     return saved

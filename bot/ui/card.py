@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from slack_sdk.models.blocks import Block
 
-from bot.domain.request import Problem, Request, State
+from bot.domain.request import FOLLOWED_STATES, Problem, Request, State
 from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.approvals import approvals_so_far, unavailable_note
 from bot.ui.blocks import SlackMessage, context_block, fields, header, plain_section, section, slack_message
@@ -24,8 +24,9 @@ from bot.ui.formatting import (
     mentions,
     user_text,
 )
+from bot.ui.movement import last_reading, movement_details, movement_sentence, trouble
 from bot.ui.problem_texts import original_message
-from bot.ui.progress import latest_progress, moved_since_start, progress_line
+from bot.ui.progress import latest_progress, moved_since_start, progress_line, progress_sentence
 from bot.ui.start_time import start_terms
 from bot.ui.state_texts import self_approval_line
 from bot.ui.states import STATES, ended_as, headline, text_of
@@ -46,6 +47,9 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
     if row.shows_progress:
         group_status = status_name(request.group.status) if row.shows_group_status else ""
         blocks.append(section(progress_line(latest_progress(request), group_status)))
+    if _shows_movement(request):
+        blocks.append(context_block(movement_details(last_reading(request))))
+        blocks.extend(_movement_note(request))
     self_approval = self_approval_line(request)
     if self_approval:
         blocks.append(section(f":warning: *{self_approval}*"))
@@ -66,6 +70,23 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
     if request.state is not State.PENDING:
         blocks.append(context_block(history_line(request)))
     return slack_message(_summary(request), blocks)
+
+
+def _shows_movement(request: Request) -> bool:
+    """Whether the card shows how the group moves, and when it was last read."""
+    return request.state in FOLLOWED_STATES and request.last_seen is not None
+
+
+def _movement_text(request: Request) -> str:
+    """Why the group does not move as it should. A problem means that the last reading of the group failed."""
+    note = movement_sentence(last_reading(request)) if request.problem is None else ""
+    return link_console(note, request.plan.console_url)
+
+
+def _movement_note(request: Request) -> list[Block]:
+    note = _movement_text(request)
+    lead = ":warning: " if trouble(last_reading(request)) else ""
+    return [section(f"{lead}{note}")] if note else []
 
 
 def identity_line(request: Request) -> str:
@@ -145,7 +166,7 @@ def history_line(request: Request) -> str:
     entries.append(text_of(row.history, request))
     if request.pause is not None and request.pause.failure is None and row.history_pause:
         entries.append(f"{row.history_pause} {mentions([request.pause.person])} {local_time(request.pause.at)}")
-    if request.last_seen is not None:
+    if request.last_seen is not None and not _shows_movement(request):
         entries.append(f"updated {local_time_with_seconds(request.last_seen.at)}")
     entries.append(moved_since_start(request) if row.shows_progress else "")
     return " · ".join(filter(None, entries))
@@ -200,6 +221,9 @@ def _summary(request: Request) -> str:
         sentences += [f"Warning: {warning}." for warning in warnings(request)]
     elif problem is not None:
         sentences += [escape_mrkdwn(problem.meaning), escape_mrkdwn(problem.next_step)]
+    if _shows_movement(request):
+        done = progress_sentence(latest_progress(request))
+        sentences += [f"{done}." if done else "", _movement_text(request)]
     waits_for = text_of(STATES[request.state].waits_for, request)
     sentences += [causes_summary(request), waits_for, self_approval_line(request)]
     return " ".join(filter(None, sentences))

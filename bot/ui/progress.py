@@ -1,14 +1,14 @@
-"""Texts about the progress of a task group: the bar, amounts, speed and time left.
+"""Texts about the progress of a task group: the bar and the amounts.
 
 Pure. The numbers come from the last response of OMS; a number that OMS did not send is left out.
 """
 
 from __future__ import annotations
 
-from bot.domain.progress import percent, seconds_left
+from bot.domain.progress import percent
 from bot.domain.request import Request
 from bot.domain.task_group import Progress
-from bot.ui.formatting import duration, progress_bar, rate, size, size_of_total
+from bot.ui.formatting import duration, progress_bar, size, size_of_total
 
 
 def latest_progress(request: Request) -> Progress:
@@ -23,20 +23,16 @@ def progress_line(progress: Progress, group_status: str = "") -> str:
     return f"{shown}     {' · '.join(filter(None, (_bytes(progress), _objects(progress), group_status)))}"
 
 
-def pace(progress: Progress) -> str:
-    """`moving at 220 MB/s, about 3 min left`, without the parts that are not known."""
-    if progress.speed_bytes_per_second <= 0:
-        return "moving"
-    left = seconds_left(progress)
-    moving = f"moving at {rate(progress.speed_bytes_per_second)}"
-    return f"{moving}, about {duration(left)} left" if left is not None else moving
+def progress_sentence(progress: Progress) -> str:
+    """`60 % done: 6.0 of 10.0 GB, 600 of 1,000 objects`; empty if the percentage is not known."""
+    share = percent(progress)
+    return f"{share} % done: {', '.join(filter(None, (_bytes(progress), _objects(progress))))}" if share else ""
 
 
 def objects_of_total(progress: Progress) -> str:
     """`963 of 1,000 objects, 37 failed`. Failed objects do not count as migrated."""
-    text = f"{progress.success_objects + progress.skipped_objects:,}"
-    text += f" of {progress.total_objects:,} objects" if progress.total_objects else " objects"
-    return f"{text}, {progress.failed_objects:,} failed" if progress.failed_objects else text
+    failed = f", {progress.failed_objects:,} failed" if progress.failed_objects else ""
+    return f"{_migrated(progress)}{failed}"
 
 
 def moved_since_start(request: Request) -> str:
@@ -62,4 +58,13 @@ def _bytes(progress: Progress) -> str:
 
 
 def _objects(progress: Progress) -> str:
-    return objects_of_total(progress) if progress.total_objects else ""
+    """`963 of 1,000 objects, 50 skipped, 37 failed`, where 963 includes 50; empty if the total is not known."""
+    if not progress.total_objects:
+        return ""
+    counts = {"skipped": progress.skipped_objects, "failed": progress.failed_objects}
+    return ", ".join([_migrated(progress), *(f"{number:,} {what}" for what, number in counts.items() if number)])
+
+
+def _migrated(progress: Progress) -> str:
+    of_total = f" of {progress.total_objects:,}" if progress.total_objects else ""
+    return f"{progress.success_objects + progress.skipped_objects:,}{of_total} objects"

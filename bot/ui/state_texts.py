@@ -21,7 +21,7 @@ from bot.ui.formatting import (
     user_text,
 )
 from bot.ui.problem_texts import TAMPERED, problem_sentences
-from bot.ui.progress import latest_progress, moved_since_start, objects_of_total, pace
+from bot.ui.progress import latest_progress, moved_since_start, objects_of_total
 from bot.ui.start_time import start_terms, starts_later
 
 _SETTINGS_CHANGED = (
@@ -97,24 +97,11 @@ def tries(request: Request) -> str:
     return f"tried {attempt.number} times, last {local_time_with_seconds(attempt.opened_at)}"
 
 
-def accepted_headline(request: Request) -> str:
-    if request.started_elsewhere:
-        return f"Already {past_tense(request.verb)} by someone else, nothing has moved yet: {name_of(request)}"
-    return f"Accepted by OMS, nothing has moved yet: {name_of(request)}"
-
-
 def accepted_line(request: Request) -> str:
     if request.started_elsewhere:
         started = f"Someone else (outside this bot) already {past_tense(request.verb)} the group."
         return f"{started} This bot started nothing."
     return "OMS accepted the call. Nothing has moved yet."
-
-
-def moving_headline(request: Request) -> str:
-    # A problem means that the last reading of the group failed.
-    how = "progress can't be read now" if request.problem is not None else pace(latest_progress(request))
-    by = " by someone else" if request.started_elsewhere else ""
-    return f"{past_tense(request.verb).capitalize()}{by}, {how}: {name_of(request)}"
 
 
 def done_headline(request: Request) -> str:

@@ -15,6 +15,7 @@ from bot.ui import buttons
 from bot.ui import state_texts as texts
 from bot.ui.approvals import approval_needed_again
 from bot.ui.formatting import escape_mrkdwn, local_time, mentions, past_tense
+from bot.ui.movement import running_headline
 
 Text = str | Callable[[Request], str]
 
@@ -81,15 +82,15 @@ STATES: Mapping[State, StateDisplay] = {
         shows_keys=True,
     ),
     State.ACCEPTED: StateDisplay(
-        headline=texts.accepted_headline,
+        headline=running_headline,
         thread_line=texts.accepted_line,
         buttons=buttons.pause_button,
         shows_progress=True,
         shows_failed_pause=True,
     ),
     State.MOVING: StateDisplay(
-        headline=texts.moving_headline,
-        thread_line=lambda r: f"{escape_mrkdwn(texts.moving_headline(r))}.",
+        headline=running_headline,
+        thread_line=lambda r: f"{escape_mrkdwn(running_headline(r))}.",
         buttons=buttons.pause_button,
         shows_progress=True,
         shows_failed_pause=True,

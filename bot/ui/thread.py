@@ -6,17 +6,51 @@ Pure. `bot.ui.replies` has the texts for one person.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
+from bot.domain.progress import percent
 from bot.domain.request import Request
+from bot.domain.watched_group import Trouble
 from bot.ui.approvals import approvals_so_far
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, local_time, mention, mentions, quoted_name
+from bot.ui.formatting import (
+    approvals_needed,
+    duration,
+    escape_mrkdwn,
+    link_console,
+    local_time,
+    mention,
+    mentions,
+    quoted_name,
+)
+from bot.ui.movement import Reading, last_reading, movement_sentence, rate_sentence
 from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
+from bot.ui.progress import progress_sentence
 from bot.ui.states import STATES, text_of
 
 
 def thread_line(request: Request) -> str | None:
     """The line for a request that has just entered its state; None for states that post no line."""
     return text_of(STATES[request.state].thread_line, request) or None
+
+
+def told_line(old: Request, new: Request) -> str | None:
+    """The line for what `bot.domain.told` newly decided to tell; None if it is nothing."""
+    requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
+    reading = last_reading(new)
+    was, now = old.told, new.told
+    if now.trouble is was.trouble:
+        milestone = f"{name} is {progress_sentence(reading.group.progress)}.{rate_sentence(reading)}"
+        return milestone if now.milestone_at != was.milestone_at else None
+    match now.trouble, was.trouble:
+        case Trouble.STALLED, _:
+            note = link_console(movement_sentence(reading), new.plan.console_url)
+            return f"{requester}, {name} has stalled{_at_percent(reading)}. {note}"
+        case Trouble.SLOW, _:
+            return f"{requester}, {name} is slow. {movement_sentence(reading)}{rate_sentence(reading)}"
+        case _, Trouble.STALLED:
+            after = _lasted(was.since, reading)
+            return f"{requester}, {name} is moving again{_at_percent(reading)}. It had stalled{after}."
+    return f"{name} is no longer slow.{rate_sentence(reading)}"
 
 
 def pause_failed(request: Request) -> str:
@@ -66,3 +100,12 @@ def audit_anchor(project: str, new_rows: int, all_rows: int, newest_hash: str) -
         f"Audit of {project}: {new} since the last message, {all_rows:,} in all. To check that no row was changed or "
         f"removed, run `taskgroup-bot audit verify --head {newest_hash}`"
     )
+
+
+def _at_percent(reading: Reading) -> str:
+    share = percent(reading.group.progress)
+    return "" if share is None else f" at {share} %"
+
+
+def _lasted(since: datetime | None, reading: Reading) -> str:
+    return "" if since is None else f" for {duration(int((reading.at - since).total_seconds()))}"

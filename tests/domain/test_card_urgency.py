@@ -10,6 +10,8 @@ import pytest
 from bot.domain.card_urgency import Urgency, card_urgency
 from bot.domain.failure_causes import FailureCauses
 from bot.domain.request import LastSeen, Problem, State
+from bot.domain.told import Told
+from bot.domain.watched_group import Trouble
 from tests.support.values import HALF, NOON, request
 
 
@@ -58,3 +60,22 @@ def test_another_problem_is_more_urgent_than_progress() -> None:
 def test_the_causes_of_failures_are_more_urgent_than_progress() -> None:
     moving = request(State.MOVING)
     assert card_urgency(moving, replace(moving, failure_causes=FailureCauses(NOON, 3))) is Urgency.STATE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "urgency"),
+    [
+        (None, Trouble.STALLED, Urgency.FAILURE),
+        (Trouble.SLOW, Trouble.STALLED, Urgency.FAILURE),
+        (Trouble.STALLED, Trouble.STALLED, Urgency.PROGRESS),
+        (Trouble.STALLED, None, Urgency.STATE),
+        (None, Trouble.SLOW, Urgency.STATE),
+        (Trouble.SLOW, None, Urgency.STATE),
+    ],
+)
+def test_a_stall_is_as_urgent_as_a_failure(old: Trouble | None, new: Trouble | None, urgency: Urgency) -> None:
+    assert card_urgency(request(State.MOVING, told=Told(old)), request(State.MOVING, told=Told(new))) is urgency
+
+
+def test_a_milestone_makes_a_card_no_more_urgent() -> None:
+    assert card_urgency(request(State.MOVING), request(State.MOVING, told=Told(milestone=25))) is Urgency.PROGRESS

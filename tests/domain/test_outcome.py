@@ -9,6 +9,8 @@ from bot.domain import outcome
 from bot.domain.outcome import GroupProblem, accepted, not_paused
 from bot.domain.request import LastSeen, Pause, Problem, Request, State, Verb
 from bot.domain.task_group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
+from bot.domain.told import Told
+from bot.domain.watched_group import Activity, Movement, Trouble
 from bot.ui.problem_texts import group_problem
 from tests.support.values import GROUP, HALF, NOON, request
 
@@ -159,3 +161,37 @@ def test_a_completed_group_is_done_from_any_state() -> None:
         assert done.state is State.DONE
         assert done.last_seen is not None
         assert done.last_seen.progress == Progress(10_000_000_000, 10_000_000_000, 1000, 400)
+
+
+STALLED = Movement(Activity.STALLED, still_since=NOON)
+
+
+def test_a_stall_of_a_running_group_is_told_in_the_same_change() -> None:
+    running = group(GroupStatus.MONITORING)
+    for state in (State.ACCEPTED, State.MOVING):
+        seen = outcome.follow(request(state), running, explain, MINUTE, STALLED)
+        assert seen.state is state
+        assert seen.last_seen == LastSeen(MINUTE, running.progress, STALLED)
+        assert seen.told == Told(Trouble.STALLED, NOON)
+        moved = outcome.follow(seen, group(GroupStatus.MONITORING, success_objects=401), explain, MINUTE, STALLED)
+        assert moved.told.trouble is Trouble.STALLED, "it has stalled again since"
+        moving = Movement(Activity.MOVING, still_since=MINUTE)
+        moved = outcome.follow(seen, group(GroupStatus.MONITORING, success_objects=401), explain, MINUTE, moving)
+        assert moved.told == Told()
+
+
+def test_nothing_is_told_of_a_movement_that_is_not_known_or_of_a_group_that_ends_or_is_paused() -> None:
+    told = request(State.MOVING, told=Told(Trouble.STALLED, NOON))
+    assert follow(told, group(GroupStatus.MONITORING), MINUTE).told == told.told
+    done = outcome.follow(request(State.MOVING), group(GroupStatus.COMPLETED), explain, MINUTE, STALLED)
+    assert (done.state, done.told) == (State.DONE, Told())
+    pausing = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.MOVING, NOON))
+    for running in (GroupStatus.MONITORING, GroupStatus.PAUSING):
+        assert outcome.follow(pausing, group(running), explain, SOON, STALLED).told == Told()
+
+
+def test_a_milestone_counts_from_the_progress_before_the_start() -> None:
+    moving = Movement(Activity.MOVING, rate=100_000, rate_since=NOON)
+    for complete_bytes, milestone in ((4_900_000_000, 0), (5_000_000_000, 50)):
+        running = group(GroupStatus.MONITORING, complete_bytes=complete_bytes)
+        assert outcome.follow(request(State.MOVING), running, explain, MINUTE, moving).told.milestone == milestone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.domain.progress import has_moved, percent, seconds_left
@@ -23,12 +25,13 @@ def test_the_percentage_is_rounded_down_and_prefers_bytes_to_objects(progress: P
     assert percent(progress) == expected
 
 
-def test_the_time_left_is_rounded_up_and_needs_a_speed_and_a_total() -> None:
-    moving = {"total_bytes": 1000, "complete_bytes": 500, "speed_bytes_per_second": 300}
-    assert seconds_left(Progress(**moving)) == 2
-    assert seconds_left(Progress(**moving | {"complete_bytes": 1000})) == 0
-    for unknown in ({"speed_bytes_per_second": 0}, {"total_bytes": 0, "complete_bytes": 0}, {"complete_bytes": 1001}):
-        assert seconds_left(Progress(**moving | unknown)) is None
+def test_the_time_left_is_rounded_up_and_needs_a_rate_and_a_total() -> None:
+    half = Progress(total_bytes=1000, complete_bytes=500)
+    assert seconds_left(half, 300) == 2
+    assert seconds_left(replace(half, complete_bytes=1000), 300) == 0
+    assert seconds_left(half, 0) is None
+    for unknown in (Progress(), replace(half, complete_bytes=1001)):
+        assert seconds_left(unknown, 300) is None
 
 
 def test_a_group_has_moved_if_more_bytes_or_objects_were_migrated_or_skipped() -> None:

@@ -28,6 +28,7 @@ from tests.gallery.requests import (
     PROBLEM,
     REQUESTS,
     SELF_APPROVAL,
+    TOLD,
     TWO_APPROVALS,
     VOTED,
     failed_group,
@@ -38,7 +39,7 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
 #: The modules that lay out blocks or format values. Their texts appear on the cards.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "progress", "state_texts", "states", "status"}
+LAYOUT = {"blocks", "buttons", "card", "formatting", "movement", "progress", "state_texts", "states", "status"}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
@@ -126,6 +127,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
+    "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
     "thread.key_changed": {"request": REQUESTS["Pending again, signing key is new"]},
     "thread.scope_changed": {"request": _RETRY},
@@ -173,6 +175,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"request": pending(start_at=NOON + timedelta(hours=20))},
     ),
     "usage.invalid_command": tuple({"invalid": InvalidCommand(error, "nightly")} for error in UsageError),
+    "thread.told_line": tuple({"old": old, "new": new} for old, new in TOLD[1:]),
     "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
 }
 

@@ -26,6 +26,8 @@ from bot.domain.request import (
     VoteProgress,
 )
 from bot.domain.task_group import FAILED_STATUSES, ErrorReason, GroupStatus, Progress, Scope, SubTasks, TaskGroup
+from bot.domain.told import Told
+from bot.domain.watched_group import Activity, Movement
 from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.oms import Accepted
 from bot.jobs.follow.follow import explain_group
@@ -164,12 +166,26 @@ def void(group: TaskGroup) -> Request:
     return found
 
 
+def watched(activity: Activity, start: Request | None = None, **movement: Any) -> Request:
+    """A request whose group OMS runs since two hours, and moves like this."""
+    start = start or _MOVING
+    status = GroupStatus.EXECUTING if activity is Activity.LISTING else GroupStatus.MONITORING
+    group = replace(start.group, status=status, progress=_LARGE, sub_tasks=_SUB_TASKS)
+    return outcome.follow(start, group, explain_group(start), _READ_AT, Movement(activity, **movement))
+
+
 VOTED = pending(TWO_APPROVALS, vote_progress=VoteProgress(("UCAROL00",), ((LEADS,),)))
 _RETRY: Mapping[str, Any] = {"verb": Verb.RETRY, "group": failed_group(), "scope": Scope.FAILED_OBJECTS}
 _ACCEPTED = answered(Accepted(REQUEST_ID))
 _MORE = replace(HALF, complete_bytes=6_000_000_000, success_objects=600)
 _MOVING = running(_ACCEPTED, replace(_MORE, speed_bytes_per_second=140_000_000))
 _ALL = Progress(10_000_000_000, 10_000_000_000, 1000, 1000)
+# A large migration. The time of its last reading is two hours after its start, at 15:05.
+_LARGE = Progress(10_000_000_000_000, 6_000_000_000_000, 1_000_000, 560_000, 40_000, 37)
+_SUB_TASKS = SubTasks(total=48, executing=4, waiting=30, complete=12, failed=2)
+_READ_AT = SENT_AT + timedelta(hours=2)
+_STILL_SINCE = _READ_AT - timedelta(minutes=27)
+_MEASURED: Mapping[str, Any] = {"rate": 140_000_000, "rate_since": SENT_AT}
 _PAUSE = Pause("UBOB0000", SOON, State.MOVING)
 _ELSEWHERE = void(replace(GROUP, status=GroupStatus.MONITORING))
 _UNKNOWN = answered(Unanswered("HTTP 503"))
@@ -196,6 +212,29 @@ def _ended(state: State, reason: str = "") -> Request:
 def _not_paused(problem: Problem) -> Request:
     pausing = replace(_MOVING, pause=_PAUSE).with_state(State.PAUSING, at=SOON)
     return outcome.not_paused(pausing, problem, LATE)
+
+
+_LARGE_ACCEPTED = replace(
+    _ACCEPTED,
+    group=replace(_ACCEPTED.group, progress=_LARGE),
+    attempt=replace(_ACCEPTED.attempt or Attempt(1, "", SENT_AT), before=_LARGE),
+)
+_ARCHIVED = replace(_MOVING, group=replace(_MOVING.group, restores_archives=True))
+_STEADY = watched(Activity.MOVING, **_MEASURED)
+STALLED = watched(Activity.STALLED, _STEADY, still_since=_STILL_SINCE)
+MOVING_AGAIN = watched(Activity.MOVING, STALLED)
+SLOW = watched(
+    Activity.MOVING, rate=3_200_000, rate_since=SENT_AT, slow_since=_READ_AT - timedelta(minutes=20), is_slow=True
+)
+NO_LONGER_SLOW = watched(Activity.MOVING, SLOW, **_MEASURED)
+#: What a thread line tells of the movement of a group: the request before, and after.
+TOLD: tuple[tuple[Request, Request], ...] = (
+    (_MOVING, STALLED),
+    (STALLED, MOVING_AGAIN),
+    (_MOVING, SLOW),
+    (SLOW, NO_LONGER_SLOW),
+    (_MOVING, replace(_STEADY, told=Told(milestone=50, milestone_at=_READ_AT))),
+)
 
 
 #: Every state, and its variants, in the order of the enum.
@@ -265,10 +304,23 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "Accepted": _ACCEPTED,
     "Accepted, started by someone else": _ELSEWHERE,
+    "Accepted, all sub-tasks wait": watched(Activity.QUEUED, _LARGE_ACCEPTED),
+    "Accepted, OMS lists the source": watched(Activity.LISTING, _LARGE_ACCEPTED, still_since=SENT_AT),
     "Moving, with speed": _MOVING,
     "Moving, without speed": running(_ACCEPTED, _MORE),
     "Moving, started by someone else": running(_ELSEWHERE, _MORE),
     "Moving, group not readable": replace(_MOVING, problem=_UNREADABLE),
+    "Moving, with the time left": _STEADY,
+    "Moving, OMS lists the source": watched(Activity.LISTING, **_MEASURED),
+    "Moving, the total has grown": watched(Activity.MOVING, **_MEASURED, grew_at=_READ_AT),
+    "Moving, nothing has moved for some minutes": watched(Activity.MOVING, still_since=_READ_AT - timedelta(minutes=8)),
+    "Moving, slow": SLOW,
+    "Moving, no longer slow": NO_LONGER_SLOW,
+    "Moving, may be waiting for archive restores": watched(
+        Activity.RESTORING, _ARCHIVED, still_since=_READ_AT - timedelta(hours=1)
+    ),
+    "Moving, stalled": STALLED,
+    "Moving again after a stall": MOVING_AGAIN,
     "Moving, pause failed": _not_paused(
         explained(refused("OMS.0072", 403, "insufficient permission"), RetryHint.PAUSE, NOTHING_PAUSED)
     ),

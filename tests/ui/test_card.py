@@ -9,10 +9,13 @@ import pytest
 import slackblocks
 
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Policy, Problem, Request, State, Verb, VoteProgress
-from bot.domain.task_group import GroupStatus, Scope
+from bot.domain.task_group import GroupStatus, Scope, SubTasks
+from bot.domain.watched_group import Activity, Movement
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.card import card
-from bot.ui.formatting import local_time
+from bot.ui.formatting import local_time, local_time_with_seconds
+from bot.ui.movement import RESTORING
+from bot.ui.problem_texts import LOOK_IN_CONSOLE
 from tests.support.blocks import block_texts, elements
 from tests.support.values import GROUP, GROUP_ID, HALF, NOON, PLAN, request
 
@@ -59,7 +62,7 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
         (request(), "1,000 objects · paused", request(State.MOVING), "· paused"),
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
-            "450 of 1,000 objects, 7 failed",
+            "450 of 1,000 objects, 50 skipped, 7 failed",
             request(State.MOVING),
             "failed",
         ),
@@ -73,7 +76,8 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
             request(State.DONE, pause=FAILED_PAUSE),
             "Not paused",
         ),
-        (request(State.MOVING), "updated", request(State.MOVING, pause=FAILED_PAUSE), "pausing by"),
+        (request(State.MOVING), "as of <!date^", request(State.MOVING, pause=FAILED_PAUSE), "pausing by"),
+        (request(State.DONE), "updated <!date^", request(State.MOVING), "updated"),
         (request(State.NOT_STARTED), "The approval is valid until", request(State.FAILED), "The approval is valid"),
         (SECOND_ATTEMPT, "tried 2 times", request(State.NOT_STARTED), "tried"),
         (request(State.DONE), "0 B in 1 s (4.0 GB in all)", request(State.MOVING), "in all"),
@@ -237,3 +241,99 @@ def test_a_requester_who_cancels_did_not_approve_and_the_approval_stays_on_the_c
     assert "Break-glass" not in card(cancelled).text
     assert "approved by <@UCAROL00>" in texts(cancelled)
     assert "canceled by <@UALICE00>" in texts(cancelled)
+
+
+def watched(movement: Movement, state: State = State.MOVING, **group: object) -> Request:
+    """A request whose group moves like this. `group` replaces fields of the group."""
+    reading = LastSeen(LATER, SOME_FAILED, movement)
+    counts = SubTasks(total=48, executing=4, waiting=30, complete=12, failed=2)
+    return request(state, last_seen=reading, group=replace(GROUP, **{"sub_tasks": counts, **group}))  # type: ignore[arg-type]
+
+
+STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
+AS_OF = f"as of {local_time_with_seconds(LATER)}"
+COUNTS = "sub-tasks: 12 done, 4 running, 30 waiting, 2 failed"
+
+
+@pytest.mark.parametrize(
+    ("movement", "details"),
+    [
+        (STEADY, f"1.0 MB/s over the last minutes · about 1 h 40 min left · {COUNTS} · {AS_OF}"),
+        (replace(STEADY, rate_since=LATER), f"1.0 MB/s over the last minutes · {COUNTS} · {AS_OF}"),
+        (
+            replace(STEADY, grew_at=LATER),
+            "1.0 MB/s over the last minutes · the total still grows, so the time left isn't known · "
+            f"{COUNTS} · {AS_OF}",
+        ),
+        (
+            replace(STEADY, activity=Activity.LISTING),
+            "1.0 MB/s over the last minutes · OMS is still listing the source, so the total grows · "
+            f"{COUNTS} · {AS_OF}",
+        ),
+        (replace(STEADY, still_since=NOON), f"{COUNTS} · {AS_OF}"),
+        (Movement(Activity.STALLED, still_since=NOON), f"{COUNTS} · {AS_OF}"),
+    ],
+)
+def test_a_card_shows_rate_time_left_and_sub_tasks_as_far_as_they_are_known(movement: Movement, details: str) -> None:
+    message = card(watched(movement))
+    assert problems_of_blocks(list(message.blocks)) == []
+    assert [element["text"] for element in message.blocks[4]["elements"]] == [details]
+
+
+def test_a_card_without_movement_shows_when_the_group_was_read() -> None:
+    [element] = card(request(State.MOVING)).blocks[4]["elements"]
+    assert element["text"] == f"as of {local_time_with_seconds(NOON)}"
+    assert "as of" not in texts(request(State.ACCEPTED, last_seen=None))
+
+
+STALLED = Movement(Activity.STALLED, still_since=NOON)
+NOTHING_MOVED = f"Nothing has moved since {local_time(NOON)}"
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.MOVING])
+@pytest.mark.parametrize(
+    ("movement", "group", "note"),
+    [
+        (
+            STALLED,
+            {},
+            f":warning: {NOTHING_MOVED}, although 4 sub-tasks are running. {LOOK_IN_CONSOLE}",
+        ),
+        (
+            STALLED,
+            {"restores_archives": True},
+            f":warning: {NOTHING_MOVED}, although 4 sub-tasks are running. {RESTORING} {LOOK_IN_CONSOLE}",
+        ),
+        (replace(STALLED, activity=Activity.RESTORING), {"restores_archives": True}, f"{NOTHING_MOVED}. {RESTORING}"),
+        (Movement(Activity.QUEUED, still_since=NOON), {}, "All sub-tasks that are left are waiting in OMS's queue."),
+        (
+            replace(STEADY, slow_since=NOON, is_slow=True),
+            {},
+            ":warning: The rate has been below the limit for this project (slow_below in bot.toml) since "
+            f"{local_time(NOON)}.",
+        ),
+        (replace(STEADY, still_since=NOON), {}, f"{NOTHING_MOVED}."),
+    ],
+)
+def test_a_card_and_its_text_say_since_when_nothing_moves(
+    movement: Movement, group: dict[str, object], note: str, state: State
+) -> None:
+    message = card(watched(movement, state, **group))
+    assert problems_of_blocks(list(message.blocks)) == []
+    assert message.blocks[5]["text"]["text"] == note
+    assert "40 % done: 4.0 of 10.0 GB, 450 of 1,000 objects, 50 skipped, 7 failed. " in message.text
+    assert note.removeprefix(":warning: ") in message.text
+    assert ":warning:" not in message.text
+    unread = replace(watched(movement, state, **group), problem=PROBLEM)
+    assert note not in texts(unread)
+
+
+def test_a_moving_group_has_no_note() -> None:
+    listing = Movement(Activity.LISTING, still_since=NOON)
+    for movement in (STEADY, replace(STEADY, still_since=LATER), listing):
+        assert len(card(watched(movement)).blocks) == len(card(request(State.MOVING)).blocks)
+
+
+def test_the_note_of_a_stalled_group_links_to_the_console() -> None:
+    linked = replace(watched(STALLED), plan=replace(PLAN, console_url="https://console.example/oms"))
+    assert "Check the group in <https://console.example/oms|the Huawei Cloud console>." in texts(linked)

@@ -18,7 +18,7 @@ from tests.gallery.shown import Shown
 from tests.ui_gallery import PAGES
 
 SLACK_PAGE = next(path for path in PAGES if path.name == "ui_gallery.md")
-MAX_WORDS = 6_000  # twelve minutes of reading
+MAX_WORDS = 7_500  # a quarter of an hour of reading
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
@@ -27,7 +27,7 @@ def test_the_page_is_current(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == PAGES[path](), f"The page is out of date. Run: {command}"
 
 
-def test_a_person_can_read_the_page_in_twelve_minutes() -> None:
+def test_a_person_can_read_the_page_in_a_quarter_of_an_hour() -> None:
     assert len(SLACK_PAGE.read_text(encoding="utf-8").split()) < MAX_WORDS
 
 

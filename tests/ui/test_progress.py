@@ -7,20 +7,20 @@ from datetime import timedelta
 
 from bot.domain.request import Attempt, LastSeen, State
 from bot.domain.task_group import Progress
-from bot.ui.progress import moved_since_start, objects_of_total, pace, progress_line
+from bot.ui.progress import moved_since_start, objects_of_total, progress_line, progress_sentence
 from tests.support.values import HALF, NOON, request
 
 
 def test_failed_objects_count_for_the_percentage_only() -> None:
     progress = Progress(total_objects=10, success_objects=1, skipped_objects=2, failed_objects=3)
-    assert progress_line(progress) == "████████████░░░░░░░░  *60 %*     3 of 10 objects, 3 failed"
+    assert progress_line(progress) == "████████████░░░░░░░░  *60 %*     3 of 10 objects, 2 skipped, 3 failed"
     assert objects_of_total(progress) == "3 of 10 objects, 3 failed"
+    assert progress_sentence(progress) == "60 % done: 3 of 10 objects, 2 skipped, 3 failed"
 
 
 def test_unknown_totals_are_left_out() -> None:
     assert progress_line(Progress(complete_bytes=5_000), "paused") == "Size not known yet     5.0 kB · paused"
-    assert pace(Progress()) == "moving"
-    assert pace(Progress(speed_bytes_per_second=20_000_000)) == "moving at 20 MB/s"
+    assert progress_sentence(Progress(complete_bytes=5_000)) == ""
 
 
 def test_what_was_there_before_the_start_is_not_counted_as_moved() -> None:

@@ -10,6 +10,7 @@ import pytest
 from bot.domain.outcome import GroupProblem
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Problem, Request, State, Verb
 from bot.domain.task_group import GroupStatus, Progress
+from bot.domain.watched_group import Activity, Movement
 from bot.ui.card import card
 from bot.ui.formatting import local_time
 from bot.ui.problem_texts import group_problem
@@ -25,6 +26,11 @@ NOT_SENT = request(State.APPROVED, attempt=Attempt(1, "UCAROL00", NOON, tries=1)
 SECOND_ATTEMPT = replace(FIRST_ATTEMPT, number=2, opened_at=LATER)
 ALL_MOVED = Progress(10_000_000_000, 10_000_000_000, 1000, 963, failed_objects=37)
 SOME_FAILED = replace(HALF, skipped_objects=50, failed_objects=7, speed_bytes_per_second=100_000_000)
+
+
+def watched(activity: Activity, state: State = State.MOVING) -> Request:
+    """A request whose group stands still since noon, an hour later."""
+    return request(state, last_seen=LastSeen(LATER, HALF, Movement(activity, still_since=NOON)))
 
 
 def test_every_state_has_a_row() -> None:
@@ -71,6 +77,19 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
             'Resumed, moving at 100 MB/s, about 1 min left: "nightly images"',
+        ),
+        (watched(Activity.STALLED), 'Stalled for 1 h: "nightly images"'),
+        (watched(Activity.STALLED, State.ACCEPTED), 'Stalled for 1 h: "nightly images"'),
+        (watched(Activity.QUEUED), 'Resumed, waiting in OMS\'s queue: "nightly images"'),
+        (watched(Activity.LISTING, State.ACCEPTED), 'Accepted by OMS, OMS is listing the source: "nightly images"'),
+        (watched(Activity.MOVING, State.ACCEPTED), 'Accepted by OMS, nothing has moved yet: "nightly images"'),
+        (
+            replace(watched(Activity.QUEUED, State.ACCEPTED), started_elsewhere=True),
+            'Already resumed by someone else, waiting in OMS\'s queue: "nightly images"',
+        ),
+        (
+            replace(watched(Activity.STALLED), problem=PROBLEM),
+            'Resumed, progress can\'t be read now: "nightly images"',
         ),
         (request(State.DONE), '"nightly images" is done: 400 of 1,000 objects'),
         (
@@ -145,6 +164,13 @@ def test_every_headline_names_the_group_even_if_its_description_is_long(state: S
     for made in (request(state), request(state, group=replace(GROUP, description="x" * 500))):
         name = '"nightly images"' if made.group is GROUP else f'"{"x" * 77}…"'
         assert name in card(made).blocks[0]["text"]["text"]
+
+
+@pytest.mark.parametrize("activity", list(Activity))
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.MOVING])
+def test_the_headline_of_a_running_group_fits_with_the_longest_name(state: State, activity: Activity) -> None:
+    running = replace(watched(activity, state), started_elsewhere=True, group=replace(GROUP, description="x" * 500))
+    assert f'"{"x" * 77}…"' in card(running).blocks[0]["text"]["text"]
 
 
 @pytest.mark.parametrize("state", list(State))

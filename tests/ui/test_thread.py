@@ -1,14 +1,19 @@
-"""Lines of the thread that quote an error."""
+"""Lines of the thread about errors, reminders, and how a group moves."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
-from bot.domain.request import Pause, Problem, State
-from bot.domain.task_group import Scope
+import pytest
+
+from bot.domain.request import LastSeen, Pause, Problem, Request, State
+from bot.domain.task_group import Progress, Scope, SubTasks
+from bot.domain.told import Told
+from bot.domain.watched_group import Activity, Movement, Trouble
 from bot.ui.formatting import local_time
-from bot.ui.thread import half_time_reminder, pause_failed, scope_changed, thread_line
-from tests.support.values import NOON, PLAN, request
+from bot.ui.thread import half_time_reminder, pause_failed, scope_changed, thread_line, told_line
+from tests.support.values import GROUP, HALF, NOON, PLAN, request
 
 
 def test_a_thread_line_quotes_the_message_and_request_id_of_oms() -> None:
@@ -53,3 +58,56 @@ def test_a_line_that_points_to_the_console_links_to_it_if_its_address_is_known()
     assert line.endswith("Check the group in the Huawei Cloud console.")
     linked = thread_line(request(State.NOT_FOLLOWED, plan=replace(PLAN, console_url="https://console.example/?a=1&b")))
     assert (linked or "").endswith("in <https://console.example/?a=1&amp;b|the Huawei Cloud console>.")
+
+
+def moving(told: Told, movement: Movement, progress: Progress = HALF) -> Request:
+    """A request whose group was read 49 minutes after noon."""
+    seen = LastSeen(NOON + timedelta(minutes=49), progress, movement)
+    group = replace(GROUP, sub_tasks=SubTasks(total=3, executing=1, complete=2))
+    return request(State.MOVING, told=told, last_seen=seen, group=group)
+
+
+STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
+FINE = moving(Told(), STEADY)
+STALLED = moving(Told(Trouble.STALLED, NOON), Movement(Activity.STALLED, still_since=NOON))
+SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow=True))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            FINE,
+            STALLED,
+            f'<@UALICE00>, "nightly images" has stalled at 40 %. Nothing has moved since {local_time(NOON)}, '
+            "although a sub-task is running. Check the group in the Huawei Cloud console.",
+        ),
+        (STALLED, FINE, '<@UALICE00>, "nightly images" is moving again at 40 %. It had stalled for 49 min.'),
+        (
+            FINE,
+            SLOW,
+            '<@UALICE00>, "nightly images" is slow. The rate has been below the limit for this project '
+            f"(slow_below in bot.toml) since {local_time(NOON)}. "
+            "1.0 MB/s over the last minutes, about 1 h 40 min left.",
+        ),
+        (SLOW, FINE, '"nightly images" is no longer slow. 1.0 MB/s over the last minutes, about 1 h 40 min left.'),
+        (
+            FINE,
+            moving(Told(milestone=25, milestone_at=NOON), STEADY),
+            '"nightly images" is 40 % done: 4.0 of 10.0 GB, 400 of 1,000 objects. '
+            "1.0 MB/s over the last minutes, about 1 h 40 min left.",
+        ),
+        (FINE, moving(Told(milestone=25), STEADY), None),
+        (FINE, FINE, None),
+        (STALLED, STALLED, None),
+    ],
+)
+def test_the_thread_is_told_how_the_movement_has_changed(old: Request, new: Request, line: str | None) -> None:
+    assert told_line(old, new) == line
+
+
+def test_the_percentage_is_left_out_where_the_total_is_not_known() -> None:
+    unknown = moving(STALLED.told, Movement(Activity.STALLED, still_since=NOON), Progress(complete_bytes=5))
+    assert (told_line(FINE, unknown) or "").startswith(
+        '<@UALICE00>, "nightly images" has stalled. Nothing has moved since'
+    )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.domain import outcome
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
-from bot.domain.request import Attempt, Problem, Request, State
+from bot.domain.request import Attempt, LastSeen, Problem, Request, State
 from bot.domain.schedule import FOLLOW_EVERY, SETTLE_EVERY, due_at, next_step
 from bot.domain.sweep_plan import YOUNG_EVERY
 from bot.domain.task_group import TaskGroup
@@ -109,9 +109,7 @@ def _save_watched(context: Context, request: Request, before: WatchedGroup | Non
 def _follow(context: Context, request: Request, watched: WatchedGroup) -> Result:
     """Stores what a reading of the group changes."""
     group, now = watched.group, watched.seen_at
-    followed = outcome.follow(request, group, explain_group(request), now)
-    if followed.last_seen is not None:
-        followed = replace(followed, last_seen=replace(followed.last_seen, movement=watched.movement))
+    followed = outcome.follow(request, group, explain_group(request), now, watched.movement)
     if not _changes_card(request, followed):
         return Finished(due_at(followed))
     events = []
@@ -156,9 +154,16 @@ def _look(context: Context, request: Request) -> TaskGroup:
 def _changes_card(old: Request, new: Request) -> bool:
     if old.last_seen is None or new.last_seen is None or old.problem != new.problem:
         return True
-    shown = (old.state, old.last_seen.progress, old.group.status, old.group.sub_tasks.failed)
-    to_show = (new.state, new.last_seen.progress, new.group.status, new.group.sub_tasks.failed)
-    return shown != to_show or new.last_seen.at - old.last_seen.at >= UPDATE_CARD_AFTER
+    return (
+        _shown(old, old.last_seen) != _shown(new, new.last_seen)
+        or new.last_seen.at - old.last_seen.at >= UPDATE_CARD_AFTER
+    )
+
+
+def _shown(request: Request, seen: LastSeen) -> tuple[object, ...]:
+    """What the card shows, without the values that change with the time, such as the rate."""
+    activity = seen.movement.activity if seen.movement else None
+    return request.state, request.told, request.group.status, request.group.sub_tasks, seen.progress, activity
 
 
 def _look_failed(context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError) -> Result:

@@ -176,7 +176,7 @@ def _to_wake(found: _Sweep, followed: Mapping[str, str]) -> list[str]:
 
 def _does(group: WatchedGroup) -> tuple[object, ...]:
     movement = group.movement
-    return group.group.status, movement.activity, movement.slow_since is None, group.group.progress.failed_objects
+    return group.group.status, movement.activity, movement.is_slow, group.group.progress.failed_objects
 
 
 def _save_failed(context: Context, name: str, state: SweepState, error: HuaweiError | VaultError) -> Result:

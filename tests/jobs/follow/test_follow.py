@@ -11,11 +11,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from bot.config.bot_toml import Project
 from bot.domain import outcome
 from bot.domain.request import Request, State
+from bot.domain.schedule import FOLLOW_EVERY
 from bot.domain.task_group import ErrorReason, TaskGroup
+from bot.domain.watched_group import Trouble
 from bot.huawei.oms import Oms
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
@@ -81,6 +84,12 @@ class Followed:
     def events(self) -> list[str]:
         with self.context.store.read() as connection:
             return [link.event for link in rows(connection, self.made.id)]
+
+    def lines(self, words: str) -> list[str]:
+        """The lines for the thread that contain these words."""
+        with self.context.store.read() as connection:
+            of_request = select(tables.notices.c.text).where(tables.notices.c.request_id == self.made.id)
+            return [line for line in connection.execute(of_request).scalars() if words in line]
 
     def puts(self) -> list[str]:
         return [call.path.rpartition("/")[2] for call in put_calls(self.sandbox) if self.group.id in call.path]
@@ -164,6 +173,47 @@ def test_a_card_with_the_same_content_is_updated_once_a_minute(followed: Followe
     assert followed.request.version == shown
     assert followed.look(10 * SECOND) == Rescheduled()
     assert followed.request.version == shown + 1
+
+
+def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Followed) -> None:
+    followed.begin()
+    followed.group.complete_bytes += 1
+    followed.look(3 * SECOND)
+    for _ in range(20):
+        followed.look(FOLLOW_EVERY)
+    assert followed.lines("has stalled") == []
+    for _ in range(10):
+        followed.look(FOLLOW_EVERY)
+    assert followed.request.told.trouble is Trouble.STALLED
+    [stalled] = followed.lines("has stalled")
+    assert stalled.startswith(f"<@{ALICE}>, ")
+    for _ in range(2):
+        followed.group.complete_bytes += 1
+        followed.look(FOLLOW_EVERY)
+    assert followed.request.told.trouble is None
+    [moving] = followed.lines("is moving again")
+    assert moving.startswith(f"<@{ALICE}>, ")
+    assert len(followed.lines("has stalled")) == 1
+
+
+def test_a_stall_that_two_workers_see_is_posted_once(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    followed.begin()
+    followed.group.complete_bytes += 1
+    followed.look(3 * SECOND)
+    for _ in range(22):
+        followed.look(FOLLOW_EVERY)
+    assert followed.request.told.trouble is None
+    show = Oms.show
+
+    def show_while_another_worker_looks(oms: Oms, group_id: str) -> TaskGroup:
+        monkeypatch.setattr(Oms, "show", show)
+        assert followed.look() == Rescheduled()
+        assert followed.request.told.trouble is Trouble.STALLED
+        return show(oms, group_id)
+
+    monkeypatch.setattr(Oms, "show", show_while_another_worker_looks)
+    assert followed.look(FOLLOW_EVERY) == Finished(followed.context.now())
+    assert len(followed.lines("has stalled")) == 1
 
 
 def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> None:

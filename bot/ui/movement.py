@@ -1,0 +1,181 @@
+"""Texts about how a task group moves: what it does, its rate, the time left, and since when it is in trouble.
+
+Pure. `bot.domain.watched_group` computes how a group moves from its readings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bot.domain.progress import seconds_left
+from bot.domain.request import Request, State
+from bot.domain.task_group import GroupStatus, SubTasks, TaskGroup
+from bot.domain.watched_group import Activity, Movement
+from bot.ui.formatting import capitalized, duration, local_time, local_time_with_seconds, past_tense, quoted_name, rate
+from bot.ui.problem_texts import LOOK_IN_CONSOLE
+from bot.ui.progress import latest_progress
+
+QUEUED = "All sub-tasks that are left are waiting in OMS's queue."
+RESTORING = "OMS may be waiting for archived objects to be restored, which can take hours."
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A group as last read, and how it moves."""
+
+    group: TaskGroup
+    at: datetime  # when it was read
+    movement: Movement | None  # None if only this reading is known
+
+
+def last_reading(request: Request) -> Reading:
+    """The last reading of the group of a request."""
+    seen, group = request.last_seen, replace(request.group, progress=latest_progress(request))
+    return Reading(group, seen.at, seen.movement) if seen else Reading(group, request.created_at, None)
+
+
+def running_headline(request: Request) -> str:
+    """The headline of a request in the state ACCEPTED or MOVING."""
+    name, reading = quoted_name(request.group), last_reading(request)
+    # A problem means that the last reading of the group failed.
+    in_trouble = trouble(reading) if request.problem is None else ""
+    if in_trouble:
+        return f"{in_trouble}: {name}"
+    started = past_tense(request.verb)
+    if request.state is State.ACCEPTED:
+        by = f"Already {started} by someone else" if request.started_elsewhere else "Accepted by OMS"
+        return f"{by}, {_nothing_moved_yet(reading)}: {name}"
+    by = " by someone else" if request.started_elsewhere else ""
+    how = "progress can't be read now" if request.problem is not None else pace(reading)
+    return f"{started.capitalize()}{by}, {how}: {name}"
+
+
+def pace(reading: Reading) -> str:
+    """What the group does, for a headline: `moving at 220 MB/s, about 3 min left`, without what is not known."""
+    movement, progress = reading.movement, reading.group.progress
+    if movement is None:
+        is_listing = reading.group.status in (GroupStatus.WAITING, GroupStatus.EXECUTING)
+        speed = progress.speed_bytes_per_second
+        return _moving(speed, None if is_listing else seconds_left(progress, speed))
+    match movement.activity:
+        case Activity.STOPPED:
+            return "being paused"
+        case Activity.LISTING if movement.still_since is None:
+            return "moving while OMS lists the source"
+        case Activity.LISTING:
+            return "OMS is listing the source"
+        case Activity.QUEUED:
+            return "waiting in OMS's queue"
+        case Activity.RESTORING:
+            return "may be waiting for archive restores"
+    if movement.stands_still(reading.at):
+        return f"nothing has moved for {_minutes(movement.still_since, reading.at)}"
+    # Until the bot has measured a rate, the speed that OMS shows is the best that is known.
+    speed = progress.speed_bytes_per_second if movement.rate is None else movement.rate
+    return _moving(speed, movement.seconds_left(progress, reading.at))
+
+
+def trouble(reading: Reading) -> str:
+    """`Stalled for 27 min` or `Slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble."""
+    movement = reading.movement
+    if movement is None:
+        return ""
+    if movement.activity is Activity.STALLED:
+        return f"Stalled for {_minutes(movement.still_since, reading.at)}"
+    if movement.is_slow and movement.rate is not None:
+        return f"Slow for {_minutes(movement.slow_since, reading.at)}, {rate(movement.rate)}"
+    return ""
+
+
+def movement_sentence(reading: Reading) -> str:
+    """Since when the group is in trouble, or why nothing moves; empty while it moves as it should. mrkdwn."""
+    movement = reading.movement
+    if movement is None:
+        return ""
+    since = f"Nothing has moved since {local_time(movement.still_since)}" if movement.still_since else ""
+    match movement.activity:
+        case Activity.STALLED:
+            restores = f" {RESTORING}" if reading.group.restores_archives else ""
+            return f"{since}, although {_sub_tasks_running(reading.group.sub_tasks)}.{restores} {LOOK_IN_CONSOLE}"
+        case Activity.RESTORING:
+            return f"{since}. {RESTORING}"
+        case Activity.QUEUED:
+            return QUEUED
+    if movement.is_slow and movement.slow_since is not None:
+        since = local_time(movement.slow_since)
+        return f"The rate has been below the limit for this project (slow_below in bot.toml) since {since}."
+    is_still = movement.activity is Activity.MOVING and movement.stands_still(reading.at)
+    return f"{since}." if is_still else ""
+
+
+def movement_details(reading: Reading) -> str:
+    """The rate, the time left or why it is not known, the sub-tasks, and when the group was read. mrkdwn."""
+    return " · ".join(filter(None, (*_rate_and_time(reading), _sub_tasks(reading.group.sub_tasks), _as_of(reading.at))))
+
+
+def rate_sentence(reading: Reading) -> str:
+    """` 140 MB/s over the last minutes, about 3 h left.`, without what is not known.
+
+    Begins with a space unless it is empty.
+    """
+    found = ", ".join(_rate_and_time(reading))
+    return f" {capitalized(found)}." if found else ""
+
+
+def _nothing_moved_yet(reading: Reading) -> str:
+    """What a group does before its first object moves, for a headline."""
+    match reading.movement.activity if reading.movement else None:
+        case Activity.LISTING | Activity.QUEUED | Activity.RESTORING:
+            return pace(reading)
+    return "nothing has moved yet"
+
+
+def _moving(bytes_per_second: int, left: int | None) -> str:
+    if bytes_per_second <= 0:
+        return "moving"
+    moving = f"moving at {rate(bytes_per_second)}"
+    return f"{moving}, about {duration(left)} left" if left is not None else moving
+
+
+def _rate_and_time(reading: Reading) -> list[str]:
+    movement, progress = reading.movement, reading.group.progress
+    if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
+        return []
+    shows_rate = movement.rate and not movement.stands_still(reading.at)
+    found = [f"{rate(movement.rate or 0)} over the last minutes"] if shows_rate else []
+    left = movement.seconds_left(progress, reading.at)
+    if left is not None:
+        found.append(f"about {duration(left)} left")
+    elif movement.activity is Activity.LISTING:
+        found.append("OMS is still listing the source, so the total grows")
+    elif movement.totals_grow(reading.at):
+        found.append("the total still grows, so the time left isn't known")
+    return found
+
+
+def _sub_tasks(counts: SubTasks) -> str:
+    """`sub-tasks: 12 done, 4 running, 30 waiting, 1 failed`, without those that are 0."""
+    states = {
+        "done": counts.complete,
+        "running": counts.executing,
+        "waiting": counts.waiting,
+        "paused": counts.paused,
+        "failed": counts.failed,
+    }
+    shown = ", ".join(f"{number:,} {state}" for state, number in states.items() if number)
+    return f"sub-tasks: {shown}" if shown else ""
+
+
+def _sub_tasks_running(counts: SubTasks) -> str:
+    return "a sub-task is running" if counts.executing == 1 else f"{counts.executing:,} sub-tasks are running"
+
+
+def _as_of(at: datetime) -> str:
+    return f"as of {local_time_with_seconds(at)}"
+
+
+def _minutes(since: datetime | None, at: datetime) -> str:
+    """The time in full minutes."""
+    minutes = int((at - since).total_seconds()) // 60 if since is not None else 0
+    return duration(minutes * 60)

@@ -1,0 +1,65 @@
+"""Texts about how a group moves say only what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.task_group import GroupStatus, Progress
+from bot.domain.watched_group import Activity, Movement
+from bot.ui.movement import Reading, pace, rate_sentence, trouble
+from tests.support.values import GROUP, HALF, NOON
+
+
+def read(progress: Progress, movement: Movement | None = None, status: GroupStatus = GroupStatus.MONITORING) -> Reading:
+    """A reading an hour after noon."""
+    return Reading(replace(GROUP, progress=progress, status=status), NOON + timedelta(hours=1), movement)
+
+
+STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
+
+
+@pytest.mark.parametrize(
+    ("movement", "words", "in_trouble"),
+    [
+        (STEADY, "moving at 1.0 MB/s, about 1 h 40 min left", ""),
+        (replace(STEADY, grew_at=NOON + timedelta(hours=1)), "moving at 1.0 MB/s", ""),
+        (Movement(Activity.MOVING), "moving", ""),
+        (replace(STEADY, still_since=NOON), "nothing has moved for 1 h", ""),
+        (replace(STEADY, activity=Activity.LISTING), "moving while OMS lists the source", ""),
+        (Movement(Activity.LISTING, still_since=NOON), "OMS is listing the source", ""),
+        (Movement(Activity.QUEUED), "waiting in OMS's queue", ""),
+        (Movement(Activity.RESTORING, still_since=NOON), "may be waiting for archive restores", ""),
+        (Movement(Activity.STOPPED), "being paused", ""),
+        (Movement(Activity.STALLED, still_since=NOON), "nothing has moved for 1 h", "Stalled for 1 h"),
+        (
+            replace(STEADY, is_slow=True, slow_since=NOON + timedelta(minutes=40, seconds=1)),
+            "moving at 1.0 MB/s, about 1 h 40 min left",
+            "Slow for 19 min, 1.0 MB/s",
+        ),
+    ],
+)
+def test_a_headline_says_what_the_group_does(movement: Movement, words: str, in_trouble: str) -> None:
+    assert pace(read(HALF, movement)) == words
+    assert trouble(read(HALF, movement)) == in_trouble
+
+
+def test_an_unknown_speed_is_left_out() -> None:
+    assert pace(read(Progress())) == "moving"
+    with_speed = Progress(speed_bytes_per_second=20_000_000)
+    assert pace(read(with_speed)) == "moving at 20 MB/s"
+    assert pace(read(with_speed, Movement(Activity.MOVING))) == "moving at 20 MB/s"
+    assert pace(read(with_speed, STEADY)) == "moving at 1.0 MB/s"
+
+
+def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
+    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last minutes, about 1 h 40 min left."
+    assert rate_sentence(read(HALF, replace(STEADY, still_since=NOON))) == ""
+
+
+def test_there_is_no_time_left_from_one_reading_while_oms_lists_the_source() -> None:
+    progress = replace(HALF, speed_bytes_per_second=1_000_000)
+    assert pace(read(progress)) == "moving at 1.0 MB/s, about 1 h 40 min left"
+    assert pace(read(progress, status=GroupStatus.EXECUTING)) == "moving at 1.0 MB/s"
