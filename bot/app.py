@@ -25,8 +25,9 @@ from bot.health import GracePeriod, HealthServer
 from bot.jobs import inbox_dispatcher, maintenance, request_dispatcher
 from bot.jobs.active_claims import ActiveClaims
 from bot.jobs.context import Context
+from bot.jobs.digest import schedule_digest
 from bot.jobs.notify import cards, notices
-from bot.jobs.watch import sweep
+from bot.jobs.watch import alerts, sweep
 from bot.jobs.worker import Worker
 from bot.listeners import register_listeners
 from bot.listeners.payloads import OurApp
@@ -115,6 +116,7 @@ class Service:
                 queue.release_all(connection)
             CircuitBreakers(self.store.read, self.store.write).end_probes()
         self.context = _new_context(settings, self.store, client, our_app.team_id)
+        schedule_digest(self.context)
         self._worker = _new_worker(self.context)
         app = new_app(token, api_url, environment.slack_signing_secret, authorization, route)
         receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
@@ -212,6 +214,7 @@ def _new_context(settings: Settings, store: Store, client: DirectClient, team_id
         owner=f"{os.uname().nodename[:40]}-{os.getpid()}-{secrets.token_hex(4)}",
         active_claims=ActiveClaims(),
         now=utc_now,
+        keep=settings.keep,
     )
 
 
@@ -225,6 +228,7 @@ def _new_worker(context: Context) -> Worker:
             tables.requests.name: partial(request_dispatcher.advance_request, context),
             tables.cards.name: partial(cards.update_card, context),
             tables.notices.name: partial(notices.send_notice, context),
+            tables.alerts.name: partial(alerts.show_alert, context),
             tables.sweeps.name: partial(sweep.sweep_project, context),
             tables.maintenance.name: partial(maintenance.run_task, context),
         },
@@ -242,7 +246,7 @@ def _report_bug(context: Context, claim: Claim, reference: str) -> None:
         case tables.cards.name:
             cards.report_bug(context, claim, reference)
         case _:
-            pass  # For a notice or a maintenance task there is nobody to notify. The log has the exception.
+            pass  # For any other job there is nobody to notify. The log has the exception.
 
 
 def _new_transport(environment: Environment, app: App, route: Route) -> Transport:

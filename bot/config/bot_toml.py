@@ -19,7 +19,6 @@ from bot.config.values import (
     MIN_STALL,
     REQUESTER,
     USER_OR_GROUP,
-    DailyTime,
     Slots,
     can_be_filled,
     checked_address,
@@ -31,12 +30,13 @@ from bot.config.values import (
     parse_rate,
 )
 from bot.config.variables import pem_problem
+from bot.domain.alert import Watch
+from bot.domain.digest import DailyTime
 from bot.domain.request import Plan, Policy
 from bot.domain.watched_group import WatchLimits
 from bot.net.proxy import Proxy
 
 Service = Literal["slack", "huawei", "vault"]
-Watch = Literal["off", "trouble", "all"]
 
 # Regions of Huawei Cloud's European site, whose services have addresses of their own (official SDK, regions of IAM).
 _EUROPEAN_REGIONS = frozenset({"eu-west-101"})

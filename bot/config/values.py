@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.config.problems import FIXES, setting_error
 from bot.config.variables import is_safe_address
+from bot.domain.digest import DailyTime
 from bot.domain.policy import AccountKind, Person, open_slots
 from bot.domain.request import Policy
 from bot.net.proxy import Proxy
@@ -34,15 +34,6 @@ USER_OR_GROUP = re.compile(r"[UWS][A-Z0-9]{4,20}")
 REQUESTER = re.compile(r"\*|[UWS][A-Z0-9]{4,20}")
 
 Slots = tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class DailyTime:
-    """A time of day in a time zone."""
-
-    hour: int
-    minute: int
-    zone: ZoneInfo
 
 
 def checked_path(value: Any, mount: str | None, fix: str, subject: str = "") -> str:

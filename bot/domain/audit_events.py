@@ -69,6 +69,7 @@ class AuditEvent(StrEnum):
     PUT_SETTLED = "put.settled", "The group's status showed the outcome of the call."
     PUT_ANSWERED_LATE = "put.answered_late", "OMS answered after the group had been read; the answer changed nothing."
     GROUP_CHANGED = "group.changed", "The group no longer matched what was approved before the call; nothing was sent."
+    GROUP_MUTED = "group.muted", "A person muted alerts about a group; until when, or empty for until it moves."
     GROUP_NOT_VISIBLE = "group.not_visible", "The group could not be read several times in a row."
     CAUSES_READ = (
         "causes.read",

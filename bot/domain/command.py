@@ -20,13 +20,16 @@ from bot.domain.ids import (
     without_decoration,
 )
 from bot.domain.likely_keys import likely_key
+from bot.domain.task_group import GroupKind, TaskGroup
 
 MAX_CHARACTERS = 2_000
 MAX_GROUPS = 10
 MAX_REASON_CHARACTERS = 500
+MAX_NAME_CHARACTERS = 100
 
 _KEY_VALUE = re.compile(r"(project|at)=(\S*)", re.IGNORECASE)
 _HOUR_MINUTE = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
+_PAGE = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-fA-F-]{16,}.*|.*[/\\].*|.*\.\..*", re.ASCII)
 
 
@@ -49,7 +52,27 @@ class ResumeGroups:
 
 @dataclass(frozen=True)
 class ShowList:
-    """List the open requests and the task groups that can be resumed or retried."""
+    """List the open requests and the task groups that run, or can be resumed or retried.
+
+    Attributes:
+        page: 1 for the first.
+        only: only groups of this kind; None for all groups and the open requests.
+        name: words that the group's name must contain, in lower case; empty for all.
+    """
+
+    page: int
+    only: GroupKind | None = None
+    name: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> tuple[GroupKind, ...]:
+        """The kinds of groups to list, in this order."""
+        return tuple(GroupKind) if self.only is None else (self.only,)
+
+    def matches(self, group: TaskGroup) -> bool:
+        """Whether the group's name has all words of `name`. The beginning of its id counts as well."""
+        shown = group.description.lower()
+        return all(word in shown or group.group_id.startswith(word) for word in self.name)
 
 
 @dataclass(frozen=True)
@@ -97,6 +120,8 @@ class UsageError(StrEnum):
     LIKELY_KEY = "likely key"
     #: `status` is not followed by exactly one id.
     NO_STATUS_ID = "no status id"
+    #: `list` is followed by a name that is longer than `MAX_NAME_CHARACTERS`.
+    NAME_TOO_LONG = "name too long"
 
 
 @dataclass(frozen=True)
@@ -126,8 +151,8 @@ def parse(text: str) -> Command:
     match without_decoration(words[0]).lower():
         case "help" if len(words) == 1:
             return Help()
-        case "list" if len(words) == 1:
-            return ShowList()
+        case "list":
+            return _parse_list([without_decoration(word).lower() for word in words[1:]])
         case "status":
             return _parse_status(words[1:])
         case _:
@@ -159,6 +184,19 @@ def resume_groups(
         return InvalidCommand(UsageError.REASON_TOO_LONG, f"{len(reason):,}")
     hour_minute = (int(clock[1]), int(clock[2])) if clock else None
     return ResumeGroups(group_ids, reason, project and project.lower(), hour_minute)
+
+
+def _parse_list(words: list[str]) -> ShowList | InvalidCommand:
+    """Parses `list [failed | paused | running] [words of the name] [page N]`. Without a name, `N` alone is a page."""
+    only = GroupKind(words.pop(0)) if words and words[0] in set(GroupKind) else None
+    page = 1
+    if words and _PAGE.fullmatch(words[-1]) and (len(words) == 1 or words[-2] == "page"):
+        page = int(words.pop())
+        words = words[:-1]  # without "page"
+    name = tuple(html.unescape(word) for word in words if word)
+    if sum(map(len, name)) > MAX_NAME_CHARACTERS:
+        return InvalidCommand(UsageError.NAME_TOO_LONG)
+    return ShowList(page, only, name)
 
 
 def _parse_status(words: list[str]) -> ShowStatus | InvalidCommand:

@@ -237,7 +237,8 @@ def _vote_progress(request: Request, approving: Sequence[Person]) -> VoteProgres
 
 # Nothing was sent in these states.
 _CANCELLABLE_STATES = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
-_PAUSABLE_STATES = frozenset({State.ACCEPTED, State.MOVING})
+#: The group runs, and can be paused.
+PAUSABLE_STATES = frozenset({State.ACCEPTED, State.MOVING})
 _STATES_TO_CHOOSE_SCOPE_IN = frozenset({State.PENDING, State.NOT_STARTED})
 
 
@@ -247,7 +248,7 @@ def _state_refusal(request: Request, action: Action) -> Refusal | None:
         case ActionKind.RETRY if request.state is not State.NOT_STARTED:
             return Refusal.NOT_RETRYABLE
         case ActionKind.PAUSE:
-            return None if request.state in _PAUSABLE_STATES else Refusal.NOT_PAUSABLE
+            return None if request.state in PAUSABLE_STATES else Refusal.NOT_PAUSABLE
         case ActionKind.CANCEL if request.state not in _CANCELLABLE_STATES:
             return Refusal.NOT_PENDING
         case ActionKind.CHOOSE_SCOPE if request.state not in _STATES_TO_CHOOSE_SCOPE_IN:

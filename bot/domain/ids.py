@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _REQUEST_ID = re.compile(r"R-[0-9A-HJKMNP-TV-Z]{8}", re.ASCII)
 _GROUP_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII)
+_GROUP_KEY = re.compile(rf"[0-9A-Za-z_-]{{1,64}}/{_GROUP_ID.pattern}", re.ASCII)
 # A link as Slack sends it, `<URL>` or `<URL|text>`, or as typed.
 _LINK = re.compile(r"<(https?://[^|>\s]+)(?:\|[^>]*)?>|(https?://\S+)")
 # Quotes, brackets, formatting marks and punctuation around a pasted id.
@@ -32,6 +33,11 @@ def new_request_id(random_bytes: bytes) -> str:
 
 def is_request_id(text: str) -> bool:
     return _REQUEST_ID.fullmatch(text) is not None
+
+
+def is_group_key(text: str) -> bool:
+    """Whether the text has the form of a `Request.group_key`."""
+    return _GROUP_KEY.fullmatch(text) is not None
 
 
 def without_decoration(word: str) -> str:

@@ -98,8 +98,9 @@ class RequestRecord:
             record = replace(record, votes=tuple(vote for vote in record.votes if vote.person not in void))
         if "message" in detail:
             record = replace(record, messages=record.messages | {str(detail["message"])})
-        if detail.get("state") in _STATES:
-            state = State(str(detail["state"]))
+        name = detail.get("state")
+        if isinstance(name, str) and name in _STATES:
+            state = State(name)
             is_over = record.is_over or state is State.MOVING or state not in OPEN_STATES
             record = replace(record, state=state, is_over=is_over)
         return record

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from bot.domain.schedule import doubling_wait
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
@@ -41,21 +42,33 @@ STATUSES: Mapping[Part, frozenset[GroupStatus]] = {
 _EVERY: Mapping[Part, timedelta] = {Part.FAILED: timedelta(minutes=1), Part.ENDED: timedelta(minutes=10)}
 
 
+NOTHING_UNREADABLE: Mapping[Part, int] = MappingProxyType({})
+
+
 @dataclass(frozen=True)
 class SweepState:
     """What the sweeps of a project did so far."""
 
     listed_at: Mapping[Part, datetime] = field(default_factory=dict)  # when each part was last listed
     sampled_at: datetime | None = None  # when samples of the running groups were last stored
+    unreadable: Mapping[Part, int] = field(default_factory=dict)  # how many groups of each part could not be read
     is_young: bool = False  # whether a group runs that began to run lately
     throttled: int = 0  # how many sweeps in a row OMS refused because of a rate limit
     failures: int = 0  # how many sweeps in a row failed, for any reason
 
-    def listed(self, parts: frozenset[Part], now: datetime, *, is_young: bool) -> SweepState:
+    def listed(
+        self,
+        parts: frozenset[Part],
+        now: datetime,
+        *,
+        is_young: bool,
+        unreadable: Mapping[Part, int] = NOTHING_UNREADABLE,
+    ) -> SweepState:
         """The state after a sweep that listed these parts."""
         return replace(
             self,
             listed_at={**self.listed_at, **dict.fromkeys(parts, now)},
+            unreadable={**self.unreadable, **unreadable},
             is_young=is_young,
             throttled=0,
             failures=0,

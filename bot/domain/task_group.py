@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
@@ -48,6 +49,24 @@ class Scope(StrEnum):
 DELETED_STATUSES = frozenset({GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED})
 FAILED_STATUSES = frozenset({GroupStatus.CREATION_FAILED, GroupStatus.MIGRATION_FAILED})
 RUNNING_STATUSES = frozenset({GroupStatus.WAITING, GroupStatus.EXECUTING, GroupStatus.MONITORING})
+
+
+class GroupKind(StrEnum):
+    """The task groups that people look for, in the order in which they are listed. The value is the word they type."""
+
+    #: Failed groups. They can be retried.
+    FAILED = "failed"
+    #: Running groups, and those that OMS is pausing.
+    RUNNING = "running"
+    #: Paused groups. They can be resumed.
+    PAUSED = "paused"
+
+
+STATUSES_OF_KIND: Mapping[GroupKind, frozenset[GroupStatus]] = {
+    GroupKind.FAILED: FAILED_STATUSES,
+    GroupKind.RUNNING: RUNNING_STATUSES | {GroupStatus.PAUSING},
+    GroupKind.PAUSED: frozenset({GroupStatus.PAUSED}),
+}
 
 
 @dataclass(frozen=True)

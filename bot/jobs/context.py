@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
+from bot.domain.report import REPORTED_STATES
 from bot.domain.request import Request, State
 from bot.domain.request_record import Authenticity
 from bot.huawei.identity import Identity
@@ -45,6 +46,7 @@ class Context:
         owner: identifies this process in the claims.
         active_claims: the claims that this process holds.
         now: returns the current time, in UTC.
+        keep: how long ended requests and the history of groups are kept.
     """
 
     store: Store
@@ -57,6 +59,7 @@ class Context:
     owner: str
     active_claims: ActiveClaims
     now: Callable[[], datetime]
+    keep: timedelta
 
 
 def reply_address(message: Message) -> tuple[Delivery, str]:
@@ -69,16 +72,22 @@ def reply_address(message: Message) -> tuple[Delivery, str]:
     return Delivery.DIRECT, message.person
 
 
-def reply(context: Context, message: Message, text: str, *events: Event) -> None:
+def reply(context: Context, message: Message, text: str, *events: Event, to_pause: str = "") -> None:
     """Stores the reply to a message as a notice, together with the audit events, and marks the message as decided.
 
     Does nothing if the message is decided or discarded already, so a message has one reply.
+
+    Arguments:
+        to_pause: the task group (`WatchedGroup.key`) that a button below the reply pauses; empty for no button.
     """
+    delivery, address = reply_address(message)
+    if to_pause and delivery is Delivery.EPHEMERAL:
+        address += f" {to_pause}"
     now = context.now()
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
-        outbox.add_notice(connection, Notice(*reply_address(message), text), now)
+        outbox.add_notice(connection, Notice(delivery, address, text), now)
         if events:
             append_all(connection, events, now)
 
@@ -106,7 +115,7 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 
 
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
-    """Saves a changed request, and adds its new thread line as a notice.
+    """Saves a changed request, and adds its new thread line as a notice, or the report on a group that ran and ended.
 
     The line tells how the movement of the group has changed, or else which state the request has entered. A request
     that stays in its state has no line of the state, unless it has a new attempt.
@@ -121,6 +130,8 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         STATE_CHANGES.labels(new.state.value).inc()
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
         line = line or (pause_failed(saved) if is_failed_pause else thread_line(saved))
-    if line is not None:
+    if saved.state in REPORTED_STATES and saved.state is not old.state:
+        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+    elif line is not None:
         outbox.add_notice(connection, Notice(Delivery.THREAD, "", line, saved.id), now)
     return saved

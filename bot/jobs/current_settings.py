@@ -10,7 +10,15 @@ from dataclasses import replace
 from functools import partial
 
 from bot.domain.decisions import CurrentSettings
-from bot.domain.policy import Person, approver_names, reader_names, requester_refusal, unfillable_slots
+from bot.domain.policy import (
+    Person,
+    Refusal,
+    approver_names,
+    reader_names,
+    reader_refusal,
+    requester_refusal,
+    unfillable_slots,
+)
 from bot.domain.request import Plan, Policy, Request
 from bot.jobs.context import Context
 
@@ -57,6 +65,17 @@ def names_in_projects(context: Context, projects: Iterable[str]) -> tuple[str, .
     """The ids of all users and user groups that bot.toml names in these projects, which it may not have."""
     policies = (context.projects[name].policy for name in projects if name in context.projects)
     return tuple(dict.fromkeys(name for policy in policies for name in reader_names(policy)))
+
+
+def visible_projects(context: Context, person: Person) -> list[str]:
+    """The projects in which this person may create or approve requests. They learn nothing about other projects."""
+    return [name for name, project in context.projects.items() if reader_refusal(project.policy, person) is None]
+
+
+def are_groups_unknown(context: Context, person: Person) -> bool:
+    """Whether the person may see more projects, if Slack told which user groups they are in."""
+    found = (reader_refusal(project.policy, person) for project in context.projects.values())
+    return Refusal.GROUPS_UNKNOWN in found
 
 
 def names_in_request(context: Context, request: Request | None) -> tuple[str, ...]:

@@ -9,14 +9,15 @@ from functools import partial
 from sqlalchemy import Connection
 
 from bot.domain.audit_events import LOOKUP_FAILED_REASON, AuditEvent
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.domain.policy import Refusal
 from bot.domain.request_record import UNSENT_STATES, Authenticity
 from bot.domain.schedule import doubling_wait
-from bot.jobs.ask import create_request, queries, request_form
+from bot.jobs.ask import app_home, create_request, queries, request_form
 from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.record_check import save_not_authentic
+from bot.jobs.watch import mute, pause_group
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import inbox, outbox, requests, tables
@@ -133,14 +134,25 @@ def _dispatch(
                 return Failed(again)
         case Kind.CREATE_ONCE_PAUSED, ResumeGroups() as command:
             return Finished(create_request.create_once_paused(context, message, command, received_at))
-        case Kind.LIST, None:
-            queries.show_list(context, message)
+        case Kind.LIST, (ShowList() | None) as command:
+            # Messages of earlier versions of the bot have no command.
+            queries.show_list(context, message, command or ShowList(1))
         case Kind.STATUS, ShowStatus() as command:
             queries.show_status(context, message, command)
         case Kind.HOME, None:
-            queries.show_home(context, message)
+            return Finished(app_home.show_home(context, message, received_at))
+        case Kind.PAUSE_GROUP, None:
+            again = pause_group.request_pause(context, message, try_again_at)
+            if again is not None:
+                return Failed(again)
+        case Kind.SEND_PAUSE, None:
+            again = pause_group.send_pause(context, message, received_at, tries)
+            if again is not None:
+                return Failed(again)
         case ((Kind.OPEN_DENY | Kind.OPEN_REQUEST), None):
             return _fill_form(context, message, received_at)
+        case ((Kind.MUTE_FOR_A_DAY | Kind.MUTE_UNTIL_IT_MOVES), None):
+            mute.mute_group(context, message)
         case ((Kind.NOTIFY_APPROVERS | Kind.NOTIFY_APPROVER), None):
             return self_approval.notify_approvers(context, message, received_at, tries)
         case Kind.FOREIGN_PAYLOAD, None:

@@ -48,7 +48,7 @@ def new_lanes() -> tuple[Lane, ...]:
     """Creates the lanes, without any running job.
 
     Each lane has threads of its own, so that jobs that wait for one service do not hold up jobs that do not need it.
-    While Slack hangs, cards and notices wait, and requests go on. While slow messages read many task groups, or
+    While Slack hangs, cards, notices and alerts wait, and requests go on. While slow messages read many task groups, or
     approved requests wait for Vault or OMS, actions and all other requests go on.
     """
     return (
@@ -60,5 +60,5 @@ def new_lanes() -> tuple[Lane, ...]:
         Lane("sweeps", 4, Queue(tables.sweeps)),
         Lane("cards", 4, Queue(tables.cards)),
         # The notices of one Slack thread stay in order: a notice is not claimed before the older ones are sent.
-        Lane("notices", 4, Queue(tables.notices)),
+        Lane("notices", 4, Queue(tables.notices), Queue(tables.alerts)),
     )

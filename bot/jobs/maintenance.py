@@ -1,4 +1,4 @@
-"""The daily maintenance: posts the newest hash of the audit chain to Slack, and deletes old messages and notices.
+"""The maintenance: posts the newest hash of the audit chain and the digests to Slack, and deletes what is old.
 
 A task and the time when it is due again are stored in one transaction, so that one of several replicas does it, once.
 """
@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.audit_events import AuditEvent
+from bot.jobs import digest
 from bot.jobs.context import Context
 from bot.jobs.worker import Rescheduled, Result
-from bot.store import audit, outbox, queue, tables
+from bot.store import audit, groups, outbox, queue, requests, tables
 from bot.store.audit import BOT, Anchor, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -23,6 +24,11 @@ log = logging.getLogger(__name__)
 # Slack redelivers a payload for an hour at most, and after that the key of a message is not needed. For some weeks
 # people still ask what they typed. Later the requests and the audit chain say enough.
 KEEP_FINISHED_FOR = timedelta(days=30)
+# How many requests one transaction deletes.
+DELETED_AT_ONCE = 500
+THIN_EVERY = timedelta(hours=1)
+# The samples of a group are as few as they will be two days after it stopped.
+THIN_FOR = timedelta(days=2)
 NO_ANCHOR = Anchor(datetime.min.replace(tzinfo=UTC), 0)
 
 
@@ -31,8 +37,12 @@ class Task(StrEnum):
 
     #: Posts the newest hash of the audit chain to each project's channel.
     ANCHOR = "anchor"
-    #: Deletes old messages and notices.
+    #: Deletes old messages and notices, requests, and groups that no sweep sees any more.
     PURGE = "purge"
+    #: Deletes samples of the progress of groups that are not needed. Each hour.
+    THIN = "thin"
+    #: Posts the daily digests.
+    DIGEST = "digest"
 
 
 def run_task(context: Context, claim: Claim) -> Result:
@@ -42,6 +52,10 @@ def run_task(context: Context, claim: Claim) -> Result:
             _anchor(context, context.now())
         case Task.PURGE:
             _purge(context, context.now())
+        case Task.THIN:
+            _thin(context, context.now())
+        case Task.DIGEST:
+            digest.post_digests(context, context.now())
     return Rescheduled()
 
 
@@ -71,13 +85,45 @@ def _anchor(context: Context, now: datetime) -> None:
 
 
 def _purge(context: Context, now: datetime) -> None:
-    """Deletes old finished messages and notices."""
+    """Deletes finished messages and notices after a month, and the history after the time set by `keep`.
+
+    The rows of the audit stay.
+    """
     with context.store.write() as connection:
         if not queue.reschedule_due(connection, tables.maintenance, Task.PURGE, now, _next_midnight(now)):
             return
         deleted = queue.delete_finished(connection, now - KEEP_FINISHED_FOR)
     if deleted:
         log.info("deleted %d finished messages and notices older than %d days", deleted, KEEP_FINISHED_FOR.days)
+    before = now - context.keep
+    with context.store.write() as connection:
+        deleted_groups = groups.delete_not_seen(connection, before)
+    deleted_requests = 0
+    while True:
+        # Several short transactions, so that other writers do not wait for a long one.
+        with context.store.write() as connection:
+            some = requests.delete_ended(connection, before, DELETED_AT_ONCE)
+        deleted_requests += some
+        if some < DELETED_AT_ONCE:
+            break
+    if deleted_groups or deleted_requests:
+        log.info(
+            "deleted %d requests that ended, and %d groups last seen, more than %d days ago",
+            deleted_requests,
+            deleted_groups,
+            context.keep.days,
+        )
+
+
+def _thin(context: Context, now: datetime) -> None:
+    """Thins the samples of the groups that run or ran lately, each in a transaction of its own."""
+    with context.store.write() as connection:
+        if not queue.reschedule_due(connection, tables.maintenance, Task.THIN, now, now + THIN_EVERY):
+            return
+        keys = groups.keys_to_thin(connection, now - THIN_FOR)
+    for key in keys:
+        with context.store.write() as connection:
+            groups.thin_samples(connection, key, now)
 
 
 def _next_midnight(now: datetime) -> datetime:

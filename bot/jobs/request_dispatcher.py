@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
 from bot.domain.request import FOLLOWED_STATES, Problem, Request, State
-from bot.domain.schedule import Step, next_step
+from bot.domain.schedule import Step, due_at, next_step
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import can_be_followed
 from bot.jobs.decide import remind
@@ -59,7 +59,7 @@ def _dispatch(context: Context, request: Request, claim: Claim) -> Result:
             # A sweep has read the group, and made the request due.
             return follow.follow_request(context, request, claim)
         case None:
-            return Rescheduled()
+            return Finished(due_at(request))
 
 
 def _end(context: Context, request: Request, state: State) -> Result:

@@ -1,4 +1,4 @@
-"""Listens to buttons and choices, on cards and in App Home. `bot.jobs.decide` decides whether a click counts."""
+"""Listens to buttons and choices, on messages and in App Home. `bot.jobs` decides whether a click counts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from functools import partial
 
 from slack_bolt import Ack, App
 
-from bot.listeners.payloads import Payload, to_message
+from bot.listeners.payloads import Payload, group_key_in, to_message
 from bot.listeners.receiver import Receiver
 from bot.listeners.responder import Responder
 from bot.store.inbox import Kind
 from bot.ui import replies
 
-# By `action_id`: clicks on a card that are stored in the inbox, and clicks that open a form.
+# By `action_id`: clicks on a message that are stored in the inbox, and clicks that open a form.
 STORED_ACTIONS = {
     "approve": Kind.APPROVE,
     "cancel": Kind.CANCEL,
     "withdraw": Kind.WITHDRAW,
     "scope": Kind.CHOOSE_SCOPE,
     "retry": Kind.RETRY,
-    "pause": Kind.PAUSE,
+    "mute": Kind.MUTE_FOR_A_DAY,
+    "mute_until_it_moves": Kind.MUTE_UNTIL_IT_MOVES,
 }
 FORM_ACTIONS = {"deny": Kind.OPEN_DENY, "request": Kind.OPEN_REQUEST}
 
@@ -31,6 +32,7 @@ def register(app: App, receiver: Receiver, responder: Responder) -> None:
         app.action(action_id)(partial(store_action, receiver, responder, kind))
     for action_id, kind in FORM_ACTIONS.items():
         app.action(action_id)(partial(open_form, responder, kind))
+    app.action("pause")(partial(store_pause, receiver, responder))
     app.action("refresh")(partial(refresh_home, receiver))
     app.action(re.compile(".*"))(partial(refuse_unknown_action, responder))
 
@@ -40,6 +42,11 @@ def store_action(receiver: Receiver, responder: Responder, kind: Kind, ack: Ack,
     if not receiver.accept(to_message(body, kind)):
         responder.reply(body, replies.CLICK_NOT_STORED)
     ack()
+
+
+def store_pause(receiver: Receiver, responder: Responder, ack: Ack, body: Payload) -> None:
+    """Stores a click on Pause: on a card, or below the status of a group."""
+    store_action(receiver, responder, Kind.PAUSE_GROUP if group_key_in(body) else Kind.PAUSE, ack, body)
 
 
 def open_form(responder: Responder, kind: Kind, ack: Ack, body: Payload) -> None:

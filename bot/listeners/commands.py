@@ -34,8 +34,8 @@ def handle_command(receiver: Receiver, responder: Responder, command_name: str, 
         case ResumeGroups() as command:
             looking_up = replies.looking_up_groups(command.group_ids)
             _accept(receiver, ack, to_message(body, Kind.CREATE_REQUEST, command), looking_up)
-        case ShowList():
-            _accept(receiver, ack, to_message(body, Kind.LIST), replies.LOOKING_UP_LIST)
+        case ShowList() as command:
+            _accept(receiver, ack, to_message(body, Kind.LIST, command), replies.LOOKING_UP_LIST)
         case ShowStatus(request_id=str(request_id)) as command:
             _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.looking_up_request(request_id))
         case ShowStatus(group_id=str(group_id)) as command:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bot.domain.command import ResumeGroups, ShowStatus
-from bot.domain.ids import is_request_id
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
+from bot.domain.ids import is_group_key, is_request_id
 from bot.redaction import visible
 from bot.store.inbox import Kind, Message
 
@@ -62,7 +62,7 @@ def person_in(body: Payload) -> str:
 
 
 def to_message(
-    body: Payload, kind: Kind, command: ResumeGroups | ShowStatus | None = None
+    body: Payload, kind: Kind, command: ResumeGroups | ShowList | ShowStatus | None = None
 ) -> Message | MalformedPayload:
     """Turns a command, a click, a submitted form or an event into an inbox message.
 
@@ -86,6 +86,7 @@ def to_message(
         channel,
         command=command,
         request_id=request_id,
+        group_key=group_key_in(body),
         message_ts=message_ts,
         response_url=text_at(body, "response_url"),
         scope=_scope(body),
@@ -138,8 +139,8 @@ def _workspaces(body: Payload) -> set[str]:
 def _origin(body: Payload) -> tuple[str, str, str]:
     """The request id, the channel and the message (`ts`) that a payload belongs to; each empty if there is none.
 
-    The deny form has all three in its metadata. The value of a button is a request id. The value of a choice is the
-    selected option, and its block id begins with the request id.
+    The deny form has all three in its metadata. The value of a button on a card is a request id. The value of a choice
+    is the selected option, and its block id begins with the request id.
     """
     if text_at(body, "type") == "view_submission":
         metadata = text_at(body, "view", "private_metadata").split(" ")
@@ -152,6 +153,12 @@ def _origin(body: Payload) -> tuple[str, str, str]:
         text_at(body, "channel_id") or text_at(body, "container", "channel_id"),
         text_at(body, "container", "message_ts"),
     )
+
+
+def group_key_in(body: Payload) -> str:
+    """The key of the task group that is the value of a clicked button; empty if there is none."""
+    value = text_at(_clicked_control(body), "value")
+    return value if is_group_key(value) else ""
 
 
 def _clicked_control(body: Payload) -> Payload:

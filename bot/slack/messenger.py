@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 from slack_sdk.web import SlackResponse
 
@@ -50,9 +51,9 @@ class Messenger:
         content = {"text": message.text, "blocks": message.blocks or (), **_AS_WRITTEN}
         self._call("chat.update", {"channel": channel, "ts": ts, **content})
 
-    def reply(self, channel: str, thread_ts: str, text: str) -> None:
-        """Posts a line to the thread of a message."""
-        self._post(channel, text_message(text), thread_ts=thread_ts)
+    def reply(self, channel: str, thread_ts: str, message: SlackMessage) -> None:
+        """Posts a message to the thread of another one."""
+        self._post(channel, message, thread_ts=thread_ts)
 
     def direct(self, user_id: str, text: str) -> None:
         """Posts a direct message to a person."""
@@ -80,8 +81,8 @@ class Messenger:
         except SlackError:
             return None
 
-    def answer(self, response_url: str, text: str) -> None:
-        """Sends a message that only the person who typed or pressed sees.
+    def answer(self, response_url: str, text: str, controls: Sequence[Block] = ()) -> None:
+        """Sends a message that only the person who typed or pressed sees, with buttons below the text.
 
         Raises `Gone` when the URL has expired, and without a call when it is not Slack's.
         """
@@ -89,7 +90,8 @@ class Messenger:
             raise Gone("not an address of Slack")
         webhook = DirectWebhook(response_url, self._client)
         message = answer_message(text)
-        content = {"text": message.text, "blocks": message.blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
+        blocks = [*message.blocks, *(block.to_dict() for block in controls)]
+        content = {"text": message.text, "blocks": blocks, **_AS_WRITTEN, **_NO_PREVIEWS}
         with translating_errors():
             sent = webhook.send_dict({**content, "response_type": "ephemeral", "replace_original": False})
         if sent.status_code == 429:

@@ -150,8 +150,33 @@ def with_row(record: RequestRecord, row: Sequence[Any], authenticity: Authentici
     """The record of a request after one more of its rows."""
     if authenticity is not Authenticity.AUTHENTIC:
         return record.with_other_row(authenticity)
-    _, at, _, actor, name, detail = row[:6]
-    return record.with_event(RecordedEvent(name, actor, datetime.fromisoformat(at), json.loads(detail)))
+    return record.with_event(_event(row))
+
+
+def events_of(connection: Connection, request_id: str) -> tuple[list[RecordedEvent], int]:
+    """The events of a request for people to read, oldest first, and how many of its rows the bot may not have written.
+
+    Rows with an unknown key are events as well, because the reader may have no key. Forged rows are left out.
+
+    Raises:
+        ValueError, TypeError: a row with an unknown key is not one that the bot writes.
+    """
+    keys, unverified = state_keys(connection), 0
+    events: list[RecordedEvent] = []
+    for row in connection.execute(_select_rows(), {"of_request": request_id}):
+        authenticity = keys.check(row.mac, audit.name, row_hash(*row[:7]))
+        if authenticity is not Authenticity.FORGED:
+            events.append(_event(row))
+        unverified += authenticity is not Authenticity.AUTHENTIC
+    return events, unverified
+
+
+def _event(row: Sequence[Any]) -> RecordedEvent:
+    _, at, _, actor, name, text = row[:6]
+    detail = json.loads(text)
+    if not isinstance(detail, dict):
+        raise ValueError("the detail of an audit row is not an object")
+    return RecordedEvent(name, actor, datetime.fromisoformat(at), detail)
 
 
 def newest(connection: Connection) -> Head | None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Select, Update, bindparam, insert, select, update
+from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
-from bot.domain.task_group import GroupStatus
+from bot.domain.sample_thinning import surplus_samples
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import WatchedGroup
 from bot.store.database import cached_statement
 from bot.store.tables import groups, samples
@@ -21,6 +23,19 @@ from bot.store.tables import groups, samples
 _ADAPTER = TypeAdapter(WatchedGroup)
 #: `muted` of a group that is muted until it moves again.
 UNTIL_IT_MOVES = "moves"
+#: OMS may show a group as running this long after it accepted the pause.
+PAUSES_WITHIN = timedelta(minutes=2)
+_READ_COLUMNS = ("project", "status", "seen_at", "status_since", "body")
+_SAVE = {
+    name: (adding := build(groups)).on_conflict_do_update(
+        index_elements=[groups.c.key],
+        set_={column: adding.excluded[column] for column in _READ_COLUMNS},
+        where=groups.c.seen_at <= adding.excluded.seen_at,
+    )
+    for name, build in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+_RUNNING = [int(status) for status in RUNNING_STATUSES]
+_STOPPED = [int(status) for status in (GroupStatus.PAUSED, *sorted(FAILED_STATUSES), GroupStatus.COMPLETED)]
 
 
 @dataclass(frozen=True)
@@ -55,6 +70,20 @@ def of_project(
     return {key: _ADAPTER.validate_python(body) for key, body in connection.execute(query)}
 
 
+def stopped_since(connection: Connection, projects: Collection[str], since: datetime) -> list[WatchedGroup]:
+    """The groups that ran since then and stopped: paused, failed or done. Newest first.
+
+    Leaves out groups whose end the sweeps did not see, such as those that had failed before the bot knew them.
+    """
+    has_run = exists().where(samples.c.group_key == groups.c.key, samples.c.at >= since)
+    query = (
+        select(groups.c.body)
+        .where(groups.c.project.in_(projects), groups.c.status.in_(_STOPPED), groups.c.status_since >= since, has_run)
+        .order_by(groups.c.status_since.desc())
+    )
+    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+
+
 def ended_since(connection: Connection, project: str, since: datetime, status: GroupStatus) -> list[WatchedGroup]:
     """The groups of a project that got this status since then, newest first."""
     query = (
@@ -65,23 +94,11 @@ def ended_since(connection: Connection, project: str, since: datetime, status: G
     return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
 
 
-def add(connection: Connection, found: Iterable[WatchedGroup]) -> None:
-    """Stores groups that are not stored yet."""
+def save(connection: Connection, found: Iterable[WatchedGroup]) -> None:
+    """Stores groups as they were read. An older reading does not replace a newer one."""
     rows = [_columns(group) | {"key": group.key, "project": group.project} for group in found]
     if rows:
-        connection.execute(insert(groups), rows)
-
-
-def save(connection: Connection, found: Iterable[WatchedGroup]) -> None:
-    """Replaces stored groups."""
-    rows = [_columns(group) | {"of_key": group.key} for group in found]
-    if rows:
-        connection.execute(_replace(), rows)
-
-
-@cached_statement
-def _replace() -> Update:
-    return update(groups).where(groups.c.key == bindparam("of_key"))
+        connection.execute(_SAVE[connection.dialect.name], rows)
 
 
 def _columns(group: WatchedGroup) -> dict[str, object]:
@@ -117,3 +134,69 @@ def samples_of(connection: Connection, key: str, since: datetime, until: datetim
         select(*columns).where(samples.c.group_key == key, samples.c.at.between(since, until)).order_by(samples.c.at)
     )
     return [Sample(*row) for row in connection.execute(query)]
+
+
+def mute(connection: Connection, key: str, until: datetime | None) -> None:
+    """Mutes a group until this time, or with None until it moves."""
+    muted = UNTIL_IT_MOVES if until is None else until.isoformat()
+    connection.execute(update(groups).where(groups.c.key == key).values(muted=muted))
+
+
+def mutes(connection: Connection, project: str) -> dict[str, datetime | None]:
+    """Until when each muted group of a project is muted, by key; None until it moves."""
+    query = select(groups.c.key, groups.c.muted).where(groups.c.project == project, groups.c.muted.is_not(None))
+    return {
+        key: None if muted == UNTIL_IT_MOVES else datetime.fromisoformat(muted)
+        for key, muted in connection.execute(query)
+    }
+
+
+def end_mutes(connection: Connection, keys: Collection[str]) -> None:
+    """Lets people hear of these groups again."""
+    for key in keys:
+        connection.execute(update(groups).where(groups.c.key == key).values(muted=None))
+
+
+def set_paused(connection: Connection, key: str, at: datetime | None) -> None:
+    """Stores when a person paused a group with the bot; None if that failed. Reading the group again keeps the time."""
+    connection.execute(update(groups).where(groups.c.key == key).values(paused_at=at))
+
+
+def paused_by_bot(connection: Connection, project: str, now: datetime) -> frozenset[str]:
+    """The keys of the groups that were paused with the bot and did not run again.
+
+    A group that still runs some time after its pause was resumed: its pause is forgotten.
+    """
+    resumed = (groups.c.status.in_(_RUNNING), groups.c.paused_at < now - PAUSES_WITHIN)
+    connection.execute(update(groups).where(groups.c.project == project, *resumed).values(paused_at=None))
+    query = select(groups.c.key).where(groups.c.project == project, groups.c.paused_at.is_not(None))
+    return frozenset(connection.execute(query).scalars())
+
+
+def keys_to_thin(connection: Connection, since: datetime) -> Sequence[str]:
+    """The keys of the groups that run or ran since then: other groups get no samples."""
+    runs = groups.c.status.in_(_RUNNING)
+    return connection.execute(select(groups.c.key).where(or_(runs, groups.c.status_since >= since))).scalars().all()
+
+
+def thin_samples(connection: Connection, key: str, now: datetime) -> None:
+    """Deletes the samples of a group that are not needed any more, see `bot.domain.sample_thinning`."""
+    of_group = select(samples.c.at).where(samples.c.group_key == key).order_by(samples.c.at)
+    surplus = surplus_samples(connection.execute(of_group).scalars().all(), now)
+    if surplus:
+        connection.execute(_delete_sample(), [{"of_key": key, "of_time": at} for at in surplus])
+
+
+@cached_statement
+def _delete_sample() -> Delete:
+    return delete(samples).where(samples.c.group_key == bindparam("of_key"), samples.c.at == bindparam("of_time"))
+
+
+def delete_not_seen(connection: Connection, since: datetime) -> int:
+    """Deletes the groups that no sweep has seen since then, and all samples from before.
+
+    Returns:
+        The number of deleted groups.
+    """
+    connection.execute(delete(samples).where(samples.c.at < since))
+    return connection.execute(delete(groups).where(groups.c.seen_at < since)).rowcount

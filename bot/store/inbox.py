@@ -7,76 +7,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter
-from sqlalchemy import Connection, Select, Update, bindparam, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.domain.request_record import Authenticity
 from bot.store.database import cached_statement, clock
+from bot.store.message_kinds import FAST_KINDS, SLOW_KINDS, Kind
 from bot.store.queue import LEASE, Claim
 from bot.store.state_keys import state_keys
-from bot.store.tables import inbox
+from bot.store.tables import LONG_AGO, inbox
 
-
-class Kind(StrEnum):
-    """What a message requests. The values are stored."""
-
-    #: Create a request for each task group of a command, typed or entered in the form.
-    CREATE_REQUEST = "create request"
-    #: Create a request for one task group once it is paused. Scheduled by `CREATE_REQUEST` for a group that is pausing.
-    CREATE_ONCE_PAUSED = "create once paused"
-    #: Approve a request.
-    APPROVE = "approve"
-    #: Deny a request, with the reason from the deny form.
-    DENY = "deny"
-    #: Cancel a request.
-    CANCEL = "cancel"
-    #: Withdraw an approval.
-    WITHDRAW = "withdraw"
-    #: Choose which objects a retry migrates.
-    CHOOSE_SCOPE = "choose"
-    #: Start another attempt after the last one started nothing.
-    RETRY = "retry"
-    #: Pause a task group that the bot has resumed.
-    PAUSE = "pause"
-    #: Fill the deny form that a listener has opened.
-    OPEN_DENY = "open deny form"
-    #: Fill the request form that a listener has opened.
-    OPEN_REQUEST = "open request form"
-    #: Show App Home.
-    HOME = "home"
-    #: List the open requests and the task groups that can be resumed.
-    LIST = "list"
-    #: Show the status of a request or of a task group.
-    STATUS = "status"
-    #: Record in the audit chain that a payload of another workspace or app was rejected.
-    FOREIGN_PAYLOAD = "foreign payload"
-    #: Notify all possible approvers that a requester approved their own request. Scheduled by the bot.
-    NOTIFY_APPROVERS = "notify approvers"
-    #: Notify one approver of a self approval. Scheduled by `NOTIFY_APPROVERS`, so that each person is notified once.
-    NOTIFY_APPROVER = "notify approver"
-
-
-#: Kinds that can take long, because they look up several task groups or people. They have threads of their own, so
-#: that decisions do not wait for them.
-SLOW_KINDS = frozenset(
-    {
-        Kind.CREATE_REQUEST,
-        Kind.CREATE_ONCE_PAUSED,
-        Kind.OPEN_REQUEST,
-        Kind.HOME,
-        Kind.LIST,
-        Kind.STATUS,
-        Kind.NOTIFY_APPROVERS,
-        Kind.NOTIFY_APPROVER,
-    }
-)
-FAST_KINDS = frozenset(Kind) - SLOW_KINDS
+# Callers import the kinds from here, together with `Message`.
+__all__ = ["FAST_KINDS", "SLOW_KINDS", "Kind", "Message"]
 
 
 @dataclass(frozen=True)
@@ -96,11 +43,13 @@ class Message:
     team_id: str
     #: The channel of the command or the click.
     channel: str = ""
-    #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED` and `STATUS`. A stored value is read as the first
-    #: type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires.
-    command: Annotated[ResumeGroups | ShowStatus | None, Field(union_mode="left_to_right")] = None
+    #: The parsed command of `CREATE_REQUEST`, `CREATE_ONCE_PAUSED`, `LIST` and `STATUS`. A stored value is read as the
+    #: first type that it fits: only a `ResumeGroups` has the fields that `ResumeGroups` requires, and so on.
+    command: Annotated[ResumeGroups | ShowList | ShowStatus | None, Field(union_mode="left_to_right")] = None
     #: The request that the button or the deny form belongs to.
     request_id: str = ""
+    #: The task group that a button belongs to (`WatchedGroup.key`).
+    group_key: str = ""
     #: The `ts` of the message with the button.
     message_ts: str = ""
     #: Slack's URL for replies that only this person sees, valid for 30 minutes. Removed once the message is handled.
@@ -120,6 +69,11 @@ class Message:
     def record_key(self) -> str:
         """Identifies this message in the audit chain. A form that is submitted again is another message."""
         return self.trigger_id or self.key
+
+    @property
+    def group_id(self) -> str:
+        """The id of the task group in `group_key`; empty if there is none."""
+        return self.group_key.rpartition("/")[2]
 
     @property
     def origin_key(self) -> str:
@@ -234,6 +188,23 @@ def mark_once(connection: Connection, key: str, mark: str) -> bool:
 @cached_statement
 def _mark_once() -> Update:
     return update(inbox).where(inbox.c.key == bindparam("of_key"), inbox.c.mark.is_(None))
+
+
+def set_mark(connection: Connection, key: str, mark: str) -> None:
+    """Replaces the mark of a message that is handled several times."""
+    connection.execute(update(inbox).where(inbox.c.key == key).values(mark=mark))
+
+
+def newest_due(connection: Connection, kind: Kind, limit: int) -> frozenset[str]:
+    """The keys of the newest due message of this kind of each person, for the `limit` people with the newest ones."""
+    newest = (
+        select(func.max(inbox.c.id))
+        .where(inbox.c.due_at > LONG_AGO, inbox.c.kind == kind.value)
+        .group_by(inbox.c.person)
+        .order_by(func.max(inbox.c.id).desc())
+        .limit(limit)
+    )
+    return frozenset(connection.execute(select(inbox.c.key).where(inbox.c.id.in_(newest))).scalars())
 
 
 def mark_of(connection: Connection, key: str) -> str | None:

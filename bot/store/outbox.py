@@ -14,19 +14,20 @@ from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import EDITS, post_to
 from bot.store.database import cached_statement
 from bot.store.state_keys import state_keys
-from bot.store.tables import cards, notices
-
-# Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+from bot.store.tables import LONG_AGO, cards, notices
 
 
 class Delivery(StrEnum):
     """How a notice is sent, and the format of its address."""
 
-    #: A reply that only one person sees. Address: "response_url user_id".
+    #: A reply that only one person sees. Address: "response_url user_id", and the key of a task group if the reply
+    #: has a button that pauses this group.
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"
+    #: The report on a request that has ended, in the thread of its card. No address and no text: the report is made
+    #: from the stored request when it is sent.
+    REPORT = "report"
     #: A direct message. Address: the user id.
     DIRECT = "direct"
     #: A message in a channel, outside any thread. Address: the channel id.
@@ -35,9 +36,13 @@ class Delivery(StrEnum):
     DUPLICATE = "duplicate"
 
 
+#: The deliveries to the thread of a card. They are sent in the order in which they were stored.
+TO_THREAD = (Delivery.THREAD, Delivery.REPORT)
+
+
 @dataclass(frozen=True)
 class Notice:
-    """A message with text only, in mrkdwn."""
+    """A message with text only, in mrkdwn. A report has no text."""
 
     delivery: Delivery
     address: str
@@ -91,10 +96,10 @@ def is_next_in_thread() -> ColumnElement[bool]:
     line = notices.alias("line")
     oldest = (
         select(func.min(line.c.id))
-        .where(line.c.delivery == Delivery.THREAD.value, line.c.due_at > LONG_AGO)
+        .where(line.c.delivery.in_(TO_THREAD), line.c.due_at > LONG_AGO)
         .group_by(line.c.request_id)
     )
-    return or_(notices.c.delivery != Delivery.THREAD.value, notices.c.id.in_(oldest))
+    return or_(notices.c.delivery.not_in(TO_THREAD), notices.c.id.in_(oldest))
 
 
 def forget_address(connection: Connection, number: int) -> None:
@@ -117,8 +122,8 @@ def call_for_notice() -> ColumnElement[str]:
     """The call to Slack that sends a notice, as `SlackBudget` names it. Empty for an answer, which has no budget."""
     of_card = select(cards.c.channel).where(cards.c.request_id == notices.c.request_id).scalar_subquery()
     channel = case(
-        (notices.c.delivery == Delivery.THREAD.value, of_card),
-        (notices.c.delivery.in_([Delivery.DIRECT.value, Delivery.CHANNEL.value]), notices.c.address),
+        (notices.c.delivery.in_(TO_THREAD), of_card),
+        (notices.c.delivery.in_((Delivery.DIRECT, Delivery.CHANNEL)), notices.c.address),
     )
     post = func.coalesce(post_to("") + channel, "")
     return case((notices.c.delivery == Delivery.DUPLICATE.value, EDITS), else_=post)

@@ -1,8 +1,8 @@
 """The job queues: tables whose rows are jobs, claimed by one worker at a time under a lease.
 
 A row is due at its `due_at`. A claim lasts 20 s by the database's clock, and the worker renews it while the job runs.
-If the process dies, the lease ends and another process claims the row. Cards and notices are claimed as the budget of
-calls to Slack allows it, the most urgent first. Running the jobs is left to `bot.jobs`.
+If the process dies, the lease ends and another process claims the row. What is shown in Slack is claimed as the budget
+of calls to Slack allows it, the most urgent first. Running the jobs is left to `bot.jobs`.
 """
 
 from __future__ import annotations
@@ -32,19 +32,12 @@ from sqlalchemy import (
 
 from bot.domain.card_urgency import Urgency
 from bot.domain.slack_budget import SlackBudget
-from bot.store import outbox, slack_budget, tables
+from bot.store import alerts, outbox, slack_budget, tables
 from bot.store.database import cached_statement, clock
 
 LEASE = timedelta(seconds=20)
 
-TABLES: tuple[Table, ...] = (
-    tables.inbox,
-    tables.requests,
-    tables.cards,
-    tables.notices,
-    tables.sweeps,
-    tables.maintenance,
-)
+TABLES: tuple[Table, ...] = tuple(table for table in tables.metadata.sorted_tables if "claimed_by" in table.columns)
 _KEYS = {table.name: next(iter(table.primary_key.columns)) for table in TABLES}
 
 _NONE = literal("")
@@ -63,8 +56,12 @@ _FAIRNESS_KEYS: Mapping[str, ColumnElement[str]] = {
 _SLACK_CALLS: Mapping[str, ColumnElement[str]] = {
     tables.cards.name: outbox.call_for_card(),
     tables.notices.name: outbox.call_for_notice(),
+    tables.alerts.name: alerts.call_for_alert(),
 }
-_URGENCIES: Mapping[str, ColumnElement[int]] = {tables.cards.name: outbox.urgency_of_card()}
+_URGENCIES: Mapping[str, ColumnElement[int]] = {
+    tables.cards.name: outbox.urgency_of_card(),
+    tables.alerts.name: literal(int(Urgency.FAILURE)),
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Claim:
         tries: how many times in a row the job has failed before.
         kind: the kind of message for rows of the inbox, the state at the time of the claim for requests.
         fairness_key: the person who sent the message, or the project of the request.
-        slack_call: the call to Slack that the job makes, for cards and notices. Claiming the row has spent its budget.
+        slack_call: the call to Slack that shows a card, a notice or an alert. Claiming the row has spent its budget.
     """
 
     queue: str
@@ -120,7 +117,7 @@ def claim_due(
 ) -> list[Claim]:
     """Claims up to `limit` due rows that have no claim: the most urgent first, then those due longest.
 
-    Cards and notices are claimed only as far as the budget of their calls to Slack allows it.
+    What is shown in Slack is claimed only as far as the budget of its calls allows it.
 
     Arguments:
         owner: the name of this process.
@@ -260,7 +257,7 @@ def _next_due(queue: Queue, index: int, is_claimable: Sequence[ColumnElement[boo
     if name not in _SLACK_CALLS:
         return select(literal(index), _NONE, _MOST_URGENT, func.min(table.c.due_at)).where(*is_claimable)
     call, urgency = _SLACK_CALLS[name].label("call"), _URGENCIES.get(name, _MOST_URGENT).label("urgency")
-    rows = select(call, urgency, table.c.due_at).where(table.c.due_at > outbox.LONG_AGO, *is_claimable).subquery()
+    rows = select(call, urgency, table.c.due_at).where(table.c.due_at > tables.LONG_AGO, *is_claimable).subquery()
     next_due_at = func.min(rows.c.due_at)
     return select(literal(index), rows.c.call, rows.c.urgency, next_due_at).group_by(rows.c.call, rows.c.urgency)
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, insert, select, update
+from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
@@ -110,6 +110,38 @@ def open_requests(connection: Connection, projects: Sequence[str]) -> list[Reque
     return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
 
 
+def ended_since(connection: Connection, projects: Collection[str], since: datetime, limit: int) -> list[Request]:
+    """The requests of these projects that ended since then, newest first."""
+    query = (
+        select(requests.c.body)
+        .where(requests.c.ended_at >= since, requests.c.project.in_(projects))
+        .order_by(requests.c.ended_at.desc())
+        .limit(limit)
+    )
+    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+
+
+def count_ended_since(connection: Connection, projects: Collection[str], since: datetime) -> int:
+    """How many requests of these projects ended since then."""
+    query = select(func.count()).where(requests.c.ended_at >= since, requests.c.project.in_(projects))
+    return connection.execute(query).scalar_one()
+
+
+def delete_ended(connection: Connection, before: datetime, limit: int) -> int:
+    """Deletes up to `limit` requests that ended before this time, with their cards. Their audit rows stay.
+
+    Returns:
+        The number of deleted requests.
+    """
+    oldest = select(requests.c.id).where(requests.c.ended_at < before).order_by(requests.c.ended_at).limit(limit)
+    ids = connection.execute(oldest.with_for_update()).scalars().all()
+    for first in range(0, len(ids), IDS_AT_ONCE):
+        some = ids[first : first + IDS_AT_ONCE]
+        connection.execute(delete(cards).where(cards.c.request_id.in_(some)))
+        connection.execute(delete(requests).where(requests.c.id.in_(some)))
+    return len(ids)
+
+
 def followed(connection: Connection, project: str) -> dict[str, str]:
     """The ids of the project's requests that follow their group, by the key of the group."""
     states = [state.value for state in FOLLOWED_STATES]
@@ -193,6 +225,7 @@ def _changing_columns(request: Request) -> dict[str, object]:
         "version": request.version,
         "state": request.state.value,
         "open_key": request.group_key if request.is_open else None,
+        "ended_at": request.ended_at,
         "body": _ADAPTER.dump_python(request, mode="json"),
         "due_at": due_at(request),
     }

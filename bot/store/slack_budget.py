@@ -1,4 +1,4 @@
-"""Stores the budget of calls to Slack in one row, so that all replicas share it.
+"""Stores what Slack takes from the bot in one row, so that all replicas share it: the budget of calls, and charts.
 
 What the budget allows is computed by `bot.domain.slack_budget`.
 """
@@ -16,6 +16,8 @@ from bot.store import tables
 RETRY_AFTER_SECONDS = 5
 # Longer than the longest wait for Slack and a whole burst after it.
 MAX_AHEAD = timedelta(minutes=11)
+# How long the bot sends no charts after Slack refused one.
+NO_CHARTS_FOR = timedelta(days=1)
 
 
 def load(connection: Connection, now: datetime) -> SlackBudget:
@@ -55,6 +57,17 @@ def stop(connection: Connection, call: str, now: datetime, retry_after_seconds: 
     until = now + timedelta(seconds=retry_after_seconds or RETRY_AFTER_SECONDS)
     save(connection, lock(connection, now).stop(call, until))
     return until
+
+
+def takes_charts(connection: Connection, now: datetime) -> bool:
+    """Whether the workspace takes charts, as far as the bot knows."""
+    refused_at = connection.execute(select(tables.slack_budget.c.chart_refused_at)).scalar_one()
+    return refused_at is None or not timedelta() <= now - refused_at < NO_CHARTS_FOR
+
+
+def refuse_charts(connection: Connection, now: datetime) -> None:
+    """Stores that the workspace does not take charts."""
+    connection.execute(update(tables.slack_budget).values(chart_refused_at=now))
 
 
 def _parsed(full_at: dict[str, str], now: datetime) -> SlackBudget:

@@ -21,12 +21,15 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
 from bot.domain.card_urgency import Urgency
 
 metadata = MetaData()
+#: Before any due time. SQLite uses the index for `due_at > …`, but not for `due_at IS NOT NULL`.
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -86,6 +89,8 @@ inbox = Table(
     Index("inbox_due", "due_at"),
 )
 
+_IS_OPEN = text("open_key IS NOT NULL")
+
 # `body` is the whole request as JSON; the other columns repeat the parts of it that queries need.
 requests = Table(
     "requests",
@@ -102,11 +107,16 @@ requests = Table(
     Column("open_key", String(255), unique=True),
     # `Request.origin_key`: a message creates one request at most for each group, also if that request has ended.
     Column("origin_key", String(255)),
+    # `Request.ended_at`.
+    Column("ended_at", UtcDateTime),
     Column("body", JSON, nullable=False),
     *_queue_columns(),
     Index("requests_due", "due_at"),
     Index("requests_group", "group_id", "created_at"),
     Index("requests_origin", "origin_key", "group_id", unique=True),
+    # Few requests are open and few ended lately, however many there are.
+    Index("requests_open", "project", "created_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+    Index("requests_ended", "ended_at"),
 )
 
 # Where the card of a request is in Slack, and which version of the request it shows.
@@ -140,12 +150,15 @@ notices = Table(
 )
 
 
-# One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601).
+# One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601), and whether the
+# workspace takes charts.
 slack_budget = Table(
     "slack_budget",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("full_at", JSON, nullable=False),
+    # When Slack last refused a chart; NULL if it never did.
+    Column("chart_refused_at", UtcDateTime),
 )
 
 # Task groups as the sweeps of OMS last read them (`WatchedGroup`): those that a sweep saw before they had ended.
@@ -158,6 +171,8 @@ groups = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     # When the status changed last, as far as the sweeps saw it.
     Column("status_since", UtcDateTime, nullable=False),
+    # When a person paused the group with the bot, NULL once it runs again.
+    Column("paused_at", UtcDateTime),
     # Until when people do not want to hear of the group: an ISO 8601 time, or "moves" until it moves again.
     Column("muted", String(32)),
     Column("body", JSON, nullable=False),
@@ -200,7 +215,7 @@ alerts = Table(
     Index("alerts_due", "due_at"),
 )
 
-# Daily maintenance tasks, one row each. One replica runs a task. The migrations insert the rows.
+# Maintenance tasks (`bot.jobs.maintenance.Task`), one row each, which the migrations insert. One replica runs a task.
 maintenance = Table(
     "maintenance",
     metadata,

@@ -5,6 +5,8 @@ Pure. Every message has a `text`, which notifications and screen readers use, an
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +24,7 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 from slack_sdk.models.blocks.basic_components import TextObject
+from slack_sdk.models.views import View
 
 from bot.ui.formatting import flatten_user_text, split_user_text
 
@@ -30,6 +33,8 @@ HEADER_CHARACTERS = 150
 SECTION_CHARACTERS = 3_000
 FIELD_CHARACTERS = 2_000
 TEXT_CHARACTERS = 4_000
+#: The block of a view that says when the view was made.
+TIME_BLOCK = "as_of"
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,37 @@ def fields(*pairs: tuple[str, str]) -> SectionBlock:
     )
 
 
-def context_block(text: str) -> ContextBlock:
+def line_chart(
+    title: str, x_label: str, y_label: str, series: str, points: Sequence[tuple[str, float]]
+) -> dict[str, Any]:
+    """A chart with one line, as JSON: slack_sdk has no model for it. Slack takes charts in messages only.
+
+    Source: https://docs.slack.dev/reference/block-kit/blocks/data-visualization-block
+
+    Arguments:
+        title: at most 50 characters, as both labels of the axes. `series` has at most 20.
+        points: 1 to 20, each with a label of at most 20 characters that no other point has.
+    """
+    return {
+        "type": "data_visualization",
+        "title": title,
+        "chart": {
+            "type": "line",
+            "series": [{"name": series, "data": [{"label": label, "value": value} for label, value in points]}],
+            "axis_config": {"categories": [label for label, _ in points], "x_label": x_label, "y_label": y_label},
+        },
+    }
+
+
+def context_block(text: str, block_id: str | None = None) -> ContextBlock:
     """A context block, which has small text: mrkdwn, and marked user text as plain text."""
-    return ContextBlock(elements=_texts(text))
+    return ContextBlock(elements=_texts(text), block_id=block_id)
+
+
+def fingerprint(view: View) -> str:
+    """The SHA-256, in hex, of what a view shows apart from `TIME_BLOCK`."""
+    blocks = [block for block in view.to_dict()["blocks"] if block.get("block_id") != TIME_BLOCK]
+    return hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
 
 
 def _texts(line: str) -> list[TextObject]:
@@ -116,22 +149,22 @@ def actions(block_id: str, *elements: InteractiveElement) -> ActionsBlock:
 def button(
     label: str,
     action_id: str,
-    request_id: str | None,
+    value: str | None,
     *,
     accessibility_label: str,
     style: str | None = None,
     confirm: ConfirmObject | None = None,
 ) -> ButtonElement:
-    """A button with a request id as its value.
+    """A button with an id as its value.
 
     Arguments:
-        request_id: None for a button that belongs to no request.
+        value: the id of a request, or the key of a task group; None for a button that belongs to neither.
         accessibility_label: what a screen reader says instead of the label.
     """
     return ButtonElement(
         text=PlainTextObject(text=label, emoji=False),
         action_id=action_id,
-        value=request_id,
+        value=value,
         style=style,
         confirm=confirm,
         accessibility_label=truncate(accessibility_label, 75),

@@ -48,6 +48,19 @@ def pause_button(request: Request) -> list[Block]:
     return [actions("running", _pause(request))]
 
 
+def pause_group_button(group_key: str) -> list[Block]:
+    """Pause, below the status of a group (`WatchedGroup.key`). There may be no request for it."""
+    dialog = confirm(
+        "Pause this group?",
+        "It stays paused until a request to resume it is approved. The channel is told that you paused it.",
+        "Pause it",
+        "Let it run",
+        style="danger",
+    )
+    label = f"Pause group {group_key.rpartition('/')[2]}"
+    return [actions("status", button("Pause", "pause", group_key, accessibility_label=label, confirm=dialog))]
+
+
 def request_again_button(request: Request) -> list[Block]:
     """Request again, which opens the request form for the same group, unless the group was deleted."""
     if request.group.status in DELETED_STATUSES:

@@ -174,15 +174,26 @@ def rate(bytes_per_second: int) -> str:
     return f"{shown} {unit}/s"
 
 
-def _scaled(size_bytes: int, unit_of_bytes: int) -> tuple[str, str]:
-    """The size in the unit that fits `unit_of_bytes`, and that unit."""
+def unit_of(size_bytes: int) -> tuple[int, str]:
+    """The unit in which to show a size: how many bytes it has, and its name, such as `(1000000, "MB")`."""
     units = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
     power = 0
-    while power < len(units) - 1 and unit_of_bytes >= 1000 ** (power + 1):
+    while power < len(units) - 1 and size_bytes >= 1000 ** (power + 1):
         power += 1
-    if power == 0:
-        return str(size_bytes), "B"
-    return f"{size_bytes / 1000**power:.1f}", units[power]
+    return 1000**power, units[power]
+
+
+def _scaled(size_bytes: int, unit_of_bytes: int) -> tuple[str, str]:
+    """The size in the unit that fits `unit_of_bytes`, and that unit."""
+    unit_bytes, unit = unit_of(unit_of_bytes)
+    return str(size_bytes) if unit_bytes == 1 else f"{size_bytes / unit_bytes:.1f}", unit
+
+
+def sparkline(values: Sequence[int]) -> str:
+    """A line of bars such as `▂▅█▁`, with heights in proportion to the values. Show the highest value next to it."""
+    bars = "▁▂▃▄▅▆▇█"
+    highest = max(values, default=0) or 1
+    return "".join(bars[value * (len(bars) - 1) // highest] for value in values)
 
 
 def progress_bar(percent: int, width: int = 20) -> str:

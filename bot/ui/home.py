@@ -1,27 +1,32 @@
-"""The App Home view: the open requests that matter to its reader first, a button for a new one, and the help.
+"""The App Home view: the requests and groups that matter to its reader first, a button for a new one, and the help.
 
-Pure. `bot.jobs.ask.queries` decides what a person may see and publishes the view.
+Pure. `bot.jobs.ask.app_home` decides what a person may see and publishes the view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slack_sdk.models.blocks import Block, ButtonElement
 from slack_sdk.models.views import View
 
 from bot.domain.approvals import awaits_approval_by
 from bot.domain.policy import Person
-from bot.domain.request import Policy, Request, State
-from bot.ui.blocks import actions, button, context_block, header, section
-from bot.ui.formatting import local_time
+from bot.domain.request import FOLLOWED_STATES, Policy, Request, State
+from bot.domain.task_group import FAILED_STATUSES, STATUSES_OF_KIND, GroupKind
+from bot.domain.watched_group import Activity, Movement, WatchedGroup
+from bot.ui.blocks import TIME_BLOCK, actions, button, context_block, header, section
+from bot.ui.formatting import escape_mrkdwn, local_time
 from bot.ui.replies import with_link
 from bot.ui.status import status_text
+from bot.ui.watched_group import group_line
 
-# A view has 100 blocks at most (Slack's reference of views). The four sections and the rest need 12 other blocks.
+# A view has 100 blocks at most (Slack's reference of views). The six sections and the rest need 16 other blocks.
 MAX_LINES = 80
+#: A running group that was last read longer ago is shown with the time.
+RECENT_READING = timedelta(minutes=2)
 
 NO_OPEN_REQUESTS = "There are no open requests."
 PERSON_UNKNOWN = "Slack couldn't confirm who you are. Press Refresh in a minute."
@@ -29,55 +34,100 @@ GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Press Refresh
 MAY_BE_INCOMPLETE = "Slack couldn't tell which user groups you're in, so requests may be missing here."
 
 # In these states the group may be running.
-_RUNNING_STATES = frozenset({State.SENDING, State.UNKNOWN, State.ACCEPTED, State.MOVING, State.PAUSING})
+_RUNNING_STATES = FOLLOWED_STATES | {State.SENDING, State.UNKNOWN}
+
+Item = Request | WatchedGroup
+
+
+@dataclass(frozen=True)
+class HomeContent:
+    """The requests and groups that the reader may see.
+
+    Attributes:
+        open_requests: oldest first.
+        ended: those of the requests that ended lately that may be shown, newest first.
+        all_ended: how many ended lately.
+        watched: the groups that run, or that stopped lately.
+    """
+
+    open_requests: Sequence[Request]
+    ended: Sequence[Request] = ()
+    all_ended: int = 0
+    watched: Sequence[WatchedGroup] = ()
 
 
 @dataclass(frozen=True)
 class HomeSection:
-    """A heading of App Home and the requests below it."""
+    """A heading of App Home and the requests and groups below it."""
 
     title: str
-    requests: tuple[Request, ...]  # those that are shown
-    total: int  # the number of requests, including those that are not shown
+    items: tuple[Item, ...]  # those that are shown
+    total: int  # the number of items, including those that are not shown
 
 
-def home_sections(
-    requests: Sequence[Request], person: Person, policies: Mapping[str, Policy]
-) -> tuple[HomeSection, ...]:
-    """Sorts open requests by what matters to a person. Leaves out empty sections.
+def home_sections(content: HomeContent, person: Person, policies: Mapping[str, Policy]) -> tuple[HomeSection, ...]:
+    """Sorts requests and groups by what matters to a person. Leaves out empty sections.
 
-    A request is in the first section that fits: the person's approval is needed, the person is the requester, the group
-    may be running, other requests. Shows at most `MAX_LINES` requests, those of the first sections first.
+    A request is in the first section that fits: the person's approval is needed, the person is the requester, there is
+    trouble, the group may be running, other requests. A group is shown only if none of these requests is about it.
+    Shows at most `MAX_LINES` requests and groups, those of the first sections first.
 
     Arguments:
-        requests: the open requests that the person may see, oldest first.
         policies: the current policy of each project.
     """
-    sorted_requests: dict[str, list[Request]] = {
+    by_section: dict[str, list[Item]] = {
         "Waiting for your approval": [],
         "Your requests": [],
         "Running": [],
+        "Trouble": [],
         "Other open requests": [],
+        "Ended in the last 24 hours": [],
     }
-    to_approve, own, running, other = sorted_requests.values()
-    for request in requests:
+    to_approve, own, running, trouble, other, ended = by_section.values()
+    waiting: list[Request] = []
+    mine: list[Request] = []
+    for request in content.open_requests:
         if awaits_approval_by(request, person, policies.get(request.plan.project)):
-            to_approve.append(request)
+            waiting.append(request)
         elif request.requester == person.id:
-            own.append(request)
+            mine.append(request)
+        elif request.state is State.NOT_STARTED or (request.last_seen and _is_trouble(request.last_seen.movement)):
+            trouble.append(request)
         elif request.state in _RUNNING_STATES:
             running.append(request)
         else:
             other.append(request)
-    to_approve.sort(key=lambda request: request.expires_at)
+    waiting.sort(key=lambda request: request.expires_at)
     # A request that was not started needs its requester.
-    own.sort(key=lambda request: request.state is not State.NOT_STARTED)
+    mine.sort(key=lambda request: request.state is not State.NOT_STARTED)
+    to_approve += waiting
+    own += mine
+    for request in content.ended:
+        (trouble if request.state is State.FAILED else ended).append(request)
+    followed = {request.group_key for request in content.open_requests if request.state in _RUNNING_STATES}
+    followed |= {request.group_key for request in content.ended if request.state in _STATES_OF_GROUP}
+    for group in content.watched:
+        if group.key in followed:
+            continue
+        if group.group.status in FAILED_STATUSES or _is_trouble(group.movement):
+            trouble.append(group)
+        else:
+            (running if group.group.status in STATUSES_OF_KIND[GroupKind.RUNNING] else ended).append(group)
     found, lines_left = [], MAX_LINES
-    for title, of_section in sorted_requests.items():
-        if of_section:
-            found.append(HomeSection(title, tuple(of_section[:lines_left]), len(of_section)))
-            lines_left -= len(found[-1].requests)
+    totals = {"Ended in the last 24 hours": len(ended) + content.all_ended - len(content.ended)}
+    for title, items in by_section.items():
+        if items:
+            found.append(HomeSection(title, tuple(items[:lines_left]), totals.get(title, len(items))))
+            lines_left -= len(found[-1].items)
     return tuple(found)
+
+
+# The request says how its group ended.
+_STATES_OF_GROUP = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
+
+
+def _is_trouble(movement: Movement | None) -> bool:
+    return movement is not None and (movement.activity is Activity.STALLED or movement.slow_since is not None)
 
 
 def home_view(
@@ -101,19 +151,29 @@ def home_view(
     if remark:
         blocks.append(section(remark))
     for one in sections:
-        blocks += _section_blocks(one, permalinks, command)
+        blocks += _section_blocks(one, permalinks, command, now)
     if not sections:
         blocks.append(section(NO_OPEN_REQUESTS))
     return View(type="home", blocks=[*blocks, section(help_text)])
 
 
-def _section_blocks(one: HomeSection, permalinks: Mapping[str, str], command: str) -> list[Block]:
+def _section_blocks(one: HomeSection, permalinks: Mapping[str, str], command: str, now: datetime) -> list[Block]:
     blocks: list[Block] = [header(f"{one.title} ({one.total})")]
-    blocks += [section(with_link(status_text(request), permalinks.get(request.id))) for request in one.requests]
-    hidden = one.total - len(one.requests)
+    for item in one.items:
+        if isinstance(item, Request):
+            blocks.append(section(with_link(status_text(item), permalinks.get(item.id))))
+        else:
+            blocks.append(section(_group_text(item, now)))
+    hidden = one.total - len(one.items)
     if hidden:
         blocks.append(context_block(f"and {hidden} more; type `{command} list`"))
     return blocks
+
+
+def _group_text(watched: WatchedGroup, now: datetime) -> str:
+    is_old = watched.runs and now - watched.seen_at > RECENT_READING
+    as_of = f", as of {local_time(watched.seen_at)}" if is_old else ""
+    return f"{group_line(watched.group, watched.movement)}, project {escape_mrkdwn(watched.project)}{as_of}"
 
 
 def empty_home_view(text: str) -> View:
@@ -131,4 +191,4 @@ def _refresh_button() -> ButtonElement:
 
 
 def _as_of(now: datetime) -> Block:
-    return context_block(f"As of {local_time(now)}")
+    return context_block(f"As of {local_time(now)}", TIME_BLOCK)

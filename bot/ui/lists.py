@@ -1,22 +1,27 @@
-"""Fits the replies to `list` and `status` into one Slack message.
+"""Fits the replies to `list` and `status` into Slack messages, page by page.
 
-Pure. The lines of requests and groups are in `bot.ui.status` and `bot.ui.replies`.
+Pure. The lines of requests and groups are in `bot.ui.status` and `bot.ui.watched_group`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
+from bot.domain.command import ShowList
 from bot.domain.request import Problem
-from bot.domain.task_group import TaskGroup
+from bot.domain.task_group import GroupKind, TaskGroup
+from bot.domain.watched_group import Movement
 from bot.ui.blocks import TEXT_CHARACTERS
-from bot.ui.formatting import escape_mrkdwn
+from bot.ui.formatting import escape_mrkdwn, inline_code, local_time
 from bot.ui.problem_texts import details
-from bot.ui.replies import group_line
+from bot.ui.watched_group import group_line
 
 # How many lines of open requests have the same precedence as failed groups.
 FIRST_REQUESTS = 10
+# The last line of a page, with the longest name that can be typed.
+FOOTER_CHARACTERS = 250
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,32 @@ class Section:
         lines: in the order in which they are shown. The last ones are left out if the message would be too long.
         precedence: how many of the first lines are never left out in favor of later lines, also of other sections.
         is_complete: whether there are no more than these lines.
+        skipped: how many lines before these are on earlier pages.
     """
 
     title: str
     lines: tuple[str, ...]
     precedence: int
     is_complete: bool = True
+    skipped: int = 0
+
+
+@dataclass(frozen=True)
+class GroupsOfProject:
+    """The groups of a project that `list` shows.
+
+    Attributes:
+        as_of: when the oldest of these readings was made.
+        of_kind: the groups, with their movement; None if only one reading of a group is known.
+        more: the kinds of which OMS has more groups than were read.
+        unreadable: how many more groups OMS listed that the bot could not read.
+    """
+
+    project: str
+    as_of: datetime
+    of_kind: Mapping[GroupKind, Sequence[tuple[TaskGroup, Movement | None]]]
+    more: Collection[GroupKind] = ()
+    unreadable: int = 0
 
 
 def open_requests(lines: Sequence[str]) -> Section:
@@ -47,38 +72,29 @@ def requests_of_group(lines: Sequence[str]) -> Section:
     return Section(_counted(len(lines), "request") + " for this group" + order, tuple(lines), FIRST_REQUESTS)
 
 
-def groups(
-    project: str,
-    failed: Sequence[TaskGroup],
-    paused: Sequence[TaskGroup],
-    requested: Collection[str],
-    *,
-    more_failed: bool = False,
-    more_paused: bool = False,
-    unreadable: int = 0,
-) -> Section:
-    """The groups of a project that can be resumed or retried, failed groups first.
+def groups(found: GroupsOfProject, requested: Collection[str], command: ShowList) -> Section:
+    """The groups of a project that the command shows, failed groups first.
 
     Arguments:
         requested: ids of the groups that have an open request.
-        more_failed, more_paused: whether OMS has more of these groups than were read.
-        unreadable: how many more groups OMS listed that the bot could not read.
     """
-    totals = [
-        _total(len(failed), "failed", is_complete=not more_failed),
-        _total(len(paused), "paused", is_complete=not more_paused),
-        f"{unreadable} unreadable" if unreadable else "",
-    ]
+    kinds = [kind for kind in GroupKind if kind in command.kinds]
+    shown = {kind: [one for one in found.of_kind.get(kind, ()) if command.matches(one[0])] for kind in kinds}
+    totals = [_total(len(shown[kind]), kind, is_complete=kind not in found.more) for kind in kinds]
+    # The name of a group that cannot be read is not known.
+    totals.append(f"{found.unreadable} unreadable" if found.unreadable and not command.name else "")
+    named = f" with {inline_code(' '.join(command.name))} in the name" if command.name else ""
     total = ", ".join(filter(None, totals)) or "none"
-    lines = tuple(group_line(group, requested) for group in (*failed, *paused))
-    return Section(_groups_of(project) + f": {total}", lines, len(failed), not (more_failed or more_paused))
+    lines = tuple(group_line(group, movement, requested) for kind in kinds for group, movement in shown[kind])
+    title = f"Groups of {found.project}{named} as of {local_time(found.as_of)}: {total}"
+    return Section(title, lines, len(shown.get(GroupKind.FAILED, ())), not found.more)
 
 
 def groups_not_listed(project: str, problem: Problem) -> Section:
     """In place of `groups`, for a project whose groups could not be listed."""
     code = f"{problem.code}: " if problem.code else ""
     line = f"{code}{escape_mrkdwn(problem.meaning)}{details(problem)}"
-    return Section(_groups_of(project) + ": the bot couldn't list them", (line,), 1)
+    return Section(f"Groups of {project}: the bot couldn't list them", (line,), 1)
 
 
 def no_answer(project: str, seconds: float) -> Problem:
@@ -93,6 +109,38 @@ def fit(sections: Sequence[Section], max_characters: int = TEXT_CHARACTERS) -> s
     Each section gets one line in turn for as long as there is room, first the lines with precedence. If some of them do
     not fit, no other line is added. Sections whose headings do not fit are counted in a last line.
     """
+    return _first_page(sections, max_characters)[0]
+
+
+def page(sections: Sequence[Section], command: ShowList, typed: str, max_characters: int = TEXT_CHARACTERS) -> str:
+    """The page of the sections that the command asks for, or the last one if there are fewer.
+
+    Each page is filled as by `fit`, with what the pages before left out.
+
+    Arguments:
+        typed: the slash command, with its slash.
+    """
+    pages: list[str] = []
+    left = sections
+    while left or not pages:
+        text, left = _first_page(left, max_characters - FOOTER_CHARACTERS)
+        pages.append(text)
+    if len(pages) == 1:
+        return fit(sections, max_characters)
+    number = min(command.page, len(pages))
+    footer = f"Page {number} of {len(pages)}."
+    if number < len(pages):
+        footer += f" For the next page, type {inline_code(f'{typed} {_next_page(command, number + 1)}')}."
+    return f"{pages[number - 1]}\n{footer}"
+
+
+def _next_page(command: ShowList, number: int) -> str:
+    words = ["list", command.only or "", *command.name, "page" if command.name else "", str(number)]
+    return " ".join(filter(None, words))
+
+
+def _first_page(sections: Sequence[Section], max_characters: int) -> tuple[str, Sequence[Section]]:
+    """What fits of the sections, and the sections with the lines that are left. See `fit`."""
     fitting = _fitting_sections(sections, max_characters)
     rest = _rest(len(sections) - len(fitting))
     shown = [0] * len(fitting)
@@ -115,7 +163,20 @@ def fit(sections: Sequence[Section], max_characters: int = TEXT_CHARACTERS) -> s
     texts: list[str] = []
     for section, number in zip(fitting, shown, strict=True):
         texts += [_heading(section, number), *section.lines[:number]]
-    return "\n".join(filter(None, [*texts, rest]))
+    remaining = [
+        replace(
+            section,
+            lines=section.lines[number:],
+            precedence=max(section.precedence - number, 0),
+            skipped=section.skipped + number,
+        )
+        for section, number in zip(fitting, shown, strict=True)
+        if number < len(section.lines)
+    ]
+    remaining += sections[len(fitting) :]
+    if not any(shown) and len(remaining) == len(sections):
+        remaining = []  # Not even one line fits into a page.
+    return "\n".join(filter(None, [*texts, rest])), remaining
 
 
 def _fitting_sections(sections: Sequence[Section], max_characters: int) -> Sequence[Section]:
@@ -137,12 +198,15 @@ def _rest(sections: int) -> str:
 def _heading(section: Section, shown: int) -> str:
     if not section.title:
         return ""
-    if shown == len(section.lines) and section.is_complete:
+    first, last = section.skipped + 1, section.skipped + shown
+    if not section.skipped and shown == len(section.lines) and section.is_complete:
         cut = ""
-    elif shown > 1:
-        cut = f", the first {shown} are shown"
+    elif not shown:
+        cut = ", not shown for lack of space"
+    elif section.skipped:
+        cut = f", {first} to {last} are shown" if shown > 1 else f", number {first} is shown"
     else:
-        cut = ", the first one is shown" if shown else ", not shown for lack of space"
+        cut = f", the first {shown} are shown" if shown > 1 else ", the first one is shown"
     return f"*{section.title}{cut}*"
 
 
@@ -156,7 +220,3 @@ def _total(read: int, status: str, *, is_complete: bool) -> str:
     if not is_complete:
         return f"more than {read} {status}"
     return f"{read} {status}" if read else ""
-
-
-def _groups_of(project: str) -> str:
-    return f"Groups of {project} that can be resumed or retried"

@@ -5,7 +5,7 @@ Pure. `bot.ui.refusals` has the replies that refuse something, `bot.ui.thread` t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from bot.domain.approvals import missing_approvers
 from bot.domain.progress import percent
@@ -115,14 +115,14 @@ def waits_until_paused(group_id: str) -> str:
 
 
 def _created(request: Request) -> str:
-    return f"Created {request.id} to {request.verb.value} {_quoted(request.group)}"
+    return f"Created {request.id} to {request.verb.value} {named_group(request.group)}"
 
 
 def _named(request: Request) -> str:
-    return f"{request.id} for {_quoted(request.group)}"
+    return f"{request.id} for {named_group(request.group)}"
 
 
-def _quoted(group: TaskGroup) -> str:
+def named_group(group: TaskGroup) -> str:
     """The group's description, if it has one, in quotes, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)
     return f"{quote(name)} (group `{group.group_id}`)" if name else f"group `{group.group_id}`"
@@ -133,23 +133,11 @@ def _quoted(group: TaskGroup) -> str:
 NO_REQUEST_FOR_GROUP = "This group has no requests."
 
 
-def group_line(group: TaskGroup, requested: Collection[str]) -> str:
-    """A line of the list of groups that can be resumed or retried.
-
-    Arguments:
-        requested: ids of the groups that have an open request.
-    """
-    name = escape_mrkdwn(group.description, 80)
-    quoted = f" {quote(name)}" if name else ""
-    already = ", already requested" if group.group_id in requested else ""
-    return f"`{group.group_id}`{quoted}, {status_name(group.status)}{already}"
-
-
 def group_status(group: TaskGroup, project: str) -> str:
     """The status and progress of a group, whether or not there is a request for it."""
     share = percent(group.progress)
     done = f", {share} % done" if share is not None else ""
-    label = _quoted(group)
+    label = named_group(group)
     return f"{label[:1].upper()}{label[1:]} in project {project} is {status_name(group.status)} now{done}."
 
 

@@ -21,7 +21,7 @@ from bot.ui.formatting import (
     user_text,
 )
 from bot.ui.problem_texts import TAMPERED, problem_sentences
-from bot.ui.progress import latest_progress, moved_since_start, objects_of_total
+from bot.ui.progress import latest_progress, objects_of_total
 from bot.ui.start_time import start_terms, starts_later
 
 _SETTINGS_CHANGED = (
@@ -110,9 +110,7 @@ def done_headline(request: Request) -> str:
 
 
 def done_line(request: Request) -> str:
-    moved = moved_since_start(request)
-    done = f"{_requester(request)}, {escape_mrkdwn(done_headline(request))}."
-    return done + (f" {capitalized(moved)}." if moved else "")
+    return f"{_requester(request)}, {escape_mrkdwn(done_headline(request))}."
 
 
 def paused_again_line(request: Request) -> str:

@@ -5,7 +5,14 @@
 
 from __future__ import annotations
 
-from bot.domain.command import MAX_CHARACTERS, MAX_GROUPS, MAX_REASON_CHARACTERS, InvalidCommand, UsageError
+from bot.domain.command import (
+    MAX_CHARACTERS,
+    MAX_GROUPS,
+    MAX_NAME_CHARACTERS,
+    MAX_REASON_CHARACTERS,
+    InvalidCommand,
+    UsageError,
+)
 from bot.ui.formatting import inline_code
 
 EXAMPLE_ID = "00878453-3402-4a86-9e2a-5d5217cd35b2"
@@ -18,8 +25,10 @@ def invalid_command(invalid: InvalidCommand, command: str) -> str:
     typed = inline_code(invalid.typed, MAX_SHOWN)
     match invalid.error:
         case UsageError.NO_STATUS_ID:
-            # `status` creates no request anyway.
+            # `status` and `list` create no request anyway.
             return f"Type `{command} status ID` with the id of one request (R-…) or of one task group."
+        case UsageError.NAME_TOO_LONG:
+            return f"Type fewer words of the group's name, at most {MAX_NAME_CHARACTERS} characters."
         case UsageError.TEXT_TOO_LONG:
             text = (
                 f"The command has {invalid.typed} characters and can have at most {MAX_CHARACTERS:,}. "

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from slack_sdk import WebClient
 
+from bot.domain.request import Request, State
 from bot.sandbox.control_panel.routes import add_control_panel
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, BOT_TOKEN, CAROL, DAVE, MIGRATIONS
 from bot.sandbox.system import Sandbox
-from bot.ui.blocks import text_message
+from bot.ui.blocks import SlackMessage, text_message
 from bot.ui.card import card
+from bot.ui.report import report_message, report_message_with_chart
 from bot.ui.thread import thread_line
 from tests.browser.page import open_browser, open_page
 from tests.browser.picture import CARD_ONLY, HEIGHT, WIDTH
+from tests.gallery.report import REPORT
 from tests.gallery.requests import LEADS, REQUESTS
 from tests.support.values import NOON
 
@@ -48,7 +52,7 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 
 def take_screenshots(directory: Path) -> list[Path]:
-    """Writes a picture of each card, with its line in the thread, in each color scheme. Returns the files."""
+    """Writes a picture of each card, with its message in the thread, in each color scheme. Returns the files."""
     directory.mkdir(parents=True, exist_ok=True)
     sandbox, files = Sandbox(), []
     add_control_panel(sandbox)
@@ -72,16 +76,26 @@ def take_screenshots(directory: Path) -> list[Path]:
 
 
 def _post(client: WebClient, title: str) -> str:
-    """Posts the card, and its line in the thread if it has one. Returns the `ts` of the card."""
+    """Posts the card, and its message in the thread if it has one. Returns the `ts` of the card."""
     request = REQUESTS[title]
     message = card(request)
     blocks = json.loads(_with_people(json.dumps(message.blocks)))
     ts = str(client.chat_postMessage(channel=MIGRATIONS, text=_with_people(message.text), blocks=blocks)["ts"])
-    line = thread_line(request)
-    if line:
-        text = _with_people(text_message(line).text)
-        client.chat_postMessage(channel=MIGRATIONS, thread_ts=ts, text=text)
+    reply = _reply(request)
+    if reply is not None:
+        blocks = json.loads(_with_people(json.dumps(reply.blocks)))
+        client.chat_postMessage(channel=MIGRATIONS, thread_ts=ts, text=_with_people(reply.text), blocks=blocks)
     return ts
+
+
+def _reply(request: Request) -> SlackMessage | None:
+    """The message in the thread of the card: a report with a chart, one without it, or a line."""
+    if request.state is State.DONE:
+        return report_message_with_chart(REPORT)
+    if request.state is State.FAILED:
+        return report_message(replace(REPORT, request=request))
+    line = thread_line(request)
+    return text_message(line) if line else None
 
 
 def _with_people(text: str) -> str:

@@ -57,11 +57,6 @@ def test_another_problem_is_more_urgent_than_progress() -> None:
     assert card_urgency(unread, moved) is Urgency.STATE
 
 
-def test_the_causes_of_failures_are_more_urgent_than_progress() -> None:
-    moving = request(State.MOVING)
-    assert card_urgency(moving, replace(moving, failure_causes=FailureCauses(NOON, 3))) is Urgency.STATE
-
-
 @pytest.mark.parametrize(
     ("old", "new", "urgency"),
     [
@@ -79,3 +74,8 @@ def test_a_stall_is_as_urgent_as_a_failure(old: Trouble | None, new: Trouble | N
 
 def test_a_milestone_makes_a_card_no_more_urgent() -> None:
     assert card_urgency(request(State.MOVING), request(State.MOVING, told=Told(milestone=25))) is Urgency.PROGRESS
+
+
+def test_the_causes_of_failures_are_more_urgent_than_progress() -> None:
+    moving = request(State.MOVING)
+    assert card_urgency(moving, replace(moving, failure_causes=FailureCauses(NOON, 3))) is Urgency.STATE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.domain.command import (
+    MAX_NAME_CHARACTERS,
     Help,
     InvalidCommand,
     OpenForm,
@@ -15,6 +16,8 @@ from bot.domain.command import (
     parse,
     resume_groups,
 )
+from bot.domain.task_group import GroupKind
+from tests.support.values import GROUP as SAMPLE_GROUP
 
 GROUP = "00878453-3402-4a86-9e2a-5d5217cd35b2"
 OTHER = "11878453-3402-4a86-9e2a-5d5217cd35b2"
@@ -205,7 +208,7 @@ def test_keys_are_accepted_in_quotes_and_a_project_in_any_case() -> None:
 
 def test_a_byte_order_mark_before_a_command_is_ignored() -> None:
     assert parse(f"\ufeff {GROUP} go") == ResumeGroups((GROUP,), "go")
-    assert parse("\u200blist") == ShowList()
+    assert parse("\u200blist") == ShowList(1)
     assert parse("\ufeff") == OpenForm()
 
 
@@ -213,12 +216,12 @@ def test_a_command_with_nothing_after_it_opens_the_form() -> None:
     assert parse("   ") == OpenForm()
 
 
-def test_list_status_and_help_take_no_other_words() -> None:
+def test_status_and_help_take_no_other_words() -> None:
     assert parse("help") == Help()
     assert isinstance(parse("help me"), InvalidCommand)
-    assert isinstance(parse("list all"), InvalidCommand)
+    assert parse("list all") == ShowList(1, None, ("all",))
     assert isinstance(parse("status R-7K3F2QABX"), InvalidCommand)
-    assert parse(" List ") == ShowList()
+    assert parse(" List ") == ShowList(1)
     assert parse(f"status {GROUP}") == ShowStatus(group_id=GROUP)
     assert parse("status r-7k3f2qab") == ShowStatus(request_id="R-7K3F2QAB")
     assert parse("Status “r–7k3f2qab”.") == ShowStatus(request_id="R-7K3F2QAB")
@@ -240,3 +243,40 @@ def test_a_form_is_validated_like_a_typed_command() -> None:
 
 def test_text_like_a_key_in_the_reason_of_a_form_is_part_of_the_reason() -> None:
     assert resume_groups((GROUP,), "at=22:00 project=x") == ResumeGroups((GROUP,), "at=22:00 project=x")
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("list", ShowList(1)),
+        ("list 2", ShowList(2)),
+        ("list page 2", ShowList(2)),
+        ("LIST Failed", ShowList(1, GroupKind.FAILED)),
+        ("list paused 12", ShowList(12, GroupKind.PAUSED)),
+        ("list running", ShowList(1, GroupKind.RUNNING)),
+        ("list nightly Images", ShowList(1, None, ("nightly", "images"))),
+        ("list paused tax &amp; files page 3", ShowList(3, GroupKind.PAUSED, ("tax", "&", "files"))),
+        ("list ledgers 2010", ShowList(1, None, ("ledgers", "2010"))),
+        ("list batch 2", ShowList(1, None, ("batch", "2"))),
+        ("list 0", ShowList(1, None, ("0",))),
+        ("list page", ShowList(1, None, ("page",))),
+    ],
+)
+def test_list_takes_a_kind_of_groups_words_of_a_name_and_a_page(typed: str, command: ShowList) -> None:
+    assert parse(typed) == command
+
+
+def test_a_name_after_list_has_a_limit() -> None:
+    assert parse(f"list {'x' * MAX_NAME_CHARACTERS}") == ShowList(1, None, ("x" * MAX_NAME_CHARACTERS,))
+    assert parse(f"list {'x' * MAX_NAME_CHARACTERS} y") == InvalidCommand(UsageError.NAME_TOO_LONG)
+
+
+def test_a_group_matches_by_all_words_of_its_name_or_by_the_beginning_of_its_id() -> None:
+    def matches(*words: str) -> bool:
+        return ShowList(1, None, words).matches(SAMPLE_GROUP)
+
+    assert matches()
+    assert matches("images", "nightly")
+    assert matches("00878453")
+    assert not matches("nightly", "ledgers")
+    assert not matches("878453")

@@ -14,10 +14,9 @@ import requests
 
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES, VIDEO_MASTERS, WEB_ASSETS
 from bot.sandbox.huawei.faults import Hold
-from bot.sandbox.huawei.group import PAUSED
+from bot.sandbox.huawei.group import MONITORING, PAUSED
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, FRANK, GENERAL, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
-from bot.ui.replies import LOOKING_UP_LIST
 from tests.support.leaks import TOKENS, find_leaks
 from tests.support.sandbox import (
     CREATED,
@@ -186,14 +185,13 @@ def test_a_request_for_a_pausing_group_is_made_once_it_is_paused(sandbox: Sandbo
     [
         (f"{NIGHTLY_IMAGES} network is back", "Looking up group 00878453…"),
         (f"status {NIGHTLY_IMAGES}", "Looking up group 00878453…"),
-        ("list", LOOKING_UP_LIST),
     ],
 )
 def test_a_person_sees_that_a_command_is_looked_at_while_oms_hangs_and_then_its_answer(
     sandbox: Sandbox, text: str, looking_up: str
 ) -> None:
     hold = Hold()
-    sandbox.oms.faults.add("list" if text == "list" else "show", hold)
+    sandbox.oms.faults.add("show", hold)
     sandbox.people.type(BOB, "help")  # the first payload takes longer than any other
     before = len(sandbox.workspace.private_texts(BOB))
     typed_at = time.monotonic()
@@ -207,3 +205,16 @@ def test_a_person_sees_that_a_command_is_looked_at_while_oms_hangs_and_then_its_
     assert NIGHTLY_IMAGES in sandbox.workspace.private_texts(BOB)[-1]
     sandbox.people.type(BOB, text, trigger_id=trigger)
     assert len(sandbox.workspace.private_texts(BOB)) == before + 2, "a redelivery after the answer shows nothing"
+
+
+def test_a_running_group_without_a_request_is_paused_from_its_status(sandbox: Sandbox) -> None:
+    group = sandbox.oms.state.groups[NIGHTLY_IMAGES]
+    group.status, group.moved_at, group.bytes_per_second = MONITORING, sandbox.oms.state.now(), 1_000_000
+    sandbox.people.type(BOB, f"status {NIGHTLY_IMAGES}")
+    wait_for_reply(sandbox, BOB, "is running now")
+    [status] = [one for one in sandbox.workspace.ephemerals if "is running now" in one.text]
+    assert sandbox.people.press(BOB, status, "pause").failure is None
+    wait_for_reply(sandbox, BOB, "You paused")
+    sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="the message to the channel")
+    assert sandbox.workspace.messages_in(MIGRATIONS)[0].text.startswith(f'<@{BOB}> paused "nightly images" (group')
+    assert [call.path.rsplit("/", 1)[1] for call in put_calls(sandbox)] == ["stop"]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 from bot.sandbox.huawei.credentials import ACCESS_KEY, SECRET_KEY, SOURCE_AK
 from bot.sandbox.huawei.example_groups import INVOICES, MAP_TILES, NIGHTLY_IMAGES
-from bot.sandbox.huawei.faults import Answer, Drop, Raw
-from bot.sandbox.slack.ids import ALICE, BOB, BOT_USER_ID, CAROL, MIGRATIONS
+from bot.sandbox.huawei.faults import Answer, Drop
+from bot.sandbox.slack.ids import ALICE, BOT_USER_ID, CAROL, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from tests.support.sandbox import (
     button_ids,
@@ -150,12 +149,3 @@ def test_a_deleted_card_is_posted_again(sandbox: Sandbox) -> None:
     sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="a new card")
     wait_for_text(sandbox, sandbox.workspace.messages_in(MIGRATIONS)[0], "Resumed, moving")
     assert len(put_calls(sandbox)) == 1
-
-
-def test_a_group_that_cannot_be_read_hides_no_other_from_the_list(sandbox: Sandbox) -> None:
-    shown = sandbox.oms.state.show(NIGHTLY_IMAGES)
-    unreadable = {**shown, "group_id": "2b2b2b2b-0000-4000-8000-000000000001", "status": 42}
-    sandbox.oms.faults.add("list", Raw(body=json.dumps({"count": 2, "taskgroups": [unreadable, shown]}).encode()))
-    sandbox.people.type(BOB, "list")
-    reply = wait_for_reply(sandbox, BOB, NIGHTLY_IMAGES)
-    assert ", 1 unreadable*" in reply

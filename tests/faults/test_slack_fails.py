@@ -91,7 +91,7 @@ def test_the_thread_is_in_order_whatever_slack_answers(new_sandbox: Callable[...
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
     sandbox.start_bot()
     card = create_request(sandbox)
-    sandbox.slack.outage.answers["chat.postMessage"] = answers
+    sandbox.slack.outage.answers["chat.postMessage"] = [*answers]
     sandbox.people.press(CAROL, card, "approve")
     assert_thread_in_order(sandbox, card)
 

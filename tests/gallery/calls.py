@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
@@ -16,13 +16,19 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 import bot.ui
-from bot.domain.command import InvalidCommand, UsageError
+from bot.domain.command import InvalidCommand, ShowList, UsageError
+from bot.domain.digest import Digest, DigestGroup
 from bot.domain.policy import Refusal
 from bot.domain.start_time import NoStart, StartProblem
+from bot.domain.task_group import GroupKind, GroupStatus, SubTasks, TaskGroup
+from bot.domain.watched_group import Activity, Movement, Trouble, WatchedGroup
 from bot.ui import home, lists
-from bot.ui.home import HomeSection, home_sections
+from bot.ui.home import HomeContent, HomeSection, home_sections
+from bot.ui.lists import GroupsOfProject
 from bot.ui.modals import GroupChoice
+from tests.gallery.alerts import ALERTS, alert_of
 from tests.gallery.reader import ZONE
+from tests.gallery.report import REPORT
 from tests.gallery.requests import (
     LEADS,
     PROBLEM,
@@ -38,11 +44,24 @@ from tests.support.values import GROUP, GROUP_ID, NOON, POLICY, person
 
 LINK = "https://example.slack.com/archives/C0TEST0001/p1"
 
-#: The modules that lay out blocks or format values. Their texts appear on the cards.
-LAYOUT = {"blocks", "buttons", "card", "formatting", "movement", "progress", "state_texts", "states", "status"}
+#: The modules that lay out blocks or format values. Their texts appear on the cards, or on the page of the terminal.
+LAYOUT = {
+    "blocks",
+    "buttons",
+    "card",
+    "formatting",
+    "movement",
+    "progress",
+    "report_facts",
+    "report_file",
+    "state_texts",
+    "states",
+    "status",
+}
 
 #: The argument for every parameter of this name.
 SAMPLES: Mapping[str, Any] = {
+    "alert": alert_of(Trouble.PAUSED),
     "all_rows": 12_345,
     "bucket": "photos-prod",
     "channel": "C0TEST0001",
@@ -71,6 +90,7 @@ SAMPLES: Mapping[str, Any] = {
     "number": 12,
     "newest_hash": "3f" * 32,
     "next_step": "Unseal Vault.",
+    "notify": (LEADS,),
     "now": NOON.astimezone(ZONE),
     "path": "secret/oms/media/caller",
     "paused": [GROUP],
@@ -78,11 +98,13 @@ SAMPLES: Mapping[str, Any] = {
     "person": "UBOB0000",
     "policy": POLICY,
     "problem": PROBLEM,
+    "problems": {},
     "project": "media",
     "projects": ["media", "archive"],
     "reason": "network is back",
     "reference": "F-7K3F2Q",
     "removed_votes": 1,
+    "report": REPORT,
     "refusal": Refusal.NOT_AN_APPROVER,
     "region": "ap-southeast-3",
     "regions": {"media": "ap-southeast-3", "archive": "eu-west-101"},
@@ -99,6 +121,7 @@ SAMPLES: Mapping[str, Any] = {
     "title": "(a title)",
     "typed_name": "meida",
     "unreadable": 1,
+    "until": NOON + timedelta(days=1),
     "url": "https://oms.ap-southeast-3.myhuaweicloud.com",
     "vault_path": "secret/oms/media/source",
     "voters": ["UCAROL00"],
@@ -108,23 +131,73 @@ SAMPLES: Mapping[str, Any] = {
 
 _RETRY = REQUESTS["Pending, retry, choice of all or failed objects"]
 
+_MOVING = replace(
+    GROUP, status=GroupStatus.MONITORING, sub_tasks=SubTasks(10, waiting=5, executing=2, failed=1, complete=2)
+)
+_MOVEMENTS = [
+    Movement(Activity.MOVING, 20_000_000),
+    Movement(Activity.LISTING),
+    Movement(Activity.QUEUED),
+    Movement(Activity.RESTORING, 0, NOON),
+    Movement(Activity.STALLED, 0, NOON),
+    Movement(Activity.MOVING, 1_000_000, slow_since=NOON),
+]
+
+
+def _groups_of(project: str, more: Sequence[GroupKind] = (), unreadable: int = 0) -> GroupsOfProject:
+    of_kind: Mapping[GroupKind, Sequence[tuple[TaskGroup, Movement | None]]] = {
+        GroupKind.FAILED: [(failed_group(), None)] * 2,
+        GroupKind.RUNNING: [(_MOVING, movement) for movement in _MOVEMENTS],
+        GroupKind.PAUSED: [(GROUP, None)],
+    }
+    return GroupsOfProject(project, NOON, of_kind, more, unreadable)
+
+
+def _watched(group: TaskGroup, movement: Movement) -> WatchedGroup:
+    return WatchedGroup(f"0/{group.group_id}", "media", group, NOON, NOON, movement)
+
+
+_STOPPED = Movement(Activity.STOPPED)
 _LISTED = [
     lists.open_requests(["(a line for each open request)"] * 2),
-    lists.groups("media", [failed_group()] * 2, [GROUP], [GROUP_ID], more_failed=True, unreadable=1),
-    lists.groups("archive", [], [GROUP], []),
+    lists.groups(_groups_of("media", more=[GroupKind.FAILED], unreadable=1), [GROUP_ID], ShowList(1)),
+    lists.groups(_groups_of("archive"), [], ShowList(1, GroupKind.PAUSED, ("nightly",))),
 ]
 _CAROL = person("UCAROL00")
 _HOME = home_sections(
-    [pending(), REQUESTS["Moving, with speed"], replace(pending(), requester="UCAROL00")], _CAROL, {"media": POLICY}
+    HomeContent(
+        [pending(), REQUESTS["Moving, with speed"], replace(pending(), requester="UCAROL00")],
+        [REQUESTS["Denied, with a reason"]],
+        1,
+        [_watched(_MOVING, movement) for movement in _MOVEMENTS] + [_watched(failed_group(), _STOPPED)],
+    ),
+    _CAROL,
+    {"media": POLICY},
 )
-_EMPTY = [lists.open_requests([]), lists.groups("media", [], [], [])]
+_DIGEST = Digest(
+    "media",
+    NOON,
+    done=(DigestGroup(replace(GROUP, status=GroupStatus.COMPLETED)),),
+    failed=(DigestGroup(failed_group()),),
+    paused=(DigestGroup(GROUP),),
+    running=(DigestGroup(_MOVING, _MOVEMENTS[0]),),
+    waiting=(pending(),),
+)
+_EMPTY = [lists.open_requests([]), lists.groups(GroupsOfProject("media", NOON, {}), [], ShowList(1))]
 
 #: The arguments of one function that differ from `SAMPLES`.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "failure_causes.causes_line": {"request": REQUESTS["Failed, for three reasons"]},
     "failure_causes.causes_summary": {"request": REQUESTS["Failed, for three reasons"]},
     "failure_causes.failed_list_line": {"request": REQUESTS["Failed, for three reasons"]},
-    "home.home_sections": {"requests": [], "person": _CAROL, "policies": {}},
+    "digest.digest_text": {"digest": _DIGEST},
+    "home.home_sections": {"content": HomeContent([]), "person": _CAROL, "policies": {}},
+    "lists.groups": {"found": _groups_of("media"), "command": ShowList(1)},
+    "lists.page": {"sections": _LISTED, "command": ShowList(1), "typed": "/resume-taskgroup", "max_characters": 1_500},
+    "watched_group.group_line": {"group": _MOVING, "movement": _MOVEMENTS[0]},
+    "watched_group.movement_text": {"group": _MOVING, "movement": _MOVEMENTS[0]},
+    "watched_group.running_details": {"group": _MOVING, "movement": _MOVEMENTS[0]},
+    "watched_group.running_status": {"group": _MOVING, "movement": _MOVEMENTS[0]},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
     "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
@@ -149,11 +222,18 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
 
 #: More calls of one function: what differs from its first call.
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "alert.alert_message": ALERTS,
+    "alert.muted": ({"until": None},),
     "lists.fit": (
         {"sections": _EMPTY},
         {"sections": _LISTED, "max_characters": 500},
         {"sections": [lists.groups_not_listed("media", lists.no_answer("media", 8.0))]},
     ),
+    "lists.page": (
+        {"command": ShowList(2, GroupKind.FAILED, ("nightly",))},
+        {"sections": _EMPTY, "command": ShowList(1, None, ("nightly",))},
+    ),
+    "watched_group.running_details": tuple({"movement": movement} for movement in _MOVEMENTS[1:]),
     "home.home_view": ({"sections": [], "remark": home.MAY_BE_INCOMPLETE},),
     "failure_causes.causes_line": ({"request": REQUESTS["Moving, sub-tasks failed"]},),
     "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),

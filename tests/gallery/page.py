@@ -69,6 +69,7 @@ TYPED = (
     "status",
     "status nightly",
     "status R-00000001 R-00000002",
+    f"list {'nightly ' * 20}",
 )
 
 

@@ -58,6 +58,14 @@ def _date(at: datetime, date_format: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: parts[found[1]], date_format)
 
 
+def _chart(block: Json) -> Iterator[str]:
+    """The title, the labels of the axes, and the first and last points of each line."""
+    axes = block["chart"]["axis_config"]
+    for series in block["chart"]["series"]:
+        first, *_, last = (f"{point['label']} {point['value']}" for point in series["data"])
+        yield f"chart: {block['title']} ({axes['x_label']}, {axes['y_label']}) {series['name']} {first} … {last}"
+
+
 def object_text(text: Json) -> str:
     """A text object. Plain text is as it is; Slack renders no mention or date in it."""
     shown = str(text["text"])
@@ -90,6 +98,8 @@ class BlockReader:
                     yield from self._elements(block["elements"])
                 case "input":
                     yield from self._input(block)
+                case "data_visualization":
+                    yield from _chart(block)
                 case other:
                     raise ValueError(f"the gallery cannot show a block of type {other}")
 

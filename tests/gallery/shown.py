@@ -47,4 +47,5 @@ class Shown:
 
 def _key(sentence: str) -> str:
     plain = _VALUES.sub("X", _FORMATTING.sub("", sentence.strip()))
-    return _MARKERS.sub("", plain).rstrip(". ").lower()
+    # A title has a colon in the text for notifications, and none above a field.
+    return _MARKERS.sub("", plain).replace(": ", " ").rstrip(". ").lower()

@@ -1,14 +1,17 @@
-"""Builds tests/terminal_gallery.md: the sentences of `check`, the settings, the log and `--help`."""
+"""Builds tests/terminal_gallery.md: the sentences of `check`, the settings, the log, `report` and `--help`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from bot.cli import main as cli
+from bot.ui import report_file
 from tests.gallery import source
+from tests.gallery.report import NOT_APPROVED, REPORT
 
 INTRODUCTION = """\
 # Every sentence in the terminal
@@ -27,6 +30,9 @@ def terminal_page() -> str:
             f"### {name}\n\n" + "\n".join(f"- {sentence}" for sentence in found)
             for name, found in source.templates(source.TERMINAL)
         ),
+        "## `report`",
+        *(f"```text\n{report_file.report_markdown(one)}\n```" for one in (REPORT, NOT_APPROVED)),
+        f"```json\n{report_file.report_json(replace(REPORT, rates=REPORT.rates[:1]))}\n```",
         "## `--help`",
         *(f"```text\n{text}\n```" for text in _help_texts()),
     ]

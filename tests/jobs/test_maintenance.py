@@ -1,4 +1,4 @@
-"""The newest hash reaches each project's channel once a day with activity; finished rows are deleted after 30 days."""
+"""The newest hash reaches each project's channel once a day with activity, and what is old is deleted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
+from bot.domain.task_group import GroupStatus
+from bot.domain.watched_group import WatchLimits, first_seen
 from bot.jobs import maintenance
 from bot.jobs.context import Context
 from bot.jobs.maintenance import Task
@@ -21,7 +23,7 @@ from bot.jobs.notify.notices import send_notice
 from bot.jobs.worker import Failed, Rescheduled, Result
 from bot.sandbox.slack.ids import BOT_USER_ID, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
-from bot.store import audit, inbox, outbox, queue, requests, tables
+from bot.store import audit, groups, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, append, rows
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
@@ -29,7 +31,7 @@ from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
 from bot.store.verification import Verified, verify
 from tests.support.maintenance import die_before_commit, maintenance_context
-from tests.support.values import NOON, request
+from tests.support.values import GROUP, NOON, request
 
 pytestmark = pytest.mark.usefixtures("slow_database_locks")
 
@@ -84,15 +86,16 @@ def events(store: Store) -> list[str]:
         return [link.event for link in rows(connection)]
 
 
-def test_both_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
-    assert sorted(run_due_tasks(context)) == ["anchor", "purge"]
+def test_the_tasks_are_due_at_the_first_start_and_then_at_each_midnight(context: Context, clock: Clock) -> None:
+    assert sorted(run_due_tasks(context)) == sorted(Task)
     assert run_due_tasks(context) == []
     clock.now = datetime(2026, 3, 2, 23, 59, 59, tzinfo=UTC)
-    assert run_due_tasks(context) == []
+    assert run_due_tasks(context) == ["thin"]
     clock.now = datetime(2026, 3, 3, tzinfo=UTC)
     assert sorted(run_due_tasks(context)) == ["anchor", "purge"]
     with context.store.read() as connection:
-        assert set(queue.next_due(connection, NOON).values()) == {datetime(2026, 3, 4, tzinfo=UTC)}
+        query = select(tables.maintenance.c.due_at).where(tables.maintenance.c.name.in_(["anchor", "purge"]))
+        assert set(connection.execute(query).scalars()) == {datetime(2026, 3, 4, tzinfo=UTC)}
 
 
 def test_the_newest_hash_is_posted_to_the_channel_of_a_project_with_activity(context: Context) -> None:
@@ -309,3 +312,67 @@ def test_a_claimed_message_is_not_deleted(context: Context, clock: Clock) -> Non
     run_due_tasks(context)
     with context.store.read() as connection:
         assert connection.execute(select(tables.inbox.c.key)).scalars().all() == ["claimed"]
+
+
+# Deleting the history
+
+
+def end_request(context: Context, number: int, ended_at: datetime) -> None:
+    made = request(number=number, group=replace(GROUP, group_id=f"group {number}"))
+    with context.store.write() as connection:
+        requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, "UALICE00", made.id), ended_at)
+        ended = made.with_state(State.CANCELLED, at=ended_at)
+        requests.save(connection, made, ended, ended_at, Event(AuditEvent.REQUEST_CANCELLED, "UALICE00", made.id))
+
+
+def test_requests_that_ended_and_groups_that_were_not_seen_are_deleted_after_the_time_of_keep(
+    context: Context, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(maintenance, "DELETED_AT_ONCE", 2)
+    for number in range(1, 6):
+        end_request(context, number, NOON)
+    end_request(context, 6, NOON + DAY * 2)
+    add_request_that_is_open(context, 7)
+    seen = first_seen("p/1", "media", GROUP, NOON, WatchLimits())
+    with context.store.write() as connection:
+        groups.save(connection, [seen])
+        groups.add_samples(connection, [seen])
+    clock.now = NOON + context.keep - timedelta(hours=1)
+    run_due_tasks(context)
+    assert stored_ids(context) == [f"R-0000000{number}" for number in range(1, 8)]
+    clock.now = NOON + context.keep + DAY
+    run_due_tasks(context)
+    assert stored_ids(context) == ["R-00000006", "R-00000007"]
+    with context.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.cards)).scalar() == 2
+        assert groups.get(connection, "p/1") is None
+        assert groups.samples_of(connection, "p/1", NOON, NOON) == []
+        assert [row.event for row in rows(connection, "R-00000001")] == ["request.created", "request.cancelled"]
+        assert isinstance(verify(connection), Verified)
+    assert "deleted 5 requests that ended, and 1 groups last seen, more than 400 days ago" in caplog.messages
+
+
+def add_request_that_is_open(context: Context, number: int) -> None:
+    made = request(number=number, group=replace(GROUP, group_id=f"group {number}"))
+    with context.store.write() as connection:
+        requests.add(connection, made, Event(AuditEvent.REQUEST_CREATED, "UALICE00", made.id), NOON)
+
+
+def stored_ids(context: Context) -> list[str]:
+    with context.store.read() as connection:
+        return list(connection.execute(select(tables.requests.c.id).order_by(tables.requests.c.id)).scalars())
+
+
+def test_the_samples_of_running_groups_are_thinned_each_hour(context: Context, clock: Clock) -> None:
+    run_due_tasks(context)
+    seen = first_seen("p/1", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
+    with context.store.write() as connection:
+        groups.save(connection, [seen])
+        minutes = [replace(seen, seen_at=NOON + timedelta(minutes=number)) for number in range(180)]
+        groups.add_samples(connection, minutes)
+    clock.now = NOON + timedelta(hours=3)
+    assert run_due_tasks(context) == ["thin"]
+    with context.store.read() as connection:
+        left = groups.samples_of(connection, "p/1", NOON, NOON + DAY)
+    assert len(left) == 12 + 60

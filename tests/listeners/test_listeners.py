@@ -12,7 +12,7 @@ from slack_bolt import App, BoltRequest
 from slack_bolt.authorization import AuthorizeResult
 from sqlalchemy import select
 
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.listeners import register_listeners
 from bot.listeners.payloads import OurApp
 from bot.listeners.receiver import Receiver
@@ -174,7 +174,7 @@ def test_a_command_is_stored_parsed(bolt_app: BoltApp) -> None:
     bolt_app.type(f"status {GROUP}", trigger_id="3")
     assert [(message.kind, message.command) for message in bolt_app.stored()] == [
         (Kind.CREATE_REQUEST, ResumeGroups((GROUP, OTHER), "a <b> & c", "media", (22, 5))),
-        (Kind.LIST, None),
+        (Kind.LIST, ShowList(1)),
         (Kind.STATUS, ShowStatus(group_id=GROUP)),
     ]
 

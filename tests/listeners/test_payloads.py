@@ -19,7 +19,7 @@ from bot.listeners.payloads import (
 )
 from bot.listeners.views import parse_request_form
 from bot.store.inbox import Kind, Message
-from tests.support.values import NOON
+from tests.support.values import GROUP_ID, NOON, PLAN
 
 OUR_APP = OurApp("T0TEST0001", "A0TEST0001")
 COMMAND: dict[str, Any] = {
@@ -40,6 +40,10 @@ PRESS: dict[str, Any] = {
     "response_url": "https://x",
     "actions": [{"action_id": "approve", "block_id": "decide", "value": "R-00000001"}],
     "state": {"values": {"R-00000001 all": {"scope": {"selected_option": {"value": "all objects"}}}}},
+}
+GROUP_KEY = f"{PLAN.project_id}/{GROUP_ID}"
+PRESS_ON_ALERT = {key: value for key, value in PRESS.items() if key != "state"} | {
+    "actions": [{"action_id": "mute", "block_id": GROUP_ID, "value": GROUP_KEY}]
 }
 DENIAL: dict[str, Any] = {
     "type": "view_submission",
@@ -77,6 +81,19 @@ PERSON = ("UALICE00", "T0TEST0001")
                 message_ts="1.2",
                 response_url="https://x",
                 scope="all objects",
+                trigger_id="1.2",
+            ),
+        ),
+        (
+            PRESS_ON_ALERT,
+            Message(
+                Kind.MUTE_FOR_A_DAY,
+                "1.2",
+                *PERSON,
+                "C1",
+                group_key=GROUP_KEY,
+                message_ts="1.2",
+                response_url="https://x",
                 trigger_id="1.2",
             ),
         ),

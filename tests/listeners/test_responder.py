@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
+from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from bot.listeners.receiver import Receiver
@@ -64,7 +65,7 @@ class SlowSlack(Messenger):
         self.opened.append(trigger_id)
         return f"V{trigger_id}"
 
-    def answer(self, response_url: str, text: str) -> None:
+    def answer(self, response_url: str, text: str, controls: Sequence[Block] = ()) -> None:
         assert self.released.wait(20)
         self.replies.append((response_url, text))
 

@@ -14,7 +14,7 @@ from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, 
 from bot.slack.messenger import Messenger
 from bot.slack.transport import new_client
 from bot.ui import modals
-from bot.ui.blocks import SlackMessage, section
+from bot.ui.blocks import SlackMessage, section, text_message
 from tests.support.wire import BROKEN_ANSWERS, answering
 
 
@@ -55,7 +55,7 @@ def test_a_refused_reply_raises_and_a_refused_permalink_is_none(answer: bytes, k
     with answering(answer) as url:
         messenger = Messenger(new_client(Secret(BOT_TOKEN), f"{url}/api/"))
         with pytest.raises(kind):
-            messenger.reply(MIGRATIONS, "1.2", "words")
+            messenger.reply(MIGRATIONS, "1.2", text_message("words"))
         assert messenger.permalink(MIGRATIONS, "1.2") is None
 
 
@@ -112,7 +112,7 @@ CONTENT = SlackMessage("words", (section("words").to_dict(),))
 def test_slack_makes_no_links_mentions_and_previews_of_any_message(slack: SlackStandIn) -> None:
     messenger, workspace = Messenger(new_client(Secret(BOT_TOKEN), slack.api_url)), slack.workspace
     card = messenger.post(MIGRATIONS, CONTENT)
-    messenger.reply(MIGRATIONS, card, "words")
+    messenger.reply(MIGRATIONS, card, text_message("words"))
     messenger.direct(ALICE, "words")
     assert [one.formatting for one in workspace.messages] == [WITHOUT_PREVIEWS] * 3
     messenger.update(MIGRATIONS, card, CONTENT)

@@ -82,7 +82,7 @@ def test_the_script_grants_rights_for_every_table() -> None:
         "TRUNCATE audit",
         "ALTER TABLE audit DISABLE TRIGGER ALL",
         "DROP TABLE votes",
-        "DELETE FROM requests",
+        "DELETE FROM slack_budget",
         "INSERT INTO audit_head VALUES (2, 0, '')",
         "DELETE FROM audit_head",
         "CREATE TABLE more (id integer)",

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from bot.clients import new_identity
@@ -48,6 +48,7 @@ def maintenance_context(store: Store, now: Callable[[], datetime], slack_url: st
         owner="one",
         active_claims=ActiveClaims(),
         now=now,
+        keep=timedelta(days=400),
     )
 
 

@@ -1,4 +1,4 @@
-"""Runs the jobs of cards and notices at a simulated time, in front of the stand-ins of a sandbox."""
+"""Runs the jobs that show cards, notices and alerts at a simulated time, in front of the stand-ins of a sandbox."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import pytest
 
 from bot.jobs.context import Context
 from bot.jobs.notify import cards, notices
+from bot.jobs.watch import alerts
 from bot.jobs.worker import Failed, Finished
 from bot.sandbox.system import Sandbox
 from bot.store import queue, tables
 from bot.store.queue import Claim, Queue
 
-_HANDLERS = {tables.cards.name: cards.update_card, tables.notices.name: notices.send_notice}
-_QUEUES = (Queue(tables.cards), Queue(tables.notices))
+_HANDLERS = {
+    tables.cards.name: cards.update_card,
+    tables.notices.name: notices.send_notice,
+    tables.alerts.name: alerts.show_alert,
+}
+_QUEUES = (Queue(tables.cards), Queue(tables.notices), Queue(tables.alerts))
 
 
 class Clock:
@@ -41,7 +46,7 @@ def simulated_time(sandbox: Sandbox, context: Context) -> Iterator[tuple[Context
 
 
 def run_for(context: Context, clock: Clock, seconds: float) -> None:
-    """Runs each job of the cards and notices as soon as it can be claimed, and lets this time pass."""
+    """Runs each of these jobs as soon as it can be claimed, and lets this time pass."""
     end = clock() + timedelta(seconds=seconds)
     while True:
         with context.store.read() as connection:

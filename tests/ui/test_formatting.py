@@ -16,7 +16,7 @@ from bot.ui.formatting import (
     rate,
     size_of_total,
 )
-from bot.ui.replies import group_line
+from bot.ui.watched_group import group_line
 from tests.support.values import GROUP
 
 
@@ -38,7 +38,7 @@ def test_inline_code_keeps_everything_but_backticks() -> None:
 def test_a_quotation_mark_in_the_name_of_a_group_does_not_end_the_quoted_name() -> None:
     group = replace(GROUP, description='x" in project sandbox "')
     assert quoted_name(group) == "\"x' in project sandbox '\""
-    assert " \"x' in project sandbox '\", paused" in group_line(group, ())
+    assert " \"x' in project sandbox '\", paused" in group_line(group)
 
 
 def test_mentions_name_users_and_user_groups() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from bot.domain.request import Policy, Request, State, VoteProgress
+from bot.domain.request import LastSeen, Policy, Request, State, VoteProgress
+from bot.domain.task_group import RUNNING_STATUSES, GroupStatus
+from bot.domain.watched_group import Activity, Movement, WatchedGroup
 from bot.sandbox.slack.checks import problems_of_view
+from bot.ui.blocks import fingerprint
 from bot.ui.formatting import local_time
-from bot.ui.home import MAX_LINES, home_sections, home_view
+from bot.ui.home import MAX_LINES, HomeContent, home_sections, home_view
 from bot.ui.status import status_text
-from tests.support.values import NOON, person, request
+from tests.support.values import GROUP, HALF, NOON, person, request
 
 CAROL = person("UCAROL00", "S0LEADS00")
 CAROL_OR_DAVE = Policy(("*",), (("UCAROL00", "UDAVE000"),) * 2, self_approval=False)
@@ -21,11 +24,19 @@ POLICIES = {"media": CAROL_OR_DAVE}
 
 def ordered(*requests: Request) -> dict[str, list[str]]:
     """The ids of the requests in each section, as carol sees them."""
-    return {one.title: [shown.id for shown in one.requests] for one in home_sections(requests, CAROL, POLICIES)}
+    return ordered_of(HomeContent(requests))
+
+
+def ordered_of(content: HomeContent) -> dict[str, list[str]]:
+    """The ids of the requests and the keys of the groups in each section, as carol sees them."""
+    return {
+        one.title: [shown.id if isinstance(shown, Request) else shown.key for shown in one.items]
+        for one in home_sections(content, CAROL, POLICIES)
+    }
 
 
 def view(requests: Sequence[Request], permalinks: dict[str, str] | None = None) -> dict[str, Any]:
-    sections = home_sections(requests, CAROL, POLICIES)
+    sections = home_sections(HomeContent(requests), CAROL, POLICIES)
     shown: dict[str, Any] = home_view(sections, permalinks or {}, "/resume-taskgroup", "help", NOON).to_dict()
     assert problems_of_view(shown) == []
     return shown
@@ -46,7 +57,7 @@ def test_requests_that_wait_for_the_reader_come_first_then_their_own_then_runnin
         "Waiting for your approval": ["R-00000004"],
         "Your requests": ["R-00000005", "R-00000003"],
         "Running": ["R-00000002"],
-        "Other open requests": ["R-00000001"],
+        "Trouble": ["R-00000001"],
     }
 
 
@@ -65,7 +76,7 @@ def test_a_request_waits_for_the_reader_only_if_their_approval_would_fill_an_ope
     not_named = pending(3)
     without_carol = {"media": Policy(("*",), (("UDAVE000",),), self_approval=False)}
     assert ordered(voted, leads_voted) == {"Other open requests": ["R-00000001", "R-00000002"]}
-    [section] = home_sections([not_named], CAROL, without_carol)
+    [section] = home_sections(HomeContent([not_named]), CAROL, without_carol)
     assert section.title == "Other open requests"
     by_carol = pending(4, requester="UCAROL00", policy=replace(CAROL_OR_DAVE, self_approval=True))
     assert ordered(by_carol) == {"Your requests": ["R-00000004"]}
@@ -90,7 +101,7 @@ def test_each_request_is_one_line_with_a_link_to_its_card_and_no_buttons() -> No
 def test_more_requests_than_fit_are_counted_and_the_view_stays_within_the_limits_of_slack() -> None:
     mine = [pending(number, requester="UCAROL00") for number in range(100, 170)]
     running = [request(State.MOVING, number) for number in range(200, 220)]
-    others = [request(State.NOT_STARTED, number) for number in range(300, 312)]
+    others = [request(State.APPROVED, number) for number in range(300, 312)]
     shown = view([*others, *running, *mine, pending(1)])
     texts = [text for block in shown["blocks"] for text in _texts(block)]
     assert [text for text in texts if text.endswith(")")] == [
@@ -103,6 +114,83 @@ def test_more_requests_than_fit_are_counted_and_the_view_stays_within_the_limits
     assert [text for text in texts if text.startswith("and ")] == [f"and 11 {more}", f"and 12 {more}"]
     assert sum(text.startswith("R-") for text in texts) == MAX_LINES
     assert len(shown["blocks"]) <= 100
+
+
+def watched(number: int, status: GroupStatus, movement: Movement | None = None) -> WatchedGroup:
+    group = replace(GROUP, group_id=f"6a6b6c6d-0000-4000-8000-{number:012d}", status=status)
+    activity = Activity.MOVING if status in RUNNING_STATUSES else Activity.STOPPED
+    return WatchedGroup(f"group {number}", "media", group, NOON, NOON, movement or Movement(activity))
+
+
+STALLED = Movement(Activity.STALLED, 0, NOON - timedelta(minutes=20))
+
+
+def test_groups_without_a_request_are_shown_by_how_they_are() -> None:
+    content = HomeContent(
+        [],
+        watched=[
+            watched(1, GroupStatus.MONITORING),
+            watched(2, GroupStatus.MIGRATION_FAILED),
+            watched(3, GroupStatus.COMPLETED),
+            watched(4, GroupStatus.MONITORING, STALLED),
+            watched(5, GroupStatus.PAUSED),
+            watched(6, GroupStatus.MONITORING, Movement(Activity.MOVING, 1_000, slow_since=NOON)),
+            watched(7, GroupStatus.PAUSING),
+        ],
+    )
+    assert ordered_of(content) == {
+        "Running": ["group 1", "group 7"],
+        "Trouble": ["group 2", "group 4", "group 6"],
+        "Ended in the last 24 hours": ["group 3", "group 5"],
+    }
+
+
+def test_a_group_is_not_shown_beside_a_request_about_it() -> None:
+    moving, done = request(State.MOVING, 1), request(State.DONE, 2, group=replace(GROUP, group_id="another"))
+    groups = [
+        replace(watched(1, GroupStatus.MONITORING), key=moving.group_key),
+        replace(watched(2, GroupStatus.COMPLETED), key=done.group_key),
+    ]
+    assert ordered_of(HomeContent([moving], [done], 1, groups)) == {
+        "Running": [moving.id],
+        "Ended in the last 24 hours": [done.id],
+    }
+
+
+def test_a_request_whose_group_stands_still_or_failed_is_in_trouble() -> None:
+    stalled = request(State.MOVING, 1, last_seen=LastSeen(NOON, HALF, STALLED))
+    failed, denied = request(State.FAILED, 2), request(State.DENIED, 3)
+    assert ordered_of(HomeContent([stalled], [failed, denied], 2)) == {
+        "Trouble": [stalled.id, failed.id],
+        "Ended in the last 24 hours": [denied.id],
+    }
+
+
+def test_requests_that_ended_and_were_not_read_are_counted() -> None:
+    ended = [request(State.DENIED, number) for number in range(100, 180)]
+    [section] = home_sections(HomeContent([], ended, 5_000), CAROL, POLICIES)
+    assert (section.title, section.total, len(section.items)) == ("Ended in the last 24 hours", 5_000, MAX_LINES)
+
+
+def test_a_group_shows_its_project_and_the_time_of_an_old_reading() -> None:
+    def shown(now: datetime) -> str:
+        sections = home_sections(HomeContent([], watched=[watched(1, GroupStatus.MONITORING)]), CAROL, POLICIES)
+        view = home_view(sections, {}, "/x", "help", now).to_dict()
+        assert problems_of_view(view) == []
+        text: str = view["blocks"][3]["text"]["text"]
+        return text
+
+    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, project media")
+    assert shown(NOON + timedelta(hours=1)).endswith(f", project media, as of {local_time(NOON)}")
+
+
+def test_a_view_with_the_same_content_has_the_same_fingerprint_at_another_time() -> None:
+    def printed(now: datetime, *requests: Request) -> str:
+        return fingerprint(home_view(home_sections(HomeContent(requests), CAROL, POLICIES), {}, "/x", "help", now))
+
+    later = NOON + timedelta(minutes=5)
+    assert printed(NOON, pending(1)) == printed(later, pending(1))
+    assert printed(NOON, pending(1)) != printed(NOON, pending(2))
 
 
 def _texts(block: dict[str, Any]) -> list[str]:

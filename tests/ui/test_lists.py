@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
+from bot.domain.command import ShowList, parse
 from bot.domain.request import Problem
-from bot.domain.task_group import GroupStatus, TaskGroup
+from bot.domain.task_group import GroupKind, GroupStatus, Progress, TaskGroup
+from bot.domain.watched_group import Activity, Movement
 from bot.ui import lists
-from tests.support.values import GROUP
+from bot.ui.formatting import local_time
+from bot.ui.lists import GroupsOfProject, Section
+from tests.support.values import GROUP, NOON
+
+EVERYTHING = ShowList(1)
 
 
 def groups_with(status: GroupStatus, count: int) -> list[TaskGroup]:
@@ -18,12 +26,33 @@ FAILED = groups_with(GroupStatus.MIGRATION_FAILED, 60)
 PAUSED = groups_with(GroupStatus.PAUSED, 60)
 
 
+def of_project(
+    project: str,
+    failed: Sequence[TaskGroup] = (),
+    paused: Sequence[TaskGroup] = (),
+    running: Sequence[tuple[TaskGroup, Movement | None]] = (),
+    requested: Sequence[str] = (),
+    command: ShowList = EVERYTHING,
+    more: Sequence[GroupKind] = (),
+    unreadable: int = 0,
+) -> Section:
+    of_kind = {
+        GroupKind.FAILED: [(group, None) for group in failed],
+        GroupKind.RUNNING: running,
+        GroupKind.PAUSED: [(group, None) for group in paused],
+    }
+    return lists.groups(GroupsOfProject(project, NOON, of_kind, more, unreadable), requested, command)
+
+
 def test_everything_that_fits_is_shown_with_totals() -> None:
-    sections = [lists.open_requests(["R-1"]), lists.groups("media", FAILED[:1], PAUSED[:2], {PAUSED[1].group_id})]
+    sections = [
+        lists.open_requests(["R-1"]),
+        of_project("media", FAILED[:1], PAUSED[:2], requested=[PAUSED[1].group_id]),
+    ]
     assert lists.fit(sections).splitlines() == [
         "*1 open request*",
         "R-1",
-        "*Groups of media that can be resumed or retried: 1 failed, 2 paused*",
+        f"*Groups of media as of {local_time(NOON)}: 1 failed, 2 paused*",
         f'`{FAILED[0].group_id}` "nightly images", migration failed',
         f'`{PAUSED[0].group_id}` "nightly images", paused',
         f'`{PAUSED[1].group_id}` "nightly images", paused, already requested',
@@ -31,9 +60,9 @@ def test_everything_that_fits_is_shown_with_totals() -> None:
 
 
 def test_an_empty_list_says_so() -> None:
-    assert lists.fit([lists.open_requests([]), lists.groups("media", [], [], ())]).splitlines() == [
+    assert lists.fit([lists.open_requests([]), of_project("media")]).splitlines() == [
         "*No open requests*",
-        "*Groups of media that can be resumed or retried: none*",
+        f"*Groups of media as of {local_time(NOON)}: none*",
     ]
 
 
@@ -44,20 +73,20 @@ def test_open_requests_that_do_not_fit_are_counted() -> None:
 
 
 def test_failed_groups_are_never_left_out_in_favor_of_paused_ones() -> None:
-    sections = [lists.groups("media", [], PAUSED, ()), lists.groups("archive", FAILED[:30], PAUSED, ())]
+    sections = [of_project("media", [], PAUSED), of_project("archive", FAILED[:30], PAUSED)]
     text = lists.fit(sections)
     assert len(text) <= 4_000
     assert text.count(", migration failed") == 30
-    assert "*Groups of archive that can be resumed or retried: 30 failed, 60 paused, the first " in text
+    assert f"*Groups of archive as of {local_time(NOON)}: 30 failed, 60 paused, the first " in text
     short_of_space = lists.fit(sections, 1_500)
     assert 0 < short_of_space.count(", migration failed") < 30
     assert ", paused\n" not in short_of_space
-    assert "*Groups of media that can be resumed or retried: 60 paused, not shown for lack of space*" in short_of_space
+    assert f"*Groups of media as of {local_time(NOON)}: 60 paused, not shown for lack of space*" in short_of_space
 
 
 def test_each_project_gets_a_fair_share() -> None:
     names = ("media", "archive", "logs")
-    text = lists.fit([lists.open_requests(["R"]), *(lists.groups(name, FAILED, PAUSED, ()) for name in names)])
+    text = lists.fit([lists.open_requests(["R"]), *(of_project(name, FAILED, PAUSED) for name in names)])
     shares = [part.count("migration failed") for part in text.split("*Groups of ")[1:]]
     assert len(shares) == 3
     assert max(shares) - min(shares) <= 1
@@ -65,19 +94,19 @@ def test_each_project_gets_a_fair_share() -> None:
 
 
 def test_a_small_project_leaves_its_share_to_others() -> None:
-    large, small = lists.groups("media", [], PAUSED, ()), lists.groups("logs", [], PAUSED[:1], ())
+    large, small = of_project("media", [], PAUSED), of_project("logs", [], PAUSED[:1])
     alone, beside = (lists.fit(sections).count('", paused') for sections in ([large], [large, small]))
     assert alone - beside <= 2
 
 
 def test_more_groups_than_were_read_are_not_counted_exactly() -> None:
-    section = lists.groups("media", FAILED[:2], PAUSED[:3], (), more_paused=True, unreadable=1)
-    assert section.title == "Groups of media that can be resumed or retried: 2 failed, more than 3 paused, 1 unreadable"
+    section = of_project("media", FAILED[:2], PAUSED[:3], more=[GroupKind.PAUSED], unreadable=1)
+    assert section.title == f"Groups of media as of {local_time(NOON)}: 2 failed, more than 3 paused, 1 unreadable"
     assert lists.fit([section]).startswith(f"*{section.title}, the first 5 are shown*")
 
 
 def test_projects_whose_headings_do_not_fit_are_counted() -> None:
-    text = lists.fit([lists.groups(f"project-{number}", FAILED, (), ()) for number in range(100)])
+    text = lists.fit([of_project(f"project-{number}", FAILED) for number in range(100)])
     assert len(text) <= 4_000
     shown = text.count("*Groups of ")
     assert text.endswith(f"\nand {100 - shown} more projects, not shown for lack of space")
@@ -86,7 +115,111 @@ def test_projects_whose_headings_do_not_fit_are_counted() -> None:
 def test_a_project_that_fails_is_shown_with_code_and_request_id() -> None:
     problem = Problem("Huawei Cloud", "APIG.0601", "out of order", "OMS failed.", "Wait.", "7f3c9a")
     heading, line = lists.fit([lists.groups_not_listed("media", problem)]).splitlines()
-    assert heading == "*Groups of media that can be resumed or retried: the bot couldn't list them*"
+    assert heading == "*Groups of media: the bot couldn't list them*"
     assert line.startswith("APIG.0601: OMS failed.")
     assert "out of order" in line
     assert "`7f3c9a`" in line
+
+
+RUNNING = [
+    (
+        replace(group, progress=Progress(10_000_000_000, 4_000_000_000, 1000, 400)),
+        Movement(Activity.MOVING, rate=20_000_000),
+    )
+    for group in groups_with(GroupStatus.MONITORING, 60)
+]
+
+
+def listed(typed: str) -> ShowList:
+    command = parse(typed)
+    assert isinstance(command, ShowList)
+    return command
+
+
+def test_running_groups_are_listed_with_rate_and_time_left_after_the_failed_ones() -> None:
+    section = of_project("media", FAILED[:1], PAUSED[:1], RUNNING[:1])
+    assert section.title == f"Groups of media as of {local_time(NOON)}: 1 failed, 1 running, 1 paused"
+    assert [line.split('", ')[1] for line in section.lines] == [
+        "migration failed",
+        "running, 40 %, 20 MB/s, about 5 min left",
+        "paused",
+    ]
+
+
+def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
+    since = NOON - timedelta(minutes=20)
+    group = RUNNING[0][0]
+    for movement, words in (
+        (Movement(Activity.STALLED, 0, since), f"nothing has moved since {local_time(since)}"),
+        (Movement(Activity.QUEUED), "all sub-tasks wait in OMS's queue"),
+        (Movement(Activity.LISTING), "OMS is still listing objects"),
+        (
+            Movement(Activity.RESTORING, 0, since),
+            f"nothing has moved since {local_time(since)}, OMS may be restoring archived objects",
+        ),
+    ):
+        [line] = of_project("media", running=[(group, movement)]).lines
+        assert line.endswith(f", running, 40 %, {words}")
+
+
+def test_a_filter_limits_groups_and_totals_to_one_kind_or_to_a_name() -> None:
+    other = replace(PAUSED[1], description="Tax & files")
+    everything = FAILED[:1], [PAUSED[0], other], RUNNING[:2]
+    titles = {
+        typed: of_project("media", *everything, command=listed(typed)).title.partition(": ")[2]
+        for typed in ("list", "list failed", "list PAUSED", "list running", "list paused nightly")
+    }
+    assert titles == {
+        "list": "1 failed, 2 running, 2 paused",
+        "list failed": "1 failed",
+        "list PAUSED": "2 paused",
+        "list running": "2 running",
+        "list paused nightly": "1 paused",
+    }
+    named = of_project("media", *everything, command=listed("list &amp; FILES"))
+    assert named.title == f"Groups of media with `&amp; files` in the name as of {local_time(NOON)}: 1 paused"
+    assert len(named.lines) == 1
+
+
+def pages(sections: Sequence[Section], typed: str) -> list[str]:
+    command = listed(typed)
+    found = [lists.page(sections, replace(command, page=number), "/resume-taskgroup") for number in range(1, 30)]
+    return list(dict.fromkeys(found))
+
+
+def test_pages_show_each_line_once_failed_ones_first_within_the_size_of_a_message() -> None:
+    sections = [
+        lists.open_requests([f"R-{number}" for number in range(20)]),
+        of_project("media", FAILED, PAUSED, RUNNING),
+        of_project("archive", FAILED[:10], PAUSED),
+    ]
+    found = pages(sections, "list")
+    assert len(found) > 2
+    assert all(len(one) <= 4_000 for one in found)
+    lines = [line for one in found for line in one.splitlines() if not line.startswith(("*", "Page "))]
+    assert sorted(lines) == sorted(line for section in sections for line in section.lines)
+    last_failed = max(index for index, one in enumerate(found) if ", migration failed" in one)
+    assert all(", paused" not in one and ", running" not in one for one in found[:last_failed])
+    assert found[0].endswith(f"\nPage 1 of {len(found)}. For the next page, type `/resume-taskgroup list 2`.")
+    assert found[-1].endswith(f"\nPage {len(found)} of {len(found)}.")
+    assert "*Groups of media" in found[1]
+    assert ": 60 failed, 60 running, 60 paused, " in found[1]
+
+
+def test_the_next_page_of_a_filter_keeps_the_filter() -> None:
+    section = of_project("media", FAILED)
+    assert "`/resume-taskgroup list failed 2`" in pages([section], "list failed")[0]
+    assert "`/resume-taskgroup list failed nightly page 2`" in pages([section], "list failed nightly")[0]
+
+
+def test_a_page_after_the_last_one_is_the_last_one() -> None:
+    section = of_project("media", FAILED)
+    found = pages([section], "list failed")
+    assert lists.page([section], listed("list failed 99"), "/x") == found[-1]
+    assert lists.page([], EVERYTHING, "/x") == ""
+    [only] = pages([of_project("media", FAILED[:2])], "list failed")
+    assert "Page" not in only
+
+
+def test_a_line_that_fits_no_page_ends_the_pages() -> None:
+    assert lists.page([Section("one", ("x" * 5_000,), 1)], EVERYTHING, "/x") == "*one, not shown for lack of space*"

@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain.command import ShowList
 from bot.domain.policy import Refusal
 from bot.domain.request import Decision, KeyCheck, Pause, Plan, Problem, Request, State, Verb
-from bot.domain.task_group import Destination, ErrorReason, Scope, Source
+from bot.domain.task_group import Destination, ErrorReason, GroupKind, Scope, Source, TaskGroup
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.ui import home, lists, modals, refusals, replies
 from bot.ui.blocks import answer_message, text_message
 from bot.ui.card import card, keys_line
 from bot.ui.formatting import group_name, user_text
+from bot.ui.lists import GroupsOfProject
 from bot.ui.status import status_text
 from bot.ui.thread import pause_failed, thread_line
 from tests.support.blocks import mrkdwn_objects, mrkdwn_texts, plain_texts
@@ -100,10 +102,15 @@ def test_in_a_thread_or_an_answer(state: State) -> None:
             assert_nothing_is_formatted(one)
 
 
+def _listed(group: TaskGroup) -> tuple[str, ...]:
+    found = GroupsOfProject("media", NOON, {GroupKind.PAUSED: [(group, None)]})
+    return lists.groups(found, {GROUP_ID}, ShowList(1)).lines
+
+
 def test_in_a_list_of_groups() -> None:
     nasty = nasty_request(State.PENDING).group
     for text in (
-        *(re.sub(r"^`[^`]*`", "", line) for line in lists.groups("media", [], [nasty], {GROUP_ID}).lines),
+        *(re.sub(r"^`[^`]*`", "", line) for line in _listed(nasty)),
         *lists.groups_not_listed("media", Problem("OMS", "", NASTY, NASTY, NASTY)).lines,
         replies.group_status(nasty, "media").replace(f"`{nasty.group_id}`", ""),
         refusals.no_source_path(NASTY, "media"),

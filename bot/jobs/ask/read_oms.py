@@ -45,6 +45,11 @@ class Found:
     project_id: str  # the id at Huawei Cloud
     group: TaskGroup  # as OMS has just shown it
 
+    @property
+    def key(self) -> str:
+        """As `Request.group_key`."""
+        return f"{self.project_id}/{self.group.group_id}"
+
 
 @dataclass(frozen=True)
 class Failure:

@@ -1,6 +1,7 @@
 """Fills the request form with the groups that the person can create a request for.
 
-Opened from the card of a request that has ended, the form is filled with the values of that request.
+Opened from the card of a request that has ended, the form is filled with the values of that request. Opened from an
+alert, it is filled with the group.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from bot.domain.approvals import view_refusal
 from bot.domain.policy import Person
 from bot.domain.task_group import GroupStatus
 from bot.jobs.ask import preflight
+from bot.jobs.ask.listed_groups import NotListed, listed_groups
 from bot.jobs.ask.preflight import CannotCreate
-from bot.jobs.ask.resumable_groups import NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.jobs.current_settings import current_policy
 from bot.jobs.notify.forms import FormContent, fill_form
-from bot.store import requests
+from bot.store import groups, requests
 from bot.store.inbox import Message
 from bot.ui import modals
 from bot.ui.modals import GroupChoice
@@ -41,12 +42,16 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
     can_schedule = any(context.projects[name].schedule_limit for name in projects)
     with context.store.read() as connection:
         previous = requests.get(connection, message.request_id) if message.request_id else None
+        watched = groups.get(connection, message.group_key) if message.group_key else None
     if previous is not None and view_refusal(previous, person, current_policy(context, previous)) is None:
         group_id, project, reason = previous.group.group_id, previous.plan.project, previous.reason
         return FormContent(modals.request_form(projects, (), "", group_id, project, reason, can_schedule))
+    if watched is not None and watched.project in projects:
+        group_id = watched.group.group_id
+        return FormContent(modals.request_form(projects, (), "", group_id, watched.project, "", can_schedule))
     choices: list[tuple[bool, int, GroupChoice]] = []
     remarks: list[str] = []
-    for project, listing in resumable_groups(context, projects).items():
+    for project, listing in listed_groups(context, projects).items():
         if isinstance(listing, NotListed):
             remarks.append(modals.groups_not_listed(project, listing.problem.meaning))
         else:

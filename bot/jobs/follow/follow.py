@@ -96,13 +96,12 @@ def _save_watched(context: Context, request: Request, before: WatchedGroup | Non
     """Stores a group that was read for this request like a sweep does."""
     name, now = request.plan.project, context.now()
     limits = context.projects[name].watch_limits
+    if before is None:
+        watched = first_seen(request.group_key, name, group, now, limits)
+    else:
+        watched = seen_again(before, group, now, limits)
     with context.store.write() as connection:
-        if before is None:
-            watched = first_seen(request.group_key, name, group, now, limits)
-            groups.add(connection, [watched])
-        else:
-            watched = seen_again(before, group, now, limits)
-            groups.save(connection, [watched])
+        groups.save(connection, [watched])
     return watched
 
 

@@ -22,7 +22,7 @@ from bot.jobs.follow.follow import SILENT_FAILURES, explain_group
 from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.record_check import check_record
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
-from bot.store import requests, tables
+from bot.store import groups, requests, tables
 from bot.store.audit import BOT, Detail, Event
 from bot.store.queue import Claim
 from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED
@@ -51,7 +51,7 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
         return _save_failed(context, request, NOT_PAUSED_TAMPERED if is_forged else NOT_PAUSED_KEY_CHANGED)
     plan, group_id = request.plan, request.group.group_id
     try:
-        group, reply = context.identity.send(plan.project, lambda oms: _pause(oms, group_id), plan.project_id)
+        group, reply = context.identity.send(plan.project, lambda oms: stop_if_running(oms, group_id), plan.project_id)
     except Rejected as rejected:
         if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_CONFLICTS:
             # The status of the group changed between the look and the call. The next look shows the new one.
@@ -68,18 +68,18 @@ def _try_again(context: Context, request: Request, claim: Claim, error: HuaweiEr
     """Tries the pause again later. The card says so once several tries in a row have failed."""
     now = context.now()
     if claim.tries == SILENT_FAILURES:
-        problem = explain(error, request.plan, RetryHint.NOTHING, _paused_by(error))
+        problem = explain(error, request.plan, RetryHint.NOTHING, paused_by(error))
         with context.store.write() as connection:
             requests.save(connection, request, replace(request, problem=problem), now)
     return Failed(now + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
 
 
-def _paused_by(error: HuaweiError | VaultError) -> str:
+def paused_by(error: HuaweiError | VaultError) -> str:
     """Says that a call that failed paused nothing; empty if that is not known."""
     return "" if isinstance(error, Unanswered) else NOTHING_PAUSED
 
 
-def _pause(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
+def stop_if_running(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
     """The group as it was right before the call, and OMS's reply; None if it did not run, so nothing was sent."""
     group = oms.show(group_id)
     return group, oms.stop(group_id) if group.status in RUNNING_STATUSES else None
@@ -102,12 +102,14 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
     }
     event = Event(AuditEvent.PAUSE_ACCEPTED if reply else AuditEvent.PAUSE_NOT_NEEDED, BOT, request.id, detail)
     with context.store.write() as connection:
+        if reply is not None:
+            groups.set_paused(connection, request.group_key, now)
         save_and_notify(connection, request, paused, now, event)
     return Rescheduled()
 
 
 def _explained(error: HuaweiError | VaultError, request: Request) -> Problem:
-    return explain(error, request.plan, RetryHint.PAUSE, _paused_by(error))
+    return explain(error, request.plan, RetryHint.PAUSE, paused_by(error))
 
 
 def _save_failed(context: Context, request: Request, problem: Problem) -> Result:

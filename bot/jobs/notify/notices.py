@@ -1,4 +1,4 @@
-"""Sends stored notices: answers, direct messages, lines in threads, and messages to channels.
+"""Sends stored notices: answers, direct messages, lines and reports in threads, and messages to channels.
 
 The queue hands out the lines of a thread in their order, one at a time. The texts are left to the other stages.
 """
@@ -12,14 +12,16 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.request_record import Authenticity
 from bot.jobs.context import Context, report_foreign_row
 from bot.jobs.notify import duplicate_card
+from bot.jobs.notify.end_report import post_report
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
 from bot.store import outbox, queue, slack_budget, tables
 from bot.store.audit import BOT, Event, append_all
-from bot.store.outbox import Card, Delivery, Notice
+from bot.store.outbox import TO_THREAD, Card, Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import replies
-from bot.ui.blocks import context_block, slack_message
+from bot.ui.blocks import context_block, slack_message, text_message
+from bot.ui.buttons import pause_group_button
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,10 @@ def send_notice(context: Context, claim: Claim) -> Result:
             case Delivery.DUPLICATE:
                 duplicate_card.replace_duplicate(context.messenger, notice.address, notice.text)
             case Delivery.THREAD if card is not None and card.ts is not None:
-                context.messenger.reply(card.channel, card.ts, notice.text)
-            case Delivery.THREAD:
+                context.messenger.reply(card.channel, card.ts, text_message(notice.text))
+            case Delivery.REPORT if card is not None and card.ts is not None:
+                post_report(context, card.request_id, card.channel, card.ts)
+            case Delivery.THREAD | Delivery.REPORT:
                 return Failed(context.now() + backoff(claim.tries))
     except RateLimited as error:
         with context.store.write() as connection:
@@ -66,7 +70,7 @@ def send_notice(context: Context, claim: Claim) -> Result:
     except Unavailable:
         return Failed(context.now() + backoff(claim.tries))
     except SlackError as error:
-        if isinstance(error, ChannelUnavailable) and notice.delivery is Delivery.THREAD:
+        if isinstance(error, ChannelUnavailable) and notice.delivery in TO_THREAD:
             return Failed(context.now() + CHECK_CHANNEL_EVERY)
         return _give_up(context, claim, notice, error.code)
     return _finish(context, claim, notice)
@@ -92,9 +96,9 @@ def _finish(context: Context, claim: Claim, notice: Notice, *events: Event) -> R
 
 def _answer(context: Context, address: str, text: str) -> None:
     """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
-    response_url, person = address.split(" ")
+    response_url, person, *to_pause = address.split(" ")
     try:
-        context.messenger.answer(response_url, text)
+        context.messenger.answer(response_url, text, pause_group_button(*to_pause) if to_pause else ())
     except Gone:
         context.messenger.direct(person, text)
 

@@ -18,9 +18,10 @@ from bot.domain.sweep_plan import STATUSES, Part, SweepState, due_parts, is_youn
 from bot.domain.task_group import GroupStatus, TaskGroup
 from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
 from bot.huawei.error_catalogue import NOT_FOUND
-from bot.huawei.errors import HuaweiError, Rejected, Throttled
+from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unreadable
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context
+from bot.jobs.watch.tell import tell
 from bot.jobs.worker import Finished, Result
 from bot.metrics import SWEPT_AT
 from bot.store import groups, requests, sweeps
@@ -47,6 +48,7 @@ class _Sweep:
     at: datetime  # when it began
     before: Mapping[str, WatchedGroup]  # by key
     after: Mapping[str, WatchedGroup]  # those that this sweep read, by key
+    unreadable: Mapping[Part, int]  # how many groups OMS listed that the bot cannot read
 
 
 def sweep_project(context: Context, claim: Claim) -> Result:
@@ -67,7 +69,7 @@ def sweep_project(context: Context, claim: Claim) -> Result:
         found = _read(context, name, project, known, parts)
     except (HuaweiError, VaultError) as error:
         return _save_failed(context, name, state, error)
-    return _save(context, name, state, parts, found, followed)
+    return _save(context, name, project, state, parts, found, followed)
 
 
 def _read(
@@ -82,11 +84,15 @@ def _read(
     began = context.now()
     project_id = context.identity.project_id(name)
     listed: dict[str, TaskGroup] = {}
-    for status in sorted(status for part in parts for status in STATUSES[part]):
-        found = context.identity.call(name, partial(_groups, status=status), project_id)
-        listed |= {f"{project_id}/{group.group_id}": group for group in found}
-    swept = {status for part in parts for status in STATUSES[part]}
-    missing = [one for key, one in known.items() if key not in listed and one.group.status in swept]
+    unreadable = dict.fromkeys(parts, 0)
+    part_of = {status: part for part in parts for status in STATUSES[part]}
+    for status in sorted(part_of):
+        for group in context.identity.call(name, partial(_groups, status=status), project_id):
+            if isinstance(group, TaskGroup):
+                listed[f"{project_id}/{group.group_id}"] = group
+            else:
+                unreadable[part_of[status]] += 1
+    missing = [one for key, one in known.items() if key not in listed and one.group.status in part_of]
     for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
         listed[one.key] = _show(context, name, one, project_id)
     limits = project.watch_limits
@@ -97,12 +103,11 @@ def _read(
         for key, group in listed.items()
         if key in known or group.status not in _ENDED
     }
-    return _Sweep(began, known, after)
+    return _Sweep(began, known, after, unreadable)
 
 
-def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup]:
-    """The groups with this status. Groups that the bot cannot read are left out."""
-    return [group for group in oms.groups(status) if isinstance(group, TaskGroup)]
+def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup | Unreadable]:
+    return list(oms.groups(status))
 
 
 def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
@@ -118,6 +123,7 @@ def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> Ta
 def _save(
     context: Context,
     name: str,
+    project: Project,
     state: SweepState,
     parts: frozenset[Part],
     found: _Sweep,
@@ -129,7 +135,7 @@ def _save(
         followed: ids of the requests that follow a group, by the key of the group.
     """
     young = any(is_young(group, found.at) for group in found.after.values())
-    swept = state.listed(parts, found.at, is_young=young)
+    swept = state.listed(parts, found.at, is_young=young, unreadable=found.unreadable)
     to_sample = [group for group in found.after.values() if _has_run(found, group)]
     if samples_due(state, found.at):
         swept = replace(swept, sampled_at=found.at)
@@ -138,8 +144,9 @@ def _save(
     with context.store.write() as connection:
         if not sweeps.save(connection, name, swept, context.owner):
             return Finished()
-        groups.add(connection, [group for key, group in found.after.items() if key not in found.before])
-        groups.save(connection, [group for group in found.after.values() if _is_worth_saving(found, group)])
+        first = not state.listed_at
+        told = tell(connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first)
+        groups.save(connection, [group for group in told.values() if _is_worth_saving(found, group)])
         groups.add_samples(connection, to_sample)
         requests.make_due(connection, _to_wake(found, followed), found.at)
     SWEPT_AT.labels(name).set(found.at.timestamp())
@@ -158,7 +165,7 @@ def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
     """Whether a stored group has news. One that does not run is also saved from time to time, as it was seen."""
     before = found.before.get(group.key)
     if before is None:
-        return False
+        return True
     is_same = before.group == group.group and before.movement == group.movement and before.told is group.told
     return group.runs or not is_same or found.at - before.seen_at >= SAVE_UNCHANGED_EVERY
 

@@ -147,7 +147,8 @@ class _ControlPanel:
         """
         if "view_id" in body:
             return self._sandbox.workspace.view(body["view_id"])
-        return self._sandbox.workspace.message(body["channel"], body["ts"])
+        ephemerals = (one for one in self._sandbox.workspace.ephemerals if one.blocks and one.ts == body["ts"])
+        return next(ephemerals, None) or self._sandbox.workspace.message(body["channel"], body["ts"])
 
 
 def _serve_file(name: str) -> Handler:

@@ -47,7 +47,13 @@ def state_for(sandbox: Sandbox, person: str) -> Json:
                 if not one.channel.startswith("D") or one.channel == direct_channel(person)
             ],
             "ephemerals": [
-                {"channel": one.channel, "text": one.text, "at": one.at.timestamp()}
+                {
+                    "channel": one.channel,
+                    "text": one.text,
+                    "at": one.at.timestamp(),
+                    "ts": one.ts,
+                    "blocks": one.blocks,
+                }
                 for one in workspace.ephemerals
                 if one.person == person
             ],

@@ -62,6 +62,10 @@ def _slow_down_oms(sandbox: Sandbox, on: bool) -> None:
         oms.delay_seconds = SLOW_SECONDS if on else 0.0
 
 
+def _reject_charts(sandbox: Sandbox, on: bool) -> None:
+    sandbox.slack.api.takes_charts = not on
+
+
 def _slack_answers(status: int) -> Switch:
     def set_outage(sandbox: Sandbox, on: bool) -> None:
         sandbox.slack.outage.status = status if on else None
@@ -101,6 +105,9 @@ FAULTS: Mapping[str, Switch] = {
     ),
     "Slack gets too many requests (429)": _slack_answers(429),
     "Slack is broken (500)": _slack_answers(500),
+    "Slack takes no charts (invalid_blocks)": Switch(
+        _reject_charts, lambda sandbox: not sandbox.slack.api.takes_charts
+    ),
 }
 
 SWITCHES: Mapping[str, Switch] = {**RULES, **FAULTS}

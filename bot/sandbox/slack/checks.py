@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from bot.sandbox.slack.charts import CHART, MESSAGE_CHARTS, problems_of_chart
 from bot.sandbox.slack.elements import problems_of_action, problems_of_input, text_problems
 
 MESSAGE_BLOCKS, VIEW_BLOCKS = 50, 100
@@ -19,6 +20,8 @@ def problems_of_blocks(blocks: object, most: int = MESSAGE_BLOCKS) -> list[str]:
     if not isinstance(blocks, list):
         return ["blocks must be a list"]
     found = [f"no more than {most} items allowed"] if len(blocks) > most else []
+    if charts_in(blocks) > MESSAGE_CHARTS:
+        found.append(f"no more than {MESSAGE_CHARTS} charts allowed")
     seen: set[str] = set()
     for index, block in enumerate(blocks):
         where = f"/blocks/{index}"
@@ -33,6 +36,11 @@ def problems_of_blocks(blocks: object, most: int = MESSAGE_BLOCKS) -> list[str]:
     return found
 
 
+def charts_in(blocks: list[Json]) -> int:
+    """How many of the blocks are charts."""
+    return sum(block.get("type") == CHART for block in blocks)
+
+
 def problems_of_view(view: object) -> list[str]:
     """Everything in a view (a modal or App Home) that Slack rejects."""
     if not isinstance(view, dict):
@@ -40,6 +48,8 @@ def problems_of_view(view: object) -> list[str]:
     found = problems_of_blocks(view.get("blocks"), VIEW_BLOCKS)
     if not isinstance(view.get("blocks"), list):
         return found
+    if charts_in(view["blocks"]):
+        found.append("/blocks have a chart, which only messages can have")
     if len(json.dumps(view)) > VIEW_BYTES:
         found.append("view_too_large")
     if view.get("type") == "modal":
@@ -98,5 +108,7 @@ def _block(block: Json) -> Iterator[str]:
             yield from (f"/element{problem}" for problem in problems_of_input(block.get("element") or {}))
         case "divider":
             return
+        case "data_visualization":
+            yield from problems_of_chart(block)
         case other:
             yield f" of type {other} is unknown"

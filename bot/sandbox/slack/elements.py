@@ -6,6 +6,7 @@ Limits: Block Kit reference, "Block elements" and "Composition objects".
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -165,3 +166,8 @@ def state_values(blocks: Iterable[Json], choices: Choices) -> Json:
             value = {"type": element["type"], "selected_option": selected}
         values.setdefault(block_id, {})[action_id] = value
     return values
+
+
+def with_block_ids(content: Json) -> Json:
+    """A message or view in which each block has an id. Slack generates the missing ones."""
+    return content | {"blocks": [{"block_id": secrets.token_urlsafe(4)} | block for block in content["blocks"]]}

@@ -9,7 +9,7 @@ import secrets
 
 from bot.sandbox.slack.elements import state_values
 from bot.sandbox.slack.ids import APP_ID, BOT_USER_ID, TEAM_ID
-from bot.sandbox.slack.workspace import Json, OpenView, PostedMessage, Workspace, direct_channel
+from bot.sandbox.slack.workspace import EphemeralMessage, Json, OpenView, PostedMessage, Workspace, direct_channel
 
 
 def command(workspace: Workspace, person: str, channel: str, name: str, text: str, response_url: str) -> Json:
@@ -32,19 +32,24 @@ def command(workspace: Workspace, person: str, channel: str, name: str, text: st
 
 
 def action_in_message(
-    workspace: Workspace, person: str, posted: PostedMessage, action: Json, response_url: str
+    workspace: Workspace, person: str, posted: PostedMessage | EphemeralMessage, action: Json, response_url: str
 ) -> Json:
-    """A press or a choice in a message."""
+    """A press or a choice in a message. Of a message that only one person sees, Slack does not send the content."""
+    is_ephemeral = isinstance(posted, EphemeralMessage)
+    choices = {} if isinstance(posted, EphemeralMessage) else posted.choices.get(person, {})
+    content: Json = {}
+    if isinstance(posted, PostedMessage):
+        content = {"message": {"ts": posted.ts, "text": posted.text, "blocks": posted.blocks, "user": posted.user}}
     return _interaction(workspace, person, "block_actions") | {
         "container": {
             "type": "message",
             "message_ts": posted.ts,
             "channel_id": posted.channel,
-            "is_ephemeral": False,
+            "is_ephemeral": is_ephemeral,
         },
         "channel": {"id": posted.channel, "name": workspace.channels[posted.channel].name},
-        "message": {"ts": posted.ts, "text": posted.text, "blocks": posted.blocks, "user": posted.user},
-        "state": {"values": state_values(posted.blocks, posted.choices.get(person, {}))},
+        **content,
+        "state": {"values": state_values(posted.blocks, choices)},
         "response_url": response_url,
         "actions": [action | {"action_ts": posted.ts}],
     }

@@ -45,11 +45,11 @@ class _Outage:
 
     Arguments:
         status: the answer to every call, while it is set.
-        answers: by method of the Web API, the answers to its next calls.
+        answers: by method of the Web API, the answers to its next calls. None stands for the real one.
     """
 
     status: int | None = None
-    answers: dict[str, list[int]] = field(default_factory=dict)
+    answers: dict[str, list[int | None]] = field(default_factory=dict)
 
 
 class SlackStandIn:

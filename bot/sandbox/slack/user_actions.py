@@ -14,11 +14,11 @@ from bot.sandbox.slack.checks import problems_of_view
 from bot.sandbox.slack.elements import WITH_OPTIONS, elements_of, option
 from bot.sandbox.slack.ids import MIGRATIONS
 from bot.sandbox.slack.server import Ack, SlackStandIn
-from bot.sandbox.slack.workspace import Json, OpenView, PostedMessage
+from bot.sandbox.slack.workspace import EphemeralMessage, Json, OpenView, PostedMessage
 
 T = TypeVar("T")
 # Where a person acts, in Slack's term: a message, a modal, or App Home.
-Surface = PostedMessage | OpenView
+Surface = PostedMessage | EphemeralMessage | OpenView
 
 
 class UserActions:
@@ -164,11 +164,17 @@ def _text_of(payload: Json | str | None) -> str:
 
 
 def _blocks(surface: Surface) -> list[Json]:
-    return surface.blocks if isinstance(surface, PostedMessage) else list(surface.view["blocks"])
+    return list(surface.view["blocks"]) if isinstance(surface, OpenView) else surface.blocks
 
 
 def _choices(surface: Surface, person: str) -> dict[tuple[str, str], str]:
-    return surface.choices.setdefault(person, {}) if isinstance(surface, PostedMessage) else surface.choices
+    match surface:
+        case PostedMessage():
+            return surface.choices.setdefault(person, {})
+        case OpenView():
+            return surface.choices
+        case EphemeralMessage():
+            return {}
 
 
 def _element(surface: Surface, action_id: str, value: str | None = None) -> tuple[str, Json]:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
+from bot.sandbox.slack.checks import charts_in, problems_of_blocks, problems_of_view
+from bot.sandbox.slack.elements import with_block_ids
 from bot.sandbox.slack.ids import APP_ID, APP_TOKEN, BOT_ID, BOT_TOKEN, BOT_USER_ID, TEAM_ID
-from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, formatting_in, with_block_ids
+from bot.sandbox.slack.workspace import ApiError, Channel, Json, OpenView, Workspace, formatting_in
 
 TEXT_CHARACTERS, UPDATE_CHARACTERS = 40_000, 4_000
 
@@ -60,7 +61,8 @@ class WebApi:
     """Answers one call at a time.
 
     Rate limits apply while `enforces_rate_limits` is set. While `denial` is set, it is the error of every call with a
-    bot token, such as `token_revoked`.
+    bot token, such as `token_revoked`. Unless `takes_charts` is set, the workspace rejects charts, as one that does not
+    have them yet.
 
     Attributes:
         bot_tokens: the answer of auth.test for each bot token that is accepted.
@@ -72,6 +74,7 @@ class WebApi:
         self.workspace = workspace
         self.enforces_rate_limits = True
         self.denial: str | None = None
+        self.takes_charts = True
         self.bot_tokens: dict[str, Json] = {
             BOT_TOKEN: {
                 "url": "https://sandbox.slack.com/",
@@ -220,6 +223,8 @@ class WebApi:
         if len(text) > most:
             raise ApiError("msg_too_long")
         problems = problems_of_blocks(blocks)
+        if not self.takes_charts and charts_in(blocks):
+            problems.append("unsupported type: data_visualization")
         if problems:
             raise ApiError("invalid_blocks", problems)
         return text, with_block_ids({"blocks": blocks})["blocks"]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.sandbox.slack.checks import problems_of_blocks
-from bot.sandbox.slack.elements import state_values
+from bot.sandbox.slack.elements import state_values, with_block_ids
 from bot.sandbox.slack.ids import APP_ID, BOT_ID, BOT_USER_ID, SCOPES, TEAM_ID
 
 TRIGGER_LIFETIME = timedelta(seconds=3)
@@ -80,6 +80,10 @@ class EphemeralMessage:
     at: datetime
     blocks: list[Json] = field(default_factory=list)
     formatting: Json = field(default_factory=dict)
+
+    @property
+    def ts(self) -> str:
+        return f"{self.at.timestamp():.6f}"
 
 
 @dataclass
@@ -208,6 +212,7 @@ class Workspace:
             text, blocks = str(body.get("text") or ""), body.get("blocks") or []
             if (not text and not blocks) or problems_of_blocks(blocks):
                 return 400
+            blocks = with_block_ids({"blocks": blocks})["blocks"]
             shown = EphemeralMessage(found.person, found.channel, text, self.now(), blocks, formatting_in(body))
             self.ephemerals.append(shown)
             return 200
@@ -298,8 +303,3 @@ def direct_channel(user_id: str) -> str:
 def formatting_in(arguments: Json) -> Json:
     """Those arguments of a call that say how Slack formats the text."""
     return {name: arguments[name] for name in FORMATTING if name in arguments}
-
-
-def with_block_ids(content: Json) -> Json:
-    """A message or view in which each block has an id. Slack generates the missing ones."""
-    return content | {"blocks": [{"block_id": secrets.token_urlsafe(4)} | block for block in content["blocks"]]}

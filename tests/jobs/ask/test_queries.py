@@ -10,12 +10,13 @@ from typing import cast
 
 import pytest
 
-from bot.domain.command import ResumeGroups, ShowStatus, parse
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus, parse
 from bot.domain.policy import AccountKind, Person
 from bot.jobs.ask import preflight, queries
+from bot.jobs.ask.app_home import show_home
 from bot.jobs.ask.create_request import create_requests
 from bot.jobs.ask.preflight import CannotCreate
-from bot.jobs.ask.resumable_groups import resumable_groups
+from bot.jobs.ask.project_groups import project_groups
 from bot.jobs.context import Context
 from bot.sandbox.huawei.credentials import DESTINATION_AK, DESTINATION_SK
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
@@ -65,10 +66,12 @@ def answer(context: Context, text: str, person: str = BOB) -> str:
             message = Message(Kind.STATUS, key, person, TEAM_ID, MIGRATIONS, command)
             store_message(context, message)
             queries.show_status(context, message, command)
-        case _:
-            message = Message(Kind.LIST, key, person, TEAM_ID, MIGRATIONS)
+        case ShowList():
+            message = Message(Kind.LIST, key, person, TEAM_ID, MIGRATIONS, command)
             store_message(context, message)
-            queries.show_list(context, message)
+            queries.show_list(context, message, command)
+        case _:
+            raise ValueError(text)
     return newest_notice(context)
 
 
@@ -80,8 +83,9 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
     sandbox, context = place
     made, _ = create_request(sandbox, context, next(NUMBERS))
     sandbox.oms.state.groups[made.group.group_id].status = MONITORING
-    now, heading, of_request = status(context, made.group.group_id).splitlines()
+    now, *progress, heading, of_request = status(context, made.group.group_id).splitlines()
     assert f"(group `{made.group.group_id}`) in project media is running now" in now
+    assert len(progress) >= 2
     assert heading == "*1 request for this group*"
     assert of_request.startswith(status_text(made))
 
@@ -138,7 +142,7 @@ def test_a_list_shows_code_and_huawei_request_id_of_a_project_that_fails(place: 
     sandbox.oms_by_project["archive"].faults.clear()
     assert "nightly images" in text
     heading, failure = text.splitlines()[-2:]
-    assert heading == "*Groups of archive that can be resumed or retried: the bot couldn't list them*"
+    assert heading == "*Groups of archive: the bot couldn't list them*"
     assert failure.startswith("APIG.0601: ")
     assert "out of order" in failure
     assert "Huawei request id `" in failure
@@ -158,8 +162,8 @@ def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context
     groups.clear()
     groups.update(before)
     assert len(text) <= TEXT_CHARACTERS
-    assert "*Groups of media that can be resumed or retried: 3 failed, more than 99 paused, the first " in text
-    assert "*Groups of archive that can be resumed or retried: 1 failed, 1 paused*" in text
+    assert ": 3 failed, more than 99 paused, the first " in text
+    assert ": 1 failed, 1 paused*" in text
     assert "ledgers 1998 to 2010" in text, "a large project leaves room for others"
     of_media = text[text.index("*Groups of media") :].splitlines()[1:]
     assert [", migration failed" in line for line in of_media[:4]] == [True, True, True, False]
@@ -184,7 +188,7 @@ def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
     sandbox, context = place
     assert "ledgers" in answer(context, "list")
     sandbox.oms_by_project["archive"].faults.add("list", NoAnswer())
-    monkeypatch.setattr(queries, "resumable_groups", partial(resumable_groups, answer_seconds=6))
+    monkeypatch.setattr(queries, "project_groups", partial(project_groups, answer_seconds=6))
     text = answer(context, "list")
     assert "nightly images" in text
     assert text.endswith("\nOMS didn't list the groups of archive within 6 s. Next: Try again in a minute.")
@@ -245,6 +249,13 @@ def test_an_error_message_is_escaped(place: tuple[Sandbox, Context]) -> None:
     assert NASTY not in answer(context, "list")
 
 
+def open_home(context: Context, person: str) -> None:
+    """Shows App Home to a person who has opened it."""
+    message = Message(Kind.HOME, f"typed {next(NUMBERS)}", person, TEAM_ID)
+    store_message(context, message)
+    show_home(context, message, context.now())
+
+
 class PeopleWithoutGroups:
     """Looks people up while Slack does not return the members of user groups."""
 
@@ -264,7 +275,7 @@ def test_a_person_whose_user_groups_are_unknown_is_told_so(place: tuple[Sandbox,
         with pytest.raises(GroupsUnknown):
             answer(unknown, typed)
     assert answer(unknown, f"{NIGHTLY_IMAGES} project=media go") == GROUPS_UNKNOWN
-    queries.show_home(unknown, Message(Kind.HOME, f"typed {next(NUMBERS)}", BOB, TEAM_ID))
+    open_home(unknown, BOB)
     home = sandbox.people.home_view(BOB)
     assert home is not None
     assert "Slack couldn't tell which user groups you're in. Press Refresh in a minute." in str(home.view)
@@ -273,7 +284,7 @@ def test_a_person_whose_user_groups_are_unknown_is_told_so(place: tuple[Sandbox,
 def test_app_home_says_that_it_may_be_incomplete_while_user_groups_are_unknown(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     unknown = replace(context, people=cast(Users, PeopleWithoutGroups()))
-    queries.show_home(unknown, Message(Kind.HOME, f"typed {next(NUMBERS)}", BOB, TEAM_ID))
+    open_home(unknown, BOB)
     home = sandbox.people.home_view(BOB)
     assert home is not None
     assert "so requests may be missing here." in str(home.view)

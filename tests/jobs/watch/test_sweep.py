@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from bot.domain.request import Request, State
 from bot.domain.task_group import GroupStatus
@@ -19,7 +20,7 @@ from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
 from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
-from bot.store import groups, queue, sweeps, tables
+from bot.store import alerts, groups, queue, sweeps, tables
 from bot.store.inbox import Kind
 from bot.store.queue import Claim, Queue
 from tests.support.in_process import advance_once, context_at, context_of, create_request, press_button, stored_request
@@ -268,3 +269,62 @@ def test_a_removed_project_is_swept_no_more(project: Project) -> None:
     with project.context.store.write() as connection:
         [claim] = queue.claim_due(connection, Queue(tables.sweeps), "me", project.context.now(), 8)
     assert claim.key == "other"
+
+
+def alert_texts(project: Project) -> list[str]:
+    """What the alerts of the project tell, one text for each group that is in trouble."""
+    with project.context.store.read() as connection:
+        rows = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
+        found = [stored.alert for number in rows if (stored := alerts.get(connection, number)) is not None]
+    return [f"{item.group.description} {item.trouble}" for alert in found for item in alert.items if not item.is_over]
+
+
+def test_a_group_that_somebody_pauses_is_told_once_two_sweeps_show_it(project: Project) -> None:
+    group = project.add_group(1)
+    project.sweep()
+    group.status = PAUSED
+    project.sweep(10 * SECOND)
+    assert alert_texts(project) == []
+    project.sweep(30 * SECOND)
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == ["group 1 paused"]
+
+
+def test_a_group_that_fails_is_told_in_the_same_sweep(project: Project) -> None:
+    group = project.add_group(1)
+    project.sweep()
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
+    project.sweep(10 * SECOND)
+    assert alert_texts(project) == ["group 1 failed"]
+
+
+def test_the_trouble_that_the_first_sweep_finds_is_old(project: Project) -> None:
+    project.add_group(1, PAUSED)
+    project.add_group(2, MIGRATION_FAILED)
+    for _ in range(4):
+        project.sweep(30 * SECOND)
+    assert alert_texts(project) == []
+
+
+def test_what_happened_while_the_bot_was_away_is_told_in_one_message(project: Project) -> None:
+    running = [project.add_group(number) for number in range(3)]
+    project.sweep()
+    for group in running:
+        group.status = MIGRATION_FAILED
+    project.sweep(timedelta(hours=20))
+    assert alert_texts(project) == ["group 0 failed", "group 1 failed", "group 2 failed"]
+    with project.context.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.alerts)).scalar() == 1
+
+
+def test_the_end_of_a_followed_group_is_told_on_its_card_alone(project: Project) -> None:
+    request, group = moving_request(project, 1)
+    project.sweep(SECOND)
+    advance_once(project.context, request.id)
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
+    # The request reads its group before the next sweep.
+    project.context = context_at(project.context, project.context.now() + 41 * SECOND)
+    assert advance_once(project.context, request.id).state is State.FAILED
+    project.sweep(SECOND)
+    project.sweep(timedelta(minutes=1))
+    assert alert_texts(project) == []

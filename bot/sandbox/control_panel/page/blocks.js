@@ -93,8 +93,25 @@ function blockOf(block, surface) {
     }
     case "actions": return element("div", "block-actions", ...block.elements.map((one) => interactive(one, block, surface)));
     case "input": return inputOf(block, surface);
+    case "data_visualization": return chartOf(block);
     default: return element("div", "block-context", `[${block.type}]`);
   }
+}
+
+// Draws a chart as one line for each series. The values are also in the text for screen readers.
+function chartOf({title, chart: {series, axis_config: {categories, x_label, y_label}}}) {
+  const draw = (name, attributes) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+    Object.entries(attributes).forEach(([key, value]) => node.setAttribute(key, value));
+    return node;
+  };
+  const highest = Math.max(...series.flatMap((one) => one.data.map((point) => point.value)), 0) || 1;
+  const x = (index) => (100 * index) / Math.max(categories.length - 1, 1), y = (value) => 38 - (36 * value) / highest;
+  const said = series.map((one) => one.data.map((point) => `${point.label} ${point.value}`).join(", ")).join("; ");
+  const svg = draw("svg", {viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img", "aria-label": `${title}, ${y_label}: ${said}`});
+  svg.append(...series.map((one) => draw("polyline", {points: one.data.map((point, index) => `${x(index)},${y(point.value)}`).join(" ")})));
+  const ends = element("div", "chart-ends", element("span", "", categories[0]), element("span", "", x_label), element("span", "", categories.at(-1)));
+  return element("figure", "block-chart", element("figcaption", "", element("strong", "", title), ` up to ${highest} ${y_label}`), svg, ends);
 }
 
 function interactive(one, block, surface) {

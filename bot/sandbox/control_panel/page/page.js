@@ -53,7 +53,11 @@ function drawMessages({messages, ephemerals}) {
     return {at: Number(message.ts), ...messageItem(message, replies)};
   });
   for (const one of ephemerals) {
-    items.push({at: one.at, key: `ephemeral ${one.at}`, value: one.text, make: () => element("div", "ephemeral", mrkdwn(one.text))});
+    const key = `ephemeral ${one.at}`;
+    const makeNode = () => element("div", "ephemeral", element("div", "blocks"));
+    items.push({at: one.at, ...(one.blocks.length
+      ? surfaceItem(key, {channel: one.channel, ts: one.ts}, makeNode, one.blocks, {})
+      : {key, value: one.text, make: () => element("div", "ephemeral", mrkdwn(one.text))})});
   }
   updateChildren($("messages"), items.sort((a, b) => b.at - a.at));
   announce(ephemerals);

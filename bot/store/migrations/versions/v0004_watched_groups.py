@@ -1,6 +1,11 @@
-"""Adds the groups that the sweeps saw, their samples, the sweeps, and the messages about groups nobody requested."""
+"""Adds the groups that the sweeps saw, their samples, the sweeps, and the messages about groups nobody requested.
+
+Also adds what the lists and the maintenance need to stay fast with many requests, and when Slack refused a chart.
+"""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,6 +14,8 @@ from bot.store.tables import UtcDateTime
 
 revision = "0004"
 down_revision = "0003"
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def upgrade() -> None:
@@ -20,6 +27,7 @@ def upgrade() -> None:
         sa.Column("status", sa.Integer, nullable=False),
         sa.Column("seen_at", UtcDateTime, nullable=False),
         sa.Column("status_since", UtcDateTime, nullable=False),
+        sa.Column("paused_at", UtcDateTime),
         sa.Column("muted", sa.String(32)),
         sa.Column("body", sa.JSON, nullable=False),
     )
@@ -51,6 +59,28 @@ def upgrade() -> None:
         *_queue_columns(),
     )
     op.create_index("alerts_due", "alerts", ["due_at"])
+    op.add_column("slack_budget", sa.Column("chart_refused_at", UtcDateTime))
+    add_end_of_requests()
+    maintenance = sa.table("maintenance", sa.column("name", sa.String), sa.column("due_at", UtcDateTime))
+    op.bulk_insert(maintenance, [{"name": name, "due_at": LONG_AGO} for name in ("digest", "thin")])
+
+
+def add_end_of_requests() -> None:
+    """Adds a column for `ended_at`, which until now only the JSON of a request has, and indexes for few requests."""
+    op.add_column("requests", sa.Column("ended_at", UtcDateTime))
+    requests = sa.table(
+        "requests", sa.column("id", sa.String), sa.column("ended_at", UtcDateTime), sa.column("body", sa.JSON)
+    )
+    connection = op.get_bind()
+    ended_at = requests.c.body["ended_at"].as_string()
+    found = connection.execute(sa.select(requests.c.id, ended_at).where(ended_at.is_not(None))).all()
+    if found:
+        set_end = requests.update().where(requests.c.id == sa.bindparam("of_id")).values(ended_at=sa.bindparam("end"))
+        connection.execute(set_end, [{"of_id": row[0], "end": datetime.fromisoformat(row[1])} for row in found])
+    is_open = sa.text("open_key IS NOT NULL")
+    columns = ["project", "created_at"]
+    op.create_index("requests_open", "requests", columns, sqlite_where=is_open, postgresql_where=is_open)
+    op.create_index("requests_ended", "requests", ["ended_at"])
 
 
 def _queue_columns() -> tuple[sa.Column[object], ...]:

@@ -10,13 +10,14 @@ from functools import partial
 
 import pytest
 
+from bot.domain.task_group import STATUSES_OF_KIND, GroupKind
 from bot.huawei.oms import Oms
+from bot.jobs.ask.listed_groups import RESUMABLE, Listed, NotListed, listed_groups
 from bot.jobs.ask.request_form import fill_request_form
-from bot.jobs.ask.resumable_groups import STATUSES, Listed, NotListed, resumable_groups
 from bot.jobs.context import Context
 from bot.sandbox.huawei.example_groups import LEDGERS, NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, Hold, NoAnswer
-from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, PAUSED
+from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, MONITORING, PAUSED
 from bot.sandbox.slack.ids import BOB, TEAM_ID
 from bot.sandbox.system import Sandbox
 from bot.store.inbox import Kind, Message
@@ -25,6 +26,7 @@ from bot.ui.lists import no_answer
 from tests.support.in_process import sandbox_and_context, store_message
 
 BOTH = ("media", "archive")
+RESUMED_STATUSES = [status for kind in RESUMABLE for status in STATUSES_OF_KIND[kind]]
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +42,38 @@ def ids(found: Listed | NotListed) -> set[str]:
 
 def test_paused_and_failed_groups_of_every_project_are_found(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    found = resumable_groups(context, BOTH)
+    found = listed_groups(context, BOTH)
     for name in BOTH:
         groups = sandbox.oms_by_project[name].state.groups.values()
         wanted = (PAUSED, CREATION_FAILED, MIGRATION_FAILED)
         assert ids(found[name]) == {group.id for group in groups if group.status in wanted}
-    assert resumable_groups(context, ()) == {}
+    assert listed_groups(context, ()) == {}
+
+
+def test_only_groups_of_the_wanted_kinds_are_listed(place: tuple[Sandbox, Context]) -> None:
+    sandbox, context = place
+    groups = sandbox.oms_by_project["media"].state.groups
+    running = replace(groups[NIGHTLY_IMAGES], id="7a7b7c7d-0000-4000-8000-000000000000", status=MONITORING)
+    groups[running.id] = running
+    found = listed_groups(context, ["media"], [GroupKind.RUNNING])
+    assert isinstance(found["media"], Listed)
+    assert running.id in ids(found["media"])
+    assert list(found["media"].of_kind[GroupKind.RUNNING]) == list(found["media"].groups)
+    assert NIGHTLY_IMAGES not in ids(found["media"])
+    del groups[running.id]
 
 
 def test_all_projects_are_listed_at_once_and_other_calls_do_not_wait_for_them(
     place: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = place
-    resumable_groups(context, BOTH)  # proves each identity, so that its calls are no longer made one by one
+    listed_groups(context, BOTH)  # proves each identity, so that its calls are no longer made one by one
     released = threading.Event()
-    holds = {name: [Hold(released, threading.Event()) for _ in STATUSES] for name in BOTH}
+    holds = {name: [Hold(released, threading.Event()) for _ in RESUMED_STATUSES] for name in BOTH}
     for name in BOTH:
         sandbox.oms_by_project[name].faults.add("list", *holds[name])
     with ThreadPoolExecutor(1) as pool:
-        listing = pool.submit(resumable_groups, context, BOTH, 30)
+        listing = pool.submit(listed_groups, context, BOTH, answer_seconds=30)
         try:
             assert all(hold.reached.wait(10) for name in BOTH for hold in holds[name])
             for name, group_id in (("media", NIGHTLY_IMAGES), ("archive", LEDGERS)):
@@ -73,7 +88,7 @@ def test_all_projects_are_listed_at_once_and_other_calls_do_not_wait_for_them(
 def test_a_project_that_is_late_is_left_out(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.oms_by_project["archive"].faults.add("list", NoAnswer())
-    found = resumable_groups(context, BOTH, answer_seconds=6)
+    found = listed_groups(context, BOTH, answer_seconds=6)
     assert NIGHTLY_IMAGES in ids(found["media"])
     assert found["archive"] == NotListed(no_answer("archive", 6))
 
@@ -81,7 +96,7 @@ def test_a_project_that_is_late_is_left_out(place: tuple[Sandbox, Context]) -> N
 def test_a_project_that_refuses_is_named_with_what_to_do(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.oms_by_project["archive"].faults.add("list", Answer(403, "OMS.0072"))
-    found = resumable_groups(context, BOTH)
+    found = listed_groups(context, BOTH)
     assert NIGHTLY_IMAGES in ids(found["media"])
     assert isinstance(found["archive"], NotListed)
     assert "secret/oms/archive/caller" in found["archive"].problem.next_step

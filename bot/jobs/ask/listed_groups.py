@@ -1,6 +1,6 @@
-"""Lists the task groups that can be resumed or retried, in all projects at once and within a time limit.
+"""Lists the task groups of some kinds from OMS, in all projects at once and within a time limit.
 
-How they are shown is left to `queries` and `request_form`.
+What is done with them is left to `project_groups` and `request_form`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 
 from bot.domain.request import Problem
-from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup
+from bot.domain.task_group import STATUSES_OF_KIND, GroupKind, GroupStatus, TaskGroup
 from bot.huawei.errors import HuaweiError, Unreadable
 from bot.huawei.oms import PAGE_SIZE, Oms
 from bot.jobs.ask.read_oms import with_one_retry
@@ -28,32 +28,31 @@ log = logging.getLogger(__name__)
 MAX_READ = PAGE_SIZE - 1
 ANSWER_SECONDS = 8.0
 # OMS lists the groups of one status or of all (ListTaskGroup). Most groups of a project are complete, possibly
-# thousands, so that three short lists take fewer calls than all pages.
-STATUSES = (GroupStatus.PAUSED, *sorted(FAILED_STATUSES))
-LISTS_AT_ONCE = 8 * len(STATUSES)
+# thousands, so that a short list for each status takes fewer calls than all pages.
+LISTS_AT_ONCE = 24
+#: The groups that can be retried or resumed.
+RESUMABLE = (GroupKind.FAILED, GroupKind.PAUSED)
 
 _Listing = list[TaskGroup | Unreadable]
 
 
 @dataclass(frozen=True)
 class Listed:
-    """The groups of a project that are paused or failed.
+    """The groups of a project, as OMS lists them.
 
     Attributes:
-        more_failed, more_paused: whether OMS has more of these groups than were read.
+        more: the kinds of which OMS has more groups than were read.
         unreadable: how many more groups OMS listed that the bot could not read.
     """
 
-    failed: tuple[TaskGroup, ...]
-    paused: tuple[TaskGroup, ...]
-    more_failed: bool
-    more_paused: bool
+    of_kind: Mapping[GroupKind, tuple[TaskGroup, ...]]
+    more: frozenset[GroupKind]
     unreadable: int
 
     @property
     def groups(self) -> tuple[TaskGroup, ...]:
-        """The failed groups, then the paused ones."""
-        return self.failed + self.paused
+        """All groups, failed ones first."""
+        return tuple(group for kind in GroupKind for group in self.of_kind.get(kind, ()))
 
 
 @dataclass(frozen=True)
@@ -63,19 +62,25 @@ class NotListed:
     problem: Problem
 
 
-def resumable_groups(
-    context: Context, projects: Sequence[str], answer_seconds: float = ANSWER_SECONDS
+def listed_groups(
+    context: Context,
+    projects: Sequence[str],
+    kinds: Sequence[GroupKind] = RESUMABLE,
+    answer_seconds: float = ANSWER_SECONDS,
 ) -> Mapping[str, Listed | NotListed]:
-    """The paused and failed groups of each project, at most `MAX_READ` of each status.
+    """The groups of these kinds in each project, at most `MAX_READ` of each status.
 
     Arguments:
         answer_seconds: a project that has not answered by then is `NotListed`.
     """
     if not projects:
         return {}
-    pool = ThreadPoolExecutor(min(len(projects) * len(STATUSES), LISTS_AT_ONCE), "list")
-    listings = {name: [pool.submit(_first_groups, context, name, status) for status in STATUSES] for name in projects}
-    wait([listing for of_project in listings.values() for listing in of_project], answer_seconds)
+    statuses = sorted(status for kind in kinds for status in STATUSES_OF_KIND[kind])
+    pool = ThreadPoolExecutor(min(len(projects) * len(statuses), LISTS_AT_ONCE), "list")
+    listings = {
+        name: {status: pool.submit(_first_groups, context, name, status) for status in statuses} for name in projects
+    }
+    wait([listing for of_project in listings.values() for listing in of_project.values()], answer_seconds)
     # A call that has not answered yet ends by its own timeout. Nothing waits for it.
     pool.shutdown(wait=False, cancel_futures=True)
     return {name: _collect(context, name, of_project, answer_seconds) for name, of_project in listings.items()}
@@ -90,24 +95,29 @@ def _first_groups(context: Context, project: str, status: GroupStatus) -> _Listi
 
 
 def _collect(
-    context: Context, project: str, listings: Sequence[Future[_Listing]], answer_seconds: float
+    context: Context, project: str, listings: Mapping[GroupStatus, Future[_Listing]], answer_seconds: float
 ) -> Listed | NotListed:
-    answered = [listing for listing in listings if listing.done() and not listing.cancelled()]
+    answered = {status: listing for status, listing in listings.items() if listing.done() and not listing.cancelled()}
     try:
-        by_status = dict(zip(STATUSES, [listing.result() for listing in answered], strict=False))
+        by_status = {status: listing.result() for status, listing in answered.items()}
     except (HuaweiError, VaultError) as error:
         log.warning("the groups of project %s could not be listed: %s", project, error)
         return NotListed(explain(error, context.projects[project].plan(project, "", None), RetryHint.NOTHING, ""))
     if len(answered) < len(listings):
         return NotListed(no_answer(project, answer_seconds))
-    failed = [group for status in STATUSES if status in FAILED_STATUSES for group in by_status[status][:MAX_READ]]
-    paused = by_status[GroupStatus.PAUSED][:MAX_READ]
+    read = {status: listing[:MAX_READ] for status, listing in by_status.items()}
+    of_kind = {
+        kind: [group for status in sorted(statuses & read.keys()) for group in read[status]]
+        for kind, statuses in STATUSES_OF_KIND.items()
+    }
     return Listed(
-        _readable(failed),
-        _readable(paused),
-        any(len(by_status[status]) > MAX_READ for status in FAILED_STATUSES),
-        len(by_status[GroupStatus.PAUSED]) > MAX_READ,
-        sum(isinstance(group, Unreadable) for group in (*failed, *paused)),
+        {kind: _readable(found) for kind, found in of_kind.items()},
+        frozenset(
+            kind
+            for kind, statuses in STATUSES_OF_KIND.items()
+            if any(len(by_status[status]) > MAX_READ for status in statuses & read.keys())
+        ),
+        sum(isinstance(group, Unreadable) for found in of_kind.values() for group in found),
     )
 
 

@@ -1,0 +1,200 @@
+"""Decides what a project's channel is told about task groups without an open request, each thing once.
+
+Pure. `bot.jobs.watch` reads the groups, `bot.store.alerts` stores the messages, and `bot.ui.alert` has their texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, GroupStatus, TaskGroup
+from bot.domain.watched_group import Activity, Trouble, WatchedGroup, WatchLimits
+
+#: The values of `watch` in bot.toml.
+Watch = Literal["off", "trouble", "all"]
+
+#: A group that is paused for a shorter time is not told: somebody may change its settings and resume it.
+PAUSED_FOR = timedelta(seconds=30)
+#: What is found within this time after an alert is added to it, instead of posting another message.
+MERGE_WITHIN = timedelta(minutes=1)
+
+_ENDED_STATUSES = DELETED_STATUSES | {GroupStatus.COMPLETED}
+
+
+@dataclass(frozen=True)
+class AlertItem:
+    """What an alert tells about one task group."""
+
+    key: str  # `WatchedGroup.key`
+    group: TaskGroup  # as read at `at`, without its settings
+    trouble: Trouble | None  # None if the group started, ended or was deleted, as its status says
+    since: datetime  # since when, as far as the bot saw it
+    at: datetime  # when the group was read
+    is_over: bool = False  # whether the group was in `trouble` and no longer is
+    muted_by: str = ""  # the user id of the person who muted the group; empty if nobody did
+    muted_until: datetime | None = None  # None for a muted group that stays muted until it moves
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the group is in trouble."""
+        return self.trouble is not None and not self.is_over
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What one message shows."""
+
+    project: str  # its name in bot.toml
+    items: tuple[AlertItem, ...]  # one for each group
+    created_at: datetime
+
+    @property
+    def has_trouble(self) -> bool:
+        """Whether a group is in trouble, so that the message mentions the people whom `notify` in bot.toml names."""
+        return any(item.is_trouble for item in self.items)
+
+
+def alert_item(
+    before: WatchedGroup | None,
+    after: WatchedGroup,
+    *,
+    watch: Watch,
+    limits: WatchLimits,
+    is_first_sweep: bool,
+    paused_by_bot: bool,
+    is_followed: bool,
+    is_muted: bool,
+) -> tuple[WatchedGroup, AlertItem | None]:
+    """Decides what is told about a group after another reading.
+
+    A pause is told once two readings that are `PAUSED_FOR` apart show it, any other trouble at once. Trouble that the
+    first reading of a group shows is old, and is not told.
+
+    Arguments:
+        before: the group before this reading; None for its first reading.
+        is_first_sweep: whether no earlier sweep of the project is stored, so that its groups are not new.
+        paused_by_bot: whether the bot itself paused the group. Then the pause is not told.
+        is_followed: whether an open request follows the group. Then its card tells everything.
+        is_muted: whether the group is muted (`mute_is_over`). Trouble that lasts is told after that.
+
+    Returns:
+        The group with the trouble that people now know of (`WatchedGroup.told`), and what to tell, or None.
+    """
+    trouble = _trouble(after, limits)
+    is_told_elsewhere = watch == "off" or is_followed or (paused_by_bot and trouble is Trouble.PAUSED)
+    is_silent = is_told_elsewhere or is_muted
+    if trouble is None:
+        calm = replace(after, told=None)
+        has_changed = _has_started(before, after, is_first_sweep=is_first_sweep) or _has_ended(before, after)
+        if watch == "all" and has_changed and not is_silent:
+            return calm, _item(after, None, after.status_since)
+        over = None if after.told is None else replace(_item(after, after.told, after.seen_at), is_over=True)
+        return calm, over
+    if trouble is after.told:
+        return after, None
+    if before is None or is_told_elsewhere:
+        return replace(after, told=trouble), None
+    if is_muted or (trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR):
+        return after, None
+    return replace(after, told=trouble), _item(after, trouble, _since(after, trouble))
+
+
+def _trouble(group: WatchedGroup, limits: WatchLimits) -> Trouble | None:
+    """The trouble that the group is in. Trouble that people were told lasts until a reading shows that it is over."""
+    movement, told = group.movement, group.told
+    match group.group.status:
+        case GroupStatus.PAUSED:
+            return Trouble.PAUSED
+        case GroupStatus.PAUSING:
+            return told
+        case status if status in FAILED_STATUSES:
+            return Trouble.FAILED
+        case _ if not group.runs:
+            return None
+    # After a gap between two readings, a stalled group counts as moving until it stands still for long enough.
+    if movement.activity is Activity.STALLED or (told is Trouble.STALLED and movement.still_since is not None):
+        return Trouble.STALLED
+    if movement.slow_since is not None and group.seen_at - movement.slow_since >= limits.stall_after:
+        return Trouble.SLOW
+    is_fast = movement.activity is Activity.MOVING and movement.rate is not None and movement.slow_since is None
+    return Trouble.SLOW if told is Trouble.SLOW and not is_fast else None
+
+
+def _since(group: WatchedGroup, trouble: Trouble) -> datetime:
+    since = {Trouble.STALLED: group.movement.still_since, Trouble.SLOW: group.movement.slow_since}
+    return since.get(trouble) or group.status_since
+
+
+def _has_started(before: WatchedGroup | None, after: WatchedGroup, *, is_first_sweep: bool) -> bool:
+    if before is None:
+        return after.runs and not is_first_sweep
+    return after.runs and not before.runs and before.group.status is not GroupStatus.PAUSING
+
+
+def _has_ended(before: WatchedGroup | None, after: WatchedGroup) -> bool:
+    return before is not None and before.group.status not in _ENDED_STATUSES and after.group.status in _ENDED_STATUSES
+
+
+def _item(group: WatchedGroup, trouble: Trouble | None, since: datetime) -> AlertItem:
+    return AlertItem(group.key, replace(group.group, settings=()), trouble, since, group.seen_at)
+
+
+def has_moved_again(group: WatchedGroup) -> bool:
+    """Whether the last readings of a group show that it moves."""
+    movement = group.movement
+    return movement.activity is Activity.MOVING and movement.still_since is None and bool(movement.rate)
+
+
+def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:
+    """Whether a muted group is told about again.
+
+    Arguments:
+        until: when the mute ends; None for a group that is muted until it moves.
+    """
+    return has_moved_again(group) if until is None else group.seen_at >= until
+
+
+def takes(alert: Alert, items: Iterable[AlertItem], now: datetime) -> bool:
+    """Whether a posted alert is edited to show more items.
+
+    Slack notifies nobody of an edit. So an alert without trouble takes none.
+    """
+    is_young = now - alert.created_at < MERGE_WITHIN
+    return is_young and (alert.has_trouble or not any(item.is_trouble for item in items))
+
+
+def merged(alert: Alert, items: Iterable[AlertItem]) -> Alert:
+    """The alert with more items. An item replaces an older one about the same group."""
+    by_key = {item.key: item for item in (*alert.items, *items)}
+    return replace(alert, items=tuple(by_key.values()))
+
+
+def settled(alert: Alert, items: Iterable[AlertItem]) -> Alert:
+    """The alert after later readings of its groups: trouble that no longer lasts is over.
+
+    Arguments:
+        items: what those readings showed.
+    """
+    later = {item.key: item for item in items if item.is_over or item.trouble not in (Trouble.STALLED, Trouble.SLOW)}
+
+    def settle(item: AlertItem) -> AlertItem:
+        found = later.get(item.key)
+        if found is None or item.trouble is None or item.is_over:
+            return item
+        return replace(item, group=found.group, at=found.at, is_over=True)
+
+    return replace(alert, items=tuple(settle(item) for item in alert.items))
+
+
+def lasting(alert: Alert) -> Alert:
+    """The alert as it is posted now: without trouble that is over, and without muted groups."""
+    return replace(alert, items=tuple(item for item in alert.items if not item.is_over and not item.muted_by))
+
+
+def muted(alert: Alert, key: str, person: str, until: datetime | None) -> Alert:
+    """The alert after a person muted one of its groups. `until` is as for `mute_is_over`."""
+    items = (replace(item, muted_by=person, muted_until=until) if item.key == key else item for item in alert.items)
+    return replace(alert, items=tuple(items))

@@ -1,0 +1,109 @@
+"""When the daily digest of a project is due, and what it contains.
+
+Pure. `bot.jobs.digest` reads the groups and requests, and `bot.ui.digest` has the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from bot.domain.request import FOLLOWED_STATES, Request, State
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
+from bot.domain.watched_group import Movement, WatchedGroup
+
+
+@dataclass(frozen=True)
+class DailyTime:
+    """A time of day in a time zone."""
+
+    hour: int
+    minute: int
+    zone: tzinfo
+
+    def after(self, now: datetime) -> datetime:
+        """The first of these times after `now`, in UTC.
+
+        On the day on which clocks are put forward past the time, it is as much later. A time that occurs twice when
+        clocks are put back is the first of both.
+        """
+        today = now.astimezone(self.zone).date()
+        days = (today + timedelta(days=number) for number in (-1, 0, 1, 2))
+        times = (datetime(day.year, day.month, day.day, self.hour, self.minute, tzinfo=self.zone) for day in days)
+        return next(at for at in (time.astimezone(UTC) for time in times) if at > now)
+
+    def before(self, now: datetime) -> datetime:
+        """The last of these times before or at `now`, in UTC."""
+        at = self.after(now - timedelta(days=2))
+        while (following := self.after(at)) <= now:
+            at = following
+        return at
+
+
+@dataclass(frozen=True)
+class DigestGroup:
+    """A group in a digest, as last read."""
+
+    group: TaskGroup
+    movement: Movement | None = None  # None if only one reading is known
+
+
+@dataclass(frozen=True)
+class Digest:
+    """What happened in a project since the digest before, and what goes on."""
+
+    project: str
+    since: datetime
+    done: tuple[DigestGroup, ...] = ()
+    failed: tuple[DigestGroup, ...] = ()
+    paused: tuple[DigestGroup, ...] = ()
+    running: tuple[DigestGroup, ...] = ()
+    waiting: tuple[Request, ...] = ()  # for approval
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.done or self.failed or self.paused or self.running or self.waiting)
+
+
+def digest_of(
+    project: str,
+    since: datetime,
+    watched: Iterable[WatchedGroup],
+    ended: Iterable[Request],
+    open_requests: Iterable[Request],
+) -> Digest:
+    """Joins what the sweeps and the requests say about the groups of a project.
+
+    Arguments:
+        since: the time of the digest before.
+        watched: the groups that run, or that stopped since then.
+        ended, open_requests: the requests that ended since then, and those that are open. Of a group that no sweep saw,
+            such as with `watch = "off"`, only its request is known.
+    """
+    groups: dict[str, DigestGroup] = {}
+    waiting: list[Request] = []
+    for request in (*ended, *open_requests):
+        if request.state is State.PENDING:
+            waiting.append(request)
+        elif request.last_seen is not None and request.state in _WITH_GROUP:
+            groups[request.group_key] = DigestGroup(request.group, request.last_seen.movement)
+    groups |= {one.key: DigestGroup(one.group, one.movement) for one in watched}
+    return Digest(
+        project,
+        since,
+        done=_with_status(groups.values(), {GroupStatus.COMPLETED}),
+        failed=_with_status(groups.values(), FAILED_STATUSES),
+        paused=_with_status(groups.values(), {GroupStatus.PAUSED}),
+        running=_with_status(groups.values(), _RUNNING),
+        waiting=tuple(waiting),
+    )
+
+
+# In these states of a request, its group is as the bot last read it.
+_WITH_GROUP = FOLLOWED_STATES | {State.DONE, State.FAILED, State.PAUSED_AGAIN}
+_RUNNING = RUNNING_STATUSES | {GroupStatus.PAUSING}
+
+
+def _with_status(groups: Iterable[DigestGroup], statuses: Collection[GroupStatus]) -> tuple[DigestGroup, ...]:
+    return tuple(one for one in groups if one.group.status in statuses)

@@ -1,0 +1,177 @@
+"""Sums up a request for its report: what moved and how fast, who approved it, which calls OMS accepted.
+
+Pure, for a request in any state. `bot.store.reports` reads what this needs, `bot.ui.report` shows it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from bot.domain.audit_events import AuditEvent
+from bot.domain.request import LastSeen, Request, State, Vote
+from bot.domain.request_record import RecordedEvent, RequestRecord
+from bot.domain.task_group import Progress
+
+#: A report is posted when a request ends in one of these states: the group ran.
+REPORTED_STATES = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
+#: The most points that a line in a chart of Slack can have.
+MAX_POINTS = 20
+#: The least time between two points of `Report.rates`.
+MIN_POINT_TIME = timedelta(minutes=1)
+#: The least time of the part of a run in which the best rate is measured. OMS counts an object when it is complete.
+MIN_RATE_TIME = timedelta(seconds=30)
+
+_ACCEPTED_CALLS = frozenset({AuditEvent.PUT_ACCEPTED, AuditEvent.PAUSE_ACCEPTED})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How many bytes of the group were migrated at one time."""
+
+    at: datetime
+    complete_bytes: int
+
+
+@dataclass(frozen=True)
+class Rate:
+    """The mean rate during one part of a run."""
+
+    since: datetime
+    until: datetime
+    bytes_per_second: int
+
+
+@dataclass(frozen=True)
+class AcceptedCall:
+    """A call that OMS accepted."""
+
+    event: str  # the value of `AuditEvent.PUT_ACCEPTED` or `AuditEvent.PAUSE_ACCEPTED`
+    at: datetime
+    huawei_request_id: str  # empty if the answer had none
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to a request so far. "This time" means since OMS accepted the call."""
+
+    request: Request
+    started_at: datetime | None  # when OMS accepted the call, or the group was found running; None before
+    until: datetime  # the end of the request, or while it is open, the time up to which the report is true
+    progress: Progress  # the last known one
+    moved_bytes: int | None  # this time; None if that is not known
+    moved_objects: int | None  # migrated this time; None if that is not known
+    average_rate: int | None  # bytes per second this time; None if that is not known
+    best_rate: int | None  # the highest rate between two readings; None if that is not known
+    rates: tuple[Rate, ...]  # the rate over this time in equal parts, at most `MAX_POINTS`; empty if that is not known
+    approvals: tuple[Vote, ...]  # those that count
+    calls: tuple[AcceptedCall, ...]
+    newest_hash: str  # of the audit chain; empty if it is not known
+    unverified_rows: int  # rows of the audit about this request that the bot is not known to have written
+
+    @property
+    def took(self) -> timedelta | None:
+        """How long the group has run this time; None if it was not started."""
+        return None if self.started_at is None else max(self.until - self.started_at, timedelta())
+
+
+def sum_up(
+    request: Request,
+    events: Sequence[RecordedEvent],
+    readings: Sequence[Reading],
+    newest_hash: str,
+    unverified_rows: int,
+    now: datetime,
+) -> Report:
+    """The report on a request.
+
+    Arguments:
+        events: the audit events of the request, oldest first.
+        readings: of the group between the start and the end, oldest first. Others are left out.
+        newest_hash: as in the report.
+        unverified_rows: as in the report.
+    """
+    attempt, last_seen = request.attempt, request.last_seen
+    started_at = attempt.answered_at if attempt is not None else None
+    until = request.ended_at or (last_seen.at if last_seen is not None else now)
+    moved_bytes = moved_objects = average = best = None
+    rates: tuple[Rate, ...] = ()
+    if attempt is not None and attempt.before is not None and last_seen is not None and started_at is not None:
+        moved_bytes = max(last_seen.progress.complete_bytes - attempt.before.complete_bytes, 0)
+        moved_objects = max(last_seen.progress.success_objects - attempt.before.success_objects, 0)
+        average = _per_second(moved_bytes, until - started_at)
+        curve = _curve(attempt.before, started_at, readings, last_seen)
+        found = (_per_second(new.complete_bytes - old.complete_bytes, new.at - old.at) for old, new in pairwise(curve))
+        best = max((rate for rate in (average, *found) if rate is not None), default=None)
+        rates = _rates(curve)
+    return Report(
+        request=request,
+        started_at=started_at,
+        until=until,
+        progress=last_seen.progress if last_seen is not None else request.group.progress,
+        moved_bytes=moved_bytes,
+        moved_objects=moved_objects,
+        average_rate=average,
+        best_rate=best,
+        rates=rates,
+        approvals=_approvals(events),
+        calls=tuple(
+            AcceptedCall(event.name, event.at, str(event.detail.get("huawei_request_id") or ""))
+            for event in events
+            if event.name in _ACCEPTED_CALLS
+        ),
+        newest_hash=newest_hash,
+        unverified_rows=unverified_rows,
+    )
+
+
+def _approvals(events: Sequence[RecordedEvent]) -> tuple[Vote, ...]:
+    record = RequestRecord()
+    for event in events:
+        record = record.with_event(event)
+    return record.votes
+
+
+def _per_second(moved_bytes: int, time: timedelta) -> int | None:
+    seconds = time.total_seconds()
+    return round(moved_bytes / seconds) if seconds > 0 else None
+
+
+def _curve(before: Progress, started_at: datetime, readings: Sequence[Reading], last_seen: LastSeen) -> list[Reading]:
+    """How many bytes were migrated over the time of the run: never fewer, and in steps of `MIN_RATE_TIME` or more."""
+    between = [reading for reading in readings if started_at < reading.at < last_seen.at]
+    last = Reading(last_seen.at, last_seen.progress.complete_bytes)
+    rising: list[Reading] = []
+    for reading in (Reading(started_at, before.complete_bytes), *between, last):
+        # A later reading with fewer bytes shows that OMS had not reset the counters of a retried group yet.
+        while rising and rising[-1].complete_bytes > reading.complete_bytes:
+            rising.pop()
+        rising.append(reading)
+    spaced = rising[:1]
+    for reading in rising[1:]:
+        if reading.at - spaced[-1].at >= MIN_RATE_TIME:
+            spaced.append(reading)
+    return spaced if spaced[-1] == rising[-1] else [*(spaced[:-1] or spaced), rising[-1]]
+
+
+def _rates(curve: Sequence[Reading]) -> tuple[Rate, ...]:
+    """The mean rate in equal parts of the run. Between two readings the rate counts as constant."""
+    whole = curve[-1].at - curve[0].at
+    count = min(MAX_POINTS, len(curve) - 1, whole // MIN_POINT_TIME)
+    if count < 1:
+        return ()
+    times = [*(curve[0].at + whole * part / count for part in range(count)), curve[-1].at]
+    found = []
+    for since, until in pairwise(times):
+        moved = _bytes_at(curve, until) - _bytes_at(curve, since)
+        found.append(Rate(since, until, round(moved / (until - since).total_seconds())))
+    return tuple(found)
+
+
+def _bytes_at(curve: Sequence[Reading], at: datetime) -> float:
+    index = min(bisect_right(curve, at, key=lambda reading: reading.at), len(curve) - 1)
+    old, new = curve[index - 1], curve[index]
+    return old.complete_bytes + (new.complete_bytes - old.complete_bytes) * ((at - old.at) / (new.at - old.at))

@@ -1,0 +1,134 @@
+"""Stores the alerts: messages to a project's channel about task groups without an open request.
+
+What an alert tells is decided by `bot.domain.alert`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter
+from sqlalchemy import ColumnElement, Connection, Row, case, delete, insert, select, update
+
+from bot.domain.alert import Alert, AlertItem, merged, muted, settled, takes
+from bot.domain.request_record import Authenticity
+from bot.domain.slack_budget import EDITS, post_to
+from bot.store.state_keys import state_keys
+from bot.store.tables import alerts
+
+# Trouble that is over is looked for in this many of the newest alerts of a project.
+MAX_SETTLED = 100
+
+_ITEMS = TypeAdapter(tuple[AlertItem, ...])
+
+
+@dataclass(frozen=True)
+class StoredAlert:
+    """An alert, and where its message is in Slack. `ts` is None until posted."""
+
+    number: int
+    alert: Alert
+    channel: str
+    ts: str | None
+    authenticity: Authenticity  # whether the bot wrote the row
+
+
+def tell(connection: Connection, project: str, channel: str, items: Sequence[AlertItem], now: datetime) -> None:
+    """Stores what is told, and makes the messages due that tell it.
+
+    The items go into the newest alert of the project if it is not posted yet, or if it still takes them. Older alerts
+    about these groups show what is over.
+
+    Arguments:
+        items: what one sweep found.
+    """
+    if not items:
+        return
+    keys = {item.key for item in items}
+    query = select(alerts.c.id, alerts.c.body).where(alerts.c.project == project).order_by(alerts.c.id.desc())
+    found = connection.execute(query.limit(MAX_SETTLED)).all()
+    numbers = [row.id for row in found if any(item["key"] in keys for item in row.body)]
+    newest = found[0].id if found else None
+    to_add = [item for item in items if not item.is_over]
+    for number in sorted({*numbers, *([] if newest is None else [newest])}):
+        stored = lock(connection, number)
+        if stored is None or stored.authenticity is not Authenticity.AUTHENTIC:
+            continue
+        changed = replace(stored, alert=settled(stored.alert, items))
+        if number == newest and to_add and (stored.ts is None or takes(changed.alert, to_add, now)):
+            current_channel = channel if stored.ts is None else stored.channel
+            changed = replace(changed, alert=merged(changed.alert, to_add), channel=current_channel)
+            to_add = []
+        if changed != stored:
+            save(connection, changed, now)
+    if to_add:
+        alert = Alert(project, tuple(to_add), now)
+        connection.execute(insert(alerts).values(project=project, **_columns(connection, alert, channel, None, now)))
+
+
+def get(connection: Connection, number: int) -> StoredAlert | None:
+    """The alert with this number; None if it was deleted."""
+    return _parsed(connection, connection.execute(select(alerts).where(alerts.c.id == number)).one_or_none())
+
+
+def lock(connection: Connection, number: int) -> StoredAlert | None:
+    """As `get`. Locks the alert until the transaction ends."""
+    query = select(alerts).where(alerts.c.id == number).with_for_update()
+    return _parsed(connection, connection.execute(query).one_or_none())
+
+
+def save(connection: Connection, stored: StoredAlert, due_at: datetime | None) -> None:
+    """Replaces an alert. Its message is posted or edited at `due_at`; with None it shows everything."""
+    columns = _columns(connection, stored.alert, stored.channel, stored.ts, due_at)
+    connection.execute(update(alerts).where(alerts.c.id == stored.number).values(columns))
+
+
+def remove(connection: Connection, number: int) -> None:
+    """Deletes an alert that has nothing to tell."""
+    connection.execute(delete(alerts).where(alerts.c.id == number))
+
+
+def mute(
+    connection: Connection, channel: str, ts: str, key: str, person: str, until: datetime | None, now: datetime
+) -> None:
+    """Lets the message in which a person muted a group say so.
+
+    Arguments:
+        channel, ts: of the message.
+        until: when the mute ends; None for a group that is muted until it moves.
+    """
+    query = select(alerts.c.id).where(alerts.c.channel == channel, alerts.c.ts == ts)
+    for number in connection.execute(query).scalars().all():
+        stored = lock(connection, number)
+        if stored is not None and stored.authenticity is Authenticity.AUTHENTIC:
+            save(connection, replace(stored, alert=muted(stored.alert, key, person, until)), now)
+
+
+def call_for_alert() -> ColumnElement[str]:
+    """The call to Slack that shows an alert, as `SlackBudget` names it."""
+    return case((alerts.c.ts.is_(None), post_to("") + alerts.c.channel), else_=EDITS)
+
+
+def _columns(
+    connection: Connection, alert: Alert, channel: str, ts: str | None, due_at: datetime | None
+) -> dict[str, object]:
+    body: object = _ITEMS.dump_python(alert.items, mode="json")
+    mac = state_keys(connection).sign(*_signed_fields(alert.project, alert.created_at, channel, ts, body))
+    return {"channel": channel, "ts": ts, "created_at": alert.created_at, "body": body, "mac": mac, "due_at": due_at}
+
+
+def _signed_fields(
+    project: str, created_at: datetime, channel: str, ts: str | None, body: object
+) -> tuple[object, ...]:
+    return alerts.name, project, created_at.astimezone(UTC).isoformat(), channel, ts, body
+
+
+def _parsed(connection: Connection, row: Row[tuple[object, ...]] | None) -> StoredAlert | None:
+    if row is None:
+        return None
+    fields = _signed_fields(row.project, row.created_at, row.channel, row.ts, row.body)
+    authenticity = state_keys(connection).check(row.mac, *fields)
+    alert = Alert(row.project, _ITEMS.validate_python(row.body), row.created_at)
+    return StoredAlert(row.id, alert, row.channel, row.ts, authenticity)

@@ -1,0 +1,32 @@
+"""Reads what the report on a request needs: the request, its audit rows, and the samples of its group while it ran.
+
+What the report says is computed by `bot.domain.report`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from bot.domain.report import Reading, Report, sum_up
+from bot.store import audit, groups, requests
+
+
+def report_on(connection: Connection, request_id: str, now: datetime) -> Report | None:
+    """The report on the request with this id; None if there is none.
+
+    Raises:
+        ValueError, TypeError: the request or its audit rows are not what the bot writes.
+    """
+    request = requests.get(connection, request_id)
+    if request is None:
+        return None
+    events, unverified_rows = audit.events_of(connection, request_id)
+    started_at = request.attempt.answered_at if request.attempt is not None else None
+    readings = []
+    if started_at is not None:
+        samples = groups.samples_of(connection, request.group_key, started_at, request.ended_at or now)
+        readings = [Reading(sample.at, sample.complete_bytes) for sample in samples]
+    head = audit.newest(connection)
+    return sum_up(request, events, readings, head.hash if head is not None else "", unverified_rows, now)

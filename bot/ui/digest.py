@@ -1,0 +1,40 @@
+"""The daily digest of a project, in one message to its channel.
+
+Pure. `bot.domain.digest` decides what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.domain.digest import Digest, DigestGroup
+from bot.domain.task_group import GroupKind
+from bot.ui.blocks import FIELD_CHARACTERS
+from bot.ui.formatting import local_time
+from bot.ui.lists import Section, fit
+from bot.ui.status import status_text
+from bot.ui.watched_group import group_line
+
+
+def digest_text(digest: Digest, command: str) -> str:
+    """What was done since the last digest, failed or was paused, what runs, and which requests wait for approval.
+
+    Arguments:
+        command: the slash command, with its slash.
+    """
+    failed, waiting = _lines(digest.failed), tuple(status_text(request) for request in digest.waiting)
+    sections = [
+        Section(f"{len(failed)} {GroupKind.FAILED}", failed, len(failed)),
+        Section(f"{len(waiting)} waiting for approval", waiting, len(waiting)),
+        Section(f"{len(digest.running)} {GroupKind.RUNNING}", _lines(digest.running), 0),
+        Section(f"{len(digest.paused)} {GroupKind.PAUSED}", _lines(digest.paused), 0),
+        Section(f"{len(digest.done)} done", _lines(digest.done), 0),
+    ]
+    title = f"*Summary of {digest.project} since {local_time(digest.since)}*"
+    more = f"Type `{command} list` for all groups."
+    room = FIELD_CHARACTERS - len(title) - len(more) - 2
+    return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"
+
+
+def _lines(groups: Iterable[DigestGroup]) -> tuple[str, ...]:
+    return tuple(group_line(one.group, one.movement) for one in groups)

@@ -1,0 +1,59 @@
+"""The report at the end of a request: a message in the thread of its card, with the rate over time.
+
+Pure. `bot.ui.report_file` has the report for the terminal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bot.domain.report import Report
+from bot.ui.blocks import SlackMessage, context_block, fields, line_chart, section, slack_message, text_message
+from bot.ui.formatting import duration, escape_mrkdwn, inline_code, local_time, mention, unit_of
+from bot.ui.report_facts import Markup, call_name, facts, rate_bars
+from bot.ui.states import headline
+from bot.ui.thread import thread_line
+
+_MRKDWN = Markup(mention, local_time, escape_mrkdwn)
+
+
+def report_message(report: Report) -> SlackMessage:
+    """The message for a workspace that takes no charts: the rate over time is a line of bars."""
+    bars = rate_bars(report)
+    return _message(report, (section(f"Rate over time  {bars}").to_dict(),) if bars else ())
+
+
+def report_message_with_chart(report: Report) -> SlackMessage | None:
+    """The message with a chart of the rate over time; None if there is nothing to draw."""
+    return _message(report, (_chart(report),)) if rate_bars(report) else None
+
+
+def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> SlackMessage:
+    request = report.request
+    line = text_message(thread_line(request) or escape_mrkdwn(headline(request)))
+    known = list(facts(report, _MRKDWN))
+    sources = [
+        f"Huawei request id {inline_code(call.huawei_request_id, 80)} ({call_name(report, call)})"
+        for call in report.calls
+        if call.huawei_request_id
+    ]
+    sources.append(f"Newest hash of the audit `{report.newest_hash or 'unknown'}`")
+    said = slack_message(" ".join((line.text, *(f"{title}: {text}." for title, text in known))), [fields(*known)])
+    return replace(
+        said,
+        blocks=(
+            *(line.blocks or (section(line.text).to_dict(),)),
+            *said.blocks,
+            *rate_over_time,
+            context_block(" · ".join(sources)).to_dict(),
+        ),
+    )
+
+
+def _chart(report: Report) -> dict[str, object]:
+    unit_bytes, unit = unit_of(max(part.bytes_per_second for part in report.rates))
+    points = []
+    for part in report.rates:
+        elapsed = duration(round((part.until - report.rates[0].since).total_seconds()))
+        points.append((elapsed, round(part.bytes_per_second / unit_bytes, 2)))
+    return line_chart("Rate over time", "Time since the start", f"{unit}/s", "Rate", points)

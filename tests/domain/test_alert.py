@@ -1,0 +1,372 @@
+"""What the channel is told about groups without an open request: each trouble once, and nothing that is old."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bot.domain.alert import (
+    MERGE_WITHIN,
+    PAUSED_FOR,
+    Alert,
+    AlertItem,
+    Watch,
+    alert_item,
+    lasting,
+    merged,
+    mute_is_over,
+    muted,
+    settled,
+    takes,
+)
+from bot.domain.task_group import GroupStatus, Progress, SubTasks, TaskGroup
+from bot.domain.watched_group import Trouble, WatchedGroup, WatchLimits, first_seen, seen_again
+from tests.support.values import GROUP, NOON
+
+LIMITS = WatchLimits(timedelta(minutes=15), slow_below=20_000_000)
+KEY = f"{'0' * 32}/{GROUP.group_id}"
+EVERY = timedelta(seconds=30)
+GB = 1_000_000_000
+
+
+def group(status: GroupStatus, complete_bytes: int = 0) -> TaskGroup:
+    progress = Progress(1000 * GB, complete_bytes, 1000, complete_bytes // GB)
+    return replace(GROUP, status=status, progress=progress, sub_tasks=SubTasks(2, executing=2))
+
+
+PAUSED, FAILED = group(GroupStatus.PAUSED), group(GroupStatus.MIGRATION_FAILED)
+RUNNING = group(GroupStatus.MONITORING)
+
+
+class Watcher:
+    """Reads one group again and again, and collects what is told about it."""
+
+    def __init__(self, watch: Watch = "trouble", limits: WatchLimits = LIMITS) -> None:
+        self.now = NOON
+        self.known: WatchedGroup | None = None
+        self.told: list[AlertItem] = []
+        self._watch = watch
+        self._limits = limits
+
+    def read(self, seen: TaskGroup, after: timedelta = EVERY, /, **flags: bool) -> AlertItem | None:
+        """The group is read after this time. Returns what is told."""
+        self.now += after
+        before = self.known
+        if before is None:
+            known = first_seen(KEY, "media", seen, self.now, self._limits)
+        else:
+            known = seen_again(before, seen, self.now, self._limits)
+        quiet: dict[str, Any] = dict.fromkeys(("is_first_sweep", "paused_by_bot", "is_followed", "is_muted"), False)
+        arguments = {"watch": self._watch, "limits": self._limits, **quiet, **flags}
+        self.known, item = alert_item(before, known, **arguments)
+        if item is not None:
+            self.told.append(item)
+        return item
+
+    def move(self, times: int = 3, bytes_per_reading: int = 10 * GB, **flags: bool) -> None:
+        """The group moves for some readings."""
+        complete = self.known.group.progress.complete_bytes if self.known is not None else 0
+        for number in range(1, times + 1):
+            self.read(group(GroupStatus.MONITORING, complete + number * bytes_per_reading), **flags)
+
+    def stand_still(self, minutes: int = 16, **flags: bool) -> None:
+        """The group runs and does not move for some minutes."""
+        assert self.known is not None
+        for _ in range(minutes * 2):
+            self.read(replace(self.known.group, status=GroupStatus.MONITORING), **flags)
+
+    @property
+    def troubles(self) -> list[Trouble | None]:
+        return [item.trouble for item in self.told if not item.is_over]
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    """A group that moves, of a project with the default of `watch`."""
+    made = Watcher()
+    made.move()
+    assert made.told == []
+    return made
+
+
+def test_a_failure_is_told_by_the_first_reading_that_shows_it_and_only_once(watcher: Watcher) -> None:
+    item = watcher.read(FAILED)
+    assert item is not None
+    assert (item.trouble, item.since, item.at, item.is_over) == (Trouble.FAILED, watcher.now, watcher.now, False)
+    assert item.group == replace(FAILED, settings=())
+    for _ in range(100):
+        assert watcher.read(FAILED) is None
+
+
+def test_a_pause_is_told_once_two_readings_half_a_minute_apart_show_it(watcher: Watcher) -> None:
+    ten = timedelta(seconds=10)
+    watcher.read(PAUSED)
+    paused_at = watcher.now
+    assert [watcher.read(PAUSED, ten), watcher.read(PAUSED, ten)] == [None, None]
+    item = watcher.read(PAUSED, ten)
+    assert item is not None
+    assert (item.trouble, item.since, item.at) == (Trouble.PAUSED, paused_at, paused_at + PAUSED_FOR)
+    assert [watcher.read(PAUSED) for _ in range(100)] == [None] * 100
+
+
+def test_a_pause_that_is_over_within_half_a_minute_is_not_told(watcher: Watcher) -> None:
+    watcher.read(PAUSED)
+    watcher.move()
+    assert watcher.told == []
+
+
+def test_a_group_that_is_being_paused_is_not_told_yet(watcher: Watcher) -> None:
+    pausing = group(GroupStatus.PAUSING)
+    assert [watcher.read(pausing) for _ in range(10)] == [None] * 10
+    watcher.read(PAUSED)
+    watcher.read(PAUSED)
+    assert watcher.troubles == [Trouble.PAUSED]
+
+
+def test_a_stall_is_told_with_the_time_since_when_nothing_moves(watcher: Watcher) -> None:
+    still_since = watcher.now
+    watcher.stand_still(14)
+    assert watcher.told == []
+    watcher.stand_still(60)
+    [item] = watcher.told
+    assert (item.trouble, item.since) == (Trouble.STALLED, still_since)
+    assert item.at == still_since + LIMITS.stall_after
+
+
+def test_a_stall_that_lasts_through_a_restart_of_the_bot_is_told_once(watcher: Watcher) -> None:
+    watcher.stand_still()
+    assert watcher.known is not None
+    watcher.read(watcher.known.group, timedelta(hours=1))
+    watcher.stand_still(60)
+    assert watcher.troubles == [Trouble.STALLED]
+
+
+def test_a_group_that_moves_again_is_over_and_its_next_stall_is_told(watcher: Watcher) -> None:
+    watcher.stand_still()
+    watcher.move()
+    watcher.stand_still()
+    assert [(item.trouble, item.is_over) for item in watcher.told] == [
+        (Trouble.STALLED, False),
+        (Trouble.STALLED, True),
+        (Trouble.STALLED, False),
+    ]
+
+
+def test_a_slow_group_is_told_after_the_time_of_a_stall_and_once(watcher: Watcher) -> None:
+    watcher.move(20, bytes_per_reading=GB // 10)
+    slow_at = watcher.now
+    assert watcher.told == []
+    watcher.move(200, bytes_per_reading=GB // 10)
+    [item] = watcher.told
+    assert item.trouble is Trouble.SLOW
+    assert item.at - item.since >= LIMITS.stall_after
+    assert item.since < slow_at + LIMITS.stall_after
+    watcher.move(20, bytes_per_reading=10 * GB)
+    assert [(item.trouble, item.is_over) for item in watcher.told] == [(Trouble.SLOW, False), (Trouble.SLOW, True)]
+
+
+def test_without_a_limit_no_group_is_slow() -> None:
+    watcher = Watcher(limits=WatchLimits())
+    watcher.move(200, bytes_per_reading=1)
+    assert watcher.told == []
+
+
+def test_a_pause_that_the_bot_made_is_not_told(watcher: Watcher) -> None:
+    watcher.read(PAUSED, paused_by_bot=True)
+    assert [watcher.read(PAUSED) for _ in range(10)] == [None] * 10
+    watcher.read(FAILED, paused_by_bot=True)
+    assert watcher.troubles == [Trouble.FAILED]
+
+
+@pytest.mark.parametrize("seen", [PAUSED, FAILED])
+def test_trouble_of_a_followed_group_is_told_neither_meanwhile_nor_after_its_request_has_ended(
+    watcher: Watcher, seen: TaskGroup
+) -> None:
+    watcher.read(seen, is_followed=True)
+    assert [watcher.read(seen) for _ in range(10)] == [None] * 10
+    watcher.move()
+    watcher.read(seen)
+    watcher.read(seen)
+    assert len(watcher.troubles) == 1, "new trouble after the request is told"
+
+
+def test_a_stall_of_a_followed_group_is_not_told_after_its_request_has_ended(watcher: Watcher) -> None:
+    watcher.stand_still(is_followed=True)
+    watcher.stand_still()
+    assert watcher.told == []
+
+
+def test_a_group_that_a_request_starts_again_is_no_longer_in_trouble(watcher: Watcher) -> None:
+    watcher.read(FAILED)
+    watcher.read(group(GroupStatus.WAITING), is_followed=True)
+    assert [item.is_over for item in watcher.told] == [False, True]
+
+
+@pytest.mark.parametrize("watch", ["trouble", "all"])
+@pytest.mark.parametrize("seen", [PAUSED, FAILED, RUNNING, group(GroupStatus.COMPLETED)])
+def test_the_first_sweep_tells_nothing(watch: Watch, seen: TaskGroup) -> None:
+    watcher = Watcher(watch)
+    for _ in range(10):
+        watcher.read(seen, is_first_sweep=watcher.known is None)
+    assert watcher.told == []
+
+
+def test_what_happened_while_the_bot_was_away_is_told_from_the_group_as_stored(watcher: Watcher) -> None:
+    watcher.read(FAILED, timedelta(days=1))
+    assert watcher.troubles == [Trouble.FAILED]
+
+
+def test_a_blind_hour_is_no_stall(watcher: Watcher) -> None:
+    assert watcher.known is not None
+    watcher.read(watcher.known.group, timedelta(hours=1))
+    watcher.stand_still(14)
+    assert watcher.told == []
+
+
+def test_a_paused_group_that_was_resumed_and_failed_between_two_readings_is_told(watcher: Watcher) -> None:
+    watcher.read(PAUSED)
+    watcher.read(PAUSED)
+    watcher.read(FAILED)
+    assert watcher.troubles == [Trouble.PAUSED, Trouble.FAILED]
+
+
+def test_off_tells_nothing_and_what_happened_meanwhile_is_old_afterwards() -> None:
+    off, later = Watcher("off"), Watcher("trouble")
+    off.move()
+    off.read(FAILED)
+    assert off.told == []
+    later.known, later.now = off.known, off.now
+    later.read(FAILED)
+    assert later.told == []
+
+
+def test_all_also_tells_starts_and_ends() -> None:
+    watcher = Watcher("all")
+    watcher.read(group(GroupStatus.WAITING))
+    assert [item.group.status for item in watcher.told] == [GroupStatus.WAITING], "a new group"
+    watcher.move()
+    watcher.read(group(GroupStatus.COMPLETED))
+    watcher.read(group(GroupStatus.COMPLETED))
+    assert watcher.troubles == [None, None]
+    assert watcher.told[-1].group.status is GroupStatus.COMPLETED
+
+
+def test_all_tells_that_a_paused_group_was_resumed_and_that_it_was_deleted() -> None:
+    watcher = Watcher("all")
+    watcher.read(PAUSED, is_first_sweep=True)
+    watcher.move()
+    watcher.read(group(GroupStatus.WAITING_FOR_DELETION))
+    watcher.read(group(GroupStatus.DELETED))
+    assert [(item.trouble, item.group.status) for item in watcher.told] == [
+        (None, GroupStatus.MONITORING),
+        (None, GroupStatus.WAITING_FOR_DELETION),
+    ]
+
+
+@pytest.mark.parametrize("flag", ["is_followed", "is_muted"])
+def test_starts_and_ends_of_followed_or_muted_groups_are_not_told(flag: str) -> None:
+    watcher = Watcher("all")
+    watcher.read(PAUSED, is_first_sweep=True)
+    watcher.move(**{flag: True})
+    watcher.read(group(GroupStatus.COMPLETED), **{flag: True})
+    assert watcher.troubles == []
+
+
+def test_a_muted_group_is_told_after_the_mute_if_the_trouble_lasts_and_is_new(watcher: Watcher) -> None:
+    watcher.stand_still()
+    watcher.read(FAILED, is_muted=True)
+    watcher.read(FAILED)
+    watcher.read(FAILED)
+    assert watcher.troubles == [Trouble.STALLED, Trouble.FAILED]
+
+
+def test_what_happened_and_was_over_during_a_mute_is_not_told(watcher: Watcher) -> None:
+    watcher.read(FAILED, is_muted=True)
+    watcher.move(is_muted=True)
+    watcher.move()
+    assert watcher.told == []
+
+
+def test_a_mute_ends_at_its_time_or_when_the_group_moves(watcher: Watcher) -> None:
+    assert watcher.known is not None
+    assert mute_is_over(None, watcher.known)
+    watcher.read(PAUSED)
+    paused = watcher.known
+    assert not mute_is_over(None, paused)
+    assert not mute_is_over(watcher.now + timedelta(seconds=1), paused)
+    assert mute_is_over(watcher.now, paused)
+    watcher.stand_still()
+    assert not mute_is_over(None, watcher.known), "it runs, but nothing moves"
+    watcher.move(2)
+    assert mute_is_over(None, watcher.known)
+
+
+# What an alert shows
+
+
+def item(number: int = 1, trouble: Trouble | None = Trouble.PAUSED, **changes: object) -> AlertItem:
+    made = AlertItem(f"key {number}", PAUSED, trouble, NOON, NOON)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def alert(*items: AlertItem) -> Alert:
+    return Alert("media", items, NOON)
+
+
+@pytest.mark.parametrize(
+    ("shown", "added", "at", "taken"),
+    [
+        (item(1), item(2, Trouble.FAILED), NOON + MERGE_WITHIN - timedelta(seconds=1), True),
+        (item(1), item(2, Trouble.FAILED), NOON + MERGE_WITHIN, False),
+        (item(1, None), item(2, None), NOON, True),
+        (item(1, None), item(2, Trouble.SLOW), NOON, False),
+        (item(1, is_over=True), item(2), NOON, False),
+    ],
+)
+def test_a_posted_alert_takes_more_for_a_minute_unless_that_would_notify_nobody(
+    shown: AlertItem, added: AlertItem, at: datetime, taken: bool
+) -> None:
+    assert takes(alert(shown), [added], at) is taken
+
+
+def test_newer_items_replace_those_of_the_same_group() -> None:
+    assert merged(alert(item(1), item(2)), [item(3), item(1, Trouble.FAILED)]) == alert(
+        item(1, Trouble.FAILED), item(2), item(3)
+    )
+
+
+def test_trouble_is_over_when_the_group_moves_again_or_is_in_other_trouble() -> None:
+    later = NOON + timedelta(hours=1)
+    started = alert(item(4, None, group=RUNNING))
+    shown = alert(item(1), item(2, Trouble.STALLED), item(3), *started.items)
+    after = settled(
+        shown,
+        [
+            item(1, group=RUNNING, at=later, is_over=True),
+            item(2, Trouble.FAILED, group=FAILED, at=later),
+            item(4, Trouble.FAILED, group=FAILED, at=later),
+        ],
+    )
+    assert after == alert(
+        item(1, group=RUNNING, at=later, is_over=True),
+        item(2, Trouble.STALLED, group=FAILED, at=later, is_over=True),
+        item(3),
+        *started.items,
+    )
+    assert settled(after, [item(1, group=FAILED, is_over=True)]) == after
+    assert settled(alert(item(1, Trouble.SLOW)), [item(1, Trouble.STALLED)]) == alert(item(1, Trouble.SLOW))
+
+
+def test_what_is_over_or_muted_is_left_out_of_a_message_that_is_posted_later() -> None:
+    shown = alert(item(1), item(2, is_over=True), item(3, None), item(4))
+    assert lasting(muted(shown, "key 4", "UCAROL00", None)) == alert(item(1), item(3, None))
+
+
+def test_only_the_pressed_group_is_muted() -> None:
+    until = NOON + timedelta(days=1)
+    assert muted(alert(item(1), item(2)), "key 2", "UCAROL00", until) == alert(
+        item(1), item(2, muted_by="UCAROL00", muted_until=until)
+    )

@@ -1,0 +1,280 @@
+"""Alerts are posted and edited in Slack, once each, and tell after an outage how it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from bot.domain.alert import MERGE_WITHIN, AlertItem
+from bot.domain.task_group import ErrorReason
+from bot.domain.watched_group import Trouble
+from bot.jobs.context import Context
+from bot.jobs.notify.notices import CHECK_KEY_EVERY, WAIT_FOR_KEY
+from bot.jobs.watch.alerts import show_alert
+from bot.jobs.worker import Failed, Finished
+from bot.sandbox.slack.ids import APPROVERS_GROUP, GENERAL, MIGRATIONS, SCOPES
+from bot.sandbox.slack.workspace import PostedMessage
+from bot.sandbox.system import Sandbox
+from bot.slack.errors import SlackError
+from bot.store import alerts, tables
+from bot.store.queue import Claim
+from tests.support.alerts import FAILED, item, over
+from tests.support.in_process import context_at, context_of
+from tests.support.postgres import Postgres
+from tests.support.sandbox import button_ids, full_text
+from tests.support.simulated_time import Clock, run_for, simulated_time
+
+MENTION = f"<!subteam^{APPROVERS_GROUP}>"
+
+
+@pytest.fixture
+def watched(inside: tuple[Sandbox, Context]) -> Iterator[tuple[Sandbox, Context, Clock]]:
+    """A sandbox, a context with simulated time whose project mentions the approvers, and the clock."""
+    sandbox, _ = inside
+    with simulated_time(*inside) as (context, clock):
+        project = context.projects["media"].model_copy(update={"notify": (APPROVERS_GROUP,)})
+        yield sandbox, replace(context, projects={**context.projects, "media": project}), clock
+
+
+def tell(context: Context, *items: AlertItem) -> None:
+    with context.store.write() as connection:
+        alerts.tell(connection, "media", context.projects["media"].channel, items, context.now())
+
+
+def posted(sandbox: Sandbox) -> list[PostedMessage]:
+    return sandbox.workspace.messages_in(MIGRATIONS)
+
+
+def groups_in(message: PostedMessage) -> set[int]:
+    """The numbers of the groups that a message shows."""
+    shown = full_text(message)
+    return {number for number in range(1, 100) if item(number).group.group_id in shown}
+
+
+def audited(context: Context) -> list[tuple[str, str]]:
+    with context.store.read() as connection:
+        return [
+            (row.event, json.loads(row.detail)["code"])
+            for row in connection.execute(select(tables.audit.c.event, tables.audit.c.detail))
+        ]
+
+
+def test_an_alert_is_posted_with_its_buttons_and_the_mention(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1), item(2, Trouble.FAILED))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert groups_in(message) == {1, 2}
+    assert button_ids(message).count("request") == 2
+    assert full_text(message).count(MENTION) == 1
+    assert "failed with TRF.0151" in full_text(message)
+    assert "Then press Retry." in full_text(message)
+
+
+def test_what_is_found_within_a_minute_is_edited_into_the_message(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1))
+    run_for(context, clock, MERGE_WITHIN.total_seconds() - 10)
+    tell(context, item(2, Trouble.FAILED))
+    run_for(context, clock, 10)
+    [message] = posted(sandbox)
+    assert groups_in(message) == {1, 2}
+    tell(context, item(3))
+    run_for(context, clock, 10)
+    assert [groups_in(one) for one in posted(sandbox)] == [{1, 2}, {3}]
+
+
+def test_trouble_that_is_over_loses_its_button(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1))
+    run_for(context, clock, 86_400)
+    tell(context, over(1))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert "was paused outside this bot and is running again" in full_text(message)
+    assert button_ids(message) == []
+    run_for(context, clock, 3_600)
+    assert sum(call.path == "chat.update" for call in sandbox.call_log.since()) == 1, "nothing else is edited"
+
+
+def test_after_a_day_without_slack_one_message_tells_how_it_stands(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    sandbox.slack.outage.status = 503
+    for number in range(1, 25):
+        tell(context, item(number))
+        if number % 2:
+            tell(context, over(number))
+        run_for(context, clock, 5)
+        clock.time += timedelta(hours=1)
+    sandbox.slack.outage.status = None
+    run_for(context, clock, 60)
+    [message] = posted(sandbox)
+    assert groups_in(message) == set(range(2, 25, 2))
+    assert "again" not in full_text(message)
+
+
+def test_after_an_outage_nothing_is_posted_if_all_trouble_is_over(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    sandbox.slack.outage.status = 503
+    tell(context, item(1))
+    run_for(context, clock, 3_600)
+    tell(context, over(1))
+    sandbox.slack.outage.status = None
+    run_for(context, clock, 60)
+    assert posted(sandbox) == []
+    tell(context, item(2))
+    run_for(context, clock, 5)
+    assert [groups_in(one) for one in posted(sandbox)] == [{2}]
+
+
+def test_what_is_told_while_the_message_is_posted_is_added_to_it(
+    watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, clock = watched
+    post = context.messenger.post
+
+    def post_slowly(*arguments: object) -> str:
+        ts = post(*arguments)  # type: ignore[arg-type]
+        tell(context, item(2), over(1))
+        return ts
+
+    tell(context, item(1))
+    monkeypatch.setattr(context.messenger, "post", post_slowly)
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert groups_in(message) == {1, 2}
+    assert "is running again" in full_text(message)
+
+
+@pytest.mark.parametrize("status", [429, 500])
+def test_a_refused_post_is_tried_again_and_posted_once(watched: tuple[Sandbox, Context, Clock], status: int) -> None:
+    sandbox, context, clock = watched
+    sandbox.slack.outage.answers["chat.postMessage"] = [status]
+    tell(context, item(1))
+    run_for(context, clock, 30)
+    assert [groups_in(one) for one in posted(sandbox)] == [{1}]
+
+
+def test_an_alert_waits_for_its_channel_and_the_audit_says_once_that_it_could_not_be_sent(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
+    sandbox, context, clock = watched
+    sandbox.workspace.channels[MIGRATIONS].archived = True
+    tell(context, item(1))
+    run_for(context, clock, 3_600)
+    sandbox.workspace.channels[MIGRATIONS].archived = False
+    run_for(context, clock, 600)
+    assert [groups_in(one) for one in posted(sandbox)] == [{1}]
+    assert audited(context) == [("notice.not_sent", "is_archived")]
+
+
+def test_of_a_deleted_message_only_what_lasts_is_posted_again(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1), item(2))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    sandbox.workspace.delete(message.channel, message.ts)
+    tell(context, over(1))
+    run_for(context, clock, 5)
+    assert [groups_in(one) for one in posted(sandbox)] == [{2}]
+    [again] = posted(sandbox)
+    sandbox.workspace.delete(again.channel, again.ts)
+    tell(context, over(2))
+    run_for(context, clock, 5)
+    assert posted(sandbox) == []
+
+
+def test_an_alert_that_slack_refuses_for_another_reason_is_tried_less_and_less_often(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
+    sandbox, context, clock = watched
+    sandbox.workspace.scopes = sandbox.workspace.scopes - {"chat:write"}
+    tell(context, item(1))
+    run_for(context, clock, 3_600)
+    assert sum(call.path == "chat.postMessage" for call in sandbox.call_log.since()) < 20
+    sandbox.workspace.scopes = SCOPES
+    run_for(context, clock, 600)
+    assert [groups_in(one) for one in posted(sandbox)] == [{1}]
+
+
+def test_an_edit_that_slack_refuses_for_good_is_given_up(
+    watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1))
+    run_for(context, clock, 100)
+
+    def refuse(*_: object) -> None:
+        raise SlackError("edit_window_closed")
+
+    monkeypatch.setattr(context.messenger, "update", refuse)
+    tell(context, over(1))
+    run_for(context, clock, 3_600)
+    assert audited(context) == [("notice.not_sent", "edit_window_closed")]
+    assert len(posted(sandbox)) == 1
+
+
+def test_an_alert_that_someone_changed_in_the_database_is_not_sent(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    tell(context, item(1))
+    with context.store.write() as connection:
+        connection.execute(update(tables.alerts).values(channel=GENERAL))
+    run_for(context, clock, 3_600)
+    assert audited(context) == [("notice.not_sent", "forged")]
+    assert [*posted(sandbox), *sandbox.workspace.messages_in(GENERAL)] == []
+
+
+def test_on_postgresql_an_alert_waits_a_minute_for_a_replica_that_knows_its_key(
+    new_sandbox: Callable[..., Sandbox], postgres: Postgres
+) -> None:
+    sandbox = new_sandbox(database_url=postgres.new_database())
+    with context_of(sandbox) as context:
+        tell(context, item(1))
+        with context.store.write() as connection:
+            connection.execute(update(tables.alerts).values(mac="another key"))
+        now, claim = context.now(), Claim(tables.alerts.name, 1, 0)
+        assert show_alert(context_at(context, now), claim) == Failed(now + CHECK_KEY_EVERY)
+        assert audited(context) == []
+        assert show_alert(context_at(context, now + WAIT_FOR_KEY), claim) == Finished()
+        assert audited(context) == [("notice.not_sent", "unknown key")]
+    assert posted(sandbox) == []
+
+
+def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_given_up(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
+    sandbox, context, _ = watched
+    tell(context, item(1))
+    removed = replace(context, projects={})
+    claim = Claim(tables.alerts.name, 1, 0)
+    assert show_alert(removed, claim) == Finished()
+    assert show_alert(context, replace(claim, key=7)) == Finished(), "a row that was deleted"
+    assert posted(sandbox) == []
+
+
+def test_a_failure_that_oms_does_not_explain_is_told_as_well(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    unexplained = replace(FAILED, error=None, group_id=item(1).group.group_id)
+    vague = replace(FAILED, error=ErrorReason("", "<!channel>"), group_id=item(2).group.group_id)
+    tell(context, item(1, Trouble.FAILED, group=unexplained), item(2, Trouble.FAILED, group=vague))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert "gives no reason" in full_text(message)
+    assert "<!channel>" not in full_text(message)
+
+
+def test_an_archived_channel_is_tried_less_often_after_ten_minutes(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
+    sandbox, context, clock = watched
+    sandbox.workspace.channels[MIGRATIONS].archived = True
+    tell(context, item(1))
+    claim = Claim(tables.alerts.name, 1, 3)
+    for passed, wait in ((timedelta(0), timedelta(seconds=10)), (timedelta(hours=1), timedelta(minutes=10))):
+        now = clock() + passed
+        assert show_alert(context_at(context, now), claim) == Failed(now + wait)

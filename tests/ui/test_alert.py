@@ -1,0 +1,125 @@
+"""The message about groups without an open request: within Slack's limits, the worst first, no mention from OMS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bot.domain.alert import Alert, AlertItem
+from bot.domain.request import Problem
+from bot.domain.task_group import ErrorReason, GroupStatus
+from bot.domain.watched_group import Trouble
+from bot.sandbox.slack.checks import problems_of_blocks
+from bot.ui.alert import MAX_WITH_BUTTONS, alert_message, moves_already, muted
+from bot.ui.blocks import SlackMessage
+from bot.ui.formatting import local_time
+from tests.support.alerts import LATER, item, over
+from tests.support.blocks import block_texts, elements, mrkdwn_texts
+from tests.support.values import GROUP, NOON
+
+NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ `c` :x:"
+LEADS = "SLEADS00"
+
+
+def message(*items: AlertItem, notify: tuple[str, ...] = (LEADS,), **problems: Problem) -> SlackMessage:
+    made = alert_message(Alert("media", items, NOON), notify, problems, "", "/resume-taskgroup")
+    assert problems_of_blocks(list(made.blocks)) == []
+    return made
+
+
+def buttons(shown: SlackMessage) -> list[tuple[str, str]]:
+    return [(element["text"]["text"], element["action_id"]) for element in elements(shown)]
+
+
+MUTES = [("Mute for a day", "mute"), ("Mute until it moves", "mute_until_it_moves")]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "shown"),
+    [
+        (Trouble.PAUSED, [("Resume…", "request"), *MUTES]),
+        (Trouble.FAILED, [("Retry…", "request"), *MUTES]),
+        (Trouble.STALLED, MUTES),
+        (Trouble.SLOW, MUTES[:1]),
+        (None, []),
+    ],
+)
+def test_each_trouble_has_its_buttons(trouble: Trouble | None, shown: list[tuple[str, str]]) -> None:
+    assert buttons(message(item(1, trouble))) == shown
+
+
+def test_the_value_of_every_button_is_the_key_of_its_group() -> None:
+    shown = message(item(1), item(2, Trouble.FAILED))
+    values = {element["accessibility_label"].split()[2]: element["value"] for element in elements(shown)}
+    assert values == {one.group.group_id: one.key for one in (item(1), item(2))}
+
+
+def test_trouble_that_is_over_has_no_button_and_mentions_nobody() -> None:
+    shown = message(over())
+    assert buttons(shown) == []
+    assert LEADS not in block_texts(shown)
+    assert f"was paused outside this bot and is running again, noticed {local_time(LATER)}" in block_texts(shown)
+
+
+def test_a_muted_group_says_by_whom_and_until_when_and_can_still_be_resumed() -> None:
+    shown = message(item(1, muted_by="UBOB0000", muted_until=LATER), item(2, Trouble.STALLED, muted_by="UBOB0000"))
+    assert buttons(shown) == [("Resume…", "request")]
+    assert f"Muted by <@UBOB0000> until {local_time(LATER)}" in block_texts(shown)
+    assert "Muted by <@UBOB0000> until it moves" in block_texts(shown)
+    ended = message(replace(over(1), muted_by="UBOB0000", muted_until=LATER), replace(over(2), muted_by="UBOB0000"))
+    assert block_texts(ended).count("Muted by") == 1, "only the mute for a day lasts longer than the trouble"
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+def test_trouble_mentions_the_people_of_notify_once_in_the_message(trouble: Trouble) -> None:
+    shown = message(item(1, trouble), item(2, trouble))
+    assert block_texts(shown).count(f"<!subteam^{LEADS}>") == 1
+    assert "<@" not in block_texts(message(item(1, trouble), notify=()))
+
+
+def test_starts_and_ends_mention_nobody() -> None:
+    assert LEADS not in block_texts(message(item(1, None)))
+
+
+def test_many_groups_fit_the_worst_come_first_and_the_rest_is_counted() -> None:
+    troubles = [Trouble.SLOW, Trouble.PAUSED, Trouble.STALLED, Trouble.FAILED, None]
+    items = [item(number, troubles[number % 5]) for number in range(1000)]
+    shown = message(*items)
+    assert len([one for one in elements(shown) if one["action_id"] == "mute"]) == MAX_WITH_BUTTONS
+    assert {one["text"]["text"] for one in elements(shown) if one["action_id"] == "request"} == {"Retry…"}
+    texts = block_texts(shown)
+    assert "200 failed, 200 stalled, 200 paused outside this bot, 200 slow, 200 started" in texts
+    lines = texts.count("(group `") - MAX_WITH_BUTTONS
+    assert lines > MAX_WITH_BUTTONS
+    assert f"and {1000 - MAX_WITH_BUTTONS - lines:,} more: `/resume-taskgroup list`" in texts
+    assert shown.text.endswith("And 990 more.")
+
+
+def test_a_failure_says_its_code_what_it_means_and_what_to_do() -> None:
+    problem = Problem("OMS", "TRF.0151", "", "The source key isn't valid.", "Replace the key.")
+    failed = item(1, Trouble.FAILED)
+    shown = alert_message(Alert("media", (failed,), NOON), (), {failed.key: problem}, "", "/resume-taskgroup")
+    texts = block_texts(shown)
+    assert f"failed with TRF.0151, noticed {local_time(LATER)}. The source key isn't valid." in texts
+    assert "*Next:* Replace the key." in texts
+    assert "40 %" in texts
+
+
+def test_no_text_of_oms_mentions_anybody() -> None:
+    error = ErrorReason(NASTY, NASTY)
+    nasty = [replace(GROUP, description=NASTY, error=error, status=status) for status in GroupStatus]
+    items = [
+        item(number, trouble, group=replace(group, group_id=item(number).group.group_id), is_over=is_over)
+        for number, (group, trouble, is_over) in enumerate(
+            (group, trouble, is_over) for group in nasty for trouble in (*Trouble, None) for is_over in (False, True)
+        )
+    ]
+    problem = Problem(NASTY, NASTY, NASTY, NASTY, NASTY)
+    for one in items:
+        made = alert_message(Alert("media", (one,), NOON), (), {one.key: problem}, "", "/resume-taskgroup")
+        for text in (made.text, *mrkdwn_texts(made.blocks)):
+            assert not any(mark in text for mark in ("<!channel", "<@", "<https", ":x:", "`c`", "_i_", "*b*"))
+    for text in (muted(nasty[0], LATER), moves_already(nasty[0])):
+        assert "<!channel" not in text
+        assert "<@" not in text
