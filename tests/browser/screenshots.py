@@ -36,6 +36,7 @@ TITLES = (
     "Moving, pause failed",
     "Done, with failures",
     "Failed",
+    "Failed, for three reasons",
     "Denied, with a reason",
 )
 #: The people of the sample requests, as people of the sandbox.
