@@ -137,7 +137,7 @@ def test_a_503_of_one_look_is_tried_again(place: tuple[Sandbox, Context]) -> Non
 
 def test_a_list_shows_code_and_huawei_request_id_of_a_project_that_fails(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
-    sandbox.oms_by_project["archive"].faults.add("list", *[Answer(503, "APIG.0601", "out of order")] * 6)
+    sandbox.oms_by_project["archive"].faults.add("list", *[Answer(503, "APIG.0601", "out of order")] * 14)
     text = answer(context, "list")
     sandbox.oms_by_project["archive"].faults.clear()
     assert "nightly images" in text
