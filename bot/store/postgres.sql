@@ -19,7 +19,7 @@ GRANT SELECT ON alembic_version TO taskgroup_bot;
 GRANT SELECT, INSERT ON audit TO taskgroup_bot;
 GRANT SELECT, UPDATE ON audit_head, slack_budget, maintenance TO taskgroup_bot;
 GRANT SELECT, INSERT, UPDATE ON sweeps TO taskgroup_bot;
-GRANT SELECT, INSERT, UPDATE, DELETE ON requests, cards, inbox, notices, alerts, groups, samples, circuit_breakers
-  TO taskgroup_bot;
+GRANT SELECT, INSERT, UPDATE, DELETE ON requests, cards, groups, samples, alerts TO taskgroup_bot;
+GRANT SELECT, INSERT, UPDATE, DELETE ON inbox, notices, circuit_breakers TO taskgroup_bot;
 
 -- 4. Run the bot with taskgroup_bot in DATABASE_URL.

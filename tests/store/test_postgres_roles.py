@@ -81,7 +81,7 @@ def test_the_script_grants_rights_for_every_table() -> None:
         "DELETE FROM audit",
         "TRUNCATE audit",
         "ALTER TABLE audit DISABLE TRIGGER ALL",
-        "DROP TABLE votes",
+        "DROP TABLE requests",
         "DELETE FROM slack_budget",
         "INSERT INTO audit_head VALUES (2, 0, '')",
         "DELETE FROM audit_head",
