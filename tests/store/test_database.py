@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, TextClause, create_engine, inspect, text
+from sqlalchemy import TextClause, create_engine, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -28,10 +29,11 @@ from bot.store.database import (
     open_to_read,
 )
 from bot.store.faults import DatabaseFault
-from bot.store.migrations import NEWEST_SCHEMA
-from bot.store.url import connection_problem, unwritable_path
+from bot.store.migrations import NEWEST_SCHEMA, upgrade
+from bot.store.url import connection_problem, parse_url, unwritable_path
 from tests.support.postgres import Postgres
 from tests.support.sandbox import run_concurrently
+from tests.support.values import NOON
 
 
 def set_schema(store: Store, schema: str) -> None:
@@ -278,16 +280,19 @@ def test_a_write_that_breaks_a_rule_of_the_schema_is_no_fault_of_the_database(st
     assert store.write_fault() is None
 
 
-def test_the_schema_of_an_earlier_version_is_upgraded(database_url: str) -> None:
-    with closing(open_store(database_url)) as store, store.write() as connection:
-        newest = {name: columns_of(connection, name) for name in inspect(connection).get_table_names()}
-        connection.execute(text("DROP TABLE slack_budget"))
-        connection.execute(text("ALTER TABLE cards DROP COLUMN urgency"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+@pytest.mark.parametrize("schema", ["0001", "0002", "0003"])
+def test_the_schema_of_an_earlier_version_is_upgraded_with_its_requests(database_url: str, schema: str) -> None:
+    engine = connections.new_engine(parse_url(database_url))
+    upgrade(engine, schema)
+    columns = "(id, version, state, project, group_id, requester, created_at, body)"
+    with engine.begin() as connection:
+        for number, body in enumerate(({"ended_at": NOON.isoformat()}, {"ended_at": None})):
+            connection.execute(
+                text(f"INSERT INTO requests {columns} VALUES (:id, 1, 'done', 'media', :id, 'U', :now, :body)"),
+                {"id": f"R-{number}", "now": NOON, "body": json.dumps(body)},
+            )
+    engine.dispose()
     with closing(open_store(database_url)) as store, store.read() as connection:
-        assert {name: columns_of(connection, name) for name in inspect(connection).get_table_names()} == newest
-        assert set(newest) == {*tables.metadata.tables, "alembic_version"}
-
-
-def columns_of(connection: Connection, table: str) -> set[str]:
-    return {column["name"] for column in inspect(connection).get_columns(table)}
+        assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
+        ended = connection.execute(select(tables.requests.c.ended_at).order_by(tables.requests.c.id)).scalars().all()
+    assert ended == [NOON, None]

@@ -18,8 +18,8 @@ def stored_schema(connection: Connection) -> str | None:
     return None if found is None else str(found).encode("unicode_escape").decode()
 
 
-def upgrade(engine: Engine) -> None:
-    """Creates the tables, or upgrades an older schema to `NEWEST_SCHEMA`."""
+def upgrade(engine: Engine, schema: str = NEWEST_SCHEMA) -> None:
+    """Creates the tables of a schema, or upgrades an older one to it."""
     # Loading Alembic takes time, and most starts have nothing to upgrade.
     from alembic import command
     from alembic.config import Config
@@ -32,4 +32,4 @@ def upgrade(engine: Engine) -> None:
             for limit in ("lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"):
                 connection.execute(text(f"SET LOCAL {limit} = 0"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, schema)
