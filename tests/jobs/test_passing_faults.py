@@ -101,10 +101,8 @@ def test_a_vote_is_handled_again_while_slack_does_not_tell_the_members_of_a_grou
     inside: tuple[Sandbox, Context],
 ) -> None:
     _, context = inside
-    made, posted = create_request(*inside)
-    group_alone = replace(made, policy=replace(made.policy, slots=((APPROVERS_GROUP,),)))
-    with context.store.write() as connection:
-        made = requests.save(connection, made, group_alone, context.now())
+    policy = replace(context.projects["media"].policy, slots=((APPROVERS_GROUP,),))
+    made, posted = create_request(*inside, policy=policy)
     context = replace(context, people=_Unknown(context.people, failures=2))  # type: ignore[arg-type]
     result, due = handled(context, press(Kind.APPROVE, DAVE, made, posted))
     assert (result, len(due)) == (Finished(), 2)
@@ -118,11 +116,8 @@ def test_a_vote_is_handled_again_while_the_user_groups_of_an_earlier_voter_are_u
 ) -> None:
     """Nothing looks at the votes again until the next vote, so a voter who is left out would be missing for good."""
     sandbox, context = inside
-    made, posted = create_request(*inside)
     slots = ((APPROVERS_GROUP,), (CAROL,)) if kind is Kind.APPROVE else ((APPROVERS_GROUP,), (CAROL,), (CAROL, DAVE))
-    with context.store.write() as connection:
-        policy = replace(made.policy, slots=slots)
-        made = requests.save(connection, made, replace(made, policy=policy), context.now())
+    made, posted = create_request(*inside, policy=replace(context.projects["media"].policy, slots=slots))
     press_button(context, Kind.APPROVE, DAVE, made, posted)
     if kind is Kind.WITHDRAW:
         press_button(context, Kind.APPROVE, CAROL, made, posted)
