@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from bot.clients import new_identity
 from bot.domain.command import ResumeGroups
+from bot.domain.policy import Person
 from bot.domain.request import Attempt, Decision, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.huawei.errors import HuaweiError
@@ -144,10 +145,12 @@ class _Unknown:
         """Slack refuses no method."""
 
     def confirm(self, user_id: str, names: Iterable[str]) -> object:
-        return self._people.confirm(user_id, names)  # type: ignore[attr-defined]
+        return self._seen(self._people.confirm(user_id, names))  # type: ignore[attr-defined]
 
     def look_up_now(self, user_id: str, names: Iterable[str] = ()) -> object:
-        person = self._people.look_up_now(user_id, names)  # type: ignore[attr-defined]
+        return self._seen(self._people.look_up_now(user_id, names))  # type: ignore[attr-defined]
+
+    def _seen(self, person: Person) -> Person:
         self._failures -= 1
         return person if self._failures < 0 else replace(person, groups=frozenset(), groups_known=False)
 
