@@ -12,13 +12,13 @@ from datetime import timedelta
 import pytest
 import requests
 
-from bot.sandbox.huawei.credentials import ACCESS_KEY, DESTINATION_AK, DESTINATION_SK, SECRET_KEY, SOURCE_AK, SOURCE_SK
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES, VIDEO_MASTERS, WEB_ASSETS
 from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.huawei.group import PAUSED
-from bot.sandbox.slack.ids import ALICE, APP_TOKEN, BOB, BOT_TOKEN, CAROL, DAVE, ERIN, FRANK, GENERAL, GRACE, MIGRATIONS
+from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, FRANK, GENERAL, GRACE, MIGRATIONS
 from bot.sandbox.system import Sandbox
 from bot.ui.replies import LOOKING_UP_LIST
+from tests.support.leaks import TOKENS, find_leaks
 from tests.support.sandbox import (
     CREATED,
     button_ids,
@@ -26,6 +26,7 @@ from tests.support.sandbox import (
     deny,
     everything_shown,
     everything_stored,
+    exported_audit,
     full_text,
     key_reads,
     mrkdwn_text,
@@ -35,17 +36,6 @@ from tests.support.sandbox import (
     wait_for_text,
     wait_for_thread_line,
     wait_for_update,
-)
-
-SECRETS = (
-    BOT_TOKEN,
-    APP_TOKEN,
-    ACCESS_KEY,
-    SECRET_KEY,
-    SOURCE_AK,
-    SOURCE_SK,
-    DESTINATION_AK,
-    DESTINATION_SK,
 )
 
 
@@ -80,21 +70,10 @@ def test_a_paused_group_is_resumed_after_one_approval_and_followed_to_its_end(
     metrics = requests.get(f"http://127.0.0.1:{sandbox.ops_port}/metrics", timeout=5).text
     assert sandbox.stop_bot() == 0
 
-    exported = subprocess.run(
-        [sys.executable, "-m", "bot", "audit", "export"],
-        env=sandbox.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for where, text in {
-        "metrics": metrics,
-        "Slack": everything_shown(sandbox),
-        "the database and the log": everything_stored(sandbox),
-        "the audit": exported,
-    }.items():
-        assert NIGHTLY_IMAGES in text or where == "metrics", f"{where} was read in full"
-        assert not [secret for secret in (*SECRETS, *logins.values()) if secret in text], where
+    exported = exported_audit(sandbox)
+    places = everything_stored(sandbox) | {"Slack": everything_shown(sandbox), "audit": exported}
+    assert all(NIGHTLY_IMAGES in places[place] for place in ("rows", "Slack", "audit")), "each was read in full"
+    assert find_leaks(places | {"metrics": metrics}, tokens=(*TOKENS, *logins.values())) == []
     events = [json.loads(line)["event"] for line in exported.splitlines()]
     assert [
         event

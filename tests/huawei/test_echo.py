@@ -24,19 +24,13 @@ from bot.sandbox.huawei.credentials import (
     SOURCE_AK,
     SOURCE_SK,
 )
+from tests.support.documented_messages import MESSAGES
+from tests.support.leaks import SENT_KEYS
 from tests.support.writings import WRITINGS
 
 SENT = tuple(
     map(Secret, (SOURCE_AK, SOURCE_SK, DESTINATION_AK, DESTINATION_SK, CDN_KEY, AZURE_CONNECTION_STRING, GOOGLE_JSON))
 )
-# What only the owner knows of each secret.
-KEYS = {
-    "access key id": SOURCE_AK,
-    "secret key": SOURCE_SK,
-    "CDN key": CDN_KEY,
-    "key of a connection string": AZURE_CONNECTION_STRING.partition("AccountKey=")[2].partition(";")[0],
-    "private key": json.loads(GOOGLE_JSON)["private_key"],
-}
 KEY = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", min_size=40, max_size=40).filter(
     lambda key: sum(map(str.isalnum, key)) > 24
 )
@@ -48,7 +42,7 @@ def read(body: object, headers: dict[str, str] | None = None) -> Answer:
 
 
 @pytest.mark.parametrize("write", WRITINGS.values(), ids=list(WRITINGS))
-@pytest.mark.parametrize("key", KEYS.values(), ids=list(KEYS))
+@pytest.mark.parametrize("key", SENT_KEYS.values(), ids=list(SENT_KEYS))
 def test_a_key_is_found_in_every_writing_and_field(key: str, write: Callable[[str], str]) -> None:
     text = f"The request was rejected: {write(key)} is wrong."
     withheld = Answer(400, "OMS.1014", "", "", None, repeats_key=True)
@@ -78,22 +72,9 @@ def test_a_random_key_is_found_behind_any_text(key: str, writing: str, before: s
     assert repeats_part_of(before + WRITINGS[writing](key), [Secret(key)])
 
 
-DOCUMENTED = [
-    *(f"{meaning.code} {meaning.sentence} {meaning.remedy}" for meaning in CATALOGUE.values()),
-    "Invalid request parameters. request parameter [description] invalid.",
-    "Failed to access the source bucket. Check the AK/SK pair and the permissions of the source account.",
-    "verify aksk signature fail",
-    "calc aksk signature fail:signature expired, signature time:20261125T013833Z,server time:20261125T020411Z",
-    "AK access failed to reach the limit,forbidden",
-    "The object photos/2024/IMG_20240311_184522.jpg of bucket photos-prod was not found at 2026-11-25T01:38:33.120Z",
-    "https://photos-prod.s3.us-east-1.amazonaws.com/backup/2019-01-01/part-00017-of-00350.parquet: 404",
-    "DefaultEndpointsProtocol or EndpointSuffix core.windows.net of AccountName sandbox is wrong",
-    "service_account migration@sandbox.iam.gserviceaccount.com of project_id sandbox has no permission",
-    "task group 00878453-3402-4a86-9e2a-5d5217cd35b2 of project 0123456789abcdef0123456789abcdef",
-]
-
-
-@pytest.mark.parametrize("text", DOCUMENTED)
+@pytest.mark.parametrize(
+    "text", [*MESSAGES, *(f"{meaning.code} {meaning.sentence} {meaning.remedy}" for meaning in CATALOGUE.values())]
+)
 def test_a_documented_message_is_shown_whole(text: str) -> None:
     answer = read({"error_code": "OMS.0064", "error_msg": text, "error_detail": text, "request_id": "7f3c9a8b0123"})
     assert answer == Answer(400, "OMS.0064", text, text, "7f3c9a8b0123")

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, read_answer
+from bot.huawei.error_answer import MAX_MESSAGE_CHARACTERS, clean_message, read_answer
 from bot.huawei.errors import Answer
 from bot.redaction import Secret
 from bot.sandbox.huawei.credentials import ACCESS_KEY, SECRET_KEY, SOURCE_SK
+from tests.support.documented_messages import MESSAGES
 
 
 def test_the_request_id_is_read_from_headers_or_body_and_holds_only_safe_characters() -> None:
@@ -74,6 +75,19 @@ def test_no_field_of_an_answer_holds_an_echoed_key() -> None:
 def test_every_shape_of_error_body_is_read(body: object, code: str, message: str) -> None:
     answer = read_answer(400, {}, json.dumps(body).encode(), ())
     assert (answer.code, answer.message) == (code, message)
+
+
+@pytest.mark.parametrize("text", MESSAGES)
+def test_a_documented_message_is_shown_whole_in_an_answer_to_any_call(text: str) -> None:
+    secrets = (Secret(ACCESS_KEY), Secret(SECRET_KEY))
+    for names in (("error_code", "error_msg"), ("errorCode", "errorMsg"), ("code", "message")):
+        for body in (
+            dict(zip(names, ("OMS.0064", text), strict=True)),
+            {"error": dict(zip(names, (401, text), strict=True))},
+        ):
+            found = read_answer(400, {}, json.dumps(body | {"error_detail": text}).encode(), secrets)
+            assert found.message == text
+    assert clean_message(text) == text
 
 
 @pytest.mark.parametrize("body", [b"<html><b>Bad</b> gateway</html>", b"Bad gateway", b'"Bad gateway"', b"\xff", b""])

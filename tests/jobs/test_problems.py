@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from bot.huawei.error_answer import read_answer
 from bot.huawei.errors import (
     Answer,
     HuaweiError,
@@ -18,7 +21,12 @@ from bot.huawei.errors import (
     UnusableIdentity,
 )
 from bot.jobs.problems import RetryHint, explain, may_pass
+from bot.redaction import Secret
+from bot.sandbox.huawei.credentials import SOURCE_SK
+from bot.ui.formatting import escape_mrkdwn
+from bot.ui.problem_texts import original_message
 from bot.vault.errors import VaultError, VaultErrorKind
+from tests.support.documented_messages import MESSAGES
 from tests.support.values import request
 
 ANSWER = Answer(429, "APIG.0308", "The throttling threshold has been reached", "", "abc")
@@ -65,3 +73,12 @@ def test_a_rejected_identity_is_called_credentials_because_it_may_be_a_password(
     problem = explain(error, request().plan, RetryHint.RETRY)
     assert "access key" not in problem.meaning
     assert problem.next_step == "Correct the bot's credentials at secret/oms/media/caller in Vault. Then press Retry."
+
+
+@pytest.mark.parametrize("text", MESSAGES)
+def test_a_documented_message_and_its_detail_are_quoted_whole(text: str) -> None:
+    body = {"error_code": "OMS.0064", "error_msg": "Invalid request.", "error_detail": text}
+    answer = read_answer(400, {}, json.dumps(body).encode(), in_body=(Secret(SOURCE_SK),))
+    problem = explain(Rejected(answer), request().plan, RetryHint.RETRY)
+    quoted = escape_mrkdwn(f"Invalid request. {text}".rstrip("."))
+    assert original_message(problem).removesuffix(".") == f"Huawei Cloud said: {quoted}"

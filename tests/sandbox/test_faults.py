@@ -12,7 +12,7 @@ import requests
 from bot.sandbox.call_log import CallLog
 from bot.sandbox.huawei.credentials import PREISSUED_TOKEN, PROJECT_ID
 from bot.sandbox.huawei.example_groups import NIGHTLY_IMAGES, OLD_BACKUPS, VIDEO_MASTERS
-from bot.sandbox.huawei.faults import Answer, Drop, Fault, Faults, Hold, NoAnswer, Raw
+from bot.sandbox.huawei.faults import Answer, Drop, Echo, Fault, Faults, Hold, NoAnswer, Raw
 from bot.sandbox.huawei.oms_server import OmsStandIn
 from bot.sandbox.huawei.oms_state import archive_state, media_state
 from tests.sandbox.oms import KEYS, Clock, error_of, put
@@ -58,6 +58,13 @@ def test_raw_bytes_are_sent_unchanged(oms: OmsStandIn, fault: Raw) -> None:
     answer = start(oms)
     assert (answer.status_code, answer.content) == (fault.http_status, fault.body)
     assert fault.headers.items() <= answer.headers.items()
+    assert starts(oms) == 0
+
+
+def test_an_answer_can_repeat_the_body_of_the_call(oms: OmsStandIn) -> None:
+    oms.faults.add("start", Echo(lambda body: Raw(502, body[:40])))
+    answer = start(oms)
+    assert (answer.status_code, answer.content) == (502, json.dumps(KEYS).encode()[:40])
     assert starts(oms) == 0
 
 

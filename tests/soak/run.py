@@ -17,13 +17,13 @@ from pathlib import Path
 from random import Random
 
 from bot.domain.slack_budget import EDITS, RATES
-from tests.e2e.test_story import SECRETS
 from tests.soak.kinds import KINDS, Kind
 from tests.soak.plan import Window, new_plan
 from tests.soak.report import TRUE_WITHIN_SECONDS, Repaired, Report
 from tests.soak.stories import REFUSAL_LOST, WRONG_SK, Story, Tally, Violation, World
 from tests.soak.system import System
 from tests.soak.truth import Truth
+from tests.support.leaks import TOKENS, find_leaks
 from tests.support.sandbox import everything_shown, everything_stored
 
 # Within this time after a repair, the bot has replaced a connection to Slack that the network has forgotten.
@@ -233,15 +233,10 @@ class Soak:
             self._tally.violate(f"{lost} clicks were neither stored nor refused")
         if " bug F-" in log:
             self._tally.violate(f"the log has {log.count(' bug F-')} lines about bugs")
-        places = {
-            "Slack": everything_shown(self._sandbox),
-            "the database and the log": everything_stored(self._sandbox),
-            "the audit": exported,
-        }
+        places = everything_stored(self._sandbox) | {"Slack": everything_shown(self._sandbox), "audit": exported}
+        for leak in find_leaks(places, tokens=(*TOKENS, WRONG_SK, *self._system.secret_ids)):
+            self._tally.violate(f"a secret is in {leak}")
         for place, text in places.items():
-            for secret in (*SECRETS, WRONG_SK, *self._system.secret_ids):
-                if secret in text:
-                    self._tally.violate(f"{place} contains a secret: {secret[:8]}…")
             if any(words in text for words in _BUG_TEXTS):
                 self._tally.violate(f"{place}: a fault that passed was told as a bug")
 

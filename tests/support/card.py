@@ -18,13 +18,13 @@ NUMBERS = itertools.count(1)
 
 
 class Card:
-    """A request of alice, and its card in Slack."""
+    """A request of alice, and its card in Slack. `changes` replaces fields of the request."""
 
-    def __init__(self, sandbox: Sandbox, context: Context) -> None:
+    def __init__(self, sandbox: Sandbox, context: Context, **changes: object) -> None:
         self.sandbox, self.context = sandbox, context
         self.request: Request
         self.posted: PostedMessage
-        self.request, self.posted = create_request(sandbox, context, next(NUMBERS))
+        self.request, self.posted = create_request(sandbox, context, next(NUMBERS), **changes)
         sandbox.slack.api.reset_rate_limits()
 
     def stands(self) -> State:

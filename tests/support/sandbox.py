@@ -18,7 +18,7 @@ from bot.sandbox.slack.ids import ALICE, MIGRATIONS
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import tables
-from bot.store.database import open_store
+from bot.store.database import open_to_read
 from tests.support.blocks import mrkdwn_texts, strings
 
 #: In the reply to a command that created a request.
@@ -197,9 +197,9 @@ def readiness(sandbox: Sandbox, query: str = "") -> tuple[int, str]:
     return answer.status_code, answer.text
 
 
-def audit_rows(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
-    """The audit rows of these events, as `audit export` writes them."""
-    written = subprocess.run(
+def exported_audit(sandbox: Sandbox) -> str:
+    """The output of `audit export`."""
+    return subprocess.run(
         [sys.executable, "-m", "bot", "audit", "export"],
         env=sandbox.environment(),
         cwd=sandbox.directory,
@@ -207,7 +207,11 @@ def audit_rows(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
         text=True,
         check=True,
     ).stdout
-    rows = [json.loads(line) for line in written.splitlines()]
+
+
+def audit_rows(sandbox: Sandbox, *events: str) -> list[dict[str, Any]]:
+    """The audit rows of these events, as `audit export` writes them."""
+    rows = [json.loads(line) for line in exported_audit(sandbox).splitlines()]
     return [row for row in rows if row["event"] in events]
 
 
@@ -219,9 +223,11 @@ def everything_shown(sandbox: Sandbox) -> str:
     return json.dumps([messages, views, [one.text for one in workspace.ephemerals]])
 
 
-def everything_stored(sandbox: Sandbox) -> str:
-    """Every row of the database, the files of the database, and the log. The bot must have ended."""
-    with closing(open_store(sandbox.database_url)) as store, store.read() as connection:
+def everything_stored(sandbox: Sandbox) -> dict[str, str]:
+    """Every row of the database, the files of a SQLite database, and the log, each by its name."""
+    with closing(open_to_read(sandbox.database_url)) as store, store.read() as connection:
         rows = [repr(connection.execute(table.select()).all()) for table in tables.metadata.sorted_tables]
-    files = [path.read_bytes().decode("latin-1") for path in sorted(sandbox.directory.glob("bot.*"))]
-    return "\n".join([*rows, *files])
+    # Not in this process: SQLite loses its locks when a file of the database is closed in the process that has it open.
+    paths = sorted(sandbox.directory.glob("bot.sqlite*"))
+    files = subprocess.run(["cat", "/dev/null", *paths], capture_output=True, check=True).stdout.decode("latin-1")
+    return {"rows": "\n".join(rows), "files of the database": files, "log": sandbox.log()}

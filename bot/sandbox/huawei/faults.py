@@ -48,6 +48,17 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class Echo:
+    """Answers with parts of the call, as OMS and proxies do in errors, and does not carry the call out.
+
+    Arguments:
+        answer: makes the answer from the body of the call.
+    """
+
+    answer: Callable[[bytes], Raw]
+
+
+@dataclass(frozen=True)
 class Drop:
     """Closes the connection without an answer.
 
@@ -90,7 +101,7 @@ class FailsLater:
     done: ClassVar[bool] = True
 
 
-Fault = Answer | Raw | Drop | Hold | NoAnswer | FailsLater
+Fault = Answer | Raw | Echo | Drop | Hold | NoAnswer | FailsLater
 Log = Callable[[int, str], object]
 
 ENDPOINTS = ("show", "list", "start", "retry", "stop", "token", "projects")
@@ -143,6 +154,8 @@ async def respond(
     """
     if isinstance(fault, Answer):
         raise Rejection(fault.http_status, fault.code, fault.message, fault.detail, fault.retry_after)
+    if isinstance(fault, Echo):
+        fault = fault.answer(await request.read())
     response, note = carry_out() if fault is None or fault.done else (None, "nothing was done")
     match fault:
         case Raw():
