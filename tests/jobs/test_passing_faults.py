@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.clients import new_identity
+from bot.domain.audit_events import AuditEvent
 from bot.domain.command import ResumeGroups
 from bot.domain.policy import Person
 from bot.domain.request import Attempt, Decision, Request, State
@@ -31,7 +32,7 @@ from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import queue, requests
-from bot.store.audit import rows
+from bot.store.audit import Event, rows
 from bot.store.inbox import Kind, Message
 from bot.store.tables import notices
 from bot.ui import refusals
@@ -282,12 +283,7 @@ def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_s
     twelve_projects: tuple[Sandbox, Context, Wire],
 ) -> None:
     sandbox, context, wire = twelve_projects
-    made = []
-    for number in range(12):
-        request, posted = create_request(sandbox, context, number + 1)
-        moved = replace(request, plan=replace(request.plan, project=f"media-{number}"))
-        with context.store.write() as connection:
-            made.append((requests.save(connection, request, moved, context.now()), posted))
+    made = [create_request(sandbox, context, number + 1, project=f"media-{number}") for number in range(12)]
     last, last_posted = create_request(sandbox, context, 99)
     with working(context) as worker:
         wire.hang()
@@ -316,8 +312,10 @@ def test_a_running_group_is_paused_at_once_while_200_approved_requests_wait_for_
         decided = replace(made, decision=Decision((CAROL,), made.created_at))
         attempted = replace(decided, attempt=Attempt(1, CAROL, made.created_at))
         waiting = attempted.with_state(State.APPROVED, at=made.created_at)
+        vote = Event(AuditEvent.VOTE_ADDED, CAROL, made.id)
+        opened = Event(AuditEvent.ATTEMPT_OPENED, CAROL, made.id, {"number": 1, "approved by": [CAROL]})
         with context.store.write() as connection:
-            requests.save(connection, made, waiting, context.now())
+            requests.save(connection, made, waiting, context.now(), vote, opened)
     wire.hang()
     with working(context) as worker:
         wait_until(lambda: len(context.active_claims.all()) >= (APPROVED_REQUESTS.max_per_key or 0), 20)
