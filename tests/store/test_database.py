@@ -283,6 +283,9 @@ def test_the_schema_of_an_earlier_version_is_upgraded(database_url: str) -> None
         newest = {name: columns_of(connection, name) for name in inspect(connection).get_table_names()}
         connection.execute(text("DROP TABLE slack_budget"))
         connection.execute(text("ALTER TABLE cards DROP COLUMN urgency"))
+        for table in ("inbox", "notices", "audit"):
+            connection.execute(text(f"ALTER TABLE {table} DROP COLUMN mac"))
+        connection.execute(text("CREATE TABLE votes (id BIGINT PRIMARY KEY)"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     with closing(open_store(database_url)) as store, store.read() as connection:
         assert {name: columns_of(connection, name) for name in inspect(connection).get_table_names()} == newest
