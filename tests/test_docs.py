@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bot.config.bot_toml import BotToml, NetworkTable, Project, ProjectVault
+from bot.config.bot_toml import BotToml, Project, ProjectVault
+from bot.config.network_table import NetworkTable
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.huawei import errors

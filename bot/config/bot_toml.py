@@ -6,10 +6,11 @@ Whether the channels, people, paths and keys that they name exist is left to `bo
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from bot.config.network_table import NetworkTable
 from bot.config.problems import FIXES, setting_error
 from bot.config.values import (
     MAX_EXPIRY,
@@ -18,25 +19,21 @@ from bot.config.values import (
     MIN_KEEP,
     MIN_STALL,
     REQUESTER,
+    TABLE_CONFIG,
     USER_OR_GROUP,
     Slots,
     can_be_filled,
     checked_address,
     checked_ids,
     checked_path,
-    checked_proxy,
     parse_daily_time,
     parse_duration,
     parse_rate,
 )
-from bot.config.variables import pem_problem
 from bot.domain.alert import Watch
 from bot.domain.digest import DailyTime
 from bot.domain.request import Plan, Policy
 from bot.domain.watched_group import WatchLimits
-from bot.net.proxy import Proxy
-
-Service = Literal["slack", "huawei", "vault"]
 
 # Regions of Huawei Cloud's European site, whose services have addresses of their own (official SDK, regions of IAM).
 _EUROPEAN_REGIONS = frozenset({"eu-west-101"})
@@ -45,7 +42,7 @@ _REGIONS_WITH_GLOBAL_IAM = frozenset({"ap-southeast-5"})
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = TABLE_CONFIG
 
 
 class ProjectVault(_Table):
@@ -264,42 +261,6 @@ class Project(_Table):
             self.vault.destination,
             self.console_url or "",
         )
-
-
-class NetworkTable(_Table):
-    """`[network]`: how the bot reaches the services.
-
-    Attributes:
-        ca: a PEM file, or a directory of PEM files, to trust for OMS and IAM in addition to the system's certificates.
-        proxy_for: the services that are reached through the proxy.
-    """
-
-    ca: str | None = None
-    proxy: Proxy | None = None
-    proxy_for: frozenset[Service] = frozenset({"slack", "huawei"})
-
-    @field_validator("ca")
-    @classmethod
-    def _pem(cls, path: str | None) -> str | None:
-        problem = None if path is None else pem_problem(path)
-        if problem:
-            raise setting_error(problem, FIXES["ca"])
-        return path
-
-    @field_validator("proxy", mode="before")
-    @classmethod
-    def _proxy(cls, url: Any) -> Proxy:
-        return checked_proxy(url)
-
-    @field_validator("proxy_for", mode="before")
-    @classmethod
-    def _services(cls, names: Any, info: ValidationInfo) -> frozenset[str]:
-        fix = FIXES["proxy_for"]
-        if not isinstance(names, list) or not names or any(name not in get_args(Service) for name in names):
-            raise setting_error("is not a list of services", fix)
-        if info.data.get("proxy", ...) is None:
-            raise setting_error("is set without a proxy", "Set proxy, or leave proxy_for out")
-        return frozenset(names)
 
 
 class BotToml(_Table):

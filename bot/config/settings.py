@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bot.config.bot_toml import BotToml, NetworkTable, Project, Service
+from bot.config.bot_toml import BotToml, Project
 from bot.config.environment import Environment, read_database_url, read_environment, read_state_key
+from bot.config.network_table import NetworkTable, Service
 from bot.config.problems import COMPARE_WITH_EXAMPLE, FIXES, InvalidSettings, Problems, problems_in
 from bot.config.values import parse_duration
 from bot.config.variables import read_secret

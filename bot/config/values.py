@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pydantic import ConfigDict
+
 from bot.config.problems import FIXES, setting_error
 from bot.config.variables import is_safe_address
 from bot.domain.digest import DailyTime
@@ -16,6 +18,8 @@ from bot.domain.request import Policy
 from bot.net.proxy import Proxy
 from bot.redaction import Secret
 
+#: Of every table of bot.toml. Errors do not contain the values.
+TABLE_CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
 _DURATION = re.compile(r"([1-9]\d{0,3})(m|h|d)", re.ASCII)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _PORTS = {"https": 443, "http": 80}

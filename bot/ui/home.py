@@ -127,7 +127,7 @@ _STATES_OF_GROUP = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
 
 
 def _is_trouble(movement: Movement | None) -> bool:
-    return movement is not None and (movement.activity is Activity.STALLED or movement.slow_since is not None)
+    return movement is not None and (movement.activity is Activity.STALLED or movement.is_slow)
 
 
 def home_view(

@@ -97,7 +97,7 @@ def movement_text(group: TaskGroup, movement: Movement | None) -> str:
             texts = [f"nothing has moved since {since}"]
         case _:
             texts = [moves, _left(group.progress, speed)]
-    if movement is not None and movement.slow_since is not None:
+    if movement is not None and movement.is_slow and movement.slow_since is not None:
         texts.append(f"slow since {local_time(movement.slow_since)}")
     return ", ".join(filter(None, texts))
 

@@ -138,9 +138,9 @@ _MOVEMENTS = [
     Movement(Activity.MOVING, 20_000_000),
     Movement(Activity.LISTING),
     Movement(Activity.QUEUED),
-    Movement(Activity.RESTORING, 0, NOON),
-    Movement(Activity.STALLED, 0, NOON),
-    Movement(Activity.MOVING, 1_000_000, slow_since=NOON),
+    Movement(Activity.RESTORING, 0, still_since=NOON),
+    Movement(Activity.STALLED, 0, still_since=NOON),
+    Movement(Activity.MOVING, 1_000_000, slow_since=NOON, is_slow=True),
 ]
 
 

@@ -14,7 +14,9 @@ import pytest
 from sqlalchemy import select
 
 from bot.clients import new_identity
+from bot.domain.audit_events import AuditEvent
 from bot.domain.command import ResumeGroups
+from bot.domain.policy import Person
 from bot.domain.request import Attempt, Decision, Request, State
 from bot.huawei.circuit_breaker import InMemoryRows
 from bot.huawei.errors import HuaweiError
@@ -30,7 +32,7 @@ from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, CAROL, DAVE, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import queue, requests
-from bot.store.audit import rows
+from bot.store.audit import Event, rows
 from bot.store.inbox import Kind, Message
 from bot.store.tables import notices
 from bot.ui import refusals
@@ -101,10 +103,8 @@ def test_a_vote_is_handled_again_while_slack_does_not_tell_the_members_of_a_grou
     inside: tuple[Sandbox, Context],
 ) -> None:
     _, context = inside
-    made, posted = create_request(*inside)
-    group_alone = replace(made, policy=replace(made.policy, slots=((APPROVERS_GROUP,),)))
-    with context.store.write() as connection:
-        made = requests.save(connection, made, group_alone, context.now())
+    policy = replace(context.projects["media"].policy, slots=((APPROVERS_GROUP,),))
+    made, posted = create_request(*inside, policy=policy)
     context = replace(context, people=_Unknown(context.people, failures=2))  # type: ignore[arg-type]
     result, due = handled(context, press(Kind.APPROVE, DAVE, made, posted))
     assert (result, len(due)) == (Finished(), 2)
@@ -118,11 +118,8 @@ def test_a_vote_is_handled_again_while_the_user_groups_of_an_earlier_voter_are_u
 ) -> None:
     """Nothing looks at the votes again until the next vote, so a voter who is left out would be missing for good."""
     sandbox, context = inside
-    made, posted = create_request(*inside)
     slots = ((APPROVERS_GROUP,), (CAROL,)) if kind is Kind.APPROVE else ((APPROVERS_GROUP,), (CAROL,), (CAROL, DAVE))
-    with context.store.write() as connection:
-        policy = replace(made.policy, slots=slots)
-        made = requests.save(connection, made, replace(made, policy=policy), context.now())
+    made, posted = create_request(*inside, policy=replace(context.projects["media"].policy, slots=slots))
     press_button(context, Kind.APPROVE, DAVE, made, posted)
     if kind is Kind.WITHDRAW:
         press_button(context, Kind.APPROVE, CAROL, made, posted)
@@ -149,10 +146,12 @@ class _Unknown:
         """Slack refuses no method."""
 
     def confirm(self, user_id: str, names: Iterable[str]) -> object:
-        return self._people.confirm(user_id, names)  # type: ignore[attr-defined]
+        return self._seen(self._people.confirm(user_id, names))  # type: ignore[attr-defined]
 
     def look_up_now(self, user_id: str, names: Iterable[str] = ()) -> object:
-        person = self._people.look_up_now(user_id, names)  # type: ignore[attr-defined]
+        return self._seen(self._people.look_up_now(user_id, names))  # type: ignore[attr-defined]
+
+    def _seen(self, person: Person) -> Person:
         self._failures -= 1
         return person if self._failures < 0 else replace(person, groups=frozenset(), groups_known=False)
 
@@ -284,12 +283,7 @@ def test_twelve_approvals_while_vault_hangs_do_not_hold_up_a_click_and_all_are_s
     twelve_projects: tuple[Sandbox, Context, Wire],
 ) -> None:
     sandbox, context, wire = twelve_projects
-    made = []
-    for number in range(12):
-        request, posted = create_request(sandbox, context, number + 1)
-        moved = replace(request, plan=replace(request.plan, project=f"media-{number}"))
-        with context.store.write() as connection:
-            made.append((requests.save(connection, request, moved, context.now()), posted))
+    made = [create_request(sandbox, context, number + 1, project=f"media-{number}") for number in range(12)]
     last, last_posted = create_request(sandbox, context, 99)
     with working(context) as worker:
         wire.hang()
@@ -318,8 +312,10 @@ def test_a_running_group_is_paused_at_once_while_200_approved_requests_wait_for_
         decided = replace(made, decision=Decision((CAROL,), made.created_at))
         attempted = replace(decided, attempt=Attempt(1, CAROL, made.created_at))
         waiting = attempted.with_state(State.APPROVED, at=made.created_at)
+        vote = Event(AuditEvent.VOTE_ADDED, CAROL, made.id)
+        opened = Event(AuditEvent.ATTEMPT_OPENED, CAROL, made.id, {"number": 1, "approved by": [CAROL]})
         with context.store.write() as connection:
-            requests.save(connection, made, waiting, context.now())
+            requests.save(connection, made, waiting, context.now(), vote, opened)
     wire.hang()
     with working(context) as worker:
         wait_until(lambda: len(context.active_claims.all()) >= (APPROVED_REQUESTS.max_per_key or 0), 20)

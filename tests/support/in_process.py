@@ -66,11 +66,16 @@ def context_at(context: Context, now: datetime) -> Context:
 def create_request(
     sandbox: Sandbox, context: Context, number: int = 1, **changes: object
 ) -> tuple[Request, PostedMessage]:
-    """Stores a request of alice for a new paused group, and posts its card. Returns the request and the card."""
+    """Stores a request of alice for a new paused group, and posts its card. Returns the request and the card.
+
+    Arguments:
+        changes: replace fields of the request. `project` is the name of its project, instead of "media".
+    """
+    name = str(changes.pop("project", "media"))
     group_id = f"3c3c3c3c-0000-4000-8000-{number:012d}"
     group = Group(group_id, f"group {number}", PAUSED, bytes_per_second=10_000_000_000, records_failed_objects=True)
     sandbox.oms.state.groups[group_id] = group
-    project, now = context.projects["media"], context.now()
+    project, now = context.projects[name], context.now()
     made = replace(
         request(number=number),
         team_id=TEAM_ID,
@@ -81,7 +86,7 @@ def create_request(
         created_at=now,
         expires_at=now + project.expiry,
     )
-    plan = project.plan("media", PROJECT_ID, project.source_path(made.group.source.bucket))
+    plan = project.plan(name, PROJECT_ID, project.source_path(made.group.source.bucket))
     made = replace(made, plan=plan, **changes)  # type: ignore[arg-type]
     assert current_plan(context, made) == plan
     message = card_message(made)

@@ -122,7 +122,7 @@ def watched(number: int, status: GroupStatus, movement: Movement | None = None) 
     return WatchedGroup(f"group {number}", "media", group, NOON, NOON, movement or Movement(activity))
 
 
-STALLED = Movement(Activity.STALLED, 0, NOON - timedelta(minutes=20))
+STALLED = Movement(Activity.STALLED, 0, still_since=NOON - timedelta(minutes=20))
 
 
 def test_groups_without_a_request_are_shown_by_how_they_are() -> None:
@@ -134,7 +134,7 @@ def test_groups_without_a_request_are_shown_by_how_they_are() -> None:
             watched(3, GroupStatus.COMPLETED),
             watched(4, GroupStatus.MONITORING, STALLED),
             watched(5, GroupStatus.PAUSED),
-            watched(6, GroupStatus.MONITORING, Movement(Activity.MOVING, 1_000, slow_since=NOON)),
+            watched(6, GroupStatus.MONITORING, Movement(Activity.MOVING, 1_000, slow_since=NOON, is_slow=True)),
             watched(7, GroupStatus.PAUSING),
         ],
     )

@@ -150,11 +150,11 @@ def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
     since = NOON - timedelta(minutes=20)
     group = RUNNING[0][0]
     for movement, words in (
-        (Movement(Activity.STALLED, 0, since), f"nothing has moved since {local_time(since)}"),
+        (Movement(Activity.STALLED, 0, still_since=since), f"nothing has moved since {local_time(since)}"),
         (Movement(Activity.QUEUED), "all sub-tasks wait in OMS's queue"),
         (Movement(Activity.LISTING), "OMS is still listing objects"),
         (
-            Movement(Activity.RESTORING, 0, since),
+            Movement(Activity.RESTORING, 0, still_since=since),
             f"nothing has moved since {local_time(since)}, OMS may be restoring archived objects",
         ),
     ):
