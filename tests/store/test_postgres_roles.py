@@ -81,7 +81,7 @@ def test_the_script_grants_rights_for_every_table() -> None:
         "DELETE FROM audit",
         "TRUNCATE audit",
         "ALTER TABLE audit DISABLE TRIGGER ALL",
-        "DROP TABLE votes",
+        "DROP TABLE cards",
         "DELETE FROM requests",
         "INSERT INTO audit_head VALUES (2, 0, '')",
         "DELETE FROM audit_head",
