@@ -100,12 +100,15 @@ class Users:
         """As `look_up`, for a decision: a person is in a group only if Slack returned that in the last seconds."""
         return self._person(user_id, self._user(user_id), tuple(names), RECENT_SECONDS)
 
-    def confirm(self, user_id: str, names: Iterable[str]) -> Person:
+    def confirm(self, user_id: str, names: Iterable[str], max_age_seconds: float = RECENT_SECONDS) -> Person:
         """A person whose approval was counted before, as Slack returned them and their groups in the last seconds.
 
         Unlike `look_up_now`, uses no older verdict that the person is no full member or in no group, and none of the
         calls for unknown people: another process may have counted the approval. Threads that confirm the same person
         share one call.
+
+        Arguments:
+            max_age_seconds: how old the answer of Slack about the person may be.
 
         Raises:
             LookupFailed: Slack did not return the person.
@@ -114,7 +117,7 @@ class Users:
             confirming = self._confirming.setdefault(user_id, threading.Lock())
         with confirming:
             asked_at, user = self._recent.get(user_id, (-math.inf, None))
-            if self._monotonic() - asked_at >= RECENT_SECONDS:
+            if self._monotonic() - asked_at >= max_age_seconds:
                 user = self._ask(user_id)
         return self._person(user_id, user, tuple(names), RECENT_SECONDS, RECENT_SECONDS)
 

@@ -13,7 +13,7 @@ from bot.domain.request import Request, State
 from bot.jobs.context import Context
 from bot.jobs.decide import apply_action
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack.ids import CAROL, DAVE, TEAM_ID
+from bot.sandbox.slack.ids import APPROVERS_GROUP, CAROL, DAVE, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import requests, tables
@@ -81,24 +81,35 @@ def test_simultaneous_approvals_in_two_replicas_on_postgresql_are_one_decision(
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
     sandbox.slack.api.enforces_rate_limits = False
+    approvers = add_approvers(sandbox)
     bots = [sandbox.start_bot(), sandbox.start_bot(ops_port=free_port())]
     sandbox.wait_until(lambda: sandbox.slack.connections == 2, what="two connections")
     with context_of(sandbox) as context:
         for first in range(1, ROUNDS + 1, AT_ONCE):
             cards = [create_request(sandbox, context, number)[1] for number in range(first, first + AT_ONCE)]
+            pairs = approvers[first // AT_ONCE % len(approvers)]
             replies_before, calls_before = len(sandbox.workspace.ephemerals), len(sandbox.call_log.since())
             # The Slack stand-in delivers payloads to the replicas in turn.
-            run_concurrently(
-                *[partial(sandbox.people.press, one, card, "approve") for card in cards for one in APPROVERS]
-            )
+            run_concurrently(*[partial(sandbox.people.press, one, card, "approve") for card in cards for one in pairs])
             is_over = partial(are_decided, sandbox, replies_before, calls_before)
             sandbox.wait_until(is_over, what=f"a PUT and a refusal for each card from round {first} on")
         for bot in bots:
             bot.terminate()
             assert bot.wait(15) == 0
         assert_one_of_each(sandbox, context)
-        winners = {approver_of(sandbox, context, number) for number in range(1, ROUNDS + 1)}
-    assert winners == set(APPROVERS), "each approver was the faster one at times"
+        winners = [approver_of(sandbox, context, number) for number in range(1, ROUNDS + 1)]
+    assert 0 < sum(winner in {first for first, _ in approvers} for winner in winners) < ROUNDS, (
+        "both were faster at times"
+    )
+
+
+def add_approvers(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """Pairs of new approvers: each person can send a limited number of payloads a minute."""
+    pairs = [(f"U0FIRST{number:03d}", f"U0SECOND{number:02d}") for number in range(10)]
+    for person in (one for pair in pairs for one in pair):
+        sandbox.workspace.users[person] = sandbox.workspace.users[DAVE] | {"id": person, "name": person.lower()}
+        sandbox.workspace.groups[APPROVERS_GROUP].append(person)
+    return pairs
 
 
 def approver_of(sandbox: Sandbox, context: Context, number: int) -> str:
@@ -115,7 +126,7 @@ def approver_of(sandbox: Sandbox, context: Context, number: int) -> str:
     [winner] = decided.decision.people
     assert [text for text in in_thread if text.startswith("Approved by")] == [f"Approved by <@{winner}>."]
     [reply] = [one for one in sandbox.workspace.ephemerals if request_id in one.text]
-    assert {winner, reply.person} == set(APPROVERS)
+    assert winner != reply.person
     assert DECIDED in reply.text
     assert f"Approved by <@{winner}>" in reply.text
     return winner

@@ -15,6 +15,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import delete
 
+from bot.clients import new_identity
+from bot.config.settings import DIRECT
 from bot.domain.request import State
 from bot.huawei.error_catalogue import ALREADY_RUNNING, CATALOGUE, WRONG_STATE, Side, meaning_of
 from bot.jobs.context import Context
@@ -31,6 +33,7 @@ from bot.sandbox.huawei.faults import Answer, Drop, NoAnswer, Raw
 from bot.sandbox.huawei.group import CREATION_FAILED, MIGRATION_FAILED, MONITORING, PAUSED
 from bot.sandbox.slack.ids import BOB, CAROL
 from bot.sandbox.system import Sandbox
+from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.inbox import Kind
 from bot.store.tables import circuit_breakers
 from bot.ui.problem_texts import FAILED_WITHOUT_CODE, GROUP_NOT_READ, KEY_REPEATED, RetryHint
@@ -64,7 +67,10 @@ def place() -> Iterator[tuple[Sandbox, Context]]:
 @pytest.fixture
 def card(place: tuple[Sandbox, Context]) -> Iterator[Card]:
     sandbox, context = place
-    yield Card(sandbox, context)
+    # A process remembers the refusals of its identity.
+    rows = CircuitBreakers(context.store.read, context.store.write)
+    identity = new_identity(context.vault, context.projects, rows, context.now, DIRECT)
+    yield Card(sandbox, replace(context, identity=identity))
     sandbox.oms.faults.clear()
     with context.store.write() as connection:
         connection.execute(delete(circuit_breakers))

@@ -270,14 +270,17 @@ def test_opening_the_messages_tab_of_the_app_is_not_stored(bolt_app: BoltApp) ->
 
 
 def test_a_person_whose_command_or_form_was_discarded_is_told_at_once(bolt_app: BoltApp) -> None:
-    discarded = {"mark": inbox.DISCARDED, "received_at": NOON}
-    with bolt_app.store.write() as connection:
-        row = tables.inbox.insert().values(key="1", kind="list", person="U1", body={"trigger_id": "1"}, **discarded)
-        connection.execute(row)
+    def store_discarded(key: str) -> None:
+        message = Message(Kind.LIST, key, "U1", TEAM, trigger_id="1")
+        with bolt_app.store.write() as connection:
+            connection.execute(tables.inbox.delete())
+            assert inbox.put(connection, message, "another process", NOON)
+            connection.execute(tables.inbox.update().values(mark=inbox.DISCARDED))
+
+    store_discarded("1")
     assert bolt_app.type(f"{GROUP} why") == replies.COMMAND_NOT_STORED
     for callback, values in (("request_form", typed(group=GROUP)), ("deny_form", typed(reason="no"))):
-        with bolt_app.store.write() as connection:
-            connection.execute(tables.inbox.update().values(key="V1", body={"trigger_id": "1"}, mark=inbox.DISCARDED))
+        store_discarded("V1")
         assert FORM_NOT_STORED in bolt_app.submit(callback, values, "R-00000001 C1 1.2")
         assert bolt_app.submit(callback, values, "R-00000001 C1 1.2", trigger_id="2") == "", "submitted again"
 

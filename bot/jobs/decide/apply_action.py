@@ -60,7 +60,8 @@ def handle_action(
     result = _decide(context, message, person, voters, try_again_at)
     while isinstance(result, _UnknownVoters):
         # Looked up outside of the transaction. More people may have voted by the next one.
-        voters.update((user_id, context.people.confirm(user_id, names)) for user_id in result.user_ids)
+        people = context.people
+        voters |= {user_id: people.confirm(user_id, names, max_age_seconds=0) for user_id in result.user_ids}
         result = _decide(context, message, person, voters, try_again_at)
     if isinstance(result, datetime):
         return result
