@@ -97,14 +97,14 @@ def test_reminders_come_before_the_voting_ends_whatever_the_start_time(hours_to_
     assert NOON < reminders_at(pending)[0] < reminders_at(pending)[1] < pending.expires_at
 
 
-def test_a_moving_group_is_read_every_ten_seconds_and_an_accepted_one_every_three() -> None:
-    assert due_at(request(State.MOVING)) == NOON + timedelta(seconds=10)
+def test_a_moving_group_is_read_every_40_seconds_without_sweeps_and_an_accepted_one_every_three() -> None:
+    assert due_at(request(State.MOVING)) == NOON + timedelta(seconds=40)
     assert due_at(request(State.ACCEPTED)) == NOON + timedelta(seconds=3)
     seen_at = NOON + timedelta(minutes=1)
     after_a_minute = request(State.ACCEPTED, last_seen=LastSeen(seen_at, HALF))
-    assert due_at(after_a_minute) == seen_at + timedelta(seconds=10)
+    assert due_at(after_a_minute) == seen_at + timedelta(seconds=40)
     read_before_the_answer = request(State.MOVING, last_seen=LastSeen(NOON - timedelta(minutes=1), HALF))
-    assert due_at(read_before_the_answer) == NOON + timedelta(seconds=10)
+    assert due_at(read_before_the_answer) == NOON + timedelta(seconds=40)
 
 
 def test_after_a_call_without_an_answer_the_group_is_read_at_once_and_then_every_three_seconds() -> None:
