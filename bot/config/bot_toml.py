@@ -154,7 +154,7 @@ class Project(_Table):
     @field_validator("notify", mode="before")
     @classmethod
     def _notify(cls, value: Any) -> tuple[str, ...]:
-        return checked_ids(value, USER_OR_GROUP, FIXES["notify"])
+        return () if value == [] else checked_ids(value, USER_OR_GROUP, FIXES["notify"])
 
     @field_validator("stall_after")
     @classmethod
