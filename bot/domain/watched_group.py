@@ -107,6 +107,15 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A group as last read, and how it moves."""
+
+    group: TaskGroup
+    at: datetime  # when it was read
+    movement: Movement | None  # None if only this reading is known
+
+
+@dataclass(frozen=True)
 class WatchedGroup:
     """A task group as the last readings of it showed it."""
 
@@ -122,6 +131,10 @@ class WatchedGroup:
     @property
     def runs(self) -> bool:
         return self.group.status in RUNNING_STATUSES
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.group, self.seen_at, self.movement)
 
 
 def first_seen(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:

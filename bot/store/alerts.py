@@ -68,13 +68,8 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
         connection.execute(insert(alerts).values(project=project, **_columns(connection, alert, channel, None, now)))
 
 
-def get(connection: Connection, number: int) -> StoredAlert | None:
-    """The alert with this number; None if it was deleted."""
-    return _parsed(connection, connection.execute(select(alerts).where(alerts.c.id == number)).one_or_none())
-
-
 def lock(connection: Connection, number: int) -> StoredAlert | None:
-    """As `get`. Locks the alert until the transaction ends."""
+    """The alert with this number; None if it was deleted. Locks it until the transaction ends."""
     query = select(alerts).where(alerts.c.id == number).with_for_update()
     return _parsed(connection, connection.execute(query).one_or_none())
 

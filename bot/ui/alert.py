@@ -34,8 +34,6 @@ MAX_WITH_BUTTONS = 10
 # The groups that the notification on a phone and a screen reader name.
 MAX_IN_TEXT = 10
 
-NO_SUCH_GROUP = "No such group, or you can't see it."
-
 # The worst first.
 _TROUBLES = (Trouble.FAILED, Trouble.STALLED, Trouble.PAUSED, Trouble.SLOW)
 _LABELS = {

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.domain.digest import Digest, DigestGroup
+from bot.domain.digest import Digest
 from bot.domain.task_group import GroupKind
+from bot.domain.watched_group import Reading
 from bot.ui.blocks import FIELD_CHARACTERS
 from bot.ui.formatting import local_time
 from bot.ui.lists import Section, fit
@@ -36,5 +37,5 @@ def digest_text(digest: Digest, command: str) -> str:
     return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"
 
 
-def _lines(groups: Iterable[DigestGroup]) -> tuple[str, ...]:
-    return tuple(group_line(one.group, one.movement) for one in groups)
+def _lines(groups: Iterable[Reading]) -> tuple[str, ...]:
+    return tuple(group_line(one) for one in groups)

@@ -173,7 +173,7 @@ def _section_blocks(one: HomeSection, permalinks: Mapping[str, str], command: st
 def _group_text(watched: WatchedGroup, now: datetime) -> str:
     is_old = watched.runs and now - watched.seen_at > RECENT_READING
     as_of = f", as of {local_time(watched.seen_at)}" if is_old else ""
-    return f"{group_line(watched.group, watched.movement)}, project {escape_mrkdwn(watched.project)}{as_of}"
+    return f"{group_line(watched.reading)}, project {escape_mrkdwn(watched.project)}{as_of}"
 
 
 def empty_home_view(text: str) -> View:

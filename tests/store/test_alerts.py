@@ -37,9 +37,9 @@ def tell(store: Store, *items: AlertItem, at: datetime = NOON, project: str = "m
 
 def stored(store: Store) -> list[StoredAlert]:
     """All alerts, oldest first."""
-    with store.read() as connection:
+    with store.write() as connection:
         numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-        found = [alerts.get(connection, number) for number in numbers]
+        found = [alerts.lock(connection, number) for number in numbers]
     return [one for one in found if one is not None]
 
 

@@ -180,7 +180,7 @@ def test_a_group_shows_its_project_and_the_time_of_an_old_reading() -> None:
         text: str = view["blocks"][3]["text"]["text"]
         return text
 
-    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, project media")
+    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, moving, project media")
     assert shown(NOON + timedelta(hours=1)).endswith(f", project media, as of {local_time(NOON)}")
 
 

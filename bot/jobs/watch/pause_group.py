@@ -54,7 +54,7 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
         outsider = account_refusal(person)
         if outsider is None and are_groups_unknown(context, person):
             raise GroupsUnknown
-        text = refusals.outsider_text(outsider) if outsider is not None else texts.NO_SUCH_GROUP
+        text = refusals.outsider_text(outsider) if outsider is not None else refusals.NO_SUCH_GROUP
         _refuse(context, message, text, outsider.value if outsider is not None else "no such group")
         return None
     with context.store.read() as connection:
@@ -127,7 +127,7 @@ def _find(context: Context, projects: list[str], key: str) -> tuple[Found | None
 
 def _not_found_text(message: Message, failures: list[Failure]) -> str:
     if not failures:
-        return f"{texts.NO_SUCH_GROUP} {NOTHING_PAUSED}"
+        return f"{refusals.NO_SUCH_GROUP} {NOTHING_PAUSED}"
     not_read = " ".join(refusals.group_not_read(message.group_id, failure.text) for failure in failures)
     return f"{not_read} {NOTHING_PAUSED}"
 

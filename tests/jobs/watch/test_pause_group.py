@@ -86,7 +86,9 @@ def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot:
     assert bot.notices(Delivery.CHANNEL) == [
         f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
     ]
-    assert bot.notices(Delivery.DIRECT) == [f'You paused "nightly images" (group `{GROUP_ID}`). The channel was told.']
+    assert bot.notices(Delivery.DIRECT) == [
+        f'You paused "nightly images" (group `{GROUP_ID}`). The bot has posted this in the channel.'
+    ]
     assert bot.events() == ["pause.requested", "pause.accepted"]
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 1

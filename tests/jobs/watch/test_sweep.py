@@ -273,9 +273,9 @@ def test_a_removed_project_is_swept_no_more(project: Project) -> None:
 
 def alert_texts(project: Project) -> list[str]:
     """What the alerts of the project tell, one text for each group that is in trouble."""
-    with project.context.store.read() as connection:
+    with project.context.store.write() as connection:
         rows = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-        found = [stored.alert for number in rows if (stored := alerts.get(connection, number)) is not None]
+        found = [stored.alert for number in rows if (stored := alerts.lock(connection, number)) is not None]
     return [f"{item.group.description} {item.trouble}" for alert in found for item in alert.items if not item.is_over]
 
 

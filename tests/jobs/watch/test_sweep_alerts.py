@@ -51,9 +51,9 @@ class Project:
 
     def told(self) -> list[list[tuple[str, Trouble | None, bool]]]:
         """For each alert: the group, the trouble and whether it is over."""
-        with self.context.store.read() as connection:
+        with self.context.store.write() as connection:
             numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-            found = [alerts.get(connection, number) for number in numbers]
+            found = [alerts.lock(connection, number) for number in numbers]
         return [[_told(item) for item in one.alert.items] for one in found if one is not None]
 
 
