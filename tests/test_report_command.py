@@ -68,7 +68,7 @@ def test_the_markdown_has_the_whole_story(store: Store, database_url: str) -> No
         "- Approved by: UCAROL00, 2026-03-02 12:00:00 UTC",
         "- Rate over time: ████████████████████  up to 1.7 MB/s",
         "- Huawei request id of the resume: 7f3c9a",
-        f"- Newest hash of the audit: {head.hash}",
+        f"- Newest audit hash: {head.hash}",
     ):
         assert line in lines
     assert result.stderr.startswith("Authorship was not checked. Set STATE_KEY")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, GroupStatus, TaskGroup
-from bot.domain.watched_group import Activity, Trouble, WatchedGroup, WatchLimits
+from bot.domain.watched_group import Activity, Trouble, WatchedGroup
 
 #: The values of `watch` in bot.toml.
 Watch = Literal["off", "trouble", "all"]
@@ -62,7 +62,6 @@ def alert_item(
     after: WatchedGroup,
     *,
     watch: Watch,
-    limits: WatchLimits,
     is_first_sweep: bool,
     paused_by_bot: bool,
     is_followed: bool,
@@ -83,7 +82,7 @@ def alert_item(
     Returns:
         The group with the trouble that people now know of (`WatchedGroup.told`), and what to tell, or None.
     """
-    trouble = _trouble(after, limits)
+    trouble = _trouble(after)
     is_told_elsewhere = watch == "off" or is_followed or (paused_by_bot and trouble is Trouble.PAUSED)
     is_silent = is_told_elsewhere or is_muted
     if trouble is None:
@@ -102,7 +101,7 @@ def alert_item(
     return replace(after, told=trouble), _item(after, trouble, _since(after, trouble))
 
 
-def _trouble(group: WatchedGroup, limits: WatchLimits) -> Trouble | None:
+def _trouble(group: WatchedGroup) -> Trouble | None:
     """The trouble that the group is in. Trouble that people were told lasts until a reading shows that it is over."""
     movement, told = group.movement, group.told
     match group.group.status:
@@ -117,10 +116,7 @@ def _trouble(group: WatchedGroup, limits: WatchLimits) -> Trouble | None:
     # After a gap between two readings, a stalled group counts as moving until it stands still for long enough.
     if movement.activity is Activity.STALLED or (told is Trouble.STALLED and movement.still_since is not None):
         return Trouble.STALLED
-    if movement.slow_since is not None and group.seen_at - movement.slow_since >= limits.stall_after:
-        return Trouble.SLOW
-    is_fast = movement.activity is Activity.MOVING and movement.rate is not None and movement.slow_since is None
-    return Trouble.SLOW if told is Trouble.SLOW and not is_fast else None
+    return Trouble.SLOW if movement.is_slow or (told is Trouble.SLOW and not movement.is_fast) else None
 
 
 def _since(group: WatchedGroup, trouble: Trouble) -> datetime:

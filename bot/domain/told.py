@@ -71,8 +71,7 @@ def _trouble(told: Told, movement: Movement, *, moved: bool) -> Trouble | None:
         return None if moved or movement.still_since is None else Trouble.STALLED
     if movement.is_slow:
         return Trouble.SLOW
-    is_fast = movement.activity is Activity.MOVING and movement.rate is not None and movement.slow_since is None
-    return None if is_fast else told.trouble
+    return None if movement.is_fast else told.trouble
 
 
 def _milestone(progress: Progress) -> int:

@@ -86,6 +86,11 @@ class Movement:
     is_slow: bool = False  # whether `rate` is below the limit for `WatchLimits.stall_after`
     grew_at: datetime | None = None  # when a reading last showed larger totals than the reading before
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether the group moves at a measured rate that is not below the limit."""
+        return self.activity is Activity.MOVING and self.rate is not None and self.slow_since is None
+
     def totals_grow(self, at: datetime) -> bool:
         """Whether OMS still lists the source, so that the totals are too small."""
         has_grown = self.grew_at is not None and at - self.grew_at < GROWING_FOR

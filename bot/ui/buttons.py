@@ -52,7 +52,7 @@ def pause_group_button(group_key: str) -> list[Block]:
     """Pause, below the status of a group (`WatchedGroup.key`). There may be no request for it."""
     dialog = confirm(
         "Pause this group?",
-        "It stays paused until a request to resume it is approved. The channel is told that you paused it.",
+        "It stays paused until a request to resume it is approved. The bot posts in the channel that you paused it.",
         "Pause it",
         "Let it run",
         style="danger",

@@ -31,7 +31,7 @@ def digest_text(digest: Digest, command: str) -> str:
         Section(f"{len(digest.paused)} {GroupKind.PAUSED}", _lines(digest.paused), 0),
         Section(f"{len(digest.done)} done", _lines(digest.done), 0),
     ]
-    title = f"*Summary of {digest.project} since {local_time(digest.since)}*"
+    title = f"*Digest of {digest.project} since {local_time(digest.since)}*"
     more = f"Type `{command} list` for all groups."
     room = FIELD_CHARACTERS - len(title) - len(more) - 2
     return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"

@@ -16,7 +16,7 @@ from bot.ui.formatting import capitalized, duration, local_time, local_time_with
 from bot.ui.problem_texts import LOOK_IN_CONSOLE
 from bot.ui.progress import latest_progress
 
-QUEUED = "All sub-tasks that are left are waiting in OMS's queue."
+QUEUED = "All remaining sub-tasks are waiting in OMS's queue."
 RESTORING = "OMS may be waiting for archived objects to be restored, which can take hours."
 
 
@@ -106,7 +106,7 @@ def movement_details(reading: Reading) -> str:
 
 
 def rate_sentence(reading: Reading) -> str:
-    """` 140 MB/s over the last minutes, about 3 h left.`, without what is not known.
+    """` 140 MB/s over the last few minutes, about 3 h left.`, without what is not known.
 
     Begins with a space unless it is empty.
     """
@@ -134,14 +134,14 @@ def _rate_and_time(reading: Reading) -> list[str]:
     if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
         return []
     shows_rate = movement.rate and not movement.stands_still(reading.at)
-    found = [f"{rate(movement.rate or 0)} over the last minutes"] if shows_rate else []
+    found = [f"{rate(movement.rate or 0)} over the last few minutes"] if shows_rate else []
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
         found.append(f"about {duration(left)} left")
     elif movement.activity is Activity.LISTING:
-        found.append("OMS is still listing the source, so the total grows")
+        found.append("OMS is still listing the source, so the total is growing")
     elif movement.totals_grow(reading.at):
-        found.append("the total still grows, so the time left isn't known")
+        found.append("the total is still growing, so the time left isn't known")
     return found
 
 

@@ -15,6 +15,7 @@ from bot.ui.blocks import truncate
 from bot.ui.formatting import escape_mrkdwn, inline_code, link_console, quote
 
 NOTHING_STARTED = "Nothing was started."
+NOTHING_PAUSED = "Nothing was paused."
 # For a group whose settings changed, this many changes are shown, and this much of each value.
 MAX_CHANGES = 3
 MAX_VALUE_CHARACTERS = 60

@@ -60,7 +60,7 @@ def help_text(command: str) -> str:
             "start at 22:30 in your time zone.",
             f"For example: `{command} GROUP_ID at=22:30 network is back`",
             f"`{command}` opens a form.",
-            f"`{command} list` shows open requests, and paused and failed groups.",
+            f"`{command} list` shows open requests, and failed, running and paused groups.",
             f"`{command} status ID` shows the status of a request (R-…) or a task group.",
         )
     )

@@ -13,7 +13,7 @@ from bot.domain.task_group import RUNNING_STATUSES, TaskGroup, status_name
 from bot.domain.watched_group import Reading
 from bot.ui.formatting import capitalized, escape_mrkdwn, mentions, quote
 from bot.ui.movement import movement_details, movement_sentence, pace, trouble
-from bot.ui.problem_texts import problem_sentences
+from bot.ui.problem_texts import NOTHING_PAUSED, problem_sentences
 from bot.ui.progress import progress_line
 from bot.ui.replies import group_status, named_group
 
@@ -35,7 +35,7 @@ def not_running(group: TaskGroup, project: str) -> str:
 
 def pause_too_late(group_id: str) -> str:
     """To a person whose pause the bot could not send for so long that it no longer does."""
-    text = f"The bot couldn't pause group `{group_id}` in time. Nothing was paused."
+    text = f"The bot couldn't pause group `{group_id}` in time. {NOTHING_PAUSED}"
     return f"{text} Check the group, then press Pause again."
 
 

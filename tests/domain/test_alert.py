@@ -60,7 +60,7 @@ class Watcher:
         else:
             known = seen_again(before, seen, self.now, self._limits)
         quiet: dict[str, Any] = dict.fromkeys(("is_first_sweep", "paused_by_bot", "is_followed", "is_muted"), False)
-        arguments = {"watch": self._watch, "limits": self._limits, **quiet, **flags}
+        arguments = {"watch": self._watch, **quiet, **flags}
         self.known, item = alert_item(before, known, **arguments)
         if item is not None:
             self.told.append(item)

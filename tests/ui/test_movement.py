@@ -55,7 +55,7 @@ def test_an_unknown_speed_is_left_out() -> None:
 
 
 def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
-    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last minutes, about 1 h 40 min left."
+    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last few minutes, about 1 h 40 min left."
     assert rate_sentence(read(HALF, replace(STEADY, still_since=NOON))) == ""
 
 

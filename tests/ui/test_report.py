@@ -49,7 +49,7 @@ def test_the_message_says_everything_about_the_run() -> None:
     }
     assert message.blocks[0]["text"]["text"] == thread_line(DONE)
     assert "Huawei request id `7f3c9a52e1b84d0f` (resume)" in message.blocks[-1]["elements"][0]["text"]
-    assert f"Newest hash of the audit `{'3f' * 32}`" in message.blocks[-1]["elements"][0]["text"]
+    assert f"Newest audit hash `{'3f' * 32}`" in message.blocks[-1]["elements"][0]["text"]
     for text in (str(thread_line(DONE)), *(f"{title}: {text}." for title, text in fields.items())):
         assert text in message.text
 

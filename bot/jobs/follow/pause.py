@@ -25,7 +25,7 @@ from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store import groups, requests, tables
 from bot.store.audit import BOT, Detail, Event
 from bot.store.queue import Claim
-from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED
+from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED, NOTHING_PAUSED
 from bot.vault.errors import VaultError
 
 # How often the status of the group may change between the look and the call.
@@ -33,7 +33,6 @@ MAX_CONFLICTS = 3
 # How long a pause is tried while Vault or OMS fails in a way that may pass. Later, nobody would expect it any more.
 TRY_FOR = timedelta(minutes=10)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
-NOTHING_PAUSED = "Nothing was paused."
 
 
 def send_pause(context: Context, request: Request, claim: Claim) -> Result:

@@ -21,7 +21,7 @@ from bot.jobs.ask.read_oms import Failure, Found
 from bot.jobs.context import Context, reply, reply_address
 from bot.jobs.current_settings import are_groups_unknown, names_in_projects, visible_projects
 from bot.jobs.decide.apply_action import handle_action
-from bot.jobs.follow.pause import NOTHING_PAUSED, TRY_FOR, paused_by, stop_if_running
+from bot.jobs.follow.pause import TRY_FOR, paused_by, stop_if_running
 from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.worker import backoff
 from bot.slack.errors import GroupsUnknown
@@ -31,6 +31,7 @@ from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
 from bot.ui import watched_group as texts
+from bot.ui.problem_texts import NOTHING_PAUSED
 from bot.vault.errors import VaultError
 
 _PAUSED_STATUSES = frozenset({GroupStatus.PAUSED, GroupStatus.PAUSING})

@@ -48,7 +48,6 @@ def tell(
             before.get(key),
             group,
             watch=project.watch,
-            limits=project.watch_limits,
             is_first_sweep=is_first_sweep,
             paused_by_bot=key in paused_by_bot,
             is_followed=key in followed or _was_followed(connection, before.get(key), group),

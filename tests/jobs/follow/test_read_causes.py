@@ -147,7 +147,7 @@ def test_failures_are_told_while_the_group_goes_on_and_read_again_at_most_every_
     assert running.task_lists() - before == 1
     assert "*3 of 3 failed sub-tasks* · TRF.0152" in running.card()
     assert "Ask the owner of the source bucket to let the key at secret/oms/media/source" in running.card()
-    assert any("3 failed sub-tasks" in line and "goes on with the others" in line for line in running.told())
+    assert any("3 failed sub-tasks" in line and "The other sub-tasks continue." in line for line in running.told())
 
     running.fail_in_parts(Failure("TRF.0152", "no rights", 2))
     for _ in range(9):
