@@ -51,8 +51,8 @@ def test_an_ops_port_that_other_machines_reach_is_a_warning(tmp_path: Path, addr
     assert lines == (
         [
             f"warn  ops port 3001: is open on {address or 'all addresses'}. Anyone who can reach it can read the "
-            "bot's health and metrics. Fix: set LISTEN to 127.0.0.1 or a private address, unless a firewall or the container's network "
-            "protects it"
+            "bot's health and metrics. Fix: set LISTEN to 127.0.0.1 or a private address, unless a firewall or the "
+            "container's network protects it"
         ]
         if is_open
         else []

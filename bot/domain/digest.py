@@ -43,7 +43,7 @@ class DailyTime:
 
 @dataclass(frozen=True)
 class Digest:
-    """What happened in a project since the digest before, and what goes on."""
+    """What happened in a project since the previous digest, and what is still running or waiting."""
 
     project: str
     since: datetime
@@ -68,7 +68,7 @@ def digest_of(
     """Joins what the sweeps and the requests say about the groups of a project.
 
     Arguments:
-        since: the time of the digest before.
+        since: the time of the previous digest.
         watched: the groups that run, or that stopped since then.
         ended, open_requests: the requests that ended since then, and those that are open. Of a group that no sweep saw,
             such as with `watch = "off"`, only its request is known.

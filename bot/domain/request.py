@@ -256,7 +256,7 @@ class Request:
     void_approvals: tuple[str, ...] = ()
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
-    told: Told = field(default_factory=Told)  # what the thread was told about the movement of the group
+    told: Told = field(default_factory=Told)  # what was posted to the thread about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
     failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS

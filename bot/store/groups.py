@@ -132,7 +132,7 @@ def mutes(connection: Connection, project: str) -> dict[str, datetime | None]:
 
 
 def end_mutes(connection: Connection, keys: Collection[str]) -> None:
-    """Lets people hear of these groups again."""
+    """Ends the mutes of these groups."""
     for key in keys:
         connection.execute(update(groups).where(groups.c.key == key).values(muted=None))
 

@@ -34,7 +34,7 @@ def thread_line(request: Request) -> str | None:
 
 
 def told_line(old: Request, new: Request) -> str | None:
-    """The line for what `bot.domain.told` newly decided to tell; None if it is nothing."""
+    """The line for what is new in `Request.told`; None if nothing is."""
     requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
     reading = last_reading(new)
     was, now = old.told, new.told

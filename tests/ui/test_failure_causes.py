@@ -49,7 +49,7 @@ def test_the_notification_names_the_codes() -> None:
     assert causes_summary(replace(FAILED, failure_causes=None)) == ""
 
 
-def test_the_thread_says_whether_the_group_goes_on() -> None:
+def test_the_thread_says_whether_the_group_continues() -> None:
     assert causes_line(MOVING).splitlines()[0] == (
         '10 failed sub-tasks of "nightly images". The other sub-tasks continue.'
     )

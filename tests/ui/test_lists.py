@@ -210,7 +210,7 @@ def test_the_next_page_of_a_filter_keeps_the_filter() -> None:
     assert "`/resume-taskgroup list failed nightly page 2`" in pages([section], "list failed nightly")[0]
 
 
-def test_a_page_after_the_last_one_is_the_last_one() -> None:
+def test_a_page_number_that_is_too_high_shows_the_last_page() -> None:
     section = of_project("media", FAILED)
     found = pages([section], "list failed")
     assert lists.page([section], listed("list failed 99"), "/x") == found[-1]

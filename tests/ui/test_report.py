@@ -79,7 +79,7 @@ def test_a_workspace_without_charts_gets_the_same_as_bars() -> None:
 @pytest.mark.parametrize(
     "step", [timedelta(seconds=60.5), timedelta(minutes=7), timedelta(hours=2.41), timedelta(days=3)]
 )
-def test_slack_takes_the_chart_of_any_time(count: int, step: timedelta) -> None:
+def test_slack_takes_the_chart_of_a_run_of_any_length(count: int, step: timedelta) -> None:
     rates = tuple(Rate(NOON + step * part, NOON + step * (part + 1), 10**part) for part in range(count))
     message = report_message_with_chart(replace(REPORT, rates=rates))
     if count == 1:

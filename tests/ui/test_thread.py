@@ -102,7 +102,7 @@ SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow
         (STALLED, STALLED, None),
     ],
 )
-def test_the_thread_is_told_how_the_movement_has_changed(old: Request, new: Request, line: str | None) -> None:
+def test_the_thread_line_says_how_the_movement_has_changed(old: Request, new: Request, line: str | None) -> None:
     assert told_line(old, new) == line
 
 

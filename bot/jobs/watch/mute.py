@@ -23,7 +23,7 @@ MUTED_FOR = timedelta(days=1)
 
 
 def mute_group(context: Context, message: Message) -> None:
-    """Mutes the group of a message, and lets the alert say who muted it.
+    """Mutes the group of a message, and shows in the alert who muted it.
 
     Raises:
         LookupFailed: Slack does not tell who the person is, or in which user groups they are, and that matters.

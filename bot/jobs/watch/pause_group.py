@@ -80,7 +80,9 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
 
 
 def send_pause(context: Context, message: Message, received_at: datetime, tries: int) -> datetime | None:
-    """Pauses the group of a recorded press, and tells the person and the channel. Too late, nobody expects the pause.
+    """Pauses the group of a recorded press, and tells the person and the channel.
+
+    Sends no pause after `TRY_FOR`, because nobody expects it anymore.
 
     Arguments:
         received_at: when the press was recorded.

@@ -1,4 +1,4 @@
-"""Pause below the status of a group: who may press it, that the group is paused, and that the channel is told once."""
+"""Pause below the status of a group: who may press it, that it pauses the group, and that the channel gets one message."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     assert bot.events() == ["pause.not_needed"]
 
 
-def test_a_pause_that_oms_refuses_is_told_to_the_person_alone(bot: Bot) -> None:
+def test_only_the_person_who_pressed_learns_of_a_pause_that_oms_refuses(bot: Bot) -> None:
     bot.sandbox.oms.faults.add("stop", Answer(403, "OMS.0072"))
     bot.press(BOB)
     bot.handle_due()
@@ -194,7 +194,7 @@ def test_a_press_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
     assert bot.events() == ["pause.requested", "pause.accepted"]
 
 
-def test_a_pause_that_could_not_be_sent_for_long_is_not_sent_any_more(bot: Bot) -> None:
+def test_a_pause_that_could_not_be_sent_for_ten_minutes_is_not_sent(bot: Bot) -> None:
     bot.press(BOB)
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 0
