@@ -160,7 +160,7 @@ def keys_to_thin(connection: Connection, since: datetime) -> Sequence[str]:
 
 
 def thin_samples(connection: Connection, key: str, now: datetime) -> None:
-    """Deletes the samples of a group that are not needed any more, see `bot.domain.sample_thinning`."""
+    """Deletes the samples of a group that are not needed anymore, see `bot.domain.sample_thinning`."""
     of_group = select(samples.c.at).where(samples.c.group_key == key).order_by(samples.c.at)
     surplus = surplus_samples(connection.execute(of_group).scalars().all(), now)
     if surplus:

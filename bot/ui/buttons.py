@@ -23,7 +23,7 @@ def no_buttons(request: Request) -> list[Block]:
 
 
 def decision_buttons(request: Request) -> list[Block]:
-    """Approve, Deny, Cancel, Withdraw if somebody has approved, and the choice of what to retry if there is one."""
+    """Approve, Deny, Cancel, Withdraw if someone has approved, and the choice of what to retry if there is one."""
     choice = [_scope_choice(request)] if can_choose_scope(request) else []
     decisions = [_approve(request), _deny(request), _cancel(request)]
     if request.vote_progress is not None:

@@ -111,7 +111,7 @@ def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup | Unreadable]:
 
 
 def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
-    """A group that no list showed. If OMS does not know it any more, it counts as deleted."""
+    """A group that no list showed. If OMS does not know it anymore, it counts as deleted."""
     try:
         return context.identity.call(name, lambda oms: oms.show(one.group.group_id), project_id)
     except Rejected as rejected:

@@ -1,4 +1,4 @@
-"""Pause below the status of a group: who may press it, that it pauses the group, and that the channel gets one message."""
+"""Pause below the status of a group: who may press it, that it pauses the group, and that one message is posted."""
 
 from __future__ import annotations
 
