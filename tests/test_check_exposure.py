@@ -28,9 +28,9 @@ def warnings(directory: Path, **environ: str) -> list[str]:
 def test_secrets_in_the_environment_are_named_once(tmp_path: Path) -> None:
     [line] = warnings(tmp_path, DATABASE_URL="postgresql://bot:secret-word@db/bot", STATE_KEY="secret-word" * 3)
     assert line == (
-        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, STATE_KEY, DATABASE_URL, VAULT_SECRET_ID in the environment, "
-        "which child processes and the container's configuration also expose. Fix: write each to a file and set "
-        "its path, such as SLACK_BOT_TOKEN_FILE"
+        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, STATE_KEY, DATABASE_URL, VAULT_SECRET_ID set in the "
+        "environment, which child processes and the container's configuration also expose. Fix: write each to a file "
+        "and set its path, such as SLACK_BOT_TOKEN_FILE"
     )
 
 

@@ -52,14 +52,14 @@ NOT_PAUSED_TAMPERED = Problem(
     "",
     "",
     "Someone changed this request in the bot's database, outside the bot. Nothing was paused.",
-    "Tell the bot's administrator. Pause the group in OMS.",
+    "Tell the bot's administrator. Pause the group in the Huawei Cloud console.",
 )
 NOT_PAUSED_KEY_CHANGED = Problem(
     "",
     "",
     "",
     "The bot's signing key is new, so it can't verify this request. Nothing was paused.",
-    "Pause the group in OMS.",
+    "Pause the group in the Huawei Cloud console.",
 )
 
 CAUSES_NOT_READ = "The bot can't read why sub-tasks failed."

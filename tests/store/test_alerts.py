@@ -160,8 +160,9 @@ def test_an_alert_that_someone_changed_in_the_database_is_not_the_bots_and_stays
         connection.execute(update(tables.alerts).where(tables.alerts.c.id == 1).values({column: value}))
     assert stored(store)[0].authenticity is not Authenticity.AUTHENTIC
     tell(store, item(3), over(1), project="media")
+    channel = stored(store)[0].channel
     with store.write() as connection:
-        alerts.mute(connection, stored(store)[0].channel, "9.9", item(1).key, "UCAROL00", None, NOON)
+        alerts.mute(connection, channel, "9.9", item(1).key, "UCAROL00", None, NOON)
     assert stored(store)[0].authenticity is not Authenticity.AUTHENTIC, "it is never signed again"
     assert any(item(3) in one for one in items(store)[1:])
 
