@@ -28,6 +28,7 @@ COMMAND_NOT_STORED = "The bot couldn't save your command. Nothing changed. Pleas
 CLICK_NOT_STORED = "The bot couldn't save your click. Nothing changed. Please press the button again."
 FORM_NOT_STORED = "The bot couldn't fill this form. Close it and try again."
 FORM_DID_NOT_OPEN = "Slack didn't open the form. Nothing changed. Please try again."
+TOO_MANY_FORMS = "The bot is opening too many other forms. Nothing changed. Please try again in a minute."
 FOREIGN_PAYLOAD = "This bot serves another Slack workspace or app. Nothing changed. Tell the bot's administrator."
 TOO_MANY = "You're sending too many commands and clicks. Nothing changed. Please try again in a minute."
 UNKNOWN_CONTROL = "The bot doesn't recognize this button or form. Nothing changed. Tell the bot's administrator."
