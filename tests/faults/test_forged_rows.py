@@ -23,6 +23,7 @@ from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.listeners.receiver import Receiver
 from bot.redaction import Secret
 from bot.sandbox.huawei.example_groups import VIDEO_MASTERS
+from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
@@ -57,12 +58,18 @@ def inside(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[t
         yield sandbox, context
 
 
-def overwrite(context: Context, forged: Request) -> None:
-    """Writes a request as the bot would, but without its audit rows, and makes it due."""
+def overwrite(context: Context, forged: Request, row_of: Request | None = None) -> None:
+    """Writes a request as the bot would, but without its audit rows, and makes it due.
+
+    Arguments:
+        row_of: the request whose row is written; by default `forged`.
+    """
     body = TypeAdapter(Request).dump_python(forged, mode="json")
     values = {"body": body, "state": forged.state.value, "version": forged.version, "due_at": forged.created_at}
     with context.store.write() as connection:
-        connection.execute(update(tables.requests).where(tables.requests.c.id == forged.id).values(**values))
+        connection.execute(
+            update(tables.requests).where(tables.requests.c.id == (row_of or forged).id).values(**values)
+        )
 
 
 def approved(made: Request, *people: str) -> Request:
@@ -378,6 +385,37 @@ def test_a_request_edited_to_pausing_pauses_nothing(inside: tuple[Sandbox, Conte
     overwrite(context, replace(forged, state=State.PAUSING))
     advance_once(context, made.id)
     assert not put_calls(sandbox)
+
+
+def test_retry_on_a_request_with_the_body_of_another_one_sends_nothing(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    rejected = Answer(403, "OMS.0072")
+    sandbox.oms.faults.add("start", rejected, rejected)
+    one, one_posted = create_request(*inside)
+    other, other_posted = create_request(*inside, number=2)
+    one = press_button(context, Kind.APPROVE, CAROL, one, one_posted)
+    other = press_button(context, Kind.APPROVE, CAROL, other, other_posted)
+    assert (one.state, other.state) == (State.NOT_STARTED, State.NOT_STARTED)
+    calls = len(put_calls(sandbox))
+    overwrite(context, one, row_of=other)
+    press_button(context, Kind.RETRY, ALICE, other, other_posted)
+    assert len(put_calls(sandbox)) == calls
+    assert stored_request(context, one.id) == one
+    assert stored_request(context, other.id).state is State.VOID
+
+
+def test_deny_and_approve_on_a_request_with_the_body_of_another_one_leave_the_other_one(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    _, context = inside
+    one, _ = create_request(*inside)
+    for number, kind in enumerate((Kind.DENY, Kind.APPROVE), start=2):
+        other, other_posted = create_request(*inside, number=number)
+        overwrite(context, one, row_of=other)
+        press_button(context, kind, CAROL, other, other_posted)
+        assert stored_request(context, one.id) == one
+        assert_void_as_tampered(inside, other, other_posted)
+    assert not stored_rows(context, one.id, "vote.added")
 
 
 def with_keys(context: Context, current: Secret, former: Secret | None = None) -> Context:
