@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
-from bot.domain.request_record import UNSENT_STATES, Authenticity, ask_again
+from bot.domain.request_record import UNSENT_STATES, Authenticity, RequestRecord, ask_again
 from bot.jobs.context import Context, report_foreign_row, save_and_notify
 from bot.jobs.current_settings import current_policy
 from bot.store import audit, outbox, requests, tables
 from bot.store.audit import BOT, Event
 from bot.store.outbox import Delivery, Notice
-from bot.ui.problem_texts import KEY_CHANGED, TAMPERED
+from bot.ui.problem_texts import KEY_CHANGED, TAMPERED, is_bug
 from bot.ui.thread import key_changed
 
 
@@ -32,6 +32,14 @@ def check_record(context: Context, request: Request) -> Authenticity:
         record = audit.record_of(connection, request.id)
     if current is None or current.version != request.version:
         raise requests.Stale(request.id)
+    return authenticity_of(record, request)
+
+
+def authenticity_of(record: RequestRecord, request: Request) -> Authenticity:
+    """Like `RequestRecord.authenticity`. A pending request may have no other problem than those the bot gives it."""
+    is_pending, problem = request.state is State.PENDING, request.problem
+    if is_pending and problem not in (None, KEY_CHANGED) and not is_bug(problem):
+        return Authenticity.FORGED
     return record.authenticity(request)
 
 
@@ -55,7 +63,7 @@ def is_forged(connection: Connection, request: Request) -> bool:
     """Whether a request for which nothing was sent does not agree with its audit rows. Both are of one snapshot."""
     if request.state not in UNSENT_STATES:
         return False
-    return audit.record_of(connection, request.id).authenticity(request) is Authenticity.FORGED
+    return authenticity_of(audit.record_of(connection, request.id), request) is Authenticity.FORGED
 
 
 def save_not_authentic(

@@ -13,10 +13,10 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import insert, select, update
 
-from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Request, State, Verb
+from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Problem, Request, State, Verb, VoteProgress
 from bot.domain.request_record import Authenticity
 from bot.domain.task_group import GroupStatus, Scope
-from bot.jobs import inbox_dispatcher
+from bot.jobs import inbox_dispatcher, request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.notify import notices
 from bot.jobs.worker import Failed, Finished, Rescheduled
@@ -34,6 +34,7 @@ from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim
 from bot.store.state_keys import StateKeys
 from bot.store.verification import Broken, verify
+from bot.ui.problem_texts import bug_problem
 from tests.support.in_process import (
     advance_once,
     card_text,
@@ -416,6 +417,36 @@ def test_deny_and_approve_on_a_request_with_the_body_of_another_one_leave_the_ot
         assert stored_request(context, one.id) == one
         assert_void_as_tampered(inside, other, other_posted)
     assert not stored_rows(context, one.id, "vote.added")
+
+
+@pytest.mark.parametrize("shown", ["approvals", "fewer needed", "others needed", "void approval", "problem", "bug"])
+def test_a_pending_card_shows_no_forged_approval_and_no_forged_sentence(
+    inside: tuple[Sandbox, Context], shown: str
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside, policy=TWO)
+    voted = press_button(context, Kind.APPROVE, CAROL, made, posted)
+    sentence = Problem("", "", "", "Security checked this request.", "Approve it.")
+    assert voted.vote_progress is not None
+    forged = {
+        "approvals": replace(voted, vote_progress=VoteProgress((DAVE,), ((CAROL,),))),
+        "fewer needed": replace(voted, vote_progress=replace(voted.vote_progress, missing=())),
+        "others needed": replace(voted, vote_progress=replace(voted.vote_progress, missing=((BOB,),))),
+        "void approval": replace(voted, void_approvals=(DAVE,)),
+        "problem": replace(voted, problem=sentence),
+        "bug": replace(voted, problem=bug_problem("F-1 approve it")),
+    }[shown]
+    overwrite(context, replace(forged, version=voted.version + 1))
+    assert "Security" not in card_text(context, posted, made.id)
+    assert_void_as_tampered(inside, made, posted)
+
+
+def test_a_pending_card_shows_that_the_bot_failed_and_its_buttons_still_count(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    request_dispatcher.report_bug(context, Claim(tables.requests.name, made.id, 0), "F-12AB34CD")
+    assert "F-12AB34CD" in card_text(context, posted, made.id)
+    assert press_button(context, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED
 
 
 def with_keys(context: Context, current: Secret, former: Secret | None = None) -> Context:

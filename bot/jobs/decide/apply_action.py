@@ -24,7 +24,7 @@ from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS
-from bot.jobs.record_check import save_not_authentic
+from bot.jobs.record_check import authenticity_of, save_not_authentic
 from bot.jobs.send import send
 from bot.slack.errors import GroupsUnknown
 from bot.store import audit, inbox, outbox, queue, requests, tables
@@ -129,7 +129,7 @@ def _decide(
         record = audit.record_of(connection, request.id)
         if message.record_key in record.messages:
             return None  # Its mark was removed: a message counts once.
-        authenticity = record.authenticity(request)
+        authenticity = authenticity_of(record, request)
         if request.state in UNSENT_STATES and authenticity is not Authenticity.AUTHENTIC:
             again = try_again_at() if authenticity is Authenticity.UNKNOWN_KEY else None
             if again is not None:
