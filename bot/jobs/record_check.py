@@ -17,7 +17,7 @@ from bot.jobs.current_settings import current_policy
 from bot.store import audit, outbox, requests, tables
 from bot.store.audit import BOT, Event
 from bot.store.outbox import Delivery, Notice
-from bot.ui.problem_texts import KEY_CHANGED, TAMPERED, is_bug
+from bot.ui.problem_texts import KEY_CHANGED, TAMPERED, UNVERIFIED, is_bug
 from bot.ui.thread import key_changed
 
 
@@ -71,6 +71,9 @@ def save_not_authentic(
 ) -> Request:
     """Stores that a request does not agree with its audit rows: it is void, or pending again without approvals.
 
+    A request without a row of a known key that says what people approve is pending again only if its rows can be from
+    before the key. Otherwise anybody who can insert rows could make one, with a requester and a group of their choice.
+
     Raises:
         requests.Stale: another worker changed the request first.
     """
@@ -82,6 +85,12 @@ def save_not_authentic(
         void = request.with_state(State.VOID, at=now, problem=problem)
         name = AuditEvent.REQUEST_TAMPERED if problem else AuditEvent.REQUEST_VOID
         return save_and_notify(connection, request, void, now, Event(name, BOT, request.id))
+    if not (
+        audit.record_of(connection, request.id).fingerprint or audit.may_be_older_than_keys(connection, request.id)
+    ):
+        void = request.with_state(State.VOID, at=now, problem=UNVERIFIED)
+        event = Event(AuditEvent.REQUEST_VOID, BOT, request.id, {"why": authenticity.value})
+        return save_and_notify(connection, request, void, now, event)
     pending = replace(ask_again(request, policy, now), problem=KEY_CHANGED)
     outbox.add_notice(connection, Notice(Delivery.THREAD, "", key_changed(pending), request.id), now)
     return requests.save(connection, request, pending, now, Event(AuditEvent.REQUEST_ASKED_AGAIN, BOT, request.id))

@@ -48,6 +48,13 @@ KEY_CHANGED = Problem(
     "The bot's signing key is new, so it can't verify earlier approvals. Nothing was started.",
     "Check the request, then approve it again.",
 )
+UNVERIFIED = Problem(
+    "",
+    "",
+    "",
+    "The bot can't verify this request, because it doesn't know the signing key. Nothing was started.",
+    "Press Request again.",
+)
 NOT_PAUSED_TAMPERED = Problem(
     "",
     "",

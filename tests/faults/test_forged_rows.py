@@ -18,7 +18,7 @@ from bot.domain.request_record import Authenticity
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs import inbox_dispatcher, request_dispatcher
 from bot.jobs.context import Context
-from bot.jobs.notify import notices
+from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.listeners.receiver import Receiver
 from bot.redaction import Secret
@@ -27,14 +27,14 @@ from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
-from bot.store import inbox, tables
+from bot.store import inbox, outbox, tables
 from bot.store.audit import newest, row_hash
-from bot.store.database import Store
+from bot.store.database import Store, open_to_read
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim
 from bot.store.state_keys import StateKeys
 from bot.store.verification import Broken, verify
-from bot.ui.problem_texts import bug_problem
+from bot.ui.problem_texts import UNVERIFIED, bug_problem
 from tests.support.in_process import (
     advance_once,
     card_text,
@@ -103,15 +103,16 @@ def stored_rows(context: Context, request_id: str, event: str) -> list[Any]:
 
 
 def insert_audit(context: Context, **fields: Any) -> None:
-    """Appends an audit row with a right hash, and moves the head."""
+    """Inserts an audit row with a right hash, by default at the end, and moves the head to a row at the end."""
     with context.store.write() as connection:
         head = newest(connection)
         assert head is not None
-        row = {**fields, "seq": head.seq + 1, "previous": head.hash}
+        row = {"seq": head.seq + 1, "previous": head.hash, **fields}
         covered = (row[name] for name in ("seq", "at", "request_id", "actor", "event", "detail", "previous"))
         row["hash"] = row_hash(*covered)
         connection.execute(insert(tables.audit).values(**row))
-        connection.execute(update(tables.audit_head).values(seq=row["seq"], hash=row["hash"]))
+        if row["seq"] > head.seq:
+            connection.execute(update(tables.audit_head).values(seq=row["seq"], hash=row["hash"]))
 
 
 def assert_void_as_tampered(inside: tuple[Sandbox, Context], made: Request, posted: PostedMessage) -> None:
@@ -298,7 +299,9 @@ def test_a_vote_copied_in_the_chain_releases_nothing(inside: tuple[Sandbox, Cont
     press_button(context, Kind.WITHDRAW, CAROL, made, posted)
     press_button(context, Kind.APPROVE, CAROL, other, other_posted)
     [vote] = stored_rows(context, (other if of == "other request" else made).id, "vote.added")
-    insert_audit(context, **{**vote, "request_id": made.id, "mac": None if of == "without mac" else vote["mac"]})
+    copied = {name: vote[name] for name in ("at", "actor", "event", "detail")}
+    mac = None if of == "without mac" else vote["mac"]
+    insert_audit(context, **copied, request_id=made.id, mac=mac)
     decided = press_button(context, Kind.APPROVE, DAVE, made, posted)
     if of == "without mac":
         assert decided.state is State.PENDING
@@ -470,6 +473,80 @@ def test_with_an_unknown_key_an_approved_request_needs_approval_again_and_then_s
     assert len(put_calls(sandbox)) == 1
 
 
+def insert_request(context: Context, forged: Request, mac: str | None, **audit_fields: Any) -> None:
+    """Inserts a request with its card and one audit row, without the key."""
+    request_row: dict[str, Any] = {
+        "id": forged.id,
+        "project": forged.plan.project,
+        "group_id": forged.group.group_id,
+        "requester": forged.requester,
+        "created_at": forged.created_at,
+        "version": forged.version,
+        "state": forged.state.value,
+        "open_key": forged.group_key,
+        "due_at": forged.expires_at,
+        "body": TypeAdapter(Request).dump_python(forged, mode="json"),
+    }
+    card_row = {"request_id": forged.id, "channel": forged.channel, "due_at": forged.created_at}
+    with context.store.write() as connection:
+        connection.execute(insert(tables.requests).values(**request_row))
+        connection.execute(insert(tables.cards).values(**card_row))
+    fields = {"at": "x", "request_id": forged.id, "actor": "bot", "event": "reminder.sent", "detail": "{}"}
+    insert_audit(context, **fields, mac=mac, **audit_fields)
+
+
+def void_after_approval(inside: tuple[Sandbox, Context], forged: Request) -> Request:
+    """Posts the card of a request, and presses Approve on it. Returns the request, which is void then."""
+    sandbox, context = inside
+    cards.update_card(context, Claim(tables.cards.name, forged.id, 0))
+    with context.store.read() as connection:
+        card = outbox.get_card(connection, forged.id)
+    assert card is not None
+    [posted] = [message for message in sandbox.workspace.messages_in(card.channel) if message.ts == card.ts]
+    return press_button(context, Kind.APPROVE, CAROL, forged, posted)
+
+
+@pytest.mark.parametrize("mac", [None, "01234567 00"])
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_an_inserted_request_is_never_asked_again(
+    inside: tuple[Sandbox, Context], mac: str | None, is_approved: bool
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    shown = replace(made.group, description="harmless test")
+    forged = replace(made, id="R-0000ATTK", group=shown, requester=BOB)
+    insert_request(context, approved(forged, CAROL) if is_approved else forged, mac)
+    if is_approved:
+        advance_once(context, forged.id)
+        void = stored_request(context, forged.id)
+    else:
+        void = void_after_approval(inside, forged)
+    assert (void.state, void.problem) == (State.VOID, UNVERIFIED)
+    assert not key_reads(sandbox)
+    assert not put_calls(sandbox)
+
+
+def test_an_audit_row_that_is_inserted_before_the_first_one_proves_nothing(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    forged = replace(made, id="R-0000ATTK", requester=BOB)
+    insert_request(context, forged, None, seq=0, previous="0" * 64)
+    assert void_after_approval(inside, forged).problem == UNVERIFIED
+
+
+def test_a_request_from_before_the_key_is_asked_again_after_other_requests_have_rows_of_the_new_key(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    rotated = with_keys(context, Secret("another bot token"))
+    create_request(sandbox, rotated, number=2)
+    assert press_button(rotated, Kind.APPROVE, CAROL, made, posted).state is State.PENDING
+    assert press_button(rotated, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED
+
+
 def test_a_replica_that_knows_the_former_key_sends_what_was_approved_under_it(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     old, new = Secret("the token before"), Secret("the token after")
@@ -491,6 +568,21 @@ def test_a_token_that_is_read_again_signs_and_the_one_before_is_still_checked() 
     assert {keys.check(mac, "audit", "x").value for mac in (before, after)} == {"authentic"}
     assert keys.check(before, "audit", "y").value == "forged"
     assert keys.check(before, "inbox", "x").value == "forged"
+
+
+@pytest.mark.parametrize(("at", "detail"), [("x", "{}"), ("2026-11-27T12:00:00+00:00", "not json")])
+def test_without_a_key_a_row_that_the_bot_does_not_write_is_named(
+    inside: tuple[Sandbox, Context], at: str, detail: str
+) -> None:
+    sandbox, context = inside
+    row = {"at": at, "request_id": "R-00000000", "actor": "bot", "event": "vote.added", "detail": detail}
+    insert_audit(context, **row, mac="any mac")
+    store = open_to_read(sandbox.environment()["DATABASE_URL"])
+    with store.read() as connection:
+        found = verify(connection)
+    store.close()
+    assert isinstance(found, Broken)
+    assert "wasn't written by the bot: its time or its detail can't be read" in found.problem
 
 
 def test_a_forged_notice_is_not_sent(inside: tuple[Sandbox, Context]) -> None:

@@ -135,9 +135,11 @@ def _decide(
             if again is not None:
                 inbox.unmark_decided(connection, message.key)
                 return again
-            save_not_authentic(connection, context, request, authenticity)
-            is_forged = authenticity is Authenticity.FORGED
-            text = refusals.TAMPERED if is_forged else refusals.KEY_CHANGED
+            saved = save_not_authentic(connection, context, request, authenticity)
+            if authenticity is Authenticity.FORGED:
+                text = refusals.TAMPERED
+            else:
+                text = refusals.KEY_CHANGED if saved.state is State.PENDING else refusals.UNVERIFIED
             _reject(connection, context, message, Rejection(text, authenticity.value, target.visible_card))
             return None
         votes = record.votes
