@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
+from bot.domain.command import ResumeGroups
 from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Problem, Request, State, Verb, VoteProgress
 from bot.domain.request_record import Authenticity
 from bot.domain.task_group import GroupStatus, Scope
@@ -27,7 +28,7 @@ from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
-from bot.store import inbox, outbox, tables
+from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import newest, row_hash
 from bot.store.database import Store, open_to_read
 from bot.store.inbox import Kind, Message
@@ -255,6 +256,35 @@ def test_a_message_that_was_discarded_has_no_effect_after_its_mark_is_reset(insi
         connection.execute(update(tables.inbox).values(mark=None))
     handle(context, number)
     assert stored_request(context, made.id) == made
+
+
+@pytest.mark.parametrize("changed", ["origin key", "id"])
+def test_a_command_that_is_handled_again_by_resetting_its_mark_creates_no_second_request(
+    inside: tuple[Sandbox, Context], changed: str
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    command = ResumeGroups(group_ids=(made.group.group_id,), reason="network is back", project=None, at=None)
+    claim = store_message(
+        context, Message(Kind.CREATE_REQUEST, "typed", ALICE, TEAM_ID, posted.channel, command=command)
+    )
+    assert inbox_dispatcher.handle_message(context, claim) == Finished()
+    with context.store.read() as connection:
+        request = requests.find_by_origin(connection, "typed", made.group.group_id)
+    assert request is not None
+    with context.store.write() as connection:
+        values: dict[str, str | None] = {"origin_key": None, "open_key": None}
+        if changed == "id":
+            connection.execute(delete(tables.cards).where(tables.cards.c.request_id == request.id))
+            values["id"] = "R-00000000"
+        connection.execute(update(tables.requests).where(tables.requests.c.id == request.id).values(**values))
+        connection.execute(update(tables.inbox).values(mark=None))
+    inbox_dispatcher.handle_message(context, claim)
+    with context.store.read() as connection:
+        number = connection.execute(select(func.count()).select_from(tables.requests)).scalar_one()
+    assert number == 2, "the cancelled one, and the first one of the command"
+    assert len(stored_rows(context, request.id, "request.created")) == 1
 
 
 @pytest.mark.parametrize("mac", [None, "wrong"])
