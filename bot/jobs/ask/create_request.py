@@ -242,12 +242,12 @@ def _create_for_found(
             if may_post:
                 # Claimed, so that no other worker posts a second card.
                 queue.claim_one(connection, tables.cards, request.id, context.owner)
-    except requests.AlreadyOpen:
+    except (CannotCreate, requests.AlreadyOpen) as error:
         answer = _answer_if_created_before(context, message, group_id)
         if answer is not None:
             return answer
         open_request = _open_request(context, request.group_key)
-        if open_request is None:
+        if open_request is None or isinstance(error, CannotCreate):
             raise
         return _answer_already_open(context, open_request, message)
     return _post_card(context, request) if may_post else replies.card_not_posted_yet(request)
