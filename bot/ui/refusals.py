@@ -27,6 +27,8 @@ KEY_CHANGED = (
 MESSAGE_KEY_CHANGED = (
     "The bot's signing key is new, so it can't verify your last command or click. Nothing changed; please repeat it."
 )
+CREATED_BEFORE = "This command already created a request for this group. Repeat it to create another request."
+UNVERIFIED = "The bot can't verify this request, so it's void. Press Request again on its card."
 TAMPERED = "Someone changed this request in the bot's database, so it's void. Tell the bot's administrator."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 

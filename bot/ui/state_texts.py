@@ -20,7 +20,7 @@ from bot.ui.formatting import (
     quoted_name,
     user_text,
 )
-from bot.ui.problem_texts import TAMPERED, problem_sentences
+from bot.ui.problem_texts import TAMPERED, UNVERIFIED, problem_sentences
 from bot.ui.progress import latest_progress, objects_of_total
 from bot.ui.start_time import start_terms, starts_later
 
@@ -150,8 +150,13 @@ def expired_line(request: Request) -> str:
 
 
 def void_headline(request: Request) -> str:
-    changed = f"the {'group' if request.problem else 'settings'} changed"
-    return f"Void, {'tampered with' if request.problem == TAMPERED else changed}: {name_of(request)}"
+    if request.problem == TAMPERED:
+        cause = "tampered with"
+    elif request.problem == UNVERIFIED:
+        cause = "can't be verified"
+    else:
+        cause = f"the {'group' if request.problem else 'settings'} changed"
+    return f"Void, {cause}: {name_of(request)}"
 
 
 def void_line(request: Request) -> str:

@@ -43,6 +43,7 @@ from bot.ui.problem_texts import (
     NOT_PAUSED_TAMPERED,
     NOTHING_PAUSED,
     TAMPERED,
+    UNVERIFIED,
     grant_listing_tasks,
 )
 from bot.vault.errors import VaultError, forbidden, missing
@@ -369,5 +370,6 @@ REQUESTS: Mapping[str, Request] = {
     "Void, the group moves something else": void(
         replace(GROUP, settings=(("dst_node.bucket", "photos-archive"), ("src_node.bucket", "photos-test")))
     ),
+    "Void, can't be verified": pending().with_state(State.VOID, at=LATE, problem=UNVERIFIED),
     "Void, tampered with": pending().with_state(State.VOID, at=LATE, problem=TAMPERED),
 }
