@@ -56,7 +56,9 @@ class RequestRecord:
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
     is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent any more
-    messages: frozenset[str] = frozenset()  # the `record_key`s of the messages that were answered
+    messages: frozenset[str] = (
+        frozenset()
+    )  # the `record_key`s of the messages that were answered; set by `bot.store.audit`
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
     has_unapproved_put: bool = False  # a PUT without the approvals it needs, or the second one of an attempt
@@ -68,7 +70,7 @@ class RequestRecord:
         return len(approved_by) >= self.approvals_needed and approved_by <= {vote.person for vote in self.votes}
 
     def with_event(self, event: RecordedEvent) -> RequestRecord:
-        """The record after one more row."""
+        """The record after one more row. Leaves out `messages`, because a copy of the set for each row is too slow."""
         detail, record = event.detail, self
         if "fingerprint" in detail:
             record = replace(
@@ -96,8 +98,6 @@ class RequestRecord:
         void = detail.get("void approvals")
         if isinstance(void, list):
             record = replace(record, votes=tuple(vote for vote in record.votes if vote.person not in void))
-        if "message" in detail:
-            record = replace(record, messages=record.messages | {str(detail["message"])})
         name = detail.get("state")
         if isinstance(name, str) and name in _STATES:
             state = State(name)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -136,9 +136,17 @@ def rows(connection: Connection, request_id: str | None = None) -> Iterator[Audi
 def record_of(connection: Connection, request_id: str) -> RequestRecord:
     """What the audit rows of a request prove. Rows that the bot did not write prove nothing."""
     keys, record = state_keys(connection), RequestRecord()
+    messages: set[str] = set()
     for row in connection.execute(_select_rows(), {"of_request": request_id}):
-        record = with_row(record, row, keys.check(row.mac, audit.name, row_hash(*row[:7])))
-    return record
+        authenticity = keys.check(row.mac, audit.name, row_hash(*row[:7]))
+        if authenticity is not Authenticity.AUTHENTIC:
+            record = record.with_other_row(authenticity)
+            continue
+        event = _event(row)
+        record = record.with_event(event)
+        if "message" in event.detail:
+            messages.add(str(event.detail["message"]))
+    return replace(record, messages=frozenset(messages))
 
 
 @cached_statement
