@@ -52,6 +52,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
         if again is not None and stored.mark not in inbox.FINISHED_MARKS:
             return Failed(again)
         _refuse_foreign(context, claim, stored)
+        _clear_response_url(context, claim, stored)
         return Finished()
     if waits_for_card:
         return Finished(context.now() + CHECK_FOR_CARD_EVERY)
@@ -64,11 +65,16 @@ def handle_message(context: Context, claim: Claim) -> Result:
             return Failed(again)
         _answer_lookup_failed(context, stored.message, error)
         result = Finished()
-    if result == Finished() and stored.message.response_url:
-        with context.store.write() as connection:
-            inbox.clear_response_url(connection, int(claim.key), stored.message)
-        context.store.erase_deleted()
+    if result == Finished():
+        _clear_response_url(context, claim, stored)
     return result
+
+
+def _clear_response_url(context: Context, claim: Claim, stored: StoredMessage) -> None:
+    if stored.message.response_url:
+        with context.store.write() as connection:
+            inbox.clear_response_url(connection, int(claim.key), stored)
+        context.store.erase_deleted()
 
 
 def _has_replicas(context: Context) -> bool:
@@ -95,7 +101,8 @@ def _refuse_foreign(context: Context, claim: Claim, stored: StoredMessage) -> No
             outbox.add_notice(connection, notice, now)
         if authenticity is Authenticity.FORGED and request is not None and request.state in UNSENT_STATES:
             save_not_authentic(connection, context, request, authenticity)
-        detail = {"kind": message.kind.value, "why": authenticity.value}
+        # With the key of the message, the chain shows later that it was answered, even if its mark was removed.
+        detail = {"kind": message.kind.value, "why": authenticity.value, "message": message.record_key}
         request_id = None if request is None else request.id
         append(connection, Event(AuditEvent.MESSAGE_NOT_AUTHENTIC, BOT, request_id, detail), now)
 
@@ -195,14 +202,16 @@ def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
     """Tells the person who sent a message that the bot failed at it.
 
+    Nothing is sent for a row that is not authentic, because the bot may not have written its address.
+
     Arguments:
         reference: the exception is in the log under this reference.
     """
     with context.store.read() as connection:
-        message = inbox.get(connection, int(claim.key)).message
+        message, _, _, authenticity = inbox.get(connection, int(claim.key))
     text = replies.bug_in_command(reference)
     now = context.now()
     with context.store.write() as connection:
-        if message.kind not in self_approval.KINDS:
+        if message.kind not in self_approval.KINDS and authenticity is Authenticity.AUTHENTIC:
             outbox.add_notice(connection, Notice(*reply_address(message), text), now)
         append(connection, Event(AuditEvent.BUG, "bot", message.request_id or None, {"reference": reference}), now)

@@ -169,13 +169,17 @@ def _select_message() -> Select[Any]:
     return select(inbox).where(inbox.c.id == bindparam("of_id"))
 
 
-def clear_response_url(connection: Connection, number: int, message: Message) -> None:
+def clear_response_url(connection: Connection, number: int, stored: StoredMessage) -> None:
     """Removes the response_url of a handled message, because it allows anyone to post in Slack.
 
+    The row of a message that is not authentic has no MAC afterwards.
+
     Arguments:
-        message: the message that was handled. The row may have been changed since, so what it says is not signed.
+        stored: the message that was handled. The row may have been changed since, so what it says is not signed.
     """
-    cleared = _signed_body(connection, replace(message, response_url=""))
+    cleared = _signed_body(connection, replace(stored.message, response_url=""))
+    if stored.authenticity is not Authenticity.AUTHENTIC:
+        cleared["mac"] = None
     connection.execute(update(inbox).where(inbox.c.id == number).values(**cleared))
 
 

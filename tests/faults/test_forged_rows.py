@@ -281,6 +281,51 @@ def test_the_bot_signs_no_message_that_it_did_not_write(inside: tuple[Sandbox, C
         assert inbox.get(connection, number).authenticity is Authenticity.UNKNOWN_KEY
 
 
+def test_a_bug_report_is_not_sent_to_the_address_in_a_row_that_the_bot_did_not_write(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    body = {"team_id": TEAM_ID, "request_id": made.id, "response_url": "https://hooks.example/attacker"}
+    number = insert_message(context, Kind.APPROVE, CAROL, made, posted, body=body)
+    inbox_dispatcher.report_bug(context, Claim(tables.inbox.name, number, 0), "F-1")
+    with context.store.read() as connection:
+        assert connection.execute(select(tables.notices)).all() == []
+    [event] = stored_rows(context, made.id, "bug")
+    assert '"reference":"F-1"' in event["detail"]
+
+
+@pytest.mark.parametrize("mark", [None, inbox.DECIDED])
+def test_a_row_with_an_unknown_key_loses_its_response_url(inside: tuple[Sandbox, Context], mark: str | None) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    body = {"team_id": TEAM_ID, "request_id": made.id, "response_url": "https://hooks.example/1"}
+    mac = "0badc0de 00"
+    number = insert_message(context, Kind.APPROVE, CAROL, made, posted, body=body, mac=mac, mark=mark)
+    handle(context, number)
+    with context.store.read() as connection:
+        stored = inbox.get(connection, number)
+    assert (stored.message.response_url, stored.authenticity) == ("", Authenticity.UNKNOWN_KEY)
+
+
+def test_a_click_that_was_refused_for_its_unknown_key_does_not_count_once_the_key_is_known(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    old, new = Secret("the token before"), Secret("the token after")
+    made, posted = create_request(sandbox, with_keys(context, new))
+    click = Message(Kind.APPROVE, "click", CAROL, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    claim = store_message(with_keys(context, old), click)
+    handle(with_keys(context, new), int(claim.key))
+    assert stored_rows(context, made.id, "message.not_authentic")
+    with context.store.write() as connection:
+        connection.execute(update(tables.inbox).values(mark=None))
+    handle(with_keys(context, new, old), int(claim.key))
+    assert stored_request(context, made.id).state is State.PENDING
+    assert not stored_rows(context, made.id, "vote.added")
+    assert not key_reads(sandbox)
+
+
 @pytest.mark.parametrize("of", ["same request", "other request", "without mac"])
 def test_a_vote_copied_in_the_chain_releases_nothing(inside: tuple[Sandbox, Context], of: str) -> None:
     sandbox, context = inside
