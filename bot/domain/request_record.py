@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -52,6 +52,8 @@ class RequestRecord:
     fingerprint: str = ""  # of what people approve; empty if no row has it
     approvals_needed: int = 0
     votes: tuple[Vote, ...] = ()  # in the order of voting
+    all_removed_at: datetime | None = None  # when the approvals of all people were last removed
+    removed_at: Mapping[str, datetime] = field(default_factory=dict)  # by person, when their approval was last removed
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
@@ -69,6 +71,17 @@ class RequestRecord:
         approved_by = set(self.approved_by)
         return len(approved_by) >= self.approvals_needed and approved_by <= {vote.person for vote in self.votes}
 
+    def is_removed(self, person: str, received_at: datetime | None) -> bool:
+        """Whether an approval has no effect, because approvals of this person were removed after it was received.
+
+        Otherwise, a person who can write to the database could hold back an approval until the person withdraws.
+
+        Arguments:
+            received_at: when the bot stored the approval; None if that is not known, which is before any other time.
+        """
+        removals = [at for at in (self.all_removed_at, self.removed_at.get(person)) if at is not None]
+        return any(received_at is None or received_at < at for at in removals)
+
     def with_event(self, event: RecordedEvent) -> RequestRecord:
         """The record after one more row. Leaves out `messages`, because a copy of the set for each row is too slow."""
         detail, record = event.detail, self
@@ -78,6 +91,7 @@ class RequestRecord:
                 fingerprint=str(detail["fingerprint"]),
                 approvals_needed=_number(detail.get("approvals needed")),
                 votes=(),
+                all_removed_at=None if event.name == AuditEvent.REQUEST_CREATED else event.at,
                 has_unknown_row=False,
             )
         match event.name:
@@ -85,8 +99,7 @@ class RequestRecord:
                 vote = Vote(event.actor, str(detail.get("team", "")), event.at)
                 record = replace(record, votes=(*record.votes, vote))
             case AuditEvent.VOTE_WITHDRAWN:
-                remaining = tuple(vote for vote in record.votes if vote.person != event.actor)
-                record = replace(record, votes=remaining)
+                record = record._without_votes_of([event.actor], event.at)
             case AuditEvent.ATTEMPT_OPENED:
                 people = detail.get("approved by")
                 approved_by = tuple(map(str, people)) if isinstance(people, list) else ()
@@ -97,13 +110,17 @@ class RequestRecord:
                 record = replace(record, has_unapproved_put=record.has_unapproved_put or not is_approved)
         void = detail.get("void approvals")
         if isinstance(void, list):
-            record = replace(record, votes=tuple(vote for vote in record.votes if vote.person not in void))
+            record = record._without_votes_of(void, event.at)
         name = detail.get("state")
         if isinstance(name, str) and name in _STATES:
             state = State(name)
             is_over = record.is_over or state is State.MOVING or state not in OPEN_STATES
             record = replace(record, state=state, is_over=is_over)
         return record
+
+    def _without_votes_of(self, people: Sequence[str], at: datetime) -> RequestRecord:
+        remaining = tuple(vote for vote in self.votes if vote.person not in people)
+        return replace(self, votes=remaining, removed_at={**self.removed_at, **dict.fromkeys(people, at)})
 
     def with_other_row(self, authenticity: Authenticity) -> RequestRecord:
         """The record after one more row, which is forged or has an unknown key."""

@@ -27,6 +27,7 @@ MESSAGE_KEY_CHANGED = (
     "The bot's signing key is new, so it can't verify your last command or click. Nothing changed; please repeat it."
 )
 TAMPERED = "Someone changed this request in the bot's database, so it's void. Tell the bot's administrator."
+TOO_OLD = "The request has changed since you pressed the button. Nothing changed. Check the card, then press again."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 
 NOT_A_REQUESTER = f"You can't create requests with this bot. {NO_REQUEST_CREATED}"

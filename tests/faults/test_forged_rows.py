@@ -194,6 +194,60 @@ def test_a_withdrawn_vote_that_is_pressed_again_by_resetting_its_mark_does_not_c
     assert not key_reads(sandbox)
 
 
+def hold_approval(context: Context, made: Request, posted: PostedMessage) -> int:
+    """Stores an approval of carol, and makes it due much later, as a person who can write to the database can."""
+    held = Message(Kind.APPROVE, "held", CAROL, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    number = int(store_message(context, held).key)
+    with context.store.write() as connection:
+        row = update(tables.inbox).where(tables.inbox.c.id == number)
+        connection.execute(row.values(due_at=made.created_at + LATER, claimed_by=None, claimed_until=None))
+    return number
+
+
+def test_an_approval_that_was_held_back_until_the_person_withdrew_does_not_count(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside, policy=TWO)
+    number = hold_approval(context, made, posted)
+    press_button(context, Kind.APPROVE, CAROL, made, posted)
+    press_button(context, Kind.WITHDRAW, CAROL, made, posted)
+    press_button(context, Kind.APPROVE, DAVE, made, posted)
+    with context.store.write() as connection:
+        much_later = {"received_at": made.created_at + LATER}
+        connection.execute(update(tables.inbox).where(tables.inbox.c.id == number).values(**much_later))
+    handle(context, number)
+    assert stored_request(context, made.id).state is State.PENDING
+    [refused] = stored_rows(context, made.id, "action.refused")
+    assert '"why":"too old"' in refused["detail"]
+    assert not key_reads(sandbox)
+    assert press_button(context, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED, "she approves again"
+
+
+def test_an_approval_that_was_held_back_until_the_scope_changed_does_not_count(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
+    made, posted = create_request(*inside, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
+    number = hold_approval(context, made, posted)
+    press_button(context, Kind.CHOOSE_SCOPE, ALICE, made, posted, scope=Scope.FAILED_OBJECTS.value)
+    handle(context, number)
+    assert stored_request(context, made.id).state is State.PENDING
+    assert not key_reads(sandbox)
+
+
+def test_a_changed_time_in_the_body_of_a_message_is_forged(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    number = hold_approval(context, made, posted)
+    with context.store.write() as connection:
+        row = tables.inbox.c.id == number
+        body = connection.execute(select(tables.inbox.c.body).where(row)).scalar_one()
+        assert "received_at" in body
+        moved = body | {"received_at": (made.created_at + LATER).isoformat()}
+        connection.execute(update(tables.inbox).where(row).values(body=moved))
+        assert inbox.get(connection, number).authenticity is Authenticity.FORGED
+
+
 def test_a_card_never_shows_what_someone_changed_in_the_database(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     made, posted = create_request(*inside)

@@ -140,6 +140,9 @@ def _decide(
             text = refusals.TAMPERED if is_forged else refusals.KEY_CHANGED
             _reject(connection, context, message, Rejection(text, authenticity.value, target.visible_card))
             return None
+        if action.kind is ActionKind.APPROVE and record.is_removed(person.id, message.received_at):
+            _reject(connection, context, message, Rejection(refusals.TOO_OLD, "too old", target.visible_card))
+            return None
         votes = record.votes
         unknown = _unknown_voters(request, action, votes, voters, settings.policy)
         if unknown:
