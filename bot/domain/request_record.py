@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.audit_events import AuditEvent
@@ -22,6 +22,8 @@ from bot.domain.task_group import Scope
 UNSENT_STATES = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
 #: These events have the fingerprint of what people approve from then on. Earlier approvals no longer count.
 VOTING_EVENTS = frozenset({AuditEvent.REQUEST_CREATED, AuditEvent.REQUEST_SCOPE_CHOSEN, AuditEvent.REQUEST_ASKED_AGAIN})
+#: A message that repeats a refused one within this time is decided as usual.
+REFUSAL_REPEATS_WITHIN = timedelta(minutes=1)
 
 
 class Authenticity(StrEnum):
@@ -36,6 +38,16 @@ class Authenticity(StrEnum):
 
 
 @dataclass(frozen=True)
+class RefusedMessages:
+    """The messages about a request that one audit row covers: of one person and kind, received in one minute."""
+
+    person: str
+    kind: str
+    minute: str  # ISO 8601, without seconds
+    why: str
+
+
+@dataclass(frozen=True)
 class RecordedEvent:
     """An audit row of a request that the bot wrote."""
 
@@ -43,6 +55,13 @@ class RecordedEvent:
     actor: str
     at: datetime
     detail: Mapping[str, object]
+
+    @property
+    def refused(self) -> RefusedMessages | None:
+        """The messages that this event covers; None if it is no refusal, or a refusal by an earlier version."""
+        if self.name != AuditEvent.ACTION_REFUSED or "minute" not in self.detail:
+            return None
+        return RefusedMessages(self.actor, *(str(self.detail.get(name, "")) for name in ("kind", "minute", "why")))
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,7 @@ class RequestRecord:
     messages: frozenset[str] = (
         frozenset()
     )  # the `record_key`s of the messages that were answered; set by `bot.store.audit`
+    refusals: frozenset[RefusedMessages] = frozenset()  # also set by `bot.store.audit`
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
     has_unapproved_put: bool = False  # a PUT without the approvals it needs, or the second one of an attempt
@@ -82,8 +102,19 @@ class RequestRecord:
         removals = [at for at in (self.all_removed_at, self.removed_at.get(person)) if at is not None]
         return any(received_at is None or received_at < at for at in removals)
 
+    def is_repeated_refusal(self, person: str, kind: str, received_at: datetime | None, now: datetime) -> bool:
+        """Whether a message may be one that was refused without an audit row of its own.
+
+        Such a message has no effect if its mark is removed: a message of the same person and kind from the same minute
+        was refused, and it was received more than `REFUSAL_REPEATS_WITHIN` ago.
+        """
+        if received_at is None or now - received_at <= REFUSAL_REPEATS_WITHIN:
+            return False
+        of = (person, kind, minute_of(received_at))
+        return any((refusal.person, refusal.kind, refusal.minute) == of for refusal in self.refusals)
+
     def with_event(self, event: RecordedEvent) -> RequestRecord:
-        """The record after one more row. Leaves out `messages`, because a copy of the set for each row is too slow."""
+        """The record after one more row. Leaves `messages` and `refusals` as they are: copying them is too slow."""
         detail, record = event.detail, self
         if "fingerprint" in detail:
             record = replace(
@@ -185,6 +216,11 @@ def fingerprint(request: Request) -> str:
         _utc(request.approval_valid_until),
     )
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def minute_of(at: datetime) -> str:
+    """The minute of a time in UTC, as in `RefusedMessages`."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M}"
 
 
 def _utc(at: datetime | None) -> str | None:

@@ -14,14 +14,14 @@ from bot.domain.policy import Refusal
 from bot.domain.request_record import UNSENT_STATES, Authenticity
 from bot.domain.schedule import doubling_wait
 from bot.jobs.ask import app_home, create_request, queries, request_form
-from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
+from bot.jobs.context import Context, lookup_text, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.record_check import save_not_authentic
 from bot.jobs.watch import mute, pause_group
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import inbox, outbox, requests, tables
-from bot.store.audit import BOT, Event, append
+from bot.store.audit import BOT, Event, append, append_refusal
 from bot.store.inbox import Kind, Message, StoredMessage
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -124,7 +124,12 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
         text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
     detail = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key, "why": why}
     text = lookup_text(context, error, text)
-    reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
+    event = Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail)
+    now = context.now()
+    with context.store.write() as connection:
+        if inbox.mark_decided(connection, message.key):
+            outbox.add_notice(connection, Notice(*reply_address(message), text), now)
+            append_refusal(connection, event, message.received_at, now)
 
 
 def _dispatch(
