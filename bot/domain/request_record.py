@@ -76,10 +76,8 @@ class RequestRecord:
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
-    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent any more
-    messages: frozenset[str] = (
-        frozenset()
-    )  # the `record_key`s of the messages that were answered; set by `bot.store.audit`
+    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent anymore
+    messages: frozenset[str] = frozenset()  # the `record_key`s of the answered messages; set by `bot.store.audit`
     refusals: frozenset[RefusedMessages] = frozenset()  # also set by `bot.store.audit`
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
