@@ -116,6 +116,8 @@ STATE_EVENTS: Mapping[State, AuditEvent] = {
 
 #: The reason in an event if Slack did not identify a person.
 LOOKUP_FAILED_REASON = "Slack cannot be asked"
+#: The reason in an event if a message was received before what makes it invalid, and handled later.
+TOO_OLD_REASON = "too old"
 
 #: The event for an action of a person that had an effect.
 ACTION_EVENTS: Mapping[ActionKind, AuditEvent] = {

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.domain.audit_events import AuditEvent
@@ -22,6 +22,8 @@ from bot.domain.task_group import Scope
 UNSENT_STATES = frozenset({State.PENDING, State.APPROVED, State.NOT_STARTED})
 #: These events have the fingerprint of what people approve from then on. Earlier approvals no longer count.
 VOTING_EVENTS = frozenset({AuditEvent.REQUEST_CREATED, AuditEvent.REQUEST_SCOPE_CHOSEN, AuditEvent.REQUEST_ASKED_AGAIN})
+#: A message that repeats a refused one within this time is decided as usual.
+REFUSAL_REPEATS_WITHIN = timedelta(minutes=1)
 
 
 class Authenticity(StrEnum):
@@ -36,6 +38,16 @@ class Authenticity(StrEnum):
 
 
 @dataclass(frozen=True)
+class RefusedMessages:
+    """The messages about a request that one audit row covers: of one person and kind, received in one minute."""
+
+    person: str
+    kind: str
+    minute: str  # ISO 8601, without seconds
+    why: str
+
+
+@dataclass(frozen=True)
 class RecordedEvent:
     """An audit row of a request that the bot wrote."""
 
@@ -43,6 +55,13 @@ class RecordedEvent:
     actor: str
     at: datetime
     detail: Mapping[str, object]
+
+    @property
+    def refused(self) -> RefusedMessages | None:
+        """The messages that this event covers; None if it is no refusal, or a refusal by an earlier version."""
+        if self.name != AuditEvent.ACTION_REFUSED or "minute" not in self.detail:
+            return None
+        return RefusedMessages(self.actor, *(str(self.detail.get(name, "")) for name in ("kind", "minute", "why")))
 
 
 @dataclass(frozen=True)
@@ -53,11 +72,14 @@ class RequestRecord:
     approvals_needed: int = 0
     votes: tuple[Vote, ...] = ()  # in the order of voting
     void_approvals: frozenset[str] = frozenset()  # the people whose approvals the bot said no longer count
+    all_removed_at: datetime | None = None  # when the approvals of all people were last removed
+    removed_at: Mapping[str, datetime] = field(default_factory=dict)  # by person, when their approval was last removed
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
     is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent anymore
-    messages: frozenset[str] = frozenset()  # the `record_key`s of the messages that were answered
+    messages: frozenset[str] = frozenset()  # the `record_key`s of the answered messages; set by `bot.store.audit`
+    refusals: frozenset[RefusedMessages] = frozenset()  # also set by `bot.store.audit`
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
     has_unapproved_put: bool = False  # a PUT without the approvals it needs, or the second one of an attempt
@@ -68,8 +90,30 @@ class RequestRecord:
         approved_by = set(self.approved_by)
         return len(approved_by) >= self.approvals_needed and approved_by <= {vote.person for vote in self.votes}
 
+    def is_removed(self, person: str, received_at: datetime | None) -> bool:
+        """Whether an approval has no effect, because approvals of this person were removed after it was received.
+
+        Otherwise, a person who can write to the database could hold back an approval until the person withdraws.
+
+        Arguments:
+            received_at: when the bot stored the approval; None if that is not known, which is before any other time.
+        """
+        removals = [at for at in (self.all_removed_at, self.removed_at.get(person)) if at is not None]
+        return any(received_at is None or received_at < at for at in removals)
+
+    def is_repeated_refusal(self, person: str, kind: str, received_at: datetime | None, now: datetime) -> bool:
+        """Whether a message may be one that was refused without an audit row of its own.
+
+        Such a message has no effect if its mark is removed: a message of the same person and kind from the same minute
+        was refused, and it was received more than `REFUSAL_REPEATS_WITHIN` ago.
+        """
+        if received_at is None or now - received_at <= REFUSAL_REPEATS_WITHIN:
+            return False
+        of = (person, kind, minute_of(received_at))
+        return any((refusal.person, refusal.kind, refusal.minute) == of for refusal in self.refusals)
+
     def with_event(self, event: RecordedEvent) -> RequestRecord:
-        """The record after one more row."""
+        """The record after one more row. Leaves `messages` and `refusals` as they are: copying them is too slow."""
         detail, record = event.detail, self
         if "fingerprint" in detail:
             record = replace(
@@ -78,6 +122,7 @@ class RequestRecord:
                 approvals_needed=_number(detail.get("approvals needed")),
                 votes=(),
                 void_approvals=frozenset(),
+                all_removed_at=None if event.name == AuditEvent.REQUEST_CREATED else event.at,
                 has_unknown_row=False,
             )
         match event.name:
@@ -85,8 +130,7 @@ class RequestRecord:
                 vote = Vote(event.actor, str(detail.get("team", "")), event.at)
                 record = replace(record, votes=(*record.votes, vote))
             case AuditEvent.VOTE_WITHDRAWN:
-                remaining = tuple(vote for vote in record.votes if vote.person != event.actor)
-                record = replace(record, votes=remaining)
+                record = record._without_votes_of([event.actor], event.at)
             case AuditEvent.ATTEMPT_OPENED:
                 people = detail.get("approved by")
                 approved_by = tuple(map(str, people)) if isinstance(people, list) else ()
@@ -97,16 +141,18 @@ class RequestRecord:
                 record = replace(record, has_unapproved_put=record.has_unapproved_put or not is_approved)
         void = detail.get("void approvals")
         if isinstance(void, list):
-            remaining = tuple(vote for vote in record.votes if vote.person not in void)
-            record = replace(record, votes=remaining, void_approvals=record.void_approvals | set(map(str, void)))
-        if "message" in detail:
-            record = replace(record, messages=record.messages | {str(detail["message"])})
+            record = replace(record, void_approvals=record.void_approvals | set(map(str, void)))
+            record = record._without_votes_of(void, event.at)
         name = detail.get("state")
         if isinstance(name, str) and name in _STATES:
             state = State(name)
             is_over = record.is_over or state is State.MOVING or state not in OPEN_STATES
             record = replace(record, state=state, is_over=is_over)
         return record
+
+    def _without_votes_of(self, people: Sequence[str], at: datetime) -> RequestRecord:
+        remaining = tuple(vote for vote in self.votes if vote.person not in people)
+        return replace(self, votes=remaining, removed_at={**self.removed_at, **dict.fromkeys(people, at)})
 
     def with_other_row(self, authenticity: Authenticity) -> RequestRecord:
         """The record after one more row, which is forged or has an unknown key."""
@@ -186,6 +232,11 @@ def fingerprint(request: Request) -> str:
         _utc(request.approval_valid_until),
     )
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def minute_of(at: datetime) -> str:
+    """The minute of a time in UTC, as in `RefusedMessages`."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%M}"
 
 
 def _utc(at: datetime | None) -> str | None:

@@ -14,14 +14,14 @@ from bot.domain.policy import Refusal
 from bot.domain.request_record import UNSENT_STATES, Authenticity
 from bot.domain.schedule import doubling_wait
 from bot.jobs.ask import app_home, create_request, queries, request_form
-from bot.jobs.context import Context, lookup_text, reply, reply_address, report_foreign_row
+from bot.jobs.context import Context, lookup_text, reply_address, report_foreign_row
 from bot.jobs.decide import apply_action, deny_form, self_approval
 from bot.jobs.record_check import save_not_authentic
 from bot.jobs.watch import mute, pause_group
 from bot.jobs.worker import Failed, Finished, Result
 from bot.slack.errors import GroupsUnknown, LookupFailed
 from bot.store import inbox, outbox, requests, tables
-from bot.store.audit import BOT, Event, append
+from bot.store.audit import BOT, Event, append, append_refusal
 from bot.store.inbox import Kind, Message, StoredMessage
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -52,6 +52,7 @@ def handle_message(context: Context, claim: Claim) -> Result:
         if again is not None and stored.mark not in inbox.FINISHED_MARKS:
             return Failed(again)
         _refuse_foreign(context, claim, stored)
+        _clear_response_url(context, claim, stored)
         return Finished()
     if waits_for_card:
         return Finished(context.now() + CHECK_FOR_CARD_EVERY)
@@ -64,11 +65,16 @@ def handle_message(context: Context, claim: Claim) -> Result:
             return Failed(again)
         _answer_lookup_failed(context, stored.message, error)
         result = Finished()
-    if result == Finished() and stored.message.response_url:
-        with context.store.write() as connection:
-            inbox.clear_response_url(connection, int(claim.key), stored.message)
-        context.store.erase_deleted()
+    if result == Finished():
+        _clear_response_url(context, claim, stored)
     return result
+
+
+def _clear_response_url(context: Context, claim: Claim, stored: StoredMessage) -> None:
+    if stored.message.response_url:
+        with context.store.write() as connection:
+            inbox.clear_response_url(connection, int(claim.key), stored)
+        context.store.erase_deleted()
 
 
 def _has_replicas(context: Context) -> bool:
@@ -95,7 +101,8 @@ def _refuse_foreign(context: Context, claim: Claim, stored: StoredMessage) -> No
             outbox.add_notice(connection, notice, now)
         if authenticity is Authenticity.FORGED and request is not None and request.state in UNSENT_STATES:
             save_not_authentic(connection, context, request, authenticity)
-        detail = {"kind": message.kind.value, "why": authenticity.value}
+        # With the key of the message, the chain shows later that it was answered, even if its mark was removed.
+        detail = {"kind": message.kind.value, "why": authenticity.value, "message": message.record_key}
         request_id = None if request is None else request.id
         append(connection, Event(AuditEvent.MESSAGE_NOT_AUTHENTIC, BOT, request_id, detail), now)
 
@@ -117,7 +124,12 @@ def _answer_lookup_failed(context: Context, message: Message, error: LookupFaile
         text, why = refusals.GROUPS_UNKNOWN, Refusal.GROUPS_UNKNOWN.value
     detail = {"kind": message.kind.value, "team": message.team_id, "message": message.record_key, "why": why}
     text = lookup_text(context, error, text)
-    reply(context, message, text, Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail))
+    event = Event(AuditEvent.ACTION_REFUSED, message.person, message.request_id or None, detail)
+    now = context.now()
+    with context.store.write() as connection:
+        if inbox.mark_decided(connection, message.key):
+            outbox.add_notice(connection, Notice(*reply_address(message), text), now)
+            append_refusal(connection, event, message.received_at, now)
 
 
 def _dispatch(
@@ -195,14 +207,16 @@ def _waits_for_card(connection: Connection, stored: StoredMessage, now: datetime
 def report_bug(context: Context, claim: Claim, reference: str) -> None:
     """Tells the person who sent a message that the bot failed at it.
 
+    Nothing is sent for a row that is not authentic, because the bot may not have written its address.
+
     Arguments:
         reference: the exception is in the log under this reference.
     """
     with context.store.read() as connection:
-        message = inbox.get(connection, int(claim.key)).message
+        message, _, _, authenticity = inbox.get(connection, int(claim.key))
     text = replies.bug_in_command(reference)
     now = context.now()
     with context.store.write() as connection:
-        if message.kind not in self_approval.KINDS:
+        if message.kind not in self_approval.KINDS and authenticity is Authenticity.AUTHENTIC:
             outbox.add_notice(connection, Notice(*reply_address(message), text), now)
         append(connection, Event(AuditEvent.BUG, "bot", message.request_id or None, {"reference": reference}), now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Select, Update, bindparam, func, insert, or_,
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request_record import Authenticity, RecordedEvent, RequestRecord
+from bot.domain.request_record import Authenticity, RecordedEvent, RefusedMessages, RequestRecord, minute_of
 from bot.store.database import cached_statement
 from bot.store.state_keys import state_keys
 from bot.store.tables import audit, audit_head, requests
@@ -90,6 +90,25 @@ def append(connection: Connection, event: Event, now: datetime) -> None:
     append_all(connection, [event], now)
 
 
+def append_refusal(connection: Connection, event: Event, received_at: datetime | None, now: datetime) -> None:
+    """Adds the row of a refused message, unless the record of its request has such a row of the same minute.
+
+    So a person who presses a button again and again does not fill the chain. Two transactions at the same time can each
+    add a row.
+
+    Arguments:
+        event: with the kind of the message and the reason in its detail.
+        received_at: when the message was received; None if that is not known. Then the row is always added.
+    """
+    if received_at is not None:
+        event = replace(event, detail={**event.detail, "minute": minute_of(received_at)})
+    if event.request_id is not None:
+        refused = RecordedEvent(event.name, event.actor, now, event.detail).refused
+        if refused in record_of(connection, event.request_id).refusals:
+            return
+    append(connection, event, now)
+
+
 def append_all(connection: Connection, events: Sequence[Event], now: datetime) -> None:
     """Adds rows to the chain in the caller's transaction, in order.
 
@@ -136,9 +155,20 @@ def rows(connection: Connection, request_id: str | None = None) -> Iterator[Audi
 def record_of(connection: Connection, request_id: str) -> RequestRecord:
     """What the audit rows of a request prove. Rows that the bot did not write prove nothing."""
     keys, record = state_keys(connection), RequestRecord()
+    messages: set[str] = set()
+    refusals: set[RefusedMessages] = set()
     for row in connection.execute(_select_rows(), {"of_request": request_id}):
-        record = with_row(record, row, keys.check(row.mac, audit.name, row_hash(*row[:7])))
-    return record
+        authenticity = keys.check(row.mac, audit.name, row_hash(*row[:7]))
+        if authenticity is not Authenticity.AUTHENTIC:
+            record = record.with_other_row(authenticity)
+            continue
+        event = _event(row)
+        record = record.with_event(event)
+        if "message" in event.detail:
+            messages.add(str(event.detail["message"]))
+        if event.refused is not None:
+            refusals.add(event.refused)
+    return replace(record, messages=frozenset(messages), refusals=frozenset(refusals))
 
 
 def may_be_older_than_keys(connection: Connection, request_id: str) -> bool:

@@ -5,7 +5,7 @@ The key of a row is Slack's id of the payload, so a redelivery does not create a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
@@ -64,6 +64,9 @@ class Message:
     trigger_id: str = ""
     #: The app that a foreign payload came from.
     app_id: str = ""
+    #: When the bot stored the message. Part of the signed body; None before it is stored, and in rows of earlier
+    #: versions of the bot.
+    received_at: datetime | None = field(default=None, compare=False)
 
     @property
     def record_key(self) -> str:
@@ -161,7 +164,7 @@ def get(connection: Connection, number: int) -> StoredMessage:
     row = connection.execute(_select_message(), {"of_id": number}).one()
     message = _MESSAGE.validate_python({**row.body, "kind": row.kind, "key": row.key, "person": row.person})
     authenticity = state_keys(connection).check(row.mac, *_signed_fields(row.key, row.kind, row.person, row.body))
-    return StoredMessage(message, row.received_at, row.mark, authenticity)
+    return StoredMessage(message, message.received_at or row.received_at, row.mark, authenticity)
 
 
 @cached_statement
@@ -169,13 +172,17 @@ def _select_message() -> Select[Any]:
     return select(inbox).where(inbox.c.id == bindparam("of_id"))
 
 
-def clear_response_url(connection: Connection, number: int, message: Message) -> None:
+def clear_response_url(connection: Connection, number: int, stored: StoredMessage) -> None:
     """Removes the response_url of a handled message, because it allows anyone to post in Slack.
 
+    The row of a message that is not authentic has no MAC afterwards.
+
     Arguments:
-        message: the message that was handled. The row may have been changed since, so what it says is not signed.
+        stored: the message that was handled. The row may have been changed since, so what it says is not signed.
     """
-    cleared = _signed_body(connection, replace(message, response_url=""))
+    cleared = _signed_body(connection, replace(stored.message, response_url=""))
+    if stored.authenticity is not Authenticity.AUTHENTIC:
+        cleared["mac"] = None
     connection.execute(update(inbox).where(inbox.c.id == number).values(**cleared))
 
 
@@ -253,7 +260,7 @@ def _row(connection: Connection, message: Message, now: datetime) -> dict[str, o
         "kind": message.kind.value,
         "person": message.person,
         "received_at": now,
-        **_signed_body(connection, message),
+        **_signed_body(connection, replace(message, received_at=now)),
     }
 
 
@@ -265,5 +272,5 @@ def _signed_body(connection: Connection, message: Message) -> dict[str, object]:
 
 
 def _signed_fields(key: str, kind: str, person: str, body: object) -> tuple[object, ...]:
-    """What the `mac` covers. The body contains the team."""
+    """What the `mac` covers. The body contains the team and `Message.received_at`."""
     return inbox.name, key, kind, person, body

@@ -30,6 +30,7 @@ MESSAGE_KEY_CHANGED = (
 CREATED_BEFORE = "This command already created a request for this group. Repeat it to create another request."
 UNVERIFIED = "The bot can't verify this request, so it's void. Press Request again on its card."
 TAMPERED = "Someone changed this request in the bot's database, so it's void. Tell the bot's administrator."
+TOO_OLD = "The request has changed since you pressed the button. Nothing changed. Check the card, then press again."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 
 NOT_A_REQUESTER = f"You can't create requests with this bot. {NO_REQUEST_CREATED}"

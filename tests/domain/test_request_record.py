@@ -176,3 +176,24 @@ def test_a_request_that_is_asked_again_has_no_approvals_and_the_current_policy()
     assert (again.state, again.decision, again.vote_progress, again.policy) == (State.PENDING, None, None, TWO)
     assert again.expires_at == scheduled.approval_valid_until == again.approval_valid_until
     assert again.attempt == scheduled.attempt, "a later attempt has the next number"
+
+
+@pytest.mark.parametrize(
+    ("removal", "removed"),
+    [
+        (event(AuditEvent.VOTE_WITHDRAWN, CAROL), {CAROL}),
+        (event(AuditEvent.APPROVAL_VOID, void_approvals=[CAROL]), {CAROL}),
+        (replace(created(), name=AuditEvent.REQUEST_SCOPE_CHOSEN.value), {CAROL, DAVE}),
+        (replace(created(), name=AuditEvent.REQUEST_ASKED_AGAIN.value), {CAROL, DAVE}),
+        (event(AuditEvent.VOTE_ADDED, CAROL), set()),
+        (created(), set()),
+    ],
+)
+def test_an_approval_received_before_approvals_were_removed_has_no_effect(
+    removal: RecordedEvent, removed: set[str]
+) -> None:
+    found = record(created(), event(AuditEvent.VOTE_ADDED, CAROL), removal)
+    before = NOON - timedelta(seconds=1)
+    assert {person for person in (CAROL, DAVE) if found.is_removed(person, before)} == removed
+    assert {person for person in (CAROL, DAVE) if found.is_removed(person, None)} == removed
+    assert not any(found.is_removed(person, NOON) for person in (CAROL, DAVE))

@@ -204,6 +204,60 @@ def test_a_withdrawn_vote_that_is_pressed_again_by_resetting_its_mark_does_not_c
     assert not key_reads(sandbox)
 
 
+def hold_approval(context: Context, made: Request, posted: PostedMessage) -> int:
+    """Stores an approval of carol, and makes it due much later, as a person who can write to the database can."""
+    held = Message(Kind.APPROVE, "held", CAROL, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    number = int(store_message(context, held).key)
+    with context.store.write() as connection:
+        row = update(tables.inbox).where(tables.inbox.c.id == number)
+        connection.execute(row.values(due_at=made.created_at + LATER, claimed_by=None, claimed_until=None))
+    return number
+
+
+def test_an_approval_that_was_held_back_until_the_person_withdrew_does_not_count(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside, policy=TWO)
+    number = hold_approval(context, made, posted)
+    press_button(context, Kind.APPROVE, CAROL, made, posted)
+    press_button(context, Kind.WITHDRAW, CAROL, made, posted)
+    press_button(context, Kind.APPROVE, DAVE, made, posted)
+    with context.store.write() as connection:
+        much_later = {"received_at": made.created_at + LATER}
+        connection.execute(update(tables.inbox).where(tables.inbox.c.id == number).values(**much_later))
+    handle(context, number)
+    assert stored_request(context, made.id).state is State.PENDING
+    [refused] = stored_rows(context, made.id, "action.refused")
+    assert '"why":"too old"' in refused["detail"]
+    assert not key_reads(sandbox)
+    assert press_button(context, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED, "she approves again"
+
+
+def test_an_approval_that_was_held_back_until_the_scope_changed_does_not_count(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    group = replace(GROUP, status=GroupStatus.MIGRATION_FAILED, records_failed_objects=True)
+    made, posted = create_request(*inside, verb=Verb.RETRY, scope=Scope.ALL_OBJECTS, group=group)
+    number = hold_approval(context, made, posted)
+    press_button(context, Kind.CHOOSE_SCOPE, ALICE, made, posted, scope=Scope.FAILED_OBJECTS.value)
+    handle(context, number)
+    assert stored_request(context, made.id).state is State.PENDING
+    assert not key_reads(sandbox)
+
+
+def test_a_changed_time_in_the_body_of_a_message_is_forged(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    number = hold_approval(context, made, posted)
+    with context.store.write() as connection:
+        row = tables.inbox.c.id == number
+        body = connection.execute(select(tables.inbox.c.body).where(row)).scalar_one()
+        assert "received_at" in body
+        moved = body | {"received_at": (made.created_at + LATER).isoformat()}
+        connection.execute(update(tables.inbox).where(row).values(body=moved))
+        assert inbox.get(connection, number).authenticity is Authenticity.FORGED
+
+
 def test_a_card_never_shows_what_someone_changed_in_the_database(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     made, posted = create_request(*inside)
@@ -318,6 +372,51 @@ def test_the_bot_signs_no_message_that_it_did_not_write(inside: tuple[Sandbox, C
     handle(context, number)
     with context.store.read() as connection:
         assert inbox.get(connection, number).authenticity is Authenticity.UNKNOWN_KEY
+
+
+def test_a_bug_report_is_not_sent_to_the_address_in_a_row_that_the_bot_did_not_write(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    body = {"team_id": TEAM_ID, "request_id": made.id, "response_url": "https://hooks.example/attacker"}
+    number = insert_message(context, Kind.APPROVE, CAROL, made, posted, body=body)
+    inbox_dispatcher.report_bug(context, Claim(tables.inbox.name, number, 0), "F-1")
+    with context.store.read() as connection:
+        assert connection.execute(select(tables.notices)).all() == []
+    [event] = stored_rows(context, made.id, "bug")
+    assert '"reference":"F-1"' in event["detail"]
+
+
+@pytest.mark.parametrize("mark", [None, inbox.DECIDED])
+def test_a_row_with_an_unknown_key_loses_its_response_url(inside: tuple[Sandbox, Context], mark: str | None) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    body = {"team_id": TEAM_ID, "request_id": made.id, "response_url": "https://hooks.example/1"}
+    mac = "0badc0de 00"
+    number = insert_message(context, Kind.APPROVE, CAROL, made, posted, body=body, mac=mac, mark=mark)
+    handle(context, number)
+    with context.store.read() as connection:
+        stored = inbox.get(connection, number)
+    assert (stored.message.response_url, stored.authenticity) == ("", Authenticity.UNKNOWN_KEY)
+
+
+def test_a_click_that_was_refused_for_its_unknown_key_does_not_count_once_the_key_is_known(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    old, new = Secret("the token before"), Secret("the token after")
+    made, posted = create_request(sandbox, with_keys(context, new))
+    click = Message(Kind.APPROVE, "click", CAROL, TEAM_ID, posted.channel, request_id=made.id, message_ts=posted.ts)
+    claim = store_message(with_keys(context, old), click)
+    handle(with_keys(context, new), int(claim.key))
+    assert stored_rows(context, made.id, "message.not_authentic")
+    with context.store.write() as connection:
+        connection.execute(update(tables.inbox).values(mark=None))
+    handle(with_keys(context, new, old), int(claim.key))
+    assert stored_request(context, made.id).state is State.PENDING
+    assert not stored_rows(context, made.id, "vote.added")
+    assert not key_reads(sandbox)
 
 
 @pytest.mark.parametrize("of", ["same request", "other request", "without mac"])

@@ -50,8 +50,9 @@ def test_outsiders_are_refused_by_every_button(new_sandbox: Callable[..., Sandbo
     refusals.assert_no_others()
     assert (button_ids(card), full_text(card)) == (before, text)
     assert not put_calls(sandbox)
-    refused = audit_rows(sandbox, "action.refused")
-    assert len(refused) == 2 * 4 * len(OUTSIDERS)
+    # One row a minute for each person and button, and a minute may have passed.
+    refused = {(row["actor"], row["detail"]["kind"]) for row in audit_rows(sandbox, "action.refused")}
+    assert len(refused) == 4 * len(OUTSIDERS)
 
 
 def test_full_members_are_refused_what_they_may_not_do_with_an_open_request(
@@ -157,7 +158,7 @@ def test_only_approvers_get_the_deny_form_and_its_opening_is_in_the_audit(sandbo
     opened = [(row["event"], row["actor"]) for row in audit_rows(sandbox, "form.opened", "action.refused")]
     assert opened.count(("form.opened", DAVE)) == 1
     for person in (ERIN, BOB, CAROL):
-        assert opened.count(("action.refused", person)) == 2
+        assert opened.count(("action.refused", person)) in (1, 2), "one row a minute"
 
 
 def press_deny(sandbox: Sandbox, person: str, card: PostedMessage, trigger: str) -> Callable[[], object]:

@@ -76,7 +76,7 @@ def refusals(shared: Sandbox) -> Refusals:
 
 
 def refused(sandbox: Sandbox, request_id: str | None = None) -> list[tuple[str, str]]:
-    """The person and the kind of each refusal in the audit."""
+    """The person and the kind of each refusal in the audit. About a request, there is one a minute for each reason."""
     rows = [row for row in audit_rows(sandbox, "action.refused") if request_id in (None, row["request_id"])]
     return [(row["actor"], row["detail"].get("kind", "")) for row in rows]
 
@@ -125,7 +125,7 @@ def test_a_refused_pause_changes_nothing(shared: Sandbox, refusals: Refusals) ->
     refusals.assert_no_others()
     assert button_ids(card) == ["pause"]
     assert [call.path.rsplit("/", 1)[1] for call in put_calls(shared) if CLICK_LOGS in call.path] == ["start"]
-    assert len(refused(shared, id_in(full_text(card)))) == 2 * (1 + len(OUTSIDERS))
+    assert len(set(refused(shared, id_in(full_text(card))))) == 1 + len(OUTSIDERS)
 
 
 def test_the_request_form_is_refused_from_a_card_and_from_the_command(shared: Sandbox) -> None:
@@ -142,7 +142,7 @@ def test_the_request_form_is_refused_from_a_card_and_from_the_command(shared: Sa
             assert_no_form(shared, person, words, action)
     people = [person for person, _ in OUTSIDERS]
     of_the_card = [person for person, kind in refused(shared, id_in(full_text(card))) if kind == "open request form"]
-    assert of_the_card == [person for person in people for _ in range(2)]
+    assert list(dict.fromkeys(of_the_card)) == people
 
 
 def test_forms_submitted_by_people_who_were_not_shown_them_are_refused(shared: Sandbox, refusals: Refusals) -> None:
@@ -233,9 +233,8 @@ def test_clicks_on_a_duplicate_card_change_nothing(shared: Sandbox, refusals: Re
         assert button_ids(copy) == []
     refusals.assert_no_others()
     assert full_text(card) == before
-    assert [kind for _, kind in refused(shared, id_in(before))] == [
-        action for action in ("approve", "cancel", "withdraw", "retry", "pause") for _ in range(2)
-    ]
+    kinds = [kind for _, kind in refused(shared, id_in(before))]
+    assert list(dict.fromkeys(kinds)) == ["approve", "cancel", "withdraw", "retry", "pause"]
 
 
 # Different people, because each may send a limited number of payloads a minute.
@@ -317,9 +316,8 @@ def test_a_request_past_its_expiry_refuses_actions_before_the_bot_ends_it(shared
         refusals.expect(person, "This request has expired", pressing(shared, person, with_button(card, action), action))
     assert_no_form(shared, DAVE, "This request has expired", pressing(shared, DAVE, card, "deny"))
     refusals.assert_no_others()
-    assert [kind for _, kind in refused(shared, request_id)] == [
-        kind for kind in ("approve", "cancel", "withdraw", "open deny form") for _ in range(2)
-    ]
+    kinds = [kind for _, kind in refused(shared, request_id)]
+    assert list(dict.fromkeys(kinds)) == ["approve", "cancel", "withdraw", "open deny form"]
     assert button_ids(card) == ["approve", "deny", "cancel"]
     assert not [call for call in put_calls(shared) if MAP_TILES in call.path]
     wait_for_reply(shared, CAROL, "You can request it again.")

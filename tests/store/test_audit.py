@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import zip_longest
@@ -443,3 +444,19 @@ def test_the_rows_of_one_request_are_read_in_order(store: Store) -> None:
     with store.read() as connection:
         assert [row.seq for row in rows(connection, "R-00000002")] == [3, 8]
         assert [row.seq for row in rows(connection)] == list(range(1, 11))
+
+
+def test_the_record_of_a_request_with_28_800_rows_is_read_in_a_second(store: Store) -> None:
+    clicks = [
+        Event(AuditEvent.ACTION_REFUSED, "UBOB0000", "R-00000001", {"message": f"click {number}"})
+        for number in range(28_800)  # one person presses once a second for 8 hours
+    ]
+    with store.write() as connection:
+        append_all(connection, clicks, NOON)
+    with store.read() as connection:
+        began = time.process_time()
+        record = audit.record_of(connection, "R-00000001")
+        took = time.process_time() - began
+    assert len(record.messages) == len(clicks)
+    # A copy of the messages for each row takes 6 s. The limit leaves room for a slow machine.
+    assert took < 3

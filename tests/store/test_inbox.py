@@ -54,7 +54,7 @@ def test_a_handled_message_keeps_no_response_url(store: Store) -> None:
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)
         assert claim is not None
-        inbox.clear_response_url(connection, int(claim.key), message)
+        inbox.clear_response_url(connection, int(claim.key), inbox.get(connection, int(claim.key)))
     with store.read() as connection:
         assert inbox.get(connection, int(claim.key)).message == replace(message, response_url="")
 

@@ -39,9 +39,9 @@ def test_a_cleared_response_url_leaves_the_files_without_waiting_for_a_reader(tm
     assert claim is not None
     assert files_with(tmp_path, canary) != [], "while it is needed"
     with store.read() as reader:
-        inbox.get(reader, int(claim.key))
+        stored = inbox.get(reader, int(claim.key))
         with store.write() as connection:
-            inbox.clear_response_url(connection, int(claim.key), message)
+            inbox.clear_response_url(connection, int(claim.key), stored)
         started = time.monotonic()
         store.erase_deleted()
         assert time.monotonic() - started < 1

@@ -120,6 +120,7 @@ def press_button(
         message_ts=posted.ts,
         scope=scope,
         reason=reason,
+        received_at=context.now(),
     )
     store_message(context, message)
     apply_action.handle_action(context, message)

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bot.domain import decisions
-from bot.domain.audit_events import ACTION_EVENTS, AuditEvent
+from bot.domain.audit_events import ACTION_EVENTS, TOO_OLD_REASON, AuditEvent
 from bot.domain.decisions import Action, ActionEffect, ActionKind
 from bot.domain.policy import Person, Refusal
 from bot.domain.request import Policy, Request, State, Vote
@@ -28,7 +28,7 @@ from bot.jobs.record_check import authenticity_of, save_not_authentic
 from bot.jobs.send import send
 from bot.slack.errors import GroupsUnknown
 from bot.store import audit, inbox, outbox, queue, requests, tables
-from bot.store.audit import Event, Fact, append
+from bot.store.audit import Event, Fact
 from bot.store.circuit_breakers import CircuitBreakers
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
@@ -129,6 +129,9 @@ def _decide(
         record = audit.record_of(connection, request.id)
         if message.record_key in record.messages:
             return None  # Its mark was removed: a message counts once.
+        if record.is_repeated_refusal(person.id, message.kind.value, message.received_at, action.at):
+            _reject(connection, context, message, Rejection(refusals.TOO_OLD, TOO_OLD_REASON, target.visible_card))
+            return None
         authenticity = authenticity_of(record, request)
         if request.state in UNSENT_STATES and authenticity is not Authenticity.AUTHENTIC:
             again = try_again_at() if authenticity is Authenticity.UNKNOWN_KEY else None
@@ -141,6 +144,9 @@ def _decide(
             else:
                 text = refusals.KEY_CHANGED if saved.state is State.PENDING else refusals.UNVERIFIED
             _reject(connection, context, message, Rejection(text, authenticity.value, target.visible_card))
+            return None
+        if action.kind is ActionKind.APPROVE and record.is_removed(person.id, message.received_at):
+            _reject(connection, context, message, Rejection(refusals.TOO_OLD, TOO_OLD_REASON, target.visible_card))
             return None
         votes = record.votes
         unknown = _unknown_voters(request, action, votes, voters, settings.policy)
@@ -217,11 +223,12 @@ def _effect_event(message: Message, action: Action, effect: ActionEffect) -> Eve
 
 
 def _reject(connection: Connection, context: Context, message: Message, rejection: Rejection) -> None:
-    """Answers the person that the action has no effect, and records it."""
+    """Answers the person that the action has no effect, and records it at most once a minute for the same reason."""
     now = context.now()
     request_id = rejection.visible_card.request_id if rejection.visible_card else None
     outbox.add_notice(connection, Notice(*reply_address(message), rejection.text, request_id), now)
-    append(connection, _event(message, AuditEvent.ACTION_REFUSED, rejection.why), now)
+    event = _event(message, AuditEvent.ACTION_REFUSED, rejection.why)
+    audit.append_refusal(connection, event, message.received_at, now)
     if rejection.notice is not None:
         outbox.add_notice(connection, rejection.notice, now)
 

@@ -15,7 +15,7 @@ from bot.domain.policy import Person
 from bot.jobs.context import Context, lookup_text
 from bot.slack.errors import LookupFailed, SlackError, Unavailable
 from bot.store import inbox, outbox
-from bot.store.audit import Event, Fact, append
+from bot.store.audit import Event, Fact, append, append_refusal
 from bot.store.inbox import Message
 from bot.store.outbox import Notice
 from bot.ui import modals, refusals
@@ -62,11 +62,15 @@ def _record(context: Context, message: Message, content: FormContent) -> None:
     detail: dict[str, Fact] = {"kind": message.kind.value, "team": message.team_id}
     if content.refusal is not None:
         detail["why"] = content.refusal
-    event = AuditEvent.FORM_OPENED if content.refusal is None else AuditEvent.ACTION_REFUSED
+    name = AuditEvent.FORM_OPENED if content.refusal is None else AuditEvent.ACTION_REFUSED
+    event = Event(name, message.person, message.request_id or None, detail)
     now = context.now()
     with context.store.write() as connection:
         # The mark keeps a second try for the same message from recording it again.
-        if inbox.mark_once(connection, message.key, event.value):
-            append(connection, Event(event, message.person, message.request_id or None, detail), now)
+        if inbox.mark_once(connection, message.key, name.value):
+            if content.refusal is None:
+                append(connection, event, now)
+            else:
+                append_refusal(connection, event, message.received_at, now)
             if content.notice is not None:
                 outbox.add_notice(connection, content.notice, now)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from bot.config.bot_toml import Project
 from bot.domain.request import Policy, Request, State, Verb
@@ -41,9 +41,8 @@ TWO = Policy(("*",), ((CAROL, DAVE),) * 2, self_approval=False)
 def with_settings(context: Context, **changes: object) -> Context:
     """The context after a restart with these changes in bot.toml."""
     project = context.projects["media"]
-    changed = Project.model_validate(
-        project.model_dump() | {"requesters": list(project.requesters), "notify": []} | changes
-    )
+    settings = project.model_dump(exclude={"notify"}) | {"requesters": list(project.requesters)}
+    changed = Project.model_validate(settings | changes)
     return replace(context, projects={"media": changed})
 
 
@@ -118,7 +117,8 @@ def test_a_duplicate_card_is_revealed_only_to_people_who_may_see_the_project(
     inside: tuple[Sandbox, Context],
 ) -> None:
     sandbox, context = inside
-    request, card = create_request(*inside, policy=NARROW)
+    context = context_at(context, context.now())
+    request, card = create_request(sandbox, context, policy=NARROW)
     duplicate = sandbox.workspace.add_message(GENERAL, BOT_USER_ID, "a copy", [], None)
     press_button(context, Kind.APPROVE, BOB, request, duplicate)
     [answer] = notices(context)
@@ -130,7 +130,56 @@ def test_a_duplicate_card_is_revealed_only_to_people_who_may_see_the_project(
         assert (answer.text, answer.request_id) == (refusals.DUPLICATE_CARD, request.id)
         assert (replacement.delivery, replacement.address) == (Delivery.DUPLICATE, f"{posted.channel} {posted.ts}")
     assert voters(context, request) == []
-    assert [detail["why"] for _, detail in audit_rows(context, "action.refused")] == ["not a reader", "copy", "copy"]
+    assert [detail["why"] for _, detail in audit_rows(context, "action.refused")] == ["not a reader", "copy"]
+
+
+def test_a_person_who_presses_again_and_again_has_one_audit_row_a_minute_for_each_reason_and_is_answered_each_time(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    now = context.now().replace(second=0, microsecond=0)
+    request, card = create_request(sandbox, context_at(context, now), policy=TWO)
+    for second in range(70):
+        press_button(context_at(context, now + timedelta(seconds=second)), Kind.APPROVE, BOB, request, card)
+    press_button(context_at(context, now + timedelta(seconds=69)), Kind.WITHDRAW, BOB, request, card)
+    assert len(notices(context)) == 71
+    refused = [(actor, detail["kind"], detail["why"]) for actor, detail in audit_rows(context, "action.refused")]
+    approve = (BOB, "approve", "not an approver")
+    assert refused == [approve, approve, (BOB, "withdraw", "nothing to withdraw")]
+    assert press_button(context_at(context, now), Kind.APPROVE, CAROL, request, card).vote_progress is not None
+
+
+def test_a_refused_click_without_an_audit_row_does_not_count_after_its_mark_is_removed(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    now = context.now().replace(second=0, microsecond=0)
+    at_first, later = context_at(context, now), context_at(context, now + timedelta(minutes=2))
+    request, card = create_request(sandbox, at_first, policy=Policy(("*",), ((BOB, CAROL),) * 2, self_approval=False))
+    without_bob = with_settings(at_first, approvers=[CAROL, DAVE])
+    for key in ("first", "second"):
+        message = replace(approval(request.id, card), key=key, person=BOB, received_at=now)
+        store_message(without_bob, message)
+        apply_action.handle_action(without_bob, message)
+    assert [detail["message"] for _, detail in audit_rows(context, "action.refused")] == ["first"]
+    with_bob = with_settings(later, approvers=[BOB, CAROL])
+    with context.store.write() as connection:
+        connection.execute(update(tables.inbox).values(mark=None))
+    for key in ("first", "second"):
+        apply_action.handle_action(with_bob, replace(approval(request.id, card), key=key, person=BOB, received_at=now))
+    assert voters(context, request) == []
+    assert notices(context)[-1].text == refusals.TOO_OLD
+    press_button(with_bob, Kind.APPROVE, BOB, request, card)
+    assert voters(context, request) == [BOB], "the person can press again"
+
+
+def test_a_click_that_repeats_a_refused_one_within_a_minute_counts(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    context = context_at(context, context.now())
+    request, card = create_request(sandbox, context, policy=TWO)
+    press_button(with_settings(context, approvers=[DAVE]), Kind.APPROVE, CAROL, request, card)
+    press_button(context, Kind.APPROVE, CAROL, request, card)
+    assert voters(context, request) == [CAROL]
 
 
 def test_all_voters_are_looked_up_again_at_the_last_vote(inside: tuple[Sandbox, Context]) -> None:
