@@ -1,0 +1,31 @@
+"""A simulated week: every message that the bot posts or edits is true, none is missing, and none is told twice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from bot.sandbox.system import Sandbox
+from tests.support.in_process import context_of
+from tests.support.simulated_time import simulated_time
+from tests.support.simulated_week import Week
+from tests.support.week_oracle import problems_of
+from tests.support.week_script import WEEK, write_script
+
+SEED = int(os.environ.get("WEEK_SEED", "14"))
+GROUPS = int(os.environ.get("WEEK_GROUPS", "40"))
+
+
+@pytest.mark.long
+def test_a_week_of_groups_is_told_truthfully_completely_and_once(new_sandbox: Callable[..., Sandbox]) -> None:
+    sandbox = new_sandbox()
+    with context_of(sandbox) as real, simulated_time(sandbox, real) as (context, clock):
+        week = Week(sandbox, context, clock, SEED)
+        write_script(week, GROUPS, moments=int(os.environ.get("WEEK_MOMENTS", "60")), requests=8)
+        week.run_until(week.start + WEEK)
+    print(len(week.sweeps), len(week.versions))
+    problems = problems_of(week)
+    assert not problems, "\n".join([f"seed {SEED}:", *problems])
