@@ -20,6 +20,7 @@ GROUPS = int(os.environ.get("WEEK_GROUPS", "40"))
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_a_week_of_groups_is_told_truthfully_completely_and_once(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     with context_of(sandbox) as real, simulated_time(sandbox, real) as (context, clock):

@@ -59,7 +59,9 @@ def run_for(context: Context, clock: Clock, seconds: float, handlers: Mapping[st
             clock.time = end
             return
         clock.time = max(clock(), at)
-        for one in queues:
+        for one in sorted(due_at, key=queues.index):
+            if due_at[one] > clock():
+                continue
             with context.store.write() as connection:
                 claims = queue.claim_due(connection, one, context.owner, clock(), 8)
             for claim in claims:

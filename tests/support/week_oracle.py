@@ -268,13 +268,8 @@ def _problems_of_cards(week: Week) -> Iterator[str]:
 
 
 def _state_of(version: Version) -> str:
-    headline = version.text.split("\n")[_first_text(version)]
+    headline = version.text.split("\n")[0]
     return next((state for pattern, state in _HEADLINES if pattern.search(headline)), headline)
-
-
-def _first_text(version: Version) -> int:
-    """The line of the headline: the header block has its type and the type of its text before it."""
-    return next(index for index, line in enumerate(version.text.split("\n")) if line not in ("header", "plain_text"))
 
 
 def _blind_until(week: Week, at: datetime, within: timedelta) -> datetime:

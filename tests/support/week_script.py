@@ -164,8 +164,8 @@ def _request(week: Week, number: int, time: datetime) -> None:
 def _create(week: Week, number: int) -> None:
     made, posted = create_request(week.sandbox, week.context, number)
     group_id = made.group.group_id
-    # A migration of 40 min to 2 h.
-    week.oms.groups[group_id].bytes_per_second = week.random.randint(800_000, 2_500_000)
+    # A migration of 25 min to an hour.
+    week.oms.groups[group_id].bytes_per_second = week.random.randint(1_600_000, 4_000_000)
     week.cards[posted.ts] = group_id
     week.changed(group_id, "new")
     week.at(week.clock() + 20 * SECOND, lambda: _approve(week, made, posted))
