@@ -1,4 +1,4 @@
-"""A simulated week of a project: a random script, the stand-ins of OMS and Slack, and the jobs of the bot, on one clock.
+"""A simulated week of a project: a script, the stand-ins of OMS and Slack, and the jobs of the bot, on one clock.
 
 Records what was so at each sweep, and each message with the time when Slack showed it. What should have been told is
 left to `tests.support.week_oracle`.
@@ -34,8 +34,8 @@ from tests.support.blocks import text_objects
 from tests.support.simulated_time import SHOW, Clock, Handler, run_for
 
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
-#: Sweeps have their usual pace for this time after something happens. Later they are this far apart, so that a week takes
-#: minutes.
+#: Sweeps have their usual pace for this time after something happens. Later they are this far apart, so that a week
+#: takes minutes.
 BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 8 * MINUTE
 STALL_AFTER = 15 * MINUTE
 
@@ -125,7 +125,9 @@ class Week:
         self.outages.append(Outage(away, start, start + length))
         self.be_busy(start - MINUTE, start)
         self.be_busy(start + length, start + length + BUSY_FOR)
-        begin, end = {Away.OMS: self._oms_switches(), Away.SLACK: self._slack_switches()}.get(away, (_nothing, _nothing))
+        begin, end = {Away.OMS: self._oms_switches(), Away.SLACK: self._slack_switches()}.get(
+            away, (_nothing, _nothing)
+        )
         self.at(start, begin)
         self.at(start + length, end)
 
@@ -194,7 +196,8 @@ class Week:
             pass
         changes = self.changes.get(group.id)
         if changes and changes[-1].state in ("running", "stalled"):
-            if group.status in (PAUSING, PAUSED) and group.starts:
+            is_starting = not group.starts or group.pending_changes
+            if group.status == PAUSING or (group.status == PAUSED and not is_starting):
                 changes.append(Change(self.clock(), "paused"))
             elif before and not group.runs:
                 changes.append(Change(ends_at, "failed" if group.failures else "done"))
@@ -228,14 +231,10 @@ class Week:
         return lambda: setattr(outage, "status", 503), lambda: setattr(outage, "status", None)
 
 
-def _nothing() -> None:
-    pass
-
-
 class _Reader:
     """The bot's identity at OMS, which reads groups from the stand-in in this process. The rest it calls by HTTP.
 
-    Half a million calls by HTTP would take most of the time of the test.
+    Tens of thousands of calls by HTTP would take most of the time of the test.
     """
 
     def __init__(self, week: Week, identity: Identity) -> None:

@@ -102,7 +102,12 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
             if open_ is not None:
                 yield replace(open_, over_at=at)
             open_, known = Episode(group, trouble, at), trouble
-        if is_followed and before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
+        if (
+            is_followed
+            and before is not None
+            and before[1].status in _RUNNING
+            and seen.status not in (*_RUNNING, PAUSING)
+        ):
             is_followed = False
         before = at, seen
     if open_ is not None:
@@ -171,11 +176,14 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
         says, trouble = line["says"], _trouble_told(line["says"])
         if trouble:
             seen = _seen_at(week, line["group"], version.at)
-            is_so = seen is not None and {
-                "paused": seen.status in (PAUSED, PAUSING),
-                "failed": seen.status in _FAILED,
-                "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
-            }[trouble]
+            is_so = (
+                seen is not None
+                and {
+                    "paused": seen.status in (PAUSED, PAUSING),
+                    "failed": seen.status in _FAILED,
+                    "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
+                }[trouble]
+            )
         else:
             noticed = [int(found) for found in _TIME.findall(says)][-1:]
             seen = next((one.get(line["group"]) for at, one in week.sweeps if [int(at.timestamp())] == noticed), None)
@@ -281,13 +289,14 @@ def _blind_until(week: Week, at: datetime, within: timedelta) -> datetime:
     return end
 
 
-def _untrue_states(
-    week: Week, group: str, states: list[tuple[datetime, str]], changes: list[Change]
-) -> Iterator[str]:
+def _untrue_states(week: Week, group: str, states: list[tuple[datetime, str]], changes: list[Change]) -> Iterator[str]:
     for at, state in states:
         so_now = [one for one in changes if one.at <= at]
-        recent = [one.state for index, one in enumerate(so_now) if index + 1 == len(so_now)
-                  or _blind_until(week, so_now[index + 1].at, MINUTE + BUDGET) >= at]
+        recent = [
+            one.state
+            for index, one in enumerate(so_now)
+            if index + 1 == len(so_now) or _blind_until(week, so_now[index + 1].at, MINUTE + BUDGET) >= at
+        ]
         allowed = {*recent, "running"} if "stalled" in recent else set(recent)
         if "running" in recent:
             allowed.add("new")

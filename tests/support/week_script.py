@@ -81,7 +81,11 @@ def _happen(week: Week, group_id: str) -> None:
     """Lets something happen to a group, unless a request follows it."""
     group = week.group(group_id)
     changes = week.changes.get(group_id)
-    if group is None or group.pending_changes or (changes is not None and changes[-1].state in ("new", "running", "stalled")):
+    if (
+        group is None
+        or group.pending_changes
+        or (changes is not None and changes[-1].state in ("new", "running", "stalled"))
+    ):
         return
     if group.status in _FAILED:
         _do(week, week.random.choice([_retry, _retry, console.delete]), group_id)
