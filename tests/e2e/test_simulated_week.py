@@ -26,6 +26,5 @@ def test_a_week_of_groups_is_told_truthfully_completely_and_once(new_sandbox: Ca
         week = Week(sandbox, context, clock, SEED)
         write_script(week, GROUPS, moments=int(os.environ.get("WEEK_MOMENTS", "60")), requests=8)
         week.run_until(week.start + WEEK)
-    print(len(week.sweeps), len(week.versions))
     problems = problems_of(week)
     assert not problems, "\n".join([f"seed {SEED}:", *problems])

@@ -125,11 +125,10 @@ class Week:
         self.outages.append(Outage(away, start, start + length))
         self.be_busy(start - MINUTE, start)
         self.be_busy(start + length, start + length + BUSY_FOR)
-        begin, end = {Away.OMS: self._oms_switches(), Away.SLACK: self._slack_switches()}.get(
-            away, (_nothing, _nothing)
-        )
-        self.at(start, begin)
-        self.at(start + length, end)
+        if away is not Away.BOT:
+            begin, end = self._oms_switches() if away is Away.OMS else self._slack_switches()
+            self.at(start, begin)
+            self.at(start + length, end)
 
     def is_away(self, *away: Away) -> bool:
         now = self.clock()
@@ -150,6 +149,11 @@ class Week:
             return None
         self._observe(group)
         return group
+
+    def is_followed(self, group_id: str) -> bool:
+        """Whether a request is open for the group."""
+        changes = self.changes.get(group_id, [])
+        return bool(changes) and changes[-1].state in ("new", "running", "stalled")
 
     def changed(self, group_id: str, state: str) -> None:
         """Notes what the script did to a group of a request."""

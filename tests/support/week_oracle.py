@@ -6,7 +6,7 @@ Knows the groups as they were at each sweep, and none of the code of the bot.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -38,7 +38,7 @@ _RUNNING, _FAILED = (WAITING, EXECUTING, MONITORING), (CREATION_FAILED, MIGRATIO
 _LINE = re.compile(r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$", re.MULTILINE)
 _TIME = re.compile(r"<!date\^(\d+)\^")
 _TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
-_OVER = {
+_OVER: Mapping[str, Callable[[Seen], bool]] = {
     "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
     "is running again": lambda seen: seen.status in _RUNNING,
     "failed later": lambda seen: seen.status in _FAILED,
@@ -102,12 +102,7 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
             if open_ is not None:
                 yield replace(open_, over_at=at)
             open_, known = Episode(group, trouble, at), trouble
-        if (
-            is_followed
-            and before is not None
-            and before[1].status in _RUNNING
-            and seen.status not in (*_RUNNING, PAUSING)
-        ):
+        if before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
             is_followed = False
         before = at, seen
     if open_ is not None:
@@ -153,9 +148,9 @@ def _problems_of_alerts(week: Week) -> Iterator[str]:
     for group, lines in told.items():
         yield from _unexpected(week, group, lines, expected.get(group, []))
     for episodes in expected.values():
-        for one in episodes:
-            yield from _untold(week, one, told.get(one.group, []))
-    yield from _not_summed_up(week, versions, [one for found in expected.values() for one in found])
+        for episode in episodes:
+            yield from _untold(week, episode, told.get(episode.group, []))
+    yield from _not_summed_up(week, versions)
 
 
 def _trouble_told(says: str) -> str:
@@ -237,7 +232,7 @@ def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]])
             yield f"{what}: the message does not say that it is over: {lines_of_group}"
 
 
-def _not_summed_up(week: Week, versions: list[Version], episodes: list[Episode]) -> Iterator[str]:
+def _not_summed_up(week: Week, versions: list[Version]) -> Iterator[str]:
     posted: dict[str, datetime] = {}
     for one in versions:
         posted.setdefault(one.ts, one.at)

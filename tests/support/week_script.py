@@ -16,11 +16,14 @@ from bot.sandbox.huawei.group import (
     Condition,
     Group,
 )
+from bot.sandbox.huawei.oms_state import OmsState
 from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.store.inbox import Kind
 from tests.support.in_process import create_request, press_button, stored_request
 from tests.support.simulated_week import BUSY_FOR, HOUR, MINUTE, SECOND, STALL_AFTER, Away, Week
+
+Action = Callable[[Week, str], None]
 
 WEEK = timedelta(days=7)
 _RUNNING = (EXECUTING, MONITORING)
@@ -55,8 +58,8 @@ def write_script(week: Week, groups: int, moments: int, requests: int) -> None:
 def add_group(week: Week, number: int, status: int = MONITORING) -> None:
     """Adds a group that would run for longer than the week."""
     group_id = f"4d4d4d4d-0000-4000-8000-{number:012d}"
-    size = dict(total_bytes=10**15, complete_bytes=10**12, bytes_per_second=1_000_000)
-    week.oms.groups[group_id] = Group(group_id, f"group {number}", status, **size)  # type: ignore[arg-type]
+    group = Group(group_id, f"group {number}", status, total_bytes=10**15, bytes_per_second=1_000_000)
+    week.oms.groups[group_id] = group
 
 
 def _spread(week: Week, longest: timedelta) -> timedelta:
@@ -80,33 +83,25 @@ def _moment(week: Week, time: datetime) -> None:
 def _happen(week: Week, group_id: str) -> None:
     """Lets something happen to a group, unless a request follows it."""
     group = week.group(group_id)
-    changes = week.changes.get(group_id)
-    if (
-        group is None
-        or group.pending_changes
-        or (changes is not None and changes[-1].state in ("new", "running", "stalled"))
-    ):
+    if group is None or group.pending_changes or week.is_followed(group_id):
         return
     if group.status in _FAILED:
-        _do(week, week.random.choice([_retry, _retry, console.delete]), group_id)
+        week.random.choice([_retry, _retry, _delete])(week, group_id)
     elif group.status == PAUSED:
-        _do(week, week.random.choice([console.resume] * 5 + [console.delete]), group_id)
+        week.random.choice([_resume] * 5 + [_delete])(week, group_id)
     elif group.status in _RUNNING and group.condition is not Condition.USUAL:
-        _do(week, week.random.choice([_condition(Condition.USUAL)] * 3 + [console.pause, _fail]), group_id)
+        week.random.choice([_condition(Condition.USUAL)] * 3 + [_pause, _fail])(week, group_id)
     elif group.status == MONITORING:
-        _do(week, week.random.choice(_SCENES), group_id)
+        week.random.choice(_SCENES)(week, group_id)
     elif group.status not in _RUNNING:
         add_group(week, len(week.oms.groups))
 
 
-def _do(week: Week, act: Callable[[Week, str], None] | Callable[..., None], group_id: str) -> None:
-    if act in (console.pause, console.resume, console.delete, console.grow, console.fail_in_parts):
-        act(week.oms, group_id)
-    else:
-        act(week, group_id)
+def _in_console(act: Callable[[OmsState, str], None]) -> Action:
+    return lambda week, group_id: act(week.oms, group_id)
 
 
-def _condition(condition: Condition) -> Callable[[Week, str], None]:
+def _condition(condition: Condition) -> Action:
     def change(week: Week, group_id: str) -> None:
         console.set_condition(week.oms, group_id, condition)
         if condition is Condition.STALLED:
@@ -143,16 +138,17 @@ def _resume(week: Week, group_id: str) -> None:
         console.resume(week.oms, group_id)
 
 
-_SCENES: list[Callable[..., None]] = [
-    *[console.pause] * 4,
+_pause, _delete = _in_console(console.pause), _in_console(console.delete)
+_SCENES: list[Action] = [
+    *[_pause] * 4,
     _pause_briefly,
     *[_fail] * 3,
     *[_condition(Condition.STALLED)] * 4,
     _condition(Condition.SLOW),
     _condition(Condition.QUEUED),
     _condition(Condition.RESTORING),
-    console.grow,
-    console.fail_in_parts,
+    _in_console(console.grow),
+    _in_console(console.fail_in_parts),
     _finish,
 ]
 
