@@ -6,9 +6,10 @@ Knows the groups as they were at each sweep, and none of the code of the bot.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from bot.sandbox.huawei.group import (
     COMPLETED,
@@ -23,12 +24,10 @@ from bot.sandbox.huawei.group import (
     WAITING_FOR_DELETION,
     Condition,
 )
-from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Away, Change, Seen, Version, Week
+from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
+from tests.support.week_cards import problems_of_cards
+from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
-#: Slack's budget may hold a message back for this time.
-BUDGET = 10 * SECOND
-#: After Slack or the bot was away, everything is shown within this time.
-AFTER_OUTAGE = MINUTE
 PAUSED_FOR = 30 * SECOND
 RESTORES_FOR = timedelta(hours=12)
 #: Readings that are further apart say nothing of the time between them.
@@ -60,16 +59,14 @@ class Episode:
 
 def problems_of(week: Week) -> list[str]:
     """Everything that was told and was not so, told twice, or not told."""
-    return [*_problems_of_alerts(week), *_problems_of_cards(week)]
+    return [*_problems_of_alerts(week), *problems_of_cards(week)]
 
 
-def due(week: Week, at: datetime, within: timedelta) -> datetime:
-    """Until when something must be shown that is known at a time."""
-    end = at + within
-    for one in sorted(week.outages, key=lambda one: one.start):
-        if one.away is not Away.OMS and one.start < end and one.end > at:
-            end = one.end + AFTER_OUTAGE
-    return end
+def told_by_trouble(week: Week) -> Mapping[str, int]:
+    """How many times the channel must be told of each trouble."""
+    groups = {group for _, seen in week.sweeps for group in seen}
+    counts = Counter(episode.trouble for group in groups for episode in episodes_of(week, group))
+    return {trouble: counts[trouble] for trouble in _TROUBLES.values()}
 
 
 # Alerts
@@ -166,7 +163,7 @@ def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
 def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
     lines = list(_LINE.finditer(version.text))
     if not lines:
-        yield f"{_time(week, version.at)} not understood: {version.text!r}"
+        yield f"{time_text(week, version.at)} not understood: {version.text!r}"
     for line in lines:
         says, trouble = line["says"], _trouble_told(line["says"])
         if trouble:
@@ -185,7 +182,7 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
             check = next((check for words, check in _OVER.items() if f" and {words}" in says), None)
             is_so = seen is not None and check is not None and check(seen)
         if not is_so:
-            yield f"{_time(week, version.at)} untrue: {line[0]} ({seen})"
+            yield f"{time_text(week, version.at)} untrue: {line[0]} ({seen})"
 
 
 def _unexpected(
@@ -200,7 +197,7 @@ def _unexpected(
             and (one.over_at is None or version.at <= due(week, one.over_at, BUDGET))
         ]
         if trouble and not found:
-            yield f"{_time(week, version.at)} must not be told of {group}: {says}"
+            yield f"{time_text(week, version.at)} must not be told of {group}: {says}"
 
 
 def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]]) -> Iterator[str]:
@@ -213,7 +210,8 @@ def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]])
         and episode.told_at <= version.at
         and (over_until is None or version.at <= over_until)
     ]
-    what = f"{_time(week, episode.told_at)} {episode.trouble} {episode.group} (over {_time(week, episode.over_at)})"
+    over = time_text(week, episode.over_at)
+    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} (over {over})"
     # What is over before Slack could show it is not told.
     is_optional = episode.over_at is not None and episode.over_at <= told_until
     messages = {version.ts for version in during}
@@ -222,7 +220,7 @@ def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]])
     if len(messages) > 1:
         yield f"{what}: told {len(messages)} times"
     if during and min(version.at for version in during) > told_until:
-        yield f"{what}: told late, at {_time(week, min(version.at for version in during))}"
+        yield f"{what}: told late, at {time_text(week, min(version.at for version in during))}"
     if over_until is None or episode.over_at is None:
         return
     for ts in messages:
@@ -240,115 +238,4 @@ def _not_summed_up(week: Week, versions: list[Version]) -> Iterator[str]:
         end = outage.end
         new = [ts for ts, at in posted.items() if end <= at <= end + AFTER_OUTAGE]
         if len(new) > 1:
-            yield f"{_time(week, end)} {len(new)} messages after {outage.away.name} was away"
-
-
-# Cards
-
-_HEADLINES = (
-    (re.compile(r" is done\b"), "done"),
-    (re.compile(r"^Migration failed: "), "failed"),
-    (re.compile(r"^Paused again: "), "paused"),
-    (re.compile(r"^Stalled for "), "stalled"),
-    (re.compile(r"^(Resumed|Accepted by OMS|Pausing)\b"), "running"),
-    (re.compile(r"^(Resume|Approved|Asking OMS|Checking)\b"), "new"),
-)
-_ENDED = ("done", "failed", "paused")
-_PERCENT = re.compile(r"\*(\d+) %\*     \S+ of (\S+ \S+) ")
-
-
-def _problems_of_cards(week: Week) -> Iterator[str]:
-    for ts, group in week.cards.items():
-        versions = [one for one in week.versions if one.ts == ts]
-        changes = week.changes[group]
-        states = [(one.at, _state_of(one)) for one in versions]
-        yield from _untrue_states(week, group, states, changes)
-        for index, change in enumerate(changes):
-            until = changes[index + 1].at if index + 1 < len(changes) else None
-            yield from _late_states(week, group, states, change, until)
-        yield from _percentages(week, group, versions)
-        yield from _thread(week, ts, group, changes)
-
-
-def _state_of(version: Version) -> str:
-    headline = version.text.split("\n")[0]
-    return next((state for pattern, state in _HEADLINES if pattern.search(headline)), headline)
-
-
-def _blind_until(week: Week, at: datetime, within: timedelta) -> datetime:
-    """As `due`, for what needs OMS as well."""
-    end = at + within
-    for one in sorted(week.outages, key=lambda one: one.start):
-        if one.start < end and one.end > at:
-            end = max(end, one.end + AFTER_OUTAGE)
-    return end
-
-
-def _untrue_states(week: Week, group: str, states: list[tuple[datetime, str]], changes: list[Change]) -> Iterator[str]:
-    for at, state in states:
-        so_now = [one for one in changes if one.at <= at]
-        recent = [
-            one.state
-            for index, one in enumerate(so_now)
-            if index + 1 == len(so_now) or _blind_until(week, so_now[index + 1].at, MINUTE + BUDGET) >= at
-        ]
-        allowed = {*recent, "running"} if "stalled" in recent else set(recent)
-        if "running" in recent:
-            allowed.add("new")
-        if state not in allowed:
-            yield f"{_time(week, at)} the card of {group} says {state}, and it is {recent}"
-        stalled = [one for one in so_now if one.state == "stalled"]
-        if state == "stalled" and (not stalled or at - stalled[-1].at < STALL_AFTER):
-            yield f"{_time(week, at)} the card of {group} says stalled too early"
-
-
-def _late_states(
-    week: Week, group: str, states: list[tuple[datetime, str]], change: Change, until: datetime | None
-) -> Iterator[str]:
-    if change.state == "new":
-        return
-    known_at = change.at + STALL_AFTER + MINUTE if change.state == "stalled" else change.at
-    late = _blind_until(week, known_at, MINUTE + BUDGET)
-    if change.state == "stalled" and any(one.start < late and one.end > change.at for one in week.outages):
-        late += STALL_AFTER + 2 * MINUTE  # a blind hour is no stall
-    if until is not None and until <= late:
-        return
-    if not any(change.at <= at <= late and state == change.state for at, state in states):
-        shown = [f"{_time(week, at)} {state}" for at, state in states if at >= change.at][:4]
-        yield f"{_time(week, change.at)} {group} is {change.state}, and its card does not say so in time: {shown}"
-
-
-def _percentages(week: Week, group: str, versions: list[Version]) -> Iterator[str]:
-    last: dict[str, int] = {}
-    for one in versions:
-        for share, total in _PERCENT.findall(one.text):
-            if int(share) < last.get(total, 0) or int(share) > 100:
-                yield f"{_time(week, one.at)} {group}: {share} % of {total} after {last.get(total)} %"
-            last[total] = int(share)
-
-
-def _thread(week: Week, ts: str, group: str, changes: list[Change]) -> Iterator[str]:
-    lines = [one for one in week.versions if one.thread_ts == ts]
-    ends = [change for change in changes if change.state in _ENDED]
-    reports = [one for one in lines if "Newest hash of the audit" in one.text]
-    if len(reports) != len(ends[:1]):
-        yield f"{group} ended {len(ends)} times, and its thread has {len(reports)} reports"
-    for one in reports:
-        if not ends or one.at > _blind_until(week, ends[0].at, MINUTE + BUDGET):
-            yield f"{_time(week, one.at)} the report on {group} is late"
-    stalled = [one.at for one in lines if "has stalled" in one.text]
-    again = [one.at for one in lines if "is moving again" in one.text]
-    for at in stalled:
-        if not any(one.state == "stalled" and at - one.at >= STALL_AFTER for one in changes):
-            yield f"{_time(week, at)} the thread of {group} says stalled, and it is not"
-    if len(stalled) > sum(one.state == "stalled" for one in changes):
-        yield f"the thread of {group} says {len(stalled)} times that it stalled"
-    if len(again) > len(stalled):
-        yield f"the thread of {group} says too often that it is moving again"
-
-
-def _time(week: Week, at: datetime | None) -> str:
-    if at is None:
-        return "never"
-    hours = (at - week.start).total_seconds() / 3600
-    return f"{at.astimezone(UTC):%a %H:%M:%S} (+{hours:.3f} h)"
+            yield f"{time_text(week, end)} {len(new)} messages after {outage.away.name} was away"
