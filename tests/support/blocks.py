@@ -15,14 +15,19 @@ def block_texts(message: SlackMessage) -> str:
 
 def mrkdwn_objects(value: Any) -> Iterator[dict[str, Any]]:
     """The text objects in blocks, or in a view, that Slack reads as mrkdwn."""
+    return (found for found in text_objects(value) if found["type"] == "mrkdwn")
+
+
+def text_objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The text objects in blocks, or in a view, in their order."""
     if isinstance(value, dict):
-        if value.get("type") == "mrkdwn":
+        if value.get("type") in ("mrkdwn", "plain_text"):
             yield value
         for item in value.values():
-            yield from mrkdwn_objects(item)
+            yield from text_objects(item)
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from mrkdwn_objects(item)
+            yield from text_objects(item)
 
 
 def mrkdwn_texts(value: Any) -> Iterator[str]:

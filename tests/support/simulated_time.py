@@ -1,8 +1,8 @@
-"""Runs the jobs that show cards, notices and alerts at a simulated time, in front of the stand-ins of a sandbox."""
+"""Runs jobs at a simulated time, in front of the stand-ins of a sandbox."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,17 +12,19 @@ import pytest
 from bot.jobs.context import Context
 from bot.jobs.notify import cards, notices
 from bot.jobs.watch import alerts
-from bot.jobs.worker import Failed, Finished
+from bot.jobs.worker import Failed, Finished, Result
 from bot.sandbox.system import Sandbox
 from bot.store import queue, tables
 from bot.store.queue import Claim, Queue
 
-_HANDLERS = {
+Handler = Callable[[Context, Claim], Result]
+
+#: The jobs that show something in Slack, by the name of their table.
+SHOW: Mapping[str, Handler] = {
     tables.cards.name: cards.update_card,
     tables.notices.name: notices.send_notice,
     tables.alerts.name: alerts.show_alert,
 }
-_QUEUES = (Queue(tables.cards), Queue(tables.notices), Queue(tables.alerts))
 
 
 class Clock:
@@ -45,26 +47,29 @@ def simulated_time(sandbox: Sandbox, context: Context) -> Iterator[tuple[Context
         yield replace(context, now=clock), clock
 
 
-def run_for(context: Context, clock: Clock, seconds: float) -> None:
-    """Runs each of these jobs as soon as it can be claimed, and lets this time pass."""
+def run_for(context: Context, clock: Clock, seconds: float, handlers: Mapping[str, Handler] = SHOW) -> None:
+    """Runs each job of these tables as soon as it can be claimed, and lets this time pass."""
     end = clock() + timedelta(seconds=seconds)
+    queues = [Queue(tables.metadata.tables[name]) for name in handlers]
     while True:
         with context.store.read() as connection:
-            due_at = queue.next_due(connection, clock(), _QUEUES)
+            due_at = queue.next_due(connection, clock(), queues)
         at = min(due_at.values(), default=end)
         if at >= end:
             clock.time = end
             return
         clock.time = max(clock(), at)
-        for one in _QUEUES:
+        for one in sorted(due_at, key=queues.index):
+            if due_at[one] > clock():
+                continue
             with context.store.write() as connection:
                 claims = queue.claim_due(connection, one, context.owner, clock(), 8)
             for claim in claims:
-                _run(context, claim)
+                _run(context, claim, handlers[claim.queue])
 
 
-def _run(context: Context, claim: Claim) -> None:
-    result = _HANDLERS[claim.queue](context, claim)
+def _run(context: Context, claim: Claim, handler: Handler) -> None:
+    result = handler(context, claim)
     with context.store.write() as connection:
         match result:
             case Finished(due_at):

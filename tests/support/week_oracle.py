@@ -1,0 +1,241 @@
+"""Says what the channel must have been told in a simulated week, and compares it with what it was told.
+
+Knows the groups as they were at each sweep, and none of the code of the bot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bot.sandbox.huawei.group import (
+    COMPLETED,
+    CREATION_FAILED,
+    DELETED,
+    EXECUTING,
+    MIGRATION_FAILED,
+    MONITORING,
+    PAUSED,
+    PAUSING,
+    WAITING,
+    WAITING_FOR_DELETION,
+    Condition,
+)
+from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
+from tests.support.week_cards import problems_of_cards
+from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
+
+PAUSED_FOR = 30 * SECOND
+RESTORES_FOR = timedelta(hours=12)
+#: Readings that are further apart say nothing of the time between them.
+BLIND = 10 * MINUTE
+
+_RUNNING, _FAILED = (WAITING, EXECUTING, MONITORING), (CREATION_FAILED, MIGRATION_FAILED)
+_LINE = re.compile(r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$", re.MULTILINE)
+_TIME = re.compile(r"<!date\^(\d+)\^")
+_TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
+_OVER: Mapping[str, Callable[[Seen], bool]] = {
+    "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
+    "is running again": lambda seen: seen.status in _RUNNING,
+    "failed later": lambda seen: seen.status in _FAILED,
+    "was paused later": lambda seen: seen.status in (PAUSED, PAUSING),
+    "was deleted": lambda seen: seen.status in (DELETED, WAITING_FOR_DELETION),
+    "is done": lambda seen: seen.status == COMPLETED,
+}
+
+
+@dataclass(frozen=True)
+class Episode:
+    """Trouble of a group that must be told once."""
+
+    group: str
+    trouble: str
+    told_at: datetime  # the sweep that tells it
+    over_at: datetime | None = None  # the sweep that shows that it is over
+
+
+def problems_of(week: Week) -> list[str]:
+    """Everything that was told and was not so, told twice, or not told."""
+    return [*_problems_of_alerts(week), *problems_of_cards(week)]
+
+
+def told_by_trouble(week: Week) -> Mapping[str, int]:
+    """How many times the channel must be told of each trouble."""
+    groups = {group for _, seen in week.sweeps for group in seen}
+    counts = Counter(episode.trouble for group in groups for episode in episodes_of(week, group))
+    return {trouble: counts[trouble] for trouble in _TROUBLES.values()}
+
+
+# Alerts
+
+
+def episodes_of(week: Week, group: str) -> Iterator[Episode]:
+    """The trouble of a group that the channel is told."""
+    before: tuple[datetime, Seen] | None = None
+    open_: Episode | None = None
+    known: str | None = None  # the trouble that people know of, from an alert or from a card
+    since = still_since = week.start
+    is_followed = False
+    for at, all_seen in week.sweeps:
+        seen = all_seen.get(group)
+        if seen is None:
+            continue
+        if before is None or before[1].status != seen.status:
+            since = at
+        still_since = _still_since(before, still_since, at, seen, known)
+        trouble = _trouble(seen, at - still_since, known, moves=still_since == at and not seen.stands)
+        if before is None:
+            known, is_followed = trouble, seen.is_followed
+        elif trouble is None:
+            if open_ is not None:
+                yield replace(open_, over_at=at)
+            open_ = known = None
+        elif is_followed:
+            known = trouble
+        elif trouble != known and (trouble != "paused" or at - since >= PAUSED_FOR):
+            if open_ is not None:
+                yield replace(open_, over_at=at)
+            open_, known = Episode(group, trouble, at), trouble
+        if before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
+            is_followed = False
+        before = at, seen
+    if open_ is not None:
+        yield open_
+
+
+def _still_since(
+    before: tuple[datetime, Seen] | None, still_since: datetime, at: datetime, seen: Seen, known: str | None
+) -> datetime:
+    """Since when the sweeps show that nothing moves."""
+    if before is None or before[1].status not in _RUNNING or not seen.stands:
+        return at
+    if before[1].counters != seen.counters or (at - before[0] > BLIND and known != "stalled"):
+        return at
+    return still_since
+
+
+def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moves: bool) -> str | None:
+    if seen.status == PAUSED:
+        return "paused"
+    if seen.status == PAUSING:
+        return known
+    if seen.status in _FAILED:
+        return "failed"
+    if seen.status not in _RUNNING or not seen.stands:
+        return None
+    if known == "stalled":
+        return "stalled"
+    longest = {Condition.STALLED: STALL_AFTER, Condition.RESTORING: RESTORES_FOR}.get(seen.condition)
+    is_stalled = seen.status == MONITORING and longest is not None and still_for >= longest
+    return "stalled" if is_stalled else None
+
+
+def _problems_of_alerts(week: Week) -> Iterator[str]:
+    versions = [one for one in week.versions if one.thread_ts is None and one.ts not in week.cards]
+    told: dict[str, list[tuple[Version, str, str]]] = {}
+    for one in versions:
+        yield from _untrue_lines(week, one)
+        for line in _LINE.finditer(one.text):
+            told.setdefault(line["group"], []).append((one, _trouble_told(line["says"]), line["says"]))
+    groups = {group for _, seen in week.sweeps for group in seen}
+    expected = {group: list(episodes_of(week, group)) for group in groups}
+    for group, lines in told.items():
+        yield from _unexpected(week, group, lines, expected.get(group, []))
+    for episodes in expected.values():
+        for episode in episodes:
+            yield from _untold(week, episode, told.get(episode.group, []))
+    yield from _not_summed_up(week, versions)
+
+
+def _trouble_told(says: str) -> str:
+    """The trouble that a line says the group is in; empty if the trouble is over."""
+    return next((trouble for words, trouble in _TROUBLES.items() if says.startswith(words)), "")
+
+
+def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
+    """What the last sweep until a time saw."""
+    return next((seen.get(group) for time, seen in reversed(week.sweeps) if time <= at), None)
+
+
+def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
+    lines = list(_LINE.finditer(version.text))
+    if not lines:
+        yield f"{time_text(week, version.at)} not understood: {version.text!r}"
+    for line in lines:
+        says, trouble = line["says"], _trouble_told(line["says"])
+        if trouble:
+            seen = _seen_at(week, line["group"], version.at)
+            is_so = (
+                seen is not None
+                and {
+                    "paused": seen.status in (PAUSED, PAUSING),
+                    "failed": seen.status in _FAILED,
+                    "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
+                }[trouble]
+            )
+        else:
+            noticed = [int(found) for found in _TIME.findall(says)][-1:]
+            seen = next((one.get(line["group"]) for at, one in week.sweeps if [int(at.timestamp())] == noticed), None)
+            check = next((check for words, check in _OVER.items() if f" and {words}" in says), None)
+            is_so = seen is not None and check is not None and check(seen)
+        if not is_so:
+            yield f"{time_text(week, version.at)} untrue: {line[0]} ({seen})"
+
+
+def _unexpected(
+    week: Week, group: str, lines: Iterable[tuple[Version, str, str]], episodes: list[Episode]
+) -> Iterator[str]:
+    for version, trouble, says in lines:
+        found = [
+            one
+            for one in episodes
+            if one.trouble == trouble
+            and one.told_at <= version.at
+            and (one.over_at is None or version.at <= due(week, one.over_at, BUDGET))
+        ]
+        if trouble and not found:
+            yield f"{time_text(week, version.at)} must not be told of {group}: {says}"
+
+
+def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]]) -> Iterator[str]:
+    told_until = due(week, episode.told_at, BUDGET)
+    over_until = None if episode.over_at is None else due(week, episode.over_at, BUDGET)
+    during = [
+        version
+        for version, trouble, _ in lines
+        if trouble == episode.trouble
+        and episode.told_at <= version.at
+        and (over_until is None or version.at <= over_until)
+    ]
+    over = time_text(week, episode.over_at)
+    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} (over {over})"
+    # What is over before Slack could show it is not told.
+    is_optional = episode.over_at is not None and episode.over_at <= told_until
+    messages = {version.ts for version in during}
+    if not during and not is_optional:
+        yield f"{what}: not told"
+    if len(messages) > 1:
+        yield f"{what}: told {len(messages)} times"
+    if during and min(version.at for version in during) > told_until:
+        yield f"{what}: told late, at {time_text(week, min(version.at for version in during))}"
+    if over_until is None or episode.over_at is None:
+        return
+    for ts in messages:
+        shown = [version for version in week.versions if version.ts == ts and version.at <= over_until]
+        lines_of_group = [line["says"] for line in _LINE.finditer(shown[-1].text) if line["group"] == episode.group]
+        if [_trouble_told(says) for says in lines_of_group] == [episode.trouble]:
+            yield f"{what}: the message does not say that it is over: {lines_of_group}"
+
+
+def _not_summed_up(week: Week, versions: list[Version]) -> Iterator[str]:
+    posted: dict[str, datetime] = {}
+    for one in versions:
+        posted.setdefault(one.ts, one.at)
+    for outage in week.outages:
+        end = outage.end
+        new = [ts for ts, at in posted.items() if end <= at <= end + AFTER_OUTAGE]
+        if len(new) > 1:
+            yield f"{time_text(week, end)} {len(new)} messages after {outage.away.name} was away"
