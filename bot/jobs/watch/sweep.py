@@ -30,7 +30,8 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: How many groups that no list showed are read one by one in a sweep. The others wait for the next sweep.
+#: How many groups that no list showed are read one by one in a sweep. If there are more, the groups that failed are
+#: listed first, and what is still missing waits for the next sweep.
 MAX_SHOWN = 20
 #: How many requests are woken in each sweep although only the progress of their group changed. With more, Slack's limit
 #: of edits is reached, and each request looks at its group in its own time.
@@ -48,7 +49,7 @@ class _Sweep:
     at: datetime  # when it began
     before: Mapping[str, WatchedGroup]  # by key
     after: Mapping[str, WatchedGroup]  # those that this sweep read, by key
-    unreadable: Mapping[Part, int]  # how many groups OMS listed that the bot cannot read
+    unreadable: Mapping[Part, int]  # how many groups the bot cannot read, for each part that was listed
 
 
 def sweep_project(context: Context, claim: Claim) -> Result:
@@ -69,7 +70,7 @@ def sweep_project(context: Context, claim: Claim) -> Result:
         found = _read(context, name, project, known, parts)
     except (HuaweiError, VaultError) as error:
         return _save_failed(context, name, state, error)
-    return _save(context, name, project, state, parts, found, followed)
+    return _save(context, name, project, state, found, followed)
 
 
 def _read(
@@ -84,15 +85,23 @@ def _read(
     began = context.now()
     project_id = context.identity.project_id(name)
     listed: dict[str, TaskGroup] = {}
-    unreadable = dict.fromkeys(parts, 0)
-    part_of = {status: part for part in parts for status in STATUSES[part]}
-    for status in sorted(part_of):
-        for group in context.identity.call(name, partial(_groups, status=status), project_id):
-            if isinstance(group, TaskGroup):
-                listed[f"{project_id}/{group.group_id}"] = group
-            else:
-                unreadable[part_of[status]] += 1
-    missing = [one for key, one in known.items() if key not in listed and one.group.status in part_of]
+    unreadable: dict[Part, int] = {}
+
+    def list_parts(parts: frozenset[Part]) -> list[WatchedGroup]:
+        """Lists these parts, and returns the known groups that no list showed."""
+        unreadable.update(dict.fromkeys(parts, 0))
+        for part, status in sorted((part, status) for part in parts for status in STATUSES[part]):
+            for group in context.identity.call(name, partial(_groups, status=status), project_id):
+                if isinstance(group, TaskGroup):
+                    listed[f"{project_id}/{group.group_id}"] = group
+                else:
+                    unreadable[part] += 1
+        statuses = {status for part in unreadable for status in STATUSES[part]}
+        return [one for key, one in known.items() if key not in listed and one.group.status in statuses]
+
+    missing = list_parts(parts)
+    if len(missing) > MAX_SHOWN and Part.FAILED not in parts:
+        missing = list_parts(frozenset({Part.FAILED}))
     for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
         listed[one.key] = _show(context, name, one, project_id)
     limits = project.watch_limits
@@ -125,7 +134,6 @@ def _save(
     name: str,
     project: Project,
     state: SweepState,
-    parts: frozenset[Part],
     found: _Sweep,
     followed: Mapping[str, str],
 ) -> Result:
@@ -135,7 +143,7 @@ def _save(
         followed: ids of the requests that follow a group, by the key of the group.
     """
     young = any(is_young(group, found.at) for group in found.after.values())
-    swept = state.listed(parts, found.at, is_young=young, unreadable=found.unreadable)
+    swept = state.listed(frozenset(found.unreadable), found.at, is_young=young, unreadable=found.unreadable)
     to_sample = [group for group in found.after.values() if _has_run(found, group)]
     if samples_due(state, found.at):
         swept = replace(swept, sampled_at=found.at)
