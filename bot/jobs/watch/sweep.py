@@ -90,12 +90,13 @@ def _read(
     def list_parts(parts: frozenset[Part]) -> list[WatchedGroup]:
         """Lists these parts, and returns the known groups that no list showed."""
         unreadable.update(dict.fromkeys(parts, 0))
-        for part, status in sorted((part, status) for part in parts for status in STATUSES[part]):
+        part_of = {status: part for part in parts for status in STATUSES[part]}
+        for status in sorted(part_of):
             for group in context.identity.call(name, partial(_groups, status=status), project_id):
                 if isinstance(group, TaskGroup):
                     listed[f"{project_id}/{group.group_id}"] = group
                 else:
-                    unreadable[part] += 1
+                    unreadable[part_of[status]] += 1
         statuses = {status for part in unreadable for status in STATUSES[part]}
         return [one for key, one in known.items() if key not in listed and one.group.status in statuses]
 
@@ -149,12 +150,14 @@ def _save(
         swept = replace(swept, sampled_at=found.at)
     else:
         to_sample = [group for group in to_sample if not group.runs]
+    rows = {key: groups.row_of(group) for key, group in found.after.items() if _is_worth_saving(found, group)}
     with context.store.write() as connection:
         if not sweeps.save(connection, name, swept, context.owner):
             return Finished()
         first = not state.listed_at
         told = tell(connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first)
-        groups.save(connection, [group for group in told.values() if _is_worth_saving(found, group)])
+        rows |= {key: groups.row_of(group) for key, group in told.items() if group.told is not found.after[key].told}
+        groups.save_rows(connection, list(rows.values()))
         groups.add_samples(connection, to_sample)
         requests.make_due(connection, _to_wake(found, followed), found.at)
     SWEPT_AT.labels(name).set(found.at.timestamp())
@@ -174,7 +177,7 @@ def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
     before = found.before.get(group.key)
     if before is None:
         return True
-    is_same = before.group == group.group and before.movement == group.movement and before.told is group.told
+    is_same = before.group == group.group and before.movement == group.movement
     return group.runs or not is_same or found.at - before.seen_at >= SAVE_UNCHANGED_EVERY
 
 
