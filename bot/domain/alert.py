@@ -86,7 +86,7 @@ def alert_item(
     is_told_elsewhere = watch == "off" or is_followed or (paused_by_bot and trouble is Trouble.PAUSED)
     is_silent = is_told_elsewhere or is_muted
     if trouble is None:
-        calm = replace(after, told=None)
+        calm = after if after.told is None else replace(after, told=None)
         has_changed = _has_started(before, after, is_first_sweep=is_first_sweep) or _has_ended(before, after)
         if watch == "all" and has_changed and not is_silent:
             return calm, _item(after, None, after.status_since)

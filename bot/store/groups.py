@@ -5,7 +5,7 @@ What the readings of a group mean is computed by `bot.domain.watched_group`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,13 +75,20 @@ def stopped_since(connection: Connection, projects: Collection[str], since: date
 
 def save(connection: Connection, found: Iterable[WatchedGroup]) -> None:
     """Stores groups as they were read. An older reading does not replace a newer one."""
-    rows = [_columns(group) | {"key": group.key, "project": group.project} for group in found]
+    save_rows(connection, [row_of(group) for group in found])
+
+
+def save_rows(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+    """As `save`, of rows that `row_of` prepared before the transaction: that takes longer than storing them."""
     if rows:
         connection.execute(_SAVE[connection.dialect.name], rows)
 
 
-def _columns(group: WatchedGroup) -> dict[str, object]:
+def row_of(group: WatchedGroup) -> Mapping[str, object]:
+    """The row that stores a group."""
     return {
+        "key": group.key,
+        "project": group.project,
         "status": int(group.group.status),
         "seen_at": group.seen_at,
         "status_since": group.status_since,

@@ -102,6 +102,18 @@ def of_group(connection: Connection, group_id: str) -> list[Request]:
     return [_of_row(row) for row in connection.execute(query)]
 
 
+def last_ends(connection: Connection, group_ids: Sequence[str]) -> dict[str, datetime]:
+    """When the last ended request for each of these groups ended, by group id."""
+    found: dict[str, datetime] = {}
+    for first in range(0, len(group_ids), IDS_AT_ONCE):
+        of_groups = requests.c.group_id.in_(group_ids[first : first + IDS_AT_ONCE])
+        query = (
+            select(requests.c.group_id, func.max(requests.c.ended_at)).where(of_groups).group_by(requests.c.group_id)
+        )
+        found |= {group_id: at for group_id, at in connection.execute(query) if at is not None}
+    return found
+
+
 def open_requests(connection: Connection, projects: Sequence[str]) -> list[Request]:
     """The open requests of these projects, oldest first."""
     query = (

@@ -68,6 +68,19 @@ def test_open_requests_are_listed_oldest_first_and_requests_of_a_group_newest_fi
         assert requests.of_group(connection, made[0].group.group_id) == made[::-1]
 
 
+def test_the_last_end_of_each_group_leaves_out_open_requests(store: Store) -> None:
+    ended = [request(State.DONE, number, ended_at=NOON + timedelta(minutes=number)) for number in range(1, 3)]
+    other = request(number=9, group=replace(request().group, group_id="other"))
+    with store.write() as connection:
+        for one in (*reversed(ended), request(number=3), other):
+            requests.add(connection, one, CREATED, NOON)
+    with store.read() as connection:
+        group_id = ended[0].group.group_id
+        many = [str(number) for number in range(requests.IDS_AT_ONCE)]
+        assert requests.last_ends(connection, [*many, group_id, "other"]) == {group_id: NOON + timedelta(minutes=2)}
+        assert requests.last_ends(connection, []) == {}
+
+
 def test_a_request_is_read_as_it_was_stored(store: Store) -> None:
     for number, state in enumerate(State, start=1):
         written = replace(request(state, number), group=replace(request().group, group_id=f"g{number}"))

@@ -30,7 +30,8 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: How many groups that were in no list are read one by one in a sweep. The others wait for the next sweep.
+#: How many groups that were in no list are read one by one in a sweep. If there are more, the groups that failed are
+#: listed first, and what is still missing waits for the next sweep.
 MAX_SHOWN = 20
 #: How many requests become due in each sweep although only the progress of their group changed. With more, Slack's
 #: limit of edits is reached, and each request is followed at its own due time.
@@ -48,7 +49,7 @@ class _Sweep:
     at: datetime  # when it began
     before: Mapping[str, WatchedGroup]  # by key
     after: Mapping[str, WatchedGroup]  # those that this sweep read, by key
-    unreadable: Mapping[Part, int]  # how many groups OMS listed that the bot cannot read
+    unreadable: Mapping[Part, int]  # how many groups the bot cannot read, for each part that was listed
 
 
 def sweep_project(context: Context, claim: Claim) -> Result:
@@ -69,7 +70,7 @@ def sweep_project(context: Context, claim: Claim) -> Result:
         found = _read(context, name, project, known, parts)
     except (HuaweiError, VaultError) as error:
         return _save_failed(context, name, state, error)
-    return _save(context, name, project, state, parts, found, followed)
+    return _save(context, name, project, state, found, followed)
 
 
 def _read(
@@ -84,15 +85,24 @@ def _read(
     began = context.now()
     project_id = context.identity.project_id(name)
     listed: dict[str, TaskGroup] = {}
-    unreadable = dict.fromkeys(parts, 0)
-    part_of = {status: part for part in parts for status in STATUSES[part]}
-    for status in sorted(part_of):
-        for group in context.identity.call(name, partial(_groups, status=status), project_id):
-            if isinstance(group, TaskGroup):
-                listed[f"{project_id}/{group.group_id}"] = group
-            else:
-                unreadable[part_of[status]] += 1
-    missing = [one for key, one in known.items() if key not in listed and one.group.status in part_of]
+    unreadable: dict[Part, int] = {}
+
+    def list_parts(parts: frozenset[Part]) -> list[WatchedGroup]:
+        """Lists these parts, and returns the known groups that no list showed."""
+        unreadable.update(dict.fromkeys(parts, 0))
+        part_of = {status: part for part in parts for status in STATUSES[part]}
+        for status in sorted(part_of):
+            for group in context.identity.call(name, partial(_groups, status=status), project_id):
+                if isinstance(group, TaskGroup):
+                    listed[f"{project_id}/{group.group_id}"] = group
+                else:
+                    unreadable[part_of[status]] += 1
+        statuses = {status for part in unreadable for status in STATUSES[part]}
+        return [one for key, one in known.items() if key not in listed and one.group.status in statuses]
+
+    missing = list_parts(parts)
+    if len(missing) > MAX_SHOWN and Part.FAILED not in parts:
+        missing = list_parts(frozenset({Part.FAILED}))
     for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
         listed[one.key] = _show(context, name, one, project_id)
     limits = project.watch_limits
@@ -125,7 +135,6 @@ def _save(
     name: str,
     project: Project,
     state: SweepState,
-    parts: frozenset[Part],
     found: _Sweep,
     followed: Mapping[str, str],
 ) -> Result:
@@ -135,18 +144,20 @@ def _save(
         followed: ids of the requests that follow a group, by the key of the group.
     """
     young = any(is_young(group, found.at) for group in found.after.values())
-    swept = state.listed(parts, found.at, is_young=young, unreadable=found.unreadable)
+    swept = state.listed(frozenset(found.unreadable), found.at, is_young=young, unreadable=found.unreadable)
     to_sample = [group for group in found.after.values() if _has_run(found, group)]
     if samples_due(state, found.at):
         swept = replace(swept, sampled_at=found.at)
     else:
         to_sample = [group for group in to_sample if not group.runs]
+    rows = {key: groups.row_of(group) for key, group in found.after.items() if _is_worth_saving(found, group)}
     with context.store.write() as connection:
         if not sweeps.save(connection, name, swept, context.owner):
             return Finished()
         first = not state.listed_at
         told = tell(connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first)
-        groups.save(connection, [group for group in told.values() if _is_worth_saving(found, group)])
+        rows |= {key: groups.row_of(group) for key, group in told.items() if group.told is not found.after[key].told}
+        groups.save_rows(connection, list(rows.values()))
         groups.add_samples(connection, to_sample)
         requests.make_due(connection, _to_wake(found, followed), found.at)
     SWEPT_AT.labels(name).set(found.at.timestamp())
@@ -166,7 +177,7 @@ def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
     before = found.before.get(group.key)
     if before is None:
         return True
-    is_same = before.group == group.group and before.movement == group.movement and before.told is group.told
+    is_same = before.group == group.group and before.movement == group.movement
     return group.runs or not is_same or found.at - before.seen_at >= SAVE_UNCHANGED_EVERY
 
 

@@ -42,6 +42,14 @@ def tell(
     """
     mutes, paused_by_bot = groups.mutes(connection, name), groups.paused_by_bot(connection, name, now)
     over = {key for key, until in mutes.items() if key in after and mute_is_over(until, after[key])}
+    stopped = [group for key, group in after.items() if key not in followed and _has_stopped(before.get(key), group)]
+    ended_at = requests.last_ends(connection, [group.group.group_id for group in stopped])
+    # Requests that followed these groups have ended since, so that their cards tell why the groups stopped.
+    told_on_cards = {
+        group.key
+        for group in stopped
+        if (at := ended_at.get(group.group.group_id)) is not None and at >= _ran_at(before[group.key], group)
+    }
     told, items = {}, []
     for key, group in after.items():
         told[key], item = alert_item(
@@ -50,7 +58,7 @@ def tell(
             watch=project.watch,
             is_first_sweep=is_first_sweep,
             paused_by_bot=key in paused_by_bot,
-            is_followed=key in followed or _was_followed(connection, before.get(key), group),
+            is_followed=key in followed or key in told_on_cards,
             is_muted=key in mutes and key not in over,
         )
         if item is not None:
@@ -60,10 +68,11 @@ def tell(
     return told
 
 
-def _was_followed(connection: Connection, before: WatchedGroup | None, group: WatchedGroup) -> bool:
-    """Whether a request that followed the group has ended since the group ran, so that its card shows the end."""
-    if before is None or group.told is not None or group.group.status not in _STOPPED:
-        return False
-    newest = next(iter(requests.of_group(connection, group.group.group_id)), None)
-    ran_at = before.seen_at if before.runs else group.status_since
-    return newest is not None and newest.ended_at is not None and newest.ended_at >= ran_at
+def _has_stopped(before: WatchedGroup | None, group: WatchedGroup) -> bool:
+    """Whether a group that the bot knew has stopped, and people were not told so yet."""
+    return before is not None and group.told is None and group.group.status in _STOPPED
+
+
+def _ran_at(before: WatchedGroup, group: WatchedGroup) -> datetime:
+    """When a stopped group was last seen running."""
+    return before.seen_at if before.runs else group.status_since
