@@ -29,8 +29,9 @@ _LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-]{16,}")
 # "dst_sk":"…", srcAk=…, <AWSAccessKeyId>…, InvalidAccessKeyId: …. The short names `ak` and `sk` match as whole words,
 # after an underscore, or in camel case; not inside words such as `task` and `oak`.
 _KEY_NAME = (
-    r"(?:(?i:access[ _-]?key(?:[ _-]?id)?|(?:secret|account|private|authentication|api)(?:[ _-]?access)?[ _-]?key"
-    r"|secret(?:[ _-]?id)?|(?:(?:security|session|auth|access)[ _-]?)?token|password|passwd|bearer|sig(?:nature)?"
+    r"(?:(?i:(?:access|(?:secret|account|private|authentication|api|app|encryption)(?:[ _-]?access)?)[ _-]?key"
+    r"(?:[ _-]?id)?|secret(?:[ _-]?id)?|(?:(?:security|session|auth|access)[ _-]?)?token|credentials?"
+    r"|password|passwd|passphrase|(?<![a-z])(?:pwd|pass)|bearer|basic|sig(?:nature)?"
     r"|(?:(?<![a-z])|(?<=src)|(?<=dst))(?:ak(?:[ _-]?id)?|sk))"
     r"|(?<=[a-z0-9])(?:A[Kk](?:Id|ID)?|S[Kk]))(?![A-Za-z])"
 )
@@ -55,12 +56,12 @@ _ACCESS_KEY = re.compile(
     r"(?<![A-Za-z0-9])(?:(?=[A-Z]*[0-9])(?=[0-9]*[A-Z])[A-Z0-9]{20}|LTAI[A-Za-z0-9]{12,20}|AKID[A-Za-z0-9]{28,36})"
     r"(?![A-Za-z0-9])"
 )
-# Tokens of Slack and Vault, JSON Web Tokens, Slack's webhook addresses, signatures, and PEM files.
+# Tokens of Slack and Vault, JSON Web Tokens, Slack's webhook addresses, signatures, basic authentication, PEM files.
 _TOKENS = re.compile(
     r"\b(?:xox[a-z]-|xapp-|hvs\.|hvb\.|hvr\.|s\.|b\.)[A-Za-z0-9_\-]{12,}"
     r"|\beyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){0,2}"
     r"|(?<=hooks\.slack\.com/)[A-Za-z0-9/]+"
-    r"|(?i:(?<=Signature=)[0-9a-f]{16,})"
+    r"|(?i:(?<=Signature=)[0-9a-f]{16,}|(?<=authorization: basic )[a-z0-9+/]{4,}={0,2})"
     r"|-----BEGIN [A-Z ]+-----(?s:.*?)(?:-----END [A-Z ]+-----|$)"
 )
 # A word that may be a random key. Names of objects, hosts and paths are made of words and numbers, so they change less

@@ -143,12 +143,37 @@ def test_an_echoed_access_key_is_masked_in_any_quotes(text: str) -> None:
         "apiKey: ",
         "password=",
         "token ",
+        "pwd=",
+        "PWD: ",
+        "db_pass: ",
+        "pass: ",
+        "passphrase: ",
+        "Authorization: Basic ",
+        '"authorization":"Basic ',
+        "private_key_id: ",
+        "privateKeyId=",
+        "encryption_key=",
+        "encryptionKey: ",
+        "appkey=",
+        "app-key: ",
+        "credential ",
+        "credentials: ",
     ],
 )
 def test_a_key_in_the_reason_of_a_failed_group_is_masked(before: str) -> None:
     for key in ("0123456789abcdef01234567", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.dBjftJeZ4CVP", "qX7vKz2TmRb9WnYd"):
         cleaned = scrub(f"access failed ({before}{key})")
         assert cleaned == f"access failed ({before}[hidden])"
+
+
+@pytest.mark.parametrize("name", ["pass: ", "passphrase: ", "pwd="])
+def test_a_password_of_words_and_digits_is_masked_after_its_name(name: str) -> None:
+    for password in ("hunter2hunter2", "correcthorse9"):
+        assert scrub(f"access failed ({name}{password})") == f"access failed ({name}[hidden])"
+
+
+def test_short_credentials_of_basic_authentication_are_masked() -> None:
+    assert scrub("sent Authorization: Basic dTpw to host") == "sent Authorization: Basic [hidden] to host"
 
 
 @given(SECRET_KEYS)
@@ -192,6 +217,14 @@ def test_names_of_objects_and_hosts_and_times_are_not_masked(text: str) -> None:
         "risk=0123456789abcdef, mask=0123456789ABCDEF",
         "bucket my-ak-bucket-production-2024 in photos/sk/2024-01-01-images",
         "request id 7f3c9a8b0123456789abcdef01234567",
+        "basic authentication is not supported",
+        "Basic information of the bucket photos-prod-us-east-1 was read at 2026-11-25T01:38:33.120Z",
+        "the credentials of the source bucket photos-prod are wrong",
+        "credential expired at 2026-11-25T01:38:33Z on photos-prod.s3.us-east-1.amazonaws.com",
+        "bypass 0123456789abcdef0123456789abcdef compass=0123456789abcdef",
+        "pass 2 of 3 of photos/2024/IMG_20240311_184522.jpg",
+        "checks pass: photos/2024/backup",
+        "the app key is missing; the encryption key was not found",
         "secret/oms/media/source v7 (ak, sk), secret/oms/media/destination v3 (ak, sk)",
     ],
 )

@@ -25,9 +25,9 @@ _SEPARATORS = re.compile(r"[,;]")
 _CONSOLE_DOMAIN = "huaweicloud.com"
 
 
-def new_request_id(random_bytes: bytes) -> str:
-    """Makes a request id such as `R-7K3F2QAB` from the first five of these random bytes."""
-    number = int.from_bytes(random_bytes[:5], "big")
+def new_request_id(digest: bytes) -> str:
+    """Makes a request id such as `R-7K3F2QAB` from the first five bytes of a hash."""
+    number = int.from_bytes(digest[:5], "big")
     return "R-" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(35, -1, -5))
 
 

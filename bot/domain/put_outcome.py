@@ -14,7 +14,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.outcome import ExplainGroup, GroupProblem
 from bot.domain.request import Attempt, Request, State, Verb
 from bot.domain.schedule import doubling_wait
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup, changed_settings
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 
 # The waits between two tries of an attempt double from the first to the second.
 MIN_WAIT, MAX_WAIT = timedelta(seconds=2), timedelta(seconds=30)
@@ -63,9 +63,10 @@ def before_put(
         None if the PUT may be sent. Otherwise the changed request, for which no PUT is sent now.
     """
     has_status_to_send_in = group.status in _STATUSES_TO_SEND_IN[request.verb]
-    if has_status_to_send_in and not changed_settings(request.group, group):
-        return None
     seen = request.with_reading(group)
+    # Everything that the card shows of the group counts, not only its settings: the request may have been forged.
+    if has_status_to_send_in and seen.group == group:
+        return None
     match group.status:
         case GroupStatus.PAUSING if request.verb is Verb.RESUME:
             return replace(seen, attempt=replace(attempt, not_before=now + READ_AGAIN_AFTER))

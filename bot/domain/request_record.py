@@ -52,10 +52,11 @@ class RequestRecord:
     fingerprint: str = ""  # of what people approve; empty if no row has it
     approvals_needed: int = 0
     votes: tuple[Vote, ...] = ()  # in the order of voting
+    void_approvals: frozenset[str] = frozenset()  # the people whose approvals the bot said no longer count
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
-    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent any more
+    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent anymore
     messages: frozenset[str] = frozenset()  # the `record_key`s of the messages that were answered
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint
@@ -76,6 +77,7 @@ class RequestRecord:
                 fingerprint=str(detail["fingerprint"]),
                 approvals_needed=_number(detail.get("approvals needed")),
                 votes=(),
+                void_approvals=frozenset(),
                 has_unknown_row=False,
             )
         match event.name:
@@ -95,7 +97,8 @@ class RequestRecord:
                 record = replace(record, has_unapproved_put=record.has_unapproved_put or not is_approved)
         void = detail.get("void approvals")
         if isinstance(void, list):
-            record = replace(record, votes=tuple(vote for vote in record.votes if vote.person not in void))
+            remaining = tuple(vote for vote in record.votes if vote.person not in void)
+            record = replace(record, votes=remaining, void_approvals=record.void_approvals | set(map(str, void)))
         if "message" in detail:
             record = replace(record, messages=record.messages | {str(detail["message"])})
         name = detail.get("state")
@@ -119,6 +122,8 @@ class RequestRecord:
         and that its attempt sent nothing.
         """
         agrees = self.fingerprint == fingerprint(request) and self.state is request.state
+        if request.state is State.PENDING:
+            agrees = agrees and self._has_votes_of(request)
         if request.state in (State.APPROVED, State.NOT_STARTED):
             people = request.decision.people if request.decision is not None else ()
             is_last = request.attempt is not None and request.attempt.number == self.attempt
@@ -132,6 +137,19 @@ class RequestRecord:
         scopes = (request.scope, *Scope) if self.has_unknown_row else ()
         may_agree = not self.fingerprint or self.fingerprint in {fingerprint(replace(request, scope=s)) for s in scopes}
         return Authenticity.UNKNOWN_KEY if self.has_unknown_row and may_agree else Authenticity.FORGED
+
+    def _has_votes_of(self, request: Request) -> bool:
+        """Whether the approvals that a pending request shows are in the record, and it does not show too many."""
+        progress, is_void_recorded = request.vote_progress, set(request.void_approvals) <= self.void_approvals
+        if progress is None:
+            return is_void_recorded
+        names = {name for slot in request.policy.slots for name in slot}
+        return (
+            is_void_recorded
+            and set(progress.people) <= {vote.person for vote in self.votes}
+            and {name for slot in progress.missing for name in slot} <= names
+            and len(progress.missing) + len(set(progress.people)) >= len(request.policy.slots)
+        )
 
 
 _STATES = frozenset(State)
@@ -187,6 +205,7 @@ def ask_again(request: Request, policy: Policy, now: datetime) -> Request:
         scope_chosen_by=None,
         vote_progress=None,
         decision=None,
+        void_approvals=(),
     ).with_state(State.PENDING, at=now)
     # Reminders that were due while the request was approved are not sent later.
     return replace(pending, reminders=max(request.reminders, sum(at <= now for at in reminders_at(pending))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.domain.audit_events import STATE_EVENTS, AuditEvent
-from bot.domain.request import FOLLOWED_STATES, Problem, Request, State
+from bot.domain.request import FOLLOWED_STATES, Request, State
 from bot.domain.schedule import Step, due_at, next_step
 from bot.jobs.context import Context, save_and_notify
 from bot.jobs.current_settings import can_be_followed
@@ -16,6 +16,7 @@ from bot.jobs.worker import Finished, Rescheduled, Result
 from bot.store import requests
 from bot.store.audit import BOT, Event
 from bot.store.queue import Claim
+from bot.ui.problem_texts import bug_problem
 
 
 def advance_request(context: Context, claim: Claim) -> Result:
@@ -81,6 +82,6 @@ def report_bug(context: Context, claim: Claim, reference: str) -> None:
         request = requests.lock(connection, str(claim.key))
         if request is None or not request.is_open:
             return
-        problem = Problem("", "", "", "The bot failed at this request, and tries again.", "", None, reference)
+        problem = bug_problem(reference)
         event = Event(AuditEvent.BUG, BOT, request.id, {"reference": reference})
         requests.save(connection, request, replace(request, problem=problem), now, event)

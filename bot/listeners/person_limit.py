@@ -13,14 +13,17 @@ MAX_PEOPLE = 1_000
 
 
 class PersonLimit:
-    """Allows each person 60 payloads at once, and then one a second.
+    """Allows each person so many payloads at once, and then one after each `every_seconds`.
 
     Arguments:
         monotonic: a clock in seconds.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float], every_seconds: float = EVERY_SECONDS, burst: int = BURST
+    ) -> None:
         self._monotonic = monotonic
+        self._every_seconds, self._burst = every_seconds, burst
         self._lock = threading.Lock()
         self._buckets: dict[str, TokenBucket] = {}
 
@@ -30,4 +33,4 @@ class PersonLimit:
         with self._lock:
             if len(self._buckets) > MAX_PEOPLE:
                 self._buckets = {one: bucket for one, bucket in self._buckets.items() if bucket.full_at > now}
-            return self._buckets.setdefault(person, TokenBucket(EVERY_SECONDS, BURST)).take(now)
+            return self._buckets.setdefault(person, TokenBucket(self._every_seconds, self._burst)).take(now)

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from bot.domain.token_bucket import TokenBucket
 from bot.listeners.payloads import MalformedPayload, Payload, text_at, to_message
+from bot.listeners.person_limit import PersonLimit
 from bot.listeners.receiver import Receiver
 from bot.slack.errors import SlackError
 from bot.slack.messenger import Messenger
@@ -32,6 +33,8 @@ MAX_PENDING = 64
 REMEMBERED_TRIGGERS = 500
 # 30 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
 UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
+# 5 forms in any minute for each unknown person, so that one of them cannot use up the forms of the others.
+PERSON_EVERY_SECONDS, PERSON_BURST = 30.0, 3
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 
@@ -43,8 +46,9 @@ class Responder:
         messenger: must have a short timeout, because a form must open within 3 s.
         receiver: accepts the message that lets a worker fill the form.
         executor: runs the calls to Slack.
-        is_known: whether bot.toml is known to name a person. Forms of all other people together have a limit, because
-            Slack limits how many forms the bot opens.
+        is_known: whether bot.toml is known to name a person. Forms of each other person, and of all of them together,
+            have a limit, because Slack limits how many forms the bot opens.
+        monotonic: a clock in seconds, for these limits.
     """
 
     def __init__(
@@ -53,11 +57,14 @@ class Responder:
         receiver: Receiver,
         executor: Executor | None = None,
         is_known: Callable[[str], bool] = lambda person: True,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._messenger = messenger
         self._receiver = receiver
         self._executor = executor or ThreadPoolExecutor(THREADS, "responder")
         self._is_known = is_known
+        self._monotonic = monotonic
+        self._unknown_person = PersonLimit(monotonic, PERSON_EVERY_SECONDS, PERSON_BURST)
         self._unknown = TokenBucket(UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST)
         self._lock = threading.Lock()
         self._pending = 0
@@ -80,11 +87,13 @@ class Responder:
         message = to_message(body, kind)
         if isinstance(message, MalformedPayload):
             self._receiver.accept(message)  # logs what is missing
-        elif self._is_repeated(message.key) or (
-            self._may_open(message.person) and self._submit(MAX_PENDING_FORMS, self._open_form, message)
-        ):
-            return
-        self.reply(body, replies.FORM_DID_NOT_OPEN)
+            self.reply(body, replies.FORM_DID_NOT_OPEN)
+        elif not self._is_repeated(message.key):
+            is_known = self._is_known(message.person)
+            if not is_known and not self._unknown_person.allows(message.person):
+                self.reply(body, replies.TOO_MANY)
+            elif not (is_known or self._may_open()) or not self._submit(MAX_PENDING_FORMS, self._open_form, message):
+                self.reply(body, replies.TOO_MANY_FORMS)
 
     def _is_repeated(self, trigger_id: str) -> bool:
         """Whether the same click or command came before. Slack delivers it again if it got no answer."""
@@ -94,9 +103,10 @@ class Responder:
             self._triggers.append(trigger_id)
             return False
 
-    def _may_open(self, person: str) -> bool:
+    def _may_open(self) -> bool:
+        """Whether one more form of an unknown person may open."""
         with self._lock:
-            return self._is_known(person) or self._unknown.take(time.monotonic())
+            return self._unknown.take(self._monotonic())
 
     def _submit(self, max_pending: int, send: Callable[..., None], *arguments: object) -> bool:
         with self._lock:

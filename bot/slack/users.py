@@ -21,6 +21,9 @@ from bot.slack.user_groups import GROUP_CACHE_SECONDS, UserGroups
 
 # An answer of Slack that is younger counts for a decision, and for the release of keys.
 RECENT_SECONDS = 5.0
+# People are confirmed together in at most this many rounds, until one round takes no longer than this. Such a round
+# waited for no call, so its first answer is still recent when it ends.
+CONFIRM_ROUNDS, QUICK_ROUND_SECONDS = 3, 0.1
 # How long a verdict counts that a person is no full member.
 OUTSIDER_SECONDS = 60.0
 KNOWN_SECONDS = 3600.0
@@ -120,6 +123,22 @@ class Users:
             if self._monotonic() - asked_at >= max_age_seconds:
                 user = self._ask(user_id)
         return self._person(user_id, user, tuple(names), RECENT_SECONDS, RECENT_SECONDS)
+
+    def confirm_all(self, user_ids: Iterable[str], names: Iterable[str]) -> list[Person]:
+        """People whose approvals were counted before, as `confirm` returns them, all of them in the last seconds.
+
+        An answer that became too old while others were looked up is replaced.
+
+        Raises:
+            LookupFailed: Slack did not return a person, or took so long that the answers were never recent together.
+        """
+        ids, names = tuple(user_ids), tuple(names)
+        for _ in range(CONFIRM_ROUNDS):
+            began_at = self._monotonic()
+            people = [self.confirm(user_id, names) for user_id in ids]
+            if self._monotonic() - began_at <= QUICK_ROUND_SECONDS:
+                return people
+        raise LookupFailed("users.info: answers take too long")
 
     def _person(
         self,

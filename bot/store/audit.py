@@ -141,6 +141,33 @@ def record_of(connection: Connection, request_id: str) -> RequestRecord:
     return record
 
 
+def may_be_older_than_keys(connection: Connection, request_id: str) -> bool:
+    """Whether the first row of a request can be from before the first known key, although its own key is unknown.
+
+    Then no row before it has a known key, and the chain leads from it to the first row that the bot wrote with a known
+    key, or to the end if there is none. A row that somebody inserted later cannot be like this: the MAC of that row
+    covers all rows before it.
+    """
+    keys = state_keys(connection)
+    first = connection.execute(select(func.min(audit.c.seq)).where(audit.c.request_id == request_id)).scalar()
+    if first is None:
+        return False
+    has_known_key = or_(*(audit.c.mac.startswith(f"{key_id} ") for key_id in keys.ids))
+    if keys.ids and connection.execute(select(audit.c.seq).where(audit.c.seq < first, has_known_key).limit(1)).first():
+        return False
+    previous: str | None = None
+    query = select(audit).where(audit.c.seq >= first).order_by(audit.c.seq)
+    with connection.execute(query, execution_options={"yield_per": ROWS_AT_ONCE}) as found:
+        for row in found:
+            if row_hash(*row[:7]) != row.hash or previous not in (None, row.previous):
+                return False
+            authenticity = keys.check(row.mac, audit.name, row.hash)
+            if authenticity is not Authenticity.UNKNOWN_KEY:
+                return authenticity is Authenticity.AUTHENTIC
+            previous = row.hash
+    return True
+
+
 @cached_statement
 def _select_rows() -> Select[Any]:
     return select(audit).where(audit.c.request_id == bindparam("of_request")).order_by(audit.c.seq)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Integer, Select, Update, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, Row, Select, Update, bindparam, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
@@ -65,39 +65,41 @@ def add(connection: Connection, request: Request, event: Event, now: datetime) -
 
 def get(connection: Connection, request_id: str) -> Request | None:
     """The request with this id."""
-    return _parsed(connection.execute(_select_body(), {"of_id": request_id}).scalar())
+    return _parsed(connection.execute(_select_body(), {"of_id": request_id}).one_or_none())
 
 
 def lock(connection: Connection, request_id: str) -> Request | None:
     """The request with this id. Locks it until the transaction ends."""
-    return _parsed(connection.execute(_lock_body(), {"of_id": request_id}).scalar())
+    return _parsed(connection.execute(_lock_body(), {"of_id": request_id}).one_or_none())
 
 
 @cached_statement
-def _select_body() -> Select[Any]:
-    return select(requests.c.body).where(requests.c.id == bindparam("of_id"))
+def _select_body() -> Select[Any, Any]:
+    return select(requests.c.id, requests.c.body).where(requests.c.id == bindparam("of_id"))
 
 
 @cached_statement
-def _lock_body() -> Select[Any]:
+def _lock_body() -> Select[Any, Any]:
     return _select_body().with_for_update()
 
 
 def find_open(connection: Connection, group_key: str) -> Request | None:
     """The open request for a group (`Request.group_key`)."""
-    return _parsed(connection.execute(select(requests.c.body).where(requests.c.open_key == group_key)).scalar())
+    query = select(requests.c.id, requests.c.body).where(requests.c.open_key == group_key)
+    return _parsed(connection.execute(query).one_or_none())
 
 
 def find_by_origin(connection: Connection, origin_key: str, group_id: str) -> Request | None:
     """The request, in any state, that the message with this `Request.origin_key` created for a group."""
     conditions = (requests.c.origin_key == origin_key, requests.c.group_id == group_id)
-    return _parsed(connection.execute(select(requests.c.body).where(*conditions)).scalar())
+    return _parsed(connection.execute(select(requests.c.id, requests.c.body).where(*conditions)).one_or_none())
 
 
 def of_group(connection: Connection, group_id: str) -> list[Request]:
     """The requests for a group, newest first."""
-    query = select(requests.c.body).where(requests.c.group_id == group_id).order_by(requests.c.created_at.desc())
-    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+    is_of_group = requests.c.group_id == group_id
+    query = select(requests.c.id, requests.c.body).where(is_of_group).order_by(requests.c.created_at.desc())
+    return [_of_row(row) for row in connection.execute(query)]
 
 
 def last_ends(connection: Connection, group_ids: Sequence[str]) -> dict[str, datetime]:
@@ -115,22 +117,22 @@ def last_ends(connection: Connection, group_ids: Sequence[str]) -> dict[str, dat
 def open_requests(connection: Connection, projects: Sequence[str]) -> list[Request]:
     """The open requests of these projects, oldest first."""
     query = (
-        select(requests.c.body)
+        select(requests.c.id, requests.c.body)
         .where(requests.c.open_key.is_not(None), requests.c.project.in_(projects))
         .order_by(requests.c.created_at)
     )
-    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+    return [_of_row(row) for row in connection.execute(query)]
 
 
 def ended_since(connection: Connection, projects: Collection[str], since: datetime, limit: int) -> list[Request]:
     """The requests of these projects that ended since then, newest first."""
     query = (
-        select(requests.c.body)
+        select(requests.c.id, requests.c.body)
         .where(requests.c.ended_at >= since, requests.c.project.in_(projects))
         .order_by(requests.c.ended_at.desc())
         .limit(limit)
     )
-    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
+    return [_of_row(row) for row in connection.execute(query)]
 
 
 def count_ended_since(connection: Connection, projects: Collection[str], since: datetime) -> int:
@@ -155,7 +157,7 @@ def delete_ended(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def followed(connection: Connection, project: str) -> dict[str, str]:
-    """The ids of the project's requests whose card tells what their group does, by the key of the group."""
+    """The ids of the project's requests whose card shows what their group does, by the key of the group."""
     states = [state.value for state in FOLLOWED_STATES | {State.SENDING, State.UNKNOWN}]
     query = select(requests.c.open_key, requests.c.id).where(
         requests.c.project == project, requests.c.open_key.is_not(None), requests.c.state.in_(states)
@@ -164,7 +166,7 @@ def followed(connection: Connection, project: str) -> dict[str, str]:
 
 
 def make_due(connection: Connection, ids: Collection[str], now: datetime) -> None:
-    """Lets workers look at these requests now, because a sweep read their groups."""
+    """Makes these requests due now, because a sweep read their groups."""
     for first in range(0, len(ids), IDS_AT_ONCE):
         of_ids = requests.c.id.in_(list(ids)[first : first + IDS_AT_ONCE])
         connection.execute(update(requests).where(of_ids, requests.c.due_at > now).values(due_at=now))
@@ -243,5 +245,15 @@ def _changing_columns(request: Request) -> dict[str, object]:
     }
 
 
-def _parsed(body: object) -> Request | None:
-    return None if body is None else _ADAPTER.validate_python(body)
+def _parsed(row: Row[Any, Any] | None) -> Request | None:
+    return None if row is None else _of_row(row)
+
+
+def _of_row(row: Row[Any, Any]) -> Request:
+    """The request of a row with `id` and `body`.
+
+    The id is that of the row. If somebody copied the body from another request, the request does not agree with its
+    audit rows, and an action on it cannot change the other request.
+    """
+    request = _ADAPTER.validate_python(row.body)
+    return request if request.id == row.id else replace(request, id=row.id)

@@ -52,6 +52,11 @@ class StateKeys:
     def has_current(self) -> bool:
         return self._current() is not None
 
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the known keys. The `mac` of a row begins with the id of its key."""
+        return [key.id for key in self._newest_first()]
+
     def sign(self, *fields: object) -> str | None:
         """The `mac` of a row with these fields; None without a key.
 

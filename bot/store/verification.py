@@ -109,10 +109,13 @@ class _Story:
             self.unknown_rows += 1
             if mac is not None and not self._keys.has_current:
                 authenticity = Authenticity.AUTHENTIC
-        if request_id is None or (event not in _STORY_EVENTS and '"state":' not in detail):
-            return None
-        before = self._records.get(request_id, RequestRecord())
-        record = with_row(before, row, authenticity)
+        try:
+            if request_id is None or (event not in _STORY_EVENTS and '"state":' not in detail):
+                return None
+            record = with_row(self._records.get(request_id, RequestRecord()), row, authenticity)
+        except (TypeError, ValueError, RecursionError):
+            # Without a key, a row with any MAC counts. This one has a time or a detail that the bot does not write.
+            return f"row {seq} wasn't written by the bot: its time or its detail can't be read"
         if record.state is not None and record.state not in OPEN_STATES:
             # Ended requests send nothing, so their records need no memory.
             record = RequestRecord(fingerprint=record.fingerprint, state=record.state, is_over=True)

@@ -6,6 +6,7 @@ in `bot.huawei.error_catalogue`.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 from bot.domain.outcome import GroupProblem
@@ -15,9 +16,11 @@ from bot.ui.blocks import truncate
 from bot.ui.formatting import escape_mrkdwn, inline_code, link_console, quote
 
 NOTHING_STARTED = "Nothing was started."
+NOTHING_PAUSED = "Nothing was paused."
 # For a group whose settings changed, this many changes are shown, and this much of each value.
 MAX_CHANGES = 3
 MAX_VALUE_CHARACTERS = 60
+_REFERENCE = re.compile(r"F-[0-9A-F]{8}")
 
 IDENTITY_UNANSWERED = (
     "Huawei Cloud didn't answer the bot's last calls, so the bot has stopped using its credentials for now. If those "
@@ -46,19 +49,26 @@ KEY_CHANGED = Problem(
     "The bot's signing key is new, so it can't verify earlier approvals. Nothing was started.",
     "Check the request, then approve it again.",
 )
+UNVERIFIED = Problem(
+    "",
+    "",
+    "",
+    "The bot can't verify this request, because it doesn't know the signing key. Nothing was started.",
+    "Press Request again.",
+)
 NOT_PAUSED_TAMPERED = Problem(
     "",
     "",
     "",
     "Someone changed this request in the bot's database, outside the bot. Nothing was paused.",
-    "Tell the bot's administrator. Pause the group in OMS.",
+    "Tell the bot's administrator. Pause the group in the Huawei Cloud console.",
 )
 NOT_PAUSED_KEY_CHANGED = Problem(
     "",
     "",
     "",
     "The bot's signing key is new, so it can't verify this request. Nothing was paused.",
-    "Pause the group in OMS.",
+    "Pause the group in the Huawei Cloud console.",
 )
 
 CAUSES_NOT_READ = "The bot can't read why sub-tasks failed."
@@ -210,6 +220,17 @@ def _changes(approved: TaskGroup, group: TaskGroup) -> str:
 
 def _value(text: str) -> str:
     return quote(truncate(text, MAX_VALUE_CHARACTERS)) if text else "not set"
+
+
+def bug_problem(reference: str) -> Problem:
+    """The problem of a request at which the bot failed. The exception is in the log under the reference."""
+    return Problem("", "", "", "The bot failed at this request, and tries again.", "", None, reference)
+
+
+def is_bug(problem: Problem | None) -> bool:
+    """Whether this is a `bug_problem`, with a reference as the bot makes them."""
+    reference = problem.reference if problem else None
+    return reference is not None and _REFERENCE.fullmatch(reference) is not None and problem == bug_problem(reference)
 
 
 def problem_sentences(problem: Problem | None, console_url: str) -> str:

@@ -17,6 +17,7 @@ from bot.ui.status import status_text
 from bot.ui.usage import NO_REQUEST_CREATED
 
 NO_SUCH_REQUEST = "No such request, or you can't see it."
+NO_SUCH_GROUP = "No such group, or you can't see it."
 NOTHING_TO_SEE = "You don't have access to any of this bot's projects. Ask the bot's administrator to add you."
 DUPLICATE_CARD = "This is a copy of the card. Nothing changed; use the original card."
 LOOKUP_FAILED = "Slack couldn't confirm who you are. Nothing changed; try again in a minute."
@@ -26,6 +27,8 @@ KEY_CHANGED = (
 MESSAGE_KEY_CHANGED = (
     "The bot's signing key is new, so it can't verify your last command or click. Nothing changed; please repeat it."
 )
+CREATED_BEFORE = "This command already created a request for this group. Repeat it to create another request."
+UNVERIFIED = "The bot can't verify this request, so it's void. Press Request again on its card."
 TAMPERED = "Someone changed this request in the bot's database, so it's void. Tell the bot's administrator."
 GROUPS_UNKNOWN = "Slack couldn't tell which user groups you're in. Nothing changed; try again in a minute."
 

@@ -28,6 +28,7 @@ COMMAND_NOT_STORED = "The bot couldn't save your command. Nothing changed. Pleas
 CLICK_NOT_STORED = "The bot couldn't save your click. Nothing changed. Please press the button again."
 FORM_NOT_STORED = "The bot couldn't fill this form. Close it and try again."
 FORM_DID_NOT_OPEN = "Slack didn't open the form. Nothing changed. Please try again."
+TOO_MANY_FORMS = "The bot is opening too many other forms. Nothing changed. Please try again in a minute."
 FOREIGN_PAYLOAD = "This bot serves another Slack workspace or app. Nothing changed. Tell the bot's administrator."
 TOO_MANY = "You're sending too many commands and clicks. Nothing changed. Please try again in a minute."
 UNKNOWN_CONTROL = "The bot doesn't recognize this button or form. Nothing changed. Tell the bot's administrator."
@@ -60,7 +61,7 @@ def help_text(command: str) -> str:
             "start at 22:30 in your time zone.",
             f"For example: `{command} GROUP_ID at=22:30 network is back`",
             f"`{command}` opens a form.",
-            f"`{command} list` shows open requests, and paused and failed groups.",
+            f"`{command} list` shows open requests, and failed, running and paused groups.",
             f"`{command} status ID` shows the status of a request (R-…) or a task group.",
         )
     )
@@ -97,7 +98,7 @@ def card_not_posted_yet(request: Request) -> str:
 
 
 def already_open(request: Request, permalink: str | None) -> str:
-    """The group has an open request by somebody else."""
+    """The group has an open request by someone else."""
     text = f"{mentions([request.requester])} has already requested this: {_named(request)}. No request was created."
     return with_link(text, permalink)
 
@@ -161,7 +162,7 @@ def self_approval_notice(request: Request) -> str:
 
 
 def no_quorum_possible(request: Request, slots: Sequence[Sequence[str]]) -> str:
-    """To the requester, when nobody can fill these slots any more."""
+    """To the requester, when nobody can fill these slots anymore."""
     return (
         f"{request.id} for {_name(request)} can't be approved anymore. It needs {approvals_needed(slots)}, and nobody "
         f"can give that. Cancel it, add approvers to projects.{escape_mrkdwn(request.plan.project)} in bot.toml, then "
@@ -189,7 +190,7 @@ def card_rejected(request: Request, code: str) -> str:
 
 
 def card_deleted(request: Request) -> str:
-    """To the requester, after somebody deleted the card's message."""
+    """To the requester, after someone deleted the card's message."""
     new_card = " The bot posts a new one." if request.is_open else ""
     return f"Someone deleted the card of {request.id}.{new_card} {status_text(request)}"
 
@@ -211,7 +212,7 @@ def bug_in_command(reference: str) -> str:
 
 
 def duplicate_card(request: Request, permalink: str | None) -> str:
-    """The text that replaces a duplicate card, once somebody clicks a button on it."""
+    """The text that replaces a duplicate card, once someone clicks a button on it."""
     text = f"This is a copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}."
     return with_link(text, permalink)
 

@@ -20,7 +20,7 @@ from bot.ui.formatting import (
     quoted_name,
     user_text,
 )
-from bot.ui.problem_texts import TAMPERED, problem_sentences
+from bot.ui.problem_texts import TAMPERED, UNVERIFIED, problem_sentences
 from bot.ui.progress import latest_progress, objects_of_total
 from bot.ui.start_time import start_terms, starts_later
 
@@ -67,11 +67,12 @@ def approved_waits_for(request: Request) -> str:
 
 def approved_line(request: Request) -> str:
     problem, attempt, decision = request.problem, request.attempt, request.decision
-    # Of several tries, the thread is told about the first failure only.
+    # Of several tries, only the first failure is posted to the thread.
     if attempt is None or decision is None or attempt.tries > (0 if problem is None else 1):
         return ""
     if problem is not None:
-        return f"{escape_mrkdwn(problem.meaning)} {approved_waits_for(request)}"
+        what = f"{mentions([request.requester])}, {escape_mrkdwn(name_of(request))} isn't started yet."
+        return f"{what} {escape_mrkdwn(problem.meaning)} {approved_waits_for(request)}"
     if attempt.opened_at > decision.at:
         return f"{mentions([attempt.opened_by])} pressed Retry."
     approved = f"Approved by {mentions(decision.people, 'and')}."
@@ -149,8 +150,13 @@ def expired_line(request: Request) -> str:
 
 
 def void_headline(request: Request) -> str:
-    changed = f"the {'group' if request.problem else 'settings'} changed"
-    return f"Void, {'tampered with' if request.problem == TAMPERED else changed}: {name_of(request)}"
+    if request.problem == TAMPERED:
+        cause = "tampered with"
+    elif request.problem == UNVERIFIED:
+        cause = "can't be verified"
+    else:
+        cause = f"the {'group' if request.problem else 'settings'} changed"
+    return f"Void, {cause}: {name_of(request)}"
 
 
 def void_line(request: Request) -> str:

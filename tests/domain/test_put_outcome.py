@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,28 @@ def test_a_group_that_an_earlier_put_of_the_request_may_have_started_is_not_said
     changed = before_put(request(State.APPROVED), retried, replace(GROUP, status=status), group_problem, SOON)
     assert changed is not None
     assert not changed.started_elsewhere
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"description": "harmless test"},
+        {"source": replace(GROUP.source, bucket="empty")},
+        {"destination": replace(GROUP.destination, save_prefix="test/")},
+        {"overwrite_mode": "FULL_OVERWRITE"},
+        {"restores_archives": not GROUP.restores_archives},
+    ],
+)
+def test_a_request_that_shows_another_group_than_oms_is_void_even_if_its_settings_are_the_same(
+    shown: dict[str, Any],
+) -> None:
+    forged = replace(request(State.APPROVED), group=replace(GROUP, **shown))
+    assert forged.attempt is not None
+    changed = before_put(forged, forged.attempt, GROUP, group_problem, SOON)
+    assert changed is not None
+    assert changed.state is State.VOID
+    assert changed.problem is not None
+    assert "The group's settings changed after the approval. Nothing was started" in changed.problem.meaning
 
 
 @pytest.mark.parametrize("verb", list(Verb))

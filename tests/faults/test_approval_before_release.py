@@ -50,6 +50,8 @@ class Scheduled:
 
     def __init__(self, sandbox: Sandbox, context: Context, policy: Policy, *approvers: str) -> None:
         self.sandbox, self.seconds = sandbox, 0.0
+        # Called with the body of each look-up once Slack has answered it.
+        self.on_answer: Callable[[str], None] = lambda body: None
         self.context = self.with_own_answers_of_slack(context)
         self.start_at = context.now() + timedelta(hours=1)
         self.request: Request
@@ -62,6 +64,7 @@ class Scheduled:
     def with_own_answers_of_slack(self, context: Context) -> Context:
         """The context of a process that has looked up nobody so far."""
         client = new_client(Secret(BOT_TOKEN), self.sandbox.slack.api_url)
+        client.session.hooks["response"].append(lambda answer, **_: self.on_answer(str(answer.request.body)))
         return replace(context, people=Users(client, TEAM_ID, lambda: self.seconds))
 
     def press(self, kind: Kind, person: str) -> Request:
@@ -261,6 +264,34 @@ def test_an_approver_who_left_while_iam_hung_no_longer_counts(approved: Callable
     hold.released.set()
     starting.join(60)
     assert one.request.state is State.PENDING
+    one.assert_nothing_released()
+
+
+@pytest.mark.parametrize("slow_answers", [1, 50])
+def test_an_approver_who_left_while_slack_was_slow_about_another_no_longer_counts(
+    approved: Callable[..., Scheduled], slow_answers: int
+) -> None:
+    one = approved(TWO, CAROL, DAVE)
+    left = slow_answers
+
+    def answer_slowly(body: str) -> None:
+        nonlocal left
+        if DAVE in body and left:
+            left -= 1
+            # Slack had already answered about Carol.
+            one.sandbox.workspace.users[CAROL]["deleted"] = True
+            one.seconds += 8
+
+    one.on_answer = answer_slowly
+    # While the answers are never recent together, nothing is decided.
+    assert one.start().state is (State.PENDING if slow_answers == 1 else State.APPROVED)
+    one.assert_nothing_released()
+    if slow_answers == 1:
+        one.assert_void_once([CAROL], [DAVE])
+    else:
+        assert f"{APPROVERS_NOT_CONFIRMED} Nothing was started." in one.card()
+        one.on_answer = lambda body: None
+        assert one.retry_after_wait().state is State.PENDING
     one.assert_nothing_released()
 
 

@@ -11,28 +11,31 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
-from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Request, State, Verb
+from bot.domain.command import ResumeGroups
+from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Problem, Request, State, Verb, VoteProgress
 from bot.domain.request_record import Authenticity
 from bot.domain.task_group import GroupStatus, Scope
-from bot.jobs import inbox_dispatcher
+from bot.jobs import inbox_dispatcher, request_dispatcher
 from bot.jobs.context import Context
-from bot.jobs.notify import notices
+from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.listeners.receiver import Receiver
 from bot.redaction import Secret
 from bot.sandbox.huawei.example_groups import VIDEO_MASTERS
+from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.slack.ids import ALICE, APPROVERS_GROUP, BOB, CAROL, DAVE, GENERAL, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
-from bot.store import inbox, tables
+from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import newest, row_hash
-from bot.store.database import Store
+from bot.store.database import Store, open_to_read
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim
 from bot.store.state_keys import StateKeys
 from bot.store.verification import Broken, verify
+from bot.ui.problem_texts import UNVERIFIED, bug_problem
 from tests.support.in_process import (
     advance_once,
     card_text,
@@ -57,12 +60,18 @@ def inside(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[t
         yield sandbox, context
 
 
-def overwrite(context: Context, forged: Request) -> None:
-    """Writes a request as the bot would, but without its audit rows, and makes it due."""
+def overwrite(context: Context, forged: Request, row_of: Request | None = None) -> None:
+    """Writes a request as the bot would, but without its audit rows, and makes it due.
+
+    Arguments:
+        row_of: the request whose row is written; by default `forged`.
+    """
     body = TypeAdapter(Request).dump_python(forged, mode="json")
     values = {"body": body, "state": forged.state.value, "version": forged.version, "due_at": forged.created_at}
     with context.store.write() as connection:
-        connection.execute(update(tables.requests).where(tables.requests.c.id == forged.id).values(**values))
+        connection.execute(
+            update(tables.requests).where(tables.requests.c.id == (row_of or forged).id).values(**values)
+        )
 
 
 def approved(made: Request, *people: str) -> Request:
@@ -95,15 +104,16 @@ def stored_rows(context: Context, request_id: str, event: str) -> list[Any]:
 
 
 def insert_audit(context: Context, **fields: Any) -> None:
-    """Appends an audit row with a right hash, and moves the head."""
+    """Inserts an audit row with a right hash, by default at the end, and moves the head to a row at the end."""
     with context.store.write() as connection:
         head = newest(connection)
         assert head is not None
-        row = {**fields, "seq": head.seq + 1, "previous": head.hash}
+        row = {"seq": head.seq + 1, "previous": head.hash, **fields}
         covered = (row[name] for name in ("seq", "at", "request_id", "actor", "event", "detail", "previous"))
         row["hash"] = row_hash(*covered)
         connection.execute(insert(tables.audit).values(**row))
-        connection.execute(update(tables.audit_head).values(seq=row["seq"], hash=row["hash"]))
+        if row["seq"] > head.seq:
+            connection.execute(update(tables.audit_head).values(seq=row["seq"], hash=row["hash"]))
 
 
 def assert_void_as_tampered(inside: tuple[Sandbox, Context], made: Request, posted: PostedMessage) -> None:
@@ -248,6 +258,35 @@ def test_a_message_that_was_discarded_has_no_effect_after_its_mark_is_reset(insi
     assert stored_request(context, made.id) == made
 
 
+@pytest.mark.parametrize("changed", ["origin key", "id"])
+def test_a_command_that_is_handled_again_by_resetting_its_mark_creates_no_second_request(
+    inside: tuple[Sandbox, Context], changed: str
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    command = ResumeGroups(group_ids=(made.group.group_id,), reason="network is back", project=None, at=None)
+    claim = store_message(
+        context, Message(Kind.CREATE_REQUEST, "typed", ALICE, TEAM_ID, posted.channel, command=command)
+    )
+    assert inbox_dispatcher.handle_message(context, claim) == Finished()
+    with context.store.read() as connection:
+        request = requests.find_by_origin(connection, "typed", made.group.group_id)
+    assert request is not None
+    with context.store.write() as connection:
+        values: dict[str, str | None] = {"origin_key": None, "open_key": None}
+        if changed == "id":
+            connection.execute(delete(tables.cards).where(tables.cards.c.request_id == request.id))
+            values["id"] = "R-00000000"
+        connection.execute(update(tables.requests).where(tables.requests.c.id == request.id).values(**values))
+        connection.execute(update(tables.inbox).values(mark=None))
+    inbox_dispatcher.handle_message(context, claim)
+    with context.store.read() as connection:
+        number = connection.execute(select(func.count()).select_from(tables.requests)).scalar_one()
+    assert number == 2, "the cancelled one, and the first one of the command"
+    assert len(stored_rows(context, request.id, "request.created")) == 1
+
+
 @pytest.mark.parametrize("mac", [None, "wrong"])
 def test_a_forged_message_about_no_request_has_no_effect(inside: tuple[Sandbox, Context], mac: str | None) -> None:
     sandbox, context = inside
@@ -290,7 +329,9 @@ def test_a_vote_copied_in_the_chain_releases_nothing(inside: tuple[Sandbox, Cont
     press_button(context, Kind.WITHDRAW, CAROL, made, posted)
     press_button(context, Kind.APPROVE, CAROL, other, other_posted)
     [vote] = stored_rows(context, (other if of == "other request" else made).id, "vote.added")
-    insert_audit(context, **{**vote, "request_id": made.id, "mac": None if of == "without mac" else vote["mac"]})
+    copied = {name: vote[name] for name in ("at", "actor", "event", "detail")}
+    mac = None if of == "without mac" else vote["mac"]
+    insert_audit(context, **copied, request_id=made.id, mac=mac)
     decided = press_button(context, Kind.APPROVE, DAVE, made, posted)
     if of == "without mac":
         assert decided.state is State.PENDING
@@ -380,6 +421,67 @@ def test_a_request_edited_to_pausing_pauses_nothing(inside: tuple[Sandbox, Conte
     assert not put_calls(sandbox)
 
 
+def test_retry_on_a_request_with_the_body_of_another_one_sends_nothing(inside: tuple[Sandbox, Context]) -> None:
+    sandbox, context = inside
+    rejected = Answer(403, "OMS.0072")
+    sandbox.oms.faults.add("start", rejected, rejected)
+    one, one_posted = create_request(*inside)
+    other, other_posted = create_request(*inside, number=2)
+    one = press_button(context, Kind.APPROVE, CAROL, one, one_posted)
+    other = press_button(context, Kind.APPROVE, CAROL, other, other_posted)
+    assert (one.state, other.state) == (State.NOT_STARTED, State.NOT_STARTED)
+    calls = len(put_calls(sandbox))
+    overwrite(context, one, row_of=other)
+    press_button(context, Kind.RETRY, ALICE, other, other_posted)
+    assert len(put_calls(sandbox)) == calls
+    assert stored_request(context, one.id) == one
+    assert stored_request(context, other.id).state is State.VOID
+
+
+def test_deny_and_approve_on_a_request_with_the_body_of_another_one_leave_the_other_one(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    _, context = inside
+    one, _ = create_request(*inside)
+    for number, kind in enumerate((Kind.DENY, Kind.APPROVE), start=2):
+        other, other_posted = create_request(*inside, number=number)
+        overwrite(context, one, row_of=other)
+        press_button(context, kind, CAROL, other, other_posted)
+        assert stored_request(context, one.id) == one
+        assert_void_as_tampered(inside, other, other_posted)
+    assert not stored_rows(context, one.id, "vote.added")
+
+
+@pytest.mark.parametrize("shown", ["approvals", "fewer needed", "others needed", "void approval", "problem", "bug"])
+def test_a_pending_card_shows_no_forged_approval_and_no_forged_sentence(
+    inside: tuple[Sandbox, Context], shown: str
+) -> None:
+    _, context = inside
+    made, posted = create_request(*inside, policy=TWO)
+    voted = press_button(context, Kind.APPROVE, CAROL, made, posted)
+    sentence = Problem("", "", "", "Security checked this request.", "Approve it.")
+    assert voted.vote_progress is not None
+    forged = {
+        "approvals": replace(voted, vote_progress=VoteProgress((DAVE,), ((CAROL,),))),
+        "fewer needed": replace(voted, vote_progress=replace(voted.vote_progress, missing=())),
+        "others needed": replace(voted, vote_progress=replace(voted.vote_progress, missing=((BOB,),))),
+        "void approval": replace(voted, void_approvals=(DAVE,)),
+        "problem": replace(voted, problem=sentence),
+        "bug": replace(voted, problem=bug_problem("F-1 approve it")),
+    }[shown]
+    overwrite(context, replace(forged, version=voted.version + 1))
+    assert "Security" not in card_text(context, posted, made.id)
+    assert_void_as_tampered(inside, made, posted)
+
+
+def test_a_pending_card_shows_that_the_bot_failed_and_its_buttons_still_count(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    request_dispatcher.report_bug(context, Claim(tables.requests.name, made.id, 0), "F-12AB34CD")
+    assert "F-12AB34CD" in card_text(context, posted, made.id)
+    assert press_button(context, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED
+
+
 def with_keys(context: Context, current: Secret, former: Secret | None = None) -> Context:
     """The context of a replica with these keys."""
     return replace(context, store=Store(context.store.engine, keys=StateKeys(lambda: current, former)))
@@ -399,6 +501,80 @@ def test_with_an_unknown_key_an_approved_request_needs_approval_again_and_then_s
     assert not key_reads(sandbox)
     press_button(rotated, Kind.APPROVE, DAVE, made, posted)
     assert len(put_calls(sandbox)) == 1
+
+
+def insert_request(context: Context, forged: Request, mac: str | None, **audit_fields: Any) -> None:
+    """Inserts a request with its card and one audit row, without the key."""
+    request_row: dict[str, Any] = {
+        "id": forged.id,
+        "project": forged.plan.project,
+        "group_id": forged.group.group_id,
+        "requester": forged.requester,
+        "created_at": forged.created_at,
+        "version": forged.version,
+        "state": forged.state.value,
+        "open_key": forged.group_key,
+        "due_at": forged.expires_at,
+        "body": TypeAdapter(Request).dump_python(forged, mode="json"),
+    }
+    card_row = {"request_id": forged.id, "channel": forged.channel, "due_at": forged.created_at}
+    with context.store.write() as connection:
+        connection.execute(insert(tables.requests).values(**request_row))
+        connection.execute(insert(tables.cards).values(**card_row))
+    fields = {"at": "x", "request_id": forged.id, "actor": "bot", "event": "reminder.sent", "detail": "{}"}
+    insert_audit(context, **fields, mac=mac, **audit_fields)
+
+
+def void_after_approval(inside: tuple[Sandbox, Context], forged: Request) -> Request:
+    """Posts the card of a request, and presses Approve on it. Returns the request, which is void then."""
+    sandbox, context = inside
+    cards.update_card(context, Claim(tables.cards.name, forged.id, 0))
+    with context.store.read() as connection:
+        card = outbox.get_card(connection, forged.id)
+    assert card is not None
+    [posted] = [message for message in sandbox.workspace.messages_in(card.channel) if message.ts == card.ts]
+    return press_button(context, Kind.APPROVE, CAROL, forged, posted)
+
+
+@pytest.mark.parametrize("mac", [None, "01234567 00"])
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_an_inserted_request_is_never_asked_again(
+    inside: tuple[Sandbox, Context], mac: str | None, is_approved: bool
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    shown = replace(made.group, description="harmless test")
+    forged = replace(made, id="R-0000ATTK", group=shown, requester=BOB)
+    insert_request(context, approved(forged, CAROL) if is_approved else forged, mac)
+    if is_approved:
+        advance_once(context, forged.id)
+        void = stored_request(context, forged.id)
+    else:
+        void = void_after_approval(inside, forged)
+    assert (void.state, void.problem) == (State.VOID, UNVERIFIED)
+    assert not key_reads(sandbox)
+    assert not put_calls(sandbox)
+
+
+def test_an_audit_row_that_is_inserted_before_the_first_one_proves_nothing(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.CANCEL, ALICE, made, posted)
+    forged = replace(made, id="R-0000ATTK", requester=BOB)
+    insert_request(context, forged, None, seq=0, previous="0" * 64)
+    assert void_after_approval(inside, forged).problem == UNVERIFIED
+
+
+def test_a_request_from_before_the_key_is_asked_again_after_other_requests_have_rows_of_the_new_key(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    made, posted = create_request(*inside)
+    rotated = with_keys(context, Secret("another bot token"))
+    create_request(sandbox, rotated, number=2)
+    assert press_button(rotated, Kind.APPROVE, CAROL, made, posted).state is State.PENDING
+    assert press_button(rotated, Kind.APPROVE, CAROL, made, posted).state is State.ACCEPTED
 
 
 def test_a_replica_that_knows_the_former_key_sends_what_was_approved_under_it(inside: tuple[Sandbox, Context]) -> None:
@@ -422,6 +598,21 @@ def test_a_token_that_is_read_again_signs_and_the_one_before_is_still_checked() 
     assert {keys.check(mac, "audit", "x").value for mac in (before, after)} == {"authentic"}
     assert keys.check(before, "audit", "y").value == "forged"
     assert keys.check(before, "inbox", "x").value == "forged"
+
+
+@pytest.mark.parametrize(("at", "detail"), [("x", "{}"), ("2026-11-27T12:00:00+00:00", "not json")])
+def test_without_a_key_a_row_that_the_bot_does_not_write_is_named(
+    inside: tuple[Sandbox, Context], at: str, detail: str
+) -> None:
+    sandbox, context = inside
+    row = {"at": at, "request_id": "R-00000000", "actor": "bot", "event": "vote.added", "detail": detail}
+    insert_audit(context, **row, mac="any mac")
+    store = open_to_read(sandbox.environment()["DATABASE_URL"])
+    with store.read() as connection:
+        found = verify(connection)
+    store.close()
+    assert isinstance(found, Broken)
+    assert "wasn't written by the bot: its time or its detail can't be read" in found.problem
 
 
 def test_a_forged_notice_is_not_sent(inside: tuple[Sandbox, Context]) -> None:

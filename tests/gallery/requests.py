@@ -31,7 +31,6 @@ from bot.domain.watched_group import Activity, Movement
 from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.oms import Accepted
 from bot.jobs.follow.follow import explain_group
-from bot.jobs.follow.pause import NOTHING_PAUSED
 from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain, explain_reason
 from bot.jobs.send.put_reply import Reply, explain_reply, put_reply
 from bot.net.proxy import Proxy
@@ -42,7 +41,9 @@ from bot.ui.problem_texts import (
     MAY_NOT_LIST_TASKS,
     NOT_PAUSED_KEY_CHANGED,
     NOT_PAUSED_TAMPERED,
+    NOTHING_PAUSED,
     TAMPERED,
+    UNVERIFIED,
     grant_listing_tasks,
 )
 from bot.vault.errors import VaultError, forbidden, missing
@@ -369,5 +370,6 @@ REQUESTS: Mapping[str, Request] = {
     "Void, the group moves something else": void(
         replace(GROUP, settings=(("dst_node.bucket", "photos-archive"), ("src_node.bucket", "photos-test")))
     ),
+    "Void, can't be verified": pending().with_state(State.VOID, at=LATE, problem=UNVERIFIED),
     "Void, tampered with": pending().with_state(State.VOID, at=LATE, problem=TAMPERED),
 }

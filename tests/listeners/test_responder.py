@@ -14,7 +14,15 @@ from slack_sdk.models.blocks import Block
 from slack_sdk.models.views import View
 
 from bot.listeners.receiver import Receiver
-from bot.listeners.responder import MAX_PENDING, MAX_PENDING_FORMS, Responder
+from bot.listeners.responder import (
+    MAX_PENDING,
+    MAX_PENDING_FORMS,
+    PERSON_BURST,
+    PERSON_EVERY_SECONDS,
+    UNKNOWN_BURST,
+    UNKNOWN_EVERY_SECONDS,
+    Responder,
+)
 from bot.redaction import Secret
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL
 from bot.sandbox.system import Sandbox
@@ -80,8 +88,8 @@ def slow_responder(store: Store) -> Iterator[tuple[SlowSlack, Responder]]:
     threads.shutdown(wait=True)
 
 
-def press(number: int) -> dict[str, Any]:
-    person = {"team": {"id": "T0TEST0001"}, "user": {"id": "UALICE00"}}
+def press(number: int, user_id: str = "UALICE00") -> dict[str, Any]:
+    person = {"team": {"id": "T0TEST0001"}, "user": {"id": user_id}}
     return person | {"type": "block_actions", "trigger_id": f"{number}", "response_url": f"url {number}"}
 
 
@@ -91,7 +99,7 @@ def test_a_form_that_cannot_open_in_time_is_not_opened_and_the_person_is_told(st
             responder.open_form(press(number), Kind.OPEN_REQUEST)
     assert sorted(slack.opened, key=int) == [str(number) for number in range(MAX_PENDING_FORMS)]
     late = (MAX_PENDING_FORMS, MAX_PENDING_FORMS + 1)
-    assert slack.replies == [(f"url {number}", replies.FORM_DID_NOT_OPEN) for number in late]
+    assert slack.replies == [(f"url {number}", replies.TOO_MANY_FORMS) for number in late]
 
 
 def test_replies_wait_for_a_slow_slack_up_to_a_limit_and_the_log_says_what_is_dropped(
@@ -113,6 +121,46 @@ def test_new_forms_open_once_pending_forms_have_opened(store: Store) -> None:
         responder.open_form(press(number), Kind.OPEN_REQUEST)
     assert len(slack.opened) == MAX_PENDING + 1
     assert slack.replies == []
+
+
+class Crowd:
+    """A responder of people whom bot.toml does not name, except UNAMED000."""
+
+    def __init__(self, store: Store) -> None:
+        self.slack, self.seconds = SlowSlack(), 0.0
+        self.slack.released.set()
+        receiver = Receiver(store, "me", lambda: NOON, lambda claim: None, 20.0)
+        self.responder = Responder(
+            self.slack, receiver, InlineExecutor(), lambda person: person == "UNAMED000", lambda: self.seconds
+        )
+        self.number = 0
+
+    def reply_to(self, user_id: str) -> str | None:
+        """The reply to a person who opens a form; None if the form opens."""
+        self.number += 1
+        self.responder.open_form(press(self.number, user_id), Kind.OPEN_REQUEST)
+        return None if self.slack.opened[-1:] == [str(self.number)] else self.slack.replies[-1][1]
+
+
+def test_one_guest_cannot_use_up_the_forms_of_other_people(store: Store) -> None:
+    crowd = Crowd(store)
+    found = [crowd.reply_to("UGUEST000") for _ in range(60)]
+    assert found == [None] * PERSON_BURST + [replies.TOO_MANY] * (60 - PERSON_BURST)
+    assert crowd.reply_to("UMEMBER00") is None
+    crowd.seconds += PERSON_EVERY_SECONDS
+    assert [crowd.reply_to("UGUEST000") for _ in range(2)] == [None, replies.TOO_MANY]
+
+
+def test_many_unknown_people_together_leave_the_forms_of_known_people_free(store: Store) -> None:
+    crowd = Crowd(store)
+    assert [crowd.reply_to(f"UGUEST{number:03}") for number in range(UNKNOWN_BURST)] == [None] * UNKNOWN_BURST
+    assert crowd.reply_to("UMEMBER00") == replies.TOO_MANY_FORMS
+    assert replies.TOO_MANY_FORMS == (
+        "The bot is opening too many other forms. Nothing changed. Please try again in a minute."
+    )
+    assert [crowd.reply_to("UNAMED000") for _ in range(60)] == [None] * 60
+    crowd.seconds += UNKNOWN_EVERY_SECONDS
+    assert crowd.reply_to("UMEMBER00") is None
 
 
 def test_a_malformed_click_opens_no_form_and_the_person_is_told(store: Store) -> None:

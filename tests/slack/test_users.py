@@ -20,6 +20,7 @@ from bot.slack.errors import LookupFailed
 from bot.slack.transport import new_client
 from bot.slack.user_groups import FAILURE_CACHE_SECONDS, GROUP_CACHE_SECONDS
 from bot.slack.users import (
+    CONFIRM_ROUNDS,
     KNOWN_SECONDS,
     OUTSIDER_SECONDS,
     RECENT_SECONDS,
@@ -347,6 +348,54 @@ def test_an_approver_is_confirmed_with_an_answer_that_is_younger_than_five_secon
     assert users_at(client, Clock()).confirm("U1", ["U1"]).account_kind is AccountKind.DEACTIVATED, (
         "nobody asked before"
     )
+
+
+class SlowPeople(People):
+    """Slack takes `seconds` for each answer about a person."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__()
+        self.clock, self.seconds = clock, seconds
+        self.deactivated: set[str] = set()
+
+    def users_info(self, *, user: str, **_: Any) -> Any:
+        self.calls.append(user)
+        answer = {"user": USER | {"id": user, "deleted": user in self.deactivated}}
+        self.clock.now += self.seconds
+        return answer
+
+
+def test_an_approver_whose_answer_became_old_during_the_others_is_confirmed_again() -> None:
+    clock = Clock()
+    client = SlowPeople(clock, 2.0)
+    users = users_at(client, clock)
+    users.confirm("U2", [])
+    users.confirm("U1", [])
+    client.calls.clear()
+    clock.now += 1.5
+    # The answer about U2 is too old, and while Slack answers again, that about U1 becomes so, too.
+    client.deactivated.add("U1")
+    kinds = [person.account_kind for person in users.confirm_all(["U1", "U2"], [])]
+    assert kinds == [AccountKind.DEACTIVATED, AccountKind.FULL]
+    assert client.calls == ["U2", "U1"]
+
+
+def test_recent_answers_about_all_approvers_cost_no_call() -> None:
+    clock = Clock()
+    client = SlowPeople(clock, 1.0)
+    users = users_at(client, clock)
+    assert [person.id for person in users.confirm_all(["U1", "U2", "U3"], [])] == ["U1", "U2", "U3"]
+    assert [person.id for person in users.confirm_all(["U1", "U2", "U3"], [])] == ["U1", "U2", "U3"]
+    assert client.calls == ["U1", "U2", "U3"]
+
+
+def test_approvers_are_not_confirmed_by_answers_that_are_never_recent_together() -> None:
+    clock = Clock()
+    client = SlowPeople(clock, RECENT_SECONDS)
+    users = users_at(client, clock)
+    with pytest.raises(LookupFailed, match="answers take too long"):
+        users.confirm_all(["U1", "U2"], [])
+    assert client.calls == ["U1", "U2"] * CONFIRM_ROUNDS
 
 
 def test_threads_that_confirm_the_same_person_share_one_call() -> None:

@@ -130,8 +130,8 @@ def test_every_end_is_posted_to_the_thread(state: State) -> None:
     [
         (
             NOT_SENT,
-            "OMS failed. Nothing was started. The bot retries automatically until "
-            f"{local_time(NOT_SENT.approval_valid_until)}.",
+            '<@UALICE00>, "nightly images" isn\'t started yet. OMS failed. Nothing was started. '
+            f"The bot retries automatically until {local_time(NOT_SENT.approval_valid_until)}.",
         ),
         (replace(NOT_SENT, problem=None), None),  # the next try of the same attempt
         (request(State.APPROVED, attempt=SECOND_ATTEMPT), "<@UCAROL00> pressed Retry."),

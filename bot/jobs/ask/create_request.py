@@ -5,8 +5,8 @@ Whether a request may be created at all is decided in `preflight`.
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from bot.jobs.context import Context, reply
 from bot.jobs.current_settings import look_up_requester
 from bot.jobs.notify import cards
 from bot.slack.errors import LookupFailed, SlackError
-from bot.store import inbox, outbox, queue, requests, slack_budget, tables
+from bot.store import audit, inbox, outbox, queue, requests, slack_budget, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
@@ -209,7 +209,7 @@ def _create_for_found(
     keys = preflight.check_keys(context, plan, found.group)
     now = context.now()
     request = Request(
-        id=new_request_id(secrets.token_bytes(5)),
+        id=_request_id(message, group_id),
         team_id=message.team_id,
         verb=verb,
         scope=Scope.ALL_OBJECTS if verb is Verb.RETRY else None,
@@ -235,26 +235,39 @@ def _create_for_found(
     }
     try:
         with context.store.write() as connection:
+            if audit.record_of(connection, request.id).state is not None:
+                raise CannotCreate(refusals.CREATED_BEFORE)
             requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
             may_post = slack_budget.spend(connection, post_to(request.channel), now)
             if may_post:
                 # Claimed, so that no other worker posts a second card.
                 queue.claim_one(connection, tables.cards, request.id, context.owner)
-    except requests.AlreadyOpen:
+    except (CannotCreate, requests.AlreadyOpen) as error:
         answer = _answer_if_created_before(context, message, group_id)
         if answer is not None:
             return answer
         open_request = _open_request(context, request.group_key)
-        if open_request is None:
+        if open_request is None or isinstance(error, CannotCreate):
             raise
         return _answer_already_open(context, open_request, message)
     return _post_card(context, request) if may_post else replies.card_not_posted_yet(request)
+
+
+def _request_id(message: Message, group_id: str) -> str:
+    """The id of the request that a message creates for a group.
+
+    The message determines it, so that the audit rows of the request tell that the message was answered. In the
+    database, somebody can reset the columns that tell the same.
+    """
+    return new_request_id(hashlib.sha256(f"{message.origin_key}/{group_id}".encode()).digest())
 
 
 def _answer_if_created_before(context: Context, message: Message, group_id: str) -> str | None:
     """The answer if this message has created its request before, and the process ended before it could answer."""
     with context.store.read() as connection:
         request = requests.find_by_origin(connection, message.origin_key, group_id)
+        if request is None:
+            request = requests.get(connection, _request_id(message, group_id))
     if request is None:
         return None
     permalink = _permalink(context, request)

@@ -24,7 +24,7 @@ from bot.jobs.current_settings import names_in_request
 from bot.jobs.decide import self_approval
 from bot.jobs.decide.action_target import Rejection, check_target
 from bot.jobs.lanes import APPROVED_REQUESTS, MAX_REQUESTS_OF_ACTIONS
-from bot.jobs.record_check import save_not_authentic
+from bot.jobs.record_check import authenticity_of, save_not_authentic
 from bot.jobs.send import send
 from bot.slack.errors import GroupsUnknown
 from bot.store import audit, inbox, outbox, queue, requests, tables
@@ -129,15 +129,17 @@ def _decide(
         record = audit.record_of(connection, request.id)
         if message.record_key in record.messages:
             return None  # Its mark was removed: a message counts once.
-        authenticity = record.authenticity(request)
+        authenticity = authenticity_of(record, request)
         if request.state in UNSENT_STATES and authenticity is not Authenticity.AUTHENTIC:
             again = try_again_at() if authenticity is Authenticity.UNKNOWN_KEY else None
             if again is not None:
                 inbox.unmark_decided(connection, message.key)
                 return again
-            save_not_authentic(connection, context, request, authenticity)
-            is_forged = authenticity is Authenticity.FORGED
-            text = refusals.TAMPERED if is_forged else refusals.KEY_CHANGED
+            saved = save_not_authentic(connection, context, request, authenticity)
+            if authenticity is Authenticity.FORGED:
+                text = refusals.TAMPERED
+            else:
+                text = refusals.KEY_CHANGED if saved.state is State.PENDING else refusals.UNVERIFIED
             _reject(connection, context, message, Rejection(text, authenticity.value, target.visible_card))
             return None
         votes = record.votes

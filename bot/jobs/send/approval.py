@@ -20,12 +20,13 @@ def pending_again(context: Context, request: Request) -> Request | None:
     """The request without the approvals that no longer count; None if its quorum is still complete.
 
     Raises:
-        LookupFailed: Slack does not tell who an approver is, or in which user groups, and the quorum depends on it.
+        LookupFailed: Slack does not tell who an approver is, or in which user groups, and the quorum depends on it; or
+            its answers take so long that the first are no longer recent when the last arrive.
     """
     policy = current_policy(context, request)
     names = (*approver_names(request.policy), *(approver_names(policy) if policy else ()))
     approvers = request.decision.people if request.decision else ()
-    people = [context.people.confirm(user_id, names) for user_id in approvers]
+    people = context.people.confirm_all(approvers, names)
     found = recheck_approval(request, people, policy, context.now())
     if isinstance(found, Refusal):
         raise GroupsUnknown

@@ -1,6 +1,6 @@
-"""Stores as an alert what a sweep tells the channel of its project, about groups that no open request follows.
+"""Stores the alert of a sweep: its news about groups that no open request follows.
 
-What is told is decided by `bot.domain.alert`. The messages are left to `bot.jobs.watch.alerts`.
+What an alert says is decided by `bot.domain.alert`. The messages are left to `bot.jobs.watch.alerts`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def tell(
     *,
     is_first_sweep: bool,
 ) -> dict[str, WatchedGroup]:
-    """Stores what is told about the groups that a sweep read, and ends the mutes that are over.
+    """Stores the alert about the groups that a sweep read, and ends the mutes that are over.
 
     Arguments:
         name: of the project.
@@ -56,7 +56,6 @@ def tell(
             before.get(key),
             group,
             watch=project.watch,
-            limits=project.watch_limits,
             is_first_sweep=is_first_sweep,
             paused_by_bot=key in paused_by_bot,
             is_followed=key in followed or key in told_on_cards,
