@@ -28,9 +28,9 @@ def warnings(directory: Path, **environ: str) -> list[str]:
 def test_secrets_in_the_environment_are_named_once(tmp_path: Path) -> None:
     [line] = warnings(tmp_path, DATABASE_URL="postgresql://bot:secret-word@db/bot", STATE_KEY="secret-word" * 3)
     assert line == (
-        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, STATE_KEY, DATABASE_URL, VAULT_SECRET_ID in the environment, "
-        "where every child process and the container's configuration have them, too. Fix: write each to a file and set "
-        "its path, such as SLACK_BOT_TOKEN_FILE"
+        "warn  secrets: SLACK_BOT_TOKEN, SLACK_APP_TOKEN, STATE_KEY, DATABASE_URL, VAULT_SECRET_ID set in the "
+        "environment, which child processes and the container's configuration also expose. Fix: write each to a file "
+        "and set its path, such as SLACK_BOT_TOKEN_FILE"
     )
 
 
@@ -50,9 +50,9 @@ def test_an_ops_port_that_other_machines_reach_is_a_warning(tmp_path: Path, addr
     lines = [line for line in warnings(tmp_path, LISTEN=address) if "ops port" in line]
     assert lines == (
         [
-            f"warn  ops port 3001: is open on {address or 'all addresses'}. It tells everyone who reaches it how the "
-            "bot does. Fix: set LISTEN to 127.0.0.1 or a private address, unless a firewall or the container's network "
-            "protects it"
+            f"warn  ops port 3001: is open on {address or 'all addresses'}. Anyone who can reach it can read the "
+            "bot's health and metrics. Fix: set LISTEN to 127.0.0.1 or a private address, unless a firewall or the "
+            "container's network protects it"
         ]
         if is_open
         else []
@@ -68,8 +68,8 @@ def test_channels_with_guests_or_other_organizations_are_a_warning_where_the_sco
 ) -> None:
     sandbox = new_sandbox()
     assert findings(sandbox, "channels") == [
-        "skip  channels: not checked for guests, which takes the scope channels:read, or groups:read for private "
-        "channels"
+        "skip  channels: not checked for guests, because this needs the scope channels:read, or groups:read for "
+        "private channels"
     ]
     sandbox.workspace.scopes |= {"channels:read"}
     fix = "Fix: remove them, or set another channel in bot.toml"
@@ -91,6 +91,6 @@ def test_a_database_role_that_can_change_the_audit_is_a_warning(
     open_store(url).close()
     sandbox = new_sandbox(database_url=url)
     assert findings(sandbox, "database role") == [
-        "warn  database role: postgres is a superuser, so a person who has DATABASE_URL can change the audit chain. "
+        "warn  database role: postgres is a superuser, so anyone with DATABASE_URL can change the audit chain. "
         "Fix: use two roles, as `taskgroup-bot example postgres.sql` shows"
     ]

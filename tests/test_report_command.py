@@ -51,7 +51,7 @@ def done() -> Request:
     return request(State.DONE, last_seen=LastSeen(ended_at, MOVED_ALL), ended_at=ended_at)
 
 
-def test_the_markdown_has_the_whole_story(store: Store, database_url: str) -> None:
+def test_the_markdown_has_all_facts(store: Store, database_url: str) -> None:
     made = store_request(store, done())
     result = run(database_url, made.id.lower())
     assert result.exit_code == 0
@@ -68,13 +68,13 @@ def test_the_markdown_has_the_whole_story(store: Store, database_url: str) -> No
         "- Approved by: UCAROL00, 2026-03-02 12:00:00 UTC",
         "- Rate over time: ████████████████████  up to 1.7 MB/s",
         "- Huawei request id of the resume: 7f3c9a",
-        f"- Newest hash of the audit: {head.hash}",
+        f"- Newest audit hash: {head.hash}",
     ):
         assert line in lines
     assert result.stderr.startswith("Authorship was not checked. Set STATE_KEY")
 
 
-def test_the_json_has_the_same_for_programs(store: Store, database_url: str) -> None:
+def test_the_json_has_the_same_facts(store: Store, database_url: str) -> None:
     made = store_request(store, done())
     result = run(database_url, made.id, "--format", "json", STATE_KEY=STATE_KEY.reveal())
     assert result.exit_code == 0

@@ -59,7 +59,7 @@ def check_database(database_url: Secret) -> Iterator[Finding]:
     if server.excess:
         yield Finding(
             "database role",
-            f"{server.role} {server.excess}, so a person who has DATABASE_URL can change the audit chain",
+            f"{server.role} {server.excess}, so anyone with DATABASE_URL can change the audit chain",
             "use two roles, as `taskgroup-bot example postgres.sql` shows",
             is_warning=True,
         )

@@ -13,20 +13,21 @@ from bot.vault.login import VaultAppRole, VaultIdentity, VaultToken, WrappedSecr
 
 
 def check_exposure(environment: Environment) -> Iterator[Finding]:
-    """Yields a warning about secrets in the environment, and one about the ports. Nothing if all is well."""
+    """Yields a warning about secrets in the environment, and one about the ports. Nothing if both are fine."""
     in_clear = [name for name, secret in _secrets(environment).items() if secret and not isinstance(secret, FileSecret)]
     if in_clear:
         yield Finding(
             "secrets",
-            f"{', '.join(in_clear)} in the environment, where every child process and the container's configuration "
-            "have them, too",
+            f"{', '.join(in_clear)} set in the environment, which child processes and the container's configuration "
+            "also expose",
             f"write each to a file and set its path, such as {in_clear[0]}_FILE",
             is_warning=True,
         )
     if not environment.listen or _is_public(environment.listen):
         yield Finding(
             f"ops port {environment.ops_port}",
-            f"is open on {environment.listen or 'all addresses'}. It tells everyone who reaches it how the bot does",
+            f"is open on {environment.listen or 'all addresses'}. Anyone who can reach it can read the bot's health "
+            "and metrics",
             "set LISTEN to 127.0.0.1 or a private address, unless a firewall or the container's network protects it",
             is_warning=True,
         )

@@ -102,12 +102,12 @@ def _scopes(me: SlackResponse) -> Finding:
 
 
 def _people_in_channels(settings: Settings, client: WebClient, me: SlackResponse) -> Iterator[Finding]:
-    """Warns of channels whose cards guests or people of other organizations read, if the scopes allow to find out."""
+    """Warns about channels in which guests or other organizations can read cards, if the scopes allow the check."""
     granted = set(str(me.headers.get("x-oauth-scopes") or "").split(","))
     channels = dict.fromkeys(project.channel for project in settings.projects.values())
     if not granted & set(CHANNEL_SCOPES):
         public, private = CHANNEL_SCOPES
-        result = f"not checked for guests, which takes the scope {public}, or {private} for private channels"
+        result = f"not checked for guests, because this needs the scope {public}, or {private} for private channels"
         yield Finding("channels", result, is_skipped=True)
         return
     for channel in channels:

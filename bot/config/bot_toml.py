@@ -154,13 +154,13 @@ class Project(_Table):
     @field_validator("notify", mode="before")
     @classmethod
     def _notify(cls, value: Any) -> tuple[str, ...]:
-        return checked_ids(value, USER_OR_GROUP, FIXES["notify"])
+        return () if value == [] else checked_ids(value, USER_OR_GROUP, FIXES["notify"])
 
     @field_validator("stall_after")
     @classmethod
     def _stall(cls, text: str) -> str:
         if not MIN_STALL <= parse_duration(text) <= MAX_STALL:
-            raise setting_error("is not a time between 5m and 7d", FIXES["stall_after"])
+            raise setting_error("is not a duration between 5m and 7d", FIXES["stall_after"])
         return text
 
     @field_validator("slow_below")
@@ -275,7 +275,7 @@ class BotToml(_Table):
     @classmethod
     def _keep_time(cls, text: str) -> str:
         if parse_duration(text) < MIN_KEEP:
-            raise setting_error("is not a time of 30d or more", FIXES["keep"])
+            raise setting_error("is not a duration of 30d or more", FIXES["keep"])
         return text
 
     @field_validator("projects")

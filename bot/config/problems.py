@@ -66,7 +66,7 @@ FIXES: Mapping[str, str] = {
 _PROBLEMS: Mapping[str, str] = {
     "missing": "is missing",
     "extra_forbidden": "is not a setting",
-    "literal_error": "is not one of the possible words",
+    "literal_error": "is not an allowed value",
     "string_type": "is not text",
     "string_too_long": "is too long",
     "string_pattern_mismatch": "is not valid",

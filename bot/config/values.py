@@ -26,7 +26,7 @@ _PORTS = {"https": 443, "http": 80}
 MAX_EXPIRY = timedelta(days=7)
 # `at=22:30` is the next 22:30, so no start is further ahead.
 MAX_SCHEDULE_AHEAD = timedelta(hours=24)
-# Shorter than the time between two sweeps of groups that are paused or failed, a stall could not be told from a pause.
+# Shorter than the time between two sweeps of groups that are paused or failed, a stall would look like a pause.
 MIN_STALL, MAX_STALL = timedelta(minutes=5), timedelta(days=7)
 # Messages of the last 30 days are kept in any case.
 MIN_KEEP = timedelta(days=30)

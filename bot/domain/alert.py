@@ -1,4 +1,4 @@
-"""Decides what a project's channel is told about task groups without an open request, each thing once.
+"""Decides which alerts a project's channel gets about task groups without an open request, each one once.
 
 Pure. `bot.jobs.watch` reads the groups, `bot.store.alerts` stores the messages, and `bot.ui.alert` has their texts.
 """
@@ -11,12 +11,12 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, GroupStatus, TaskGroup
-from bot.domain.watched_group import Activity, Trouble, WatchedGroup, WatchLimits
+from bot.domain.watched_group import Activity, Trouble, WatchedGroup
 
 #: The values of `watch` in bot.toml.
 Watch = Literal["off", "trouble", "all"]
 
-#: A group that is paused for a shorter time is not told: somebody may change its settings and resume it.
+#: A shorter pause makes no alert, because people pause a group to change its settings, and then resume it.
 PAUSED_FOR = timedelta(seconds=30)
 #: What is found within this time after an alert is added to it, instead of posting another message.
 MERGE_WITHIN = timedelta(minutes=1)
@@ -26,7 +26,7 @@ _ENDED_STATUSES = DELETED_STATUSES | {GroupStatus.COMPLETED}
 
 @dataclass(frozen=True)
 class AlertItem:
-    """What an alert tells about one task group."""
+    """What an alert says about one task group."""
 
     key: str  # `WatchedGroup.key`
     group: TaskGroup  # as read at `at`, without its settings
@@ -62,28 +62,27 @@ def alert_item(
     after: WatchedGroup,
     *,
     watch: Watch,
-    limits: WatchLimits,
     is_first_sweep: bool,
     paused_by_bot: bool,
     is_followed: bool,
     is_muted: bool,
 ) -> tuple[WatchedGroup, AlertItem | None]:
-    """Decides what is told about a group after another reading.
+    """Decides what an alert says about a group after another reading.
 
-    A pause is told once two readings that are `PAUSED_FOR` apart show it, any other trouble at once. Trouble that the
-    first reading of a group shows is old, and is not told.
+    A pause makes an alert when two readings that are `PAUSED_FOR` apart show it. Any other trouble makes one
+    immediately. Trouble that the first reading of a group shows is old, and makes none.
 
     Arguments:
         before: the group before this reading; None for its first reading.
         is_first_sweep: whether no earlier sweep of the project is stored, so that its groups are not new.
-        paused_by_bot: whether the bot itself paused the group. Then the pause is not told.
-        is_followed: whether an open request follows the group. Then its card tells everything.
-        is_muted: whether the group is muted (`mute_is_over`). Trouble that lasts is told after that.
+        paused_by_bot: whether the bot itself paused the group. Then the pause makes no alert.
+        is_followed: whether an open request follows the group. Then its card shows everything.
+        is_muted: whether the group is muted (`mute_is_over`). Trouble that lasts makes an alert after that.
 
     Returns:
-        The group with the trouble that people now know of (`WatchedGroup.told`), and what to tell, or None.
+        The group with the trouble that people now know of (`WatchedGroup.told`), and the item for an alert, or None.
     """
-    trouble = _trouble(after, limits)
+    trouble = _trouble(after)
     is_told_elsewhere = watch == "off" or is_followed or (paused_by_bot and trouble is Trouble.PAUSED)
     is_silent = is_told_elsewhere or is_muted
     if trouble is None:
@@ -102,8 +101,8 @@ def alert_item(
     return replace(after, told=trouble), _item(after, trouble, _since(after, trouble))
 
 
-def _trouble(group: WatchedGroup, limits: WatchLimits) -> Trouble | None:
-    """The trouble that the group is in. Trouble that people were told lasts until a reading shows that it is over."""
+def _trouble(group: WatchedGroup) -> Trouble | None:
+    """The trouble that the group is in. Trouble in `told` lasts until a reading shows that it is over."""
     movement, told = group.movement, group.told
     match group.group.status:
         case GroupStatus.PAUSED:
@@ -117,10 +116,7 @@ def _trouble(group: WatchedGroup, limits: WatchLimits) -> Trouble | None:
     # After a gap between two readings, a stalled group counts as moving until it stands still for long enough.
     if movement.activity is Activity.STALLED or (told is Trouble.STALLED and movement.still_since is not None):
         return Trouble.STALLED
-    if movement.slow_since is not None and group.seen_at - movement.slow_since >= limits.stall_after:
-        return Trouble.SLOW
-    is_fast = movement.activity is Activity.MOVING and movement.rate is not None and movement.slow_since is None
-    return Trouble.SLOW if told is Trouble.SLOW and not is_fast else None
+    return Trouble.SLOW if movement.is_slow or (told is Trouble.SLOW and not movement.is_fast) else None
 
 
 def _since(group: WatchedGroup, trouble: Trouble) -> datetime:
@@ -149,7 +145,7 @@ def has_moved_again(group: WatchedGroup) -> bool:
 
 
 def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:
-    """Whether a muted group is told about again.
+    """Whether a muted group makes alerts again.
 
     Arguments:
         until: when the mute ends; None for a group that is muted until it moves.

@@ -21,7 +21,7 @@ class Urgency(IntEnum):
     #: The request ended.
     END = 2
     #: The state changed in another way, the card shows another problem or cause of failures, or the group is slow or in
-    #: no trouble any more.
+    #: no trouble anymore.
     STATE = 3
     #: Only the progress of the group, or the time when it was last read, changed.
     PROGRESS = 4

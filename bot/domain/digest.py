@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from bot.domain.request import FOLLOWED_STATES, Request, State
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
-from bot.domain.watched_group import Movement, WatchedGroup
+from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
+from bot.domain.watched_group import Reading, WatchedGroup
 
 
 @dataclass(frozen=True)
@@ -42,23 +42,15 @@ class DailyTime:
 
 
 @dataclass(frozen=True)
-class DigestGroup:
-    """A group in a digest, as last read."""
-
-    group: TaskGroup
-    movement: Movement | None = None  # None if only one reading is known
-
-
-@dataclass(frozen=True)
 class Digest:
-    """What happened in a project since the digest before, and what goes on."""
+    """What happened in a project since the previous digest, and what is still running or waiting."""
 
     project: str
     since: datetime
-    done: tuple[DigestGroup, ...] = ()
-    failed: tuple[DigestGroup, ...] = ()
-    paused: tuple[DigestGroup, ...] = ()
-    running: tuple[DigestGroup, ...] = ()
+    done: tuple[Reading, ...] = ()
+    failed: tuple[Reading, ...] = ()
+    paused: tuple[Reading, ...] = ()
+    running: tuple[Reading, ...] = ()
     waiting: tuple[Request, ...] = ()  # for approval
 
     @property
@@ -76,19 +68,19 @@ def digest_of(
     """Joins what the sweeps and the requests say about the groups of a project.
 
     Arguments:
-        since: the time of the digest before.
+        since: the time of the previous digest.
         watched: the groups that run, or that stopped since then.
         ended, open_requests: the requests that ended since then, and those that are open. Of a group that no sweep saw,
             such as with `watch = "off"`, only its request is known.
     """
-    groups: dict[str, DigestGroup] = {}
+    groups: dict[str, Reading] = {}
     waiting: list[Request] = []
     for request in (*ended, *open_requests):
         if request.state is State.PENDING:
             waiting.append(request)
         elif request.last_seen is not None and request.state in _WITH_GROUP:
-            groups[request.group_key] = DigestGroup(request.group, request.last_seen.movement)
-    groups |= {one.key: DigestGroup(one.group, one.movement) for one in watched}
+            groups[request.group_key] = Reading(request.group, request.last_seen.at, request.last_seen.movement)
+    groups |= {one.key: one.reading for one in watched}
     return Digest(
         project,
         since,
@@ -105,5 +97,5 @@ _WITH_GROUP = FOLLOWED_STATES | {State.DONE, State.FAILED, State.PAUSED_AGAIN}
 _RUNNING = RUNNING_STATUSES | {GroupStatus.PAUSING}
 
 
-def _with_status(groups: Iterable[DigestGroup], statuses: Collection[GroupStatus]) -> tuple[DigestGroup, ...]:
+def _with_status(groups: Iterable[Reading], statuses: Collection[GroupStatus]) -> tuple[Reading, ...]:
     return tuple(one for one in groups if one.group.status in statuses)

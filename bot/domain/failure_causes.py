@@ -14,7 +14,7 @@ from enum import IntEnum
 from bot.domain.problem import Problem
 from bot.domain.task_group import ErrorReason
 
-#: While a group goes on, the causes are read at most this often.
+#: While a group runs, the causes are read at most this often.
 READ_EVERY = timedelta(minutes=10)
 #: This many causes are kept. OMS documents about 40 codes.
 MAX_CAUSES = 20

@@ -122,7 +122,7 @@ def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
 
 
 def _with_told(seen: Request, last: Progress) -> Request:
-    """The request with what its thread is told after this reading of its running group.
+    """The request with what is posted to its thread after this reading of its running group.
 
     Arguments:
         last: the progress in the reading before.

@@ -29,7 +29,7 @@ _ACCEPTED_CALLS = frozenset({AuditEvent.PUT_ACCEPTED, AuditEvent.PAUSE_ACCEPTED}
 
 
 @dataclass(frozen=True)
-class Reading:
+class Sample:
     """How many bytes of the group were migrated at one time."""
 
     at: datetime
@@ -81,7 +81,7 @@ class Report:
 def sum_up(
     request: Request,
     events: Sequence[RecordedEvent],
-    readings: Sequence[Reading],
+    samples: Sequence[Sample],
     newest_hash: str,
     unverified_rows: int,
     now: datetime,
@@ -90,7 +90,7 @@ def sum_up(
 
     Arguments:
         events: the audit events of the request, oldest first.
-        readings: of the group between the start and the end, oldest first. Others are left out.
+        samples: of the group between the start and the end, oldest first. Others are left out.
         newest_hash: as in the report.
         unverified_rows: as in the report.
     """
@@ -103,7 +103,7 @@ def sum_up(
         moved_bytes = max(last_seen.progress.complete_bytes - attempt.before.complete_bytes, 0)
         moved_objects = max(last_seen.progress.success_objects - attempt.before.success_objects, 0)
         average = _per_second(moved_bytes, until - started_at)
-        curve = _curve(attempt.before, started_at, readings, last_seen)
+        curve = _curve(attempt.before, started_at, samples, last_seen)
         found = (_per_second(new.complete_bytes - old.complete_bytes, new.at - old.at) for old, new in pairwise(curve))
         best = max((rate for rate in (average, *found) if rate is not None), default=None)
         rates = _rates(curve)
@@ -140,24 +140,24 @@ def _per_second(moved_bytes: int, time: timedelta) -> int | None:
     return round(moved_bytes / seconds) if seconds > 0 else None
 
 
-def _curve(before: Progress, started_at: datetime, readings: Sequence[Reading], last_seen: LastSeen) -> list[Reading]:
+def _curve(before: Progress, started_at: datetime, samples: Sequence[Sample], last_seen: LastSeen) -> list[Sample]:
     """How many bytes were migrated over the time of the run: never fewer, and in steps of `MIN_RATE_TIME` or more."""
-    between = [reading for reading in readings if started_at < reading.at < last_seen.at]
-    last = Reading(last_seen.at, last_seen.progress.complete_bytes)
-    rising: list[Reading] = []
-    for reading in (Reading(started_at, before.complete_bytes), *between, last):
-        # A later reading with fewer bytes shows that OMS had not reset the counters of a retried group yet.
-        while rising and rising[-1].complete_bytes > reading.complete_bytes:
+    between = [sample for sample in samples if started_at < sample.at < last_seen.at]
+    last = Sample(last_seen.at, last_seen.progress.complete_bytes)
+    rising: list[Sample] = []
+    for sample in (Sample(started_at, before.complete_bytes), *between, last):
+        # A later sample with fewer bytes shows that OMS had not reset the counters of a retried group yet.
+        while rising and rising[-1].complete_bytes > sample.complete_bytes:
             rising.pop()
-        rising.append(reading)
+        rising.append(sample)
     spaced = rising[:1]
-    for reading in rising[1:]:
-        if reading.at - spaced[-1].at >= MIN_RATE_TIME:
-            spaced.append(reading)
+    for sample in rising[1:]:
+        if sample.at - spaced[-1].at >= MIN_RATE_TIME:
+            spaced.append(sample)
     return spaced if spaced[-1] == rising[-1] else [*(spaced[:-1] or spaced), rising[-1]]
 
 
-def _rates(curve: Sequence[Reading]) -> tuple[Rate, ...]:
+def _rates(curve: Sequence[Sample]) -> tuple[Rate, ...]:
     """The mean rate in equal parts of the run. Between two readings the rate counts as constant."""
     whole = curve[-1].at - curve[0].at
     count = min(MAX_POINTS, len(curve) - 1, whole // MIN_POINT_TIME)
@@ -171,7 +171,7 @@ def _rates(curve: Sequence[Reading]) -> tuple[Rate, ...]:
     return tuple(found)
 
 
-def _bytes_at(curve: Sequence[Reading], at: datetime) -> float:
-    index = min(bisect_right(curve, at, key=lambda reading: reading.at), len(curve) - 1)
+def _bytes_at(curve: Sequence[Sample], at: datetime) -> float:
+    index = min(bisect_right(curve, at, key=lambda sample: sample.at), len(curve) - 1)
     old, new = curve[index - 1], curve[index]
     return old.complete_bytes + (new.complete_bytes - old.complete_bytes) * ((at - old.at) / (new.at - old.at))

@@ -43,7 +43,7 @@ class State(StrEnum):
     #: The quorum is complete and nothing was sent. The bot sends the PUT as soon as it is due: at once, at `start_at`,
     #: or after a delay if Vault, OMS or Slack failed in a way that may pass. Ends in SENDING; in PENDING again if an
     #: approval no longer counts; in VOID if the settings or the group changed; in NOT_STARTED if Vault or OMS refuses,
-    #: or the keys cannot work; in ACCEPTED or DONE if somebody else started the group; in CANCELLED by a person; in
+    #: or the keys cannot work; in ACCEPTED or DONE if someone else started the group; in CANCELLED by a person; in
     #: APPROVAL_EXPIRED at `approval_valid_until`.
     APPROVED = "approved"
 
@@ -61,7 +61,7 @@ class State(StrEnum):
     #: `approval_valid_until`.
     NOT_STARTED = "not started"
 
-    #: OMS accepted the call, or somebody else started the group, and no progress is known yet. The bot reads the
+    #: OMS accepted the call, or someone else started the group, and no progress is known yet. The bot reads the
     #: group. Ends in MOVING, in NOT_STARTED if the group's status is unchanged for a minute, in PAUSING by a person,
     #: or in DONE, FAILED or PAUSED_AGAIN.
     ACCEPTED = "accepted"
@@ -84,7 +84,7 @@ class State(StrEnum):
     PAUSED_AGAIN = "paused again"
 
     #: Ended: bot.toml no longer has the project, or names another OMS address or project id for it, so the bot cannot
-    #: read the group. The migration itself goes on.
+    #: read the group. The migration itself continues.
     NOT_FOLLOWED = "no longer followed"
 
     #: Ended: approved, but not started before `approval_valid_until`.
@@ -247,7 +247,7 @@ class Request:
     origin_key: str = ""  # the key of the inbox message that created it
     scope: Scope | None = None  # what a retry migrates again; None for a resume
     scope_chosen_by: str | None = None  # the user id of the person who last changed `scope`; None if nobody did
-    started_elsewhere: bool = False  # whether somebody outside this bot started the group after the creation
+    started_elsewhere: bool = False  # whether someone outside this bot started the group after the creation
     vote_progress: VoteProgress | None = None  # None before the first vote, and after the approval
     reminders: int = 0  # how many of `bot.domain.schedule.reminders_at` have passed
     decision: Decision | None = None  # the approval; None before
@@ -256,7 +256,7 @@ class Request:
     void_approvals: tuple[str, ...] = ()
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
-    told: Told = field(default_factory=Told)  # what the thread was told about the movement of the group
+    told: Told = field(default_factory=Told)  # what was posted to the thread about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
     failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS

@@ -55,7 +55,7 @@ class RequestRecord:
     attempt: int = 0  # the number of the last attempt
     approved_by: tuple[str, ...] = ()  # the people whose approvals that attempt has
     state: State | None = None
-    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent any more
+    is_over: bool = False  # whether the group moved or the request ended, so that nothing is sent anymore
     messages: frozenset[str] = frozenset()  # the `record_key`s of the messages that were answered
     has_forged_row: bool = False
     has_unknown_row: bool = False  # since the last row with a fingerprint

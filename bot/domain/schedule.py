@@ -79,7 +79,7 @@ def due_at(request: Request) -> datetime | None:
 def causes_due_at(request: Request) -> datetime | None:
     """When OMS is asked why sub-tasks of the group failed; None if there is nothing new to ask.
 
-    The causes are read when the group has failed or ended with failed sub-tasks, and, while the group goes on, when the
+    The causes are read when the group has failed or ended with failed sub-tasks, and, while the group runs, when the
     number of failed sub-tasks has changed.
     """
     failed, known = request.group.sub_tasks.failed, request.failure_causes

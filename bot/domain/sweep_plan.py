@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from types import MappingProxyType
 
 from bot.domain.schedule import doubling_wait
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
@@ -42,9 +41,6 @@ STATUSES: Mapping[Part, frozenset[GroupStatus]] = {
 _EVERY: Mapping[Part, timedelta] = {Part.FAILED: timedelta(minutes=1), Part.ENDED: timedelta(minutes=10)}
 
 
-NOTHING_UNREADABLE: Mapping[Part, int] = MappingProxyType({})
-
-
 @dataclass(frozen=True)
 class SweepState:
     """What the sweeps of a project did so far."""
@@ -62,7 +58,7 @@ class SweepState:
         now: datetime,
         *,
         is_young: bool,
-        unreadable: Mapping[Part, int] = NOTHING_UNREADABLE,
+        unreadable: Mapping[Part, int],
     ) -> SweepState:
         """The state after a sweep that listed these parts."""
         return replace(

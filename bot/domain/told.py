@@ -1,6 +1,6 @@
-"""Decides what the thread of a request is told about the movement of its group, each thing once.
+"""Decides what the bot posts to the thread of a request about the movement of its group, each thing once.
 
-Pure. The request stores what was told, and `bot.ui.thread` has the sentences.
+Pure. The request stores what was posted, and `bot.ui.thread` has the sentences.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ from bot.domain.watched_group import Activity, Movement, Trouble
 
 #: In percent.
 MILESTONES = (25, 50, 75)
-#: Milestones are told only for what takes longer than this in all, and at most once in this time.
+#: Milestones are posted only if the migration takes longer than this in all, and at most one in this time.
 LONG = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the thread of a request was told about the movement of its group."""
+    """What the bot posted to the thread of a request about the movement of its group."""
 
-    trouble: Trouble | None = None  # STALLED or SLOW, until the thread was told that it is over
+    trouble: Trouble | None = None  # STALLED or SLOW, until the thread says that it is over
     since: datetime | None = None  # since when the group is in `trouble`
-    milestone: int = 0  # the last of `MILESTONES` that was told, or left out because another was told shortly before
-    milestone_at: datetime | None = None  # when a milestone was last told
+    milestone: int = (
+        0  # the last of `MILESTONES` that was posted, or left out because another was posted shortly before
+    )
+    milestone_at: datetime | None = None  # when a milestone was last posted
 
 
 def tell(
@@ -38,9 +40,9 @@ def tell(
     running_for: timedelta,
     now: datetime,
 ) -> Told:
-    """What the thread was told after another reading of a running group. At most one thing is new.
+    """What the thread has after another reading of a running group. At most one thing is new.
 
-    A milestone is not told while it is not known how long the migration takes.
+    A milestone is not posted while it is not known how long the migration takes.
 
     Arguments:
         progress: as read now.
@@ -71,8 +73,7 @@ def _trouble(told: Told, movement: Movement, *, moved: bool) -> Trouble | None:
         return None if moved or movement.still_since is None else Trouble.STALLED
     if movement.is_slow:
         return Trouble.SLOW
-    is_fast = movement.activity is Activity.MOVING and movement.rate is not None and movement.slow_since is None
-    return None if is_fast else told.trouble
+    return None if movement.is_fast else told.trouble
 
 
 def _milestone(progress: Progress) -> int:

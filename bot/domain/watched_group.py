@@ -1,4 +1,4 @@
-"""What the readings of a task group show over time: how fast it moves, and since when it stands still.
+"""What the readings of a task group show over time: how fast it moves, and since when nothing has moved.
 
 Pure. `bot.jobs.watch` reads the groups from OMS, and `bot.store.groups` stores the result.
 """
@@ -22,7 +22,7 @@ SMOOTHING = timedelta(minutes=5)
 MIN_MEASURED = timedelta(seconds=30)
 #: The totals count as growing for this time after a reading that showed larger ones.
 GROWING_FOR = timedelta(minutes=2)
-#: OMS counts some objects only when they are complete, so that a group stands still for a short time now and then.
+#: OMS counts some objects only when they are complete, so nothing moves for a short time now and then.
 SHORT_STILL = timedelta(minutes=2)
 #: While OMS restores archived objects at the source, nothing moves for hours. Only a longer time counts as a stall.
 RESTORE_TIME = timedelta(hours=12)
@@ -45,13 +45,13 @@ class Activity(StrEnum):
     STALLED = "stalled"
 
 
-_STANDING = frozenset({Activity.RESTORING, Activity.STALLED})
+_STILL = frozenset({Activity.RESTORING, Activity.STALLED})
 
 
 class Trouble(StrEnum):
-    """What people are told about a group that does not do what it should."""
+    """What is wrong with a group. Alerts and threads report it."""
 
-    #: Somebody, or OMS, paused the group.
+    #: Someone, or OMS, paused the group.
     PAUSED = "paused"
     #: The group failed.
     FAILED = "failed"
@@ -77,7 +77,7 @@ class Movement:
     """
 
     activity: Activity
-    # Bytes per second, smoothed. None while the group does not run or stands still, and before its first bytes move.
+    # Bytes per second, smoothed. None while the group does not run or nothing moves, and before its first bytes move.
     rate: int | None = None
     rate_since: datetime | None = None  # since when `rate` is measured
     # Since when nothing has moved. None if bytes or objects moved between the last two readings, or OMS shows a speed.
@@ -86,13 +86,18 @@ class Movement:
     is_slow: bool = False  # whether `rate` is below the limit for `WatchLimits.stall_after`
     grew_at: datetime | None = None  # when a reading last showed larger totals than the reading before
 
+    @property
+    def is_fast(self) -> bool:
+        """Whether the group moves at a measured rate that is not below the limit."""
+        return self.activity is Activity.MOVING and self.rate is not None and self.slow_since is None
+
     def totals_grow(self, at: datetime) -> bool:
         """Whether OMS still lists the source, so that the totals are too small."""
         has_grown = self.grew_at is not None and at - self.grew_at < GROWING_FOR
         return has_grown or self.activity is Activity.LISTING
 
     def stands_still(self, at: datetime) -> bool:
-        """Whether nothing has moved for so long that people are told since when."""
+        """Whether nothing has moved for so long that texts say since when."""
         return self.still_since is not None and at - self.still_since >= SHORT_STILL
 
     def seconds_left(self, progress: Progress, at: datetime) -> int | None:
@@ -107,6 +112,15 @@ class Movement:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A group as last read, and how it moves."""
+
+    group: TaskGroup
+    at: datetime  # when it was read
+    movement: Movement | None  # None if only this reading is known
+
+
+@dataclass(frozen=True)
 class WatchedGroup:
     """A task group as the last readings of it showed it."""
 
@@ -116,12 +130,16 @@ class WatchedGroup:
     seen_at: datetime  # when it was last read
     status_since: datetime  # when a reading first showed its status
     movement: Movement
-    told: Trouble | None = None  # the trouble that people were told and that lasts
+    told: Trouble | None = None  # the trouble that was last reported, until it is over
     is_odd: bool = False  # whether the last reading showed less than the one before, so that its counts were left out
 
     @property
     def runs(self) -> bool:
         return self.group.status in RUNNING_STATUSES
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.group, self.seen_at, self.movement)
 
 
 def first_seen(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
@@ -220,9 +238,9 @@ def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -
         return now
     if has_moved(before.group.progress, group.progress):
         return None
-    is_standing = before.movement.activity in _STANDING
+    was_still = before.movement.activity in _STILL
     is_unchanged = _counters(before.group) == _counters(group)
-    continues = is_standing and is_unchanged if _has_gap(before, now) else is_standing or is_unchanged
+    continues = was_still and is_unchanged if _has_gap(before, now) else was_still or is_unchanged
     return (before.movement.still_since or before.seen_at) if continues else now
 
 

@@ -118,7 +118,8 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
     """Saves a changed request, and adds its new thread line as a notice, or the report on a group that ran and ended.
 
     The line tells how the movement of the group has changed, or else which state the request has entered. A request
-    that stays in its state has no line of the state, unless it has a new attempt.
+    that stays in its state has no line of the state, unless it has a new attempt, or cannot be started for the first
+    time.
 
     Raises:
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
@@ -126,8 +127,10 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
     saved = requests.save(connection, old, new, now, *events)
     line = told_line(old, saved)
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
-    if new.state is not old.state or has_new_attempt:
+    is_held_up = new.state is State.APPROVED and old.problem is None and new.problem is not None
+    if new.state is not old.state:
         STATE_CHANGES.labels(new.state.value).inc()
+    if new.state is not old.state or has_new_attempt or is_held_up:
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
         line = line or (pause_failed(saved) if is_failed_pause else thread_line(saved))
     if saved.state in REPORTED_STATES and saved.state is not old.state:

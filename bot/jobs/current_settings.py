@@ -28,7 +28,7 @@ def slots_without_candidates(
 ) -> tuple[tuple[str, ...], ...]:
     """The slots that nobody can fill, as Slack knows people now. Empty if a quorum is possible.
 
-    A request without a reason needs somebody else's approval, even if the policy allows self approval.
+    A request without a reason needs someone else's approval, even if the policy allows self approval.
 
     Arguments:
         policy: the policy stored with the request, or the one that a new request would get.

@@ -14,7 +14,7 @@ from bot.store.queue import Queue
 
 # Messages are limited for each person, requests for each project. So one person who sends many messages, or one project
 # whose OMS hangs, cannot occupy all threads of a lane. An action that approves a request also sends its PUT, and counts
-# for both limits. The limit of the person is the higher one: somebody whose actions wait for a project that hangs can
+# for both limits. The limit of the person is the higher one: someone whose actions wait for a project that hangs can
 # still act for another project.
 FAST_MESSAGES = Queue(tables.inbox, FAST_KINDS, max_per_key=6)
 SLOW_MESSAGES = Queue(tables.inbox, SLOW_KINDS, max_per_key=2)

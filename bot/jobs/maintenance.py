@@ -37,7 +37,7 @@ class Task(StrEnum):
 
     #: Posts the newest hash of the audit chain to each project's channel.
     ANCHOR = "anchor"
-    #: Deletes old messages and notices, requests, and groups that no sweep sees any more.
+    #: Deletes old messages and notices, requests, and groups that no sweep sees anymore.
     PURGE = "purge"
     #: Deletes samples of the progress of groups that are not needed. Each hour.
     THIN = "thin"

@@ -43,7 +43,7 @@ def register_listeners(app: App, our_app: OurApp, receiver: Receiver, responder:
 
 
 def acknowledge_shortcut(ack: Ack) -> None:
-    """Acknowledges a shortcut that somebody added to the app in Slack."""
+    """Acknowledges a shortcut that someone added to the app in Slack."""
     ack()
 
 

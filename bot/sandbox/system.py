@@ -129,6 +129,7 @@ class Sandbox:
         if self.vault.is_sealed:
             self.vault.unseal()
         self.slack.outage.status = None
+        self.slack.api.takes_charts = True
         self.workspace.clear()
         self.call_log.clear()
         self.start_bot()

@@ -73,7 +73,7 @@ class ChannelUnavailable(SlackError):
 
 
 class Gone(SlackError):
-    """The message, view or response URL does not exist, or not any more."""
+    """The message, view or response URL does not exist, or no longer exists."""
 
 
 class Denied(SlackError):

@@ -194,7 +194,7 @@ class SocketTransport:
         return _Link(websocket, time.monotonic())
 
     def _read(self, link: _Link) -> Denied | Unavailable | None:
-        """Reads the messages of a socket until it ends, or is not needed any more. Returns why it ended, if known."""
+        """Reads the messages of a socket until it ends, or is not needed anymore. Returns why it ended, if known."""
         try:
             while not self._stopped.is_set():
                 try:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GROUP_CACHE_SECONDS = 60.0
 # While Slack hangs, one thread waits for the time-out and the others share its result.
 FAILURE_CACHE_SECONDS = 5.0
-# Slack's codes for a user group that is disabled or deleted, or that the workspace's plan does not include any more.
+# Slack's codes for a user group that is disabled or deleted, or that the workspace's plan does not include anymore.
 UNAVAILABLE_CODES = ("no_such_subteam", "subteam_not_found", "plan_upgrade_required")
 
 

@@ -1,6 +1,6 @@
 """Stores the alerts: messages to a project's channel about task groups without an open request.
 
-What an alert tells is decided by `bot.domain.alert`.
+What an alert says is decided by `bot.domain.alert`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ class StoredAlert:
 
 
 def tell(connection: Connection, project: str, channel: str, items: Sequence[AlertItem], now: datetime) -> None:
-    """Stores what is told, and makes the messages due that tell it.
+    """Stores the items in alerts, and makes the messages of these alerts due.
 
     The items go into the newest alert of the project if it is not posted yet, or if it still takes them. Older alerts
-    about these groups show what is over.
+    about these groups show which trouble is over.
 
     Arguments:
         items: what one sweep found.
@@ -68,32 +68,27 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
         connection.execute(insert(alerts).values(project=project, **_columns(connection, alert, channel, None, now)))
 
 
-def get(connection: Connection, number: int) -> StoredAlert | None:
-    """The alert with this number; None if it was deleted."""
-    return _parsed(connection, connection.execute(select(alerts).where(alerts.c.id == number)).one_or_none())
-
-
 def lock(connection: Connection, number: int) -> StoredAlert | None:
-    """As `get`. Locks the alert until the transaction ends."""
+    """The alert with this number; None if it was deleted. Locks it until the transaction ends."""
     query = select(alerts).where(alerts.c.id == number).with_for_update()
     return _parsed(connection, connection.execute(query).one_or_none())
 
 
 def save(connection: Connection, stored: StoredAlert, due_at: datetime | None) -> None:
-    """Replaces an alert. Its message is posted or edited at `due_at`; with None it shows everything."""
+    """Replaces an alert. Its message is posted or edited at `due_at`; None if the message is current."""
     columns = _columns(connection, stored.alert, stored.channel, stored.ts, due_at)
     connection.execute(update(alerts).where(alerts.c.id == stored.number).values(columns))
 
 
 def remove(connection: Connection, number: int) -> None:
-    """Deletes an alert that has nothing to tell."""
+    """Deletes an alert without items."""
     connection.execute(delete(alerts).where(alerts.c.id == number))
 
 
 def mute(
     connection: Connection, channel: str, ts: str, key: str, person: str, until: datetime | None, now: datetime
 ) -> None:
-    """Lets the message in which a person muted a group say so.
+    """Marks a group as muted in the alert of the message in which a person pressed Mute.
 
     Arguments:
         channel, ts: of the message.

@@ -6,7 +6,6 @@ What the readings of a group mean is computed by `bot.domain.watched_group`.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from bot.domain.report import Sample
 from bot.domain.sample_thinning import surplus_samples
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import WatchedGroup
@@ -36,17 +36,6 @@ _SAVE = {
 }
 _RUNNING = [int(status) for status in RUNNING_STATUSES]
 _STOPPED = [int(status) for status in (GroupStatus.PAUSED, *sorted(FAILED_STATUSES), GroupStatus.COMPLETED)]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The progress of a group at one time."""
-
-    at: datetime
-    complete_bytes: int
-    total_bytes: int
-    handled_objects: int  # migrated, skipped and failed
-    failed_objects: int
 
 
 def get(connection: Connection, key: str) -> WatchedGroup | None:
@@ -79,16 +68,6 @@ def stopped_since(connection: Connection, projects: Collection[str], since: date
     query = (
         select(groups.c.body)
         .where(groups.c.project.in_(projects), groups.c.status.in_(_STOPPED), groups.c.status_since >= since, has_run)
-        .order_by(groups.c.status_since.desc())
-    )
-    return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
-
-
-def ended_since(connection: Connection, project: str, since: datetime, status: GroupStatus) -> list[WatchedGroup]:
-    """The groups of a project that got this status since then, newest first."""
-    query = (
-        select(groups.c.body)
-        .where(groups.c.project == project, groups.c.status == int(status), groups.c.status_since >= since)
         .order_by(groups.c.status_since.desc())
     )
     return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
@@ -129,9 +108,10 @@ def add_samples(connection: Connection, found: Iterable[WatchedGroup]) -> None:
 
 def samples_of(connection: Connection, key: str, since: datetime, until: datetime) -> Sequence[Sample]:
     """The samples of a group between two times, oldest first."""
-    columns = [samples.c[name] for name in ("at", "complete_bytes", "total_bytes", "handled_objects", "failed_objects")]
     query = (
-        select(*columns).where(samples.c.group_key == key, samples.c.at.between(since, until)).order_by(samples.c.at)
+        select(samples.c.at, samples.c.complete_bytes)
+        .where(samples.c.group_key == key, samples.c.at.between(since, until))
+        .order_by(samples.c.at)
     )
     return [Sample(*row) for row in connection.execute(query)]
 
@@ -152,7 +132,7 @@ def mutes(connection: Connection, project: str) -> dict[str, datetime | None]:
 
 
 def end_mutes(connection: Connection, keys: Collection[str]) -> None:
-    """Lets people hear of these groups again."""
+    """Ends the mutes of these groups."""
     for key in keys:
         connection.execute(update(groups).where(groups.c.key == key).values(muted=None))
 
@@ -180,7 +160,7 @@ def keys_to_thin(connection: Connection, since: datetime) -> Sequence[str]:
 
 
 def thin_samples(connection: Connection, key: str, now: datetime) -> None:
-    """Deletes the samples of a group that are not needed any more, see `bot.domain.sample_thinning`."""
+    """Deletes the samples of a group that are not needed anymore, see `bot.domain.sample_thinning`."""
     of_group = select(samples.c.at).where(samples.c.group_key == key).order_by(samples.c.at)
     surplus = surplus_samples(connection.execute(of_group).scalars().all(), now)
     if surplus:

@@ -5,11 +5,12 @@ What the report says is computed by `bot.domain.report`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from bot.domain.report import Reading, Report, sum_up
+from bot.domain.report import Report, Sample, sum_up
 from bot.store import audit, groups, requests
 
 
@@ -24,9 +25,8 @@ def report_on(connection: Connection, request_id: str, now: datetime) -> Report 
         return None
     events, unverified_rows = audit.events_of(connection, request_id)
     started_at = request.attempt.answered_at if request.attempt is not None else None
-    readings = []
+    samples: Sequence[Sample] = ()
     if started_at is not None:
         samples = groups.samples_of(connection, request.group_key, started_at, request.ended_at or now)
-        readings = [Reading(sample.at, sample.complete_bytes) for sample in samples]
     head = audit.newest(connection)
-    return sum_up(request, events, readings, head.hash if head is not None else "", unverified_rows, now)
+    return sum_up(request, events, samples, head.hash if head is not None else "", unverified_rows, now)

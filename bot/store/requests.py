@@ -143,7 +143,7 @@ def delete_ended(connection: Connection, before: datetime, limit: int) -> int:
 
 
 def followed(connection: Connection, project: str) -> dict[str, str]:
-    """The ids of the project's requests whose card tells what their group does, by the key of the group."""
+    """The ids of the project's requests whose card shows what their group does, by the key of the group."""
     states = [state.value for state in FOLLOWED_STATES | {State.SENDING, State.UNKNOWN}]
     query = select(requests.c.open_key, requests.c.id).where(
         requests.c.project == project, requests.c.open_key.is_not(None), requests.c.state.in_(states)
@@ -152,7 +152,7 @@ def followed(connection: Connection, project: str) -> dict[str, str]:
 
 
 def make_due(connection: Connection, ids: Collection[str], now: datetime) -> None:
-    """Lets workers look at these requests now, because a sweep read their groups."""
+    """Makes these requests due now, because a sweep read their groups."""
     for first in range(0, len(ids), IDS_AT_ONCE):
         of_ids = requests.c.id.in_(list(ids)[first : first + IDS_AT_ONCE])
         connection.execute(update(requests).where(of_ids, requests.c.due_at > now).values(due_at=now))

@@ -1,6 +1,6 @@
 """The message to a project's channel about task groups without an open request.
 
-Pure. `bot.domain.alert` decides what is told, and when.
+Pure. `bot.domain.alert` decides what it says, and when.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ from bot.ui.progress import objects_of_total, progress_line
 MAX_WITH_BUTTONS = 10
 # The groups that the notification on a phone and a screen reader name.
 MAX_IN_TEXT = 10
-
-NO_SUCH_GROUP = "No such group, or you can't see it."
 
 # The worst first.
 _TROUBLES = (Trouble.FAILED, Trouble.STALLED, Trouble.PAUSED, Trouble.SLOW)
@@ -72,7 +70,7 @@ def alert_message(
     if lines:
         blocks.append(section(lines))
     if left_out:
-        blocks.append(context_block(f"and {left_out:,} more: `{command} list`"))
+        blocks.append(context_block(f"and {left_out:,} more; type `{command} list`"))
     sentences = [_sentence(item) for item in items[:MAX_IN_TEXT]]
     more = [f"And {len(items) - MAX_IN_TEXT:,} more."] if len(items) > MAX_IN_TEXT else []
     return slack_message(" ".join((f"Project {escape_mrkdwn(alert.project)}.", *sentences, *more)), blocks)
@@ -181,9 +179,9 @@ def _event(item: AlertItem) -> str:
             code = item.group.error.code if item.group.error is not None else ""
             return f"failed{f' with {escape_mrkdwn(code)}' if code else ''}, {noticed}"
         case Trouble.STALLED:
-            return f"has stalled: nothing has moved since {local_time(item.since)}, although its sub-tasks run"
+            return f"has stalled. Nothing has moved since {local_time(item.since)}, although its sub-tasks are running"
         case Trouble.SLOW:
-            return f"is slow: below the limit (slow_below in bot.toml) since {local_time(item.since)}"
+            return f"is slow. Its rate has been below the limit (slow_below in bot.toml) since {local_time(item.since)}"
     match _change(item.group):
         case "started":
             return f"started, {noticed}"
@@ -200,10 +198,10 @@ def _now(item: AlertItem) -> str:
         again = {Trouble.STALLED: "is moving again", Trouble.SLOW: "is above the limit again"}
         return again.get(item.trouble, "is running again") if item.trouble else ""
     if status in FAILED_STATUSES:
-        return "failed later"
+        return "later failed"
     if status in DELETED_STATUSES:
         return "was deleted"
-    return "is done" if status is GroupStatus.COMPLETED else "was paused later"
+    return "is done" if status is GroupStatus.COMPLETED else "was later paused"
 
 
 def _muted(item: AlertItem) -> str:

@@ -23,7 +23,7 @@ def no_buttons(request: Request) -> list[Block]:
 
 
 def decision_buttons(request: Request) -> list[Block]:
-    """Approve, Deny, Cancel, Withdraw if somebody has approved, and the choice of what to retry if there is one."""
+    """Approve, Deny, Cancel, Withdraw if someone has approved, and the choice of what to retry if there is one."""
     choice = [_scope_choice(request)] if can_choose_scope(request) else []
     decisions = [_approve(request), _deny(request), _cancel(request)]
     if request.vote_progress is not None:
@@ -52,7 +52,7 @@ def pause_group_button(group_key: str) -> list[Block]:
     """Pause, below the status of a group (`WatchedGroup.key`). There may be no request for it."""
     dialog = confirm(
         "Pause this group?",
-        "It stays paused until a request to resume it is approved. The channel is told that you paused it.",
+        "It stays paused until a request to resume it is approved. The bot posts in the channel that you paused it.",
         "Pause it",
         "Let it run",
         style="danger",

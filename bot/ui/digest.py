@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.domain.digest import Digest, DigestGroup
+from bot.domain.digest import Digest
 from bot.domain.task_group import GroupKind
+from bot.domain.watched_group import Reading
 from bot.ui.blocks import FIELD_CHARACTERS
 from bot.ui.formatting import local_time
 from bot.ui.lists import Section, fit
@@ -30,11 +31,11 @@ def digest_text(digest: Digest, command: str) -> str:
         Section(f"{len(digest.paused)} {GroupKind.PAUSED}", _lines(digest.paused), 0),
         Section(f"{len(digest.done)} done", _lines(digest.done), 0),
     ]
-    title = f"*Summary of {digest.project} since {local_time(digest.since)}*"
+    title = f"*Digest of {digest.project} since {local_time(digest.since)}*"
     more = f"Type `{command} list` for all groups."
     room = FIELD_CHARACTERS - len(title) - len(more) - 2
     return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"
 
 
-def _lines(groups: Iterable[DigestGroup]) -> tuple[str, ...]:
-    return tuple(group_line(one.group, one.movement) for one in groups)
+def _lines(groups: Iterable[Reading]) -> tuple[str, ...]:
+    return tuple(group_line(one) for one in groups)

@@ -47,7 +47,7 @@ def causes_line(request: Request) -> str:
     if known is None:
         return ""
     name = escape_mrkdwn(quoted_name(request.group))
-    goes_on = "" if request.ended_at is not None else " The group goes on with the others."
+    goes_on = "" if request.ended_at is not None else " The other sub-tasks continue."
     lines = [f"{_sub_tasks(known).capitalize()} of {name}.{goes_on}"]
     for cause in known.causes[:MAX_SHOWN]:
         problem = cause.problem

@@ -16,7 +16,8 @@ from bot.domain.approvals import awaits_approval_by
 from bot.domain.policy import Person
 from bot.domain.request import FOLLOWED_STATES, Policy, Request, State
 from bot.domain.task_group import FAILED_STATUSES, STATUSES_OF_KIND, GroupKind
-from bot.domain.watched_group import Activity, Movement, WatchedGroup
+from bot.domain.watched_group import WatchedGroup
+from bot.ui import movement
 from bot.ui.blocks import TIME_BLOCK, actions, button, context_block, header, section
 from bot.ui.formatting import escape_mrkdwn, local_time
 from bot.ui.replies import with_link
@@ -91,7 +92,7 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
             waiting.append(request)
         elif request.requester == person.id:
             mine.append(request)
-        elif request.state is State.NOT_STARTED or (request.last_seen and _is_trouble(request.last_seen.movement)):
+        elif request.state is State.NOT_STARTED or movement.trouble(movement.last_reading(request)):
             trouble.append(request)
         elif request.state in _RUNNING_STATES:
             running.append(request)
@@ -109,7 +110,7 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
     for group in content.watched:
         if group.key in followed:
             continue
-        if group.group.status in FAILED_STATUSES or _is_trouble(group.movement):
+        if group.group.status in FAILED_STATUSES or movement.trouble(group.reading):
             trouble.append(group)
         else:
             (running if group.group.status in STATUSES_OF_KIND[GroupKind.RUNNING] else ended).append(group)
@@ -124,10 +125,6 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
 
 # The request says how its group ended.
 _STATES_OF_GROUP = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
-
-
-def _is_trouble(movement: Movement | None) -> bool:
-    return movement is not None and (movement.activity is Activity.STALLED or movement.is_slow)
 
 
 def home_view(
@@ -173,7 +170,7 @@ def _section_blocks(one: HomeSection, permalinks: Mapping[str, str], command: st
 def _group_text(watched: WatchedGroup, now: datetime) -> str:
     is_old = watched.runs and now - watched.seen_at > RECENT_READING
     as_of = f", as of {local_time(watched.seen_at)}" if is_old else ""
-    return f"{group_line(watched.group, watched.movement)}, project {escape_mrkdwn(watched.project)}{as_of}"
+    return f"{group_line(watched.reading)}, project {escape_mrkdwn(watched.project)}{as_of}"
 
 
 def empty_home_view(text: str) -> View:

@@ -11,8 +11,8 @@ from datetime import datetime
 
 from bot.domain.command import ShowList
 from bot.domain.request import Problem
-from bot.domain.task_group import GroupKind, TaskGroup
-from bot.domain.watched_group import Movement
+from bot.domain.task_group import GroupKind
+from bot.domain.watched_group import Reading
 from bot.ui.blocks import TEXT_CHARACTERS
 from bot.ui.formatting import escape_mrkdwn, inline_code, local_time
 from bot.ui.problem_texts import details
@@ -49,14 +49,14 @@ class GroupsOfProject:
 
     Attributes:
         as_of: when the oldest of these readings was made.
-        of_kind: the groups, with their movement; None if only one reading of a group is known.
+        of_kind: the groups as last read.
         more: the kinds of which OMS has more groups than were read.
         unreadable: how many more groups OMS listed that the bot could not read.
     """
 
     project: str
     as_of: datetime
-    of_kind: Mapping[GroupKind, Sequence[tuple[TaskGroup, Movement | None]]]
+    of_kind: Mapping[GroupKind, Sequence[Reading]]
     more: Collection[GroupKind] = ()
     unreadable: int = 0
 
@@ -79,13 +79,13 @@ def groups(found: GroupsOfProject, requested: Collection[str], command: ShowList
         requested: ids of the groups that have an open request.
     """
     kinds = [kind for kind in GroupKind if kind in command.kinds]
-    shown = {kind: [one for one in found.of_kind.get(kind, ()) if command.matches(one[0])] for kind in kinds}
+    shown = {kind: [one for one in found.of_kind.get(kind, ()) if command.matches(one.group)] for kind in kinds}
     totals = [_total(len(shown[kind]), kind, is_complete=kind not in found.more) for kind in kinds]
     # The name of a group that cannot be read is not known.
     totals.append(f"{found.unreadable} unreadable" if found.unreadable and not command.name else "")
     named = f" with {inline_code(' '.join(command.name))} in the name" if command.name else ""
     total = ", ".join(filter(None, totals)) or "none"
-    lines = tuple(group_line(group, movement, requested) for kind in kinds for group, movement in shown[kind])
+    lines = tuple(group_line(one, requested) for kind in kinds for one in shown[kind])
     title = f"Groups of {found.project}{named} as of {local_time(found.as_of)}: {total}"
     return Section(title, lines, len(shown.get(GroupKind.FAILED, ())), not found.more)
 

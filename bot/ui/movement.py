@@ -5,28 +5,19 @@ Pure. `bot.domain.watched_group` computes how a group moves from its readings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from bot.domain.progress import seconds_left
 from bot.domain.request import Request, State
-from bot.domain.task_group import GroupStatus, SubTasks, TaskGroup
-from bot.domain.watched_group import Activity, Movement
+from bot.domain.task_group import GroupStatus, SubTasks
+from bot.domain.watched_group import Activity, Reading
 from bot.ui.formatting import capitalized, duration, local_time, local_time_with_seconds, past_tense, quoted_name, rate
 from bot.ui.problem_texts import LOOK_IN_CONSOLE
 from bot.ui.progress import latest_progress
 
-QUEUED = "All sub-tasks that are left are waiting in OMS's queue."
+QUEUED = "All remaining sub-tasks are waiting in OMS's queue."
 RESTORING = "OMS may be waiting for archived objects to be restored, which can take hours."
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A group as last read, and how it moves."""
-
-    group: TaskGroup
-    at: datetime  # when it was read
-    movement: Movement | None  # None if only this reading is known
 
 
 def last_reading(request: Request) -> Reading:
@@ -41,7 +32,7 @@ def running_headline(request: Request) -> str:
     # A problem means that the last reading of the group failed.
     in_trouble = trouble(reading) if request.problem is None else ""
     if in_trouble:
-        return f"{in_trouble}: {name}"
+        return f"{capitalized(in_trouble)}: {name}"
     started = past_tense(request.verb)
     if request.state is State.ACCEPTED:
         by = f"Already {started} by someone else" if request.started_elsewhere else "Accepted by OMS"
@@ -77,14 +68,14 @@ def pace(reading: Reading) -> str:
 
 
 def trouble(reading: Reading) -> str:
-    """`Stalled for 27 min` or `Slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble."""
+    """`stalled for 27 min` or `slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble."""
     movement = reading.movement
     if movement is None:
         return ""
     if movement.activity is Activity.STALLED:
-        return f"Stalled for {_minutes(movement.still_since, reading.at)}"
+        return f"stalled for {_minutes(movement.still_since, reading.at)}"
     if movement.is_slow and movement.rate is not None:
-        return f"Slow for {_minutes(movement.slow_since, reading.at)}, {rate(movement.rate)}"
+        return f"slow for {_minutes(movement.slow_since, reading.at)}, {rate(movement.rate)}"
     return ""
 
 
@@ -115,7 +106,7 @@ def movement_details(reading: Reading) -> str:
 
 
 def rate_sentence(reading: Reading) -> str:
-    """` 140 MB/s over the last minutes, about 3 h left.`, without what is not known.
+    """` 140 MB/s over the last few minutes, about 3 h left.`, without what is not known.
 
     Begins with a space unless it is empty.
     """
@@ -143,14 +134,14 @@ def _rate_and_time(reading: Reading) -> list[str]:
     if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
         return []
     shows_rate = movement.rate and not movement.stands_still(reading.at)
-    found = [f"{rate(movement.rate or 0)} over the last minutes"] if shows_rate else []
+    found = [f"{rate(movement.rate or 0)} over the last few minutes"] if shows_rate else []
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
         found.append(f"about {duration(left)} left")
     elif movement.activity is Activity.LISTING:
-        found.append("OMS is still listing the source, so the total grows")
+        found.append("OMS is still listing the source, so the total is growing")
     elif movement.totals_grow(reading.at):
-        found.append("the total still grows, so the time left isn't known")
+        found.append("the total is still growing, so the time left isn't known")
     return found
 
 

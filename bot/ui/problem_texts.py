@@ -15,6 +15,7 @@ from bot.ui.blocks import truncate
 from bot.ui.formatting import escape_mrkdwn, inline_code, link_console, quote
 
 NOTHING_STARTED = "Nothing was started."
+NOTHING_PAUSED = "Nothing was paused."
 # For a group whose settings changed, this many changes are shown, and this much of each value.
 MAX_CHANGES = 3
 MAX_VALUE_CHARACTERS = 60
@@ -51,14 +52,14 @@ NOT_PAUSED_TAMPERED = Problem(
     "",
     "",
     "Someone changed this request in the bot's database, outside the bot. Nothing was paused.",
-    "Tell the bot's administrator. Pause the group in OMS.",
+    "Tell the bot's administrator. Pause the group in the Huawei Cloud console.",
 )
 NOT_PAUSED_KEY_CHANGED = Problem(
     "",
     "",
     "",
     "The bot's signing key is new, so it can't verify this request. Nothing was paused.",
-    "Pause the group in OMS.",
+    "Pause the group in the Huawei Cloud console.",
 )
 
 CAUSES_NOT_READ = "The bot can't read why sub-tasks failed."

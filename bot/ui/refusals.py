@@ -17,6 +17,7 @@ from bot.ui.status import status_text
 from bot.ui.usage import NO_REQUEST_CREATED
 
 NO_SUCH_REQUEST = "No such request, or you can't see it."
+NO_SUCH_GROUP = "No such group, or you can't see it."
 NOTHING_TO_SEE = "You don't have access to any of this bot's projects. Ask the bot's administrator to add you."
 DUPLICATE_CARD = "This is a copy of the card. Nothing changed; use the original card."
 LOOKUP_FAILED = "Slack couldn't confirm who you are. Nothing changed; try again in a minute."

@@ -61,7 +61,7 @@ def help_text(command: str) -> str:
             "start at 22:30 in your time zone.",
             f"For example: `{command} GROUP_ID at=22:30 network is back`",
             f"`{command}` opens a form.",
-            f"`{command} list` shows open requests, and paused and failed groups.",
+            f"`{command} list` shows open requests, and failed, running and paused groups.",
             f"`{command} status ID` shows the status of a request (R-…) or a task group.",
         )
     )
@@ -98,7 +98,7 @@ def card_not_posted_yet(request: Request) -> str:
 
 
 def already_open(request: Request, permalink: str | None) -> str:
-    """The group has an open request by somebody else."""
+    """The group has an open request by someone else."""
     text = f"{mentions([request.requester])} has already requested this: {_named(request)}. No request was created."
     return with_link(text, permalink)
 
@@ -162,7 +162,7 @@ def self_approval_notice(request: Request) -> str:
 
 
 def no_quorum_possible(request: Request, slots: Sequence[Sequence[str]]) -> str:
-    """To the requester, when nobody can fill these slots any more."""
+    """To the requester, when nobody can fill these slots anymore."""
     return (
         f"{request.id} for {_name(request)} can't be approved anymore. It needs {approvals_needed(slots)}, and nobody "
         f"can give that. Cancel it, add approvers to projects.{escape_mrkdwn(request.plan.project)} in bot.toml, then "
@@ -190,7 +190,7 @@ def card_rejected(request: Request, code: str) -> str:
 
 
 def card_deleted(request: Request) -> str:
-    """To the requester, after somebody deleted the card's message."""
+    """To the requester, after someone deleted the card's message."""
     new_card = " The bot posts a new one." if request.is_open else ""
     return f"Someone deleted the card of {request.id}.{new_card} {status_text(request)}"
 
@@ -212,7 +212,7 @@ def bug_in_command(reference: str) -> str:
 
 
 def duplicate_card(request: Request, permalink: str | None) -> str:
-    """The text that replaces a duplicate card, once somebody clicks a button on it."""
+    """The text that replaces a duplicate card, once someone clicks a button on it."""
     text = f"This is a copy of the card of {request.id}. {escape_mrkdwn(headline(request), 200)}."
     return with_link(text, permalink)
 

@@ -37,7 +37,7 @@ def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> S
         for call in report.calls
         if call.huawei_request_id
     ]
-    sources.append(f"Newest hash of the audit `{report.newest_hash or 'unknown'}`")
+    sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}`")
     said = slack_message(" ".join((line.text, *(f"{title}: {text}." for title, text in known))), [fields(*known)])
     return replace(
         said,

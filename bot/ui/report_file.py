@@ -57,7 +57,7 @@ def _all_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "Rate over time", bars
     for call in report.calls:
         yield f"Huawei request id of the {call_name(report, call)}", f"{_escaped(call.huawei_request_id) or 'none'}"
-    yield "Newest hash of the audit", report.newest_hash or "unknown"
+    yield "Newest audit hash", report.newest_hash or "unknown"
 
 
 def _decision(decision: Decision) -> str:

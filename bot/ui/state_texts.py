@@ -67,11 +67,12 @@ def approved_waits_for(request: Request) -> str:
 
 def approved_line(request: Request) -> str:
     problem, attempt, decision = request.problem, request.attempt, request.decision
-    # Of several tries, the thread is told about the first failure only.
+    # Of several tries, only the first failure is posted to the thread.
     if attempt is None or decision is None or attempt.tries > (0 if problem is None else 1):
         return ""
     if problem is not None:
-        return f"{escape_mrkdwn(problem.meaning)} {approved_waits_for(request)}"
+        what = f"{mentions([request.requester])}, {escape_mrkdwn(name_of(request))} isn't started yet."
+        return f"{what} {escape_mrkdwn(problem.meaning)} {approved_waits_for(request)}"
     if attempt.opened_at > decision.at:
         return f"{mentions([attempt.opened_by])} pressed Retry."
     approved = f"Approved by {mentions(decision.people, 'and')}."

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.domain.progress import percent
 from bot.domain.request import Request
-from bot.domain.watched_group import Trouble
+from bot.domain.watched_group import Reading, Trouble
 from bot.ui.approvals import approvals_so_far
 from bot.ui.formatting import (
     approvals_needed,
@@ -22,7 +22,7 @@ from bot.ui.formatting import (
     mentions,
     quoted_name,
 )
-from bot.ui.movement import Reading, last_reading, movement_sentence, rate_sentence
+from bot.ui.movement import last_reading, movement_sentence, rate_sentence
 from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
 from bot.ui.progress import progress_sentence
 from bot.ui.states import STATES, text_of
@@ -34,7 +34,7 @@ def thread_line(request: Request) -> str | None:
 
 
 def told_line(old: Request, new: Request) -> str | None:
-    """The line for what `bot.domain.told` newly decided to tell; None if it is nothing."""
+    """The line for what is new in `Request.told`; None if nothing is."""
     requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
     reading = last_reading(new)
     was, now = old.told, new.told

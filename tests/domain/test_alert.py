@@ -1,4 +1,4 @@
-"""What the channel is told about groups without an open request: each trouble once, and nothing that is old."""
+"""Alerts about groups without an open request: each trouble makes one, and old trouble makes none."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Watcher:
         else:
             known = seen_again(before, seen, self.now, self._limits)
         quiet: dict[str, Any] = dict.fromkeys(("is_first_sweep", "paused_by_bot", "is_followed", "is_muted"), False)
-        arguments = {"watch": self._watch, "limits": self._limits, **quiet, **flags}
+        arguments = {"watch": self._watch, **quiet, **flags}
         self.known, item = alert_item(before, known, **arguments)
         if item is not None:
             self.told.append(item)
@@ -92,7 +92,7 @@ def watcher() -> Watcher:
     return made
 
 
-def test_a_failure_is_told_by_the_first_reading_that_shows_it_and_only_once(watcher: Watcher) -> None:
+def test_the_first_reading_that_shows_a_failure_makes_an_alert_and_later_ones_make_none(watcher: Watcher) -> None:
     item = watcher.read(FAILED)
     assert item is not None
     assert (item.trouble, item.since, item.at, item.is_over) == (Trouble.FAILED, watcher.now, watcher.now, False)
@@ -101,7 +101,7 @@ def test_a_failure_is_told_by_the_first_reading_that_shows_it_and_only_once(watc
         assert watcher.read(FAILED) is None
 
 
-def test_a_pause_is_told_once_two_readings_half_a_minute_apart_show_it(watcher: Watcher) -> None:
+def test_a_pause_makes_an_alert_when_two_readings_half_a_minute_apart_show_it(watcher: Watcher) -> None:
     ten = timedelta(seconds=10)
     watcher.read(PAUSED)
     paused_at = watcher.now
@@ -112,13 +112,13 @@ def test_a_pause_is_told_once_two_readings_half_a_minute_apart_show_it(watcher: 
     assert [watcher.read(PAUSED) for _ in range(100)] == [None] * 100
 
 
-def test_a_pause_that_is_over_within_half_a_minute_is_not_told(watcher: Watcher) -> None:
+def test_a_pause_that_is_over_within_half_a_minute_makes_no_alert(watcher: Watcher) -> None:
     watcher.read(PAUSED)
     watcher.move()
     assert watcher.told == []
 
 
-def test_a_group_that_is_being_paused_is_not_told_yet(watcher: Watcher) -> None:
+def test_a_group_that_is_being_paused_makes_no_alert_yet(watcher: Watcher) -> None:
     pausing = group(GroupStatus.PAUSING)
     assert [watcher.read(pausing) for _ in range(10)] == [None] * 10
     watcher.read(PAUSED)
@@ -126,7 +126,7 @@ def test_a_group_that_is_being_paused_is_not_told_yet(watcher: Watcher) -> None:
     assert watcher.troubles == [Trouble.PAUSED]
 
 
-def test_a_stall_is_told_with_the_time_since_when_nothing_moves(watcher: Watcher) -> None:
+def test_the_alert_of_a_stall_has_the_time_since_when_nothing_moves(watcher: Watcher) -> None:
     still_since = watcher.now
     watcher.stand_still(14)
     assert watcher.told == []
@@ -136,7 +136,7 @@ def test_a_stall_is_told_with_the_time_since_when_nothing_moves(watcher: Watcher
     assert item.at == still_since + LIMITS.stall_after
 
 
-def test_a_stall_that_lasts_through_a_restart_of_the_bot_is_told_once(watcher: Watcher) -> None:
+def test_a_stall_that_lasts_through_a_restart_of_the_bot_makes_one_alert(watcher: Watcher) -> None:
     watcher.stand_still()
     assert watcher.known is not None
     watcher.read(watcher.known.group, timedelta(hours=1))
@@ -144,7 +144,7 @@ def test_a_stall_that_lasts_through_a_restart_of_the_bot_is_told_once(watcher: W
     assert watcher.troubles == [Trouble.STALLED]
 
 
-def test_a_group_that_moves_again_is_over_and_its_next_stall_is_told(watcher: Watcher) -> None:
+def test_a_stall_is_over_when_the_group_moves_and_the_next_stall_makes_an_alert(watcher: Watcher) -> None:
     watcher.stand_still()
     watcher.move()
     watcher.stand_still()
@@ -155,7 +155,7 @@ def test_a_group_that_moves_again_is_over_and_its_next_stall_is_told(watcher: Wa
     ]
 
 
-def test_a_slow_group_is_told_after_the_time_of_a_stall_and_once(watcher: Watcher) -> None:
+def test_a_slow_group_makes_one_alert_after_the_time_of_a_stall(watcher: Watcher) -> None:
     watcher.move(20, bytes_per_reading=GB // 10)
     slow_at = watcher.now
     assert watcher.told == []
@@ -174,7 +174,7 @@ def test_without_a_limit_no_group_is_slow() -> None:
     assert watcher.told == []
 
 
-def test_a_pause_that_the_bot_made_is_not_told(watcher: Watcher) -> None:
+def test_a_pause_by_the_bot_makes_no_alert(watcher: Watcher) -> None:
     watcher.read(PAUSED, paused_by_bot=True)
     assert [watcher.read(PAUSED) for _ in range(10)] == [None] * 10
     watcher.read(FAILED, paused_by_bot=True)
@@ -182,7 +182,7 @@ def test_a_pause_that_the_bot_made_is_not_told(watcher: Watcher) -> None:
 
 
 @pytest.mark.parametrize("seen", [PAUSED, FAILED])
-def test_trouble_of_a_followed_group_is_told_neither_meanwhile_nor_after_its_request_has_ended(
+def test_trouble_of_a_followed_group_makes_no_alert_even_after_its_request_has_ended(
     watcher: Watcher, seen: TaskGroup
 ) -> None:
     watcher.read(seen, is_followed=True)
@@ -193,13 +193,13 @@ def test_trouble_of_a_followed_group_is_told_neither_meanwhile_nor_after_its_req
     assert len(watcher.troubles) == 1, "new trouble after the request is told"
 
 
-def test_a_stall_of_a_followed_group_is_not_told_after_its_request_has_ended(watcher: Watcher) -> None:
+def test_a_stall_of_a_followed_group_makes_no_alert_after_its_request_has_ended(watcher: Watcher) -> None:
     watcher.stand_still(is_followed=True)
     watcher.stand_still()
     assert watcher.told == []
 
 
-def test_a_group_that_a_request_starts_again_is_no_longer_in_trouble(watcher: Watcher) -> None:
+def test_a_group_that_a_request_resumes_is_no_longer_in_trouble(watcher: Watcher) -> None:
     watcher.read(FAILED)
     watcher.read(group(GroupStatus.WAITING), is_followed=True)
     assert [item.is_over for item in watcher.told] == [False, True]
@@ -207,14 +207,14 @@ def test_a_group_that_a_request_starts_again_is_no_longer_in_trouble(watcher: Wa
 
 @pytest.mark.parametrize("watch", ["trouble", "all"])
 @pytest.mark.parametrize("seen", [PAUSED, FAILED, RUNNING, group(GroupStatus.COMPLETED)])
-def test_the_first_sweep_tells_nothing(watch: Watch, seen: TaskGroup) -> None:
+def test_the_first_sweep_makes_no_alert(watch: Watch, seen: TaskGroup) -> None:
     watcher = Watcher(watch)
     for _ in range(10):
         watcher.read(seen, is_first_sweep=watcher.known is None)
     assert watcher.told == []
 
 
-def test_what_happened_while_the_bot_was_away_is_told_from_the_group_as_stored(watcher: Watcher) -> None:
+def test_a_change_while_the_bot_was_away_makes_an_alert_from_the_stored_group(watcher: Watcher) -> None:
     watcher.read(FAILED, timedelta(days=1))
     assert watcher.troubles == [Trouble.FAILED]
 
@@ -226,14 +226,14 @@ def test_a_blind_hour_is_no_stall(watcher: Watcher) -> None:
     assert watcher.told == []
 
 
-def test_a_paused_group_that_was_resumed_and_failed_between_two_readings_is_told(watcher: Watcher) -> None:
+def test_a_paused_group_that_was_resumed_and_failed_between_two_readings_makes_an_alert(watcher: Watcher) -> None:
     watcher.read(PAUSED)
     watcher.read(PAUSED)
     watcher.read(FAILED)
     assert watcher.troubles == [Trouble.PAUSED, Trouble.FAILED]
 
 
-def test_off_tells_nothing_and_what_happened_meanwhile_is_old_afterwards() -> None:
+def test_off_makes_no_alert_and_changes_from_that_time_make_none_later() -> None:
     off, later = Watcher("off"), Watcher("trouble")
     off.move()
     off.read(FAILED)
@@ -243,7 +243,7 @@ def test_off_tells_nothing_and_what_happened_meanwhile_is_old_afterwards() -> No
     assert later.told == []
 
 
-def test_all_also_tells_starts_and_ends() -> None:
+def test_all_also_makes_alerts_of_starts_and_ends() -> None:
     watcher = Watcher("all")
     watcher.read(group(GroupStatus.WAITING))
     assert [item.group.status for item in watcher.told] == [GroupStatus.WAITING], "a new group"
@@ -254,7 +254,7 @@ def test_all_also_tells_starts_and_ends() -> None:
     assert watcher.told[-1].group.status is GroupStatus.COMPLETED
 
 
-def test_all_tells_that_a_paused_group_was_resumed_and_that_it_was_deleted() -> None:
+def test_all_makes_alerts_of_a_paused_group_that_was_resumed_or_deleted() -> None:
     watcher = Watcher("all")
     watcher.read(PAUSED, is_first_sweep=True)
     watcher.move()
@@ -267,7 +267,7 @@ def test_all_tells_that_a_paused_group_was_resumed_and_that_it_was_deleted() -> 
 
 
 @pytest.mark.parametrize("flag", ["is_followed", "is_muted"])
-def test_starts_and_ends_of_followed_or_muted_groups_are_not_told(flag: str) -> None:
+def test_starts_and_ends_of_followed_or_muted_groups_make_no_alert(flag: str) -> None:
     watcher = Watcher("all")
     watcher.read(PAUSED, is_first_sweep=True)
     watcher.move(**{flag: True})
@@ -275,7 +275,7 @@ def test_starts_and_ends_of_followed_or_muted_groups_are_not_told(flag: str) -> 
     assert watcher.troubles == []
 
 
-def test_a_muted_group_is_told_after_the_mute_if_the_trouble_lasts_and_is_new(watcher: Watcher) -> None:
+def test_a_muted_group_makes_an_alert_after_the_mute_if_the_trouble_lasts_and_is_new(watcher: Watcher) -> None:
     watcher.stand_still()
     watcher.read(FAILED, is_muted=True)
     watcher.read(FAILED)
@@ -283,7 +283,7 @@ def test_a_muted_group_is_told_after_the_mute_if_the_trouble_lasts_and_is_new(wa
     assert watcher.troubles == [Trouble.STALLED, Trouble.FAILED]
 
 
-def test_what_happened_and_was_over_during_a_mute_is_not_told(watcher: Watcher) -> None:
+def test_trouble_that_began_and_ended_during_a_mute_makes_no_alert(watcher: Watcher) -> None:
     watcher.read(FAILED, is_muted=True)
     watcher.move(is_muted=True)
     watcher.move()
@@ -326,7 +326,7 @@ def alert(*items: AlertItem) -> Alert:
         (item(1, is_over=True), item(2), NOON, False),
     ],
 )
-def test_a_posted_alert_takes_more_for_a_minute_unless_that_would_notify_nobody(
+def test_a_posted_alert_takes_more_items_for_a_minute_unless_nobody_would_be_notified(
     shown: AlertItem, added: AlertItem, at: datetime, taken: bool
 ) -> None:
     assert takes(alert(shown), [added], at) is taken
@@ -360,7 +360,7 @@ def test_trouble_is_over_when_the_group_moves_again_or_is_in_other_trouble() -> 
     assert settled(alert(item(1, Trouble.SLOW)), [item(1, Trouble.STALLED)]) == alert(item(1, Trouble.SLOW))
 
 
-def test_what_is_over_or_muted_is_left_out_of_a_message_that_is_posted_later() -> None:
+def test_a_message_that_is_posted_later_leaves_out_muted_groups_and_trouble_that_is_over() -> None:
     shown = alert(item(1), item(2, is_over=True), item(3, None), item(4))
     assert lasting(muted(shown, "key 4", "UCAROL00", None)) == alert(item(1), item(3, None))
 

@@ -56,7 +56,7 @@ def watched(number: int, status: GroupStatus) -> WatchedGroup:
     return WatchedGroup(f"group {number}", "media", group, NOON, NOON, movement)
 
 
-def test_groups_are_sorted_by_how_they_are_now() -> None:
+def test_groups_are_sorted_by_their_current_status() -> None:
     statuses = (
         GroupStatus.COMPLETED,
         GroupStatus.MIGRATION_FAILED,
@@ -96,7 +96,7 @@ def test_a_group_that_no_sweep_saw_is_known_from_its_request() -> None:
     assert found.paused == found.failed == ()
 
 
-def test_the_sweep_knows_better_than_an_ended_request() -> None:
+def test_a_later_sweep_replaces_what_an_ended_request_says() -> None:
     paused = request(State.PAUSED_AGAIN)
     runs_again = replace(watched(1, GroupStatus.MONITORING), key=paused.group_key)
     found = digest_of("media", NOON, [runs_again], [paused], [])

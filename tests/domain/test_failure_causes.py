@@ -60,11 +60,11 @@ def moving(failed_sub_tasks: int, known: FailureCauses | None = None) -> Request
     return request(State.MOVING, group=group, last_seen=seen, failure_causes=known)
 
 
-def test_nothing_is_asked_while_no_sub_task_has_failed() -> None:
+def test_no_causes_are_read_while_no_sub_task_has_failed() -> None:
     assert causes_due_at(moving(0)) is None
 
 
-def test_the_first_failed_sub_tasks_are_asked_for_at_once() -> None:
+def test_the_causes_of_the_first_failed_sub_tasks_are_read_immediately() -> None:
     begun = moving(3)
     assert causes_due_at(begun) == NOON + MINUTE
     assert due_at(begun) == NOON + MINUTE
@@ -72,7 +72,7 @@ def test_the_first_failed_sub_tasks_are_asked_for_at_once() -> None:
     assert next_step(begun, NOON + 2 * MINUTE) is Step.FOLLOW, "people wait for the progress more than for the causes"
 
 
-def test_a_moving_group_is_asked_again_if_more_fail_and_at_most_every_ten_minutes() -> None:
+def test_the_causes_of_a_moving_group_are_read_again_if_more_fail_at_most_every_ten_minutes() -> None:
     known = FailureCauses(NOON, 3)
     assert causes_due_at(moving(3, known)) is None
     assert causes_due_at(moving(4, known)) == NOON + 10 * MINUTE
@@ -91,7 +91,7 @@ def ended(state: State, status: GroupStatus, failed_sub_tasks: int, known: Failu
 
 
 @pytest.mark.parametrize("status", [GroupStatus.MIGRATION_FAILED, GroupStatus.CREATION_FAILED])
-def test_a_failed_group_is_asked_for_once_more(status: GroupStatus) -> None:
+def test_the_causes_of_a_failed_group_are_read_once_more(status: GroupStatus) -> None:
     at_end = NOON + 30 * MINUTE
     known = FailureCauses(NOON + 29 * MINUTE, 3)
     assert causes_due_at(ended(State.FAILED, status, 0)) == at_end
@@ -100,12 +100,12 @@ def test_a_failed_group_is_asked_for_once_more(status: GroupStatus) -> None:
     assert due_at(ended(State.FAILED, status, 4, replace(known, read_at=at_end))) is None
 
 
-def test_a_completed_group_is_asked_for_only_if_sub_tasks_failed() -> None:
+def test_the_causes_of_a_completed_group_are_read_only_if_sub_tasks_failed() -> None:
     assert due_at(ended(State.DONE, GroupStatus.COMPLETED, 0)) is None
     assert due_at(ended(State.DONE, GroupStatus.COMPLETED, 2)) == NOON + 30 * MINUTE
     assert due_at(ended(State.DONE, GroupStatus.COMPLETED, 2, FailureCauses(NOON, 2))) is None
 
 
-def test_a_deleted_group_is_not_asked_for() -> None:
+def test_the_causes_of_a_deleted_group_are_not_read() -> None:
     assert due_at(ended(State.FAILED, GroupStatus.DELETED, 3)) is None
     assert due_at(ended(State.PAUSED_AGAIN, GroupStatus.PAUSED, 3)) is None

@@ -166,7 +166,7 @@ def test_a_completed_group_is_done_from_any_state() -> None:
 STALLED = Movement(Activity.STALLED, still_since=NOON)
 
 
-def test_a_stall_of_a_running_group_is_told_in_the_same_change() -> None:
+def test_a_stall_of_a_running_group_is_posted_with_the_same_change() -> None:
     running = group(GroupStatus.MONITORING)
     for state in (State.ACCEPTED, State.MOVING):
         seen = outcome.follow(request(state), running, explain, MINUTE, STALLED)
@@ -180,7 +180,7 @@ def test_a_stall_of_a_running_group_is_told_in_the_same_change() -> None:
         assert moved.told == Told()
 
 
-def test_nothing_is_told_of_a_movement_that_is_not_known_or_of_a_group_that_ends_or_is_paused() -> None:
+def test_nothing_is_posted_about_an_unknown_movement_or_a_group_that_ends_or_is_paused() -> None:
     told = request(State.MOVING, told=Told(Trouble.STALLED, NOON))
     assert follow(told, group(GroupStatus.MONITORING), MINUTE).told == told.told
     done = outcome.follow(request(State.MOVING), group(GroupStatus.COMPLETED), explain, MINUTE, STALLED)

@@ -45,7 +45,7 @@ def test_an_approval_holds_while_everybody_still_counts() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in AccountKind if kind is not AccountKind.FULL])
-def test_an_approver_who_is_no_full_member_any_more_does_not_count(kind: AccountKind) -> None:
+def test_an_approver_who_is_no_longer_a_full_member_does_not_count(kind: AccountKind) -> None:
     gone = person("UCAROL00", account_kind=kind)
     again = pending(recheck(TWO, gone, DAVE))
     assert again.vote_progress == VoteProgress(("UDAVE000",), (("UCAROL00",),))
@@ -96,7 +96,7 @@ def test_one_approval_more_than_needed_makes_up_for_one_that_does_not_count() ->
     assert recheck(carol_or_dave, unknown, DAVE, ERIN) is None
 
 
-def test_somebody_who_still_counts_moves_to_another_slot() -> None:
+def test_an_approver_who_still_counts_moves_to_another_slot() -> None:
     lead_or_carol = Policy(("*",), (("SLEADS00", "UCAROL00"), ("UCAROL00", "UDAVE000")), self_approval=False)
     lead = person("UERIN000", "SLEADS00")
     assert recheck(lead_or_carol, lead, CAROL) is None
@@ -124,7 +124,7 @@ def test_a_request_that_is_pending_again_ends_when_its_approval_would_have_ended
         assert again.reminders == reminders, "it is not sent late"
 
 
-def test_nothing_is_left_of_an_approval_by_nobody_who_counts() -> None:
+def test_an_approval_without_any_approver_who_still_counts_is_void() -> None:
     gone = [person(user, account_kind=AccountKind.DEACTIVATED) for user in ("UCAROL00", "UDAVE000")]
     again = pending(recheck(TWO, *gone))
     assert (again.vote_progress, again.void_approvals) == (None, ("UCAROL00", "UDAVE000"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.report import MAX_POINTS, AcceptedCall, Reading, Report, sum_up
+from bot.domain.report import MAX_POINTS, AcceptedCall, Report, Sample, sum_up
 from bot.domain.request import Attempt, LastSeen, Request, State, Vote
 from bot.domain.request_record import RecordedEvent
 from bot.domain.task_group import Progress
@@ -38,7 +38,7 @@ def ran(minutes: float, after: Progress = AFTER, before: Progress | None = BEFOR
 
 def report(made: Request, *readings: tuple[float, float], events: list[RecordedEvent] | None = None) -> Report:
     """The report on a request, with readings as minutes since noon and complete gigabytes."""
-    found = [Reading(at(minute), round(gigabytes * GB)) for minute, gigabytes in readings]
+    found = [Sample(at(minute), round(gigabytes * GB)) for minute, gigabytes in readings]
     return sum_up(made, events or [], found, "ab" * 32, 0, at(60))
 
 

@@ -35,16 +35,16 @@ def test_in_ten_minutes_ended_groups_are_listed_once_and_failed_groups_each_minu
         parts = due_parts(state, now)
         for part in parts:
             counts[part] += 1
-        state = state.listed(parts, now, is_young=False)
+        state = state.listed(parts, now, is_young=False, unreadable={})
         # A sweep takes a while.
         now = next_sweep_at(state, now + SECOND)
     assert counts == {Part.ACTIVE: 20, Part.FAILED: 10, Part.ENDED: 1}
 
 
 def test_active_groups_are_listed_every_ten_seconds_while_one_began_to_run_lately() -> None:
-    state = SweepState().listed(ALL, NOON, is_young=True)
+    state = SweepState().listed(ALL, NOON, is_young=True, unreadable={})
     assert next_sweep_at(state, NOON) == NOON + 10 * SECOND
-    state = state.listed(ALL, NOON, is_young=False)
+    state = state.listed(ALL, NOON, is_young=False, unreadable={})
     assert next_sweep_at(state, NOON) == NOON + 30 * SECOND
 
 
@@ -56,13 +56,13 @@ def test_a_group_is_young_for_ten_minutes_after_it_began_to_run() -> None:
 
 
 def test_each_429_doubles_the_wait_up_to_five_minutes() -> None:
-    state, waits = SweepState().listed(ALL, NOON, is_young=True), []
+    state, waits = SweepState().listed(ALL, NOON, is_young=True, unreadable={}), []
     for _ in range(7):
         state = state.failed(throttled=True)
         waits.append((next_sweep_at(state, NOON) - NOON).total_seconds())
     assert waits == [20, 40, 80, 160, 300, 300, 300]
     assert timedelta(seconds=waits[-1]) == MAX_WAIT
-    assert next_sweep_at(state.listed(ALL, NOON, is_young=True), NOON) == NOON + 10 * SECOND
+    assert next_sweep_at(state.listed(ALL, NOON, is_young=True, unreadable={}), NOON) == NOON + 10 * SECOND
 
 
 def test_a_failure_without_a_429_keeps_the_interval() -> None:

@@ -38,7 +38,7 @@ def told_after(movements: Iterable[Movement], told: Told = NOTHING, moved: int =
 
 
 class TestTrouble:
-    def test_a_stall_is_told_once_and_its_end_when_something_moves(self) -> None:
+    def test_a_stall_is_posted_once_and_its_end_when_something_moves(self) -> None:
         stalled = Trouble.STALLED
         assert told_after([MOVING, STALLED, STALLED, STANDING, STALLED, MOVING, MOVING]) == [
             None,
@@ -59,13 +59,13 @@ class TestTrouble:
         told = Told(Trouble.STALLED, NOON)
         assert told_after([STANDING], told, moved=1) == [None]
 
-    def test_slowness_is_told_once_and_its_end_when_the_rate_is_above_the_limit(self) -> None:
+    def test_slowness_is_posted_once_and_its_end_when_the_rate_is_above_the_limit(self) -> None:
         slow = Trouble.SLOW
         unknown = Movement(Activity.MOVING)
         listing = replace(MOVING, activity=Activity.LISTING)
         assert told_after([BELOW, SLOW, SLOW, BELOW, unknown, listing, MOVING]) == [None, *[slow] * 5, None]
 
-    def test_a_slow_group_that_stalls_is_told_as_stalled(self) -> None:
+    def test_a_slow_group_that_stalls_is_posted_as_stalled(self) -> None:
         assert told_after([SLOW, STALLED, BELOW, SLOW], moved=1) == [
             Trouble.SLOW,
             Trouble.STALLED,
@@ -105,15 +105,15 @@ def milestones(hours: float, *, start: int = 0, movement: Movement = MOVING) -> 
 
 
 class TestMilestones:
-    def test_they_are_told_only_for_what_takes_longer_than_an_hour(self) -> None:
+    def test_only_migrations_longer_than_an_hour_have_them(self) -> None:
         assert milestones(0.9) == []
         assert milestones(8) == [(25, 120), (50, 240), (75, 360)]
 
-    def test_one_is_told_in_an_hour_at_most(self) -> None:
+    def test_at_most_one_is_posted_in_an_hour(self) -> None:
         assert milestones(2) == [(25, 30), (75, 90)]
         assert milestones(3) == [(25, 45), (75, 135)]
 
-    def test_those_passed_before_the_start_are_not_told(self) -> None:
+    def test_those_passed_before_the_start_are_not_posted(self) -> None:
         assert [one for one, _ in milestones(8, start=40)] == [50, 75]
 
     @pytest.mark.parametrize(
@@ -124,10 +124,10 @@ class TestMilestones:
             replace(MOVING, grew_at=NOON + 8 * HOUR),
         ],
     )
-    def test_none_is_told_while_the_time_left_is_not_known(self, movement: Movement) -> None:
+    def test_none_is_posted_while_the_time_left_is_not_known(self, movement: Movement) -> None:
         assert milestones(8, movement=movement) == []
 
-    def test_none_is_told_together_with_trouble(self) -> None:
+    def test_none_is_posted_together_with_trouble(self) -> None:
         half = Progress(TOTAL, TOTAL // 2)
         told = Told(Trouble.STALLED, NOON)
         again = tell(told, MOVING, half, before=Progress(TOTAL), last=half, running_for=HOUR, now=NOON)

@@ -314,7 +314,7 @@ class TestStall:
         for status in (GroupStatus.WAITING, GroupStatus.EXECUTING):
             assert still(seen(running(status=status)), HOUR).movement.activity is Activity.LISTING
 
-    def test_without_an_executing_sub_task_there_is_no_stall(self) -> None:
+    def test_without_a_running_sub_task_there_is_no_stall(self) -> None:
         paused = still(seen(running(sub_tasks=SubTasks(total=2, paused=2))), HOUR)
         assert paused.movement.activity is Activity.MOVING
         assert paused.movement.stands_still(paused.seen_at)
@@ -328,7 +328,7 @@ class TestStall:
         assert almost.movement.activity is Activity.RESTORING
         assert still(almost, SECOND).movement.activity is Activity.STALLED
 
-    def test_a_group_that_is_paused_or_failed_does_not_stand_still(self) -> None:
+    def test_a_paused_or_failed_group_does_not_count_as_standing_still(self) -> None:
         watched = moving()
         for status in (GroupStatus.PAUSED, GroupStatus.PAUSING, GroupStatus.MIGRATION_FAILED, GroupStatus.COMPLETED):
             stopped = still(watched, HOUR, replace(watched.group, status=status))

@@ -37,8 +37,15 @@ LATER = timedelta(hours=2)
 
 
 def return_to_schema_0002(store: Store) -> None:
-    """Removes the MACs, and adds the table of votes."""
+    """Removes what the later schemas added, and adds the table of votes."""
     with store.write() as connection:
+        for table in ("groups", "samples", "sweeps", "alerts"):
+            connection.execute(text(f"DROP TABLE {table}"))
+        for index in ("requests_open", "requests_ended"):
+            connection.execute(text(f"DROP INDEX {index}"))
+        connection.execute(text("ALTER TABLE requests DROP COLUMN ended_at"))
+        connection.execute(text("ALTER TABLE slack_budget DROP COLUMN chart_refused_at"))
+        connection.execute(text("DELETE FROM maintenance WHERE name IN ('digest', 'thin')"))
         for table in ("inbox", "notices", "audit"):
             connection.execute(text(f"ALTER TABLE {table} DROP COLUMN mac"))
         connection.execute(

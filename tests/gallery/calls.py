@@ -17,11 +17,11 @@ from typing import Any, get_type_hints
 
 import bot.ui
 from bot.domain.command import InvalidCommand, ShowList, UsageError
-from bot.domain.digest import Digest, DigestGroup
+from bot.domain.digest import Digest
 from bot.domain.policy import Refusal
 from bot.domain.start_time import NoStart, StartProblem
 from bot.domain.task_group import GroupKind, GroupStatus, SubTasks, TaskGroup
-from bot.domain.watched_group import Activity, Movement, Trouble, WatchedGroup
+from bot.domain.watched_group import Activity, Movement, Reading, Trouble, WatchedGroup
 from bot.ui import home, lists
 from bot.ui.home import HomeContent, HomeSection, home_sections
 from bot.ui.lists import GroupsOfProject
@@ -135,20 +135,20 @@ _MOVING = replace(
     GROUP, status=GroupStatus.MONITORING, sub_tasks=SubTasks(10, waiting=5, executing=2, failed=1, complete=2)
 )
 _MOVEMENTS = [
-    Movement(Activity.MOVING, 20_000_000),
+    Movement(Activity.MOVING, 20_000_000, NOON - timedelta(minutes=20)),
     Movement(Activity.LISTING),
     Movement(Activity.QUEUED),
-    Movement(Activity.RESTORING, 0, still_since=NOON),
-    Movement(Activity.STALLED, 0, still_since=NOON),
-    Movement(Activity.MOVING, 1_000_000, slow_since=NOON, is_slow=True),
+    Movement(Activity.RESTORING, still_since=NOON - timedelta(hours=1)),
+    Movement(Activity.STALLED, still_since=NOON - timedelta(minutes=20)),
+    Movement(Activity.MOVING, 1_000_000, slow_since=NOON - timedelta(minutes=20), is_slow=True),
 ]
 
 
 def _groups_of(project: str, more: Sequence[GroupKind] = (), unreadable: int = 0) -> GroupsOfProject:
-    of_kind: Mapping[GroupKind, Sequence[tuple[TaskGroup, Movement | None]]] = {
-        GroupKind.FAILED: [(failed_group(), None)] * 2,
-        GroupKind.RUNNING: [(_MOVING, movement) for movement in _MOVEMENTS],
-        GroupKind.PAUSED: [(GROUP, None)],
+    of_kind: Mapping[GroupKind, Sequence[Reading]] = {
+        GroupKind.FAILED: [Reading(failed_group(), NOON, None)] * 2,
+        GroupKind.RUNNING: [Reading(_MOVING, NOON, movement) for movement in _MOVEMENTS],
+        GroupKind.PAUSED: [Reading(GROUP, NOON, None)],
     }
     return GroupsOfProject(project, NOON, of_kind, more, unreadable)
 
@@ -177,10 +177,10 @@ _HOME = home_sections(
 _DIGEST = Digest(
     "media",
     NOON,
-    done=(DigestGroup(replace(GROUP, status=GroupStatus.COMPLETED)),),
-    failed=(DigestGroup(failed_group()),),
-    paused=(DigestGroup(GROUP),),
-    running=(DigestGroup(_MOVING, _MOVEMENTS[0]),),
+    done=(Reading(replace(GROUP, status=GroupStatus.COMPLETED), NOON, None),),
+    failed=(Reading(failed_group(), NOON, None),),
+    paused=(Reading(GROUP, NOON, None),),
+    running=(Reading(_MOVING, NOON, _MOVEMENTS[0]),),
     waiting=(pending(),),
 )
 _EMPTY = [lists.open_requests([]), lists.groups(GroupsOfProject("media", NOON, {}), [], ShowList(1))]
@@ -194,10 +194,9 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_sections": {"content": HomeContent([]), "person": _CAROL, "policies": {}},
     "lists.groups": {"found": _groups_of("media"), "command": ShowList(1)},
     "lists.page": {"sections": _LISTED, "command": ShowList(1), "typed": "/resume-taskgroup", "max_characters": 1_500},
-    "watched_group.group_line": {"group": _MOVING, "movement": _MOVEMENTS[0]},
-    "watched_group.movement_text": {"group": _MOVING, "movement": _MOVEMENTS[0]},
-    "watched_group.running_details": {"group": _MOVING, "movement": _MOVEMENTS[0]},
-    "watched_group.running_status": {"group": _MOVING, "movement": _MOVEMENTS[0]},
+    "watched_group.group_line": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
+    "watched_group.running_details": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
+    "watched_group.running_status": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
     "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
@@ -233,7 +232,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"command": ShowList(2, GroupKind.FAILED, ("nightly",))},
         {"sections": _EMPTY, "command": ShowList(1, None, ("nightly",))},
     ),
-    "watched_group.running_details": tuple({"movement": movement} for movement in _MOVEMENTS[1:]),
+    "watched_group.running_details": tuple({"reading": Reading(_MOVING, NOON, one)} for one in _MOVEMENTS[1:]),
     "home.home_view": ({"sections": [], "remark": home.MAY_BE_INCOMPLETE},),
     "failure_causes.causes_line": ({"request": REQUESTS["Moving, sub-tasks failed"]},),
     "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.report import Reading, sum_up
+from bot.domain.report import Sample, sum_up
 from bot.domain.request import Attempt, LastSeen, State
 from bot.domain.request_record import RecordedEvent
 from bot.domain.task_group import Progress
@@ -18,12 +18,10 @@ _BEFORE = Progress(1_000_000_000_000, 415_000_000_000, 1000, 400)
 _AFTER = Progress(1_000_000_000_000, 1_000_000_000_000, 1000, 951, 12, 37)
 
 
-def _reading(minute: int) -> Reading:
+def _reading(minute: int) -> Sample:
     """100 MB/s, but for half an hour only a quarter of it."""
     slow = min(max(minute - 60, 0), 30)
-    return Reading(
-        SENT_AT + timedelta(minutes=minute), _BEFORE.complete_bytes + (minute * 4 - slow * 3) * 1_500_000_000
-    )
+    return Sample(SENT_AT + timedelta(minutes=minute), _BEFORE.complete_bytes + (minute * 4 - slow * 3) * 1_500_000_000)
 
 
 DONE = request(

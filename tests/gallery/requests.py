@@ -31,7 +31,6 @@ from bot.domain.watched_group import Activity, Movement
 from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.oms import Accepted
 from bot.jobs.follow.follow import explain_group
-from bot.jobs.follow.pause import NOTHING_PAUSED
 from bot.jobs.problems import NOTHING_STARTED, RetryHint, explain, explain_reason
 from bot.jobs.send.put_reply import Reply, explain_reply, put_reply
 from bot.net.proxy import Proxy
@@ -42,6 +41,7 @@ from bot.ui.problem_texts import (
     MAY_NOT_LIST_TASKS,
     NOT_PAUSED_KEY_CHANGED,
     NOT_PAUSED_TAMPERED,
+    NOTHING_PAUSED,
     TAMPERED,
     grant_listing_tasks,
 )

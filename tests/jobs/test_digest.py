@@ -78,7 +78,7 @@ def test_the_digest_is_posted_at_its_time_and_not_before(bot: Bot) -> None:
     assert bot.run_at(NOON) == [], "no digest of the time before the first start"
     assert bot.run_at(EIGHT - timedelta(seconds=1)) == []
     [text] = bot.run_at(EIGHT)
-    assert text.startswith("*Summary of media since ")
+    assert text.startswith("*Digest of media since ")
     assert "*1 waiting for approval*\nR-00000001" in text
     assert bot.run_at(EIGHT + MINUTE) == [text]
     assert len(bot.run_at(EIGHT + DAY)) == 2

@@ -362,11 +362,11 @@ def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card)
     group.status, group.complete_bytes, group.bytes_per_second = MONITORING, 9 * 10**9, 1
     assert "Resumed, moving" in card.after(3)
     card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
-    text = card.after(20, 2)
+    text = card.after(50, 2)
     assert "progress can't be read now" in text
     assert GROUP_NOT_READ in text
     assert "moving at" not in text
-    assert "Resumed, moving" in card.after(40)
+    assert "Resumed, moving" in card.after(100)
 
 
 def test_a_request_whose_project_was_removed_is_no_longer_followed_and_the_card_says_so(card: Card) -> None:

@@ -77,7 +77,7 @@ def test_a_slow_call_is_not_repeated(clock: Clock, seconds: float, is_repeated: 
             retry_once(call, lambda _: 0)
 
 
-def test_the_error_of_the_second_call_is_raised_and_not_asked_about(clock: Clock) -> None:
+def test_the_error_of_the_second_call_is_raised(clock: Clock) -> None:
     first, second, asked = TimeoutError("first"), TimeoutError("second"), list[Exception]()
 
     def wait_after(error: Exception) -> float:

@@ -130,7 +130,7 @@ def test_a_pause_interrupts_the_listing_and_a_resume_continues_it(oms: OmsStandI
     assert (show(oms, VIDEO_MASTERS).status, show(oms, VIDEO_MASTERS).total_num) == (MONITORING, 2000)
 
 
-def test_a_group_that_fails_in_parts_goes_on_and_fails_at_its_end(oms: OmsStandIn, clock: Clock) -> None:
+def test_a_group_that_fails_in_parts_continues_and_fails_at_its_end(oms: OmsStandIn, clock: Clock) -> None:
     console.fail_in_parts(oms.state, VIDEO_MASTERS, (Failure("TRF.0155", "No such bucket.", 4),), failed_objects=100)
     before = show(oms, VIDEO_MASTERS)
     assert (before.status, before.failed_task_num, before.fail_num) == (MONITORING, 4, 100)
@@ -145,7 +145,7 @@ def test_a_group_that_fails_in_parts_goes_on_and_fails_at_its_end(oms: OmsStandI
     assert counts(failed) == (20, 0, 0, 0, 4, 16)
 
 
-def test_somebody_in_the_console_needs_no_permission_and_no_keys_of_the_bot(oms: OmsStandIn, clock: Clock) -> None:
+def test_a_person_in_the_console_needs_no_permission_and_no_keys_of_the_bot(oms: OmsStandIn, clock: Clock) -> None:
     oms.state.may_change_groups = False
     console.pause(oms.state, VIDEO_MASTERS)
     clock.ahead += timedelta(seconds=3)

@@ -37,9 +37,9 @@ def tell(store: Store, *items: AlertItem, at: datetime = NOON, project: str = "m
 
 def stored(store: Store) -> list[StoredAlert]:
     """All alerts, oldest first."""
-    with store.read() as connection:
+    with store.write() as connection:
         numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-        found = [alerts.get(connection, number) for number in numbers]
+        found = [alerts.lock(connection, number) for number in numbers]
     return [one for one in found if one is not None]
 
 
@@ -59,7 +59,7 @@ def due(store: Store) -> list[datetime | None]:
         return list(connection.execute(select(tables.alerts.c.due_at).order_by(tables.alerts.c.id)).scalars())
 
 
-def test_what_one_sweep_finds_is_one_alert_that_is_due_at_once(store: Store) -> None:
+def test_one_sweep_makes_one_alert_that_is_due_immediately(store: Store) -> None:
     tell(store, item(1), item(2, Trouble.FAILED))
     [made] = stored(store)
     assert made.alert.items == (item(1), item(2, Trouble.FAILED))
@@ -68,7 +68,7 @@ def test_what_one_sweep_finds_is_one_alert_that_is_due_at_once(store: Store) -> 
     assert due(store) == [NOON]
 
 
-def test_nothing_to_tell_makes_no_alert(store: Store) -> None:
+def test_without_items_there_is_no_alert(store: Store) -> None:
     tell(store)
     tell(store, over(1))
     assert stored(store) == []
@@ -93,7 +93,7 @@ def test_trouble_is_not_added_to_a_posted_alert_that_mentioned_nobody(store: Sto
     assert items(store) == [(item(1, None),), (item(2),)]
 
 
-def test_an_alert_that_is_not_posted_yet_takes_everything_for_as_long_as_that_lasts(store: Store) -> None:
+def test_an_alert_takes_every_item_until_it_is_posted(store: Store) -> None:
     tell(store, item(1, None))
     for hours in range(1, 25):
         tell(store, item(hours, Trouble.FAILED), at=NOON + timedelta(hours=hours), channel="C0OTHER001")
@@ -108,7 +108,7 @@ def test_each_project_has_its_own_alerts(store: Store) -> None:
     assert items(store) == [(item(1),), (item(2),)]
 
 
-def test_trouble_that_is_over_is_marked_in_the_alert_that_told_it_also_much_later(store: Store) -> None:
+def test_trouble_that_is_over_is_marked_in_its_alert_even_much_later(store: Store) -> None:
     tell(store, item(1), item(2))
     post(store, "1.0")
     tell(store, item(3), at=AFTER)
@@ -160,8 +160,9 @@ def test_an_alert_that_someone_changed_in_the_database_is_not_the_bots_and_stays
         connection.execute(update(tables.alerts).where(tables.alerts.c.id == 1).values({column: value}))
     assert stored(store)[0].authenticity is not Authenticity.AUTHENTIC
     tell(store, item(3), over(1), project="media")
+    channel = stored(store)[0].channel
     with store.write() as connection:
-        alerts.mute(connection, stored(store)[0].channel, "9.9", item(1).key, "UCAROL00", None, NOON)
+        alerts.mute(connection, channel, "9.9", item(1).key, "UCAROL00", None, NOON)
     assert stored(store)[0].authenticity is not Authenticity.AUTHENTIC, "it is never signed again"
     assert any(item(3) in one for one in items(store)[1:])
 

@@ -100,5 +100,5 @@ def test_check_warns_of_the_first_role_and_not_of_the_second(bot_url: str) -> No
     assert [str(one) for one in found] == ["ok    database: exists and its schema is up to date"]
     owner = list(check_database(Secret(bot_url.replace("taskgroup_bot", "taskgroup_owner"))))
     assert [one.result for one in owner if one.is_warning] == [
-        "taskgroup_owner owns the tables, so a person who has DATABASE_URL can change the audit chain"
+        "taskgroup_owner owns the tables, so anyone with DATABASE_URL can change the audit chain"
     ]

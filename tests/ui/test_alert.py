@@ -92,7 +92,7 @@ def test_many_groups_fit_the_worst_come_first_and_the_rest_is_counted() -> None:
     assert "200 failed, 200 stalled, 200 paused outside this bot, 200 slow, 200 started" in texts
     lines = texts.count("(group `") - MAX_WITH_BUTTONS
     assert lines > MAX_WITH_BUTTONS
-    assert f"and {1000 - MAX_WITH_BUTTONS - lines:,} more: `/resume-taskgroup list`" in texts
+    assert f"and {1000 - MAX_WITH_BUTTONS - lines:,} more; type `/resume-taskgroup list`" in texts
     assert shown.text.endswith("And 990 more.")
 
 

@@ -258,16 +258,16 @@ COUNTS = "sub-tasks: 12 done, 4 running, 30 waiting, 2 failed"
 @pytest.mark.parametrize(
     ("movement", "details"),
     [
-        (STEADY, f"1.0 MB/s over the last minutes · about 1 h 40 min left · {COUNTS} · {AS_OF}"),
-        (replace(STEADY, rate_since=LATER), f"1.0 MB/s over the last minutes · {COUNTS} · {AS_OF}"),
+        (STEADY, f"1.0 MB/s over the last few minutes · about 1 h 40 min left · {COUNTS} · {AS_OF}"),
+        (replace(STEADY, rate_since=LATER), f"1.0 MB/s over the last few minutes · {COUNTS} · {AS_OF}"),
         (
             replace(STEADY, grew_at=LATER),
-            "1.0 MB/s over the last minutes · the total still grows, so the time left isn't known · "
+            "1.0 MB/s over the last few minutes · the total is still growing, so the time left isn't known · "
             f"{COUNTS} · {AS_OF}",
         ),
         (
             replace(STEADY, activity=Activity.LISTING),
-            "1.0 MB/s over the last minutes · OMS is still listing the source, so the total grows · "
+            "1.0 MB/s over the last few minutes · OMS is still listing the source, so the total is growing · "
             f"{COUNTS} · {AS_OF}",
         ),
         (replace(STEADY, still_since=NOON), f"{COUNTS} · {AS_OF}"),
@@ -305,7 +305,7 @@ NOTHING_MOVED = f"Nothing has moved since {local_time(NOON)}"
             f":warning: {NOTHING_MOVED}, although 4 sub-tasks are running. {RESTORING} {LOOK_IN_CONSOLE}",
         ),
         (replace(STALLED, activity=Activity.RESTORING), {"restores_archives": True}, f"{NOTHING_MOVED}. {RESTORING}"),
-        (Movement(Activity.QUEUED, still_since=NOON), {}, "All sub-tasks that are left are waiting in OMS's queue."),
+        (Movement(Activity.QUEUED, still_since=NOON), {}, "All remaining sub-tasks are waiting in OMS's queue."),
         (
             replace(STEADY, slow_since=NOON, is_slow=True),
             {},

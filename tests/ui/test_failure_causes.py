@@ -49,9 +49,9 @@ def test_the_notification_names_the_codes() -> None:
     assert causes_summary(replace(FAILED, failure_causes=None)) == ""
 
 
-def test_the_thread_says_whether_the_group_goes_on() -> None:
+def test_the_thread_says_whether_the_group_continues() -> None:
     assert causes_line(MOVING).splitlines()[0] == (
-        '10 failed sub-tasks of "nightly images". The group goes on with the others.'
+        '10 failed sub-tasks of "nightly images". The other sub-tasks continue.'
     )
     first, second, *_ = causes_line(FAILED).splitlines()
     assert first == '250 failed sub-tasks of "nightly images".'

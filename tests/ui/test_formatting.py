@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.domain.task_group import GroupStatus, status_name
+from bot.domain.watched_group import Reading
 from bot.ui.formatting import (
     approvals_needed,
     duration,
@@ -17,7 +18,7 @@ from bot.ui.formatting import (
     size_of_total,
 )
 from bot.ui.watched_group import group_line
-from tests.support.values import GROUP
+from tests.support.values import GROUP, NOON
 
 
 def test_escaped_text_shows_every_character_and_formats_nothing() -> None:
@@ -38,7 +39,7 @@ def test_inline_code_keeps_everything_but_backticks() -> None:
 def test_a_quotation_mark_in_the_name_of_a_group_does_not_end_the_quoted_name() -> None:
     group = replace(GROUP, description='x" in project sandbox "')
     assert quoted_name(group) == "\"x' in project sandbox '\""
-    assert " \"x' in project sandbox '\", paused" in group_line(group)
+    assert " \"x' in project sandbox '\", paused" in group_line(Reading(group, NOON, None))
 
 
 def test_mentions_name_users_and_user_groups() -> None:

@@ -125,7 +125,7 @@ def watched(number: int, status: GroupStatus, movement: Movement | None = None) 
 STALLED = Movement(Activity.STALLED, 0, still_since=NOON - timedelta(minutes=20))
 
 
-def test_groups_without_a_request_are_shown_by_how_they_are() -> None:
+def test_groups_without_a_request_are_sorted_by_their_status() -> None:
     content = HomeContent(
         [],
         watched=[
@@ -145,7 +145,7 @@ def test_groups_without_a_request_are_shown_by_how_they_are() -> None:
     }
 
 
-def test_a_group_is_not_shown_beside_a_request_about_it() -> None:
+def test_a_group_with_a_request_is_shown_only_as_the_request() -> None:
     moving, done = request(State.MOVING, 1), request(State.DONE, 2, group=replace(GROUP, group_id="another"))
     groups = [
         replace(watched(1, GroupStatus.MONITORING), key=moving.group_key),
@@ -180,7 +180,7 @@ def test_a_group_shows_its_project_and_the_time_of_an_old_reading() -> None:
         text: str = view["blocks"][3]["text"]["text"]
         return text
 
-    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, project media")
+    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, moving, project media")
     assert shown(NOON + timedelta(hours=1)).endswith(f", project media, as of {local_time(NOON)}")
 
 

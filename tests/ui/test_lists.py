@@ -9,7 +9,7 @@ from datetime import timedelta
 from bot.domain.command import ShowList, parse
 from bot.domain.request import Problem
 from bot.domain.task_group import GroupKind, GroupStatus, Progress, TaskGroup
-from bot.domain.watched_group import Activity, Movement
+from bot.domain.watched_group import Activity, Movement, Reading
 from bot.ui import lists
 from bot.ui.formatting import local_time
 from bot.ui.lists import GroupsOfProject, Section
@@ -30,16 +30,16 @@ def of_project(
     project: str,
     failed: Sequence[TaskGroup] = (),
     paused: Sequence[TaskGroup] = (),
-    running: Sequence[tuple[TaskGroup, Movement | None]] = (),
+    running: Sequence[Reading] = (),
     requested: Sequence[str] = (),
     command: ShowList = EVERYTHING,
     more: Sequence[GroupKind] = (),
     unreadable: int = 0,
 ) -> Section:
     of_kind = {
-        GroupKind.FAILED: [(group, None) for group in failed],
+        GroupKind.FAILED: [Reading(group, NOON, None) for group in failed],
         GroupKind.RUNNING: running,
-        GroupKind.PAUSED: [(group, None) for group in paused],
+        GroupKind.PAUSED: [Reading(group, NOON, None) for group in paused],
     }
     return lists.groups(GroupsOfProject(project, NOON, of_kind, more, unreadable), requested, command)
 
@@ -122,9 +122,10 @@ def test_a_project_that_fails_is_shown_with_code_and_request_id() -> None:
 
 
 RUNNING = [
-    (
+    Reading(
         replace(group, progress=Progress(10_000_000_000, 4_000_000_000, 1000, 400)),
-        Movement(Activity.MOVING, rate=20_000_000),
+        NOON,
+        Movement(Activity.MOVING, rate=20_000_000, rate_since=NOON - timedelta(minutes=5)),
     )
     for group in groups_with(GroupStatus.MONITORING, 60)
 ]
@@ -141,24 +142,21 @@ def test_running_groups_are_listed_with_rate_and_time_left_after_the_failed_ones
     assert section.title == f"Groups of media as of {local_time(NOON)}: 1 failed, 1 running, 1 paused"
     assert [line.split('", ')[1] for line in section.lines] == [
         "migration failed",
-        "running, 40 %, 20 MB/s, about 5 min left",
+        "running, 40 %, moving at 20 MB/s, about 5 min left",
         "paused",
     ]
 
 
 def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
     since = NOON - timedelta(minutes=20)
-    group = RUNNING[0][0]
+    group = RUNNING[0].group
     for movement, words in (
-        (Movement(Activity.STALLED, 0, still_since=since), f"nothing has moved since {local_time(since)}"),
-        (Movement(Activity.QUEUED), "all sub-tasks wait in OMS's queue"),
-        (Movement(Activity.LISTING), "OMS is still listing objects"),
-        (
-            Movement(Activity.RESTORING, 0, still_since=since),
-            f"nothing has moved since {local_time(since)}, OMS may be restoring archived objects",
-        ),
+        (Movement(Activity.STALLED, 0, still_since=since), "stalled for 20 min"),
+        (Movement(Activity.QUEUED), "waiting in OMS's queue"),
+        (Movement(Activity.LISTING), "moving while OMS lists the source"),
+        (Movement(Activity.RESTORING, 0, still_since=since), "may be waiting for archive restores"),
     ):
-        [line] = of_project("media", running=[(group, movement)]).lines
+        [line] = of_project("media", running=[Reading(group, NOON, movement)]).lines
         assert line.endswith(f", running, 40 %, {words}")
 
 
@@ -212,7 +210,7 @@ def test_the_next_page_of_a_filter_keeps_the_filter() -> None:
     assert "`/resume-taskgroup list failed nightly page 2`" in pages([section], "list failed nightly")[0]
 
 
-def test_a_page_after_the_last_one_is_the_last_one() -> None:
+def test_a_page_number_that_is_too_high_shows_the_last_page() -> None:
     section = of_project("media", FAILED)
     found = pages([section], "list failed")
     assert lists.page([section], listed("list failed 99"), "/x") == found[-1]

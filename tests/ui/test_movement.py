@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from bot.domain.task_group import GroupStatus, Progress
-from bot.domain.watched_group import Activity, Movement
-from bot.ui.movement import Reading, pace, rate_sentence, trouble
+from bot.domain.watched_group import Activity, Movement, Reading
+from bot.ui.movement import pace, rate_sentence, trouble
 from tests.support.values import GROUP, HALF, NOON
 
 
@@ -33,11 +33,11 @@ STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
         (Movement(Activity.QUEUED), "waiting in OMS's queue", ""),
         (Movement(Activity.RESTORING, still_since=NOON), "may be waiting for archive restores", ""),
         (Movement(Activity.STOPPED), "being paused", ""),
-        (Movement(Activity.STALLED, still_since=NOON), "nothing has moved for 1 h", "Stalled for 1 h"),
+        (Movement(Activity.STALLED, still_since=NOON), "nothing has moved for 1 h", "stalled for 1 h"),
         (
             replace(STEADY, is_slow=True, slow_since=NOON + timedelta(minutes=40, seconds=1)),
             "moving at 1.0 MB/s, about 1 h 40 min left",
-            "Slow for 19 min, 1.0 MB/s",
+            "slow for 19 min, 1.0 MB/s",
         ),
     ],
 )
@@ -55,7 +55,7 @@ def test_an_unknown_speed_is_left_out() -> None:
 
 
 def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
-    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last minutes, about 1 h 40 min left."
+    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last few minutes, about 1 h 40 min left."
     assert rate_sentence(read(HALF, replace(STEADY, still_since=NOON))) == ""
 
 

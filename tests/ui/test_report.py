@@ -49,7 +49,7 @@ def test_the_message_says_everything_about_the_run() -> None:
     }
     assert message.blocks[0]["text"]["text"] == thread_line(DONE)
     assert "Huawei request id `7f3c9a52e1b84d0f` (resume)" in message.blocks[-1]["elements"][0]["text"]
-    assert f"Newest hash of the audit `{'3f' * 32}`" in message.blocks[-1]["elements"][0]["text"]
+    assert f"Newest audit hash `{'3f' * 32}`" in message.blocks[-1]["elements"][0]["text"]
     for text in (str(thread_line(DONE)), *(f"{title}: {text}." for title, text in fields.items())):
         assert text in message.text
 
@@ -79,7 +79,7 @@ def test_a_workspace_without_charts_gets_the_same_as_bars() -> None:
 @pytest.mark.parametrize(
     "step", [timedelta(seconds=60.5), timedelta(minutes=7), timedelta(hours=2.41), timedelta(days=3)]
 )
-def test_slack_takes_the_chart_of_any_time(count: int, step: timedelta) -> None:
+def test_slack_takes_the_chart_of_a_run_of_any_length(count: int, step: timedelta) -> None:
     rates = tuple(Rate(NOON + step * part, NOON + step * (part + 1), 10**part) for part in range(count))
     message = report_message_with_chart(replace(REPORT, rates=rates))
     if count == 1:

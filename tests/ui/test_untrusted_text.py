@@ -11,6 +11,7 @@ from bot.domain.command import ShowList
 from bot.domain.policy import Refusal
 from bot.domain.request import Decision, KeyCheck, Pause, Plan, Problem, Request, State, Verb
 from bot.domain.task_group import Destination, ErrorReason, GroupKind, Scope, Source, TaskGroup
+from bot.domain.watched_group import Reading
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.ui import home, lists, modals, refusals, replies
 from bot.ui.blocks import answer_message, text_message
@@ -103,7 +104,7 @@ def test_in_a_thread_or_an_answer(state: State) -> None:
 
 
 def _listed(group: TaskGroup) -> tuple[str, ...]:
-    found = GroupsOfProject("media", NOON, {GroupKind.PAUSED: [(group, None)]})
+    found = GroupsOfProject("media", NOON, {GroupKind.PAUSED: [Reading(group, NOON, None)]})
     return lists.groups(found, {GROUP_ID}, ShowList(1)).lines
 
 

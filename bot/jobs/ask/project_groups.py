@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.sweep_plan import STATUSES, Part
 from bot.domain.task_group import STATUSES_OF_KIND, GroupKind
+from bot.domain.watched_group import Reading
 from bot.jobs.ask.listed_groups import ANSWER_SECONDS, NotListed, listed_groups
 from bot.jobs.context import Context
 from bot.store import groups, sweeps
@@ -28,6 +29,7 @@ def project_groups(
         answer_seconds: as for `listed_groups`.
     """
     found: dict[str, GroupsOfProject | NotListed] = {}
+    now = context.now()
     for name in projects:
         swept = _from_sweeps(context, name, kinds)
         if swept is not None:
@@ -40,8 +42,8 @@ def project_groups(
             if isinstance(listing, NotListed)
             else GroupsOfProject(
                 name,
-                context.now(),
-                {kind: [(group, None) for group in of_kind] for kind, of_kind in listing.of_kind.items()},
+                now,
+                {kind: [Reading(group, now, None) for group in of_kind] for kind, of_kind in listing.of_kind.items()},
                 listing.more,
                 listing.unreadable,
             )
@@ -63,7 +65,7 @@ def _from_sweeps(context: Context, project: str, kinds: Sequence[GroupKind]) -> 
         project,
         min(at for at in as_of.values() if at is not None),
         {
-            kind: [(one.group, one.movement) for one in watched.values() if one.group.status in STATUSES_OF_KIND[kind]]
+            kind: [one.reading for one in watched.values() if one.group.status in STATUSES_OF_KIND[kind]]
             for kind in kinds
         },
         unreadable=sum(state.unreadable.get(part, 0) for part in parts),

@@ -20,6 +20,7 @@ from bot.slack.errors import GroupsUnknown
 from bot.store import groups, outbox, requests
 from bot.store.inbox import Message
 from bot.ui import lists, refusals, replies
+from bot.ui.movement import last_reading
 from bot.ui.status import status_text
 from bot.ui.watched_group import running_details, running_status
 
@@ -100,7 +101,7 @@ def _request_line(context: Context, request: Request) -> str:
 
 def _progress(request: Request) -> str:
     """How the group of a request moves, as its card shows it."""
-    return running_details(request.group, request.last_seen.movement if request.last_seen is not None else None)
+    return running_details(last_reading(request))
 
 
 def _requests_of(context: Context, command: ShowStatus) -> list[Request]:
@@ -144,4 +145,4 @@ def _found_line(context: Context, found: Found) -> str:
         watched = first_seen(key, found.project, found.group, now, limits)
     else:
         watched = seen_again(before, found.group, now, limits)
-    return running_status(watched.group, found.project, watched.movement)
+    return running_status(watched.reading, found.project)

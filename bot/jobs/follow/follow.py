@@ -59,7 +59,7 @@ def follow_request(context: Context, request: Request, claim: Claim) -> Result:
     """Looks once at a group that OMS accepted to start, and stores what has changed.
 
     Takes what a sweep has read since the last look. The group is read from OMS only if no sweep has, and if the request
-    is due by itself.
+    is due at its own time.
 
     Raises:
         requests.Stale: another worker changed the request first.
@@ -169,7 +169,7 @@ def _look_failed(context: Context, request: Request, claim: Claim, error: Huawei
     """Looks again later. The card says so once several looks in a row have failed."""
     now = context.now()
     if claim.tries >= SILENT_FAILURES and _says_not_found(error):
-        event = Event(AuditEvent.REQUEST_FAILED, BOT, request.id, {"why": "the group is not there any more"})
+        event = Event(AuditEvent.REQUEST_FAILED, BOT, request.id, {"why": "the group is not there anymore"})
         with context.store.write() as connection:
             save_and_notify(connection, request, outcome.group_deleted(request, group_problem, now), now, event)
         return Rescheduled()

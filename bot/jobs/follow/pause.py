@@ -1,4 +1,4 @@
-"""Pauses a running group after somebody pressed Pause. No source and destination keys are needed.
+"""Pauses a running group after someone pressed Pause. No source and destination keys are needed.
 
 Unlike the PUT that starts a group, a pause may be sent twice. A worker that finds it not sent looks at the group first,
 and sends the pause if the group still runs.
@@ -25,15 +25,14 @@ from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.store import groups, requests, tables
 from bot.store.audit import BOT, Detail, Event
 from bot.store.queue import Claim
-from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED
+from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED, NOTHING_PAUSED
 from bot.vault.errors import VaultError
 
 # How often the status of the group may change between the look and the call.
 MAX_CONFLICTS = 3
-# How long a pause is tried while Vault or OMS fails in a way that may pass. Later, nobody would expect it any more.
+# How long a pause is tried while Vault or OMS fails in a way that may pass. Later, nobody would expect it anymore.
 TRY_FOR = timedelta(minutes=10)
 LOOK_AGAIN_AFTER = timedelta(seconds=3)
-NOTHING_PAUSED = "Nothing was paused."
 
 
 def send_pause(context: Context, request: Request, claim: Claim) -> Result:

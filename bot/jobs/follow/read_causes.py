@@ -28,7 +28,7 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: After a group has ended, the causes are asked for this long while OMS fails in a way that may pass.
+#: After a group has ended, the bot tries to read the causes for this long while OMS fails in a way that may pass.
 TRY_FOR = timedelta(hours=1)
 
 
@@ -94,7 +94,7 @@ def _events(request: Request, causes: FailureCauses) -> list[Event]:
 
 
 def _is_news(request: Request, causes: FailureCauses) -> bool:
-    """Whether the thread is told: of causes that it has not been told yet."""
+    """Whether the thread gets a line: about causes that no earlier line had."""
     told = request.failure_causes.codes if request.failure_causes is not None else frozenset()
     if request.problem is not None and request.ended_at is not None:
         told |= {request.problem.code}

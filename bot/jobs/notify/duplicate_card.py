@@ -1,4 +1,4 @@
-"""Recognises a duplicate of a card when somebody presses a button on it, and replaces it by a line that says so.
+"""Recognizes a duplicate of a card when someone presses a button on it, and replaces it with a line that says so.
 
 chat.postMessage has no idempotency key: if the process ends after Slack posted a card and before the bot stored its
 `ts`, the card is posted again.

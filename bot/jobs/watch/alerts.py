@@ -1,6 +1,6 @@
-"""Posts each alert to the channel of its project, and edits it when what it tells has changed.
+"""Posts each alert to the channel of its project, and edits the message when the alert has changed.
 
-What is told is decided by `bot.domain.alert`. The queue hands out the alerts as Slack's rate limits allow it.
+What an alert says is decided by `bot.domain.alert`. The queue hands out alerts within Slack's rate limits.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 def show_alert(context: Context, claim: Claim) -> Result:
     """Posts the claimed alert, or edits its message.
 
-    Until an alert is posted, more may be added to it, so that one message tells how it stands after an outage of Slack.
-    What is over by then is left out.
+    Until an alert is posted, items may be added to it, so that there is one message after an outage of Slack. Trouble
+    that is over by then is left out.
     """
     number = int(claim.key)
     with context.store.write() as connection:
@@ -98,7 +98,7 @@ def _problems(alert: Alert, project: Project) -> Mapping[str, Problem]:
 
 
 def _handle_error(context: Context, claim: Claim, stored: StoredAlert, error: SlackError) -> Result:
-    """Decides when an alert that Slack did not take is tried again."""
+    """Decides when an alert that Slack did not take is retried."""
     now = context.now()
     if isinstance(error, RateLimited):
         with context.store.write() as connection:
@@ -106,7 +106,7 @@ def _handle_error(context: Context, claim: Claim, stored: StoredAlert, error: Sl
     if isinstance(error, Unavailable):
         return Failed(now + backoff(claim.tries))
     if isinstance(error, Gone) and stored.ts is not None:
-        # Somebody deleted the message. What lasts is posted again.
+        # Someone deleted the message. Trouble that lasts is posted again.
         with context.store.write() as connection:
             current = alerts.lock(connection, stored.number)
             if current is not None and current.authenticity is Authenticity.AUTHENTIC:
@@ -121,7 +121,7 @@ def _handle_error(context: Context, claim: Claim, stored: StoredAlert, error: Sl
         return Failed(now + (CHECK_CHANNEL_EVERY if is_new else CHECK_SELDOM_EVERY))
     if stored.ts is None or isinstance(error, Denied):
         return Failed(now + backoff(claim.tries, CHECK_SELDOM_EVERY))
-    return Finished()  # Slack takes no edit of this message any more.
+    return Finished()  # Slack no longer accepts edits of this message.
 
 
 def _not_sent(code: str) -> Event:

@@ -17,13 +17,13 @@ from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Notice
 from bot.ui import alert as texts
-from bot.ui.refusals import outsider_text
+from bot.ui.refusals import NO_SUCH_GROUP, outsider_text
 
 MUTED_FOR = timedelta(days=1)
 
 
 def mute_group(context: Context, message: Message) -> None:
-    """Mutes the group of a message, and lets the alert say who muted it.
+    """Mutes the group of a message, and shows in the alert who muted it.
 
     Raises:
         LookupFailed: Slack does not tell who the person is, or in which user groups they are, and that matters.
@@ -62,7 +62,7 @@ def mute_group(context: Context, message: Message) -> None:
 
 
 def _refuse(context: Context, message: Message, refusal: Refusal) -> None:
-    text = texts.NO_SUCH_GROUP if refusal is Refusal.CANNOT_SEE_PROJECT else outsider_text(refusal)
+    text = NO_SUCH_GROUP if refusal is Refusal.CANNOT_SEE_PROJECT else outsider_text(refusal)
     reply(context, message, text, _event(message, AuditEvent.ACTION_REFUSED, why=refusal.value))
 
 

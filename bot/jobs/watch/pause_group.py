@@ -21,7 +21,7 @@ from bot.jobs.ask.read_oms import Failure, Found
 from bot.jobs.context import Context, reply, reply_address
 from bot.jobs.current_settings import are_groups_unknown, names_in_projects, visible_projects
 from bot.jobs.decide.apply_action import handle_action
-from bot.jobs.follow.pause import NOTHING_PAUSED, TRY_FOR, paused_by, stop_if_running
+from bot.jobs.follow.pause import TRY_FOR, paused_by, stop_if_running
 from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.worker import backoff
 from bot.slack.errors import GroupsUnknown
@@ -31,6 +31,7 @@ from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
 from bot.ui import watched_group as texts
+from bot.ui.problem_texts import NOTHING_PAUSED
 from bot.vault.errors import VaultError
 
 _PAUSED_STATUSES = frozenset({GroupStatus.PAUSED, GroupStatus.PAUSING})
@@ -54,7 +55,7 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
         outsider = account_refusal(person)
         if outsider is None and are_groups_unknown(context, person):
             raise GroupsUnknown
-        text = refusals.outsider_text(outsider) if outsider is not None else texts.NO_SUCH_GROUP
+        text = refusals.outsider_text(outsider) if outsider is not None else refusals.NO_SUCH_GROUP
         _refuse(context, message, text, outsider.value if outsider is not None else "no such group")
         return None
     with context.store.read() as connection:
@@ -79,7 +80,9 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
 
 
 def send_pause(context: Context, message: Message, received_at: datetime, tries: int) -> datetime | None:
-    """Pauses the group of a recorded press, and tells the person and the channel. Too late, nobody expects the pause.
+    """Pauses the group of a recorded press, and tells the person and the channel.
+
+    Sends no pause after `TRY_FOR`, because nobody expects it anymore.
 
     Arguments:
         received_at: when the press was recorded.
@@ -127,7 +130,7 @@ def _find(context: Context, projects: list[str], key: str) -> tuple[Found | None
 
 def _not_found_text(message: Message, failures: list[Failure]) -> str:
     if not failures:
-        return f"{texts.NO_SUCH_GROUP} {NOTHING_PAUSED}"
+        return f"{refusals.NO_SUCH_GROUP} {NOTHING_PAUSED}"
     not_read = " ".join(refusals.group_not_read(message.group_id, failure.text) for failure in failures)
     return f"{not_read} {NOTHING_PAUSED}"
 

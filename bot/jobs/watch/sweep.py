@@ -1,7 +1,7 @@
-"""Sweeps a project: lists its task groups from OMS, stores how they move, and wakes the requests whose group changed.
+"""Sweeps a project: lists its task groups from OMS, stores how they move, and makes requests due whose group changed.
 
 When what is listed is planned by `bot.domain.sweep_plan`. What a changed group means for its request is left to
-`bot.jobs.follow`, and what people are told about other groups to `bot.domain.alert`.
+`bot.jobs.follow`, and alerts about other groups to `bot.domain.alert`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: How many groups that no list showed are read one by one in a sweep. The others wait for the next sweep.
+#: How many groups that were in no list are read one by one in a sweep. The others wait for the next sweep.
 MAX_SHOWN = 20
-#: How many requests are woken in each sweep although only the progress of their group changed. With more, Slack's limit
-#: of edits is reached, and each request looks at its group in its own time.
+#: How many requests become due in each sweep although only the progress of their group changed. With more, Slack's
+#: limit of edits is reached, and each request is followed at its own due time.
 MAX_WOKEN_FOR_PROGRESS = 30
 #: A group that does not run and does not change is stored this often, with the time when it was last seen.
 SAVE_UNCHANGED_EVERY = timedelta(minutes=10)
@@ -111,7 +111,7 @@ def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup | Unreadable]:
 
 
 def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
-    """A group that no list showed. If OMS does not know it any more, it counts as deleted."""
+    """A group that no list showed. If OMS does not know it anymore, it counts as deleted."""
     try:
         return context.identity.call(name, lambda oms: oms.show(one.group.group_id), project_id)
     except Rejected as rejected:
@@ -162,7 +162,7 @@ def _has_run(found: _Sweep, group: WatchedGroup) -> bool:
 
 
 def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
-    """Whether a stored group has news. One that does not run is also saved from time to time, as it was seen."""
+    """Whether a reading is stored: it shows a change, the group runs, or it was last stored some time ago."""
     before = found.before.get(group.key)
     if before is None:
         return True

@@ -1,6 +1,6 @@
-"""Stores as an alert what a sweep tells the channel of its project, about groups that no open request follows.
+"""Stores the alert of a sweep: its news about groups that no open request follows.
 
-What is told is decided by `bot.domain.alert`. The messages are left to `bot.jobs.watch.alerts`.
+What an alert says is decided by `bot.domain.alert`. The messages are left to `bot.jobs.watch.alerts`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def tell(
     *,
     is_first_sweep: bool,
 ) -> dict[str, WatchedGroup]:
-    """Stores what is told about the groups that a sweep read, and ends the mutes that are over.
+    """Stores the alert about the groups that a sweep read, and ends the mutes that are over.
 
     Arguments:
         name: of the project.
@@ -48,7 +48,6 @@ def tell(
             before.get(key),
             group,
             watch=project.watch,
-            limits=project.watch_limits,
             is_first_sweep=is_first_sweep,
             paused_by_bot=key in paused_by_bot,
             is_followed=key in followed or _was_followed(connection, before.get(key), group),
@@ -62,7 +61,7 @@ def tell(
 
 
 def _was_followed(connection: Connection, before: WatchedGroup | None, group: WatchedGroup) -> bool:
-    """Whether a request that followed the group has ended since the group ran, so that its card tells the end."""
+    """Whether a request that followed the group has ended since the group ran, so that its card shows the end."""
     if before is None or group.told is not None or group.group.status not in _STOPPED:
         return False
     newest = next(iter(requests.of_group(connection, group.group.group_id)), None)

@@ -72,7 +72,7 @@ def state_for(sandbox: Sandbox, person: str) -> Json:
 
 
 def _groups(state: OmsState) -> list[Json]:
-    """Every group as OMS lists it, with the buttons that somebody in the console would have."""
+    """Every group as OMS lists it, with the buttons that someone in the console would have."""
     with state.lock:
         return [
             group | {"actions": actions_for(state.groups[str(group["group_id"])])} for group in state.list_groups(None)

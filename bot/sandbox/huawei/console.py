@@ -93,7 +93,7 @@ def grow(state: OmsState, group_id: str) -> None:
 def fail_in_parts(
     state: OmsState, group_id: str, failures: tuple[Failure, ...] = SOME_FAILURES, failed_objects: int = 37
 ) -> None:
-    """Lets sub-tasks of a group fail. The group goes on, and fails when the others are complete.
+    """Lets sub-tasks of a group fail. The group continues, and fails when the others are complete.
 
     Arguments:
         failed_objects: how many objects of these sub-tasks fail.

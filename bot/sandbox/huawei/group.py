@@ -87,7 +87,7 @@ class Group:
         change_once_shown: a delay and a status; the delay starts when ShowTaskGroup is first called.
         moved_at: when the bytes were last counted.
         listed_at: when the listed objects were last counted.
-        gone_at: when OMS forgets the group, which somebody deleted.
+        gone_at: when OMS forgets the group, which someone deleted.
         starts, retries: how many calls OMS accepted.
         last_scope: ALL_OBJECTS or FAILED_OBJECTS, of the last retry.
     """

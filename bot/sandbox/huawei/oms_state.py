@@ -155,7 +155,7 @@ class OmsState:
     def schedule_run(self, group: Group) -> None:
         """Lets the group run after its status lag.
 
-        A group whose creation failed creates its sub-tasks first. An interrupted listing goes on.
+        A group whose creation failed creates its sub-tasks first. An interrupted listing continues.
         """
         runs_at = self.now() + group.status_lag
         if group.status == CREATION_FAILED:

@@ -41,7 +41,9 @@ TWO = Policy(("*",), ((CAROL, DAVE),) * 2, self_approval=False)
 def with_settings(context: Context, **changes: object) -> Context:
     """The context after a restart with these changes in bot.toml."""
     project = context.projects["media"]
-    changed = Project.model_validate(project.model_dump() | {"requesters": list(project.requesters)} | changes)
+    changed = Project.model_validate(
+        project.model_dump() | {"requesters": list(project.requesters), "notify": []} | changes
+    )
     return replace(context, projects={"media": changed})
 
 

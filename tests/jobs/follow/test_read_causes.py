@@ -112,7 +112,7 @@ def running(place: tuple[Sandbox, Context]) -> Iterator[Running]:
     sandbox.oms.state.may_list_tasks = True
 
 
-def test_three_codes_in_250_failed_sub_tasks_are_told_when_the_group_has_failed(running: Running) -> None:
+def test_three_codes_in_250_failed_sub_tasks_are_posted_when_the_group_has_failed(running: Running) -> None:
     running.fail_in_parts(*THREE_CODES)
     running.group.sub_tasks, running.group.complete_bytes = 1_000, running.group.reachable_bytes
     running.fail()
@@ -138,7 +138,7 @@ def test_three_codes_in_250_failed_sub_tasks_are_told_when_the_group_has_failed(
     assert running.task_lists() - before == 3
 
 
-def test_failures_are_told_while_the_group_goes_on_and_read_again_at_most_every_ten_minutes(running: Running) -> None:
+def test_failures_are_posted_while_the_group_runs_and_read_again_at_most_every_ten_minutes(running: Running) -> None:
     before = running.task_lists()
     running.fail_in_parts(Failure("TRF.0152", "no rights", 3))
     running.step_at(40 * SECOND)
@@ -147,7 +147,7 @@ def test_failures_are_told_while_the_group_goes_on_and_read_again_at_most_every_
     assert running.task_lists() - before == 1
     assert "*3 of 3 failed sub-tasks* · TRF.0152" in running.card()
     assert "Ask the owner of the source bucket to let the key at secret/oms/media/source" in running.card()
-    assert any("3 failed sub-tasks" in line and "goes on with the others" in line for line in running.told())
+    assert any("3 failed sub-tasks" in line and "The other sub-tasks continue." in line for line in running.told())
 
     running.fail_in_parts(Failure("TRF.0152", "no rights", 2))
     for _ in range(9):
@@ -161,7 +161,7 @@ def test_failures_are_told_while_the_group_goes_on_and_read_again_at_most_every_
     assert len([line for line in running.told() if "TRF.0152" in line]) == 1, "the thread is told of new codes only"
 
 
-def test_a_missing_permission_is_said_once_and_the_group_is_followed_on(running: Running) -> None:
+def test_a_missing_permission_is_posted_once_and_the_bot_still_follows_the_group(running: Running) -> None:
     running.sandbox.oms.state.may_list_tasks = False
     before = running.task_lists()
     running.fail_in_parts(Failure("TRF.0152", "no rights", 3))
@@ -206,7 +206,7 @@ def test_a_fault_that_lasts_is_named_after_an_hour(running: Running) -> None:
     assert running.step() == Finished()
 
 
-def test_a_fault_while_the_group_goes_on_costs_one_call_in_ten_minutes(running: Running) -> None:
+def test_a_fault_while_the_group_runs_costs_one_call_in_ten_minutes(running: Running) -> None:
     running.fail_in_parts(Failure("TRF.0152", "no rights", 3))
     running.step_at(40 * SECOND)
     running.sandbox.oms.faults.add("tasks", *[Answer(503, "APIG.0601")] * 9)

@@ -126,7 +126,9 @@ def test_an_error_that_is_not_about_the_chart_is_not_remembered(
 
 
 @pytest.mark.parametrize("chart_is_refused", [False, True])
-def test_an_outage_says_nothing_about_charts(inside: tuple[Sandbox, Context], *, chart_is_refused: bool) -> None:
+def test_an_outage_does_not_count_as_a_refused_chart(
+    inside: tuple[Sandbox, Context], *, chart_is_refused: bool
+) -> None:
     sandbox, context = inside
     _, card, later = end(sandbox, context)
     sandbox.slack.api.takes_charts = not chart_is_refused
@@ -151,7 +153,7 @@ def test_a_report_has_nothing_that_only_its_row_says(inside: tuple[Sandbox, Cont
     assert audit_events(context)[-1] == "notice.not_sent"
 
 
-def test_a_workspace_is_sent_the_report_that_the_pure_functions_make(inside: tuple[Sandbox, Context]) -> None:
+def test_the_posted_report_is_the_one_that_the_pure_functions_make(inside: tuple[Sandbox, Context]) -> None:
     sandbox, context = inside
     made, card, later = end(sandbox, context)
     with context.store.read() as connection:

@@ -76,7 +76,7 @@ def test_the_next_put_waits_as_long_as_oms_asks_for(reply: Reply, seconds: int) 
         (VaultError(VaultErrorKind.FORBIDDEN, "secret/x", "No right.", "Grant it."), PutReplyKind.REJECTED),
     ],
 )
-def test_before_the_put_only_what_cannot_pass_ends_the_attempt(
+def test_before_the_put_only_a_lasting_fault_ends_the_attempt(
     error: HuaweiError | VaultError, kind: PutReplyKind
 ) -> None:
     assert reply_before_put(error).kind is kind

@@ -179,7 +179,7 @@ def test_a_throttled_put_waits_and_is_sent_until_it_is_accepted(approved: Approv
     assert approved.puts() == [429] * 5 + [200]
 
 
-def test_a_throttled_put_is_told_once_in_the_thread(approved: Approved) -> None:
+def test_a_throttled_put_is_posted_once_in_the_thread(approved: Approved) -> None:
     approved.sandbox.oms.faults.add("start", *[Answer(429, "APIG.0308")] * 3)
     for _ in range(3):
         approved.advance(timedelta(seconds=30))

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from bot.domain.request import State
 from bot.huawei import http, oms
@@ -20,6 +21,7 @@ from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import PAUSED, PAUSING
 from bot.sandbox.slack.ids import ALICE
 from bot.sandbox.system import Sandbox
+from bot.store import tables
 from bot.store.inbox import Kind
 from bot.ui.formatting import local_time
 from tests.support.card import Card
@@ -196,6 +198,21 @@ def test_a_vault_that_cannot_serve_calls_now_is_waited_for(
     assert "Accepted by OMS" in card.after(40)
     assert card.puts() == [200]
     wire.cut()
+
+
+def test_an_outage_of_vault_is_told_to_the_requester_once(sandbox: Sandbox, bot: Callable[..., Context]) -> None:
+    wire = Wire(sandbox.vault.url)
+    wire.cut()
+    card = Card(sandbox, bot(vault=wire.url))
+    card.approve()
+    for tries in range(4):
+        card.after(40 * (tries + 1))
+    with card.context.store.read() as connection:
+        query = select(tables.notices.c.text).where(tables.notices.c.request_id == card.request.id)
+        lines = [text for text in connection.execute(query).scalars() if "isn't started yet" in text]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"<@{ALICE}>, ")
+    assert "The bot retries automatically until" in lines[0]
 
 
 def test_an_outage_of_vault_does_not_update_the_card_at_each_try(sandbox: Sandbox, bot: Callable[..., Context]) -> None:

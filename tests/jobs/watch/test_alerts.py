@@ -76,7 +76,7 @@ def test_an_alert_is_posted_with_its_buttons_and_the_mention(watched: tuple[Sand
     assert "Then press Retry." in full_text(message)
 
 
-def test_what_is_found_within_a_minute_is_edited_into_the_message(watched: tuple[Sandbox, Context, Clock]) -> None:
+def test_items_found_within_a_minute_are_edited_into_the_message(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
     tell(context, item(1))
     run_for(context, clock, MERGE_WITHIN.total_seconds() - 10)
@@ -102,7 +102,7 @@ def test_trouble_that_is_over_loses_its_button(watched: tuple[Sandbox, Context, 
     assert sum(call.path == "chat.update" for call in sandbox.call_log.since()) == 1, "nothing else is edited"
 
 
-def test_after_a_day_without_slack_one_message_tells_how_it_stands(watched: tuple[Sandbox, Context, Clock]) -> None:
+def test_after_a_day_without_slack_one_message_has_what_is_true_now(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
     sandbox.slack.outage.status = 503
     for number in range(1, 25):
@@ -132,7 +132,7 @@ def test_after_an_outage_nothing_is_posted_if_all_trouble_is_over(watched: tuple
     assert [groups_in(one) for one in posted(sandbox)] == [{2}]
 
 
-def test_what_is_told_while_the_message_is_posted_is_added_to_it(
+def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
     watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, clock = watched
@@ -173,7 +173,9 @@ def test_an_alert_waits_for_its_channel_and_the_audit_says_once_that_it_could_no
     assert audited(context) == [("notice.not_sent", "is_archived")]
 
 
-def test_of_a_deleted_message_only_what_lasts_is_posted_again(watched: tuple[Sandbox, Context, Clock]) -> None:
+def test_after_its_message_was_deleted_an_alert_is_posted_again_with_lasting_trouble_only(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
     sandbox, context, clock = watched
     tell(context, item(1), item(2))
     run_for(context, clock, 5)
@@ -189,7 +191,7 @@ def test_of_a_deleted_message_only_what_lasts_is_posted_again(watched: tuple[San
     assert posted(sandbox) == []
 
 
-def test_an_alert_that_slack_refuses_for_another_reason_is_tried_less_and_less_often(
+def test_an_alert_that_slack_refuses_for_another_reason_is_retried_less_and_less_often(
     watched: tuple[Sandbox, Context, Clock],
 ) -> None:
     sandbox, context, clock = watched
@@ -202,7 +204,7 @@ def test_an_alert_that_slack_refuses_for_another_reason_is_tried_less_and_less_o
     assert [groups_in(one) for one in posted(sandbox)] == [{1}]
 
 
-def test_an_edit_that_slack_refuses_for_good_is_given_up(
+def test_an_edit_that_slack_refuses_permanently_is_not_retried(
     watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, clock = watched
@@ -245,7 +247,7 @@ def test_on_postgresql_an_alert_waits_a_minute_for_a_replica_that_knows_its_key(
     assert posted(sandbox) == []
 
 
-def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_given_up(
+def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_not_sent(
     watched: tuple[Sandbox, Context, Clock],
 ) -> None:
     sandbox, context, _ = watched
@@ -257,7 +259,7 @@ def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_given_up(
     assert posted(sandbox) == []
 
 
-def test_a_failure_that_oms_does_not_explain_is_told_as_well(watched: tuple[Sandbox, Context, Clock]) -> None:
+def test_a_failure_that_oms_does_not_explain_is_posted_as_well(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
     unexplained = replace(FAILED, error=None, group_id=item(1).group.group_id)
     vague = replace(FAILED, error=ErrorReason("", "<!channel>"), group_id=item(2).group.group_id)
@@ -268,7 +270,7 @@ def test_a_failure_that_oms_does_not_explain_is_told_as_well(watched: tuple[Sand
     assert "<!channel>" not in full_text(message)
 
 
-def test_an_archived_channel_is_tried_less_often_after_ten_minutes(
+def test_an_alert_for_an_archived_channel_is_retried_less_often_after_ten_minutes(
     watched: tuple[Sandbox, Context, Clock],
 ) -> None:
     sandbox, context, clock = watched

@@ -19,7 +19,8 @@ from bot.sandbox.system import Sandbox
 from bot.slack.errors import GroupsUnknown
 from bot.store import alerts, groups, outbox, tables
 from bot.store.inbox import Kind, Message
-from bot.ui.alert import NO_SUCH_GROUP, moves_already, muted
+from bot.ui.alert import moves_already, muted
+from bot.ui.refusals import NO_SUCH_GROUP
 from tests.support.alerts import RUNNING, item
 from tests.support.in_process import context_at, store_message
 from tests.support.values import GROUP
@@ -40,7 +41,7 @@ def watched(inside: tuple[Sandbox, Context]) -> Context:
             one = item(number)
             groups.save(connection, [first_seen(one.key, "media", one.group, now, WatchLimits())])
         alerts.tell(connection, "media", MIGRATIONS, [item(1), item(2)], now)
-        stored = alerts.get(connection, 1)
+        stored = alerts.lock(connection, 1)
         assert stored is not None
         alerts.save(connection, replace(stored, ts=TS), None)
     return context
@@ -68,8 +69,8 @@ def mutes(context: Context) -> dict[str, datetime | None]:
 
 def shown(context: Context) -> list[str]:
     """By whom each group of the alert is muted."""
-    with context.store.read() as connection:
-        stored = alerts.get(connection, 1)
+    with context.store.write() as connection:
+        stored = alerts.lock(connection, 1)
     assert stored is not None
     return [one.muted_by for one in stored.alert.items]
 

@@ -1,4 +1,4 @@
-"""Pause below the status of a group: who may press it, that the group is paused, and that the channel is told once."""
+"""Pause below the status of a group: who may press it, that it pauses the group, and that one message is posted."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot:
     assert bot.notices(Delivery.CHANNEL) == [
         f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
     ]
-    assert bot.notices(Delivery.DIRECT) == [f'You paused "nightly images" (group `{GROUP_ID}`). The channel was told.']
+    assert bot.notices(Delivery.DIRECT) == [
+        f'You paused "nightly images" (group `{GROUP_ID}`). The bot has posted this in the channel.'
+    ]
     assert bot.events() == ["pause.requested", "pause.accepted"]
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 1
@@ -152,7 +154,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     assert bot.events() == ["pause.not_needed"]
 
 
-def test_a_pause_that_oms_refuses_is_told_to_the_person_alone(bot: Bot) -> None:
+def test_only_the_person_who_pressed_learns_of_a_pause_that_oms_refuses(bot: Bot) -> None:
     bot.sandbox.oms.faults.add("stop", Answer(403, "OMS.0072"))
     bot.press(BOB)
     bot.handle_due()
@@ -192,7 +194,7 @@ def test_a_press_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
     assert bot.events() == ["pause.requested", "pause.accepted"]
 
 
-def test_a_pause_that_could_not_be_sent_for_long_is_not_sent_any_more(bot: Bot) -> None:
+def test_a_pause_that_could_not_be_sent_for_ten_minutes_is_not_sent(bot: Bot) -> None:
     bot.press(BOB)
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 0

@@ -233,7 +233,7 @@ def test_a_request_is_due_as_soon_as_a_sweep_sees_its_group_end(project: Project
     assert stored_request(project.context, request.id).state is State.DONE
 
 
-def test_a_reading_from_before_the_put_was_accepted_says_nothing_of_it(project: Project) -> None:
+def test_a_reading_from_before_the_put_was_accepted_does_not_count(project: Project) -> None:
     made, posted = create_request(project.sandbox, project.context, 1)
     project.sweep()
     press_button(project.context, Kind.APPROVE, CAROL, made, posted)
@@ -241,7 +241,7 @@ def test_a_reading_from_before_the_put_was_accepted_says_nothing_of_it(project: 
     assert project.calls(lambda: advance_once(project.context, made.id)) == ["show"]
 
 
-def test_without_sweeps_the_group_of_a_request_is_read_by_itself(project: Project) -> None:
+def test_without_sweeps_the_group_of_a_request_is_read_individually(project: Project) -> None:
     request, _ = moving_request(project, 1)
     project.context = context_at(project.context, project.context.now() + 41 * SECOND)
     assert project.calls(lambda: advance_once(project.context, request.id)) == ["show"]
@@ -259,7 +259,7 @@ def test_a_project_that_is_not_watched_is_listed_only_while_a_request_is_followe
     assert "list" in project.calls(lambda: project.sweep(30 * SECOND))
 
 
-def test_a_removed_project_is_swept_no_more(project: Project) -> None:
+def test_a_removed_project_is_no_longer_swept(project: Project) -> None:
     with project.context.store.write() as connection:
         sweeps.set_projects(connection, ["other"], project.context.now())
     with project.context.store.read() as connection:
@@ -273,13 +273,13 @@ def test_a_removed_project_is_swept_no_more(project: Project) -> None:
 
 def alert_texts(project: Project) -> list[str]:
     """What the alerts of the project tell, one text for each group that is in trouble."""
-    with project.context.store.read() as connection:
+    with project.context.store.write() as connection:
         rows = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-        found = [stored.alert for number in rows if (stored := alerts.get(connection, number)) is not None]
+        found = [stored.alert for number in rows if (stored := alerts.lock(connection, number)) is not None]
     return [f"{item.group.description} {item.trouble}" for alert in found for item in alert.items if not item.is_over]
 
 
-def test_a_group_that_somebody_pauses_is_told_once_two_sweeps_show_it(project: Project) -> None:
+def test_a_group_that_someone_pauses_makes_an_alert_when_two_sweeps_show_it(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status = PAUSED
@@ -290,7 +290,7 @@ def test_a_group_that_somebody_pauses_is_told_once_two_sweeps_show_it(project: P
     assert alert_texts(project) == ["group 1 paused"]
 
 
-def test_a_group_that_fails_is_told_in_the_same_sweep(project: Project) -> None:
+def test_a_group_that_fails_makes_an_alert_in_the_same_sweep(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
@@ -298,7 +298,7 @@ def test_a_group_that_fails_is_told_in_the_same_sweep(project: Project) -> None:
     assert alert_texts(project) == ["group 1 failed"]
 
 
-def test_the_trouble_that_the_first_sweep_finds_is_old(project: Project) -> None:
+def test_trouble_that_the_first_sweep_finds_makes_no_alert(project: Project) -> None:
     project.add_group(1, PAUSED)
     project.add_group(2, MIGRATION_FAILED)
     for _ in range(4):
@@ -306,7 +306,7 @@ def test_the_trouble_that_the_first_sweep_finds_is_old(project: Project) -> None
     assert alert_texts(project) == []
 
 
-def test_what_happened_while_the_bot_was_away_is_told_in_one_message(project: Project) -> None:
+def test_everything_that_happened_while_the_bot_was_away_is_one_alert(project: Project) -> None:
     running = [project.add_group(number) for number in range(3)]
     project.sweep()
     for group in running:
@@ -317,7 +317,7 @@ def test_what_happened_while_the_bot_was_away_is_told_in_one_message(project: Pr
         assert connection.execute(select(func.count()).select_from(tables.alerts)).scalar() == 1
 
 
-def test_the_end_of_a_followed_group_is_told_on_its_card_alone(project: Project) -> None:
+def test_the_end_of_a_followed_group_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
     request, group = moving_request(project, 1)
     project.sweep(SECOND)
     advance_once(project.context, request.id)

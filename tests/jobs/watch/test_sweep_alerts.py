@@ -51,9 +51,9 @@ class Project:
 
     def told(self) -> list[list[tuple[str, Trouble | None, bool]]]:
         """For each alert: the group, the trouble and whether it is over."""
-        with self.context.store.read() as connection:
+        with self.context.store.write() as connection:
             numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
-            found = [alerts.get(connection, number) for number in numbers]
+            found = [alerts.lock(connection, number) for number in numbers]
         return [[_told(item) for item in one.alert.items] for one in found if one is not None]
 
 
@@ -68,7 +68,7 @@ def project(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[
         yield Project(sandbox, context)
 
 
-def test_the_first_sweep_tells_nothing_and_a_failure_is_told_by_the_sweep_that_shows_it(project: Project) -> None:
+def test_the_first_sweep_makes_no_alert_and_the_sweep_that_shows_a_failure_makes_one(project: Project) -> None:
     running = project.add_group(1)
     project.add_group(2, MIGRATION_FAILED)
     project.add_group(3, PAUSED)
@@ -81,7 +81,7 @@ def test_the_first_sweep_tells_nothing_and_a_failure_is_told_by_the_sweep_that_s
     assert project.told() == [[("group 1", Trouble.FAILED, False)]]
 
 
-def test_what_one_sweep_finds_is_one_alert_and_what_is_over_is_marked(project: Project) -> None:
+def test_one_sweep_makes_one_alert_and_trouble_that_is_over_is_marked(project: Project) -> None:
     one, two = project.add_group(1), project.add_group(2)
     project.sweep()
     one.status = two.status = PAUSED
@@ -94,7 +94,7 @@ def test_what_one_sweep_finds_is_one_alert_and_what_is_over_is_marked(project: P
     assert project.told() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, True)]]
 
 
-def test_a_muted_group_is_not_told_until_the_mute_is_over(project: Project) -> None:
+def test_a_muted_group_makes_no_alert_until_the_mute_is_over(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     with project.context.store.write() as connection:
@@ -107,7 +107,7 @@ def test_a_muted_group_is_not_told_until_the_mute_is_over(project: Project) -> N
     assert project.told() == [[("group 1", Trouble.FAILED, False)]]
 
 
-def test_a_group_that_a_request_started_is_told_on_its_card_alone(project: Project) -> None:
+def test_a_group_that_a_request_started_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
     made, posted = create_request(project.sandbox, project.context, 1)
     group = project.oms.groups[made.group.group_id]
     group.bytes_per_second, group.status_lag = 1_000_000, timedelta()
