@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from slack_sdk import WebClient
 
-from bot.domain.policy import AccountKind, Person, is_named
+from bot.domain.policy import EVERY_FULL_MEMBER, AccountKind, Person, is_named
 from bot.domain.token_bucket import TokenBucket
 from bot.slack.errors import Denied, LookupFailed, SlackError
 from bot.slack.lookups import Lookups
@@ -35,9 +35,10 @@ UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
 class Users:
     """Looks up people and user groups.
 
-    People without rights use only a part of the calls that Slack allows: a verdict that a person is no full member is
-    kept for a minute, and look-ups of unknown people have a limit. A person is known if bot.toml names them, alone or
-    by a user group that was looked up, or if a look-up found within the last hour that it names them.
+    People without rights use only a part of the calls that Slack allows: an answer about a person counts for
+    RECENT_SECONDS, a verdict that a person is no full member for a minute, and look-ups of unknown people have a limit.
+    A person is known if bot.toml names them, alone or by a user group that was looked up, or if a look-up found within
+    the last hour that it names them. `*` makes nobody known.
 
     Arguments:
         team_id: the workspace. People who are not members of it are external.
@@ -81,7 +82,7 @@ class Users:
         return self._groups.all_unavailable()
 
     def is_known(self, user_id: str) -> bool:
-        """Whether bot.toml is known to name a person. Calls nothing."""
+        """Whether bot.toml is known to name a person, other than by `*`. Calls nothing."""
         if user_id in self._named or self._monotonic() < self._known_until.get(user_id, -math.inf):
             return True
         return self._groups.has_member(user_id)
@@ -100,7 +101,10 @@ class Users:
         return self._person(user_id, self._user(user_id), tuple(names), GROUP_CACHE_SECONDS)
 
     def look_up_now(self, user_id: str, names: Iterable[str]) -> Person:
-        """As `look_up`, for a decision: a person is in a group only if Slack returned that in the last seconds."""
+        """As `look_up`, for a decision: a person is in a group only if Slack returned that in the last seconds.
+
+        The person themselves is always as Slack returned them in the last seconds, or an outsider for a minute.
+        """
         return self._person(user_id, self._user(user_id), tuple(names), RECENT_SECONDS)
 
     def confirm(self, user_id: str, names: Iterable[str], max_age_seconds: float = RECENT_SECONDS) -> Person:
@@ -167,7 +171,8 @@ class Users:
                 groups_known = False
         team_id = str(user.get("team_id") or "")
         person = Person(user_id, team_id, self._account_kind(user), frozenset(groups), groups_known)
-        if person.account_kind is AccountKind.FULL and is_named(person, names):
+        named = (name for name in names if name != EVERY_FULL_MEMBER)
+        if person.account_kind is AccountKind.FULL and is_named(person, named):
             self._known_until[user_id] = self._monotonic() + KNOWN_SECONDS
         return person
 
@@ -192,12 +197,15 @@ class Users:
         return {group_id: self._groups.members_of(group_id) for group_id in _groups_in(ids)}
 
     def _user(self, user_id: str) -> Mapping[str, object] | None:
-        """As `_ask`, but keeps the verdict about an outsider, and limits the look-ups of unknown people."""
+        """As `_ask`, but uses recent answers and verdicts about outsiders, and limits look-ups of unknown people."""
         now = self._monotonic()
         with self._lock:
             kept_until, kept = self._outsiders.get(user_id, (-math.inf, None))
             if now < kept_until:
                 return kept
+            asked_at, recent = self._recent.get(user_id, (-math.inf, None))
+            if now - asked_at < RECENT_SECONDS:
+                return recent
             if not self.is_known(user_id) and not self._unknown.take(now):
                 raise LookupFailed("users.info: too many look-ups of unknown people")
         return self._ask(user_id)

@@ -145,8 +145,11 @@ class _Unknown:
     def denial_behind(self, error: object) -> None:
         """Slack refuses no method."""
 
-    def confirm(self, user_id: str, names: Iterable[str], max_age_seconds: float = 5.0) -> object:
+    def confirm(self, user_id: str, names: Iterable[str], max_age_seconds: float) -> object:
         return self._seen(self._people.confirm(user_id, names, max_age_seconds))  # type: ignore[attr-defined]
+
+    def confirm_all(self, user_ids: Iterable[str], names: Iterable[str]) -> list[Person]:
+        return [self._seen(person) for person in self._people.confirm_all(user_ids, names)]  # type: ignore[attr-defined]
 
     def look_up_now(self, user_id: str, names: Iterable[str] = ()) -> object:
         return self._seen(self._people.look_up_now(user_id, names))  # type: ignore[attr-defined]

@@ -294,12 +294,25 @@ def test_the_verdict_about_an_outsider_is_kept_for_a_minute(change: dict[str, ob
     assert users.look_up("U1", ["*"]).account_kind is AccountKind.FULL
 
 
-def test_full_members_are_looked_up_each_time() -> None:
-    client = People()
-    users = Users(client, TEAM_ID, lambda: 0.0)
-    for _ in range(30):
-        users.look_up("U1", ["*"])
-    assert len(client.calls) == 30
+def test_a_person_who_presses_often_costs_twelve_look_ups_a_minute() -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    for tenth in range(600):
+        clock.now = tenth / 10
+        users.look_up_now("U1", ["U1", "*"])
+    assert len(client.calls) == 60 / RECENT_SECONDS == 12
+
+
+def test_a_person_is_looked_up_again_after_five_seconds() -> None:
+    client, clock = People(), Clock()
+    users = users_at(client, clock)
+    for look_up in (users.look_up, users.look_up_now):
+        client.changes = {}
+        clock.now += OUTSIDER_SECONDS
+        assert look_up("U1", ["U1"]).account_kind is AccountKind.FULL
+        client.changes = {"deleted": True}
+        clock.now += RECENT_SECONDS
+        assert look_up("U1", ["U1"]).account_kind is AccountKind.DEACTIVATED
 
 
 def test_unknown_people_together_use_a_part_of_the_look_ups_and_known_people_the_rest() -> None:
@@ -310,17 +323,38 @@ def test_unknown_people_together_use_a_part_of_the_look_ups_and_known_people_the
     # Full members whom nothing names stay unknown.
     for number in range(UNKNOWN_BURST - 1):
         users.look_up(f"U{number}", ["UNAMED"])
-    for stranger in ("U0", "U999"):
+    for stranger in ("U998", "U999"):
         with pytest.raises(LookupFailed):
             users.look_up(stranger, ["UNAMED"])
-    for _ in range(50):
-        users.look_up("UNAMED", ["UNAMED"])
-        users.look_up("UVERIFIED", ["UVERIFIED"])
+    users.look_up("UNAMED", ["UNAMED"])
     assert [users.is_known(one) for one in ("UNAMED", "UVERIFIED", "U0")] == [True, True, False]
     clock.now = UNKNOWN_EVERY_SECONDS
+    users.look_up("UVERIFIED", ["UVERIFIED"])
     users.look_up("U0", ["UNAMED"])
-    clock.now = KNOWN_SECONDS
+    with pytest.raises(LookupFailed):
+        users.look_up("U1", ["UNAMED"])
+    clock.now += KNOWN_SECONDS
     assert [users.is_known(one) for one in ("UNAMED", "UVERIFIED")] == [True, False]
+
+
+def test_members_who_may_only_request_leave_the_look_ups_of_approvers_free() -> None:
+    """With `requesters = ["*"]`, bot.toml names every full member, and any of them can press buttons all the time."""
+    client, clock = People(), Clock()
+    users = Users(client, TEAM_ID, lambda: clock.now, ["*", "UCAROL"])
+    client.members = ["UDAVE"]
+    users.members(["S1"])
+    names, refused = ["*", "UCAROL", "S1"], 0
+    for second in range(60):
+        clock.now = float(second)
+        for presser in range(20):
+            try:
+                users.look_up_now(f"UMEMBER{presser}", names)
+            except LookupFailed:
+                refused += 1
+    members = [call for call in client.calls if call.startswith("UMEMBER")]
+    assert len(members) <= UNKNOWN_BURST + 60 / UNKNOWN_EVERY_SECONDS
+    assert refused
+    assert [users.look_up_now(one, names).id for one in ("UCAROL", "UDAVE")] == ["UCAROL", "UDAVE"]
 
 
 def test_members_of_a_user_group_that_was_looked_up_are_known() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -65,8 +66,21 @@ _START_CHARACTERS = 6
 # These write each character by itself, so each writes a part of a key as it writes the part in the whole key. Without
 # punctuation, other writings look the same: `%70` as hexadecimal digits, and `\x70` as `&#x70;`.
 _BY_CHARACTER = [
-    WRITINGS[name] for name in ("plain", "hexadecimal", "HTML, decimal", "HTML, hexadecimal", "JSON, escaped")
+    WRITINGS[name]
+    for name in (
+        "plain",
+        "backward",
+        "hexadecimal",
+        "hexadecimal, a list",
+        "HTML, decimal",
+        "HTML, hexadecimal",
+        "JSON, escaped",
+        "octal",
+        "Python, 8 digits",
+    )
 ]
+# JSON escapes full-width letters.
+_BY_CHARACTER.append(lambda part: WRITINGS["JSON, escaped"](WRITINGS["full-width letters"](part)))
 _PUNCTUATION = re.compile(r"[\W_]+")
 
 
@@ -110,7 +124,7 @@ def record_calls(slack: SlackStandIn) -> list[str]:
 
 
 def _folded(text: str) -> str:
-    return _PUNCTUATION.sub("", text).casefold()
+    return _PUNCTUATION.sub("", unicodedata.normalize("NFKC", text)).casefold()
 
 
 @cache
@@ -123,6 +137,7 @@ def _written_parts(key: str) -> Iterator[str]:
     for part in _parts(key):
         yield from (write(part) for write in _BY_CHARACTER)
         yield from _in_base64(part)
+        yield from _in_base32(part)
     for encoded in _in_base64(key):
         for part in _parts(encoded):
             yield from _in_base64(part)
@@ -140,3 +155,10 @@ def _in_base64(part: str) -> Iterator[str]:
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + part.encode()).decode()
         yield encoded[-(-before * 8 // 6) : (before + len(part.encode())) * 8 // 6]
+
+
+def _in_base32(part: str) -> Iterator[str]:
+    """As `_in_base64`, for each of the five places in the groups of five bytes of base32."""
+    for before in range(5):
+        encoded = base64.b32encode(b"\0" * before + part.encode()).decode()
+        yield encoded[-(-before * 8 // 5) : (before + len(part.encode())) * 8 // 5]

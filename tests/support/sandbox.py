@@ -229,5 +229,7 @@ def everything_stored(sandbox: Sandbox) -> dict[str, str]:
         rows = [repr(connection.execute(table.select()).all()) for table in tables.metadata.sorted_tables]
     # Not in this process: SQLite loses its locks when a file of the database is closed in the process that has it open.
     paths = sorted(sandbox.directory.glob("bot.sqlite*"))
-    files = subprocess.run(["cat", "/dev/null", *paths], capture_output=True, check=True).stdout.decode("latin-1")
+    files = subprocess.run(["cat", "/dev/null", *paths], capture_output=True, check=True).stdout.decode(
+        errors="replace"
+    )
     return {"rows": "\n".join(rows), "files of the database": files, "log": sandbox.log()}

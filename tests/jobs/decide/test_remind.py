@@ -112,6 +112,9 @@ def test_without_a_posted_card_there_is_no_reminder_and_the_requester_is_still_t
     advance(context_at(context, half), request)
     assert notices(context) == []
     sandbox.workspace.users[DAVE]["deleted"] = True
+    # Hours later, no answer of Slack is recent.
+    client = new_client(Secret(BOT_TOKEN), sandbox.slack.api_url)
+    context = replace(context, people=Users(client, TEAM_ID, lambda: 0.0))
     advance(context_at(context, last), request)
     [notice] = notices(context)
     assert (notice.delivery, notice.address) == (Delivery.DIRECT, ALICE)
