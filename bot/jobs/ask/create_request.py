@@ -254,11 +254,7 @@ def _create_for_found(
 
 
 def _request_id(message: Message, group_id: str) -> str:
-    """The id of the request that a message creates for a group.
-
-    The message determines it, so that the audit rows of the request tell that the message was answered. In the
-    database, somebody can reset the columns that tell the same.
-    """
+    """The id of the request that a message creates for a group: always the same, so that the audit rows show it."""
     return new_request_id(hashlib.sha256(f"{message.origin_key}/{group_id}".encode()).digest())
 
 
