@@ -33,6 +33,9 @@ from bot.vault.client import Vault
 
 log = logging.getLogger(__name__)
 
+# While the key is being replaced, another replica may know the key of a row.
+WAIT_FOR_KEY, CHECK_KEY_EVERY = timedelta(minutes=1), timedelta(seconds=1)
+
 
 @dataclass(frozen=True)
 class Context:

@@ -43,22 +43,6 @@ def authenticity_of(record: RequestRecord, request: Request) -> Authenticity:
     return record.authenticity(request)
 
 
-def may_send(context: Context, request: Request) -> bool:
-    """Whether the audit rows of an approved request prove that it was approved as it is, and that nothing was sent.
-
-    If not, the request is void or pending again.
-
-    Raises:
-        requests.Stale: another worker changed the request first.
-    """
-    authenticity = check_record(context, request)
-    if authenticity is Authenticity.AUTHENTIC:
-        return True
-    with context.store.write() as connection:
-        save_not_authentic(connection, context, request, authenticity)
-    return False
-
-
 def is_forged(connection: Connection, request: Request) -> bool:
     """Whether a request for which nothing was sent does not agree with its audit rows. Both are of one snapshot."""
     if request.state not in UNSENT_STATES:

@@ -42,8 +42,8 @@ def _dispatch(context: Context, request: Request, claim: Claim) -> Result:
         case Step.REMIND:
             return remind.remind(context, request, claim)
         case Step.SEND:
-            send.send_request(context, request)
-            return Rescheduled()
+            again = send.send_request(context, request)
+            return Rescheduled() if again is None else Finished(again)
         case Step.SETTLE | Step.FOLLOW | Step.PAUSE if not can_be_followed(context, request):
             return _end(context, request, State.NOT_FOLLOWED)
         case Step.SETTLE:

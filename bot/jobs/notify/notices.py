@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request_record import Authenticity
-from bot.jobs.context import Context, report_foreign_row
+from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context, report_foreign_row
 from bot.jobs.notify import duplicate_card
 from bot.jobs.notify.end_report import post_report
 from bot.jobs.worker import Failed, Rescheduled, Result, backoff
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_NOTICE_AGE = timedelta(days=1)
 CHECK_CHANNEL_EVERY = timedelta(seconds=10)
-# While the key is being replaced, another replica may know the key of a notice.
-WAIT_FOR_KEY, CHECK_KEY_EVERY = timedelta(minutes=1), timedelta(seconds=1)
 
 
 def send_notice(context: Context, claim: Claim) -> Result:

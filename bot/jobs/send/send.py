@@ -16,15 +16,16 @@ from bot.domain import put_outcome
 from bot.domain.audit_events import AuditEvent
 from bot.domain.put_outcome import PutReply, PutReplyKind
 from bot.domain.request import Attempt, Problem, Request, State, Verb
-from bot.domain.schedule import Step, next_step
+from bot.domain.request_record import Authenticity
+from bot.domain.schedule import Step, due_at, next_step
 from bot.domain.task_group import TaskGroup
 from bot.huawei.errors import HuaweiError, TooLate, Unanswered
 from bot.huawei.oms import Oms
-from bot.jobs.context import Context, save_and_notify
+from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context, save_and_notify
 from bot.jobs.current_settings import current_plan
 from bot.jobs.follow.follow import explain_group
 from bot.jobs.problems import RetryHint, explain
-from bot.jobs.record_check import may_send
+from bot.jobs.record_check import check_record, save_not_authentic
 from bot.jobs.send import approval
 from bot.jobs.send.keys import CallBody, KeysUnfit, read_body, record_closed
 from bot.jobs.send.put_reply import Reply, audit_detail, explain_reply, put_reply, reply_before_put
@@ -49,23 +50,31 @@ class _Changed(Exception):
         self.request = request
 
 
-def send_request(context: Context, request: Request) -> None:
+def send_request(context: Context, request: Request) -> datetime | None:
     """Sends the PUT of a request whose time has come, or stores why it is not sent.
 
     The caller has claimed the row.
+
+    Returns:
+        When to try again, because another replica may know the key of the request; otherwise None.
 
     Raises:
         requests.Stale: another worker changed the request first. Nothing was sent.
     """
     plan, attempt = request.plan, request.attempt
     if attempt is None or next_step(request, context.now()) is not Step.SEND:
-        return
-    if not may_send(context, request):
-        return
+        return None
+    authenticity = check_record(context, request)
+    if authenticity is Authenticity.UNKNOWN_KEY and _waits_for_key(context, request):
+        return context.now() + CHECK_KEY_EVERY
+    if authenticity is not Authenticity.AUTHENTIC:
+        with context.store.write() as connection:
+            save_not_authentic(connection, context, request, authenticity)
+        return None
     if current_plan(context, request) != plan:
         void = request.with_state(State.VOID, at=context.now())
         _save(context, request, void, Event(AuditEvent.REQUEST_VOID, BOT, request.id))
-        return
+        return None
     try:
         group = context.identity.call(plan.project, lambda oms: oms.show(request.group.group_id), plan.project_id)
         shown_at = context.now()
@@ -75,7 +84,7 @@ def send_request(context: Context, request: Request) -> None:
             pending = approval.pending_again(context, request)
             if pending is not None:
                 approval.save_pending_again(context, request, pending)
-                return
+                return None
             body = read_body(context, request)
             sending, reply = _send_once(context, oms, request, attempt, group, shown_at, body)
     except LookupFailed as error:
@@ -97,6 +106,12 @@ def send_request(context: Context, request: Request) -> None:
         _save_not_started(context, request, unfit.problem)
     else:
         _save_reply(context, sending, attempt.number, reply)
+    return None
+
+
+def _waits_for_key(context: Context, request: Request) -> bool:
+    due = due_at(request)
+    return not context.store.is_sqlite and due is not None and context.now() - due < WAIT_FOR_KEY
 
 
 def _check_group(request: Request, attempt: Attempt, group: TaskGroup, now: datetime) -> None:
@@ -161,7 +176,7 @@ def _start_sending(
     with context.store.write() as connection:
         sending = requests.save(connection, request, put_outcome.sending(request, attempt, group, now), now, event)
         if audit.record_of(connection, request.id).has_unapproved_put:
-            # The request was changed after `may_send`. The next step finds out how.
+            # The request was changed after `check_record`. The next step finds out how.
             raise requests.Stale(request.id)
         return sending
 

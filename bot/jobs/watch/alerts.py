@@ -15,9 +15,8 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Problem
 from bot.domain.request_record import Authenticity
 from bot.domain.watched_group import Trouble
-from bot.jobs.context import Context, report_foreign_row
+from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context, report_foreign_row
 from bot.jobs.notify.cards import CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY
-from bot.jobs.notify.notices import CHECK_KEY_EVERY, WAIT_FOR_KEY
 from bot.jobs.problems import RetryHint, explain_reason
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Denied, Gone, RateLimited, SlackError, Unavailable

@@ -13,8 +13,7 @@ from sqlalchemy import select, update
 from bot.domain.alert import MERGE_WITHIN, AlertItem
 from bot.domain.task_group import ErrorReason
 from bot.domain.watched_group import Trouble
-from bot.jobs.context import Context
-from bot.jobs.notify.notices import CHECK_KEY_EVERY, WAIT_FOR_KEY
+from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context
 from bot.jobs.watch.alerts import show_alert
 from bot.jobs.worker import Failed, Finished
 from bot.sandbox.slack.ids import APPROVERS_GROUP, GENERAL, MIGRATIONS, SCOPES
