@@ -91,7 +91,7 @@ def append(connection: Connection, event: Event, now: datetime) -> None:
 
 
 def append_refusal(connection: Connection, event: Event, received_at: datetime | None, now: datetime) -> None:
-    """Adds the row of a refused message, unless the record of its request has such a row of the same minute.
+    """Adds the row of a refused message, unless its request has such a row of the same minute.
 
     So a person who presses a button again and again does not fill the chain. Two transactions at the same time can each
     add a row.
@@ -100,12 +100,18 @@ def append_refusal(connection: Connection, event: Event, received_at: datetime |
         event: with the kind of the message and the reason in its detail.
         received_at: when the message was received; None if that is not known. Then the row is always added.
     """
-    if received_at is not None:
-        event = replace(event, detail={**event.detail, "minute": minute_of(received_at)})
-    if event.request_id is not None:
+    if received_at is not None and event.request_id is not None:
+        minute, keys = minute_of(received_at), state_keys(connection)
+        event = replace(event, detail={**event.detail, "minute": minute})
         refused = RecordedEvent(event.name, event.actor, now, event.detail).refused
-        if refused in record_of(connection, event.request_id).refusals:
-            return
+        # Only the rows since that minute, because the record of a request may be long.
+        query = _select_rows().where(
+            audit.c.event == event.name.value, audit.c.actor == event.actor, audit.c.at >= minute
+        )
+        for row in connection.execute(query, {"of_request": event.request_id}):
+            is_ours = keys.check(row.mac, audit.name, row_hash(*row[:7])) is Authenticity.AUTHENTIC
+            if is_ours and _event(row).refused == refused:
+                return
     append(connection, event, now)
 
 
