@@ -231,8 +231,12 @@ def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]])
 
 
 def _not_summed_up(week: Week, versions: list[Version]) -> Iterator[str]:
+    """Messages that tell nothing new, and more than one message after an outage."""
     posted: dict[str, datetime] = {}
     for one in versions:
+        is_new = one.ts not in posted
+        if is_new and not any(_trouble_told(line["says"]) for line in _LINE.finditer(one.text)):
+            yield f"{time_text(week, one.at)} a message without news: {one.text!r}"
         posted.setdefault(one.ts, one.at)
     for outage in week.outages:
         end = outage.end
