@@ -31,10 +31,10 @@ MAX_PENDING_FORMS = 32
 # Forms and replies together. Forms cannot use the whole limit, so that a person whose form does not open gets a reply.
 MAX_PENDING = 64
 REMEMBERED_TRIGGERS = 500
-# 30 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
-UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 20
-# 5 forms in any minute for each unknown person, so that one of them cannot use up the forms of the others.
-PERSON_EVERY_SECONDS, PERSON_BURST = 30.0, 3
+# 50 forms in any minute for all unknown people together. Slack allows about 100 calls of views.open.
+UNKNOWN_EVERY_SECONDS, UNKNOWN_BURST = 6.0, 40
+# 8 forms in any minute for each unknown person, so that one of them cannot use up the forms of the others.
+PERSON_EVERY_SECONDS, PERSON_BURST = 30.0, 6
 
 _TITLES = {Kind.OPEN_DENY: modals.DENY_TITLE, Kind.OPEN_REQUEST: modals.REQUEST_TITLE}
 

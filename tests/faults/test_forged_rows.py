@@ -18,7 +18,7 @@ from bot.domain.request import Attempt, Decision, KeyCheck, Pause, Policy, Probl
 from bot.domain.request_record import Authenticity
 from bot.domain.task_group import GroupStatus, Scope
 from bot.jobs import inbox_dispatcher, request_dispatcher
-from bot.jobs.context import Context
+from bot.jobs.context import WAIT_FOR_KEY, Context
 from bot.jobs.notify import cards, notices
 from bot.jobs.worker import Failed, Finished, Rescheduled
 from bot.listeners.receiver import Receiver
@@ -593,7 +593,9 @@ def test_with_an_unknown_key_an_approved_request_needs_approval_again_and_then_s
     sandbox, context = inside
     made, posted = create_request(*inside, start_at=context.now() + LATER)
     press_button(context, Kind.APPROVE, CAROL, made, posted)
-    rotated = replace(with_keys(context, Secret("another bot token")), now=lambda: made.created_at + LATER)
+    rotated = replace(
+        with_keys(context, Secret("another bot token")), now=lambda: made.created_at + LATER + WAIT_FOR_KEY
+    )
     pending = advance_once(rotated, made.id)
     assert pending.state is State.PENDING
     assert "The bot's signing key is new" in card_text(rotated, posted, made.id)
@@ -648,7 +650,7 @@ def test_an_inserted_request_is_never_asked_again(
     forged = replace(made, id="R-0000ATTK", group=shown, requester=BOB)
     insert_request(context, approved(forged, CAROL) if is_approved else forged, mac)
     if is_approved:
-        advance_once(context, forged.id)
+        advance_once(context_at(context, context.now() + WAIT_FOR_KEY), forged.id)
         void = stored_request(context, forged.id)
     else:
         void = void_after_approval(inside, forged)

@@ -147,6 +147,7 @@ def repeating_password(code: str, http_status: int, write: Write) -> Echo:
     return Echo(answer)
 
 
+@pytest.mark.long
 def test_no_answer_to_start_or_retry_leaves_a_key_in_any_place(place: Place) -> None:
     # Every writing and every answer on both databases, and each error code on one of them.
     codes = (*OMS, *APIG, *TRF)[place.context.store.is_sqlite :: 2]

@@ -29,6 +29,7 @@ DECIDED = "already decided"
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_simultaneous_approvals_in_two_threads_on_sqlite_are_one_decision(new_sandbox: Callable[..., Sandbox]) -> None:
     sandbox = new_sandbox()
     sandbox.slack.api.enforces_rate_limits = False
@@ -76,6 +77,7 @@ def assert_one_decided_and_the_other_was_told(context: Context, request: Request
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_simultaneous_approvals_in_two_replicas_on_postgresql_are_one_decision(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:

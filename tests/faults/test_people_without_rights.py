@@ -26,6 +26,7 @@ def add_guests(sandbox: Sandbox, count: int) -> list[str]:
     return guests
 
 
+@pytest.mark.long
 def test_an_approver_presses_once_while_a_guest_sends_six_commands_a_second(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     stopped, sent = threading.Event(), threading.Semaphore(0)

@@ -260,6 +260,7 @@ def test_each_refused_command_is_told_once(sandbox: Sandbox) -> None:
     assert sandbox.workspace.messages_in(MIGRATIONS) == [card]
 
 
+@pytest.mark.long
 def test_nobody_may_do_anything_while_slack_does_not_identify_people(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     before = full_text(card)

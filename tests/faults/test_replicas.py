@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+import pytest
+
 from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.ports import free_port
 from bot.sandbox.slack.ids import CAROL
@@ -13,6 +15,7 @@ from tests.support.postgres import Postgres
 from tests.support.sandbox import audit_rows, create_request, put_calls, wait_for_text
 
 
+@pytest.mark.long
 def test_the_work_of_a_killed_replica_is_taken_over_by_the_other(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:
@@ -32,6 +35,7 @@ def test_the_work_of_a_killed_replica_is_taken_over_by_the_other(
     assert len(put_calls(sandbox)) == 1
 
 
+@pytest.mark.long
 def test_a_replica_that_was_stopped_during_the_call_records_the_late_answer_in_the_audit(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:

@@ -86,6 +86,7 @@ def assert_thread_in_order(sandbox: Sandbox, card: PostedMessage) -> None:
 
 
 @pytest.mark.parametrize("answers", [[429], [429, 500, 429], [500] * 4])
+@pytest.mark.long
 def test_the_thread_is_in_order_whatever_slack_answers(new_sandbox: Callable[..., Sandbox], answers: list[int]) -> None:
     sandbox = new_sandbox()
     sandbox.oms.state.groups[NIGHTLY_IMAGES].bytes_per_second = 1_000_000
@@ -96,6 +97,7 @@ def test_the_thread_is_in_order_whatever_slack_answers(new_sandbox: Callable[...
     assert_thread_in_order(sandbox, card)
 
 
+@pytest.mark.long
 def test_the_thread_is_in_order_although_a_replica_is_killed(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, text
 
 from bot.domain.request import State
 from bot.jobs import inbox_dispatcher
-from bot.jobs.context import Context
+from bot.jobs.context import WAIT_FOR_KEY, Context
 from bot.jobs.notify import notices
 from bot.jobs.worker import Rescheduled
 from bot.sandbox.huawei.faults import Drop
@@ -69,7 +69,7 @@ def test_an_approved_request_needs_approval_again_after_the_upgrade(sandbox: San
         with after.store.read() as connection:
             assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == NEWEST_SCHEMA
             assert not inspect(connection).has_table("votes")
-        later = context_at(after, made.created_at + LATER)
+        later = context_at(after, made.created_at + LATER + WAIT_FOR_KEY)
         assert advance_once(later, made.id).state is State.PENDING
         assert "can't verify earlier approvals" in card_text(later, posted, made.id)
         assert not key_reads(sandbox)
