@@ -284,9 +284,9 @@ def test_serve_warns_of_a_rejected_vault_login_and_serves_nevertheless(
     sandbox = new_sandbox(two_identities=True)
     sandbox.extra_environment = {f"{wrong}_SECRET_ID": "wrong"}
     sandbox.start_bot()
-    sandbox.wait_until(lambda: "rejected the bot's login" in sandbox.log(), what="a warning")
-    [line] = [line for line in sandbox.log().splitlines() if " WARNING bot." in line]
-    assert f"WARNING bot.app {what}" in line
+    sandbox.wait_until(lambda: f"WARNING bot.app {what}" in sandbox.log(), what="a warning")
+    [line] = [line for line in sandbox.log().splitlines() if " WARNING bot.app " in line]
+    assert "rejected the bot's login" in line
     assert "Check the role id, the secret id, and the mount" in line
 
 
