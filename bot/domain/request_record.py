@@ -33,7 +33,7 @@ class Authenticity(StrEnum):
     AUTHENTIC = "authentic"
     #: The row names a key that the bot knows, but the bot did not write it like this.
     FORGED = "forged"
-    #: The row names no key, or one that the bot does not know: it is older, or from before the key was changed.
+    #: The row names no key, or an unknown key: the bot may have written it before it had this key.
     UNKNOWN_KEY = "unknown key"
 
 
@@ -102,7 +102,7 @@ class RequestRecord:
         return any(received_at is None or received_at < at for at in removals)
 
     def is_repeated_refusal(self, person: str, kind: str, received_at: datetime | None, now: datetime) -> bool:
-        """Whether a message may be one that was refused without an audit row of its own.
+        """Whether a message may have been refused before without an audit row of its own.
 
         Such a message has no effect if its mark is removed: a message of the same person and kind from the same minute
         was refused, and it was received more than `REFUSAL_REPEATS_WITHIN` ago.

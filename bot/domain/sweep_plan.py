@@ -82,7 +82,7 @@ def due_parts(state: SweepState, now: datetime) -> frozenset[Part]:
 
 
 def next_sweep_at(state: SweepState, now: datetime) -> datetime:
-    """When the next sweep begins, after one that ended now."""
+    """When the next sweep begins if the current sweep ends now."""
     every = YOUNG_EVERY if state.is_young else EVERY
     return now + (doubling_wait(state.throttled, every, MAX_WAIT) if state.throttled else every)
 

@@ -147,6 +147,15 @@ def first_seen(key: str, project: str, group: TaskGroup, now: datetime, limits: 
     return WatchedGroup(key, project, group, now, now, _movement(None, group, now, limits))
 
 
+def seen(
+    before: WatchedGroup | None, key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits
+) -> WatchedGroup:
+    """A group after a reading, whether or not it was read before."""
+    if before is None:
+        return first_seen(key, project, group, now, limits)
+    return seen_again(before, group, now, limits)
+
+
 def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
     """A group after another reading.
 

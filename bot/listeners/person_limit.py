@@ -28,7 +28,7 @@ class PersonLimit:
         self._buckets: dict[str, TokenBucket] = {}
 
     def allows(self, person: str) -> bool:
-        """Whether a payload of a person may be handled. One that is refused does not count."""
+        """Whether a payload of a person may be handled. A refused payload does not use up the limit."""
         now = self._monotonic()
         with self._lock:
             if len(self._buckets) > MAX_PEOPLE:

@@ -222,7 +222,7 @@ def events_of(connection: Connection, request_id: str) -> tuple[list[RecordedEve
     Rows with an unknown key are events as well, because the reader may have no key. Forged rows are left out.
 
     Raises:
-        ValueError, TypeError: a row with an unknown key is not one that the bot writes.
+        ValueError, TypeError: the bot does not write rows like this row, whose key is unknown.
     """
     keys, unverified = state_keys(connection), 0
     events: list[RecordedEvent] = []

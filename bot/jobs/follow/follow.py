@@ -14,7 +14,7 @@ from bot.domain.request import Attempt, LastSeen, Problem, Request, State
 from bot.domain.schedule import FOLLOW_EVERY, SETTLE_EVERY, due_at, next_step
 from bot.domain.sweep_plan import YOUNG_EVERY
 from bot.domain.task_group import TaskGroup
-from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
+from bot.domain.watched_group import WatchedGroup, seen
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected
 from bot.jobs.context import Context, save_and_notify
@@ -96,10 +96,7 @@ def _save_watched(context: Context, request: Request, before: WatchedGroup | Non
     """Stores a group that was read for this request like a sweep does."""
     name, now = request.plan.project, context.now()
     limits = context.projects[name].watch_limits
-    if before is None:
-        watched = first_seen(request.group_key, name, group, now, limits)
-    else:
-        watched = seen_again(before, group, now, limits)
+    watched = seen(before, request.group_key, name, group, now, limits)
     with context.store.write() as connection:
         groups.save(connection, [watched])
     return watched

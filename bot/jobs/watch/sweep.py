@@ -16,7 +16,7 @@ from itertools import islice
 from bot.config.bot_toml import Project
 from bot.domain.sweep_plan import STATUSES, Part, SweepState, due_parts, is_young, next_sweep_at, samples_due
 from bot.domain.task_group import GroupStatus, TaskGroup
-from bot.domain.watched_group import WatchedGroup, first_seen, seen_again
+from bot.domain.watched_group import WatchedGroup, seen
 from bot.huawei.error_catalogue import NOT_FOUND
 from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unreadable
 from bot.huawei.oms import Oms
@@ -107,9 +107,7 @@ def _read(
         listed[one.key] = _show(context, name, one, project_id)
     limits = project.watch_limits
     after = {
-        key: seen_again(known[key], group, began, limits)
-        if key in known
-        else first_seen(key, name, group, began, limits)
+        key: seen(known.get(key), key, name, group, began, limits)
         for key, group in listed.items()
         if key in known or group.status not in _ENDED
     }

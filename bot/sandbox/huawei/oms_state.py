@@ -142,7 +142,7 @@ class OmsState:
             self.pause(self._group_to_change(group_id))
 
     def pause(self, group: Group) -> None:
-        """Pauses a running group, whoever asks for it.
+        """Pauses a running group, for the bot or for somebody in the console.
 
         Raises:
             Rejection: the group is not running.
