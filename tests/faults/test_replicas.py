@@ -9,10 +9,10 @@ import pytest
 
 from bot.sandbox.huawei.faults import Hold
 from bot.sandbox.ports import free_port
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from tests.support.postgres import Postgres
-from tests.support.sandbox import audit_rows, create_request, put_calls, wait_for_text
+from tests.support.sandbox import audit_rows, create_request, put_calls, wait_for_reply, wait_for_text
 
 
 @pytest.mark.long
@@ -46,6 +46,10 @@ def test_a_replica_that_was_stopped_during_the_call_records_the_late_answer_in_t
     sandbox.oms.faults.add("start", hold)
     sandbox.people.press(CAROL, card, "approve")
     assert hold.reached.wait(10)
+    # The bot now also answers others: it has sent the whole call, and waits for the answer. Stopped in the middle of
+    # sending it, it would find its time over when it continues, and would not read the answer.
+    sandbox.people.type(ALICE, "list")
+    wait_for_reply(sandbox, ALICE, "Looking up")
     first.send_signal(signal.SIGSTOP)
     hold.released.set()
     sandbox.start_bot(free_port())
