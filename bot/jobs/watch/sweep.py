@@ -139,7 +139,7 @@ def _save(
     """Stores what a sweep found. Stores nothing if another process has claimed the sweep since.
 
     Arguments:
-        followed: ids of the requests that follow a group, by the key of the group.
+        followed: ids of the requests that followed a group when the sweep began, by the key of the group.
     """
     young = any(is_young(group, found.at) for group in found.after.values())
     swept = state.listed(frozenset(found.unreadable), found.at, is_young=young, unreadable=found.unreadable)
@@ -152,6 +152,8 @@ def _save(
     with context.store.write() as connection:
         if not sweeps.save(connection, name, swept, context.owner):
             return Finished()
+        # Requests that were sent while the lists were read show what their groups do as well.
+        followed = {**followed, **requests.followed(connection, name)}
         first = not state.listed_at
         told = tell(connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first)
         rows |= {key: groups.row_of(group) for key, group in told.items() if group.told is not found.after[key].told}

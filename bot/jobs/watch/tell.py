@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from bot.config.bot_toml import Project
 from bot.domain.alert import alert_item, mute_is_over
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus
-from bot.domain.watched_group import WatchedGroup
+from bot.domain.watched_group import Trouble, WatchedGroup
 from bot.store import alerts, groups, requests
 
-_STOPPED = FAILED_STATUSES | {GroupStatus.PAUSED}
+_TROUBLES = {GroupStatus.PAUSED: Trouble.PAUSED, **dict.fromkeys(FAILED_STATUSES, Trouble.FAILED)}
 
 
 def tell(
@@ -44,7 +44,7 @@ def tell(
     over = {key for key, until in mutes.items() if key in after and mute_is_over(until, after[key])}
     stopped = [group for key, group in after.items() if key not in followed and _has_stopped(before.get(key), group)]
     ended_at = requests.last_ends(connection, [group.group.group_id for group in stopped])
-    # Requests that followed these groups have ended since, so that their cards tell why the groups stopped.
+    # The requests that started these groups have ended since, so that their cards tell why the groups stopped.
     told_on_cards = {
         group.key
         for group in stopped
@@ -70,9 +70,13 @@ def tell(
 
 def _has_stopped(before: WatchedGroup | None, group: WatchedGroup) -> bool:
     """Whether a group that the bot knew has stopped, and people were not told so yet."""
-    return before is not None and group.told is None and group.group.status in _STOPPED
+    trouble = _TROUBLES.get(group.group.status)
+    return before is not None and trouble is not None and trouble is not group.told
 
 
 def _ran_at(before: WatchedGroup, group: WatchedGroup) -> datetime:
-    """When a stopped group was last seen running."""
-    return before.seen_at if before.runs else group.status_since
+    """The earliest time at which a stopped group may have run last.
+
+    A group that was paused in one reading and failed in the next one ran in between.
+    """
+    return before.seen_at if before.group.status is not group.group.status else group.status_since

@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import select
 
 from bot.domain.alert import AlertItem
+from bot.domain.request import Request, State
+from bot.domain.schedule import FOLLOW_EVERY, SETTLE_EVERY
 from bot.domain.task_group import GroupStatus
 from bot.domain.watched_group import Trouble
 from bot.sandbox.huawei.credentials import PROJECT_ID
-from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, PAUSED
+from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, PAUSED, Group
 from bot.sandbox.slack.ids import CAROL
 from bot.sandbox.system import Sandbox
-from bot.store import alerts, groups, tables
+from bot.store import alerts, groups, requests, tables
 from bot.store.inbox import Kind
 from tests.support.in_process import advance_once, context_of, create_request, press_button
 from tests.support.swept_project import SweptProject
@@ -81,6 +83,51 @@ def test_a_muted_group_makes_no_alert_until_the_mute_is_over(project: Project) -
     assert project.told() == []
     project.sweep(timedelta(minutes=20))
     assert project.told() == [[("group 1", Trouble.FAILED, False)]]
+
+
+@pytest.fixture
+def started(project: Project) -> tuple[Request, Group]:
+    """A request that OMS accepted, and its group, which no sweep has seen since."""
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = SPEED, timedelta()
+    project.sweep(EVERY)
+    project.wait(timedelta(seconds=10))
+    press_button(project.context, Kind.APPROVE, CAROL, made, posted)
+    assert advance_once(project.context, made.id).state is State.ACCEPTED
+    group.pending_changes.clear()
+    group.status, group.moved_at = MONITORING, project.context.now()
+    return made, group
+
+
+@pytest.mark.parametrize("moves_first", [False, True])
+@pytest.mark.parametrize(("status", "state"), [(MIGRATION_FAILED, State.FAILED), (PAUSED, State.PAUSED_AGAIN)])
+def test_a_group_that_a_request_started_and_that_stops_before_the_next_sweep_makes_no_alert(
+    project: Project, started: tuple[Request, Group], status: int, state: State, moves_first: bool
+) -> None:
+    made, group = started
+    if moves_first or state is State.PAUSED_AGAIN:
+        project.wait(SETTLE_EVERY)
+        assert advance_once(project.context, made.id).state is State.MOVING
+    group.status = status
+    project.wait(FOLLOW_EVERY)
+    assert advance_once(project.context, made.id).state is state
+    for _ in range(5):
+        project.sweep(EVERY)
+    assert project.told() == []
+
+
+def test_a_group_whose_request_is_sent_while_the_sweep_reads_the_lists_makes_no_alert(
+    project: Project, started: tuple[Request, Group], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, group = started
+    group.status = MIGRATION_FAILED
+    find_followed, not_sent_yet = requests.followed, [dict[str, str]()]
+    monkeypatch.setattr(requests, "followed", lambda *of: not_sent_yet.pop() if not_sent_yet else find_followed(*of))
+    for _ in range(3):
+        project.sweep(EVERY)
+    assert advance_once(project.context, made.id).state is State.FAILED
+    assert project.told() == []
 
 
 def test_a_group_that_a_request_started_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
