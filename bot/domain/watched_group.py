@@ -23,7 +23,7 @@ MIN_MEASURED = timedelta(seconds=30)
 #: The totals count as growing for this time after a reading that showed larger ones.
 GROWING_FOR = timedelta(minutes=2)
 #: OMS counts some objects only when they are complete, so nothing moves for a short time now and then.
-SHORT_STILL = timedelta(minutes=2)
+SHORT_STILL = timedelta(minutes=1)
 #: While OMS restores archived objects at the source, nothing moves for hours. Only a longer time counts as a stall.
 RESTORE_TIME = timedelta(hours=12)
 
@@ -106,7 +106,8 @@ class Movement:
         None while the totals grow, while nothing moves, and until the rate is measured for `MIN_MEASURED`.
         """
         is_measured = self.rate_since is not None and at - self.rate_since >= MIN_MEASURED
-        if self.activity is not Activity.MOVING or not is_measured or self.totals_grow(at) or self.stands_still(at):
+        is_still = self.still_since is not None
+        if self.activity is not Activity.MOVING or not is_measured or self.totals_grow(at) or is_still:
             return None
         return seconds_left(progress, self.rate or 0)
 

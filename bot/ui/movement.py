@@ -11,7 +11,7 @@ from datetime import datetime
 from bot.domain.progress import seconds_left
 from bot.domain.request import Request, State
 from bot.domain.task_group import GroupStatus, SubTasks
-from bot.domain.watched_group import Activity, Reading
+from bot.domain.watched_group import Activity, Movement, Reading
 from bot.ui.formatting import capitalized, duration, local_time, local_time_with_seconds, past_tense, quoted_name, rate
 from bot.ui.problem_texts import LOOK_IN_CONSOLE
 from bot.ui.progress import latest_progress
@@ -33,6 +33,9 @@ def running_headline(request: Request) -> str:
     in_trouble = trouble(reading) if request.problem is None else ""
     if in_trouble:
         return f"{capitalized(in_trouble)}: {name}"
+    movement = reading.movement if request.problem is None else None
+    if movement is not None and movement.activity is Activity.RESTORING:
+        return f"{capitalized(pace(reading))}: {name}"
     started = past_tense(request.verb)
     if request.state is State.ACCEPTED:
         by = f"Already {started} by someone else" if request.started_elsewhere else "Accepted by OMS"
@@ -48,7 +51,8 @@ def pace(reading: Reading) -> str:
     if movement is None:
         is_listing = reading.group.status in (GroupStatus.WAITING, GroupStatus.EXECUTING)
         speed = progress.speed_bytes_per_second
-        return _moving(speed, None if is_listing else seconds_left(progress, speed))
+        left = None if is_listing else seconds_left(progress, speed)
+        return _moving(speed, left) if speed > 0 else "rate not known yet"
     match movement.activity:
         case Activity.STOPPED:
             return "being paused"
@@ -59,23 +63,30 @@ def pace(reading: Reading) -> str:
         case Activity.QUEUED:
             return "waiting in OMS's queue"
         case Activity.RESTORING:
-            return "may be waiting for archive restores"
+            return f"{_still_for(movement, reading.at)}, may be waiting for archive restores"
     if movement.stands_still(reading.at):
-        return f"nothing has moved for {_minutes(movement.still_since, reading.at)}"
+        return _still_for(movement, reading.at)
     # Until the bot has measured a rate, the speed that OMS shows is the best that is known.
     speed = progress.speed_bytes_per_second if movement.rate is None else movement.rate
+    if speed == 0 and movement.still_since is not None:
+        return "nothing is moving now"
     return _moving(speed, movement.seconds_left(progress, reading.at))
 
 
 def trouble(reading: Reading) -> str:
-    """`stalled for 27 min` or `slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble."""
+    """`stalled for 27 min` or `slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble.
+
+    Of a slow group, the rate is not shown once nothing moves.
+    """
     movement = reading.movement
     if movement is None:
         return ""
     if movement.activity is Activity.STALLED:
         return f"stalled for {_minutes(movement.still_since, reading.at)}"
     if movement.is_slow and movement.rate is not None:
-        return f"slow for {_minutes(movement.slow_since, reading.at)}, {rate(movement.rate)}"
+        stands_still = movement.stands_still(reading.at)
+        how = _still_for(movement, reading.at) if stands_still else rate(movement.rate)
+        return f"slow for {_minutes(movement.slow_since, reading.at)}, {how}"
     return ""
 
 
@@ -127,6 +138,10 @@ def _moving(bytes_per_second: int, left: int | None) -> str:
         return "moving"
     moving = f"moving at {rate(bytes_per_second)}"
     return f"{moving}, about {duration(left)} left" if left is not None else moving
+
+
+def _still_for(movement: Movement, at: datetime) -> str:
+    return f"nothing has moved for {_minutes(movement.still_since, at)}"
 
 
 def _rate_and_time(reading: Reading) -> list[str]:

@@ -191,11 +191,13 @@ class TestRate:
         assert watched.movement.totals_grow(watched.seen_at)
         assert watched.movement.seconds_left(watched.group.progress, watched.seen_at) is None
 
-    @pytest.mark.parametrize("lasting", [2 * MINUTE, 15 * MINUTE])
-    def test_there_is_no_time_left_when_nothing_moves(self, lasting: timedelta) -> None:
+    @pytest.mark.parametrize(
+        ("lasting", "stands_still"), [(STEP, False), (MINUTE, True), (2 * MINUTE, True), (15 * MINUTE, True)]
+    )
+    def test_there_is_no_time_left_when_nothing_moves(self, lasting: timedelta, stands_still: bool) -> None:
         watched = still(moving(), lasting)
         assert watched.movement.seconds_left(watched.group.progress, watched.seen_at) is None
-        assert watched.movement.stands_still(watched.seen_at)
+        assert watched.movement.stands_still(watched.seen_at) is stands_still
 
     def test_after_a_gap_or_a_stall_the_rate_is_measured_anew(self) -> None:
         watched = moving()

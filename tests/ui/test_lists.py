@@ -154,7 +154,10 @@ def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
         (Movement(Activity.STALLED, 0, still_since=since), "stalled for 20 min"),
         (Movement(Activity.QUEUED), "waiting in OMS's queue"),
         (Movement(Activity.LISTING), "moving while OMS lists the source"),
-        (Movement(Activity.RESTORING, 0, still_since=since), "may be waiting for archive restores"),
+        (
+            Movement(Activity.RESTORING, 0, still_since=since),
+            "nothing has moved for 20 min, may be waiting for archive restores",
+        ),
     ):
         [line] = of_project("media", running=[Reading(group, NOON, movement)]).lines
         assert line.endswith(f", running, 40 %, {words}")

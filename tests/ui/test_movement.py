@@ -27,17 +27,29 @@ STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
         (STEADY, "moving at 1.0 MB/s, about 1 h 40 min left", ""),
         (replace(STEADY, grew_at=NOON + timedelta(hours=1)), "moving at 1.0 MB/s", ""),
         (Movement(Activity.MOVING), "moving", ""),
+        (Movement(Activity.MOVING, still_since=NOON + timedelta(minutes=59, seconds=1)), "nothing is moving now", ""),
+        (replace(STEADY, still_since=NOON + timedelta(minutes=59, seconds=1)), "moving at 1.0 MB/s", ""),
+        (replace(STEADY, still_since=NOON + timedelta(minutes=59)), "nothing has moved for 1 min", ""),
         (replace(STEADY, still_since=NOON), "nothing has moved for 1 h", ""),
         (replace(STEADY, activity=Activity.LISTING), "moving while OMS lists the source", ""),
         (Movement(Activity.LISTING, still_since=NOON), "OMS is listing the source", ""),
         (Movement(Activity.QUEUED), "waiting in OMS's queue", ""),
-        (Movement(Activity.RESTORING, still_since=NOON), "may be waiting for archive restores", ""),
+        (
+            Movement(Activity.RESTORING, still_since=NOON + timedelta(minutes=41)),
+            "nothing has moved for 19 min, may be waiting for archive restores",
+            "",
+        ),
         (Movement(Activity.STOPPED), "being paused", ""),
         (Movement(Activity.STALLED, still_since=NOON), "nothing has moved for 1 h", "stalled for 1 h"),
         (
             replace(STEADY, is_slow=True, slow_since=NOON + timedelta(minutes=40, seconds=1)),
             "moving at 1.0 MB/s, about 1 h 40 min left",
             "slow for 19 min, 1.0 MB/s",
+        ),
+        (
+            replace(STEADY, is_slow=True, slow_since=NOON, still_since=NOON + timedelta(minutes=57)),
+            "nothing has moved for 3 min",
+            "slow for 1 h, nothing has moved for 3 min",
         ),
     ],
 )
@@ -46,8 +58,8 @@ def test_a_headline_says_what_the_group_does(movement: Movement, words: str, in_
     assert trouble(read(HALF, movement)) == in_trouble
 
 
-def test_an_unknown_speed_is_left_out() -> None:
-    assert pace(read(Progress())) == "moving"
+def test_without_a_speed_a_single_reading_does_not_say_that_the_group_moves() -> None:
+    assert pace(read(Progress())) == "rate not known yet"
     with_speed = Progress(speed_bytes_per_second=20_000_000)
     assert pace(read(with_speed)) == "moving at 20 MB/s"
     assert pace(read(with_speed, Movement(Activity.MOVING))) == "moving at 20 MB/s"

@@ -71,15 +71,25 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
         (request(State.APPROVED), 'Approved, resuming "nightly images"'),
         (request(State.VOID), 'Void, the settings changed: "nightly images"'),
         (request(State.VOID, problem=PROBLEM), 'Void, the group changed: "nightly images"'),
-        (request(State.MOVING), 'Resumed, moving: "nightly images"'),
+        (request(State.MOVING), 'Resumed, rate not known yet: "nightly images"'),
         (request(State.MOVING, problem=PROBLEM), 'Resumed, progress can\'t be read now: "nightly images"'),
-        (request(State.MOVING, started_elsewhere=True), 'Resumed by someone else, moving: "nightly images"'),
+        (
+            request(State.MOVING, started_elsewhere=True),
+            'Resumed by someone else, rate not known yet: "nightly images"',
+        ),
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
             'Resumed, moving at 100 MB/s, about 1 min left: "nightly images"',
         ),
         (watched(Activity.STALLED), 'Stalled for 1 h: "nightly images"'),
         (watched(Activity.STALLED, State.ACCEPTED), 'Stalled for 1 h: "nightly images"'),
+        *(
+            (
+                watched(Activity.RESTORING, state),
+                'Nothing has moved for 1 h, may be waiting for archive restores: "nightly images"',
+            )
+            for state in (State.ACCEPTED, State.MOVING)
+        ),
         (watched(Activity.QUEUED), 'Resumed, waiting in OMS\'s queue: "nightly images"'),
         (watched(Activity.LISTING, State.ACCEPTED), 'Accepted by OMS, OMS is listing the source: "nightly images"'),
         (watched(Activity.MOVING, State.ACCEPTED), 'Accepted by OMS, nothing has moved yet: "nightly images"'),

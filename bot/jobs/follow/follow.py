@@ -158,8 +158,9 @@ def _changes_card(old: Request, new: Request) -> bool:
 
 def _shown(request: Request, seen: LastSeen) -> tuple[object, ...]:
     """What the card shows, without the values that change with the time, such as the rate."""
-    activity = seen.movement.activity if seen.movement else None
-    return request.state, request.told, request.group.status, request.group.sub_tasks, seen.progress, activity
+    movement = seen.movement
+    moves = (movement.activity, movement.still_since is None, movement.stands_still(seen.at)) if movement else None
+    return request.state, request.told, request.group.status, request.group.sub_tasks, seen.progress, moves
 
 
 def _look_failed(context: Context, request: Request, claim: Claim, error: HuaweiError | VaultError) -> Result:

@@ -174,6 +174,14 @@ def test_a_card_with_the_same_content_is_updated_once_a_minute(followed: Followe
     assert followed.request.version == shown + 1
 
 
+def test_the_card_changes_when_nothing_moves_and_again_when_nothing_has_moved_for_a_minute(followed: Followed) -> None:
+    followed.begin()
+    for wait in (3 * SECOND, FOLLOW_EVERY):
+        followed.group.complete_bytes += 1
+        assert followed.look(wait) == Rescheduled()
+    assert [followed.look(FOLLOW_EVERY) == Rescheduled() for _ in range(3)] == [True, True, False]
+
+
 def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Followed) -> None:
     followed.begin()
     followed.group.complete_bytes += 1
