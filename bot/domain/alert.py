@@ -36,6 +36,9 @@ class AlertItem:
     is_over: bool = False  # whether the group was in `trouble` and no longer is
     muted_by: str = ""  # the user id of the person who muted the group; empty if nobody did
     muted_until: datetime | None = None  # None for a muted group that stays muted until it moves
+    rate: int | None = None  # of a slow group: bytes per second, smoothed
+    request_id: str = ""  # the request for the group; empty if nobody has requested it since the trouble
+    requested_by: str = ""  # the user id of its requester
 
     @property
     def is_trouble(self) -> bool:
@@ -135,7 +138,8 @@ def _has_ended(before: WatchedGroup | None, after: WatchedGroup) -> bool:
 
 
 def _item(group: WatchedGroup, trouble: Trouble | None, since: datetime) -> AlertItem:
-    return AlertItem(group.key, replace(group.group, settings=()), trouble, since, group.seen_at)
+    rate = group.movement.rate if trouble is Trouble.SLOW else None
+    return AlertItem(group.key, replace(group.group, settings=()), trouble, since, group.seen_at, rate=rate)
 
 
 def has_moved_again(group: WatchedGroup) -> bool:
@@ -194,3 +198,14 @@ def muted(alert: Alert, key: str, person: str, until: datetime | None) -> Alert:
     """The alert after a person muted one of its groups. `until` is as for `mute_is_over`."""
     items = (replace(item, muted_by=person, muted_until=until) if item.key == key else item for item in alert.items)
     return replace(alert, items=tuple(items))
+
+
+def requested(alert: Alert, key: str, request_id: str, person: str) -> Alert:
+    """The alert after a person requested one of its groups that is in trouble."""
+    return replace(
+        alert,
+        items=tuple(
+            replace(item, request_id=request_id, requested_by=person) if item.key == key and item.is_trouble else item
+            for item in alert.items
+        ),
+    )

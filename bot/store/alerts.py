@@ -5,20 +5,20 @@ What an alert says is decided by `bot.domain.alert`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, insert, select, update
 
-from bot.domain.alert import Alert, AlertItem, merged, muted, settled, takes
+from bot.domain.alert import Alert, AlertItem, merged, muted, requested, settled, takes
 from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import EDITS, post_to
 from bot.store.state_keys import state_keys
 from bot.store.tables import alerts
 
-# Trouble that is over is looked for in this many of the newest alerts of a project.
+# A group is looked for in this many of the newest alerts of a project.
 MAX_SETTLED = 100
 
 _ITEMS = TypeAdapter(tuple[AlertItem, ...])
@@ -46,11 +46,7 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
     """
     if not items:
         return
-    keys = {item.key for item in items}
-    query = select(alerts.c.id, alerts.c.body).where(alerts.c.project == project).order_by(alerts.c.id.desc())
-    found = connection.execute(query.limit(MAX_SETTLED)).all()
-    numbers = [row.id for row in found if any(item["key"] in keys for item in row.body)]
-    newest = found[0].id if found else None
+    newest, numbers = _newest(connection, project, {item.key for item in items})
     to_add = [item for item in items if not item.is_over]
     for number in sorted({*numbers, *([] if newest is None else [newest])}):
         stored = lock(connection, number)
@@ -99,6 +95,25 @@ def mute(
         stored = lock(connection, number)
         if stored is not None and stored.authenticity is Authenticity.AUTHENTIC:
             save(connection, replace(stored, alert=muted(stored.alert, key, person, until)), now)
+
+
+def show_request(connection: Connection, project: str, key: str, request_id: str, person: str, now: datetime) -> None:
+    """Shows a new request in the alerts about its group (`WatchedGroup.key`), instead of their buttons."""
+    for number in _newest(connection, project, {key})[1]:
+        stored = lock(connection, number)
+        if stored is None or stored.authenticity is not Authenticity.AUTHENTIC:
+            continue
+        changed = requested(stored.alert, key, request_id, person)
+        if changed != stored.alert:
+            save(connection, replace(stored, alert=changed), now)
+
+
+def _newest(connection: Connection, project: str, keys: Collection[str]) -> tuple[int | None, list[int]]:
+    """The number of the newest alert of a project, and of those of the newest that are about one of these groups."""
+    query = select(alerts.c.id, alerts.c.body).where(alerts.c.project == project).order_by(alerts.c.id.desc())
+    found = connection.execute(query.limit(MAX_SETTLED)).all()
+    numbers = [row.id for row in found if any(item["key"] in keys for item in row.body)]
+    return (found[0].id if found else None), numbers
 
 
 def call_for_alert() -> ColumnElement[str]:

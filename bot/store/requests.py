@@ -166,6 +166,14 @@ def followed(connection: Connection, project: str) -> dict[str, str]:
     return {row.open_key: row.id for row in connection.execute(query)}
 
 
+def requesters(connection: Connection, project: str) -> dict[str, tuple[str, str]]:
+    """The id and the requester of each open request of a project, by the key of its group."""
+    query = select(requests.c.open_key, requests.c.id, requests.c.requester).where(
+        requests.c.project == project, requests.c.open_key.is_not(None)
+    )
+    return {row.open_key: (row.id, row.requester) for row in connection.execute(query)}
+
+
 def make_due(connection: Connection, ids: Collection[str], now: datetime) -> None:
     """Makes these requests due now, because a sweep read their groups."""
     for first in range(0, len(ids), IDS_AT_ONCE):

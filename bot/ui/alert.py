@@ -26,14 +26,28 @@ from bot.ui.blocks import (
     section,
     slack_message,
 )
-from bot.ui.formatting import capitalized, escape_mrkdwn, link_console, local_time, mention, mentions, quoted_name
+from bot.ui.buttons import pause_group_button
+from bot.ui.card import route_line
+from bot.ui.formatting import (
+    capitalized,
+    escape_mrkdwn,
+    inline_code,
+    link_console,
+    local_time,
+    mention,
+    mentions,
+    quoted_name,
+    rate,
+)
+from bot.ui.problem_texts import LOOK_IN_CONSOLE, NOT_EXPECTED
 from bot.ui.progress import objects_of_total, progress_line
 
-# A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest five.
+# A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest four.
 MAX_WITH_BUTTONS = 10
 # The groups that the notification on a phone and a screen reader name.
 MAX_IN_TEXT = 10
 
+_ENDED_STATUSES = DELETED_STATUSES | {GroupStatus.COMPLETED}
 # The worst first.
 _TROUBLES = (Trouble.FAILED, Trouble.STALLED, Trouble.PAUSED, Trouble.SLOW)
 _LABELS = {
@@ -48,30 +62,44 @@ _WAS = {
     Trouble.PAUSED: "was paused outside this bot",
     Trouble.SLOW: "was slow",
 }
+# What a person can do. The next step for a group that failed depends on its error.
+_NEXT_STEPS = {
+    Trouble.PAUSED: "To continue, press Resume. The request then needs approval.",
+    Trouble.STALLED: LOOK_IN_CONSOLE,
+    Trouble.SLOW: "Check the source and its bandwidth limit.",
+}
 
 
 def alert_message(
-    alert: Alert, notify: Sequence[str], problems: Mapping[str, Problem], console_url: str, command: str
+    alert: Alert,
+    notify: Sequence[str],
+    problems: Mapping[str, Problem],
+    slow_below: int,
+    console_url: str,
+    command: str,
 ) -> SlackMessage:
     """The message. The worst trouble comes first, and what does not fit is counted.
 
     Arguments:
         notify: the ids of the users and user groups to mention if a group is in trouble.
         problems: why groups failed, by key.
+        slow_below: of the project, in bytes per second.
         console_url: of the project; empty if it is not known.
         command: the slash command, with its slash.
     """
     items = sorted(alert.items, key=_precedence)
     with_buttons = [item for item in items if item.is_trouble][:MAX_WITH_BUTTONS]
-    lines, left_out = _lines([item for item in items if item not in with_buttons])
-    blocks: list[Block] = [header(_title(alert, items)), section(_introduction(alert, notify))]
+    lines, left_out = _lines([item for item in items if item not in with_buttons], slow_below)
+    blocks: list[Block] = [header(_title(alert, items))]
+    if introduction := _introduction(alert, notify):
+        blocks.append(section(introduction))
     for item in with_buttons:
-        blocks += _item_blocks(item, problems.get(item.key), console_url)
+        blocks += _item_blocks(item, problems.get(item.key), slow_below, console_url)
     if lines:
-        blocks.append(section(lines))
+        blocks.append(section(link_console(lines, console_url)))
     if left_out:
         blocks.append(context_block(f"and {left_out:,} more; type `{command} list`"))
-    sentences = [_sentence(item) for item in items[:MAX_IN_TEXT]]
+    sentences = [_sentence(item, slow_below) for item in items[:MAX_IN_TEXT]]
     more = [f"And {len(items) - MAX_IN_TEXT:,} more."] if len(items) > MAX_IN_TEXT else []
     return slack_message(" ".join((f"Project {escape_mrkdwn(alert.project)}.", *sentences, *more)), blocks)
 
@@ -100,9 +128,17 @@ def _title(alert: Alert, items: Sequence[AlertItem]) -> str:
 
 
 def _label(item: AlertItem) -> str:
-    if item.is_over:
-        return "no longer in trouble"
-    return _change(item.group) if item.trouble is None else _LABELS[item.trouble]
+    """What happened to the group. For trouble that is over, this stays true whatever the group does later."""
+    if item.trouble is None:
+        return _change(item.group)
+    if not item.is_over:
+        return _LABELS[item.trouble]
+    status = item.group.status
+    if status in RUNNING_STATUSES:
+        return _WAS[item.trouble]
+    if status in FAILED_STATUSES:
+        return "failed"
+    return _change(item.group) if status in _ENDED_STATUSES else "paused"
 
 
 def _change(group: TaskGroup) -> str:
@@ -113,19 +149,23 @@ def _change(group: TaskGroup) -> str:
 
 
 def _introduction(alert: Alert, notify: Sequence[str]) -> str:
-    """The project, and the people who are mentioned while a group is in trouble."""
-    project = f"Project {escape_mrkdwn(alert.project)}."
+    """The project, and the people who are mentioned while a group is in trouble.
+
+    The title of a message about several groups has the project already.
+    """
+    is_one = len(alert.items) == 1
+    project = f"Project {escape_mrkdwn(alert.project)}." if is_one else ""
     if not notify or not alert.has_trouble:
         return project
-    which = "this group" if len(alert.items) == 1 else "these groups"
-    return f"{project} {mentions(notify, 'and')}, please check {which}."
+    return f"{project} {mentions(notify, 'and')}, please check {'this group' if is_one else 'these groups'}.".lstrip()
 
 
-def _item_blocks(item: AlertItem, problem: Problem | None, console_url: str) -> list[Block]:
-    lines = [_sentence(item), progress_line(item.group.progress)]
-    if problem is not None:
-        lines[0] += f" {escape_mrkdwn(problem.meaning)}"
-        lines.append(f"*Next:* {link_console(escape_mrkdwn(problem.next_step), console_url)}")
+def _item_blocks(item: AlertItem, problem: Problem | None, slow_below: int, console_url: str) -> list[Block]:
+    meaning = f" {escape_mrkdwn(problem.meaning)}" if problem is not None else ""
+    lines = [f"{_sentence(item, slow_below)}{meaning}", route_line(item.group), progress_line(item.group.progress)]
+    next_step = problem.next_step if problem is not None else _NEXT_STEPS.get(item.trouble) if item.trouble else None
+    if next_step and not item.request_id:
+        lines.append(f"*Next:* {link_console(escape_mrkdwn(next_step), console_url)}")
     blocks: list[Block] = [section("\n".join(lines))]
     if buttons := _buttons(item):
         blocks.append(actions(item.group.group_id, *buttons))
@@ -135,11 +175,16 @@ def _item_blocks(item: AlertItem, problem: Problem | None, console_url: str) -> 
 
 
 def _buttons(item: AlertItem) -> list[ButtonElement]:
+    """A request for the group takes the place of the buttons."""
+    if item.request_id:
+        return []
     group_id = item.group.group_id
     verb = {Trouble.PAUSED: "Resume", Trouble.FAILED: "Retry"}.get(item.trouble) if item.trouble else None
     found = []
     if verb is not None:
         found.append(button(f"{verb}…", "request", item.key, accessibility_label=f"{verb} group {group_id}"))
+    else:
+        found.append(pause_group_button(item.key))
     if item.muted_by:
         return found
     found.append(button("Mute for a day", "mute", item.key, accessibility_label=f"Mute group {group_id} for a day"))
@@ -149,13 +194,14 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
     return found
 
 
-def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
+def _lines(items: Sequence[AlertItem], slow_below: int) -> tuple[str, int]:
     """A line for each group, as many as fit in a section, and how many are left out."""
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
         # A group that was muted until it moves no longer is when its trouble is over.
-        line = f"{_sentence(item)} {_muted(item)}." if item.muted_until else _sentence(item)
+        sentence = _sentence(item, slow_below)
+        line = f"{sentence} {_muted(item)}." if item.muted_until else sentence
         left -= len(line) + 1
         if left < 0:
             break
@@ -163,15 +209,20 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
     return "\n".join(shown), len(items) - len(shown)
 
 
-def _sentence(item: AlertItem) -> str:
-    """What happened to the group, and since when. mrkdwn."""
-    return f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item)}."
+def _sentence(item: AlertItem, slow_below: int) -> str:
+    """What happened to the group, since when, and who requested it. mrkdwn."""
+    sentences = [f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item, slow_below)}."]
+    if item.group.status in DELETED_STATUSES:
+        sentences.append(NOT_EXPECTED)
+    if item.request_id:
+        sentences.append(f"Requested by {mention(item.requested_by)} ({inline_code(item.request_id)}).")
+    return " ".join(sentences)
 
 
-def _event(item: AlertItem) -> str:
+def _event(item: AlertItem, slow_below: int) -> str:
     noticed = f"noticed {local_time(item.at)}"
     if item.is_over and item.trouble is not None:
-        return f"{_WAS[item.trouble]} and {_now(item)}, {noticed}"
+        return f"{_WAS[item.trouble]} and {_later(item, item.trouble)}"
     match item.trouble:
         case Trouble.PAUSED:
             return f"was paused outside this bot, noticed {local_time(item.since)}"
@@ -181,7 +232,9 @@ def _event(item: AlertItem) -> str:
         case Trouble.STALLED:
             return f"has stalled. Nothing has moved since {local_time(item.since)}, although its sub-tasks are running"
         case Trouble.SLOW:
-            return f"is slow. Its rate has been below the limit (slow_below in bot.toml) since {local_time(item.since)}"
+            limit = f"the limit of {rate(slow_below)}" if slow_below else "the limit"
+            slow = f"is slow. Its rate has been below {limit} (slow_below in bot.toml) since {local_time(item.since)}"
+            return slow if item.rate is None else f"{slow}. It was {rate(item.rate)} {local_time(item.at)}"
     match _change(item.group):
         case "started":
             return f"started, {noticed}"
@@ -191,17 +244,17 @@ def _event(item: AlertItem) -> str:
             return f"is done with {objects_of_total(item.group.progress)}, {noticed}"
 
 
-def _now(item: AlertItem) -> str:
-    """What a group does that is no longer in trouble."""
-    status = item.group.status
+def _later(item: AlertItem, trouble: Trouble) -> str:
+    """What the group did after its trouble, and when the bot noticed that."""
+    status, at = item.group.status, local_time(item.at)
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: "is moving again", Trouble.SLOW: "is above the limit again"}
-        return again.get(item.trouble, "is running again") if item.trouble else ""
+        again = {Trouble.STALLED: "was moving again", Trouble.SLOW: "was above the limit again"}
+        return f"{again.get(trouble, 'was running again')} {at}"
     if status in FAILED_STATUSES:
-        return "later failed"
+        return f"later failed, noticed {at}"
     if status in DELETED_STATUSES:
-        return "was deleted"
-    return "is done" if status is GroupStatus.COMPLETED else "was later paused"
+        return f"was deleted, noticed {at}"
+    return f"{'is done' if status is GroupStatus.COMPLETED else 'was later paused'}, noticed {at}"
 
 
 def _muted(item: AlertItem) -> str:

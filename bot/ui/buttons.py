@@ -48,8 +48,8 @@ def pause_button(request: Request) -> list[Block]:
     return [actions("running", _pause(request))]
 
 
-def pause_group_button(group_key: str) -> list[Block]:
-    """Pause, below the status of a group (`WatchedGroup.key`). There may be no request for it."""
+def pause_group_button(group_key: str) -> ButtonElement:
+    """Pause, for a group (`WatchedGroup.key`) without a card. There may be no request for it."""
     dialog = confirm(
         "Pause this group?",
         "It stays paused until a request to resume it is approved. The bot posts in the channel that you paused it.",
@@ -58,7 +58,7 @@ def pause_group_button(group_key: str) -> list[Block]:
         style="danger",
     )
     label = f"Pause group {group_key.rpartition('/')[2]}"
-    return [actions("status", button("Pause", "pause", group_key, accessibility_label=label, confirm=dialog))]
+    return button("Pause", "pause", group_key, accessibility_label=label, confirm=dialog)
 
 
 def request_again_button(request: Request) -> list[Block]:

@@ -82,6 +82,7 @@ WAIT_A_MINUTE = "Wait a minute."
 WAIT_FIVE_MINUTES = "Wait five minutes."
 WAIT_SOME_MINUTES = "Wait a few minutes."
 LOOK_IN_CONSOLE = "Check the group in the Huawei Cloud console."
+NOT_EXPECTED = "If you didn't expect that, look for it in the Huawei Cloud console."
 
 #: In place of a next step about the source key, where a group's source needs no key.
 CHECK_SOURCE_URLS = "Check the source URLs. This group needs no source key."
@@ -183,7 +184,7 @@ def group_problem(kind: GroupProblem, group: TaskGroup, approved: TaskGroup | No
     meaning, next_step = {
         GroupProblem.DELETED: (
             "The group was deleted while the bot followed it.",
-            "If you didn't expect that, look for it in the Huawei Cloud console.",
+            NOT_EXPECTED,
         ),
         GroupProblem.UNCHANGED_AFTER_ACCEPTED: (
             f"OMS accepted the call, but a minute later it still shows the group as {status}.",

@@ -19,6 +19,7 @@ from bot.domain.alert import (
     merged,
     mute_is_over,
     muted,
+    requested,
     settled,
     takes,
 )
@@ -162,6 +163,8 @@ def test_a_slow_group_makes_one_alert_after_the_time_of_a_stall(watcher: Watcher
     watcher.move(200, bytes_per_reading=GB // 10)
     [item] = watcher.told
     assert item.trouble is Trouble.SLOW
+    assert item.rate is not None
+    assert item.rate < LIMITS.slow_below
     assert item.at - item.since >= LIMITS.stall_after
     assert item.since < slow_at + LIMITS.stall_after
     watcher.move(20, bytes_per_reading=10 * GB)
@@ -370,3 +373,14 @@ def test_only_the_pressed_group_is_muted() -> None:
     assert muted(alert(item(1), item(2)), "key 2", "UCAROL00", until) == alert(
         item(1), item(2, muted_by="UCAROL00", muted_until=until)
     )
+
+
+def test_a_request_is_shown_for_its_group_while_that_is_in_trouble() -> None:
+    shown = alert(item(1), item(2), item(3, is_over=True), item(4, None))
+    after = shown
+    for key in ("key 2", "key 3", "key 4"):
+        after = requested(after, key, "R-7K3F2QAB", "UBOB0000")
+    asked = item(2, request_id="R-7K3F2QAB", requested_by="UBOB0000")
+    assert after == alert(item(1), asked, item(3, is_over=True), item(4, None))
+    ran = settled(after, [item(2, group=RUNNING, is_over=True)])
+    assert ran.items[1] == replace(asked, group=RUNNING, is_over=True)

@@ -64,6 +64,8 @@ def test_resume_on_an_alert_opens_the_form_with_the_group_and_creates_a_request(
     assert f"'initial_value': '{NIGHTLY_IMAGES}'" in str(sandbox.workspace.view(form).view)
     assert sandbox.people.submit(ALICE, form, {"reason": "network is back"}).payload is None
     wait_for_reply(sandbox, ALICE, CREATED)
+    wait_for_text(sandbox, alert, f"Requested by <@{ALICE}> (`R-")
+    assert button_ids(alert) == []
 
 
 def test_mute_on_an_alert_shows_who_pressed_it_and_people_without_rights_mute_nothing(

@@ -117,6 +117,7 @@ SAMPLES: Mapping[str, Any] = {
     "service": "OMS",
     "setting": "oms_url",
     "slots": (("UCAROL00", LEADS),),
+    "slow_below": 20_000_000,
     "text": "(a text)",
     "title": "(a title)",
     "typed_name": "meida",

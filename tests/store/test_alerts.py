@@ -138,6 +138,19 @@ def test_a_mute_is_shown_in_the_message_where_it_was_pressed(store: Store) -> No
     assert due(store) == [NOON, None]
 
 
+def test_a_request_is_shown_in_every_message_about_its_group(store: Store) -> None:
+    for number in (1, 2):
+        tell(store, item(number), item(3), at=NOON + number * MERGE_WITHIN)
+        post(store, f"{number}.0")
+    with store.write() as connection:
+        for key in (item(3).key, "of no alert"):
+            alerts.show_request(connection, "media", key, "R-7K3F2QAB", "UBOB0000", AFTER)
+        alerts.show_request(connection, "archive", item(1).key, "R-7K3F2QAB", "UBOB0000", AFTER)
+    requested = item(3, request_id="R-7K3F2QAB", requested_by="UBOB0000")
+    assert items(store)[1] == (item(2), requested)
+    assert due(store)[1] == AFTER
+
+
 def test_a_group_is_muted_until_a_time_or_until_it_moves(store: Store) -> None:
     with store.write() as connection:
         groups.save(connection, [first_seen(str(number), "media", GROUP, NOON, WatchLimits()) for number in range(3)])
@@ -163,6 +176,8 @@ def test_an_alert_that_someone_changed_in_the_database_is_not_the_bots_and_stays
     channel = stored(store)[0].channel
     with store.write() as connection:
         alerts.mute(connection, channel, "9.9", item(1).key, "UCAROL00", None, NOON)
+        for name in ("media", "archive"):
+            alerts.show_request(connection, name, item(1).key, "R-7K3F2QAB", "UBOB0000", NOON)
     assert stored(store)[0].authenticity is not Authenticity.AUTHENTIC, "it is never signed again"
     assert any(item(3) in one for one in items(store)[1:])
 

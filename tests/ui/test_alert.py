@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.alert import Alert, AlertItem
 from bot.domain.request import Problem
-from bot.domain.task_group import ErrorReason, GroupStatus
+from bot.domain.task_group import ErrorReason, GroupStatus, TaskGroup
 from bot.domain.watched_group import Trouble
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.alert import MAX_WITH_BUTTONS, alert_message, moves_already, muted
@@ -20,10 +20,11 @@ from tests.support.values import GROUP, NOON
 
 NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ `c` :x:"
 LEADS = "SLEADS00"
+SLOW_BELOW = 20_000_000
 
 
 def message(*items: AlertItem, notify: tuple[str, ...] = (LEADS,), **problems: Problem) -> SlackMessage:
-    made = alert_message(Alert("media", items, NOON), notify, problems, "", "/resume-taskgroup")
+    made = alert_message(Alert("media", items, NOON), notify, problems, SLOW_BELOW, "", "/resume-taskgroup")
     assert problems_of_blocks(list(made.blocks)) == []
     return made
 
@@ -32,6 +33,7 @@ def buttons(shown: SlackMessage) -> list[tuple[str, str]]:
     return [(element["text"]["text"], element["action_id"]) for element in elements(shown)]
 
 
+PAUSE = ("Pause", "pause")
 MUTES = [("Mute for a day", "mute"), ("Mute until it moves", "mute_until_it_moves")]
 
 
@@ -40,8 +42,8 @@ MUTES = [("Mute for a day", "mute"), ("Mute until it moves", "mute_until_it_move
     [
         (Trouble.PAUSED, [("Resume…", "request"), *MUTES]),
         (Trouble.FAILED, [("Retry…", "request"), *MUTES]),
-        (Trouble.STALLED, MUTES),
-        (Trouble.SLOW, MUTES[:1]),
+        (Trouble.STALLED, [PAUSE, *MUTES]),
+        (Trouble.SLOW, [PAUSE, *MUTES[:1]]),
         (None, []),
     ],
 )
@@ -59,12 +61,70 @@ def test_trouble_that_is_over_has_no_button_and_mentions_nobody() -> None:
     shown = message(over())
     assert buttons(shown) == []
     assert LEADS not in block_texts(shown)
-    assert f"was paused outside this bot and is running again, noticed {local_time(LATER)}" in block_texts(shown)
+    assert f"was paused outside this bot and was running again {local_time(LATER)}" in block_texts(shown)
+
+
+def group_in(status: GroupStatus) -> TaskGroup:
+    return replace(GROUP, status=status, settings=())
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "title"),
+    [
+        (Trouble.PAUSED, GroupStatus.MONITORING, "Was paused outside this bot"),
+        (Trouble.STALLED, GroupStatus.MONITORING, "Had stalled"),
+        (Trouble.FAILED, GroupStatus.EXECUTING, "Had failed"),
+        (Trouble.SLOW, GroupStatus.MONITORING, "Was slow"),
+        (Trouble.SLOW, GroupStatus.MIGRATION_FAILED, "Failed"),
+        (Trouble.STALLED, GroupStatus.PAUSED, "Paused"),
+        (Trouble.PAUSED, GroupStatus.WAITING_FOR_DELETION, "Deleted"),
+        (Trouble.PAUSED, GroupStatus.COMPLETED, "Done"),
+    ],
+)
+def test_the_title_of_trouble_that_is_over_stays_true(trouble: Trouble, status: GroupStatus, title: str) -> None:
+    shown = message(item(1, trouble, group=group_in(status), is_over=True))
+    assert shown.blocks[0]["text"]["text"] == f'{title}: "nightly images"'
+
+
+def test_the_title_about_several_groups_counts_what_they_do_now_and_names_the_project_once() -> None:
+    failed = item(2, Trouble.SLOW, group=group_in(GroupStatus.MIGRATION_FAILED), is_over=True)
+    shown = message(item(1, Trouble.SLOW), failed, notify=())
+    assert shown.blocks[0]["text"]["text"] == "Task groups of media: 1 slow, 1 failed"
+    assert "Project media" not in block_texts(shown)
+    assert f"was slow and later failed, noticed {local_time(LATER)}" in block_texts(shown)
+
+
+def test_trouble_says_what_to_do_and_where_the_group_copies_from_and_to() -> None:
+    texts = {trouble: block_texts(message(item(1, trouble))) for trouble in Trouble}
+    assert all("*photos-prod* (us-east-1)  →  OBS *photos-archive* (ap-southeast-3)" in text for text in texts.values())
+    assert "*Next:* To continue, press Resume. The request then needs approval." in texts[Trouble.PAUSED]
+    assert "*Next:* Check the group in the Huawei Cloud console." in texts[Trouble.STALLED]
+    assert "*Next:* Check the source and its bandwidth limit." in texts[Trouble.SLOW]
+    deleted = block_texts(message(item(1, None, group=group_in(GroupStatus.DELETED))))
+    assert "If you didn't expect that, look for it in the Huawei Cloud console." in deleted
+
+
+def test_a_slow_group_says_its_rate_and_the_limit() -> None:
+    slow = block_texts(message(item(1, Trouble.SLOW, rate=7_500_000)))
+    assert (
+        f"is slow. Its rate has been below the limit of 20 MB/s (slow_below in bot.toml) since {local_time(NOON)}. "
+        f"It was 7.5 MB/s {local_time(LATER)}." in slow
+    )
+
+
+@pytest.mark.parametrize("trouble", [Trouble.PAUSED, Trouble.FAILED])
+def test_a_requested_group_says_by_whom_and_has_no_buttons(trouble: Trouble) -> None:
+    shown = message(item(1, trouble, request_id="R-Y9K1XDQC", requested_by="UBOB0000"))
+    assert buttons(shown) == []
+    assert "Requested by <@UBOB0000> (`R-Y9K1XDQC`)." in block_texts(shown)
+    assert "*Next:*" not in block_texts(shown)
+    runs = message(item(1, trouble, group=group_in(GroupStatus.EXECUTING), is_over=True, request_id="R-Y9K1XDQC"))
+    assert f"running again {local_time(LATER)}. Requested by" in block_texts(runs)
 
 
 def test_a_muted_group_says_by_whom_and_until_when_and_can_still_be_resumed() -> None:
     shown = message(item(1, muted_by="UBOB0000", muted_until=LATER), item(2, Trouble.STALLED, muted_by="UBOB0000"))
-    assert buttons(shown) == [("Resume…", "request")]
+    assert buttons(shown) == [PAUSE, ("Resume…", "request")]
     assert f"Muted by <@UBOB0000> until {local_time(LATER)}" in block_texts(shown)
     assert "Muted by <@UBOB0000> until it moves" in block_texts(shown)
     ended = message(replace(over(1), muted_by="UBOB0000", muted_until=LATER), replace(over(2), muted_by="UBOB0000"))
@@ -99,7 +159,9 @@ def test_many_groups_fit_the_worst_come_first_and_the_rest_is_counted() -> None:
 def test_a_failure_says_its_code_what_it_means_and_what_to_do() -> None:
     problem = Problem("OMS", "TRF.0151", "", "The source key isn't valid.", "Replace the key.")
     failed = item(1, Trouble.FAILED)
-    shown = alert_message(Alert("media", (failed,), NOON), (), {failed.key: problem}, "", "/resume-taskgroup")
+    shown = alert_message(
+        Alert("media", (failed,), NOON), (), {failed.key: problem}, SLOW_BELOW, "", "/resume-taskgroup"
+    )
     texts = block_texts(shown)
     assert f"failed with TRF.0151, noticed {local_time(LATER)}. The source key isn't valid." in texts
     assert "*Next:* Replace the key." in texts
@@ -117,7 +179,7 @@ def test_no_text_of_oms_mentions_anybody() -> None:
     ]
     problem = Problem(NASTY, NASTY, NASTY, NASTY, NASTY)
     for one in items:
-        made = alert_message(Alert("media", (one,), NOON), (), {one.key: problem}, "", "/resume-taskgroup")
+        made = alert_message(Alert("media", (one,), NOON), (), {one.key: problem}, SLOW_BELOW, "", "/resume-taskgroup")
         for text in (made.text, *mrkdwn_texts(made.blocks)):
             assert not any(mark in text for mark in ("<!channel", "<@", "<https", ":x:", "`c`", "_i_", "*b*"))
     for text in (muted(nasty[0], LATER), moves_already(nasty[0])):

@@ -28,7 +28,7 @@ from bot.jobs.context import Context, reply
 from bot.jobs.current_settings import look_up_requester
 from bot.jobs.notify import cards
 from bot.slack.errors import LookupFailed, SlackError
-from bot.store import audit, inbox, outbox, queue, requests, slack_budget, tables
+from bot.store import alerts, audit, inbox, outbox, queue, requests, slack_budget, tables
 from bot.store.audit import Event, Fact, append
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Card
@@ -237,6 +237,7 @@ def _create_for_found(
         with context.store.write() as connection:
             if audit.record_of(connection, request.id).state is not None:
                 raise CannotCreate(refusals.CREATED_BEFORE)
+            alerts.show_request(connection, found.project, request.group_key, request.id, person.id, now)
             requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
             may_post = slack_budget.spend(connection, post_to(request.channel), now)
             if may_post:

@@ -20,7 +20,7 @@ from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import TO_THREAD, Card, Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import replies
-from bot.ui.blocks import context_block, slack_message, text_message
+from bot.ui.blocks import actions, context_block, slack_message, text_message
 from bot.ui.buttons import pause_group_button
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,8 @@ def _answer(context: Context, address: str, text: str) -> None:
     """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
     response_url, person, *to_pause = address.split(" ")
     try:
-        context.messenger.answer(response_url, text, pause_group_button(*to_pause) if to_pause else ())
+        buttons = [actions("status", pause_group_button(*to_pause))] if to_pause else []
+        context.messenger.answer(response_url, text, buttons)
     except Gone:
         context.messenger.direct(person, text)
 

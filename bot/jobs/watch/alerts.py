@@ -78,7 +78,8 @@ def _send(context: Context, stored: StoredAlert, project: Project) -> str:
         SlackError: Slack did not confirm it.
     """
     problems = _problems(stored.alert, project)
-    message = alert_message(stored.alert, project.notify, problems, project.console_url or "", context.command)
+    slow_below, console_url = project.watch_limits.slow_below, project.console_url or ""
+    message = alert_message(stored.alert, project.notify, problems, slow_below, console_url, context.command)
     if stored.ts is None:
         return context.messenger.post(stored.channel, message)
     context.messenger.update(stored.channel, stored.ts, message)

@@ -6,6 +6,7 @@ What an alert says is decided by `bot.domain.alert`. The messages are left to `b
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -50,7 +51,7 @@ def tell(
         for group in stopped
         if (at := ended_at.get(group.group.group_id)) is not None and at >= _ran_at(before[group.key], group)
     }
-    told, items = {}, []
+    told, items, requesters = {}, [], requests.requesters(connection, name)
     for key, group in after.items():
         told[key], item = alert_item(
             before.get(key),
@@ -62,7 +63,8 @@ def tell(
             is_muted=key in mutes and key not in over,
         )
         if item is not None:
-            items.append(item)
+            request_id, person = requesters.get(key, ("", "")) if item.is_trouble else ("", "")
+            items.append(replace(item, request_id=request_id, requested_by=person))
     groups.end_mutes(connection, over)
     alerts.tell(connection, name, project.channel, items, now)
     return told

@@ -95,7 +95,7 @@ def test_trouble_that_is_over_loses_its_button(watched: tuple[Sandbox, Context, 
     tell(context, over(1))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
-    assert "was paused outside this bot and is running again" in full_text(message)
+    assert "was paused outside this bot and was running again" in full_text(message)
     assert button_ids(message) == []
     run_for(context, clock, 3_600)
     assert sum(call.path == "chat.update" for call in sandbox.call_log.since()) == 1, "nothing else is edited"
@@ -114,7 +114,7 @@ def test_after_a_day_without_slack_one_message_has_what_is_true_now(watched: tup
     run_for(context, clock, 60)
     [message] = posted(sandbox)
     assert groups_in(message) == set(range(2, 25, 2))
-    assert "again" not in full_text(message)
+    assert "running again" not in full_text(message)
 
 
 def test_after_an_outage_nothing_is_posted_if_all_trouble_is_over(watched: tuple[Sandbox, Context, Clock]) -> None:
@@ -147,7 +147,7 @@ def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     assert groups_in(message) == {1, 2}
-    assert "is running again" in full_text(message)
+    assert "was running again" in full_text(message)
 
 
 @pytest.mark.parametrize("status", [429, 500])

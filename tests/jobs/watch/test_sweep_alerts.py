@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -15,7 +15,7 @@ from bot.domain.task_group import GroupStatus
 from bot.domain.watched_group import Trouble
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, PAUSED, Group
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import alerts, groups, requests, tables
 from bot.store.inbox import Kind
@@ -27,12 +27,16 @@ SPEED = 1_000_000
 
 
 class Project(SweptProject):
-    def told(self) -> list[list[tuple[str, Trouble | None, bool]]]:
-        """For each alert: the group, the trouble and whether it is over."""
+    def alerts(self) -> list[Sequence[AlertItem]]:
+        """The items of each alert."""
         with self.context.store.write() as connection:
             numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
             found = [alerts.lock(connection, number) for number in numbers]
-        return [[_told(item) for item in one.alert.items] for one in found if one is not None]
+        return [one.alert.items for one in found if one is not None]
+
+    def told(self) -> list[list[tuple[str, Trouble | None, bool]]]:
+        """For each alert: the group, the trouble and whether it is over."""
+        return [[_told(item) for item in items] for items in self.alerts()]
 
 
 def _told(item: AlertItem) -> tuple[str, Trouble | None, bool]:
@@ -70,6 +74,19 @@ def test_one_sweep_makes_one_alert_and_trouble_that_is_over_is_marked(project: P
     two.status = MONITORING
     project.sweep(EVERY)
     assert project.told() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, True)]]
+
+
+def test_an_alert_about_a_group_that_is_requested_already_says_so(project: Project) -> None:
+    made, _ = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.status = MONITORING
+    project.sweep(EVERY)
+    group.status = PAUSED
+    for _ in range(2):
+        project.sweep(EVERY)
+    assert project.told() == [[("group 1", Trouble.PAUSED, False)]]
+    [[item]] = project.alerts()
+    assert (item.request_id, item.requested_by) == (made.id, ALICE)
 
 
 def test_a_muted_group_makes_no_alert_until_the_mute_is_over(project: Project) -> None:
