@@ -28,7 +28,7 @@ from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
-from bot.ui.thread import pause_failed, thread_line, told_line
+from bot.ui.thread import announcement_line, pause_failed, thread_line
 from bot.vault.client import Vault
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     saved = requests.save(connection, old, new, now, *events)
-    line = told_line(old, saved)
+    line = announcement_line(old, saved)
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     is_held_up = new.state is State.APPROVED and old.problem is None and new.problem is not None
     if new.state is not old.state:

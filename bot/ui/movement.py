@@ -60,7 +60,7 @@ def pace(reading: Reading) -> str:
             return "waiting in OMS's queue"
         case Activity.RESTORING:
             return "may be waiting for archive restores"
-    if movement.stands_still(reading.at):
+    if movement.is_still(reading.at):
         return f"nothing has moved for {_minutes(movement.still_since, reading.at)}"
     # Until the bot has measured a rate, the speed that OMS shows is the best that is known.
     speed = progress.speed_bytes_per_second if movement.rate is None else movement.rate
@@ -96,7 +96,7 @@ def movement_sentence(reading: Reading) -> str:
     if movement.is_slow and movement.slow_since is not None:
         since = local_time(movement.slow_since)
         return f"The rate has been below the limit for this project (slow_below in bot.toml) since {since}."
-    is_still = movement.activity is Activity.MOVING and movement.stands_still(reading.at)
+    is_still = movement.activity is Activity.MOVING and movement.is_still(reading.at)
     return f"{since}." if is_still else ""
 
 
@@ -133,7 +133,7 @@ def _rate_and_time(reading: Reading) -> list[str]:
     movement, progress = reading.movement, reading.group.progress
     if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
         return []
-    shows_rate = movement.rate and not movement.stands_still(reading.at)
+    shows_rate = movement.rate and not movement.is_still(reading.at)
     found = [f"{rate(movement.rate or 0)} over the last few minutes"] if shows_rate else []
     left = movement.seconds_left(progress, reading.at)
     if left is not None:

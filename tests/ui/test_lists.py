@@ -147,7 +147,7 @@ def test_running_groups_are_listed_with_rate_and_time_left_after_the_failed_ones
     ]
 
 
-def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
+def test_a_group_in_which_nothing_moves_is_listed_with_the_reason() -> None:
     since = NOON - timedelta(minutes=20)
     group = RUNNING[0].group
     for movement, words in (
