@@ -259,7 +259,7 @@ class Request:
     announced: Announced = field(default_factory=Announced)  # in the thread, about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
-    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS
+    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not read that from OMS
     ended_at: datetime | None = None  # None while it is open
 
     @property
