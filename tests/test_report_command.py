@@ -65,7 +65,7 @@ def test_the_markdown_has_all_facts(store: Store, database_url: str) -> None:
     for line in (
         "- Moved: 6.0 GB in 600 objects this time, 10.0 of 10.0 GB in all",
         "- Time: 1 h, 2026-03-02 12:00:00 UTC to 2026-03-02 13:00:00 UTC",
-        "- Rate: 1.7 MB/s on average, 1.7 MB/s at best",
+        "- Rate: 1.7 MB/s on average, 1.7 MB/s at peak",
         "- Requested by: UALICE00, 2026-03-02 12:00:00 UTC",
         "- Approved by: UCAROL00, 2026-03-02 12:00:00 UTC",
         "- Rate over time: ████████████████████  up to 1.7 MB/s",

@@ -34,7 +34,7 @@ def thread_line(request: Request) -> str | None:
 
 
 def announcement_line(old: Request, new: Request) -> str | None:
-    """The line for what is new in `Request.announced`; None if nothing is."""
+    """The line for what is new in `Request.announced`; None if nothing is new."""
     requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
     reading = last_reading(new)
     was, now = old.announced, new.announced
@@ -49,7 +49,7 @@ def announcement_line(old: Request, new: Request) -> str | None:
             return f"{requester}, {name} is slow. {movement_sentence(reading)}{rate_sentence(reading)}"
         case _, Trouble.STALLED:
             after = _lasted(was.since, reading)
-            return f"{requester}, {name} is moving again{_at_percent(reading)}. It had stalled{after}."
+            return f"{requester}, {name} is moving again{_at_percent(reading)}. It was stalled{after}."
     return f"{name} is no longer slow.{rate_sentence(reading)}"
 
 

@@ -88,7 +88,7 @@ def test_a_group_without_a_request_is_paused_and_the_channel_is_notified(bot: Bo
         f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
     ]
     assert bot.notices(Delivery.DIRECT) == [
-        f'You paused "nightly images" (group `{GROUP_ID}`). The bot has posted this in the channel.'
+        f'You paused "nightly images" (group `{GROUP_ID}`). The bot also posts this in the channel.'
     ]
     assert bot.events() == ["pause.requested", "pause.accepted"]
     bot.handle_due(timedelta(hours=1))
