@@ -1,4 +1,4 @@
-"""Plans the sweeps of a project: when a sweep begins, and task groups with which statuses it lists.
+"""Plans the sweeps of a project: when each sweep begins, and which statuses of task groups it lists.
 
 Pure. `bot.jobs.watch.sweep` lists the groups. A project can have many ended groups, so these are listed rarely.
 """

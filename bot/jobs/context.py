@@ -120,9 +120,9 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
     """Saves a changed request, and adds its new thread line as a notice, or the report on a group that ran and ended.
 
-    The line tells how the movement of the group has changed, or else which state the request has entered. A request
-    that stays in its state has no line of the state, unless it has a new attempt, or cannot be started for the first
-    time.
+    The line announces a change in the movement of the group. If there is none, it says which state the request has
+    entered. For a request that stays in its state, there is a line about the state only if it has a new attempt, or if
+    a first try to start its group failed.
 
     Raises:
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.

@@ -1,6 +1,6 @@
 """Sweeps a project: lists its task groups from OMS, stores how they move, and makes requests due whose group changed.
 
-`bot.domain.sweep_plan` plans when which groups are listed. What a change means for a request is left to
+`bot.domain.sweep_plan` plans which groups each sweep lists. What a change means for a request is left to
 `bot.jobs.follow`, and alerts about groups without a request to `bot.jobs.watch.sweep_alerts`.
 """
 
@@ -31,7 +31,7 @@ from bot.vault.errors import VaultError
 log = logging.getLogger(__name__)
 
 #: How many known groups that no list contains are read individually in one sweep. If more are missing, the sweep
-#: also lists the failed groups. Of those that are still missing, the rest waits for the next sweep.
+#: also lists the failed groups. If more are still missing, some of them wait for the next sweep.
 MAX_SHOWN = 20
 #: If only the progress of at most this many groups changed, a sweep makes their requests due. With more of them,
 #: Slack's rate limit for edits would be reached, so each request is followed at its own due time.

@@ -1,4 +1,4 @@
-"""Stores what a sweep found about groups without an open request as an alert.
+"""Stores an alert with what a sweep found about groups without an open request.
 
 `bot.domain.alert` decides what an alert says, and `bot.jobs.watch.alerts` posts it.
 """
@@ -33,7 +33,7 @@ def save_alert(
     """Stores the alert about the groups that a sweep read, and ends the mutes that are over.
 
     Arguments:
-        name: of the project.
+        name: the name of the project.
         before, after: the groups before and after the sweep, by key; `after` has only those that the sweep read.
         followed: the keys of the groups that an open request follows.
 
