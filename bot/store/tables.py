@@ -186,9 +186,6 @@ samples = Table(
     Column("group_key", String(255), primary_key=True),
     Column("at", UtcDateTime, primary_key=True),
     Column("complete_bytes", BigInteger, nullable=False),
-    Column("total_bytes", BigInteger, nullable=False),
-    Column("handled_objects", BigInteger, nullable=False),
-    Column("failed_objects", BigInteger, nullable=False),
 )
 
 # The sweeps of each project: what they have done so far (`bot.domain.sweep_plan.SweepState`).
