@@ -18,7 +18,7 @@ _MRKDWN = Markup(mention, local_time, escape_mrkdwn)
 
 
 def report_message(report: Report) -> SlackMessage:
-    """The message for a workspace that takes no charts: the rate over time is a line of bars."""
+    """The message for a workspace that accepts no charts: the rate over time is a line of bars."""
     bars = rate_bars(report)
     return _message(report, (section(f"Rate over time  {bars}").to_dict(),) if bars else ())
 

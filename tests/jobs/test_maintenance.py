@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import WatchLimits, first_seen
+from bot.domain.watched_group import WatchLimits, after_first_reading
 from bot.jobs import maintenance
 from bot.jobs.context import Context
 from bot.jobs.maintenance import Task
@@ -334,7 +334,7 @@ def test_requests_that_ended_and_groups_that_were_not_seen_are_deleted_after_the
         end_request(context, number, NOON)
     end_request(context, 6, NOON + DAY * 2)
     add_request_that_is_open(context, 7)
-    seen = first_seen("p/1", "media", GROUP, NOON, WatchLimits())
+    seen = after_first_reading("p/1", "media", GROUP, NOON, WatchLimits())
     with context.store.write() as connection:
         groups.save(connection, [seen])
         groups.add_samples(connection, [seen])
@@ -366,7 +366,7 @@ def stored_ids(context: Context) -> list[str]:
 
 def test_the_samples_of_running_groups_are_thinned_each_hour(context: Context, clock: Clock) -> None:
     run_due_tasks(context)
-    seen = first_seen("p/1", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
+    seen = after_first_reading("p/1", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
     with context.store.write() as connection:
         groups.save(connection, [seen])
         minutes = [replace(seen, seen_at=NOON + timedelta(minutes=number)) for number in range(180)]

@@ -1,4 +1,5 @@
-"""Pause below the status of a group: who may press it, that it pauses the group, and that one message is posted."""
+"""The Pause button below the status of a group: who may press it, and that it pauses the group and posts one
+message."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ class Bot:
         return self.sandbox.oms.state.groups[GROUP_ID]
 
     def press(self, person: str, group_id: str = GROUP_ID) -> None:
-        """Presses Pause, and handles this press."""
+        """Presses Pause, and handles this click."""
         key = f"{PROJECT_ID}/{group_id}"
         message = Message(Kind.PAUSE_GROUP, f"press {next(NUMBERS)}", person, TEAM_ID, MIGRATIONS, group_key=key)
         self.handle(store_message(self.context, message))
@@ -76,9 +77,9 @@ def bot(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[Bot]
         yield Bot(sandbox, context)
 
 
-def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot: Bot) -> None:
+def test_a_group_without_a_request_is_paused_and_the_channel_is_notified(bot: Bot) -> None:
     bot.press(BOB)
-    assert bot.stops() == 0, "the press is recorded first"
+    assert bot.stops() == 0, "the click is recorded first"
     assert bot.events() == ["pause.requested"]
     bot.handle_due()
     assert bot.group.status in (PAUSED, PAUSING)
@@ -87,14 +88,14 @@ def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot:
         f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
     ]
     assert bot.notices(Delivery.DIRECT) == [
-        f'You paused "nightly images" (group `{GROUP_ID}`). The bot has posted this in the channel.'
+        f'You paused "nightly images" (group `{GROUP_ID}`). The bot also posts this in the channel.'
     ]
     assert bot.events() == ["pause.requested", "pause.accepted"]
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 1
 
 
-def test_after_a_crash_behind_the_call_the_channel_still_learns_who_paused(
+def test_after_a_crash_right_after_the_call_the_channel_is_still_notified(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot.press(BOB)
@@ -154,7 +155,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     assert bot.events() == ["pause.not_needed"]
 
 
-def test_only_the_person_who_pressed_learns_of_a_pause_that_oms_refuses(bot: Bot) -> None:
+def test_only_the_person_who_pressed_pause_is_notified_if_oms_refuses_it(bot: Bot) -> None:
     bot.sandbox.oms.faults.add("stop", Answer(403, "OMS.0072"))
     bot.press(BOB)
     bot.handle_due()
@@ -182,7 +183,7 @@ def test_a_group_that_is_not_found_is_not_paused(bot: Bot) -> None:
     assert bot.notices(Delivery.DIRECT) == ["No such group, or you can't see it. Nothing was paused."]
 
 
-def test_a_press_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
+def test_a_click_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
     message = Message(Kind.PAUSE_GROUP, "same", BOB, TEAM_ID, MIGRATIONS, group_key=f"{PROJECT_ID}/{GROUP_ID}")
     claim = store_message(bot.context, message)
     with bot.context.store.write() as connection:

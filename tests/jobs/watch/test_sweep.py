@@ -1,4 +1,4 @@
-"""The sweep of a project: what it lists, what it stores, and which requests it wakes."""
+"""The sweep of a project: what it lists, what it stores, and which requests it makes due."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def project(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[
 
 
 def moving_request(project: Project, number: int) -> tuple[Request, Group]:
-    """A request whose group moves, as far as the bot saw it."""
+    """A request whose group moves, as the bot has seen."""
     made, posted = create_request(project.sandbox, project.context, number)
     group = project.oms.groups[made.group.group_id]
     group.bytes_per_second = 1_000_000
@@ -75,7 +75,7 @@ def test_a_sweep_costs_one_call_for_each_status_and_page(project: Project) -> No
         project.add_group(number, COMPLETED)
     # 10 statuses, two more pages of running groups, one more of complete ones.
     assert project.calls(project.sweep) == ["list"] * 13
-    # The next sweep lists 0, 1, 2, 3 and 7 only: history costs nothing.
+    # The next sweep lists only the statuses 0, 1, 2, 3 and 7. Ended groups cost no calls.
     assert project.calls(lambda: project.sweep(30 * SECOND)) == ["list"] * 7
 
 
@@ -247,14 +247,14 @@ def test_a_removed_project_is_no_longer_swept(project: Project) -> None:
 
 
 def alert_texts(project: Project) -> list[str]:
-    """What the alerts of the project tell, one text for each group that is in trouble."""
+    """What the alerts of the project say, one text for each group that is in trouble."""
     with project.context.store.write() as connection:
         rows = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
         found = [stored.alert for number in rows if (stored := alerts.lock(connection, number)) is not None]
     return [f"{item.group.description} {item.trouble}" for alert in found for item in alert.items if not item.is_over]
 
 
-def test_a_group_that_someone_pauses_makes_an_alert_when_two_sweeps_show_it(project: Project) -> None:
+def test_a_group_that_someone_pauses_causes_an_alert_when_two_sweeps_show_it(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status = PAUSED
@@ -265,7 +265,7 @@ def test_a_group_that_someone_pauses_makes_an_alert_when_two_sweeps_show_it(proj
     assert alert_texts(project) == ["group 1 paused"]
 
 
-def test_a_group_that_fails_makes_an_alert_in_the_same_sweep(project: Project) -> None:
+def test_a_group_that_fails_causes_an_alert_in_the_same_sweep(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
@@ -273,7 +273,7 @@ def test_a_group_that_fails_makes_an_alert_in_the_same_sweep(project: Project) -
     assert alert_texts(project) == ["group 1 failed"]
 
 
-def test_trouble_that_the_first_sweep_finds_makes_no_alert(project: Project) -> None:
+def test_trouble_that_the_first_sweep_finds_causes_no_alert(project: Project) -> None:
     project.add_group(1, PAUSED)
     project.add_group(2, MIGRATION_FAILED)
     for _ in range(4):
@@ -292,7 +292,7 @@ def test_everything_that_happened_while_the_bot_was_away_is_one_alert(project: P
         assert connection.execute(select(func.count()).select_from(tables.alerts)).scalar() == 1
 
 
-def test_the_end_of_a_followed_group_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
+def test_the_end_of_a_followed_group_causes_no_alert_because_its_card_shows_it(project: Project) -> None:
     request, group = moving_request(project, 1)
     project.sweep(SECOND)
     advance_once(project.context, request.id)
