@@ -57,7 +57,8 @@ def tell(
     milestone = _milestone(progress)
     seconds_left = movement.seconds_left(progress, now)
     is_new = milestone > max(told.milestone, _milestone(before))
-    if not is_new or seconds_left is None or running_for + timedelta(seconds=seconds_left) <= LONG:
+    # A timedelta cannot be as long as the time left of a group that hardly moves.
+    if not is_new or seconds_left is None or running_for.total_seconds() + seconds_left <= LONG.total_seconds():
         return told
     is_too_early = told.milestone_at is not None and now - told.milestone_at < LONG
     return replace(told, milestone=milestone, milestone_at=told.milestone_at if is_too_early else now)
