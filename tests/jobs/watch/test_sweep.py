@@ -20,7 +20,7 @@ from bot.jobs.worker import Finished, Result
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import alerts, groups, queue, sweeps, tables
 from bot.store.inbox import Kind
@@ -382,3 +382,34 @@ def test_the_largest_counts_are_stored(project: Project, monkeypatch: pytest.Mon
     project.sweep()
     project.sweep(MINUTE)
     assert project.seen(group).group.progress.handled_objects == 3 * MAX_COUNT
+
+
+def test_a_group_that_fails_right_after_its_request_started_it_makes_no_alert(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = 0, timedelta()
+    project.sweep()
+    press_button(project.context, Kind.APPROVE, CAROL, made, posted)
+    advance_once(project.context, made.id)
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.ACCEPTED
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.FAILED
+    project.sweep(30 * SECOND)
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == []
+
+
+def test_a_canceled_request_does_not_hide_that_its_group_failed(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second = 0
+    project.sweep()
+    group.status = MONITORING
+    project.sweep(30 * SECOND)
+    group.status = MIGRATION_FAILED
+    project.context = context_at(project.context, project.context.now() + SECOND)
+    assert press_button(project.context, Kind.CANCEL, ALICE, made, posted).state is State.CANCELLED
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == ["group 1 failed"]
