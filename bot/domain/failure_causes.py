@@ -44,11 +44,8 @@ class SubTask:
     """A sub-task of a task group, as ListTasks returned it."""
 
     id: int
-    name: str  # may be empty
     status: SubTaskStatus
     error: ErrorReason | None  # None if OMS gives no reason
-    total_objects: int
-    failed_objects: int
 
 
 @dataclass(frozen=True)

@@ -99,14 +99,7 @@ def row_of(group: WatchedGroup) -> Mapping[str, object]:
 def add_samples(connection: Connection, found: Iterable[WatchedGroup]) -> None:
     """Stores the progress of groups at the time of their last reading."""
     rows = [
-        {
-            "group_key": group.key,
-            "at": group.seen_at,
-            "complete_bytes": group.group.progress.complete_bytes,
-            "total_bytes": group.group.progress.total_bytes,
-            "handled_objects": group.group.progress.handled_objects,
-            "failed_objects": group.group.progress.failed_objects,
-        }
+        {"group_key": group.key, "at": group.seen_at, "complete_bytes": group.group.progress.complete_bytes}
         for group in found
     ]
     if rows:

@@ -186,9 +186,6 @@ samples = Table(
     Column("group_key", String(255), primary_key=True),
     Column("at", UtcDateTime, primary_key=True),
     Column("complete_bytes", BigInteger, nullable=False),
-    Column("total_bytes", BigInteger, nullable=False),
-    Column("handled_objects", BigInteger, nullable=False),
-    Column("failed_objects", BigInteger, nullable=False),
 )
 
 # The sweep of each project: which task groups were listed when (`bot.domain.sweep_plan.SweepState`).

@@ -18,7 +18,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 def failed(number: int, code: str, message: str = "broken") -> SubTask:
     error = ErrorReason(code, message) if code or message else None
-    return SubTask(number, f"part {number}", SubTaskStatus.FAILED, error, 10, 1)
+    return SubTask(number, SubTaskStatus.FAILED, error)
 
 
 def explain(reason: ErrorReason | None) -> Problem:

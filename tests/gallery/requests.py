@@ -147,7 +147,7 @@ def with_causes(found: Request, *counts: tuple[str, int]) -> Request:
     """The request after OMS listed the failed sub-tasks of its group: codes, and how many sub-tasks have them."""
     codes = [code for code, count in counts for _ in range(count)]
     failed = [
-        SubTask(number, f"part {number}", SubTaskStatus.FAILED, ErrorReason(code, "") if code else None, 100, 2)
+        SubTask(number, SubTaskStatus.FAILED, ErrorReason(code, "") if code else None)
         for number, code in enumerate(codes)
     ]
     causes = group_causes(

@@ -52,7 +52,7 @@ def read_causes(context: Context, request: Request, claim: Claim) -> Result:
         problem = _not_read(request, error)
         log.warning("%s: the failed sub-tasks of group %s aren't known: %s", request.id, group_id, problem.meaning)
         return _save(context, request, FailureCauses(now, request.group.sub_tasks.failed, not_read=problem))
-    failed = [sub_task for sub_task in listed if isinstance(sub_task, SubTask)]
+    failed = [one for one in listed if isinstance(one, SubTask) and one.status is SubTaskStatus.FAILED]
     causes = group_causes(
         failed,
         lambda reason: explain_reason(reason, plan, RetryHint.NOTHING),

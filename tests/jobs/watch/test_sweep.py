@@ -14,9 +14,8 @@ from bot.domain.task_group import GroupStatus
 from bot.domain.watched_group import Activity, WatchedGroup
 from bot.huawei import oms
 from bot.huawei.wire_types import MAX_COUNT
-from bot.jobs.context import Context
 from bot.jobs.watch.sweep import sweep_project
-from bot.jobs.worker import Finished, Result
+from bot.jobs.worker import Finished
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
@@ -26,36 +25,12 @@ from bot.store import alerts, groups, queue, sweeps, tables
 from bot.store.inbox import Kind
 from bot.store.queue import Claim, Queue
 from tests.support.in_process import advance_once, context_at, context_of, create_request, press_button, stored_request
+from tests.support.swept_project import SweptProject
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-class Project:
-    """The project media of a sandbox, whose OMS and bot have the same simulated time."""
-
-    def __init__(self, sandbox: Sandbox, context: Context) -> None:
-        self.sandbox = sandbox
-        self.oms = sandbox.oms.state
-        self.oms.groups.clear()
-        self.context = context_at(context, context.now())
-        self.oms.now = lambda: self.context.now()
-
-    def add_group(self, number: int, status: int = MONITORING, **changes: object) -> Group:
-        group_id = f"4d4d4d4d-0000-4000-8000-{number:012d}"
-        group = Group(group_id, f"group {number}", status, **changes)  # type: ignore[arg-type]
-        self.oms.groups[group_id] = group
-        return group
-
-    def sweep(self, after: timedelta = timedelta()) -> Result:
-        """Claims and runs the sweep after this time, as if it were due."""
-        self.context = context_at(self.context, self.context.now() + after)
-        with self.context.store.write() as connection:
-            queue.claim_one(connection, tables.sweeps, "media", self.context.owner)
-        result = sweep_project(self.context, Claim(tables.sweeps.name, "media", 0))
-        with self.context.store.write() as connection:
-            queue.release(connection, Claim(tables.sweeps.name, "media", 0), self.context.owner)
-        return result
-
+class Project(SweptProject):
     def calls(self, act: Callable[[], object]) -> list[str]:
         """The calls to OMS in this time: `list` and `show`."""
         before = len(self.sandbox.call_log.since())

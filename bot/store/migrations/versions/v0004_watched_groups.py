@@ -37,9 +37,6 @@ def upgrade() -> None:
         sa.Column("group_key", sa.String(255), primary_key=True),
         sa.Column("at", UtcDateTime, primary_key=True),
         sa.Column("complete_bytes", sa.BigInteger, nullable=False),
-        sa.Column("total_bytes", sa.BigInteger, nullable=False),
-        sa.Column("handled_objects", sa.BigInteger, nullable=False),
-        sa.Column("failed_objects", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "sweeps",
