@@ -85,6 +85,11 @@ def remove(connection: Connection, number: int) -> None:
     connection.execute(delete(alerts).where(alerts.c.id == number))
 
 
+def delete_old(connection: Connection, before: datetime) -> None:
+    """Deletes the alerts from before this time whose messages are current."""
+    connection.execute(delete(alerts).where(alerts.c.created_at < before, alerts.c.due_at.is_(None)))
+
+
 def mute(
     connection: Connection, channel: str, ts: str, key: str, person: str, until: datetime | None, now: datetime
 ) -> None:
