@@ -1,6 +1,6 @@
 """The message to a project's channel about task groups without an open request.
 
-Pure. `bot.domain.alert` decides what it says, and when.
+Pure. `bot.domain.alert` decides what an alert says.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ from bot.ui.formatting import (
 from bot.ui.problem_texts import LOOK_IN_CONSOLE, NOT_EXPECTED
 from bot.ui.progress import objects_of_total, progress_line
 
-# A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest four.
+# A message can have 50 blocks (Slack's reference for Block Kit). A group with buttons needs three of them, and
+# everything else four.
 MAX_WITH_BUTTONS = 10
-# The groups that the notification on a phone and a screen reader name.
+# How many groups the text of the message names. Notifications and screen readers use this text.
 MAX_IN_TEXT = 10
 
 _ENDED_STATUSES = DELETED_STATUSES | {GroupStatus.COMPLETED}
@@ -78,13 +79,13 @@ def alert_message(
     console_url: str,
     command: str,
 ) -> SlackMessage:
-    """The message. The worst trouble comes first, and what does not fit is counted.
+    """The message. The worst trouble comes first. Groups that do not fit are counted.
 
     Arguments:
         notify: the ids of the users and user groups to mention if a group is in trouble.
         problems: why groups failed, by key.
-        slow_below: of the project, in bytes per second.
-        console_url: of the project; empty if it is not known.
+        slow_below: the limit of the project, in bytes per second.
+        console_url: the address of the OMS page in the Huawei Cloud console; empty if it is not known.
         command: the slash command, with its slash.
     """
     items = sorted(alert.items, key=_precedence)
@@ -110,12 +111,12 @@ def muted(group: TaskGroup, until: datetime | None) -> str:
 
 
 def moves_already(group: TaskGroup) -> str:
-    """The reply to a person who wants to mute a group until it moves."""
+    """The reply to a person who wants to mute a group until it moves, if it moves already."""
     return f"{capitalized(_name(group))} is moving again, so there's nothing to mute. {refusals.NOTHING_CHANGED}"
 
 
 def _precedence(item: AlertItem) -> tuple[bool, bool, int]:
-    """Sorts by trouble, the worst first. Muted groups come later, and trouble that is over comes last."""
+    """The sort key: trouble, the worst first; then muted groups; then trouble that is over."""
     at = _TROUBLES.index(item.trouble) if item.trouble is not None else len(_TROUBLES)
     return item.is_over, bool(item.muted_by), at
 
@@ -124,7 +125,7 @@ def _title(alert: Alert, items: Sequence[AlertItem]) -> str:
     if len(items) == 1:
         return f"{capitalized(_label(items[0]))}: {quoted_name(items[0].group)}"
     counts = Counter(_label(item) for item in items)
-    return f"Task groups of {alert.project}: {', '.join(f'{count:,} {label}' for label, count in counts.items())}"
+    return f"Task groups in {alert.project}: {', '.join(f'{count:,} {label}' for label, count in counts.items())}"
 
 
 def _label(item: AlertItem) -> str:
@@ -142,7 +143,7 @@ def _label(item: AlertItem) -> str:
 
 
 def _change(group: TaskGroup) -> str:
-    """What happened to a group that is in no trouble."""
+    """What happened to a group without trouble."""
     if group.status in DELETED_STATUSES:
         return "deleted"
     return "done" if group.status is GroupStatus.COMPLETED else "started"
@@ -195,11 +196,11 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
 
 
 def _lines(items: Sequence[AlertItem], slow_below: int) -> tuple[str, int]:
-    """A line for each group, as many as fit in a section, and how many are left out."""
+    """A line for each group, as many as fit into a section, and how many groups are left out."""
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
-        # A group that was muted until it moves no longer is when its trouble is over.
+        # Without an end time, the group was muted until it moves, and that mute is over when the trouble is.
         sentence = _sentence(item, slow_below)
         line = f"{sentence} {_muted(item)}." if item.muted_until else sentence
         left -= len(line) + 1
@@ -211,7 +212,7 @@ def _lines(items: Sequence[AlertItem], slow_below: int) -> tuple[str, int]:
 
 def _sentence(item: AlertItem, slow_below: int) -> str:
     """What happened to the group, since when, and who requested it. mrkdwn."""
-    sentences = [f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item, slow_below)}."]
+    sentences = [f"*{_name(item.group)}* (group {inline_code(item.group.group_id)}) {_event(item, slow_below)}."]
     if item.group.status in DELETED_STATUSES:
         sentences.append(NOT_EXPECTED)
     if item.request_id:
@@ -245,10 +246,10 @@ def _event(item: AlertItem, slow_below: int) -> str:
 
 
 def _later(item: AlertItem, trouble: Trouble) -> str:
-    """What the group did after its trouble, and when the bot noticed that."""
+    """What happened to a group after its trouble, and when the bot noticed it."""
     status, at = item.group.status, local_time(item.at)
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: "was moving again", Trouble.SLOW: "was above the limit again"}
+        again = {Trouble.STALLED: "was moving again", Trouble.SLOW: "its rate was above the limit again"}
         return f"{again.get(trouble, 'was running again')} {at}"
     if status in FAILED_STATUSES:
         return f"later failed, noticed {at}"

@@ -89,7 +89,7 @@ def test_the_title_of_trouble_that_is_over_stays_true(trouble: Trouble, status: 
 def test_the_title_about_several_groups_counts_what_they_do_now_and_names_the_project_once() -> None:
     failed = item(2, Trouble.SLOW, group=group_in(GroupStatus.MIGRATION_FAILED), is_over=True)
     shown = message(item(1, Trouble.SLOW), failed, notify=())
-    assert shown.blocks[0]["text"]["text"] == "Task groups of media: 1 slow, 1 failed"
+    assert shown.blocks[0]["text"]["text"] == "Task groups in media: 1 slow, 1 failed"
     assert "Project media" not in block_texts(shown)
     assert f"was slow and later failed, noticed {local_time(LATER)}" in block_texts(shown)
 

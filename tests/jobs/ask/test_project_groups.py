@@ -90,7 +90,7 @@ def test_a_list_before_the_first_sweep_reads_oms(project: Project) -> None:
     assert "1 failed*" in text
 
 
-def test_a_list_shows_what_was_read_at_a_filter_and_leaves_out_requests(project: Project) -> None:
+def test_a_filter_limits_the_list_to_matching_groups_and_requests(project: Project) -> None:
     made, _ = create_request(project.sandbox, project.context, 1)
     project.add_group(2, MIGRATION_FAILED, "broken")
     everything, _ = project.answer("list")

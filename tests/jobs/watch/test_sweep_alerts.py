@@ -1,4 +1,4 @@
-"""Sweeps tell the channel about groups without an open request: each trouble once, with real readings of OMS."""
+"""Alerts from sweeps that read the simulated OMS: each trouble of a group without an open request causes one."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ SPEED = 1_000_000
 
 
 class Project(SweptProject):
-    def alerts(self) -> list[Sequence[AlertItem]]:
+    def items(self) -> list[Sequence[AlertItem]]:
         """The items of each alert."""
         with self.context.store.write() as connection:
             numbers = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
             found = [alerts.lock(connection, number) for number in numbers]
         return [one.alert.items for one in found if one is not None]
 
-    def told(self) -> list[list[tuple[str, Trouble | None, bool]]]:
+    def alerts(self) -> list[list[tuple[str, Trouble | None, bool]]]:
         """For each alert: the group, the trouble and whether it is over."""
-        return [[_told(item) for item in items] for items in self.alerts()]
+        return [[_shown(item) for item in items] for items in self.items()]
 
 
-def _told(item: AlertItem) -> tuple[str, Trouble | None, bool]:
+def _shown(item: AlertItem) -> tuple[str, Trouble | None, bool]:
     return item.group.description, item.trouble, item.is_over
 
 
@@ -50,30 +50,48 @@ def project(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[
         yield Project(sandbox, context)
 
 
-def test_the_first_sweep_makes_no_alert_and_the_sweep_that_shows_a_failure_makes_one(project: Project) -> None:
+def test_the_first_sweep_causes_no_alert_and_the_sweep_that_shows_a_failure_causes_one(project: Project) -> None:
     running = project.add_group(1, bytes_per_second=SPEED)
     project.add_group(2, MIGRATION_FAILED)
     project.add_group(3, PAUSED)
     for _ in range(5):
         project.sweep(EVERY)
-    assert project.told() == []
+    assert project.alerts() == []
     running.status = MIGRATION_FAILED
     project.sweep(timedelta(minutes=1))
     project.sweep(timedelta(minutes=1))
-    assert project.told() == [[("group 1", Trouble.FAILED, False)]]
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
 
 
-def test_one_sweep_makes_one_alert_and_trouble_that_is_over_is_marked(project: Project) -> None:
+def test_a_group_that_fails_before_a_sweep_sees_it_run_causes_an_alert(project: Project) -> None:
+    project.sweep(EVERY)
+    project.add_group(1, MIGRATION_FAILED)
+    for _ in range(5):
+        project.sweep(EVERY)
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
+
+
+def test_a_clock_that_goes_back_repeats_no_alert(project: Project) -> None:
+    group = project.add_group(1, bytes_per_second=SPEED)
+    project.sweep(EVERY)
+    group.status = MIGRATION_FAILED
+    project.sweep(-timedelta(minutes=5))
+    for _ in range(20):
+        project.sweep(EVERY)
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
+
+
+def test_one_sweep_causes_one_alert_and_trouble_that_is_over_is_marked(project: Project) -> None:
     one, two = project.add_group(1, bytes_per_second=SPEED), project.add_group(2, bytes_per_second=SPEED)
     project.sweep(EVERY)
     one.status = two.status = PAUSED
     project.sweep(EVERY)
-    assert project.told() == []
+    assert project.alerts() == []
     project.sweep(EVERY)
-    assert project.told() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, False)]]
+    assert project.alerts() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, False)]]
     two.status = MONITORING
     project.sweep(EVERY)
-    assert project.told() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, True)]]
+    assert project.alerts() == [[("group 1", Trouble.PAUSED, False), ("group 2", Trouble.PAUSED, True)]]
 
 
 def test_an_alert_about_a_group_that_is_requested_already_says_so(project: Project) -> None:
@@ -84,12 +102,12 @@ def test_an_alert_about_a_group_that_is_requested_already_says_so(project: Proje
     group.status = PAUSED
     for _ in range(2):
         project.sweep(EVERY)
-    assert project.told() == [[("group 1", Trouble.PAUSED, False)]]
-    [[item]] = project.alerts()
+    assert project.alerts() == [[("group 1", Trouble.PAUSED, False)]]
+    [[item]] = project.items()
     assert (item.request_id, item.requested_by) == (made.id, ALICE)
 
 
-def test_a_muted_group_makes_no_alert_until_the_mute_is_over(project: Project) -> None:
+def test_a_muted_group_causes_no_alert_until_the_mute_is_over(project: Project) -> None:
     group = project.add_group(1, bytes_per_second=SPEED)
     project.sweep(EVERY)
     with project.context.store.write() as connection:
@@ -97,9 +115,9 @@ def test_a_muted_group_makes_no_alert_until_the_mute_is_over(project: Project) -
     group.status = MIGRATION_FAILED
     for _ in range(5):
         project.sweep(timedelta(minutes=10))
-    assert project.told() == []
+    assert project.alerts() == []
     project.sweep(timedelta(minutes=20))
-    assert project.told() == [[("group 1", Trouble.FAILED, False)]]
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
 
 
 @pytest.fixture
@@ -119,7 +137,7 @@ def started(project: Project) -> tuple[Request, Group]:
 
 @pytest.mark.parametrize("moves_first", [False, True])
 @pytest.mark.parametrize(("status", "state"), [(MIGRATION_FAILED, State.FAILED), (PAUSED, State.PAUSED_AGAIN)])
-def test_a_group_that_a_request_started_and_that_stops_before_the_next_sweep_makes_no_alert(
+def test_a_group_that_a_request_started_and_that_stops_before_the_next_sweep_causes_no_alert(
     project: Project, started: tuple[Request, Group], status: int, state: State, moves_first: bool
 ) -> None:
     made, group = started
@@ -131,10 +149,10 @@ def test_a_group_that_a_request_started_and_that_stops_before_the_next_sweep_mak
     assert advance_once(project.context, made.id).state is state
     for _ in range(5):
         project.sweep(EVERY)
-    assert project.told() == []
+    assert project.alerts() == []
 
 
-def test_a_group_whose_request_is_sent_while_the_sweep_reads_the_lists_makes_no_alert(
+def test_a_group_whose_request_is_sent_while_the_sweep_reads_the_lists_causes_no_alert(
     project: Project, started: tuple[Request, Group], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made, group = started
@@ -144,10 +162,10 @@ def test_a_group_whose_request_is_sent_while_the_sweep_reads_the_lists_makes_no_
     for _ in range(3):
         project.sweep(EVERY)
     assert advance_once(project.context, made.id).state is State.FAILED
-    assert project.told() == []
+    assert project.alerts() == []
 
 
-def test_a_group_that_a_request_started_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
+def test_a_group_that_a_request_started_causes_no_alert_because_its_card_shows_it(project: Project) -> None:
     made, posted = create_request(project.sandbox, project.context, 1)
     group = project.oms.groups[made.group.group_id]
     group.bytes_per_second, group.status_lag = 1_000_000, timedelta()
@@ -160,8 +178,8 @@ def test_a_group_that_a_request_started_makes_no_alert_because_its_card_shows_it
     for _ in range(4):
         project.sweep(EVERY)
         advance_once(project.context, made.id)
-    assert project.told() == []
+    assert project.alerts() == []
     with project.context.store.read() as connection:
         known = groups.get(connection, made.group_key)
     assert known is not None
-    assert (known.group.status, known.told) == (GroupStatus.PAUSED, Trouble.PAUSED)
+    assert (known.group.status, known.known_trouble) == (GroupStatus.PAUSED, Trouble.PAUSED)
