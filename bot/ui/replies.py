@@ -93,8 +93,8 @@ def request_created(request: Request, permalink: str | None) -> str:
 def card_not_posted_yet(request: Request) -> str:
     """The request was created, and its card could not be posted at once."""
     return (
-        f"{_created(request)}, but its card isn't in <#{request.channel}> yet. The bot retries automatically. "
-        "If it can't post there, it sends you a message."
+        f"{_created(request)}. Its card will appear in <#{request.channel}>. If the bot can't post it there, it sends "
+        "you a message."
     )
 
 

@@ -27,6 +27,7 @@ from bot.ui.start_time import start_terms, starts_later
 _SETTINGS_CHANGED = (
     "The settings in bot.toml changed after the request was created. Nothing was started. Press Request again."
 )
+PRESS_REQUEST_AGAIN = "To continue, press Request again."
 _IF_STILL_NEEDED = "Press Request again if it's still needed."
 
 
@@ -114,9 +115,19 @@ def done_line(request: Request) -> str:
     return f"{_requester(request)}, {escape_mrkdwn(done_headline(request))}."
 
 
+def paused_again_headline(request: Request) -> str:
+    return f"Paused {'again' if _was_paused_here(request) else 'outside this bot'}: {name_of(request)}"
+
+
 def paused_again_line(request: Request) -> str:
-    by = f"by {mentions([request.pause.person])}" if request.pause is not None else "outside this bot"
-    return f"{_requester(request)}, {_escaped_name(request)} was paused {by}. To continue, press Request again."
+    pause = request.pause
+    by = f"by {mentions([pause.person])}" if pause is not None and _was_paused_here(request) else "outside this bot"
+    return f"{_requester(request)}, {_escaped_name(request)} was paused {by}. {PRESS_REQUEST_AGAIN}"
+
+
+def _was_paused_here(request: Request) -> bool:
+    """Whether a person paused the group with this bot."""
+    return request.pause is not None and request.pause.failure is None
 
 
 def not_followed_waits_for(request: Request) -> str:

@@ -115,8 +115,9 @@ STATES: Mapping[State, StateDisplay] = {
         shows_keys=True,
     ),
     State.PAUSED_AGAIN: StateDisplay(
-        headline=lambda r: f"Paused again: {texts.name_of(r)}",
+        headline=texts.paused_again_headline,
         thread_line=texts.paused_again_line,
+        waits_for=texts.PRESS_REQUEST_AGAIN,
         history_pause="paused by",
         buttons=buttons.request_again_button,
         shows_progress=True,

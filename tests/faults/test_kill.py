@@ -81,7 +81,7 @@ def test_killed_between_the_answer_and_its_commit_no_second_put_is_sent(sandbox:
 def test_killed_before_a_card_is_posted_it_is_posted_after_the_restart(sandbox: Sandbox) -> None:
     sandbox.slack.outage.answers["chat.postMessage"] = [500] * 50
     sandbox.people.type(ALICE, NIGHTLY_IMAGES)
-    wait_for_reply(sandbox, ALICE, "its card isn't in")
+    wait_for_reply(sandbox, ALICE, "Its card will appear in")
     sandbox.kill_bot()
     sandbox.slack.outage.answers.clear()
     sandbox.start_bot()

@@ -37,8 +37,8 @@ def test_the_people_who_can_approve_exclude_the_requester() -> None:
 
 def test_a_request_whose_card_is_not_posted_yet_is_created() -> None:
     assert card_not_posted_yet(request()) == (
-        f'Created R-00000001 to resume "nightly images" (group `{GROUP.group_id}`), but its card isn\'t in '
-        "<#C0TEST0001> yet. The bot retries automatically. If it can't post there, it sends you a message."
+        f'Created R-00000001 to resume "nightly images" (group `{GROUP.group_id}`). Its card will appear in '
+        "<#C0TEST0001>. If the bot can't post it there, it sends you a message."
     )
 
 

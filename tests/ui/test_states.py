@@ -106,6 +106,15 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
             request(State.DONE, last_seen=LastSeen(NOON, SOME_FAILED)),
             '"nightly images" is done: 450 of 1,000 objects, 7 failed',
         ),
+        (request(State.PAUSED_AGAIN), 'Paused outside this bot: "nightly images"'),
+        (
+            request(State.PAUSED_AGAIN, pause=Pause("UCAROL00", NOON, State.MOVING, NOON)),
+            'Paused again: "nightly images"',
+        ),
+        (
+            request(State.PAUSED_AGAIN, pause=Pause("UCAROL00", NOON, State.MOVING, failure=PROBLEM)),
+            'Paused outside this bot: "nightly images"',
+        ),
         (request(State.NOT_STARTED), 'Not resumed: "nightly images"'),
         (request(State.UNKNOWN), 'Checking whether "nightly images" was resumed'),
         (request(), 'Resume "nightly images"'),
