@@ -5,11 +5,12 @@ Pure. `bot.jobs.watch` reads the groups, `bot.store.alerts` stores the messages,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from bot.domain.failure_causes import FailureCauses
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, GroupStatus, TaskGroup
 from bot.domain.watched_group import Activity, Trouble, WatchedGroup
 
@@ -39,6 +40,7 @@ class AlertItem:
     rate: int | None = None  # of a slow group: bytes per second, smoothed
     request_id: str = ""  # the request for the group; empty if nobody has requested it since the trouble
     requested_by: str = ""  # the user id of its requester
+    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS
 
     @property
     def is_trouble(self) -> bool:
@@ -210,3 +212,21 @@ def requested(alert: Alert, key: str, request_id: str, person: str) -> Alert:
             for item in alert.items
         ),
     )
+
+
+def unexplained(alert: Alert) -> list[AlertItem]:
+    """The items about groups of whose failed sub-tasks the causes are not known."""
+    return [
+        item
+        for item in alert.items
+        if item.is_trouble
+        and item.trouble is Trouble.FAILED
+        and item.group.sub_tasks.failed
+        and item.failure_causes is None
+    ]
+
+
+def explained(alert: Alert, causes: Mapping[str, FailureCauses]) -> Alert:
+    """The alert with the causes of failed sub-tasks, by the key of their group."""
+    items = (replace(item, failure_causes=causes.get(item.key, item.failure_causes)) for item in alert.items)
+    return replace(alert, items=tuple(items))

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
-    """Whose side an error is on, and so where it has to be fixed. The card shows the value after "Cause: "."""
+    """Whose side an error is on, and so where it has to be fixed. The card shows the value after "Side: "."""
 
     #: The source bucket, its account or its key.
     SOURCE = "the source storage"

@@ -28,6 +28,7 @@ from bot.ui.blocks import (
 )
 from bot.ui.buttons import pause_group_button
 from bot.ui.card import route_line
+from bot.ui.failure_causes import causes_lines
 from bot.ui.formatting import (
     capitalized,
     escape_mrkdwn,
@@ -167,6 +168,8 @@ def _item_blocks(item: AlertItem, problem: Problem | None, slow_below: int, cons
     next_step = problem.next_step if problem is not None else _NEXT_STEPS.get(item.trouble) if item.trouble else None
     if next_step and not item.request_id:
         lines.append(f"*Next:* {link_console(escape_mrkdwn(next_step), console_url)}")
+    if item.trouble is Trouble.FAILED:
+        lines += causes_lines(item.group, item.failure_causes, problem, console_url)
     blocks: list[Block] = [section("\n".join(lines))]
     if buttons := _buttons(item):
         blocks.append(actions(item.group.group_id, *buttons))

@@ -205,20 +205,20 @@ def _problem_blocks(request: Request, problem: Problem | None) -> list[Block]:
     blocks: list[Block] = [
         section(f"{lead}{code}{escape_mrkdwn(problem.meaning)}\n{original_message(problem)}".strip())
     ]
-    if problem.next_step:
-        next_step = link_console(escape_mrkdwn(problem.next_step), request.plan.console_url)
-        blocks.append(section(f"*Next:* {next_step} {waits_for}".rstrip()))
-    elif waits_for:
-        blocks.append(section(waits_for))
     references = []
     if problem.side:
-        references.append(f"Cause: {escape_mrkdwn(problem.side)}")
+        references.append(f"Side: {escape_mrkdwn(problem.side)}")
     if problem.huawei_request_id:
         references.append(f"Huawei request id {inline_code(problem.huawei_request_id, 80)}")
     if problem.reference:
         references.append(f"reference {inline_code(problem.reference)}")
     if references:
         blocks.append(context_block(" · ".join(references)))
+    if problem.next_step:
+        next_step = link_console(escape_mrkdwn(problem.next_step), request.plan.console_url)
+        blocks.append(section(f"*Next:* {next_step} {waits_for}".rstrip()))
+    elif waits_for:
+        blocks.append(section(waits_for))
     return blocks
 
 

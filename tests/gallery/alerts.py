@@ -11,13 +11,14 @@ from bot.domain.alert import Alert, AlertItem
 from bot.domain.task_group import GroupStatus, Progress, TaskGroup
 from bot.domain.watched_group import Trouble
 from bot.jobs.problems import RetryHint, explain_reason
-from tests.gallery.requests import PLAN_WITH_PATHS, failed_group
+from tests.gallery.requests import PLAN_WITH_PATHS, REQUESTS, failed_group
 from tests.support.values import GROUP, GROUP_ID, NOON
 
 _AT = NOON + timedelta(minutes=20)
 _RUNNING = replace(GROUP, status=GroupStatus.MONITORING)
 _COMPLETE = replace(GROUP, status=GroupStatus.COMPLETED, progress=Progress(10**10, 10**10, 1000, 1000))
 _DELETED = replace(GROUP, status=GroupStatus.DELETED)
+_IN_PARTS = REQUESTS["Failed, for three reasons"]
 _FAILED = failed_group("TRF.0151", "Invalid AK/SK of the source end.")
 
 
@@ -61,6 +62,8 @@ ALERTS: tuple[Mapping[str, Any], ...] = (
         "alert": alert_of(Trouble.FAILED, _FAILED),
         "problems": {failed_item().key: explain_reason(_FAILED.error, PLAN_WITH_PATHS, RetryHint.RETRY)},
     },
+    {"alert": alert_of(Trouble.FAILED, _IN_PARTS.group)},
+    {"alert": alert_of(Trouble.FAILED, _IN_PARTS.group, failure_causes=_IN_PARTS.failure_causes)},
     {"alert": alert_of(Trouble.STALLED, _RUNNING), "notify": ()},
     {"alert": alert_of(Trouble.SLOW, _RUNNING, rate=7_500_000)},
     {"alert": alert_of(Trouble.SLOW, _RUNNING), "slow_below": 0},

@@ -38,7 +38,7 @@ def _catalogue() -> Iterator[str]:
         sentences = remedies.setdefault((meaning.side.value, meaning.remedy), {})
         sentences.setdefault(meaning.sentence, []).append(code)
     for side, found in groupby(sorted(remedies), lambda key: key[0]):
-        yield f"### Cause: {side}"
+        yield f"### Side: {side}"
         for key in found:
             lines = (f"{sentence} {_codes(codes)}" for sentence, codes in remedies[key].items())
             yield f"Next: {key[1]}\n\n{listed(lines)}"

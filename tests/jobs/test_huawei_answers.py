@@ -80,7 +80,7 @@ def assert_explained(card: Card, text: str, code: str, http_status: int) -> None
     meaning = meaning_of(code, http_status)
     assert code in text
     assert meaning.sentence.rstrip(".").lower() in text.lower()
-    assert f"Cause: {meaning.side}" in text
+    assert f"Side: {meaning.side}" in text
     caller = VAULT_PATHS[Side.CREDENTIALS]
     remedy = meaning.remedy.format(caller=caller, source="…", destination="…", retry="…").split("…")[0]
     assert remedy.rstrip() in text

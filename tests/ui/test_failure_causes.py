@@ -19,7 +19,7 @@ def texts(request: Request) -> list[str]:
 
 def test_each_cause_has_its_count_its_side_its_meaning_and_its_next_step() -> None:
     assert (
-        "*120 of 250 failed sub-tasks* · TRF.0159 · the source storage\n"
+        "*TRF.0159: 120 failed sub-tasks* · the source storage\n"
         "The source's storage service is throttling OMS.\n"
         "*Next:* Ask the owner of the source account to raise its request limits, or limit the group's bandwidth."
     ) in texts(FAILED)
@@ -28,12 +28,22 @@ def test_each_cause_has_its_count_its_side_its_meaning_and_its_next_step() -> No
 def test_a_cause_that_the_card_explains_already_is_not_explained_twice() -> None:
     assert FAILED.problem is not None
     assert FAILED.problem.code == "TRF.0152"
-    assert "*50 of 250 failed sub-tasks* · TRF.0152, explained above" in texts(FAILED)
+    assert "*TRF.0152: 50 failed sub-tasks*, explained above" in texts(FAILED)
     assert "".join(texts(FAILED)).count("The source key lacks a permission.") == 1
 
 
+def test_a_single_cause_that_the_card_explains_already_is_left_out() -> None:
+    assert FAILED.failure_causes is not None
+    [only] = [cause for cause in FAILED.failure_causes.causes if cause.problem.code == "TRF.0152"]
+    causes = replace(FAILED.failure_causes, causes=(only,), listed_sub_tasks=50, failed_sub_tasks=50)
+    assert "failed sub-task" not in "".join(texts(replace(FAILED, failure_causes=causes)))
+    other = replace(only, problem=replace(only.problem, code="TRF.0159"))
+    causes = replace(causes, causes=(other,))
+    assert "*TRF.0159: 50 failed sub-tasks*" in "".join(texts(replace(FAILED, failure_causes=causes)))
+
+
 def test_a_card_and_a_line_show_the_five_most_frequent_causes_and_count_the_others() -> None:
-    assert sum("failed sub-tasks*" in text for text in texts(MOVING)) == 5
+    assert sum(" failed sub-task" in text and text.startswith("*") for text in texts(MOVING)) == 5
     assert "for other reasons" not in "".join(texts(FAILED))
     assert "3 more for other reasons" in "\n".join(texts(MOVING))
     assert causes_line(MOVING).endswith("• 3 more for other reasons")

@@ -11,8 +11,9 @@ from datetime import timedelta
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, causes_by_code
-from bot.domain.request import Problem, Request
+from bot.domain.request import Plan, Request
 from bot.domain.schedule import SETTLE_EVERY
+from bot.domain.task_group import TaskGroup
 from bot.huawei.error_catalogue import Side
 from bot.huawei.errors import HuaweiError
 from bot.jobs.context import Context
@@ -38,38 +39,47 @@ def read_causes(context: Context, request: Request, claim: Claim) -> Result:
     Raises:
         requests.Stale: another worker changed the request first.
     """
-    plan, group_id, now = request.plan, request.group.group_id, context.now()
+    now = context.now()
     try:
-        listed = context.identity.call(
-            plan.project, lambda oms: list(oms.tasks(group_id, SubTaskStatus.FAILED)), plan.project_id
-        )
+        causes = list_causes(context, request.plan, request.group)
     except (HuaweiError, VaultError) as error:
         if may_pass(error) and request.ended_at is None:
             # Stores the time of the failed try, so that the next one comes after `READ_EVERY`.
             return _save(context, request, replace(request.failure_causes or FailureCauses(now, 0), read_at=now))
         if may_pass(error) and request.ended_at is not None and now < request.ended_at + TRY_FOR:
             return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))
-        problem = _not_read(request, error)
-        log.warning("%s: the failed sub-tasks of group %s aren't known: %s", request.id, group_id, problem.meaning)
-        return _save(context, request, FailureCauses(now, request.group.sub_tasks.failed, not_read=problem))
-    failed = [one for one in listed if isinstance(one, SubTask) and one.status is SubTaskStatus.FAILED]
-    causes = causes_by_code(
-        failed,
-        lambda reason: explain_reason(reason, plan, RetryHint.NOTHING),
-        request.group.sub_tasks.failed,
-        now,
-    )
+        causes = causes_not_listed(context, request.plan, request.group, error)
     return _save(context, request, causes)
 
 
-def _not_read(request: Request, error: HuaweiError | VaultError) -> Problem:
-    problem = explain(error, request.plan, RetryHint.NOTHING, "")
-    if problem.side != Side.PERMISSIONS:
-        return replace(problem, meaning=f"{problem_texts.CAUSES_NOT_READ} {problem.meaning}")
-    caller = f"{request.plan.vault_mount}/{request.plan.caller_path}"
-    return replace(
-        problem, meaning=problem_texts.MAY_NOT_LIST_TASKS, next_step=problem_texts.grant_listing_tasks(caller)
+def list_causes(context: Context, plan: Plan, group: TaskGroup) -> FailureCauses:
+    """Lists the failed sub-tasks of a group, and counts them by cause.
+
+    Raises:
+        HuaweiError, VaultError: OMS did not list them.
+    """
+    listed = context.identity.call(
+        plan.project, lambda oms: list(oms.tasks(group.group_id, SubTaskStatus.FAILED)), plan.project_id
     )
+    failed = [one for one in listed if isinstance(one, SubTask) and one.status is SubTaskStatus.FAILED]
+    return causes_by_code(
+        failed,
+        lambda reason: explain_reason(reason, plan, RetryHint.NOTHING),
+        group.sub_tasks.failed,
+        context.now(),
+    )
+
+
+def causes_not_listed(context: Context, plan: Plan, group: TaskGroup, error: HuaweiError | VaultError) -> FailureCauses:
+    """What is known of the failed sub-tasks of a group if OMS did not list them: why it did not."""
+    problem = explain(error, plan, RetryHint.NOTHING, "")
+    if problem.side != Side.PERMISSIONS:
+        problem = replace(problem, meaning=f"{problem_texts.CAUSES_NOT_READ} {problem.meaning}")
+    else:
+        next_step = problem_texts.grant_listing_tasks(f"{plan.vault_mount}/{plan.caller_path}")
+        problem = replace(problem, meaning=problem_texts.MAY_NOT_LIST_TASKS, next_step=next_step)
+    log.warning("the failed sub-tasks of group %s aren't known: %s", group.group_id, problem.meaning)
+    return FailureCauses(context.now(), group.sub_tasks.failed, not_read=problem)
 
 
 def _save(context: Context, request: Request, causes: FailureCauses) -> Result:

@@ -10,14 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.config.bot_toml import Project
-from bot.domain.alert import Alert, as_posted
+from bot.domain.alert import Alert, AlertItem, as_posted, explained, unexplained
 from bot.domain.audit_events import AuditEvent
-from bot.domain.request import Problem
+from bot.domain.failure_causes import FailureCauses
+from bot.domain.request import Plan, Problem
 from bot.domain.request_record import Authenticity
 from bot.domain.watched_group import Trouble
+from bot.huawei.errors import HuaweiError
 from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context, report_foreign_row
+from bot.jobs.follow.read_causes import causes_not_listed, list_causes
 from bot.jobs.notify.cards import CHECK_CHANNEL_EVERY, CHECK_SELDOM_EVERY
-from bot.jobs.problems import RetryHint, explain_reason
+from bot.jobs.problems import RetryHint, explain_reason, may_pass
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Denied, Gone, RateLimited, SlackError, Unavailable
 from bot.store import alerts, slack_budget, tables
@@ -25,15 +28,19 @@ from bot.store.alerts import StoredAlert
 from bot.store.audit import BOT, Event, append
 from bot.store.queue import Claim
 from bot.ui.alert import alert_message
+from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
+
+#: For this many groups of an alert, an edit of its message reads why sub-tasks failed.
+MAX_EXPLAINED = 3
 
 
 def show_alert(context: Context, claim: Claim) -> Result:
     """Posts the claimed alert, or edits its message.
 
     Until an alert is posted, items can be added to it, so that only one message is posted after an outage of Slack.
-    Trouble that is over by then is left out.
+    Trouble that is over by then is left out. The edit after the post adds why sub-tasks of the groups failed.
     """
     number = int(claim.key)
     with context.store.write() as connection:
@@ -53,16 +60,38 @@ def show_alert(context: Context, claim: Claim) -> Result:
                 alerts.remove(connection, number)
                 return Finished()
             alerts.save(connection, stored, context.now())
+    causes = _read_causes(context, stored.alert, project) if stored.ts is not None else {}
+    shown = replace(stored, alert=explained(stored.alert, causes))
     try:
-        ts = _send(context, stored, project)
+        ts = _send(context, shown, project)
     except SlackError as error:
         return _handle_error(context, claim, stored, error)
     with context.store.write() as connection:
         current = alerts.lock(connection, number)
         if current is not None and current.authenticity is Authenticity.AUTHENTIC:
-            is_behind = current.alert != stored.alert
-            alerts.save(connection, replace(current, ts=ts), context.now() if is_behind else None)
+            current = replace(current, alert=explained(current.alert, causes), ts=ts)
+            is_first = stored.ts is None and unexplained(current.alert)
+            is_behind = current.alert != shown.alert
+            alerts.save(connection, current, context.now() if is_first or is_behind else None)
     return Rescheduled()
+
+
+def _read_causes(context: Context, alert: Alert, project: Project) -> Mapping[str, FailureCauses]:
+    """Why sub-tasks of some groups failed, by key. After a temporary failure of OMS, the next edit reads them again."""
+    found = {}
+    for item in unexplained(alert)[:MAX_EXPLAINED]:
+        plan = _plan(item, alert, project)
+        try:
+            found[item.key] = list_causes(context, plan, item.group)
+        except (HuaweiError, VaultError) as error:
+            if not may_pass(error):
+                found[item.key] = causes_not_listed(context, plan, item.group, error)
+    return found
+
+
+def _plan(item: AlertItem, alert: Alert, project: Project) -> Plan:
+    project_id, _, _ = item.key.partition("/")
+    return project.plan(alert.project, project_id, project.source_path(item.group.source.bucket))
 
 
 def _waits_for_key(context: Context, stored: StoredAlert) -> bool:
@@ -91,9 +120,7 @@ def _problems(alert: Alert, project: Project) -> Mapping[str, Problem]:
     found = {}
     for item in alert.items:
         if item.trouble is Trouble.FAILED and not item.is_over:
-            path = project.source_path(item.group.source.bucket)
-            plan = project.plan(alert.project, project.project_id or "", path)
-            found[item.key] = explain_reason(item.group.error, plan, RetryHint.RETRY)
+            found[item.key] = explain_reason(item.group.error, _plan(item, alert, project), RetryHint.RETRY)
     return found
 
 

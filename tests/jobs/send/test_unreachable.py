@@ -84,7 +84,7 @@ def check_unreachable(card: Card, address: str, why: str, next_step: str = CHECK
     text = card.approve()
     for tries in range(5):
         assert_waits(card, text, f"The bot couldn't reach OMS at {address} ({why}). Nothing was started.")
-        assert "Cause: the bot or its settings" in text
+        assert "Side: the bot or its settings" in text
         assert f"{next_step} The bot retries" in text
         text = card.after(40 * (tries + 1))
     assert card.puts() == []
@@ -162,7 +162,7 @@ def test_a_vault_that_is_down(sandbox: Sandbox, bot: Callable[..., Context], has
     wire.cut()
     text = card.approve()
     assert_waits(card, text, f"Vault doesn't answer at {wire.url}. Nothing was started.")
-    assert "Cause: Vault" in text
+    assert "Side: Vault" in text
     assert "Check that Vault is running and VAULT_ADDR is correct." in text
     assert_waits(card, card.after(3), "Vault doesn't answer")
     assert card.puts() == []
@@ -298,7 +298,7 @@ def test_a_vault_that_forbids_a_path(sandbox: Sandbox, bot: Callable[..., Contex
     assert card.stands() is State.NOT_STARTED
     for words in (
         f"Vault doesn't allow the bot to read secret/{path}. Nothing was started.",
-        "Cause: Vault",
+        "Side: Vault",
         "Allow this path in the bot's Vault policy. Then press Retry.",
     ):
         assert words in text

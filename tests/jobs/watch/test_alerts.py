@@ -13,15 +13,21 @@ from sqlalchemy import select, update
 from bot.domain.alert import MERGE_WITHIN, AlertItem
 from bot.domain.task_group import ErrorReason
 from bot.domain.watched_group import Trouble
+from bot.huawei.wire import read_group
 from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context
-from bot.jobs.watch.alerts import show_alert
+from bot.jobs.watch.alerts import MAX_EXPLAINED, show_alert
 from bot.jobs.worker import Failed, Finished
+from bot.sandbox.huawei import console
+from bot.sandbox.huawei.credentials import PROJECT_ID, REGION
+from bot.sandbox.huawei.faults import Answer
+from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, Failure, Group
 from bot.sandbox.slack.ids import APPROVERS_GROUP, GENERAL, MIGRATIONS, SCOPES
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.slack.errors import SlackError
 from bot.store import alerts, tables
 from bot.store.queue import Claim
+from bot.ui.problem_texts import MAY_NOT_LIST_TASKS
 from tests.support.alerts import FAILED, item, over
 from tests.support.in_process import context_at, context_of
 from tests.support.postgres import Postgres
@@ -73,6 +79,75 @@ def test_an_alert_is_posted_with_its_buttons_and_the_mention(watched: tuple[Sand
     assert full_text(message).count(MENTION) == 1
     assert "failed with TRF.0151" in full_text(message)
     assert "Then press Retry." in full_text(message)
+
+
+def failed_in_parts(sandbox: Sandbox, number: int) -> AlertItem:
+    """An item about a group in OMS that failed for two reasons."""
+    group_id = f"5e5e5e5e-0000-4000-8000-{number:012d}"
+    group = Group(group_id, f"group {number}", MONITORING, complete_bytes=0, sub_tasks=6, bytes_per_second=0)
+    sandbox.oms.state.groups[group.id] = group
+    failures = (Failure("TRF.0159", "too fast", 4), Failure("TRF.0156", "not found", 2))
+    console.fail_in_parts(sandbox.oms.state, group.id, failures, 37)
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0159", "too fast")
+    return item(number, Trouble.FAILED, key=f"{PROJECT_ID}/{group.id}", group=read_group(group.as_json(REGION)))
+
+
+def calls(sandbox: Sandbox, name: str) -> int:
+    return sum(call.path.endswith(name) for call in sandbox.call_log.since())
+
+
+def test_the_edit_after_the_post_says_why_sub_tasks_failed_and_where_the_failed_objects_are(
+    watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, clock = watched
+    failed = [failed_in_parts(sandbox, number) for number in range(1, MAX_EXPLAINED + 2)]
+    first: list[str] = []
+    post = context.messenger.post
+
+    def post_and_look(*arguments: object) -> str:
+        ts = post(*arguments)  # type: ignore[arg-type]
+        first.append(full_text(posted(sandbox)[-1]))
+        return ts
+
+    monkeypatch.setattr(context.messenger, "post", post_and_look)
+    add(context, *failed)
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    [at_first] = first
+    assert at_first.count("6 failed sub-tasks.") == len(failed)
+    assert "TRF.0156" not in at_first
+    shown = full_text(message)
+    assert shown.count("*TRF.0159: 4 failed sub-tasks*, explained above") == MAX_EXPLAINED
+    assert shown.count("*TRF.0156: 2 failed sub-tasks* · the source storage") == MAX_EXPLAINED
+    assert shown.count("OMS put the list of 37 failed objects in the destination bucket photos-archive") == len(failed)
+    assert (calls(sandbox, "/tasks"), calls(sandbox, "chat.update")) == (MAX_EXPLAINED, 1)
+
+
+def test_without_the_right_to_list_sub_tasks_the_alert_says_so(watched: tuple[Sandbox, Context, Clock]) -> None:
+    sandbox, context, clock = watched
+    sandbox.oms.state.may_list_tasks = False
+    add(context, failed_in_parts(sandbox, 1))
+    run_for(context, clock, 5)
+    add(context, item(2))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert full_text(message).count(MAY_NOT_LIST_TASKS) == 1
+    assert calls(sandbox, "/tasks") == 1
+
+
+def test_a_temporary_failure_of_oms_leaves_the_causes_to_the_next_edit(
+    watched: tuple[Sandbox, Context, Clock],
+) -> None:
+    sandbox, context, clock = watched
+    sandbox.oms.faults.add("tasks", *[Answer(503, "APIG.0601")] * 9)
+    add(context, failed_in_parts(sandbox, 1))
+    run_for(context, clock, 5)
+    [message] = posted(sandbox)
+    assert "6 failed sub-tasks." in full_text(message)
+    sandbox.oms.faults.clear()
+    add(context, item(2))
+    run_for(context, clock, 5)
+    assert "*TRF.0156: 2 failed sub-tasks*" in full_text(message)
 
 
 def test_items_found_within_a_minute_are_edited_into_the_message(watched: tuple[Sandbox, Context, Clock]) -> None:
