@@ -41,11 +41,17 @@ class AlertItem:
     request_id: str = ""  # the request for the group; empty if nobody has requested it since the trouble
     requested_by: str = ""  # the user id of its requester
     failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS
+    paused_by: str = ""  # the user id of the person who paused the group with this bot; empty if nobody did
 
     @property
     def is_trouble(self) -> bool:
         """Whether the group is in trouble."""
         return self.trouble is not None and not self.is_over
+
+    @property
+    def is_unexpected(self) -> bool:
+        """Whether the group is in trouble, and nobody paused it with this bot."""
+        return self.is_trouble and not self.paused_by
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class Alert:
 
     @property
     def has_trouble(self) -> bool:
-        """Whether a group is in trouble, so that the message mentions the people whom `notify` in bot.toml names."""
-        return any(item.is_trouble for item in self.items)
+        """Whether the trouble of a group is unexpected, so that the message mentions the people of `notify`."""
+        return any(item.is_unexpected for item in self.items)
 
 
 def alert_item(
@@ -146,6 +152,12 @@ def _item(group: WatchedGroup, trouble: Trouble | None, since: datetime) -> Aler
     return AlertItem(group.key, replace(group.group, settings=()), trouble, since, group.seen_at, rate=rate)
 
 
+def paused_item(key: str, group: TaskGroup, person: str, now: datetime) -> AlertItem:
+    """The item about a group that a person paused with this bot, without a request. `key` is `WatchedGroup.key`."""
+    pausing = replace(group, settings=(), status=GroupStatus.PAUSING)
+    return AlertItem(key, pausing, Trouble.PAUSED, now, now, paused_by=person)
+
+
 def has_moved_again(group: WatchedGroup) -> bool:
     """Whether the last readings of a group show that it moves."""
     return group.movement.activity in (Activity.LISTING, Activity.MOVING) and group.movement.still_since is None
@@ -166,7 +178,7 @@ def accepts(alert: Alert, items: Iterable[AlertItem], now: datetime) -> bool:
     Slack notifies nobody of an edit. So trouble is not added to an alert without trouble.
     """
     is_young = now - alert.created_at < MERGE_WITHIN
-    return is_young and (alert.has_trouble or not any(item.is_trouble for item in items))
+    return is_young and (alert.has_trouble or not any(item.is_unexpected for item in items))
 
 
 def merged(alert: Alert, items: Iterable[AlertItem]) -> Alert:

@@ -134,10 +134,10 @@ def _label(item: AlertItem) -> str:
     if item.trouble is None:
         return _change(item.group)
     if not item.is_over:
-        return _LABELS[item.trouble]
+        return "paused" if item.paused_by else _LABELS[item.trouble]
     status = item.group.status
     if status in RUNNING_STATUSES:
-        return _WAS[item.trouble]
+        return "was paused" if item.paused_by else _WAS[item.trouble]
     if status in FAILED_STATUSES:
         return "failed"
     return _change(item.group) if status in _ENDED_STATUSES else "paused"
@@ -189,7 +189,7 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
         found.append(button(f"{verb}…", "request", item.key, accessibility_label=f"{verb} group {group_id}"))
     else:
         found.append(pause_group_button(item.key))
-    if item.muted_by:
+    if item.muted_by or item.paused_by:
         return found
     found.append(button("Mute for a day", "mute", item.key, accessibility_label=f"Mute group {group_id} for a day"))
     if item.trouble is not Trouble.SLOW:
@@ -225,11 +225,12 @@ def _sentence(item: AlertItem, slow_below: int) -> str:
 
 def _event(item: AlertItem, slow_below: int) -> str:
     noticed = f"noticed {local_time(item.at)}"
+    paused = f"was paused by {mention(item.paused_by)} {local_time(item.since)}" if item.paused_by else ""
     if item.is_over and item.trouble is not None:
-        return f"{_WAS[item.trouble]} and {_later(item, item.trouble)}"
+        return f"{paused or _WAS[item.trouble]} and {_later(item, item.trouble)}"
     match item.trouble:
         case Trouble.PAUSED:
-            return f"was paused outside this bot, noticed {local_time(item.since)}"
+            return paused or f"was paused outside this bot, noticed {local_time(item.since)}"
         case Trouble.FAILED:
             code = item.group.error.code if item.group.error is not None else ""
             return f"failed{f' with {escape_mrkdwn(code)}' if code else ''}, {noticed}"

@@ -11,16 +11,11 @@ from bot.domain.progress import percent
 from bot.domain.request import Problem
 from bot.domain.task_group import RUNNING_STATUSES, TaskGroup, status_name
 from bot.domain.watched_group import Reading
-from bot.ui.formatting import capitalized, escape_mrkdwn, inline_code, mentions, quote
+from bot.ui.formatting import capitalized, escape_mrkdwn, inline_code, quote
 from bot.ui.movement import movement_details, movement_sentence, pace, trouble
 from bot.ui.problem_texts import NOTHING_PAUSED, problem_sentences
 from bot.ui.progress import progress_line
 from bot.ui.replies import group_status, named_group
-
-
-def paused_by(group: TaskGroup, project: str, person: str) -> str:
-    """The message to the channel after a person paused a group without a request."""
-    return f"{mentions([person])} paused {named_group(group)} in project {escape_mrkdwn(project)} with this bot."
 
 
 def you_paused(group: TaskGroup) -> str:

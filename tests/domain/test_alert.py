@@ -336,6 +336,8 @@ def alert(*items: AlertItem) -> Alert:
         (item(1, None), item(2, None), NOON, True),
         (item(1, None), item(2, Trouble.SLOW), NOON, False),
         (item(1, is_over=True), item(2), NOON, False),
+        (item(1, paused_by="UBOB0000"), item(2), NOON, False),
+        (item(1, None), item(2, paused_by="UBOB0000"), NOON, True),
     ],
 )
 def test_a_posted_alert_accepts_more_items_for_a_minute_unless_nobody_would_be_notified(

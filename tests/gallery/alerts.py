@@ -68,6 +68,8 @@ ALERTS: tuple[Mapping[str, Any], ...] = (
     {"alert": alert_of(Trouble.SLOW, _RUNNING, rate=7_500_000)},
     {"alert": alert_of(Trouble.SLOW, _RUNNING), "slow_below": 0},
     {"alert": alert_of(Trouble.PAUSED, request_id="R-7K3F2QAB", requested_by="UALICE00")},
+    {"alert": alert_of(Trouble.PAUSED, paused_by="UBOB0000")},
+    {"alert": alert_of(Trouble.PAUSED, _RUNNING, paused_by="UBOB0000", is_over=True)},
     {"alert": alert_of(Trouble.PAUSED, muted_by="UBOB0000", muted_until=NOON + timedelta(days=1))},
     {"alert": alert_of(Trouble.STALLED, _RUNNING, muted_by="UBOB0000")},
     {"alert": alert_of(None, _RUNNING)},

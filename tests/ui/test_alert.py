@@ -112,6 +112,19 @@ def test_a_slow_group_says_its_rate_and_the_limit() -> None:
     )
 
 
+def test_a_pause_with_the_bot_names_the_person_mentions_nobody_else_and_can_be_resumed() -> None:
+    shown = message(item(1, paused_by="UBOB0000"))
+    assert shown.blocks[0]["text"]["text"] == 'Paused: "nightly images"'
+    assert f"was paused by <@UBOB0000> {local_time(NOON)}." in block_texts(shown)
+    assert "*Next:* To continue, press Resume." in block_texts(shown)
+    assert buttons(shown) == [("Resume…", "request")]
+    assert LEADS not in block_texts(shown)
+    runs = message(replace(over(1), paused_by="UBOB0000"))
+    assert f"was paused by <@UBOB0000> {local_time(NOON)} and was running again {local_time(LATER)}." in block_texts(
+        runs
+    )
+
+
 @pytest.mark.parametrize("trouble", [Trouble.PAUSED, Trouble.FAILED])
 def test_a_requested_group_says_by_whom_and_has_no_buttons(trouble: Trouble) -> None:
     shown = message(item(1, trouble, request_id="R-Y9K1XDQC", requested_by="UBOB0000"))

@@ -56,8 +56,9 @@ def mute_group(context: Context, message: Message) -> None:
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
-        groups.mute(connection, watched.key, until)
+        # The alerts are locked before the groups, as by a sweep.
         alerts.mute(connection, message.channel, message.message_ts, watched.key, person.id, until, now)
+        groups.mute(connection, watched.key, until)
         outbox.add_notice(connection, Notice(*reply_address(message), texts.muted(watched.group, until)), now)
         append(connection, _event(message, AuditEvent.GROUP_MUTED, **facts), now)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+from bot.domain.alert import paused_item
 from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import PAUSABLE_STATES
 from bot.domain.policy import account_refusal
@@ -26,10 +27,10 @@ from bot.jobs.follow.pause import TRY_FOR, nothing_paused, stop_if_running
 from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.worker import backoff
 from bot.slack.errors import GroupsUnknown
-from bot.store import groups, inbox, outbox, requests
+from bot.store import alerts, groups, inbox, outbox, requests
 from bot.store.audit import BOT, Event, Fact, append
 from bot.store.inbox import Kind, Message
-from bot.store.outbox import Delivery, Notice
+from bot.store.outbox import Notice
 from bot.ui import refusals
 from bot.ui import watched_group as texts
 from bot.ui.problem_texts import NOTHING_PAUSED
@@ -163,11 +164,12 @@ def _save_paused(context: Context, message: Message, found: Found, detail: dict[
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
+        item = paused_item(message.group_key, found.group, message.person, now)
+        # The alerts are locked before the groups, as by a sweep.
+        alerts.add_items(connection, found.project, channel, [item], now)
         # Again, because a sweep forgets the press if the group still runs some time later.
         groups.set_paused(connection, message.group_key, now)
         outbox.add_notice(connection, Notice(*reply_address(message), texts.you_paused(found.group)), now)
-        text = texts.paused_by(found.group, found.project, message.person)
-        outbox.add_notice(connection, Notice(Delivery.CHANNEL, channel, text), now)
         append(connection, Event(AuditEvent.PAUSE_ACCEPTED, BOT, None, _detail(message, found) | detail), now)
 
 

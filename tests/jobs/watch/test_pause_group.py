@@ -9,9 +9,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
+from bot.domain.alert import AlertItem
 from bot.domain.request import State
-from bot.domain.watched_group import WatchLimits, after_first_reading
+from bot.domain.watched_group import Trouble, WatchLimits, after_first_reading
 from bot.huawei.wire import read_group
 from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
@@ -21,7 +23,7 @@ from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import MONITORING, PAUSED, PAUSING, Group
 from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
-from bot.store import audit, groups, inbox, queue, tables
+from bot.store import alerts, audit, groups, inbox, queue, tables
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery
 from bot.store.queue import Claim, Queue
@@ -65,6 +67,14 @@ class Bot:
             rows = connection.execute(tables.notices.select().order_by(tables.notices.c.id))
             return [row.text for row in rows if row.delivery == delivery.value]
 
+    def alerted(self) -> list[AlertItem]:
+        """The items of all alerts."""
+        with self.context.store.write() as connection:
+            found = [
+                alerts.lock(connection, number) for number in connection.execute(select(tables.alerts.c.id)).scalars()
+            ]
+        return [item for one in found if one is not None for item in one.alert.items]
+
     def events(self) -> list[str]:
         with self.context.store.read() as connection:
             return [row.event for row in audit.rows(connection)]
@@ -87,9 +97,8 @@ def test_a_group_without_a_request_is_paused_and_the_channel_is_notified(bot: Bo
     bot.handle_due()
     assert bot.group.status in (PAUSED, PAUSING)
     assert bot.stops() == 1
-    assert bot.notices(Delivery.CHANNEL) == [
-        f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
-    ]
+    [item] = bot.alerted()
+    assert (item.key, item.trouble, item.paused_by, item.is_over) == (KEY, Trouble.PAUSED, BOB, False)
     assert bot.notices(Delivery.DIRECT) == [
         f'You paused "nightly images" (group `{GROUP_ID}`). The bot also posts this in the channel.'
     ]
@@ -115,7 +124,7 @@ def test_after_a_crash_right_after_the_call_the_channel_is_still_notified(
         queue.release_all(connection)
     bot.handle_due()
     assert bot.stops() == 1
-    assert len(bot.notices(Delivery.CHANNEL)) == 1
+    assert [item.paused_by for item in bot.alerted()] == [BOB]
     assert bot.events() == ["pause.requested", "pause.accepted"]
 
 
@@ -127,7 +136,7 @@ def test_a_group_that_an_open_request_follows_is_paused_through_the_request(bot:
     assert paused.pause is not None
     assert paused.pause.person == BOB
     assert "The card shows when the group is paused." in bot.notices(Delivery.DIRECT)[0]
-    assert bot.notices(Delivery.CHANNEL) == []
+    assert bot.alerted() == []
 
 
 def test_a_guest_may_not_pause(bot: Bot) -> None:
@@ -154,7 +163,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     bot.handle_due()
     assert bot.stops() == 0
     assert bot.notices(Delivery.DIRECT)[0].endswith("is paused now, 40 % done. There's nothing to pause.")
-    assert bot.notices(Delivery.CHANNEL) == []
+    assert bot.alerted() == []
     assert bot.events() == ["pause.not_needed"]
 
 
@@ -165,7 +174,7 @@ def test_only_the_person_who_pressed_pause_is_notified_if_oms_refuses_it(bot: Bo
     assert bot.group.status == MONITORING
     assert "wasn't paused (OMS.0072)" in bot.notices(Delivery.DIRECT)[0]
     assert "Nothing was paused." in bot.notices(Delivery.DIRECT)[0]
-    assert bot.notices(Delivery.CHANNEL) == []
+    assert bot.alerted() == []
     assert bot.events() == ["pause.requested", "pause.failed"]
     with bot.context.store.write() as connection:
         assert not groups.paused_by_bot(connection, "media", bot.context.now())
@@ -178,7 +187,7 @@ def test_a_pause_is_tried_again_after_a_fault_that_passes(bot: Bot) -> None:
     assert bot.notices(Delivery.DIRECT) == []
     bot.handle_due(timedelta(seconds=10))
     assert bot.group.status in (PAUSED, PAUSING)
-    assert len(bot.notices(Delivery.CHANNEL)) == 1
+    assert [item.paused_by for item in bot.alerted()] == [BOB]
 
 
 def test_a_group_that_is_not_found_is_not_paused(bot: Bot) -> None:
@@ -220,7 +229,7 @@ def test_a_pause_that_oms_takes_after_some_minutes_counts_as_paused_by_the_bot(b
         later = bot.context.now() + groups.PAUSES_WITHIN + timedelta(seconds=1)
         assert not groups.paused_by_bot(connection, "media", later), "a sweep found the group still running"
     bot.handle_due(timedelta(minutes=3))
-    assert len(bot.notices(Delivery.CHANNEL)) == 1
+    assert [item.paused_by for item in bot.alerted()] == [BOB]
     with bot.context.store.write() as connection:
         assert groups.paused_by_bot(connection, "media", bot.context.now()) == {KEY}
 
