@@ -216,5 +216,7 @@ def test_a_running_group_without_a_request_is_paused_from_its_status(sandbox: Sa
     assert sandbox.people.press(BOB, status, "pause").failure is None
     wait_for_reply(sandbox, BOB, "You paused")
     sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="the message to the channel")
-    assert sandbox.workspace.messages_in(MIGRATIONS)[0].text.startswith(f'<@{BOB}> paused "nightly images" (group')
+    [message] = sandbox.workspace.messages_in(MIGRATIONS)
+    assert f"was paused by <@{BOB}>" in message.text
+    assert button_ids(message) == ["request"]
     assert [call.path.rsplit("/", 1)[1] for call in put_calls(sandbox)] == ["stop"]
