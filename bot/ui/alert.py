@@ -91,14 +91,14 @@ def alert_message(
     """
     items = sorted(alert.items, key=_precedence)
     with_buttons = [item for item in items if item.is_trouble][:MAX_WITH_BUTTONS]
-    lines, left_out = _lines([item for item in items if item not in with_buttons], slow_below)
+    lines, left_out = _lines([item for item in items if item not in with_buttons], slow_below, console_url)
     blocks: list[Block] = [header(_title(alert, items))]
     if introduction := _introduction(alert, notify):
         blocks.append(section(introduction))
     for item in with_buttons:
         blocks += _item_blocks(item, problems.get(item.key), slow_below, console_url)
     if lines:
-        blocks.append(section(link_console(lines, console_url)))
+        blocks.append(section(lines))
     if left_out:
         blocks.append(context_block(f"and {left_out:,} more; type `{command} list`"))
     sentences = [_sentence(item, slow_below) for item in items[:MAX_IN_TEXT]]
@@ -163,8 +163,7 @@ def _introduction(alert: Alert, notify: Sequence[str]) -> str:
 
 
 def _item_blocks(item: AlertItem, problem: Problem | None, slow_below: int, console_url: str) -> list[Block]:
-    meaning = f" {escape_mrkdwn(problem.meaning)}" if problem is not None else ""
-    lines = [f"{_sentence(item, slow_below)}{meaning}", route_line(item.group), progress_line(item.group.progress)]
+    lines = [_sentence(item, slow_below, problem), route_line(item.group), progress_line(item.group.progress)]
     next_step = problem.next_step if problem is not None else _NEXT_STEPS.get(item.trouble) if item.trouble else None
     if next_step and not item.request_id:
         lines.append(f"*Next:* {link_console(escape_mrkdwn(next_step), console_url)}")
@@ -198,13 +197,13 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
     return found
 
 
-def _lines(items: Sequence[AlertItem], slow_below: int) -> tuple[str, int]:
+def _lines(items: Sequence[AlertItem], slow_below: int, console_url: str) -> tuple[str, int]:
     """A line for each group, as many as fit into a section, and how many groups are left out."""
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
         # Without an end time, the group was muted until it moves, and that mute is over when the trouble is.
-        sentence = _sentence(item, slow_below)
+        sentence = link_console(_sentence(item, slow_below), console_url)
         line = f"{sentence} {_muted(item)}." if item.muted_until else sentence
         left -= len(line) + 1
         if left < 0:
@@ -213,9 +212,11 @@ def _lines(items: Sequence[AlertItem], slow_below: int) -> tuple[str, int]:
     return "\n".join(shown), len(items) - len(shown)
 
 
-def _sentence(item: AlertItem, slow_below: int) -> str:
-    """What happened to the group, since when, and who requested it. mrkdwn."""
+def _sentence(item: AlertItem, slow_below: int, problem: Problem | None = None) -> str:
+    """What happened to the group, since when, what that means, and who requested the group. mrkdwn."""
     sentences = [f"*{_name(item.group)}* (group {inline_code(item.group.group_id)}) {_event(item, slow_below)}."]
+    if problem is not None:
+        sentences.append(escape_mrkdwn(problem.meaning))
     if item.group.status in DELETED_STATUSES:
         sentences.append(NOT_EXPECTED)
     if item.request_id:
