@@ -103,12 +103,11 @@ def alert_item(
         has_changed = _has_started(before, after, is_first_sweep=is_first_sweep) or _has_ended(before, after)
         if watch == "all" and has_changed and not is_silent:
             return calm, _item(after, None, after.status_since)
-        over = None if known is None else replace(_item(after, known, after.seen_at), is_over=True)
-        return calm, over
+        return calm, _over_item(after)
     if trouble is known:
         return after, None
     if is_first_sweep or needs_no_alert:
-        return replace(after, known_trouble=trouble), None
+        return replace(after, known_trouble=trouble), _over_item(after) if is_on_card else None
     if is_muted or (trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR):
         return after, None
     return replace(after, known_trouble=trouble), _item(after, trouble, _since(after, trouble))
@@ -150,6 +149,12 @@ def _has_ended(before: WatchedGroup | None, after: WatchedGroup) -> bool:
 def _item(group: WatchedGroup, trouble: Trouble | None, since: datetime) -> AlertItem:
     rate = group.movement.rate if trouble is Trouble.SLOW else None
     return AlertItem(group.key, replace(group.group, settings=()), trouble, since, group.seen_at, rate=rate)
+
+
+def _over_item(group: WatchedGroup) -> AlertItem | None:
+    """The item that ends the known trouble of a group; None if there is none."""
+    known = group.known_trouble
+    return None if known is None else replace(_item(group, known, group.seen_at), is_over=True)
 
 
 def paused_item(key: str, group: TaskGroup, person: str, now: datetime) -> AlertItem:

@@ -208,6 +208,18 @@ def test_a_group_that_a_request_resumes_is_no_longer_in_trouble(watcher: Watcher
     assert [item.is_over for item in watcher.items] == [False, True]
 
 
+@pytest.mark.parametrize(("first", "then"), [(PAUSED, FAILED), (FAILED, PAUSED)])
+def test_trouble_is_over_when_a_request_starts_the_group_and_it_stops_before_the_next_reading(
+    watcher: Watcher, first: TaskGroup, then: TaskGroup
+) -> None:
+    watcher.read(first)
+    watcher.read(first)
+    watcher.read(then, is_on_card=True)
+    assert [watcher.read(then) for _ in range(3)] == [None] * 3
+    [told, over] = watcher.items
+    assert (over.trouble, over.is_over, over.group.status) == (told.trouble, True, then.status)
+
+
 @pytest.mark.parametrize("watch", ["trouble", "all"])
 @pytest.mark.parametrize("seen", [PAUSED, FAILED, RUNNING, group(GroupStatus.COMPLETED)])
 def test_the_first_sweep_causes_no_alert(watch: Watch, seen: TaskGroup) -> None:
