@@ -108,8 +108,11 @@ def alert_item(
         return after, None
     if is_first_sweep or needs_no_alert:
         return replace(after, known_trouble=trouble), _over_item(after) if is_on_card else None
-    if is_muted or (trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR):
+    is_short = trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR
+    if is_muted or (is_short and known is None):
         return after, None
+    if is_short:
+        return replace(after, known_trouble=None), _over_item(after)
     return replace(after, known_trouble=trouble), _item(after, trouble, _since(after, trouble))
 
 

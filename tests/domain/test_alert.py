@@ -208,6 +208,17 @@ def test_a_group_that_a_request_resumes_is_no_longer_in_trouble(watcher: Watcher
     assert [item.is_over for item in watcher.items] == [False, True]
 
 
+def test_a_stall_is_over_as_soon_as_the_group_is_paused(watcher: Watcher) -> None:
+    watcher.stand_still()
+    watcher.read(PAUSED)
+    watcher.read(PAUSED)
+    assert [(item.trouble, item.is_over) for item in watcher.items] == [
+        (Trouble.STALLED, False),
+        (Trouble.STALLED, True),
+        (Trouble.PAUSED, False),
+    ]
+
+
 @pytest.mark.parametrize(("first", "then"), [(PAUSED, FAILED), (FAILED, PAUSED)])
 def test_trouble_is_over_when_a_request_starts_the_group_and_it_stops_before_the_next_reading(
     watcher: Watcher, first: TaskGroup, then: TaskGroup
