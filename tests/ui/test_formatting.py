@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from bot.domain.task_group import GroupStatus, status_name
 from bot.domain.watched_group import Reading
 from bot.ui.formatting import (
@@ -16,6 +18,7 @@ from bot.ui.formatting import (
     quoted_name,
     rate,
     size_of_total,
+    time_left,
 )
 from bot.ui.watched_group import group_line
 from tests.support.values import GROUP, NOON
@@ -53,10 +56,35 @@ def test_slots_with_the_same_people_are_counted() -> None:
     assert approvals_needed((("UA",), ("SB",))) == "one approval from <@UA>, and one from <!subteam^SB>"
 
 
-def test_sizes_rates_and_durations() -> None:
+def test_sizes_and_rates() -> None:
     assert size_of_total(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
-    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "elapsed", "left"),
+    [
+        (0, "less than 1 s", "less than a minute"),
+        (59, "59 s", "less than a minute"),
+        (60, "1 min", "about 1 min"),
+        (491, "8 min 11 s", "about 8 min"),
+        (1439, "23 min 59 s", "about 25 min"),
+        (3599, "59 min 59 s", "about 1 h"),
+        (6000, "1 h 40 min", "about 1.5 h"),
+        (7199, "1 h 59 min", "about 2 h"),
+        (7500, "2 h 5 min", "about 2 h"),
+        (23 * 3600 + 52 * 60, "23 h 52 min", "about 24 h"),
+        (24 * 3600 + 52 * 60, "24 h 52 min", "about 25 h"),
+        (48 * 3600 - 1, "47 h 59 min", "about 2 days"),
+        (48 * 3600, "2 days", "about 2 days"),
+        (76 * 3600 + 1, "3 days 4 h", "about 3 days"),
+    ],
+)
+def test_an_elapsed_time_is_never_rounded_up_and_a_time_left_is_an_estimate(
+    seconds: int, elapsed: str, left: str
+) -> None:
+    assert duration(seconds) == elapsed
+    assert time_left(seconds) == left
 
 
 def test_the_progress_bar_always_has_the_same_width() -> None:
