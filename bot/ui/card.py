@@ -147,8 +147,8 @@ def keys_line(request: Request) -> str:
         )
         for key in request.keys
     )
-    is_pending = request.state is State.PENDING
-    when = "They are read only after approval." if is_pending else "Checked when the request was created."
+    was_checked = "The paths and key names were checked when the request was created."
+    when = "They are read only after approval." if request.state is State.PENDING else was_checked
     return f"Keys: {checked}. {when}"
 
 

@@ -47,7 +47,7 @@ def causes_line(request: Request) -> str:
     if known is None:
         return ""
     name = escape_mrkdwn(quoted_name(request.group))
-    count = _failed_sub_tasks(known)
+    count = known.all_failed
     sub_tasks = "1 sub-task" if count == 1 else f"{count:,} sub-tasks"
     others = "" if request.ended_at is not None else " The others continue."
     lines = [f"{sub_tasks} of {name} failed.{others}"]
@@ -60,11 +60,16 @@ def causes_line(request: Request) -> str:
     return link_console("\n".join(lines), request.plan.console_url)
 
 
+def has_failed_list(request: Request) -> bool:
+    """Whether OMS put a list of failed objects in the destination bucket, as `TaskGroup.failed_list`."""
+    return bool(request.group.failed_list and latest_progress(request).failed_objects)
+
+
 def failed_list_line(request: Request) -> str:
     """Where OMS put the list of failed objects; empty if there is none. mrkdwn."""
-    progress, group = latest_progress(request), request.group
-    if not group.failed_list or not progress.failed_objects:
+    if not has_failed_list(request):
         return ""
+    progress, group = latest_progress(request), request.group
     objects = "1 failed object" if progress.failed_objects == 1 else f"{progress.failed_objects:,} failed objects"
     bucket = escape_mrkdwn(group.destination.bucket)
     return f"OMS put the list of {objects} in the destination bucket {bucket} as {inline_code(group.failed_list, 300)}."
@@ -83,20 +88,15 @@ def _code(cause: FailureCause) -> str:
     return escape_mrkdwn(cause.problem.code) if cause.problem.code else "no error code"
 
 
-def _failed_sub_tasks(known: FailureCauses) -> int:
-    # The group and the list of its sub-tasks are read at different times, so their numbers can differ.
-    return max(known.failed_sub_tasks, known.listed_sub_tasks)
-
-
 def _sub_tasks(known: FailureCauses) -> str:
-    count = _failed_sub_tasks(known)
+    count = known.all_failed
     return "1 failed sub-task" if count == 1 else f"{count:,} failed sub-tasks"
 
 
 def _others(known: FailureCauses) -> str:
     """How many failed sub-tasks have a cause that is not shown; empty if all causes are shown."""
     shown = sum(cause.sub_tasks for cause in known.causes[:MAX_SHOWN])
-    rest = _failed_sub_tasks(known) - shown
+    rest = known.all_failed - shown
     if not known.causes or rest <= 0:
         return ""
     return f"{rest:,} more for other reasons"

@@ -36,7 +36,7 @@ def objects_of_total(progress: Progress) -> str:
 
 
 def moved_since_start(request: Request) -> str:
-    """`6.0 GB in 43 s (10.0 GB in all)`: what was migrated since the group was started; empty if that is not known.
+    """`moved 6.0 GB in 43 s (10.0 GB in all)`: what was migrated since the group was started; empty if not known.
 
     Leaves out what was migrated before, unless it is nothing. For a request that has ended.
     """
@@ -47,7 +47,7 @@ def moved_since_start(request: Request) -> str:
     if attempt.before is None:
         return f"took {took}"
     before, all_bytes = attempt.before.complete_bytes, last_seen.progress.complete_bytes
-    text = f"{size(max(all_bytes - before, 0))} in {took}"
+    text = f"moved {size(max(all_bytes - before, 0))} in {took}"
     return f"{text} ({size(all_bytes)} in all)" if before else text
 
 

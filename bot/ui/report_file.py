@@ -12,8 +12,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from bot.domain.report import Report
-from bot.domain.request import Decision
+from bot.domain.request import Decision, Request
 from bot.redaction import visible
+from bot.ui.failure_causes import has_failed_list
 from bot.ui.formatting import capitalized
 from bot.ui.problem_texts import with_references
 from bot.ui.report_facts import Markup, call_name, facts, rate_bars
@@ -52,12 +53,30 @@ def _all_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "Ended", _utc(request.ended_at)
     if request.problem is not None:
         yield "Problem", _escaped(f"{with_references(request.problem)} {request.problem.next_step}")
+    yield from _causes(request)
     bars = rate_bars(report)
     if bars:
         yield "Rate over time", bars
     for call in report.calls:
         yield f"Huawei request id of the {call_name(report, call)}", f"{_escaped(call.huawei_request_id) or 'none'}"
-    yield "Newest audit hash", report.newest_hash or "unknown"
+    yield "Newest audit hash", f"{report.newest_hash or 'unknown'} as of {_utc(report.made_at)}"
+
+
+def _causes(request: Request) -> Iterator[tuple[str, str]]:
+    """Why sub-tasks failed, and where the list of failed objects is."""
+    known = request.failure_causes
+    if known is not None:
+        yield "Failed sub-tasks", f"{known.all_failed:,} as of {_utc(known.read_at)}"
+        for cause in known.causes:
+            problem = cause.problem
+            title = f"Failed with {_escaped(problem.code)}" if problem.code else "Failed without an error code"
+            sub_tasks = "1 sub-task" if cause.sub_tasks == 1 else f"{cause.sub_tasks:,} sub-tasks"
+            yield title, _escaped(f"{sub_tasks}. {problem.meaning} Next: {problem.next_step}")
+        if known.not_read is not None:
+            yield "Causes", _escaped(f"{known.not_read.meaning} Next: {known.not_read.next_step}")
+    if has_failed_list(request):
+        place = _escaped(f"{request.group.failed_list} in the destination bucket {request.group.destination.bucket}")
+        yield "List of failed objects", place
 
 
 def _decision(decision: Decision) -> str:
@@ -80,6 +99,7 @@ def report_json(report: Report) -> str:
     """The report as JSON in ASCII: sizes in bytes, rates in bytes per second, times in ISO 8601."""
     request = report.request
     group = request.group
+    failed_list = {"bucket": group.destination.bucket, "key": group.failed_list}
     shown = {
         "request": request.id,
         "state": request.state,
@@ -105,10 +125,13 @@ def report_json(report: Report) -> str:
         "moved_objects": report.moved_objects,
         "progress": asdict(report.progress),
         "average_rate": report.average_rate,
-        "best_rate": report.best_rate,
+        "fastest": asdict(report.fastest) if report.fastest is not None else None,
         "rates": [asdict(part) for part in report.rates],
         "calls": [asdict(call) | {"call": call_name(report, call)} for call in report.calls],
         "problem": asdict(request.problem) if request.problem is not None else None,
+        "failure_causes": asdict(request.failure_causes) if request.failure_causes is not None else None,
+        "failed_list": failed_list if has_failed_list(request) else None,
+        "made_at": report.made_at,
         "audit": {"newest_hash": report.newest_hash, "unverified_rows": report.unverified_rows},
     }
     return json.dumps(shown, indent=2, default=datetime.isoformat)

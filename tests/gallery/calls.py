@@ -140,7 +140,13 @@ _MOVEMENTS = [
     Movement(Activity.QUEUED),
     Movement(Activity.RESTORING, still_since=NOON - timedelta(hours=1)),
     Movement(Activity.STALLED, still_since=NOON - timedelta(minutes=20)),
-    Movement(Activity.MOVING, 1_000_000, slow_since=NOON - timedelta(minutes=20), is_slow=True),
+    Movement(
+        Activity.MOVING,
+        1_000_000,
+        NOON - timedelta(minutes=30),
+        slow_since=NOON - timedelta(minutes=20),
+        is_slow=True,
+    ),
 ]
 
 
