@@ -23,6 +23,7 @@ from bot.ui.report_facts import Markup, call_name, facts, part_time, rate_bars
 from bot.ui.states import headline
 from bot.ui.thread import thread_line
 
+_UNVERIFIED = "The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`."
 _MRKDWN = Markup(mention, local_time, escape_mrkdwn)
 
 
@@ -48,6 +49,8 @@ def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> S
     ]
     made_at = local_time_with_seconds(report.made_at)
     sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}` as of {made_at}")
+    if report.unverified_rows:
+        sources.append(_UNVERIFIED)
     sentences = [line.text, *(f"{title}: {text}." for title, text in known), causes_summary(request)]
     sentences.append(failed_list_line(request))
     said = slack_message(" ".join(filter(None, sentences)), [fields(*known), *causes_blocks(request)])

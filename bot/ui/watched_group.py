@@ -11,7 +11,7 @@ from bot.domain.progress import percent
 from bot.domain.request import Problem
 from bot.domain.task_group import RUNNING_STATUSES, TaskGroup, status_name
 from bot.domain.watched_group import Reading
-from bot.ui.formatting import capitalized, escape_mrkdwn, mentions, quote
+from bot.ui.formatting import capitalized, escape_mrkdwn, inline_code, mentions, quote
 from bot.ui.movement import movement_details, movement_sentence, pace, trouble
 from bot.ui.problem_texts import NOTHING_PAUSED, problem_sentences
 from bot.ui.progress import progress_line
@@ -55,7 +55,7 @@ def group_line(reading: Reading, requested: Collection[str] = ()) -> str:
     runs = group.status in RUNNING_STATUSES
     share = percent(group.progress) if runs else None
     parts = [
-        f"`{group.group_id}`{f' {quote(name)}' if name else ''}",
+        f"{inline_code(group.group_id)}{f' {quote(name)}' if name else ''}",
         status_name(group.status),
         f"{share} %" if share is not None else "",
         (trouble(reading) or pace(reading)) if runs else "",
