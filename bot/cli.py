@@ -163,50 +163,20 @@ def report(request_id: str, output: str) -> None:
     """Print what is known about a request (R-…), from its creation to its end. Needs only DATABASE_URL."""
     from datetime import UTC, datetime
 
-    from bot.domain.ids import parse_request_id
-    from bot.store.reports import report_on
+    from bot.report_command import NoReport, find_report
     from bot.ui.report_file import report_json, report_markdown
 
     with _open_database() as connection:
         try:
-            found = report_on(connection, parse_request_id(request_id) or request_id, datetime.now(UTC))
-            why_none = _no_report(connection, request_id) if found is None else ""
-        except (ValueError, TypeError):
-            click.echo(f"The rows of {request_id} can't be read. Run `taskgroup-bot audit verify`.", err=True)
+            found = find_report(connection, request_id, datetime.now(UTC))
+        except NoReport as error:
+            click.echo(str(error), err=True)
             sys.exit(1)
-    if found is None:
-        click.echo(why_none, err=True)
-        sys.exit(1)
     click.echo(report_json(found) if output == "json" else report_markdown(found))
     if found.unverified_rows and _load_state_keys().has_current:
         click.echo("The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`.", err=True)
     else:
         click.echo(_authorship_line(0), err=True)
-
-
-def _no_report(connection: Connection, typed: str) -> str:
-    """Why there is no report on what a person typed, and what to type instead.
-
-    Raises:
-        ValueError, TypeError: a request is not what the bot writes.
-    """
-    from bot.domain.ids import parse_request_id, parse_typed_group_id
-    from bot.store import requests
-    from bot.store.audit import rows
-
-    group_id, request_id = parse_typed_group_id(typed), parse_request_id(typed)
-    if group_id is not None:
-        of_group = requests.of_group(connection, group_id)
-        if not of_group:
-            return f"The database has no request for the group {group_id}."
-        ids = ", ".join(f"{one.id} ({one.state})" for one in of_group)
-        return f"{group_id} is a group. Its requests, newest first: {ids}. Run `taskgroup-bot report {of_group[0].id}`."
-    if request_id is not None and any(rows(connection, request_id)):
-        return (
-            f"The bot deleted the request {request_id} after the time set by keep in bot.toml. "
-            f"Its audit rows are still there. Run `taskgroup-bot audit export --request {request_id}`."
-        )
-    return f"The database has no request {typed}."
 
 
 @main.group(epilog="Both commands need only DATABASE_URL (or DATABASE_URL_FILE).")
