@@ -16,6 +16,7 @@ from bot.config.bot_toml import Project
 from bot.domain.report import REPORTED_STATES
 from bot.domain.request import Request, State
 from bot.domain.request_record import Authenticity
+from bot.domain.schedule import REPORT_WAITS, causes_due_at
 from bot.huawei.identity import Identity
 from bot.jobs.active_claims import ActiveClaims
 from bot.metrics import FOREIGN_ROWS, STATE_CHANGES
@@ -137,7 +138,8 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
         line = pause_failed(saved) if is_failed_pause else thread_line(saved)
     if saved.state in REPORTED_STATES and saved.state is not old.state:
-        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+        wait = REPORT_WAITS if causes_due_at(saved) is not None else timedelta()
+        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now, wait)
     elif movement is not None:
         outbox.add_notice(connection, Notice(Delivery.MOVEMENT, "", movement, saved.id), now)
     elif line is not None:

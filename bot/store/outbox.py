@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -64,8 +64,8 @@ class Card:
     shown_version: int
 
 
-def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
-    """Stores a notice that is due at once."""
+def add_notice(connection: Connection, notice: Notice, now: datetime, wait: timedelta = timedelta()) -> None:
+    """Stores a notice that is due after this wait."""
     if notice.delivery is Delivery.MOVEMENT:
         is_older = (notices.c.request_id == notice.request_id, notices.c.delivery == notice.delivery.value)
         is_unsent = (notices.c.due_at.is_not(None), notices.c.claimed_by.is_(None))
@@ -77,7 +77,7 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
         "text": notice.text,
         "created_at": now,
         "mac": state_keys(connection).sign(*_signed_fields(notice, now)),
-        "due_at": now,
+        "due_at": now + wait,
     }
     connection.execute(insert(notices), row)
 
