@@ -60,16 +60,11 @@ def causes_line(request: Request) -> str:
     return link_console("\n".join(lines), request.plan.console_url)
 
 
-def has_failed_list(request: Request) -> bool:
-    """Whether OMS put a list of failed objects in the destination bucket, as `TaskGroup.failed_list`."""
-    return bool(request.group.failed_list and latest_progress(request).failed_objects)
-
-
 def failed_list_line(request: Request) -> str:
     """Where OMS put the list of failed objects; empty if there is none. mrkdwn."""
-    if not has_failed_list(request):
-        return ""
     progress, group = latest_progress(request), request.group
+    if not group.failed_list or not progress.failed_objects:
+        return ""
     objects = "1 failed object" if progress.failed_objects == 1 else f"{progress.failed_objects:,} failed objects"
     bucket = escape_mrkdwn(group.destination.bucket)
     return f"OMS put the list of {objects} in the destination bucket {bucket} as {inline_code(group.failed_list, 300)}."

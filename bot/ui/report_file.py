@@ -12,9 +12,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from bot.domain.report import Report
-from bot.domain.request import Decision, Request
+from bot.domain.request import Decision
 from bot.redaction import visible
-from bot.ui.failure_causes import has_failed_list
 from bot.ui.formatting import capitalized
 from bot.ui.problem_texts import with_references
 from bot.ui.report_facts import Markup, call_name, facts, rate_bars
@@ -53,7 +52,7 @@ def _all_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "Ended", _utc(request.ended_at)
     if request.problem is not None:
         yield "Problem", _escaped(f"{with_references(request.problem)} {request.problem.next_step}")
-    yield from _causes(request)
+    yield from _causes(report)
     bars = rate_bars(report)
     if bars:
         yield "Rate over time", bars
@@ -62,9 +61,9 @@ def _all_facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "Newest audit hash", f"{report.newest_hash or 'unknown'} as of {_utc(report.made_at)}"
 
 
-def _causes(request: Request) -> Iterator[tuple[str, str]]:
+def _causes(report: Report) -> Iterator[tuple[str, str]]:
     """Why sub-tasks failed, and where the list of failed objects is."""
-    known = request.failure_causes
+    known, failed_list = report.request.failure_causes, _failed_list(report)
     if known is not None:
         yield "Failed sub-tasks", f"{known.all_failed:,} as of {_utc(known.read_at)}"
         for cause in known.causes:
@@ -74,9 +73,16 @@ def _causes(request: Request) -> Iterator[tuple[str, str]]:
             yield title, _escaped(f"{sub_tasks}. {problem.meaning} Next: {problem.next_step}")
         if known.not_read is not None:
             yield "Causes", _escaped(f"{known.not_read.meaning} Next: {known.not_read.next_step}")
-    if has_failed_list(request):
-        place = _escaped(f"{request.group.failed_list} in the destination bucket {request.group.destination.bucket}")
-        yield "List of failed objects", place
+    if failed_list is not None:
+        place = f"{failed_list['key']} in the destination bucket {failed_list['bucket']}"
+        yield "List of failed objects", _escaped(place)
+
+
+def _failed_list(report: Report) -> dict[str, str] | None:
+    """Where OMS put the list of failed objects; None if there is none."""
+    group = report.request.group
+    has_list = group.failed_list and report.progress.failed_objects
+    return {"bucket": group.destination.bucket, "key": group.failed_list} if has_list else None
 
 
 def _decision(decision: Decision) -> str:
@@ -99,7 +105,6 @@ def report_json(report: Report) -> str:
     """The report as JSON in ASCII: sizes in bytes, rates in bytes per second, times in ISO 8601."""
     request = report.request
     group = request.group
-    failed_list = {"bucket": group.destination.bucket, "key": group.failed_list}
     shown = {
         "request": request.id,
         "state": request.state,
@@ -130,7 +135,7 @@ def report_json(report: Report) -> str:
         "calls": [asdict(call) | {"call": call_name(report, call)} for call in report.calls],
         "problem": asdict(request.problem) if request.problem is not None else None,
         "failure_causes": asdict(request.failure_causes) if request.failure_causes is not None else None,
-        "failed_list": failed_list if has_failed_list(request) else None,
+        "failed_list": _failed_list(report),
         "made_at": report.made_at,
         "audit": {"newest_hash": report.newest_hash, "unverified_rows": report.unverified_rows},
     }
