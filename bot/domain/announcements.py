@@ -56,7 +56,8 @@ def announce(
     milestone = _milestone(progress)
     seconds_left = movement.seconds_left(progress, now)
     is_new = milestone > max(announced.milestone, _milestone(before))
-    if not is_new or seconds_left is None or running_for + timedelta(seconds=seconds_left) <= LONG:
+    # A timedelta cannot be as long as the time left of a group that hardly moves.
+    if not is_new or seconds_left is None or running_for.total_seconds() + seconds_left <= LONG.total_seconds():
         return announced
     is_too_early = announced.milestone_at is not None and now - announced.milestone_at < LONG
     return replace(announced, milestone=milestone, milestone_at=announced.milestone_at if is_too_early else now)

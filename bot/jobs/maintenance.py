@@ -14,7 +14,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.jobs import digest
 from bot.jobs.context import Context
 from bot.jobs.worker import Rescheduled, Result
-from bot.store import audit, groups, outbox, queue, requests, tables
+from bot.store import alerts, audit, groups, outbox, queue, requests, tables
 from bot.store.audit import BOT, Anchor, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -99,6 +99,7 @@ def _purge(context: Context, now: datetime) -> None:
     before = now - context.keep
     with context.store.write() as connection:
         deleted_groups = groups.delete_not_seen(connection, before)
+        alerts.delete_old(connection, before)
     deleted_requests = 0
     while True:
         # Short transactions, so that other writers do not wait long.

@@ -26,7 +26,16 @@ from bot.ui.blocks import (
     section,
     slack_message,
 )
-from bot.ui.formatting import capitalized, escape_mrkdwn, link_console, local_time, mention, mentions, quoted_name
+from bot.ui.formatting import (
+    capitalized,
+    escape_mrkdwn,
+    inline_code,
+    link_console,
+    local_time,
+    mention,
+    mentions,
+    quoted_name,
+)
 from bot.ui.progress import objects_of_total, progress_line
 
 # A message can have 50 blocks (Slack's reference for Block Kit). A group with buttons needs three of them, and
@@ -166,7 +175,7 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
 
 def _sentence(item: AlertItem) -> str:
     """What happened to the group, and since when. mrkdwn."""
-    return f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item)}."
+    return f"*{_name(item.group)}* (group {inline_code(item.group.group_id)}) {_event(item)}."
 
 
 def _event(item: AlertItem) -> str:

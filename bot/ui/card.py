@@ -95,7 +95,8 @@ def _movement_note(request: Request) -> list[Block]:
 
 def identity_line(request: Request) -> str:
     """The project, the whole group id and the request id, so that a screenshot of a card identifies its request."""
-    return f"project {escape_mrkdwn(request.plan.project)} · group `{request.group.group_id}` · `{request.id}`"
+    project, group_id = escape_mrkdwn(request.plan.project), inline_code(request.group.group_id)
+    return f"project {project} · group {group_id} · {inline_code(request.id)}"
 
 
 def route_line(group: TaskGroup) -> str:
@@ -223,8 +224,11 @@ def _problem_blocks(request: Request, problem: Problem | None) -> list[Block]:
 
 
 def _summary(request: Request, failure: Problem | None) -> str:
-    project, group_id = escape_mrkdwn(request.plan.project), request.group.group_id
-    sentences = [f"{escape_mrkdwn(headline(request))}.", f"Project {project}, group {group_id}, {request.id}."]
+    project, group_id = escape_mrkdwn(request.plan.project), escape_mrkdwn(request.group.group_id)
+    sentences = [
+        f"{escape_mrkdwn(headline(request))}.",
+        f"Project {project}, group {group_id}, {escape_mrkdwn(request.id)}.",
+    ]
     problem = visible_problem(request)
     if request.state is State.PENDING:
         reason = escape_mrkdwn(request.reason, 300).rstrip(".") or "none given"

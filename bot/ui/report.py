@@ -14,6 +14,7 @@ from bot.ui.report_facts import Markup, call_name, facts, rate_bars
 from bot.ui.states import headline
 from bot.ui.thread import thread_line
 
+_UNVERIFIED = "The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`."
 _MRKDWN = Markup(mention, local_time, escape_mrkdwn)
 
 
@@ -38,6 +39,8 @@ def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> S
         if call.huawei_request_id
     ]
     sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}`")
+    if report.unverified_rows:
+        sources.append(_UNVERIFIED)
     said = slack_message(" ".join((line.text, *(f"{title}: {text}." for title, text in known))), [fields(*known)])
     return replace(
         said,

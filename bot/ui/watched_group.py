@@ -22,6 +22,7 @@ from bot.ui.formatting import (
     capitalized,
     duration,
     escape_mrkdwn,
+    inline_code,
     link_console,
     local_time,
     mentions,
@@ -70,9 +71,9 @@ def group_line(reading: Reading, requests: Mapping[str, str] | None = None) -> s
     group = reading.group
     name = escape_mrkdwn(group.description, 80)
     parts = [
-        f"{quote(name)} (`{group.group_id}`)" if name else f"`{group.group_id}`",
+        f"{quote(name)} ({inline_code(group.group_id)})" if name else inline_code(group.group_id),
         *(_running(reading) if group.status in RUNNING_STATUSES else _stopped(reading)),
-        (requests or {}).get(group.group_id, ""),
+        escape_mrkdwn((requests or {}).get(group.group_id, "")),
     ]
     return ", ".join(filter(None, parts))
 

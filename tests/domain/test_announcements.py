@@ -131,6 +131,13 @@ class TestMilestones:
     def test_no_milestone_is_announced_while_the_time_left_is_not_known(self, movement: Movement) -> None:
         assert milestones(8, movement=movement) == []
 
+    def test_a_group_that_would_take_longer_than_a_timedelta_has_a_milestone(self) -> None:
+        total = 2 * 10**15
+        before, now = Progress(total, total // 4 - 1), Progress(total, total // 4)
+        slowest = replace(MOVING, rate=1)
+        announced = announce(NOTHING, slowest, now, before=before, last=before, running_for=HOUR, now=NOON)
+        assert announced.milestone == 25
+
     def test_no_milestone_is_announced_together_with_trouble(self) -> None:
         half = Progress(TOTAL, TOTAL // 2)
         announced = Announced(Trouble.STALLED, NOON)

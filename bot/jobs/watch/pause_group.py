@@ -15,6 +15,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import PAUSABLE_STATES
 from bot.domain.policy import account_refusal
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus
+from bot.domain.watched_group import after_first_reading
 from bot.huawei.errors import HuaweiError
 from bot.jobs.ask import read_oms
 from bot.jobs.ask.read_oms import Failure, Found
@@ -148,6 +149,10 @@ def _save_requested(context: Context, message: Message, found: Found) -> None:
         if not inbox.mark_decided(connection, message.key):
             return
         inbox.put_for_later(connection, to_send, now, now)
+        if groups.get(connection, found.key) is None:
+            # Without a row, a sweep would not know that the bot paused the group.
+            limits = context.projects[found.project].watch_limits
+            groups.save(connection, [after_first_reading(found.key, found.project, found.group, now, limits)])
         groups.set_paused(connection, message.group_key, now)
         append(connection, Event(AuditEvent.PAUSE_REQUESTED, message.person, None, _detail(message, found)), now)
 
@@ -158,6 +163,8 @@ def _save_paused(context: Context, message: Message, found: Found, detail: dict[
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
+        # Again, because a sweep forgets the press if the group still runs some time later.
+        groups.set_paused(connection, message.group_key, now)
         outbox.add_notice(connection, Notice(*reply_address(message), texts.you_paused(found.group)), now)
         text = texts.paused_by(found.group, found.project, message.person)
         outbox.add_notice(connection, Notice(Delivery.CHANNEL, channel, text), now)

@@ -18,7 +18,7 @@ from bot.domain.sweep_plan import STATUSES, Part, SweepState, due_parts, is_youn
 from bot.domain.task_group import GroupStatus, TaskGroup
 from bot.domain.watched_group import WatchedGroup, after_reading
 from bot.huawei.error_catalogue import NOT_FOUND
-from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unreadable
+from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unanswered, Unreadable
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context
 from bot.jobs.watch.sweep_alerts import save_alert
@@ -92,7 +92,7 @@ def _read(
         unreadable.update(dict.fromkeys(parts, 0))
         part_of = {status: part for part in parts for status in STATUSES[part]}
         for status in sorted(part_of):
-            for group in context.identity.call(name, partial(_groups, status=status), project_id):
+            for group in _listed(context, name, status, project_id):
                 if isinstance(group, TaskGroup):
                     listed[f"{project_id}/{group.group_id}"] = group
                 else:
@@ -104,28 +104,55 @@ def _read(
     if len(missing) > MAX_SHOWN and Part.FAILED not in parts:
         missing = list_parts(frozenset({Part.FAILED}))
     for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
-        listed[one.key] = _show(context, name, one, project_id)
+        shown = _show(context, name, one, project_id)
+        if shown is not None:
+            listed[one.key] = shown
     limits = project.watch_limits
+
+    def read_at(key: str) -> datetime:
+        """The clock of the process that read the group before may be ahead of the clock of this one."""
+        return max(began, known[key].seen_at) if key in known else began
+
     after = {
-        key: after_reading(known.get(key), key, name, group, began, limits)
+        key: after_reading(known.get(key), key, name, group, read_at(key), limits)
         for key, group in listed.items()
         if key in known or group.status not in _ENDED
     }
     return _Sweep(began, known, after, unreadable)
 
 
+def _listed(context: Context, name: str, status: GroupStatus, project_id: str) -> list[TaskGroup | Unreadable]:
+    """The groups with this status. Empty if OMS lists more ended groups than the bot reads.
+
+    Known groups that have ended since are read one by one then.
+    """
+    try:
+        return context.identity.call(name, partial(_groups, status=status), project_id)
+    except Unreadable:
+        if status not in _ENDED:
+            raise
+        return []
+
+
 def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup | Unreadable]:
     return list(oms.groups(status))
 
 
-def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
-    """Reads a group that no list contained. If OMS no longer knows it, it counts as deleted."""
+def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup | None:
+    """Reads a group that no list contained. If OMS no longer knows it, it counts as deleted.
+
+    None if the bot can't read OMS's answer. The stored reading of the group stays, and the sweep continues.
+    """
     try:
         return context.identity.call(name, lambda oms: oms.show(one.group.group_id), project_id)
     except Rejected as rejected:
-        if rejected.answer.code not in NOT_FOUND:
+        return replace(one.group, status=GroupStatus.DELETED) if rejected.answer.code in NOT_FOUND else None
+    except Unreadable:
+        return None
+    except Unanswered as error:
+        if error.answer is None:
             raise
-        return replace(one.group, status=GroupStatus.DELETED)
+        return None
 
 
 def _save(
@@ -143,7 +170,7 @@ def _save(
     """
     young = any(is_young(group, found.at) for group in found.after.values())
     swept = state.listed(frozenset(found.unreadable), found.at, is_young=young, unreadable=found.unreadable)
-    to_sample = [group for group in found.after.values() if _has_run(found, group)]
+    to_sample = [group for group in found.after.values() if _is_worth_sampling(found, group)]
     if samples_due(state, found.at):
         swept = replace(swept, sampled_at=found.at)
     else:
@@ -170,10 +197,12 @@ def _save(
     return Finished(next_sweep_at(swept, context.now()))
 
 
-def _has_run(found: _Sweep, group: WatchedGroup) -> bool:
-    """Whether the group runs, or ran at its previous reading."""
+def _is_worth_sampling(found: _Sweep, group: WatchedGroup) -> bool:
+    """Whether the group runs, or ran when the sweep before saw it, and was read later than then."""
     before = found.before.get(group.key)
-    return group.runs or (before is not None and before.runs)
+    if before is None:
+        return group.runs
+    return (group.runs or before.runs) and group.seen_at > before.seen_at
 
 
 def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:

@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 from bot.config.bot_toml import Project
 from bot.domain.alert import alert_item, mute_is_over
 from bot.domain.task_group import FAILED_STATUSES, GroupStatus
-from bot.domain.watched_group import WatchedGroup
+from bot.domain.watched_group import Trouble, WatchedGroup
 from bot.store import alerts, groups, requests
 
-_STOPPED = FAILED_STATUSES | {GroupStatus.PAUSED}
+_TROUBLES = {GroupStatus.PAUSED: Trouble.PAUSED} | dict.fromkeys(FAILED_STATUSES, Trouble.FAILED)
 
 
 def save_alert(
@@ -69,8 +69,9 @@ def save_alert(
 
 
 def _has_stopped(before: WatchedGroup | None, group: WatchedGroup) -> bool:
-    """Whether a group that the bot knew has stopped, and has no known trouble yet."""
-    return before is not None and group.known_trouble is None and group.group.status in _STOPPED
+    """Whether a group that the bot knew has paused or failed, and this is no known trouble yet."""
+    trouble = _TROUBLES.get(group.group.status)
+    return before is not None and trouble is not None and group.known_trouble is not trouble
 
 
 def _ran_at(before: WatchedGroup, group: WatchedGroup) -> datetime:

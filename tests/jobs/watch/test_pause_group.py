@@ -11,10 +11,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.domain.request import State
+from bot.domain.watched_group import WatchLimits, after_first_reading
+from bot.huawei.wire import read_group
 from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.watch import pause_group
-from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.credentials import PROJECT_ID, REGION
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import MONITORING, PAUSED, PAUSING, Group
 from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
@@ -26,6 +28,7 @@ from bot.store.queue import Claim, Queue
 from tests.support.in_process import context_at, context_of, create_request, store_message, stored_request
 
 GROUP_ID = "4d4d4d4d-0000-4000-8000-000000000001"
+KEY = f"{PROJECT_ID}/{GROUP_ID}"
 NUMBERS = itertools.count(1)
 
 
@@ -201,3 +204,28 @@ def test_a_pause_that_could_not_be_sent_for_ten_minutes_is_not_sent(bot: Bot) ->
     assert bot.stops() == 0
     assert bot.notices(Delivery.DIRECT)[0].startswith(f"The bot couldn't pause group `{GROUP_ID}` in time.")
     assert bot.events() == ["pause.requested", "pause.failed"]
+
+
+def test_a_pause_that_oms_takes_after_some_minutes_counts_as_paused_by_the_bot(bot: Bot) -> None:
+    bot.group.bytes_per_second = 0
+    with bot.context.store.write() as connection:
+        watched = after_first_reading(
+            KEY, "media", read_group(bot.group.as_json(REGION)), bot.context.now(), WatchLimits()
+        )
+        groups.save(connection, [watched])
+    bot.press(BOB)
+    bot.sandbox.oms.faults.add("stop", Answer(429, "APIG.0308"))
+    bot.handle_due()
+    with bot.context.store.write() as connection:
+        later = bot.context.now() + groups.PAUSES_WITHIN + timedelta(seconds=1)
+        assert not groups.paused_by_bot(connection, "media", later), "a sweep found the group still running"
+    bot.handle_due(timedelta(minutes=3))
+    assert len(bot.notices(Delivery.CHANNEL)) == 1
+    with bot.context.store.write() as connection:
+        assert groups.paused_by_bot(connection, "media", bot.context.now()) == {KEY}
+
+
+def test_a_group_that_no_sweep_has_seen_counts_as_paused_by_the_bot(bot: Bot) -> None:
+    bot.press(BOB)
+    with bot.context.store.write() as connection:
+        assert groups.paused_by_bot(connection, "media", bot.context.now()) == {KEY}

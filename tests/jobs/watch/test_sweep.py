@@ -12,12 +12,14 @@ from sqlalchemy import func, select
 from bot.domain.request import Request, State
 from bot.domain.task_group import GroupStatus
 from bot.domain.watched_group import Activity, WatchedGroup
+from bot.huawei import oms
+from bot.huawei.wire_types import MAX_COUNT
 from bot.jobs.watch.sweep import sweep_project
 from bot.jobs.worker import Finished
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.faults import Answer
-from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, PAUSED, Group
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import alerts, groups, queue, sweeps, tables
 from bot.store.inbox import Kind
@@ -303,3 +305,86 @@ def test_the_end_of_a_followed_group_causes_no_alert_because_its_card_shows_it(p
     project.sweep(SECOND)
     project.sweep(timedelta(minutes=1))
     assert alert_texts(project) == []
+
+
+@pytest.mark.parametrize("field", [{"fail_num": -1}, {"total_size": "12"}, {"status": 10}])
+def test_a_known_group_that_cannot_be_read_anymore_does_not_hide_the_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch, field: dict[str, object]
+) -> None:
+    odd, other = project.add_group(1), project.add_group(2)
+    project.sweep()
+    before = project.seen(odd)
+    shown = odd.as_json
+    monkeypatch.setattr(odd, "as_json", lambda region: shown(region) | field)
+    other.status = MIGRATION_FAILED
+    project.sweep(MINUTE)
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(odd) == before
+
+
+@pytest.mark.parametrize("answer", [Answer(403, "OMS.0072"), Answer(500, "OMS.0001")])
+def test_a_group_that_oms_does_not_show_does_not_hide_the_others(project: Project, answer: Answer) -> None:
+    hidden, other = project.add_group(1), project.add_group(2)
+    project.sweep()
+    hidden.status, other.status = COMPLETED, MIGRATION_FAILED
+    project.sandbox.oms.faults.add("show", answer)
+    project.sweep(MINUTE)
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(hidden).group.status is GroupStatus.MONITORING
+    project.sweep(MINUTE)
+    assert project.seen(hidden).group.status is GroupStatus.COMPLETED
+
+
+def test_more_complete_groups_than_the_bot_reads_do_not_keep_it_from_watching(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oms, "MAX_PAGES", 1)
+    running, failing = project.add_group(1), project.add_group(2)
+    for number in range(1000, 1100):
+        project.add_group(number, COMPLETED)
+    project.sweep()
+    running.status, failing.status = COMPLETED, MIGRATION_FAILED
+    project.sweep(timedelta(minutes=10))
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(running).group.status is GroupStatus.COMPLETED
+
+
+def test_the_largest_counts_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = project.add_group(1)
+    shown = group.as_json
+    counts = dict.fromkeys(("success_num", "fail_num", "skip_num", "total_num", "total_size"), MAX_COUNT)
+    monkeypatch.setattr(group, "as_json", lambda region: shown(region) | counts)
+    project.sweep()
+    project.sweep(MINUTE)
+    assert project.seen(group).group.progress.handled_objects == 3 * MAX_COUNT
+
+
+def test_a_group_that_fails_right_after_its_request_started_it_makes_no_alert(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = 0, timedelta()
+    project.sweep()
+    press_button(project.context, Kind.APPROVE, CAROL, made, posted)
+    advance_once(project.context, made.id)
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.ACCEPTED
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.FAILED
+    project.sweep(30 * SECOND)
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == []
+
+
+def test_a_canceled_request_does_not_hide_that_its_group_failed(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second = 0
+    project.sweep()
+    group.status = MONITORING
+    project.sweep(30 * SECOND)
+    group.status = MIGRATION_FAILED
+    project.context = context_at(project.context, project.context.now() + SECOND)
+    assert press_button(project.context, Kind.CANCEL, ALICE, made, posted).state is State.CANCELLED
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == ["group 1 failed"]
