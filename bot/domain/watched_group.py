@@ -120,6 +120,12 @@ class Reading:
     group: TaskGroup
     at: datetime  # when it was read
     movement: Movement | None  # None if only this reading is known
+    noticed_at: datetime | None = None  # when a reading first showed the status; None if only this reading is known
+
+    @property
+    def total_grows(self) -> bool:
+        """Whether OMS is still listing the source, as far as it is known."""
+        return self.movement is not None and self.movement.totals_grow(self.at)
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class WatchedGroup:
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.group, self.seen_at, self.movement)
+        return Reading(self.group, self.seen_at, self.movement, self.status_since)
 
 
 def after_first_reading(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:

@@ -45,10 +45,10 @@ WAIT_FOR_PAUSE = timedelta(minutes=30)
 class _Result:
     """The result of the command for one task group."""
 
-    answer: str | None  # to the person; None if the group is still pausing
+    answer: str  # to the person
     events: tuple[Event, ...] = ()  # of a refusal; the event of a new request is stored together with the request
     may_pass: bool = False  # whether the cause of a refusal may pass by itself
-    console_url: str = ""  # the console's address for the group, if the group is still pausing
+    pausing: Found | None = None  # the group, if it is still pausing, so that the request is created later
 
 
 def create_requests(
@@ -91,9 +91,9 @@ def create_requests(
         result = _create(context, message, command, received_at, group_id, person, projects)
         events.extend(result.events)
         may_pass |= result.may_pass
-        if result.answer is None:
+        if result.pausing is not None:
             _store_for_later(context, message, command, received_at, group_id)
-        answer = result.answer or replies.waits_until_paused(group_id)
+        answer = result.answer
         lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
     again = try_again_at() if may_pass else None
     if again is None:
@@ -134,9 +134,13 @@ def create_once_paused(
         reply(context, message, str(refusal), event)
         return None
     result = _create(context, message, command, received_at, group_id, person, projects)
-    if try_again_at is not None and (result.answer is None or result.may_pass):
+    if try_again_at is not None and (result.pausing is not None or result.may_pass):
         return try_again_at
-    reply(context, message, result.answer or refusals.still_pausing(group_id, result.console_url), *result.events)
+    answer = result.answer
+    if result.pausing is not None:
+        console_url = context.projects[result.pausing.project].console_url or ""
+        answer = refusals.still_pausing(result.pausing.group, console_url)
+    reply(context, message, answer, *result.events)
     return None
 
 
@@ -182,7 +186,9 @@ def _create(
         found = preflight.find_group(context, projects, group_id)
         project = found.project
         answer = _create_for_found(context, message, command, received_at, found, person)
-        return _Result(answer, console_url=context.projects[project].console_url or "")
+        if answer is None:
+            return _Result(replies.waits_until_paused(found.group), pausing=found)
+        return _Result(answer)
     except CannotCreate as refusal:
         event = _refusal_event(context, message, [group_id], refusal, project)
         return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
