@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from bot.domain.task_group import TaskGroup
 from bot.huawei.identity import Identity
@@ -23,7 +23,7 @@ from bot.jobs.context import Context
 from bot.jobs.watch.sweep import sweep_project
 from bot.jobs.worker import Finished, Result
 from bot.sandbox.huawei.faults import Answer
-from bot.sandbox.huawei.group import DELETED, PAUSED, PAUSING, Condition, Group
+from bot.sandbox.huawei.group import DELETED, PAUSED, PAUSING, Condition, Group, SubTaskCounts
 from bot.sandbox.huawei.oms_state import OmsState
 from bot.sandbox.huawei.rejection import Rejection
 from bot.sandbox.slack.ids import MIGRATIONS
@@ -57,15 +57,36 @@ class Outage:
     end: datetime
 
 
+class Amounts(NamedTuple):
+    """How much of a group is migrated."""
+
+    complete_bytes: int
+    total_bytes: int
+    migrated: int  # objects, as the others
+    failed: int
+    total: int
+
+
 @dataclass(frozen=True)
 class Seen:
     """What is so in a group."""
 
     status: int
-    stands: bool  # whether its speed is 0
+    speed: int  # bytes per second
     condition: Condition
-    counters: tuple[int, ...]  # bytes, failed objects and sub-tasks
+    amounts: Amounts
+    sub_tasks: SubTaskCounts | None  # None for a group that OMS does not have any more
     is_followed: bool  # whether a request was made for it
+
+    @property
+    def stands(self) -> bool:
+        """Whether its speed is 0."""
+        return self.speed == 0
+
+    @property
+    def counters(self) -> tuple[object, ...]:
+        """What changes while the group does anything."""
+        return self.amounts, self.sub_tasks
 
 
 @dataclass(frozen=True)
@@ -102,6 +123,7 @@ class Week:
         self.versions: list[Version] = []
         self.cards: dict[str, str] = {}  # the group of each card, by the `ts` of the card
         self.changes: dict[str, list[Change]] = {}  # of the groups of requests
+        self.readings: dict[str, dict[int, Seen]] = {}  # of the groups of requests, by the second
         self._shown: dict[str, object] = {}
         self._script: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -178,17 +200,22 @@ class Week:
         found = self.group(group_id)
         followed = group_id in self.changes
         if found is None:
-            return Seen(DELETED, True, Condition.USUAL, (), followed)
-        counts = (found.complete_bytes, found.failed_objects, *found.sub_task_counts())
-        return Seen(found.status, found.speed == 0, found.condition, counts, followed)
+            return Seen(DELETED, 0, Condition.USUAL, Amounts(0, 0, 0, 0, 0), None, followed)
+        amounts = Amounts(
+            found.complete_bytes, found.listed_bytes, found.migrated_objects, found.failed_objects, found.objects
+        )
+        return Seen(found.status, found.speed, found.condition, amounts, found.sub_task_counts(), followed)
 
     def _observed(self, job: Handler, context: Context, claim: Claim) -> Result:
-        for group_id in self.changes:
-            self.group(group_id)
+        self._read_followed()
         result = job(context, claim)
-        for group_id in self.changes:
-            self.group(group_id)
+        self._read_followed()
         return result
+
+    def _read_followed(self) -> None:
+        """Notes what is so in the groups of requests."""
+        for group_id in self.changes:
+            self.readings.setdefault(group_id, {})[int(self.clock().timestamp())] = self._seen(group_id)
 
     def _observe(self, group: Group) -> None:
         """Brings a group up to date, and notes when the group of a request ended, or was paused by the bot."""

@@ -26,6 +26,7 @@ from bot.sandbox.huawei.group import (
 )
 from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
 from tests.support.week_cards import problems_of_cards
+from tests.support.week_numbers import has_progress, wrong_progress
 from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
 PAUSED_FOR = 30 * SECOND
@@ -34,14 +35,18 @@ RESTORES_FOR = timedelta(hours=12)
 BLIND = 10 * MINUTE
 
 _RUNNING, _FAILED = (WAITING, EXECUTING, MONITORING), (CREATION_FAILED, MIGRATION_FAILED)
-_LINE = re.compile(r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$", re.MULTILINE)
+#: What a message says about a group. The line after it has the progress, if the group is in trouble.
+_LINE = re.compile(
+    r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$(?P<progress>\n[░█].*$)?",
+    re.MULTILINE,
+)
 _TIME = re.compile(r"<!date\^(\d+)\^")
 _TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
     "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
     "is running again": lambda seen: seen.status in _RUNNING,
-    "failed later": lambda seen: seen.status in _FAILED,
-    "was paused later": lambda seen: seen.status in (PAUSED, PAUSING),
+    "later failed": lambda seen: seen.status in _FAILED,
+    "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
     "was deleted": lambda seen: seen.status in (DELETED, WAITING_FOR_DELETION),
     "is done": lambda seen: seen.status == COMPLETED,
 }
@@ -54,7 +59,18 @@ class Episode:
     group: str
     trouble: str
     told_at: datetime  # the sweep that tells it
+    since: datetime  # the time that the message must name
     over_at: datetime | None = None  # the sweep that shows that it is over
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a message says about a group."""
+
+    version: Version
+    trouble: str  # empty if the trouble is over
+    says: str
+    progress: str  # empty if the message does not show it
 
 
 def problems_of(week: Week) -> list[str]:
@@ -98,7 +114,8 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
         elif trouble != known and (trouble != "paused" or at - since >= PAUSED_FOR):
             if open_ is not None:
                 yield replace(open_, over_at=at)
-            open_, known = Episode(group, trouble, at), trouble
+            named = {"paused": since, "failed": at, "stalled": still_since}[trouble]
+            open_, known = Episode(group, trouble, at, named), trouble
         if before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
             is_followed = False
         before = at, seen
@@ -135,11 +152,12 @@ def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moves: bool
 
 def _problems_of_alerts(week: Week) -> Iterator[str]:
     versions = [one for one in week.versions if one.thread_ts is None and one.ts not in week.cards]
-    told: dict[str, list[tuple[Version, str, str]]] = {}
+    told: dict[str, list[Told]] = {}
     for one in versions:
         yield from _untrue_lines(week, one)
         for line in _LINE.finditer(one.text):
-            told.setdefault(line["group"], []).append((one, _trouble_told(line["says"]), line["says"]))
+            says, progress = line["says"], line["progress"] or ""
+            told.setdefault(line["group"], []).append(Told(one, _trouble_told(says), says, progress))
     groups = {group for _, seen in week.sweeps for group in seen}
     expected = {group: list(episodes_of(week, group)) for group in groups}
     for group, lines in told.items():
@@ -185,31 +203,45 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
             yield f"{time_text(week, version.at)} untrue: {line[0]} ({seen})"
 
 
-def _unexpected(
-    week: Week, group: str, lines: Iterable[tuple[Version, str, str]], episodes: list[Episode]
-) -> Iterator[str]:
-    for version, trouble, says in lines:
-        found = [
-            one
-            for one in episodes
-            if one.trouble == trouble
-            and one.told_at <= version.at
-            and (one.over_at is None or version.at <= due(week, one.over_at, BUDGET))
-        ]
-        if trouble and not found:
-            yield f"{time_text(week, version.at)} must not be told of {group}: {says}"
+def _over_until(week: Week, episode: Episode) -> datetime | None:
+    """Until when a message may still say that the trouble lasts."""
+    if episode.over_at is None:
+        return None
+    # A group that failed and is deleted is in no list of the sweeps in between.
+    within = MINUTE if episode.trouble == "failed" else timedelta(0)
+    known_at = next((at for at, _ in week.sweeps if at >= episode.over_at + within), episode.over_at)
+    return due(week, known_at, BUDGET)
 
 
-def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]]) -> Iterator[str]:
-    told_until = due(week, episode.told_at, BUDGET)
-    over_until = None if episode.over_at is None else due(week, episode.over_at, BUDGET)
-    during = [
-        version
-        for version, trouble, _ in lines
-        if trouble == episode.trouble
-        and episode.told_at <= version.at
-        and (over_until is None or version.at <= over_until)
-    ]
+def _is_during(week: Week, episode: Episode, one: Told) -> bool:
+    """Whether a message tells the trouble of an episode in time."""
+    until = _over_until(week, episode)
+    is_late = until is not None and one.version.at > until
+    return one.trouble == episode.trouble and episode.told_at <= one.version.at and not is_late
+
+
+def _unexpected(week: Week, group: str, lines: Iterable[Told], episodes: list[Episode]) -> Iterator[str]:
+    for line in lines:
+        if not line.trouble:
+            continue
+        at = time_text(week, line.version.at)
+        found = [one for one in episodes if _is_during(week, one, line)]
+        if not found:
+            yield f"{at} must not be told of {group}: {line.says}"
+            continue
+        episode = found[-1]
+        if [int(one) for one in _TIME.findall(line.says)] != [int(episode.since.timestamp())]:
+            yield f"{at} {group} {line.says}, and it is so since {time_text(week, episode.since)}"
+        seen = _seen_at(week, group, episode.told_at)
+        if seen is not None:
+            yield from (f"{at} {group} is shown with {wrong}" for wrong in wrong_progress(line.progress, seen))
+        if line.progress and not has_progress(line.progress):
+            yield f"{at} {group} the progress is not understood: {line.progress!r}"
+
+
+def _untold(week: Week, episode: Episode, lines: list[Told]) -> Iterator[str]:
+    told_until, over_until = due(week, episode.told_at, BUDGET), _over_until(week, episode)
+    during = [line.version for line in lines if _is_during(week, episode, line)]
     over = time_text(week, episode.over_at)
     what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} (over {over})"
     # What is over before Slack could show it is not told.

@@ -58,7 +58,7 @@ def write_script(week: Week, groups: int, moments: int, requests: int) -> None:
 def add_group(week: Week, number: int, status: int = MONITORING) -> None:
     """Adds a group that would run for longer than the week."""
     group_id = f"4d4d4d4d-0000-4000-8000-{number:012d}"
-    group = Group(group_id, f"group {number}", status, total_bytes=10**15, bytes_per_second=1_000_000)
+    group = Group(group_id, f"group {number}", status, total_bytes=900 * 10**9, bytes_per_second=1_000_000)
     week.oms.groups[group_id] = group
 
 
