@@ -45,7 +45,13 @@ class Away(Enum):
 
     BOT = auto()
     OMS = auto()
+    #: OMS answers with 429.
+    OMS_LIMITS = auto()
     SLACK = auto()
+
+
+#: No group can be read.
+NO_OMS = (Away.OMS, Away.OMS_LIMITS)
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,16 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Mute:
+    """A person pressed Mute for a day."""
+
+    group: str
+    ts: str  # of the message
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class Change:
     """What became so in the group of a request."""
 
@@ -119,6 +135,7 @@ class Week:
         identity: Any = _Reader(self, context.identity)
         self.context = replace(context, now=clock, identity=identity)
         self.outages: list[Outage] = []
+        self.mutes: list[Mute] = []
         self.sweeps: list[tuple[datetime, dict[str, Seen]]] = []
         self.versions: list[Version] = []
         self.cards: dict[str, str] = {}  # the group of each card, by the `ts` of the card
@@ -147,8 +164,10 @@ class Week:
         self.outages.append(Outage(away, start, start + length))
         self.be_busy(start - MINUTE, start)
         self.be_busy(start + length, start + length + BUSY_FOR)
+        if away is Away.OMS_LIMITS:
+            self.be_busy(start, start + length)  # The sweeps slow down of their own accord.
         if away is not Away.BOT:
-            begin, end = self._oms_switches() if away is Away.OMS else self._slack_switches()
+            begin, end = self._slack_switches() if away is Away.SLACK else self._oms_switches(away)
             self.at(start, begin)
             self.at(start + length, end)
 
@@ -180,6 +199,7 @@ class Week:
     def changed(self, group_id: str, state: str) -> None:
         """Notes what the script did to a group of a request."""
         self.changes.setdefault(group_id, []).append(Change(self.clock(), state))
+        self._read_followed()
 
     def _run_jobs(self, end: datetime) -> None:
         if self.is_away(Away.BOT):
@@ -190,7 +210,7 @@ class Week:
     def _sweep(self, context: Context, claim: Claim) -> Result:
         result = self._observed(sweep_project, context, claim)
         now = self.clock()
-        if not self.is_away(Away.OMS):
+        if not self.is_away(*NO_OMS):
             self.sweeps.append((now, {group_id: self._seen(group_id) for group_id in self.oms.groups}))
         if any(start <= now < end for start, end in self._busy):
             return result
@@ -248,8 +268,10 @@ class Week:
                 text = "\n".join(one["text"] for one in text_objects(message.blocks)) or message.text
                 self.versions.append(Version(self.clock(), message.ts, message.thread_ts, text))
 
-    def _oms_switches(self) -> tuple[Callable[[], None], Callable[[], None]]:
+    def _oms_switches(self, away: Away) -> tuple[Callable[[], None], Callable[[], None]]:
         faults, answer = self.sandbox.oms.faults, Answer(503, "OMS.0001", "Service unavailable.")
+        if away is Away.OMS_LIMITS:
+            answer = Answer(429, "OMS.0002", "Too many requests.")
 
         def begin() -> None:
             for endpoint in ("list", "show", "tasks"):
@@ -275,7 +297,7 @@ class _Reader:
         return getattr(self._identity, name)
 
     def call(self, project: str, ask: Callable[[Any], Any], project_id: str | None = None) -> Any:
-        if not self._week.is_away(Away.OMS):
+        if not self._week.is_away(*NO_OMS):
             try:
                 return ask(_Groups(self._week.oms))
             except Rejection:

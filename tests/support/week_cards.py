@@ -10,7 +10,17 @@ from itertools import pairwise
 
 from bot.sandbox.slack.ids import ALICE, CAROL
 from tests.support.simulated_week import MINUTE, STALL_AFTER, Amounts, Away, Change, Seen, Version, Week
-from tests.support.week_numbers import has_progress, percent, seconds, wrong_progress, wrong_rate, wrong_report
+from tests.support.week_numbers import (
+    has_progress,
+    has_standstill,
+    percent,
+    seconds,
+    wrong_history,
+    wrong_progress,
+    wrong_rate,
+    wrong_report,
+    wrong_standstill,
+)
 from tests.support.week_times import BUDGET, due, time_text
 
 _EVERYTHING = frozenset(Away)
@@ -96,19 +106,30 @@ def _percentages(week: Week, group: str, versions: list[Version]) -> Iterator[st
 
 def _numbers(week: Week, group: str, versions: list[Version]) -> Iterator[str]:
     """What cards show that is not what OMS had at the time that they name."""
-    is_steady = not any(change.state == "stalled" for change in week.changes[group])
+    new, approved = week.changes[group][:2]
+    before = _seen_at(week, group, new.at)
     checked = 0
     for one in versions:
-        named = _AS_OF.search(one.text)
-        if named is None:
-            continue
-        seen = week.readings[group].get(int(named[1]))
+        at, named = time_text(week, one.at), _AS_OF.search(one.text)
+        seen = before if named is None else week.readings[group].get(int(named[1]))
         if seen is None:
-            yield f"{time_text(week, one.at)} the card of {group} is as of a time at which nobody read the group"
+            yield f"{at} the card of {group} is as of a time at which nobody read the group"
             continue
-        checked += has_progress(one.text)
-        wrong = [*wrong_progress(one.text, seen), *(wrong_rate(one.text, seen) if is_steady else ())]
-        yield from (f"{time_text(week, one.at)} the card of {group} shows {what}" for what in wrong)
+        checked += named is not None and has_progress(one.text)
+        wrong = [*wrong_progress(one.text, seen), *wrong_history(one.text, before.amounts, seen.amounts)]
+        stalled = [change.at for change in week.changes[group] if change.state == "stalled" and change.at <= one.at]
+        if seen.speed:
+            wrong += wrong_rate(one.text, seen, is_exact=not stalled)
+        if stalled and named is not None:
+            is_exact = not any(outage.start < one.at and outage.end > stalled[-1] for outage in week.outages)
+            wrong += wrong_standstill(one.text, int(named[1]) - stalled[-1].timestamp(), is_exact=is_exact)
+        elif has_standstill(one.text):
+            wrong.append("that it stands still, and it does not")
+        for what, person, since in (("Requested", ALICE, new.at), ("approved", CAROL, approved.at)):
+            times = re.findall(rf"{what} by <@{person}> <!date\^(\d+)\^", one.text)
+            if times not in ([str(int(since.timestamp()))], []):
+                wrong.append(f"another time than {time_text(week, since)}: {one.text!r}")
+        yield from (f"{at} the card of {group} shows {what}" for what in wrong)
     if not checked:
         yield f"the card of {group} never shows progress"
 
@@ -117,6 +138,12 @@ def _thread(week: Week, ts: str, group: str, changes: list[Change], states: list
     lines = [one for one in week.versions if one.thread_ts == ts]
     repeated = {text: number for text, number in Counter(one.text for one in lines).items() if number > 1}
     yield from (f"the thread of {group} says {number} times {text!r}" for text, number in repeated.items())
+    for one in lines:
+        seen = next(seen for second, seen in reversed(week.readings[group].items()) if second <= one.at.timestamp())
+        if one.text.startswith("Resumed") and seen.speed:
+            rates = wrong_rate(one.text, seen, is_exact=True)
+            yield from (f"{time_text(week, one.at)} {group}: {wrong}" for wrong in rates)
+        yield from (f"{time_text(week, one.at)} {group}: {wrong}" for wrong in wrong_progress(one.text, seen))
     yield from _reports(week, group, [one for one in lines if "Newest audit hash" in one.text])
     yield from _stalls(week, group, lines, states)
     yield from _milestones(week, group, [one for one in lines if " % done: " in one.text])
@@ -175,8 +202,10 @@ def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> 
         stands = [change.at for change in changes if change.state == "stalled" and change.at <= one.at]
         said = re.search(r"is moving again at (\d+) %\. It had stalled for (.*)\.$", one.text)
         longest = (one.at - stands[-1]).total_seconds() + 60 if stands else 0
-        if said is None or not STALL_AFTER.total_seconds() <= seconds(said[2]) <= longest:
-            yield f"{time_text(week, one.at)} {group} stood still for {longest:.0f} s at most: {one.text!r}"
+        share = percent(_seen_at(week, group, one.at).amounts)
+        if said is None or int(said[1]) != share or not STALL_AFTER.total_seconds() <= seconds(said[2]) <= longest:
+            at = time_text(week, one.at)
+            yield f"{at} {group} stood still for {longest:.0f} s at most, at {share} %: {one.text!r}"
     turns = Counter(pairwise(states))
     if len(stalled) != sum(count for (before, now), count in turns.items() if before != "stalled" and now == "stalled"):
         yield f"the thread of {group} says {len(stalled)} times that it stalled, and its card another number"
@@ -185,9 +214,6 @@ def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> 
 
 
 def _milestones(week: Week, group: str, lines: list[Version]) -> Iterator[str]:
-    for one in lines:
-        read = [seen for second, seen in week.readings[group].items() if second <= one.at.timestamp()]
-        yield from (f"{time_text(week, one.at)} {group}: {wrong}" for wrong in wrong_progress(one.text, read[-1]))
     for before, now in pairwise(lines):
         if now.at - before.at < 60 * MINUTE:
             yield f"{time_text(week, now.at)} {group}: two milestones within an hour"

@@ -16,7 +16,11 @@ _PROGRESS = re.compile(
     r"(?P<migrated>[\d,]+) of (?P<total>[\d,]+) objects(?:, (?P<failed>[\d,]+) failed)?"
 )
 _SUB_TASKS = re.compile(r"sub-tasks: (\d[\d,]* \w+(?:, \d[\d,]* \w+)*)")
-_RATE = re.compile(rf"{_SIZE}/s over the last few minutes(?:(?: · |, )about ([\ddhmins ]+) left)?")
+_RATE = re.compile(rf"{_SIZE}/s(?: over the last few minutes)?(?:(?: · |, )about ([\ddhmins ]+) left)?")
+_RUNNING = re.compile(r"(\d+) sub-tasks are running")
+_MOVED_BY_NOW = re.compile(rf"· {_SIZE} in [\ddhmins ]+ \({_SIZE} in all\)")
+_DONE = re.compile(r"is done: ([\d,]+) of ([\d,]+) objects(?:, ([\d,]+) failed)?")
+_STANDS = re.compile(r"(?:Stalled|nothing has moved) for ([\ddhmins ]+):")
 _MOVED = re.compile(rf"\*Moved\*\n{_SIZE} in ([\d,]+) objects? this time, ([\d.]+) of ([\d.]+) ([kMGTPE]?B) in all")
 _OBJECTS = re.compile(r"\*Objects\*\n([\d,]+) migrated, 0 skipped, ([\d,]+) failed, of ([\d,]+)")
 _UNITS = {unit: 10.0 ** (3 * power) for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB", "EB"))}
@@ -25,6 +29,10 @@ _SECONDS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 def has_progress(text: str) -> bool:
     return _PROGRESS.search(text) is not None
+
+
+def has_standstill(text: str) -> bool:
+    return _STANDS.search(text) is not None
 
 
 def percent(amounts: Amounts) -> int:
@@ -44,6 +52,14 @@ def wrong_progress(text: str, seen: Seen) -> Iterator[str]:
         )
         if not is_right:
             yield f"{found[0]!r}, and it has {amounts}"
+    if text.count(" %*") != sum(found[0].startswith("*") for found in _PROGRESS.finditer(text)):
+        yield f"progress that is not understood: {text!r}"
+    for running in _RUNNING.findall(text):
+        if sub_tasks is not None and int(running) != sub_tasks.executing:
+            yield f"{running} sub-tasks are running, and it has {sub_tasks}"
+    for migrated, total, failed in _DONE.findall(text):
+        if _counts(migrated, failed or "0", total) != (amounts.migrated, amounts.failed, amounts.total):
+            yield f"{migrated} of {total} objects, and it has {amounts}"
     for counts in _SUB_TASKS.findall(text):
         shown = {state: int(number.replace(",", "")) for number, state in re.findall(r"(\d[\d,]*) (\w+)", counts)}
         if sub_tasks is not None:
@@ -53,14 +69,40 @@ def wrong_progress(text: str, seen: Seen) -> Iterator[str]:
                 yield f"{counts!r}, and it has {sub_tasks}"
 
 
-def wrong_rate(text: str, seen: Seen) -> Iterator[str]:
-    """The rates and times left in a text that are not those of a group whose speed has been the same for long."""
+def wrong_rate(text: str, seen: Seen, *, is_exact: bool) -> Iterator[str]:
+    """The rates and times left in a text that are not those of a moving group.
+
+    Arguments:
+        is_exact: whether the group has always had its speed. If not, the rate may be lower.
+    """
     for amount, unit, left in _RATE.findall(text):
-        if not _is_near(float(amount) * _UNITS[unit], seen.speed):
+        shown, longest = float(amount) * _UNITS[unit], 1.05 * seen.speed
+        if not (0.95 * seen.speed if is_exact else 0) <= shown <= longest:
             yield f"{amount} {unit}/s, and it moves at {seen.speed:,} B/s"
-        expected = (seen.amounts.total_bytes - seen.amounts.complete_bytes) / seen.speed if seen.speed else 0
-        if left and not _is_near(seconds(left), expected, at_least=90):
+        expected = (seen.amounts.total_bytes - seen.amounts.complete_bytes) / seen.speed
+        tolerance = max(0.05 * expected, 90)
+        if left and not -tolerance <= seconds(left) - expected <= (tolerance if is_exact else float("inf")):
             yield f"{left} left, and it takes {expected:.0f} s"
+
+
+def wrong_history(text: str, start: Amounts, end: Amounts) -> Iterator[str]:
+    """What the last line of a card says that moved, if it is not what moved between these two."""
+    for moved, unit, all_, unit_of_all in _MOVED_BY_NOW.findall(text):
+        is_right = _is_size(moved, unit, end.complete_bytes - start.complete_bytes)
+        if not is_right or not _is_size(all_, unit_of_all, end.complete_bytes):
+            yield f"{moved} {unit}, {all_} {unit_of_all} in all, and it had {start} and has {end}"
+
+
+def wrong_standstill(text: str, longest: float, *, is_exact: bool) -> Iterator[str]:
+    """The time for which nothing moves, if it is not that of the group.
+
+    Arguments:
+        longest: the seconds since the group stalled.
+        is_exact: whether the group was read all the time.
+    """
+    for shown in _STANDS.findall(text):
+        if not (longest - 150 if is_exact else 0) <= seconds(shown) <= longest + 1:
+            yield f"{shown}, and it stands still for {longest:.0f} s"
 
 
 def wrong_report(text: str, start: Amounts, end: Amounts) -> Iterator[str]:
@@ -88,10 +130,6 @@ def seconds(duration: str) -> int:
 def _is_size(number: str, unit: str, size: int) -> bool:
     """Whether a size is shown with one digit after the point."""
     return abs(float(number) - size / _UNITS[unit]) <= 0.0501
-
-
-def _is_near(shown: float, expected: float, at_least: float = 0) -> bool:
-    return abs(shown - expected) <= max(0.05 * expected, at_least)
 
 
 def _counts(*numbers: str) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ from bot.sandbox.huawei.group import (
     WAITING_FOR_DELETION,
     Condition,
 )
+from bot.sandbox.slack.ids import ALICE
 from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
 from tests.support.week_cards import problems_of_cards
 from tests.support.week_numbers import has_progress, wrong_progress
@@ -42,6 +43,8 @@ _LINE = re.compile(
 )
 _TIME = re.compile(r"<!date\^(\d+)\^")
 _TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
+_MUTED = re.compile(rf"Muted by <@{ALICE}> until <!date\^(\d+)\^")
+_TITLES = {"paused": "paused outside this bot", "failed": "failed", "stalled": "stalled", "": "no longer in trouble"}
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
     "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
     "is running again": lambda seen: seen.status in _RUNNING,
@@ -95,6 +98,11 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
     known: str | None = None  # the trouble that people know of, from an alert or from a card
     since = still_since = week.start
     is_followed = False
+    mutes = [one for one in week.mutes if one.group == group]
+
+    def is_muted(at: datetime) -> bool:
+        return any(one.start <= at < one.end for one in mutes)
+
     for at, all_seen in week.sweeps:
         seen = all_seen.get(group)
         if seen is None:
@@ -111,7 +119,7 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
             open_ = known = None
         elif is_followed:
             known = trouble
-        elif trouble != known and (trouble != "paused" or at - since >= PAUSED_FOR):
+        elif trouble != known and not is_muted(at) and (trouble != "paused" or at - since >= PAUSED_FOR):
             if open_ is not None:
                 yield replace(open_, over_at=at)
             named = {"paused": since, "failed": at, "stalled": still_since}[trouble]
@@ -166,11 +174,34 @@ def _problems_of_alerts(week: Week) -> Iterator[str]:
         for episode in episodes:
             yield from _untold(week, episode, told.get(episode.group, []))
     yield from _not_summed_up(week, versions)
+    yield from _mutes(week, versions)
+
+
+def _mutes(week: Week, versions: list[Version]) -> Iterator[str]:
+    """Mutes that their messages do not show, and mutes that nobody asked for."""
+    ends = {(one.ts, str(int(one.end.timestamp()))) for one in week.mutes}
+    for one in versions:
+        unasked = [end for end in _MUTED.findall(one.text) if (one.ts, end) not in ends]
+        if unasked or one.text.count("Muted by") != len(_MUTED.findall(one.text)):
+            yield f"{time_text(week, one.at)} nobody muted this: {one.text!r}"
+    for mute in week.mutes:
+        until = due(week, mute.start, BUDGET)
+        shown = [one for one in versions if one.ts == mute.ts and mute.start <= one.at <= until]
+        if not any(str(int(mute.end.timestamp())) in _MUTED.findall(one.text) for one in shown):
+            yield f"{time_text(week, mute.start)} the message does not say that {mute.group} is muted"
 
 
 def _trouble_told(says: str) -> str:
     """The trouble that a line says the group is in; empty if the trouble is over."""
     return next((trouble for words, trouble in _TROUBLES.items() if says.startswith(words)), "")
+
+
+def _title(lines: list[re.Match[str]]) -> str:
+    """The title of a message with these lines."""
+    titles = [_TITLES[_trouble_told(line["says"])] for line in lines]
+    if len(lines) == 1:
+        return f'{titles[0].capitalize()}: "{lines[0]["name"]}"'
+    return f"Task groups of media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
 
 
 def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
@@ -182,6 +213,8 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
     lines = list(_LINE.finditer(version.text))
     if not lines:
         yield f"{time_text(week, version.at)} not understood: {version.text!r}"
+    if lines and version.text.split("\n")[0] != _title(lines):
+        yield f"{time_text(week, version.at)} the title is wrong: {version.text!r}"
     for line in lines:
         says, trouble = line["says"], _trouble_told(line["says"])
         if trouble:
@@ -195,7 +228,7 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
                 }[trouble]
             )
         else:
-            noticed = [int(found) for found in _TIME.findall(says)][-1:]
+            noticed = [int(found) for found in _TIME.findall(says)][:1]
             seen = next((one.get(line["group"]) for at, one in week.sweeps if [int(at.timestamp())] == noticed), None)
             check = next((check for words, check in _OVER.items() if f" and {words}" in says), None)
             is_so = seen is not None and check is not None and check(seen)
@@ -214,10 +247,11 @@ def _over_until(week: Week, episode: Episode) -> datetime | None:
 
 
 def _is_during(week: Week, episode: Episode, one: Told) -> bool:
-    """Whether a message tells the trouble of an episode in time."""
+    """Whether a message tells the trouble of an episode, with its time, and while it lasts."""
     until = _over_until(week, episode)
     is_late = until is not None and one.version.at > until
-    return one.trouble == episode.trouble and episode.told_at <= one.version.at and not is_late
+    names = [int(time) for time in _TIME.findall(one.says)[:1]] == [int(episode.since.timestamp())]
+    return one.trouble == episode.trouble and names and episode.told_at <= one.version.at and not is_late
 
 
 def _unexpected(week: Week, group: str, lines: Iterable[Told], episodes: list[Episode]) -> Iterator[str]:
@@ -229,10 +263,7 @@ def _unexpected(week: Week, group: str, lines: Iterable[Told], episodes: list[Ep
         if not found:
             yield f"{at} must not be told of {group}: {line.says}"
             continue
-        episode = found[-1]
-        if [int(one) for one in _TIME.findall(line.says)] != [int(episode.since.timestamp())]:
-            yield f"{at} {group} {line.says}, and it is so since {time_text(week, episode.since)}"
-        seen = _seen_at(week, group, episode.told_at)
+        seen = _seen_at(week, group, found[-1].told_at)
         if seen is not None:
             yield from (f"{at} {group} is shown with {wrong}" for wrong in wrong_progress(line.progress, seen))
         if line.progress and not has_progress(line.progress):
@@ -243,7 +274,8 @@ def _untold(week: Week, episode: Episode, lines: list[Told]) -> Iterator[str]:
     told_until, over_until = due(week, episode.told_at, BUDGET), _over_until(week, episode)
     during = [line.version for line in lines if _is_during(week, episode, line)]
     over = time_text(week, episode.over_at)
-    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} (over {over})"
+    since = f"since {time_text(week, episode.since)}, over {over}"
+    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} ({since})"
     # What is over before Slack could show it is not told.
     is_optional = episode.over_at is not None and episode.over_at <= told_until
     messages = {version.ts for version in during}
