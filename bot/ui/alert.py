@@ -27,6 +27,7 @@ from bot.ui.blocks import (
     slack_message,
 )
 from bot.ui.formatting import capitalized, escape_mrkdwn, link_console, local_time, mention, mentions, quoted_name
+from bot.ui.movement import moves_again
 from bot.ui.progress import objects_of_total, progress_line
 
 # A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest five.
@@ -195,7 +196,7 @@ def _now(item: AlertItem) -> str:
     """What a group does that is no longer in trouble."""
     status = item.group.status
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: "is moving again", Trouble.SLOW: "is above the limit again"}
+        again = {Trouble.STALLED: moves_again(item.group.progress), Trouble.SLOW: "is above the limit again"}
         return again.get(item.trouble, "is running again") if item.trouble else ""
     if status in FAILED_STATUSES:
         return "later failed"
