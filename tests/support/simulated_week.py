@@ -38,6 +38,8 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 #: takes minutes.
 BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 8 * MINUTE
 STALL_AFTER = 15 * MINUTE
+#: A group whose condition is SLOW is below it, and no other group that moves.
+SLOW_BELOW = "200 kB/s"
 
 
 class Away(Enum):
@@ -133,14 +135,15 @@ class Week:
         self.oms.groups.clear()
         self.oms.now = clock
         identity: Any = _Reader(self, context.identity)
-        self.context = replace(context, now=clock, identity=identity)
+        project = context.projects["media"].model_copy(update={"slow_below": SLOW_BELOW})
+        self.context = replace(context, now=clock, identity=identity, projects={"media": project})
         self.outages: list[Outage] = []
         self.mutes: list[Mute] = []
         self.sweeps: list[tuple[datetime, dict[str, Seen]]] = []
         self.versions: list[Version] = []
         self.cards: dict[str, str] = {}  # the group of each card, by the `ts` of the card
         self.changes: dict[str, list[Change]] = {}  # of the groups of requests
-        self.readings: dict[str, dict[int, Seen]] = {}  # of the groups of requests, by the second
+        self.readings: dict[str, dict[int, list[Seen]]] = {}  # of the groups of requests, by the second
         self._shown: dict[str, object] = {}
         self._script: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -217,9 +220,9 @@ class Week:
         return Finished(min([now + QUIET_EVERY, *(start for start, _ in self._busy if start > now)]))
 
     def _seen(self, group_id: str) -> Seen:
-        found = self.group(group_id)
-        followed = group_id in self.changes
-        if found is None:
+        """What is so in a group whose counters are those of now."""
+        found, followed = self.oms.groups[group_id], group_id in self.changes
+        if found.gone_at is not None and self.clock() >= found.gone_at:
             return Seen(DELETED, 0, Condition.USUAL, Amounts(0, 0, 0, 0, 0), None, followed)
         amounts = Amounts(
             found.complete_bytes, found.listed_bytes, found.migrated_objects, found.failed_objects, found.objects
@@ -235,7 +238,10 @@ class Week:
     def _read_followed(self) -> None:
         """Notes what is so in the groups of requests."""
         for group_id in self.changes:
-            self.readings.setdefault(group_id, {})[int(self.clock().timestamp())] = self._seen(group_id)
+            self.group(group_id)
+            self.readings.setdefault(group_id, {}).setdefault(int(self.clock().timestamp()), []).append(
+                self._seen(group_id)
+            )
 
     def _observe(self, group: Group) -> None:
         """Brings a group up to date, and notes when the group of a request ended, or was paused by the bot."""

@@ -111,11 +111,13 @@ def _numbers(week: Week, group: str, versions: list[Version]) -> Iterator[str]:
     checked = 0
     for one in versions:
         at, named = time_text(week, one.at), _AS_OF.search(one.text)
-        seen = before if named is None else week.readings[group].get(int(named[1]))
-        if seen is None:
+        read = [before] if named is None else week.readings[group].get(int(named[1]), [])
+        if not read:
             yield f"{at} the card of {group} is as of a time at which nobody read the group"
             continue
         checked += named is not None and has_progress(one.text)
+        # The bot may have read the group twice within this second.
+        seen = next((seen for seen in read if not any(wrong_progress(one.text, seen))), read[-1])
         wrong = [*wrong_progress(one.text, seen), *wrong_history(one.text, before.amounts, seen.amounts)]
         stalled = [change.at for change in week.changes[group] if change.state == "stalled" and change.at <= one.at]
         if seen.speed:
@@ -139,7 +141,9 @@ def _thread(week: Week, ts: str, group: str, changes: list[Change], states: list
     repeated = {text: number for text, number in Counter(one.text for one in lines).items() if number > 1}
     yield from (f"the thread of {group} says {number} times {text!r}" for text, number in repeated.items())
     for one in lines:
-        seen = next(seen for second, seen in reversed(week.readings[group].items()) if second <= one.at.timestamp())
+        seen = next(
+            seen for second, [*_, seen] in reversed(week.readings[group].items()) if second <= one.at.timestamp()
+        )
         if one.text.startswith("Resumed") and seen.speed:
             rates = wrong_rate(one.text, seen, is_exact=True)
             yield from (f"{time_text(week, one.at)} {group}: {wrong}" for wrong in rates)
@@ -176,7 +180,7 @@ def _reports(week: Week, group: str, reports: list[Version]) -> Iterator[str]:
 
 def _seen_at(week: Week, group: str, at: datetime) -> Seen:
     """What was so in a group at the first reading from a time on."""
-    return next(seen for second, seen in week.readings[group].items() if second >= int(at.timestamp()))
+    return next(seen for second, [seen, *_] in week.readings[group].items() if second >= int(at.timestamp()))
 
 
 def _end(week: Week, group: str) -> Amounts:
@@ -188,7 +192,7 @@ def _end(week: Week, group: str) -> Amounts:
 def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> Iterator[str]:
     changes = week.changes[group]
     stalled = [one for one in lines if "has stalled" in one.text]
-    again = [one for one in lines if "is moving again" in one.text]
+    again = [one for one in lines if re.search(r" (is moving|has moved) again at ", one.text)]
     for one in stalled:
         begins = [change.at for change in changes if change.state == "stalled" and change.at + STALL_AFTER <= one.at]
         said = re.search(r"has stalled at (\d+) %\. Nothing has moved since <!date\^(\d+)\^", one.text)
@@ -200,7 +204,7 @@ def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> 
             yield f"{time_text(week, one.at)} {group} stalled at {time_text(week, begins[-1])}: {one.text!r}"
     for one in again:
         stands = [change.at for change in changes if change.state == "stalled" and change.at <= one.at]
-        said = re.search(r"is moving again at (\d+) %\. It had stalled for (.*)\.$", one.text)
+        said = re.search(r"(is moving|has moved) again at (\d+) %\. It had stalled for (.*)\.$", one.text)
         longest = (one.at - stands[-1]).total_seconds() + 60 if stands else 0
         share = percent(_seen_at(week, group, one.at).amounts)
         if said is None or int(said[1]) != share or not STALL_AFTER.total_seconds() <= seconds(said[2]) <= longest:
@@ -224,7 +228,8 @@ def _failed_sub_tasks(week: Week, group: str, lines: list[Version]) -> Iterator[
     ends = [int(change.at.timestamp()) for change in week.changes[group] if change.state in _ENDED]
     failed = {
         seen.sub_tasks.failed
-        for second, seen in week.readings[group].items()
+        for second, read in week.readings[group].items()
+        for seen in read
         if seen.sub_tasks is not None and seen.speed and not any(end <= second for end in ends)
     } - {0}
     if len(lines) != len(failed):

@@ -28,6 +28,7 @@ from bot.sandbox.slack.ids import ALICE
 from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
 from tests.support.week_cards import problems_of_cards
 from tests.support.week_numbers import has_progress, wrong_progress
+from tests.support.week_slow import problems_of_slow_groups
 from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
 PAUSED_FOR = 30 * SECOND
@@ -42,11 +43,24 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _TIME = re.compile(r"<!date\^(\d+)\^")
-_TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
+_TROUBLES = {
+    "was paused outside this bot, noticed": "paused",
+    "failed": "failed",
+    "has stalled": "stalled",
+    "is slow": "slow",
+}
 _MUTED = re.compile(rf"Muted by <@{ALICE}> until <!date\^(\d+)\^")
-_TITLES = {"paused": "paused outside this bot", "failed": "failed", "stalled": "stalled", "": "no longer in trouble"}
+_TITLES = {
+    "paused": "paused outside this bot",
+    "failed": "failed",
+    "stalled": "stalled",
+    "slow": "slow",
+    "": "no longer in trouble",
+}
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
     "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
+    "has moved again": lambda seen: seen.status in _RUNNING and seen.stands,
+    "is above the limit again": lambda seen: seen.status in _RUNNING and seen.condition is not Condition.SLOW,
     "is running again": lambda seen: seen.status in _RUNNING,
     "later failed": lambda seen: seen.status in _FAILED,
     "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
@@ -110,7 +124,7 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
         if before is None or before[1].status != seen.status:
             since = at
         still_since = _still_since(before, still_since, at, seen, known)
-        trouble = _trouble(seen, at - still_since, known, moves=still_since == at and not seen.stands)
+        trouble = _trouble(seen, at - still_since, known, moved=_has_moved(before, seen))
         if before is None:
             known, is_followed = trouble, seen.is_followed
         elif trouble is None:
@@ -131,6 +145,10 @@ def episodes_of(week: Week, group: str) -> Iterator[Episode]:
         yield open_
 
 
+def _has_moved(before: tuple[datetime, Seen] | None, seen: Seen) -> bool:
+    return before is not None and seen.amounts.complete_bytes > before[1].amounts.complete_bytes
+
+
 def _still_since(
     before: tuple[datetime, Seen] | None, still_since: datetime, at: datetime, seen: Seen, known: str | None
 ) -> datetime:
@@ -142,7 +160,7 @@ def _still_since(
     return still_since
 
 
-def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moves: bool) -> str | None:
+def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moved: bool) -> str | None:
     if seen.status == PAUSED:
         return "paused"
     if seen.status == PAUSING:
@@ -151,7 +169,7 @@ def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moves: bool
         return "failed"
     if seen.status not in _RUNNING or not seen.stands:
         return None
-    if known == "stalled":
+    if known == "stalled" and not moved:
         return "stalled"
     longest = {Condition.STALLED: STALL_AFTER, Condition.RESTORING: RESTORES_FOR}.get(seen.condition)
     is_stalled = seen.status == MONITORING and longest is not None and still_for >= longest
@@ -170,6 +188,8 @@ def _problems_of_alerts(week: Week) -> Iterator[str]:
     expected = {group: list(episodes_of(week, group)) for group in groups}
     for group, lines in told.items():
         yield from _unexpected(week, group, lines, expected.get(group, []))
+    for group in groups:
+        yield from problems_of_slow_groups(week, group, [(one.version, one.says) for one in told.get(group, [])])
     for episodes in expected.values():
         for episode in episodes:
             yield from _untold(week, episode, told.get(episode.group, []))
@@ -225,6 +245,7 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
                     "paused": seen.status in (PAUSED, PAUSING),
                     "failed": seen.status in _FAILED,
                     "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
+                    "slow": seen.status in (*_RUNNING, PAUSING),
                 }[trouble]
             )
         else:
@@ -256,7 +277,7 @@ def _is_during(week: Week, episode: Episode, one: Told) -> bool:
 
 def _unexpected(week: Week, group: str, lines: Iterable[Told], episodes: list[Episode]) -> Iterator[str]:
     for line in lines:
-        if not line.trouble:
+        if line.trouble in ("", "slow"):
             continue
         at = time_text(week, line.version.at)
         found = [one for one in episodes if _is_during(week, one, line)]

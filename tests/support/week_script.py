@@ -167,7 +167,7 @@ _SCENES: list[Action] = [
     _pause_briefly,
     *[_fail] * 3,
     *[_condition(Condition.STALLED)] * 4,
-    _condition(Condition.SLOW),
+    *[_condition(Condition.SLOW)] * 2,
     _condition(Condition.QUEUED),
     _condition(Condition.RESTORING),
     _in_console(console.grow),
