@@ -36,10 +36,10 @@ from tests.support.simulated_time import SHOW, Clock, Handler, run_for
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 #: Sweeps have their usual pace for this time after something happens. Later they are this far apart, so that a week
 #: takes minutes.
-BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 8 * MINUTE
+BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 9 * MINUTE
 STALL_AFTER = 15 * MINUTE
 #: A group whose condition is SLOW is below it, and no other group that moves.
-SLOW_BELOW = "200 kB/s"
+SLOW_BELOW = "200 KB/s"
 
 
 class Away(Enum):

@@ -192,7 +192,7 @@ def _end(week: Week, group: str) -> Amounts:
 def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> Iterator[str]:
     changes = week.changes[group]
     stalled = [one for one in lines if "has stalled" in one.text]
-    again = [one for one in lines if re.search(r" (is moving|has moved) again at ", one.text)]
+    again = [one for one in lines if re.search(r" (?:is moving|has moved) again at ", one.text)]
     for one in stalled:
         begins = [change.at for change in changes if change.state == "stalled" and change.at + STALL_AFTER <= one.at]
         said = re.search(r"has stalled at (\d+) %\. Nothing has moved since <!date\^(\d+)\^", one.text)
@@ -204,7 +204,7 @@ def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> 
             yield f"{time_text(week, one.at)} {group} stalled at {time_text(week, begins[-1])}: {one.text!r}"
     for one in again:
         stands = [change.at for change in changes if change.state == "stalled" and change.at <= one.at]
-        said = re.search(r"(is moving|has moved) again at (\d+) %\. It had stalled for (.*)\.$", one.text)
+        said = re.search(r"(?:is moving|has moved) again at (\d+) %\. It had stalled for (.*)\.$", one.text)
         longest = (one.at - stands[-1]).total_seconds() + 60 if stands else 0
         share = percent(_seen_at(week, group, one.at).amounts)
         if said is None or int(said[1]) != share or not STALL_AFTER.total_seconds() <= seconds(said[2]) <= longest:

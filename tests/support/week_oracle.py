@@ -8,35 +8,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.sandbox.huawei.group import (
     COMPLETED,
-    CREATION_FAILED,
     DELETED,
-    EXECUTING,
-    MIGRATION_FAILED,
-    MONITORING,
     PAUSED,
     PAUSING,
-    WAITING,
     WAITING_FOR_DELETION,
     Condition,
 )
 from bot.sandbox.slack.ids import ALICE
-from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
+from tests.support.simulated_week import MINUTE, Seen, Version, Week
 from tests.support.week_cards import problems_of_cards
+from tests.support.week_episodes import FAILED, RUNNING, Episode, episodes_of
 from tests.support.week_numbers import has_progress, wrong_progress
 from tests.support.week_slow import problems_of_slow_groups
 from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
-PAUSED_FOR = 30 * SECOND
-RESTORES_FOR = timedelta(hours=12)
-#: Readings that are further apart say nothing of the time between them.
-BLIND = 10 * MINUTE
-
-_RUNNING, _FAILED = (WAITING, EXECUTING, MONITORING), (CREATION_FAILED, MIGRATION_FAILED)
 #: What a message says about a group. The line after it has the progress, if the group is in trouble.
 _LINE = re.compile(
     r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$(?P<progress>\n[░█].*$)?",
@@ -58,26 +48,15 @@ _TITLES = {
     "": "no longer in trouble",
 }
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
-    "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
-    "has moved again": lambda seen: seen.status in _RUNNING and seen.stands,
-    "is above the limit again": lambda seen: seen.status in _RUNNING and seen.condition is not Condition.SLOW,
-    "is running again": lambda seen: seen.status in _RUNNING,
-    "later failed": lambda seen: seen.status in _FAILED,
+    "is moving again": lambda seen: seen.status in RUNNING and not seen.stands,
+    "has moved again": lambda seen: seen.status in RUNNING and seen.stands,
+    "is above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
+    "is running again": lambda seen: seen.status in RUNNING,
+    "later failed": lambda seen: seen.status in FAILED,
     "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
     "was deleted": lambda seen: seen.status in (DELETED, WAITING_FOR_DELETION),
     "is done": lambda seen: seen.status == COMPLETED,
 }
-
-
-@dataclass(frozen=True)
-class Episode:
-    """Trouble of a group that must be told once."""
-
-    group: str
-    trouble: str
-    told_at: datetime  # the sweep that tells it
-    since: datetime  # the time that the message must name
-    over_at: datetime | None = None  # the sweep that shows that it is over
 
 
 @dataclass(frozen=True)
@@ -96,84 +75,10 @@ def problems_of(week: Week) -> list[str]:
 
 
 def told_by_trouble(week: Week) -> Mapping[str, int]:
-    """How many times the channel must be told of each trouble."""
+    """How many times the channel must be told of each trouble but slow groups."""
     groups = {group for _, seen in week.sweeps for group in seen}
     counts = Counter(episode.trouble for group in groups for episode in episodes_of(week, group))
-    return {trouble: counts[trouble] for trouble in _TROUBLES.values()}
-
-
-# Alerts
-
-
-def episodes_of(week: Week, group: str) -> Iterator[Episode]:
-    """The trouble of a group that the channel is told."""
-    before: tuple[datetime, Seen] | None = None
-    open_: Episode | None = None
-    known: str | None = None  # the trouble that people know of, from an alert or from a card
-    since = still_since = week.start
-    is_followed = False
-    mutes = [one for one in week.mutes if one.group == group]
-
-    def is_muted(at: datetime) -> bool:
-        return any(one.start <= at < one.end for one in mutes)
-
-    for at, all_seen in week.sweeps:
-        seen = all_seen.get(group)
-        if seen is None:
-            continue
-        if before is None or before[1].status != seen.status:
-            since = at
-        still_since = _still_since(before, still_since, at, seen, known)
-        trouble = _trouble(seen, at - still_since, known, moved=_has_moved(before, seen))
-        if before is None:
-            known, is_followed = trouble, seen.is_followed
-        elif trouble is None:
-            if open_ is not None:
-                yield replace(open_, over_at=at)
-            open_ = known = None
-        elif is_followed:
-            known = trouble
-        elif trouble != known and not is_muted(at) and (trouble != "paused" or at - since >= PAUSED_FOR):
-            if open_ is not None:
-                yield replace(open_, over_at=at)
-            named = {"paused": since, "failed": at, "stalled": still_since}[trouble]
-            open_, known = Episode(group, trouble, at, named), trouble
-        if before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
-            is_followed = False
-        before = at, seen
-    if open_ is not None:
-        yield open_
-
-
-def _has_moved(before: tuple[datetime, Seen] | None, seen: Seen) -> bool:
-    return before is not None and seen.amounts.complete_bytes > before[1].amounts.complete_bytes
-
-
-def _still_since(
-    before: tuple[datetime, Seen] | None, still_since: datetime, at: datetime, seen: Seen, known: str | None
-) -> datetime:
-    """Since when the sweeps show that nothing moves."""
-    if before is None or before[1].status not in _RUNNING or not seen.stands:
-        return at
-    if before[1].counters != seen.counters or (at - before[0] > BLIND and known != "stalled"):
-        return at
-    return still_since
-
-
-def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moved: bool) -> str | None:
-    if seen.status == PAUSED:
-        return "paused"
-    if seen.status == PAUSING:
-        return known
-    if seen.status in _FAILED:
-        return "failed"
-    if seen.status not in _RUNNING or not seen.stands:
-        return None
-    if known == "stalled" and not moved:
-        return "stalled"
-    longest = {Condition.STALLED: STALL_AFTER, Condition.RESTORING: RESTORES_FOR}.get(seen.condition)
-    is_stalled = seen.status == MONITORING and longest is not None and still_for >= longest
-    return "stalled" if is_stalled else None
+    return {trouble: counts[trouble] for trouble in ("paused", "failed", "stalled")}
 
 
 def _problems_of_alerts(week: Week) -> Iterator[str]:
@@ -243,9 +148,9 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
                 seen is not None
                 and {
                     "paused": seen.status in (PAUSED, PAUSING),
-                    "failed": seen.status in _FAILED,
-                    "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
-                    "slow": seen.status in (*_RUNNING, PAUSING),
+                    "failed": seen.status in FAILED,
+                    "stalled": seen.status in (*RUNNING, PAUSING) and seen.stands,
+                    "slow": seen.status in (*RUNNING, PAUSING),
                 }[trouble]
             )
         else:

@@ -37,7 +37,7 @@ CALM = 3 * MINUTE
 
 
 #: How many times something happens to some groups, how many requests are made, and how many times Mute is pressed.
-MOMENTS, REQUESTS, MUTES = 50, 8, 6
+MOMENTS, REQUESTS, MUTES = 40, 8, 6
 
 
 def run_week(seed: int, groups: int) -> Week:

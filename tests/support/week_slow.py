@@ -15,7 +15,7 @@ from tests.support.simulated_week import MINUTE, STALL_AFTER, Seen, Version, Wee
 from tests.support.week_times import BUDGET, due, time_text
 
 #: A rate that is smoothed over 5 minutes shows another speed within this time, even if the group is rarely read.
-SMOOTHED_FOR = 20 * MINUTE
+SMOOTHED_FOR = 30 * MINUTE
 #: Readings that are further apart do not show the rate.
 BLIND = 10 * MINUTE
 _SINCE = re.compile(r"^is slow\. Its rate has been below the limit .* since <!date\^(\d+)\^")
