@@ -127,6 +127,9 @@ def _numbers(week: Week, group: str, versions: list[Version]) -> Iterator[str]:
             wrong += wrong_standstill(one.text, int(named[1]) - stalled[-1].timestamp(), is_exact=is_exact)
         elif has_standstill(one.text):
             wrong.append("that it stands still, and it does not")
+        causes = re.findall(r"\*(\d+) of (\d+) failed sub-tasks\*", one.text)
+        if causes and {sum(int(number) for number, _ in causes)} != {int(all_) for _, all_ in causes}:
+            wrong.append(f"causes that do not add up: {causes}")
         for what, person, since in (("Requested", ALICE, new.at), ("approved", CAROL, approved.at)):
             times = re.findall(rf"{what} by <@{person}> <!date\^(\d+)\^", one.text)
             if times not in ([str(int(since.timestamp()))], []):

@@ -94,7 +94,8 @@ def _problems_of_alerts(week: Week) -> Iterator[str]:
     for group, lines in told.items():
         yield from _unexpected(week, group, lines, expected.get(group, []))
     for group in groups:
-        yield from problems_of_slow_groups(week, group, [(one.version, one.says) for one in told.get(group, [])])
+        lines_of_group = [(one.version, one.says, one.progress) for one in told.get(group, [])]
+        yield from problems_of_slow_groups(week, group, lines_of_group)
     for episodes in expected.values():
         for episode in episodes:
             yield from _untold(week, episode, told.get(episode.group, []))

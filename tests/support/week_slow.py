@@ -12,6 +12,7 @@ from datetime import datetime
 
 from bot.sandbox.huawei.group import MONITORING, Condition
 from tests.support.simulated_week import MINUTE, STALL_AFTER, Seen, Version, Week
+from tests.support.week_numbers import wrong_progress
 from tests.support.week_times import BUDGET, due, time_text
 
 #: A rate that is smoothed over 5 minutes shows another speed within this time, even if the group is rarely read.
@@ -31,14 +32,17 @@ class Span:
     is_over: bool  # whether a sweep shows something else
 
 
-def problems_of_slow_groups(week: Week, group: str, told: list[tuple[Version, str]]) -> Iterator[str]:
+def problems_of_slow_groups(week: Week, group: str, told: list[tuple[Version, str, str]]) -> Iterator[str]:
     """What was told of a group and was not so, told twice, or not told.
 
     Arguments:
-        told: the messages about the group, each with what it says about it.
+        told: the messages about the group, each with what it says about it, and the progress that it shows.
     """
     spans = list(_spans(week, group))
-    slow = [(version, found) for version, says in told if (found := _SINCE.match(says))]
+    slow = [(version, found) for version, says, _ in told if (found := _SINCE.match(says))]
+    for version, says, progress in told:
+        if progress and (found := _SINCE.match(says)):
+            yield from _wrong_progress(week, group, version, int(found[1]), progress)
     for version, found in slow:
         if not any(_fits(week, span, version, int(found[1])) for span in spans):
             yield f"{time_text(week, version.at)} {group} is told to be slow: {found[0]}"
@@ -54,9 +58,17 @@ def problems_of_slow_groups(week: Week, group: str, told: list[tuple[Version, st
             yield f"{what}: not told in time"
         for ts in posts if span.is_over else ():
             known_at = next((at for at, _ in week.sweeps if at >= span.end + SMOOTHED_FOR), span.end)
-            last = [says for version, says in told if version.ts == ts and version.at <= due(week, known_at, BUDGET)]
+            last = [says for version, says, _ in told if version.ts == ts and version.at <= due(week, known_at, BUDGET)]
             if _SINCE.match(last[-1]):
                 yield f"{what}: the message does not say that it is over"
+
+
+def _wrong_progress(week: Week, group: str, version: Version, since: int, progress: str) -> Iterator[str]:
+    """The progress in a message, if no sweep that may have told it shows the same."""
+    told_from = since + STALL_AFTER.total_seconds() - 1
+    seen = [all_[group] for at, all_ in week.sweeps if told_from <= at.timestamp() and at <= version.at]
+    if all(any(wrong_progress(progress, one)) for one in seen):
+        yield f"{time_text(week, version.at)} {group} is slow, and never had {progress!r}"
 
 
 def _fits(week: Week, span: Span, version: Version, since: int) -> bool:
