@@ -47,7 +47,7 @@ from bot.slack.transport import ACK_SECONDS, HttpTransport, Transport, new_app, 
 from bot.slack.users import Users
 from bot.store import queue, sweeps, tables
 from bot.store.circuit_breakers import CircuitBreakers
-from bot.store.database import Store, open_store
+from bot.store.database import open_store
 from bot.store.queue import Claim
 from bot.store.state_keys import StateKeys
 from bot.vault.errors import VaultError
@@ -104,22 +104,10 @@ class Service:
         token, api_url, route = environment.slack_bot_token, environment.slack_api_url, slack_route(settings.network)
         client = new_client(token, api_url, route=route)
         our_app, authorization = authenticate(client, environment.slack_app_token)
-        database_url = environment.database_url
-        # A token that was read again signs from then on, and the one before is still checked.
-        keys = StateKeys(lambda: environment.state_key or client.secret, environment.state_key_former)
-        self.store = open_store(database_url.reveal(), lambda: database_url.current().reveal(), keys)
-        with self.store.write() as connection:
-            sweeps.set_projects(connection, settings.projects, utc_now())
-        if self.store.is_sqlite:
-            # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
-            with self.store.write() as connection:
-                queue.release_all(connection)
-            CircuitBreakers(self.store.read, self.store.write).end_probes()
-        self.context = _new_context(settings, self.store, client, our_app.team_id)
-        schedule_digest(self.context)
+        self.context = open_context(settings, client, our_app.team_id)
         self._worker = _new_worker(self.context)
         app = new_app(token, api_url, environment.slack_signing_secret, authorization, route)
-        receiver = Receiver(self.store, self.context.owner, utc_now, self._worker.submit)
+        receiver = Receiver(self.context.store, self.context.owner, utc_now, self._worker.submit)
         # A short timeout, because a form must open within 3 s.
         quick_client = new_client(token, api_url, ACK_SECONDS, route)
         quick_client.owner = client.owner
@@ -128,7 +116,7 @@ class Service:
         self._slack_api_url = client.base_url
         self._transport = _new_transport(environment, app, route)
         CONNECTED.set_function(lambda: self._transport.is_connected)
-        ready = Readiness(self.store, client, self.context.people, lambda: self._transport.problem)
+        ready = Readiness(self.context.store, client, self.context.people, lambda: self._transport.problem)
         with _listening_errors(environment.listen, "OPS_PORT", environment.ops_port):
             self._health = HealthServer(
                 environment.ops_port, self._liveness_problem, ready.problem, ready.details, environment.listen
@@ -200,10 +188,26 @@ def authenticate(client: DirectClient, app_token: Secret | None) -> tuple[OurApp
     return our_app, authorization
 
 
-def _new_context(settings: Settings, store: Store, client: DirectClient, team_id: str) -> Context:
-    vault = new_vault(settings.environment, settings.network)
+def open_context(settings: Settings, client: DirectClient, team_id: str) -> Context:
+    """Opens the database, and makes what the jobs need. Starts no thread.
+
+    Raises:
+        CannotOpenDatabase: the database cannot be used.
+    """
+    environment, database_url = settings.environment, settings.environment.database_url
+    # A token that was read again signs from then on, and the one before is still checked.
+    keys = StateKeys(lambda: environment.state_key or client.secret, environment.state_key_former)
+    store = open_store(database_url.reveal(), lambda: database_url.current().reveal(), keys)
     rows = CircuitBreakers(store.read, store.write)
-    return Context(
+    with store.write() as connection:
+        sweeps.set_projects(connection, settings.projects, utc_now())
+    if store.is_sqlite:
+        # Only one process uses a SQLite file, so every claim in it belongs to a process that has ended.
+        with store.write() as connection:
+            queue.release_all(connection)
+        rows.end_probes()
+    vault = new_vault(environment, settings.network)
+    context = Context(
         store=store,
         projects=settings.projects,
         command=settings.command,
@@ -216,6 +220,8 @@ def _new_context(settings: Settings, store: Store, client: DirectClient, team_id
         now=utc_now,
         keep=settings.keep,
     )
+    schedule_digest(context)
+    return context
 
 
 def _new_worker(context: Context) -> Worker:

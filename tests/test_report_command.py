@@ -14,7 +14,7 @@ from sqlalchemy import text
 from bot.cli import main
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import LastSeen, Request, State
-from bot.domain.watched_group import WatchLimits, first_seen
+from bot.domain.watched_group import WatchLimits, after_first_reading
 from bot.store import groups, requests
 from bot.store.audit import BOT, Event, append_all, newest
 from bot.store.database import Store
@@ -42,7 +42,9 @@ def store_request(store: Store, made: Request) -> Request:
         for minute in range(1, 60):
             progress = replace(HALF, complete_bytes=HALF.complete_bytes + minute * 100_000_000)
             group, seen_at = replace(GROUP, progress=progress), NOON + timedelta(minutes=minute)
-            groups.add_samples(connection, [first_seen(made.group_key, "media", group, seen_at, WatchLimits())])
+            groups.add_samples(
+                connection, [after_first_reading(made.group_key, "media", group, seen_at, WatchLimits())]
+            )
     return made
 
 
@@ -63,7 +65,7 @@ def test_the_markdown_has_all_facts(store: Store, database_url: str) -> None:
     for line in (
         "- Moved: 6.0 GB in 600 objects this time, 10.0 of 10.0 GB in all",
         "- Time: 1 h, 2026-03-02 12:00:00 UTC to 2026-03-02 13:00:00 UTC",
-        "- Rate: 1.7 MB/s on average, 1.7 MB/s at best",
+        "- Rate: 1.7 MB/s on average, 1.7 MB/s at peak",
         "- Requested by: UALICE00, 2026-03-02 12:00:00 UTC",
         "- Approved by: UCAROL00, 2026-03-02 12:00:00 UTC",
         "- Rate over time: ████████████████████  up to 1.7 MB/s",

@@ -1,4 +1,4 @@
-"""Decides which alerts a project's channel gets about task groups without an open request, each one once.
+"""Decides what the alerts in a project's channel say about task groups without an open request, each thing once.
 
 Pure. `bot.jobs.watch` reads the groups, `bot.store.alerts` stores the messages, and `bot.ui.alert` has their texts.
 """
@@ -16,9 +16,9 @@ from bot.domain.watched_group import Activity, Trouble, WatchedGroup
 #: The values of `watch` in bot.toml.
 Watch = Literal["off", "trouble", "all"]
 
-#: A shorter pause makes no alert, because people pause a group to change its settings, and then resume it.
+#: A shorter pause causes no alert, because people pause a group to change its settings, and then resume it.
 PAUSED_FOR = timedelta(seconds=30)
-#: What is found within this time after an alert is added to it, instead of posting another message.
+#: Within this time after an alert, new items are added to its message instead of being posted in another one.
 MERGE_WITHIN = timedelta(minutes=1)
 
 _ENDED_STATUSES = DELETED_STATUSES | {GroupStatus.COMPLETED}
@@ -31,11 +31,11 @@ class AlertItem:
     key: str  # `WatchedGroup.key`
     group: TaskGroup  # as read at `at`, without its settings
     trouble: Trouble | None  # None if the group started, ended or was deleted, as its status says
-    since: datetime  # since when, as far as the bot saw it
+    since: datetime  # when the trouble or the change began, as far as the bot knows
     at: datetime  # when the group was read
     is_over: bool = False  # whether the group was in `trouble` and no longer is
     muted_by: str = ""  # the user id of the person who muted the group; empty if nobody did
-    muted_until: datetime | None = None  # None for a muted group that stays muted until it moves
+    muted_until: datetime | None = None  # None if the group is not muted, or is muted until it moves
 
     @property
     def is_trouble(self) -> bool:
@@ -64,59 +64,61 @@ def alert_item(
     watch: Watch,
     is_first_sweep: bool,
     paused_by_bot: bool,
-    is_followed: bool,
+    is_on_card: bool,
     is_muted: bool,
 ) -> tuple[WatchedGroup, AlertItem | None]:
     """Decides what an alert says about a group after another reading.
 
-    A pause makes an alert when two readings that are `PAUSED_FOR` apart show it. Any other trouble makes one
-    immediately. Trouble that the first reading of a group shows is old, and makes none.
+    A pause causes an alert once two readings that are at least `PAUSED_FOR` apart have shown it. Other trouble causes
+    one immediately. Trouble that the first reading of a group shows may be old, and causes none.
 
     Arguments:
         before: the group before this reading; None for its first reading.
-        is_first_sweep: whether no earlier sweep of the project is stored, so that its groups are not new.
-        paused_by_bot: whether the bot itself paused the group. Then the pause makes no alert.
-        is_followed: whether an open request follows the group. Then its card shows everything.
-        is_muted: whether the group is muted (`mute_is_over`). Trouble that lasts makes an alert after that.
+        is_first_sweep: whether no earlier sweep of the project is stored. If so, a running group without an
+            earlier reading has not just started, so `watch = "all"` causes no alert about it.
+        paused_by_bot: whether the bot itself paused the group. If so, the pause causes no alert.
+        is_on_card: whether the card of a request shows what happens to the group: an open request follows the group, or
+            followed it when it stopped.
+        is_muted: whether the group is muted (`mute_is_over`). Trouble that still lasts after the mute causes an alert.
 
     Returns:
-        The group with the trouble that people now know of (`WatchedGroup.told`), and the item for an alert, or None.
+        The group with its new `WatchedGroup.known_trouble`, and the item for an alert; None if there is none.
     """
-    trouble = _trouble(after)
-    is_told_elsewhere = watch == "off" or is_followed or (paused_by_bot and trouble is Trouble.PAUSED)
-    is_silent = is_told_elsewhere or is_muted
+    trouble, known = _trouble(after), after.known_trouble
+    needs_no_alert = watch == "off" or is_on_card or (paused_by_bot and trouble is Trouble.PAUSED)
+    is_silent = needs_no_alert or is_muted
     if trouble is None:
-        calm = after if after.told is None else replace(after, told=None)
+        calm = after if known is None else replace(after, known_trouble=None)
         has_changed = _has_started(before, after, is_first_sweep=is_first_sweep) or _has_ended(before, after)
         if watch == "all" and has_changed and not is_silent:
             return calm, _item(after, None, after.status_since)
-        over = None if after.told is None else replace(_item(after, after.told, after.seen_at), is_over=True)
+        over = None if known is None else replace(_item(after, known, after.seen_at), is_over=True)
         return calm, over
-    if trouble is after.told:
+    if trouble is known:
         return after, None
-    if before is None or is_told_elsewhere:
-        return replace(after, told=trouble), None
+    if before is None or needs_no_alert:
+        return replace(after, known_trouble=trouble), None
     if is_muted or (trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR):
         return after, None
-    return replace(after, told=trouble), _item(after, trouble, _since(after, trouble))
+    return replace(after, known_trouble=trouble), _item(after, trouble, _since(after, trouble))
 
 
 def _trouble(group: WatchedGroup) -> Trouble | None:
-    """The trouble that the group is in. Trouble in `told` lasts until a reading shows that it is over."""
-    movement, told = group.movement, group.told
+    """The trouble that the group is in. `WatchedGroup.known_trouble` lasts until a reading shows that it is over."""
+    movement, known = group.movement, group.known_trouble
     match group.group.status:
         case GroupStatus.PAUSED:
             return Trouble.PAUSED
         case GroupStatus.PAUSING:
-            return told
+            return known
         case status if status in FAILED_STATUSES:
             return Trouble.FAILED
         case _ if not group.runs:
             return None
-    # After a gap between two readings, a stalled group counts as moving until it stands still for long enough.
-    if movement.activity is Activity.STALLED or (told is Trouble.STALLED and movement.still_since is not None):
+    # After a gap between two readings, a stalled group has the activity MOVING until nothing has moved for long enough.
+    if movement.activity is Activity.STALLED or (known is Trouble.STALLED and movement.still_since is not None):
         return Trouble.STALLED
-    return Trouble.SLOW if movement.is_slow or (told is Trouble.SLOW and not movement.is_fast) else None
+    return Trouble.SLOW if movement.is_slow or (known is Trouble.SLOW and not movement.is_above_limit) else None
 
 
 def _since(group: WatchedGroup, trouble: Trouble) -> datetime:
@@ -145,7 +147,7 @@ def has_moved_again(group: WatchedGroup) -> bool:
 
 
 def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:
-    """Whether a muted group makes alerts again.
+    """Whether the mute of a group is over, so that the group causes alerts again.
 
     Arguments:
         until: when the mute ends; None for a group that is muted until it moves.
@@ -153,10 +155,10 @@ def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:
     return has_moved_again(group) if until is None else group.seen_at >= until
 
 
-def takes(alert: Alert, items: Iterable[AlertItem], now: datetime) -> bool:
-    """Whether a posted alert is edited to show more items.
+def accepts(alert: Alert, items: Iterable[AlertItem], now: datetime) -> bool:
+    """Whether these items can be added to a posted alert, by an edit of its message.
 
-    Slack notifies nobody of an edit. So an alert without trouble takes none.
+    Slack notifies nobody of an edit. So trouble is not added to an alert without trouble.
     """
     is_young = now - alert.created_at < MERGE_WITHIN
     return is_young and (alert.has_trouble or not any(item.is_trouble for item in items))
@@ -168,25 +170,25 @@ def merged(alert: Alert, items: Iterable[AlertItem]) -> Alert:
     return replace(alert, items=tuple(by_key.values()))
 
 
-def settled(alert: Alert, items: Iterable[AlertItem]) -> Alert:
-    """The alert after later readings of its groups: trouble that no longer lasts is over.
+def updated(alert: Alert, items: Iterable[AlertItem]) -> Alert:
+    """The alert after later readings of its groups. Marks the trouble that is over.
 
     Arguments:
-        items: what those readings showed.
+        items: what these readings showed.
     """
     later = {item.key: item for item in items if item.is_over or item.trouble not in (Trouble.STALLED, Trouble.SLOW)}
 
-    def settle(item: AlertItem) -> AlertItem:
+    def update(item: AlertItem) -> AlertItem:
         found = later.get(item.key)
         if found is None or item.trouble is None or item.is_over:
             return item
         return replace(item, group=found.group, at=found.at, is_over=True)
 
-    return replace(alert, items=tuple(settle(item) for item in alert.items))
+    return replace(alert, items=tuple(update(item) for item in alert.items))
 
 
-def lasting(alert: Alert) -> Alert:
-    """The alert as it is posted now: without trouble that is over, and without muted groups."""
+def as_posted(alert: Alert) -> Alert:
+    """The alert as it is posted: without trouble that is already over, and without muted groups."""
     return replace(alert, items=tuple(item for item in alert.items if not item.is_over and not item.muted_by))
 
 

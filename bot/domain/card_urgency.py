@@ -42,8 +42,8 @@ def card_urgency(old: Request, new: Request) -> Urgency:
         return Urgency.BUTTONS
     if not new.is_open:
         return Urgency.END
-    has_new_trouble = new.told.trouble is not old.told.trouble
-    if has_new_trouble and new.told.trouble is Trouble.STALLED:
+    has_new_trouble = new.announced.trouble is not old.announced.trouble
+    if has_new_trouble and new.announced.trouble is Trouble.STALLED:
         return Urgency.FAILURE
     has_news = has_new_trouble or new.problem != old.problem or new.failure_causes != old.failure_causes
     return Urgency.STATE if has_new_state or has_news else Urgency.PROGRESS

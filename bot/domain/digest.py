@@ -1,6 +1,6 @@
-"""When the daily digest of a project is due, and what it contains.
+"""Decides when the daily digest of a project is due, and what it contains.
 
-Pure. `bot.jobs.digest` reads the groups and requests, and `bot.ui.digest` has the words.
+Pure. `bot.jobs.digest` reads the groups and requests, and `bot.ui.digest` has the text.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class DailyTime:
     def after(self, now: datetime) -> datetime:
         """The first of these times after `now`, in UTC.
 
-        On the day on which clocks are put forward past the time, it is as much later. A time that occurs twice when
-        clocks are put back is the first of both.
+        If clocks go forward past this time of day, the time is later by the same amount. If this time of day occurs
+        twice because clocks go back, the first one counts.
         """
         today = now.astimezone(self.zone).date()
         days = (today + timedelta(days=number) for number in (-1, 0, 1, 2))
@@ -51,7 +51,7 @@ class Digest:
     failed: tuple[Reading, ...] = ()
     paused: tuple[Reading, ...] = ()
     running: tuple[Reading, ...] = ()
-    waiting: tuple[Request, ...] = ()  # for approval
+    waiting: tuple[Request, ...] = ()  # requests that wait for approval
 
     @property
     def is_empty(self) -> bool:
@@ -65,13 +65,13 @@ def digest_of(
     ended: Iterable[Request],
     open_requests: Iterable[Request],
 ) -> Digest:
-    """Joins what the sweeps and the requests say about the groups of a project.
+    """Combines what the sweeps and the requests show about the groups of a project.
 
     Arguments:
         since: the time of the previous digest.
         watched: the groups that run, or that stopped since then.
-        ended, open_requests: the requests that ended since then, and those that are open. Of a group that no sweep saw,
-            such as with `watch = "off"`, only its request is known.
+        ended, open_requests: the requests that ended since then, and those that are open. They show groups that no
+            sweep read, for example with `watch = "off"`.
     """
     groups: dict[str, Reading] = {}
     waiting: list[Request] = []
@@ -92,7 +92,7 @@ def digest_of(
     )
 
 
-# In these states of a request, its group is as the bot last read it.
+# In these states, the group of a request is current, because the bot follows the group or followed it to its end.
 _WITH_GROUP = FOLLOWED_STATES | {State.DONE, State.FAILED, State.PAUSED_AGAIN}
 _RUNNING = RUNNING_STATUSES | {GroupStatus.PAUSING}
 

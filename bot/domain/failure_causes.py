@@ -1,6 +1,6 @@
-"""Why the sub-tasks of a task group failed: the causes by error code, and when the bot asks OMS for them.
+"""The causes for which sub-tasks of a task group failed, counted by error code.
 
-Pure. `bot.huawei.oms` lists the sub-tasks, `bot.jobs.follow.read_causes` explains the codes and stores the result.
+Pure. `bot.huawei.oms` lists the sub-tasks. `bot.jobs.follow.read_causes` explains the codes and stores the result.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from bot.domain.task_group import ErrorReason
 
 #: While a group runs, the causes are read at most this often.
 READ_EVERY = timedelta(minutes=10)
-#: This many causes are kept. OMS documents about 40 codes.
+#: How many causes are stored. OMS documents about 40 codes.
 MAX_CAUSES = 20
 
 
 class SubTaskStatus(IntEnum):
-    """The `status` of a sub-task, with the numbers of the OMS API (ListTasks). They differ from those of a group."""
+    """The `status` of a sub-task, with the numbers of the OMS API (ListTasks). Task groups have other numbers."""
 
     #: In the queue of OMS.
     WAITING = 1
@@ -33,7 +33,7 @@ class SubTaskStatus(IntEnum):
     FAILED = 4
     #: Complete.
     SUCCESS = 5
-    #: OMS tries it again.
+    #: OMS is retrying it.
     RETRYING = 6
     #: OMS is pausing it.
     PAUSING = 7
@@ -44,18 +44,15 @@ class SubTask:
     """A sub-task of a task group, as ListTasks returned it."""
 
     id: int
-    name: str  # may be empty
     status: SubTaskStatus
     error: ErrorReason | None  # None if OMS gives no reason
-    total_objects: int
-    failed_objects: int
 
 
 @dataclass(frozen=True)
 class FailureCause:
-    """Sub-tasks that failed for the same reason. OMS gives a reason for a sub-task, and none for its objects."""
+    """Sub-tasks that failed for the same reason. OMS gives a reason for each sub-task, but none for its objects."""
 
-    sub_tasks: int  # how many
+    sub_tasks: int  # how many sub-tasks failed for it
     problem: Problem  # the code, what it means, and the next step
 
 
@@ -64,27 +61,27 @@ class FailureCauses:
     """Why sub-tasks of a group failed, as OMS listed them at one time."""
 
     read_at: datetime
-    failed_sub_tasks: int  # as the group counted them then
+    failed_sub_tasks: int  # the number that OMS gave for the group at that time
     causes: tuple[FailureCause, ...] = ()  # the most frequent one first
-    listed_sub_tasks: int = 0  # how many failed sub-tasks OMS listed, including those whose cause is not kept
-    not_read: Problem | None = None  # why OMS listed no sub-tasks; None if it did
+    listed_sub_tasks: int = 0  # how many failed sub-tasks OMS listed, including those whose cause is not stored
+    not_read: Problem | None = None  # why the sub-tasks could not be listed; None if they were
 
     @property
     def codes(self) -> frozenset[str]:
         return frozenset(cause.problem.code for cause in self.causes)
 
 
-def group_causes(
+def causes_by_code(
     failed: Iterable[SubTask],
     explain: Callable[[ErrorReason | None], Problem],
     failed_sub_tasks: int,
     now: datetime,
 ) -> FailureCauses:
-    """Groups failed sub-tasks by their code. Of each code, the message of the first sub-task is kept.
+    """Counts failed sub-tasks by their error code. Each cause has the message of its first sub-task.
 
     Arguments:
         explain: returns the meaning and the next step of a reason.
-        failed_sub_tasks: how many sub-tasks the group counts as failed.
+        failed_sub_tasks: see `FailureCauses.failed_sub_tasks`.
     """
     reasons: dict[str, ErrorReason | None] = {}
     counts: Counter[str] = Counter()

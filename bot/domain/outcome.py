@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 
+from bot.domain.announcements import announce
 from bot.domain.progress import has_moved
 from bot.domain.request import LastSeen, Problem, Request, State, Verb
 from bot.domain.schedule import UNCHANGED_FOR
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
-from bot.domain.told import tell
 from bot.domain.watched_group import Movement
 
 _STARTED_STATUSES = RUNNING_STATUSES | {GroupStatus.PAUSING}
@@ -80,7 +80,7 @@ def follow(
     """The request after another reading of a group for which OMS accepted the PUT.
 
     Arguments:
-        movement: how the group moves by all its readings; None if only this one is known.
+        movement: how the group moves, as all its readings show it; None if only this one is known.
     """
     attempt = request.attempt
     before = attempt.before if attempt and attempt.before else request.group.progress
@@ -105,7 +105,7 @@ def follow(
             return _not_visibly_paused(seen, explain, now)
         case _:
             state = State.MOVING if moved or request.state is State.MOVING else State.ACCEPTED
-            return _with_told(seen.with_state(state, at=now), last=request.group.progress)
+            return _with_announcement(seen.with_state(state, at=now), last=request.group.progress)
 
 
 def group_deleted(request: Request, explain: ExplainGroup, now: datetime) -> Request:
@@ -121,17 +121,17 @@ def not_paused(request: Request, problem: Problem, now: datetime) -> Request:
     return replace(request, pause=failed).with_state(failed.before, at=now)
 
 
-def _with_told(seen: Request, last: Progress) -> Request:
-    """The request with what is posted to its thread after this reading of its running group.
+def _with_announcement(seen: Request, last: Progress) -> Request:
+    """The request with what is announced in its thread after this reading of its running group.
 
     Arguments:
-        last: the progress in the reading before.
+        last: the progress in the reading before this one.
     """
     attempt, reading = seen.attempt, seen.last_seen
     if attempt is None or attempt.answered_at is None or reading is None or reading.movement is None:
         return seen
-    told = tell(
-        seen.told,
+    announced = announce(
+        seen.announced,
         reading.movement,
         reading.progress,
         before=attempt.before or last,
@@ -139,7 +139,7 @@ def _with_told(seen: Request, last: Progress) -> Request:
         running_for=reading.at - attempt.answered_at,
         now=reading.at,
     )
-    return replace(seen, told=told)
+    return replace(seen, announced=announced)
 
 
 def _had_moved(request: Request) -> bool:

@@ -1,4 +1,4 @@
-"""A problem as cards and messages show it."""
+"""A problem, as cards and messages show it to people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as the card shows it. An empty string is not shown."""
+    """What went wrong, what it means, and what to do. Fields that are empty strings are not shown."""
 
     where: str  # the service that answered, such as `OMS` or `Vault`
     code: str  # its error code
@@ -16,4 +16,4 @@ class Problem:
     next_step: str  # what to do, and where
     huawei_request_id: str | None = None  # for a support ticket; None if Huawei Cloud did not answer
     reference: str | None = None  # of a bug, for finding its log record; None if the problem is not a bug
-    side: str = ""  # whose side the error is on: a value of `bot.huawei.error_catalogue.Side`
+    side: str = ""  # the side that causes the error: a value of `bot.huawei.error_catalogue.Side`

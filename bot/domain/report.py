@@ -1,6 +1,6 @@
-"""Sums up a request for its report: what moved and how fast, who approved it, which calls OMS accepted.
+"""Sums up a request in any state for its report: what moved and how fast, who approved it, which calls OMS accepted.
 
-Pure, for a request in any state. `bot.store.reports` reads what this needs, `bot.ui.report` shows it.
+Pure. `bot.store.reports` reads the rows that the report is made from, and `bot.ui.report` has its text.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from bot.domain.request import LastSeen, Request, State, Vote
 from bot.domain.request_record import RecordedEvent, RequestRecord
 from bot.domain.task_group import Progress
 
-#: A report is posted when a request ends in one of these states: the group ran.
+#: A report is posted when a request ends in one of these states, because its group ran.
 REPORTED_STATES = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
-#: The most points that a line in a chart of Slack can have.
+#: The most points that a line in a chart can have in Slack.
 MAX_POINTS = 20
-#: The least time between two points of `Report.rates`.
+#: The shortest time between two points of `Report.rates`.
 MIN_POINT_TIME = timedelta(minutes=1)
-#: The least time of the part of a run in which the best rate is measured. OMS counts an object when it is complete.
+#: The shortest part of a run for which a rate is computed. Over a shorter time, the rate would be wrong, because OMS
+#: counts some objects only when they are complete.
 MIN_RATE_TIME = timedelta(seconds=30)
 
 _ACCEPTED_CALLS = frozenset({AuditEvent.PUT_ACCEPTED, AuditEvent.PAUSE_ACCEPTED})
@@ -30,7 +31,7 @@ _ACCEPTED_CALLS = frozenset({AuditEvent.PUT_ACCEPTED, AuditEvent.PAUSE_ACCEPTED}
 
 @dataclass(frozen=True)
 class Sample:
-    """How many bytes of the group were migrated at one time."""
+    """How many bytes of a group had been migrated at a point in time."""
 
     at: datetime
     complete_bytes: int
@@ -56,21 +57,21 @@ class AcceptedCall:
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to a request so far. "This time" means since OMS accepted the call."""
+    """What has happened to a request so far. "This time" means since OMS accepted the call."""
 
     request: Request
-    started_at: datetime | None  # when OMS accepted the call, or the group was found running; None before
-    until: datetime  # the end of the request, or while it is open, the time up to which the report is true
-    progress: Progress  # the last known one
+    started_at: datetime | None  # when OMS accepted the call, or the group was found running; None until then
+    until: datetime  # the end of the request; while it is open, the time of the last reading of the group
+    progress: Progress  # the last known progress
     moved_bytes: int | None  # this time; None if that is not known
     moved_objects: int | None  # migrated this time; None if that is not known
     average_rate: int | None  # bytes per second this time; None if that is not known
     best_rate: int | None  # the highest rate between two readings; None if that is not known
     rates: tuple[Rate, ...]  # the rate over this time in equal parts, at most `MAX_POINTS`; empty if that is not known
-    approvals: tuple[Vote, ...]  # those that count
+    approvals: tuple[Vote, ...]  # the ones that count
     calls: tuple[AcceptedCall, ...]
     newest_hash: str  # of the audit chain; empty if it is not known
-    unverified_rows: int  # rows of the audit about this request that the bot is not known to have written
+    unverified_rows: int  # how many audit rows of this request cannot be verified as written by the bot
 
     @property
     def took(self) -> timedelta | None:
@@ -90,9 +91,9 @@ def sum_up(
 
     Arguments:
         events: the audit events of the request, oldest first.
-        samples: of the group between the start and the end, oldest first. Others are left out.
-        newest_hash: as in the report.
-        unverified_rows: as in the report.
+        samples: of the group, oldest first. Those from before the start or after the last reading are ignored.
+        newest_hash: see `Report.newest_hash`.
+        unverified_rows: see `Report.unverified_rows`.
     """
     attempt, last_seen = request.attempt, request.last_seen
     started_at = attempt.answered_at if attempt is not None else None
@@ -141,7 +142,7 @@ def _per_second(moved_bytes: int, time: timedelta) -> int | None:
 
 
 def _curve(before: Progress, started_at: datetime, samples: Sequence[Sample], last_seen: LastSeen) -> list[Sample]:
-    """How many bytes were migrated over the time of the run: never fewer, and in steps of `MIN_RATE_TIME` or more."""
+    """The migrated bytes over the time of the run. They never decrease, and the steps are `MIN_RATE_TIME` or longer."""
     between = [sample for sample in samples if started_at < sample.at < last_seen.at]
     last = Sample(last_seen.at, last_seen.progress.complete_bytes)
     rising: list[Sample] = []
@@ -158,7 +159,7 @@ def _curve(before: Progress, started_at: datetime, samples: Sequence[Sample], la
 
 
 def _rates(curve: Sequence[Sample]) -> tuple[Rate, ...]:
-    """The mean rate in equal parts of the run. Between two readings the rate counts as constant."""
+    """The mean rate in equal parts of the run. Assumes that the rate between two readings is constant."""
     whole = curve[-1].at - curve[0].at
     count = min(MAX_POINTS, len(curve) - 1, whole // MIN_POINT_TIME)
     if count < 1:

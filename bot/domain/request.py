@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from bot.domain.announcements import Announced
 from bot.domain.failure_causes import FailureCauses
 from bot.domain.problem import Problem as Problem  # a part of `Request`, imported from here
 from bot.domain.task_group import Progress, Scope, TaskGroup
-from bot.domain.told import Told
 from bot.domain.watched_group import Movement
 
 # How long after its start time (`at=`) a request can still be started.
@@ -256,10 +256,10 @@ class Request:
     void_approvals: tuple[str, ...] = ()
     attempt: Attempt | None = None  # the current attempt; None before the approval
     last_seen: LastSeen | None = None  # None until the group is read after the PUT
-    told: Told = field(default_factory=Told)  # what was posted to the thread about the movement of the group
+    announced: Announced = field(default_factory=Announced)  # in the thread, about the movement of the group
     pause: Pause | None = None  # the last click on Pause; None if there was none
     problem: Problem | None = None  # the current problem; None if there is none
-    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not asked OMS
+    failure_causes: FailureCauses | None = None  # why sub-tasks failed; None if the bot has not read that from OMS
     ended_at: datetime | None = None  # None while it is open
 
     @property

@@ -1,4 +1,4 @@
-"""Chooses which samples of a group's progress are deleted, so that a month takes fewer than 2,000 of them.
+"""Chooses which samples of a group's progress to delete, so that a month-long migration has fewer than 2,000.
 
 Pure. `bot.store.groups` stores the samples.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-#: Up to which age of a sample one is kept in which time. An older sample is one for each `_OLDEST_EVERY`. Each time
-#: divides the next one, so that the first sample of an hour is also the first of its ten minutes.
+#: Each pair is an age, and a period. Of the samples younger than that age, one is kept for each period. Of older
+#: samples, one is kept for each `_OLDEST_EVERY`. Each period divides the next one, so that the first sample of an hour
+#: is also the first of its ten minutes.
 _KEPT_EVERY = (
     (timedelta(hours=1), timedelta(minutes=1)),
     (timedelta(days=1), timedelta(minutes=10)),
@@ -20,11 +21,12 @@ _OLDEST_EVERY = timedelta(hours=1)
 def surplus_samples(times: Sequence[datetime], now: datetime) -> list[datetime]:
     """The times of the samples that are not needed.
 
-    Keeps the first sample of each minute for an hour, then of each ten minutes for a day, then of each hour. Keeps the
-    newest one in any case: it shows how the group ended.
+    The samples of the last hour are thinned to one a minute, those of the last day to one in ten minutes, and older
+    ones to one an hour. The first sample of each period is kept. The newest sample is always kept, because it shows how
+    the group ended.
 
     Arguments:
-        times: of all samples of one group, oldest first.
+        times: the times of all samples of one group, oldest first.
     """
     surplus: list[datetime] = []
     last_kept: datetime | None = None

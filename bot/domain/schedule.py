@@ -13,8 +13,8 @@ from bot.domain.failure_causes import READ_EVERY
 from bot.domain.request import Request, State
 from bot.domain.task_group import FAILED_STATUSES
 
-# How often the bot looks at a group that moves. The sweeps (`bot.domain.sweep_plan`) make a request due earlier if its
-# group changes, so this is longer than the time between two sweeps.
+# How often the group of a request is read while it moves. The sweeps (`bot.domain.sweep_plan`) make a request due
+# earlier if its group changes, so this is longer than the time between two sweeps.
 FOLLOW_EVERY = timedelta(seconds=40)
 # How often the group is read while people wait to learn whether a call took effect.
 SETTLE_EVERY = timedelta(seconds=3)
@@ -77,7 +77,7 @@ def due_at(request: Request) -> datetime | None:
 
 
 def causes_due_at(request: Request) -> datetime | None:
-    """When OMS is asked why sub-tasks of the group failed; None if there is nothing new to ask.
+    """When to read from OMS why sub-tasks of the group failed; None if there is nothing new to read.
 
     The causes are read when the group has failed or ended with failed sub-tasks, and, while the group runs, when the
     number of failed sub-tasks has changed.
@@ -91,7 +91,7 @@ def causes_due_at(request: Request) -> datetime | None:
         case State.DONE:
             return None if failed == known_failed else request.ended_at
         case State.ACCEPTED | State.MOVING | State.PAUSING if request.last_seen is not None:
-            # A group whose retry does not show yet still has the failures from before.
+            # Until OMS shows that a retry began, the group has the status and the failures from before.
             if failed in (0, known_failed) or request.group.status in FAILED_STATUSES:
                 return None
             return request.last_seen.at if known is None else known.read_at + READ_EVERY

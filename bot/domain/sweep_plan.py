@@ -1,6 +1,6 @@
-"""Plans the sweeps of a project: the task groups of which statuses are listed, and when.
+"""Plans the sweeps of a project: when each sweep begins, and which statuses of task groups it lists.
 
-Pure. `bot.jobs.watch.sweep` lists the groups. Ended groups may be many, so they are listed rarely.
+Pure. `bot.jobs.watch.sweep` lists the groups. A project can have many ended groups, so these are listed rarely.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from bot.domain.schedule import doubling_wait
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import WatchedGroup
 
-# How often running groups are listed: while a group runs that began to run lately, and otherwise.
+# How often running groups are listed: while a group is young (`is_young`), and otherwise.
 YOUNG_EVERY, EVERY = timedelta(seconds=10), timedelta(seconds=30)
 YOUNG_FOR = timedelta(minutes=10)
-# The limits of the time between two sweeps after OMS answered with 429.
+# The longest time between two sweeps while OMS answers with 429.
 MAX_WAIT = timedelta(minutes=5)
 SAMPLE_EVERY = timedelta(minutes=1)
 
 
 class Part(StrEnum):
-    """Statuses whose groups are listed equally often."""
+    """A part of the task groups of a project. Groups whose status is in the same part are listed equally often."""
 
     #: Groups that run or can be resumed.
     ACTIVE = "active"
@@ -43,12 +43,12 @@ _EVERY: Mapping[Part, timedelta] = {Part.FAILED: timedelta(minutes=1), Part.ENDE
 
 @dataclass(frozen=True)
 class SweepState:
-    """What the sweeps of a project did so far."""
+    """What the sweeps of a project have done so far."""
 
     listed_at: Mapping[Part, datetime] = field(default_factory=dict)  # when each part was last listed
     sampled_at: datetime | None = None  # when samples of the running groups were last stored
     unreadable: Mapping[Part, int] = field(default_factory=dict)  # how many groups of each part could not be read
-    is_young: bool = False  # whether a group runs that began to run lately
+    is_young: bool = False  # whether a group is young (`is_young`)
     throttled: int = 0  # how many sweeps in a row OMS refused because of a rate limit
     failures: int = 0  # how many sweeps in a row failed, for any reason
 
@@ -76,7 +76,7 @@ class SweepState:
 
 
 def due_parts(state: SweepState, now: datetime) -> frozenset[Part]:
-    """The parts to list in a sweep that begins now. Running groups are listed in each."""
+    """The parts to list in a sweep that begins now. `Part.ACTIVE` is listed in every sweep."""
     due = {part for part, every in _EVERY.items() if _is_due(state.listed_at.get(part), every, now)}
     return frozenset({Part.ACTIVE, *due})
 
@@ -88,15 +88,15 @@ def next_sweep_at(state: SweepState, now: datetime) -> datetime:
 
 
 def samples_due(state: SweepState, now: datetime) -> bool:
-    """Whether a sweep stores samples of the groups that run."""
+    """Whether the sweep that runs now stores samples of the running groups."""
     return _is_due(state.sampled_at, SAMPLE_EVERY, now)
 
 
 def is_young(group: WatchedGroup, now: datetime) -> bool:
-    """Whether a group runs and began to run lately."""
+    """Whether a group runs and was not running `YOUNG_FOR` ago."""
     return group.runs and now - group.status_since < YOUNG_FOR
 
 
 def _is_due(last: datetime | None, every: timedelta, now: datetime) -> bool:
-    # A sweep begins a little later than the one before, so that a part would else be listed one sweep too late.
+    # Sweeps begin at slightly irregular times. Without this tolerance, a part could be listed one sweep too late.
     return last is None or now - last >= every - YOUNG_EVERY / 2

@@ -52,7 +52,7 @@ RUNNING_STATUSES = frozenset({GroupStatus.WAITING, GroupStatus.EXECUTING, GroupS
 
 
 class GroupKind(StrEnum):
-    """The task groups that people look for, in the order in which they are listed. The value is the word they type."""
+    """The kinds of task groups that people can list, in the order of a list. The value is the word that they type."""
 
     #: Failed groups. They can be retried.
     FAILED = "failed"

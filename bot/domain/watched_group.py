@@ -1,4 +1,4 @@
-"""What the readings of a task group show over time: how fast it moves, and since when nothing has moved.
+"""Computes from the readings of a task group how fast it moves, and since when nothing has moved.
 
 Pure. `bot.jobs.watch` reads the groups from OMS, and `bot.store.groups` stores the result.
 """
@@ -13,29 +13,31 @@ from enum import StrEnum
 from bot.domain.progress import has_moved, seconds_left
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus, Progress, TaskGroup
 
-#: Readings that are further apart do not show what happened in between: the bot or OMS was away, and the group may have
-#: been started again. Twice the longest time between two sweeps.
+#: Readings that are further apart do not show what happened in between: the bot or OMS was unavailable, and the group
+#: may have been started again. Twice the longest time between two sweeps.
 MAX_GAP = timedelta(minutes=10)
 #: The rate is smoothed over about this time.
 SMOOTHING = timedelta(minutes=5)
-#: A rate that is measured for a shorter time gives no time left.
+#: The time left is computed only from a rate that was measured for at least this time.
 MIN_MEASURED = timedelta(seconds=30)
-#: The totals count as growing for this time after a reading that showed larger ones.
+#: After a reading with larger totals than before, the totals count as growing for this time.
 GROWING_FOR = timedelta(minutes=2)
-#: OMS counts some objects only when they are complete, so nothing moves for a short time now and then.
+#: OMS counts some objects only when they are complete. So the counters of a moving group can stay the same for a while.
+#: Texts mention it only after this time.
 SHORT_STILL = timedelta(minutes=2)
-#: While OMS restores archived objects at the source, nothing moves for hours. Only a longer time counts as a stall.
+#: While OMS restores archived objects at the source, nothing moves for hours. A group that may be waiting for this
+#: counts as stalled only after this time.
 RESTORE_TIME = timedelta(hours=12)
 
 
 class Activity(StrEnum):
-    """What a group does, as far as its readings show."""
+    """What a group is doing, as far as its readings show."""
 
     #: The group does not run.
     STOPPED = "stopped"
     #: OMS creates the sub-tasks and lists the source. The totals may still grow.
     LISTING = "listing"
-    #: All sub-tasks wait in the queue of OMS.
+    #: All remaining sub-tasks wait in the queue of OMS.
     QUEUED = "queued"
     #: Bytes or objects move, or nothing has moved for less than `WatchLimits.stall_after`.
     MOVING = "moving"
@@ -63,7 +65,7 @@ class Trouble(StrEnum):
 
 @dataclass(frozen=True)
 class WatchLimits:
-    """From when on a running group counts as stalled or slow."""
+    """The limits beyond which a running group counts as stalled or slow."""
 
     stall_after: timedelta = timedelta(minutes=15)
     slow_below: int = 0  # bytes per second; 0 for no limit
@@ -71,42 +73,42 @@ class WatchLimits:
 
 @dataclass(frozen=True)
 class Movement:
-    """How a group moves, from several readings.
+    """How a group moves, as several readings show it.
 
-    The methods take the progress of the group and the time of the last reading, which this value does not repeat.
+    The last progress and the time of the last reading are arguments of the methods, because `Reading` has them already.
     """
 
     activity: Activity
     # Bytes per second, smoothed. None while the group does not run or nothing moves, and before its first bytes move.
     rate: int | None = None
-    rate_since: datetime | None = None  # since when `rate` is measured
+    rate_since: datetime | None = None  # since when `rate` has been measured
     # Since when nothing has moved. None if bytes or objects moved between the last two readings, or OMS shows a speed.
     still_since: datetime | None = None
-    slow_since: datetime | None = None  # since when `rate` is below the limit
-    is_slow: bool = False  # whether `rate` is below the limit for `WatchLimits.stall_after`
-    grew_at: datetime | None = None  # when a reading last showed larger totals than the reading before
+    slow_since: datetime | None = None  # since when `rate` has been below the limit
+    is_slow: bool = False  # whether `rate` has been below the limit for `WatchLimits.stall_after`
+    grew_at: datetime | None = None  # the time of the last reading that showed larger totals than the one before it
 
     @property
-    def is_fast(self) -> bool:
+    def is_above_limit(self) -> bool:
         """Whether the group moves at a measured rate that is not below the limit."""
         return self.activity is Activity.MOVING and self.rate is not None and self.slow_since is None
 
     def totals_grow(self, at: datetime) -> bool:
-        """Whether OMS still lists the source, so that the totals are too small."""
+        """Whether OMS is still listing the source, so that the totals are too small."""
         has_grown = self.grew_at is not None and at - self.grew_at < GROWING_FOR
         return has_grown or self.activity is Activity.LISTING
 
-    def stands_still(self, at: datetime) -> bool:
-        """Whether nothing has moved for so long that texts say since when."""
+    def is_still(self, at: datetime) -> bool:
+        """Whether nothing has moved for `SHORT_STILL`, so that texts say since when."""
         return self.still_since is not None and at - self.still_since >= SHORT_STILL
 
     def seconds_left(self, progress: Progress, at: datetime) -> int | None:
         """The seconds until the group is complete, at the smoothed rate.
 
-        None while the totals grow, while nothing moves, and until the rate is measured for `MIN_MEASURED`.
+        None while the totals grow, while nothing moves, and until the rate has been measured for `MIN_MEASURED`.
         """
         is_measured = self.rate_since is not None and at - self.rate_since >= MIN_MEASURED
-        if self.activity is not Activity.MOVING or not is_measured or self.totals_grow(at) or self.stands_still(at):
+        if self.activity is not Activity.MOVING or not is_measured or self.totals_grow(at) or self.is_still(at):
             return None
         return seconds_left(progress, self.rate or 0)
 
@@ -122,16 +124,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class WatchedGroup:
-    """A task group as the last readings of it showed it."""
+    """A task group as its last readings showed it."""
 
-    key: str  # as `Request.group_key`
+    key: str  # the same as `Request.group_key`
     project: str  # its name in bot.toml
-    group: TaskGroup  # as last read; see `seen_again` for its progress
+    group: TaskGroup  # as last read, with its progress corrected as `after_next_reading` describes
     seen_at: datetime  # when it was last read
     status_since: datetime  # when a reading first showed its status
     movement: Movement
-    told: Trouble | None = None  # the trouble that was last reported, until it is over
-    is_odd: bool = False  # whether the last reading showed less than the one before, so that its counts were left out
+    known_trouble: Trouble | None = None  # the trouble that needs no further alert, until it is over
+    is_odd: bool = False  # whether the last reading showed less than the one before it, so that its counts were ignored
 
     @property
     def runs(self) -> bool:
@@ -142,26 +144,31 @@ class WatchedGroup:
         return Reading(self.group, self.seen_at, self.movement)
 
 
-def first_seen(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
+def after_first_reading(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
     """A group after its first reading."""
     return WatchedGroup(key, project, group, now, now, _movement(None, group, now, limits))
 
 
-def seen(
+def after_reading(
     before: WatchedGroup | None, key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits
 ) -> WatchedGroup:
-    """A group after a reading, whether or not it was read before."""
+    """A group after a reading.
+
+    Arguments:
+        before: the group before this reading; None if this is the first one.
+    """
     if before is None:
-        return first_seen(key, project, group, now, limits)
-    return seen_again(before, group, now, limits)
+        return after_first_reading(key, project, group, now, limits)
+    return after_next_reading(before, group, now, limits)
 
 
-def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
-    """A group after another reading.
+def after_next_reading(before: WatchedGroup, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
+    """A group after a reading that is not its first one.
 
     OMS adds up the progress of a group from its sub-tasks, so a single reading can show too little. While a group runs,
-    its bytes and objects do not become fewer. A reading with smaller totals counts only if the next one confirms it. So
-    does one without any progress while OMS creates the sub-tasks, which shows that a retried group starts over.
+    its counts of bytes and objects never decrease. A reading with smaller totals counts only if the next reading
+    confirms it. The same applies to a reading without any progress while OMS creates the sub-tasks. If it is confirmed,
+    a retried group has started over.
     """
     is_odd = False
     if before.runs and group.status in RUNNING_STATUSES and not _has_gap(before, now):
@@ -173,7 +180,7 @@ def seen_again(before: WatchedGroup, group: TaskGroup, now: datetime, limits: Wa
             read = replace(shown, speed_bytes_per_second=read.speed_bytes_per_second)
             group = replace(group, progress=read, sub_tasks=before.group.sub_tasks)
         elif not is_less:
-            group = replace(group, progress=_not_less(shown, read))
+            group = replace(group, progress=_without_decrease(shown, read))
     return replace(
         before,
         group=group,
@@ -188,19 +195,20 @@ def _has_gap(before: WatchedGroup, now: datetime) -> bool:
     return now - before.seen_at > MAX_GAP
 
 
-def _has_smaller_totals(one: Progress, than: Progress) -> bool:
-    return one.total_bytes < than.total_bytes or one.total_objects < than.total_objects
+def _has_smaller_totals(progress: Progress, other: Progress) -> bool:
+    return progress.total_bytes < other.total_bytes or progress.total_objects < other.total_objects
 
 
 def _is_empty(progress: Progress) -> bool:
     return progress.complete_bytes == 0 and progress.handled_objects == 0
 
 
-def _not_less(shown: Progress, read: Progress) -> Progress:
+def _without_decrease(shown: Progress, read: Progress) -> Progress:
+    """The progress that was read, with no count below the one that was shown before."""
     complete_bytes = max(shown.complete_bytes, read.complete_bytes)
     if read.handled_objects >= shown.handled_objects:
         return replace(read, complete_bytes=complete_bytes)
-    # The three counts of objects are from one reading, so that they fit together.
+    # The three counts of objects come from one reading, so that they are consistent.
     return replace(
         read,
         complete_bytes=complete_bytes,
@@ -237,10 +245,11 @@ def _movement(before: WatchedGroup | None, group: TaskGroup, now: datetime, limi
 
 
 def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -> datetime | None:
-    """Since when nothing has moved: `now` if it is not known whether something moved before.
+    """Since when nothing has moved; None if something moves.
 
-    Only movement ends a stall. Before that, any other change, such as a failed object, starts the time anew. So does a
-    gap between two readings, because a stall is spanned by readings.
+    `now` if it is not known whether something moved before this reading. Until the group counts as stalled, any change,
+    such as a failed object, restarts this time. After that, only movement does. A gap between
+    two readings restarts it as well, because a stall is spanned by readings.
     """
     if group.progress.speed_bytes_per_second > 0:
         return None
@@ -257,7 +266,7 @@ def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -
 
 
 def _counters(group: TaskGroup) -> tuple[object, ...]:
-    """Everything that changes while a group does anything."""
+    """The values of which at least one changes while a group is active."""
     return group.status, replace(group.progress, speed_bytes_per_second=0), group.sub_tasks
 
 
@@ -276,9 +285,9 @@ def _activity(group: TaskGroup, still_since: datetime | None, now: datetime, lim
 
 
 def _smoothed_rate(before: WatchedGroup, group: TaskGroup, now: datetime) -> tuple[int | None, datetime | None]:
-    """The rate, and since when it is measured.
+    """The rate, and since when it has been measured.
 
-    The average until it is measured for `SMOOTHING`. After that, older readings count less and less.
+    It is the average until it has been measured for `SMOOTHING`. After that, older readings count less.
     """
     seconds = (now - before.seen_at).total_seconds()
     moved = group.progress.complete_bytes - before.group.progress.complete_bytes

@@ -1,6 +1,6 @@
 """Reads sub-tasks from the JSON of the OMS API.
 
-Pure. Source of the fields: OMS API reference, ListTasks. A sub-task names its counts differently from a group.
+Pure. Source of the fields: OMS API reference, ListTasks.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from pydantic import StrictInt, ValidationError
 
 from bot.domain.failure_causes import SubTask, SubTaskStatus
 from bot.huawei.errors import Unreadable
-from bot.huawei.wire_types import Count, Text, Wire, WireReason, first_wrong_field, read_reason
+from bot.huawei.wire_types import Wire, WireReason, first_wrong_field, read_reason
 
 
 class _Task(Wire):
     id: StrictInt
-    name: Text = ""
     status: StrictInt
     error_reason: WireReason | None = None
-    total_num: Count = 0
-    failed_num: Count = 0
 
 
 def read_sub_task(parsed: object) -> SubTask:
@@ -34,4 +31,4 @@ def read_sub_task(parsed: object) -> SubTask:
         raise Unreadable(f"OMS returned a sub-task that the bot can't read ({first_wrong_field(error)})") from None
     except ValueError:
         raise Unreadable(f"OMS returned a sub-task with the undocumented status {wire.status}") from None
-    return SubTask(wire.id, wire.name, status, read_reason(wire.error_reason), wire.total_num, wire.failed_num)
+    return SubTask(wire.id, status, read_reason(wire.error_reason))

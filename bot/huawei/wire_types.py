@@ -14,7 +14,8 @@ from bot.huawei.error_answer import clean_code, clean_message
 from bot.redaction import visible
 
 MAX_TEXT_CHARACTERS = 1024
-MAX_COUNT = 2**63 - 1
+#: The sum of three counts fits into a column of the database.
+MAX_COUNT = 2**61 - 1
 
 
 def _text(value: object) -> object:

@@ -28,7 +28,7 @@ from bot.store.database import Store
 from bot.store.inbox import Message
 from bot.store.outbox import Delivery, Notice
 from bot.ui import refusals
-from bot.ui.thread import pause_failed, thread_line, told_line
+from bot.ui.thread import announcement_line, pause_failed, thread_line
 from bot.vault.client import Vault
 
 log = logging.getLogger(__name__)
@@ -120,15 +120,15 @@ def report_foreign_row(name: str, table: str, authenticity: Authenticity) -> Non
 def save_and_notify(connection: Connection, old: Request, new: Request, now: datetime, *events: Event) -> Request:
     """Saves a changed request, and adds its new thread line as a notice, or the report on a group that ran and ended.
 
-    The line tells how the movement of the group has changed, or else which state the request has entered. A request
-    that stays in its state has no line of the state, unless it has a new attempt, or cannot be started for the first
-    time.
+    The line announces a change in the movement of the group. If there is none, it says which state the request has
+    entered. For a request that stays in its state, there is a line about the state only if it has a new attempt, or if
+    a first try to start its group failed.
 
     Raises:
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     saved = requests.save(connection, old, new, now, *events)
-    line = told_line(old, saved)
+    line = announcement_line(old, saved)
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     is_held_up = new.state is State.APPROVED and old.problem is None and new.problem is not None
     if new.state is not old.state:

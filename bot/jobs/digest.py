@@ -1,6 +1,6 @@
-"""Posts the daily digest of each project to its channel, once however many replicas run, and once after an outage.
+"""Posts the daily digest of each project to its channel: once even with several replicas, and once after an outage.
 
-The row of the task in the table `maintenance` is due at the next time of any project. All times before it were handled.
+The row of this task in the table `maintenance` is due at the next digest time of any project. Earlier digests are done.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from bot.ui.digest import digest_text
 
 #: The name of the row.
 TASK = "digest"
-#: How many requests that ended since the last digest are looked at.
+#: How many of the requests that ended since the last digest are read.
 MAX_ENDED = 1_000
-#: Without any digest in bot.toml, the task looks again after this time.
-LOOK_AGAIN_AFTER = timedelta(days=1)
+#: While no project in bot.toml has a digest, the task runs this often.
+CHECK_AGAIN_AFTER = timedelta(days=1)
 
 
 def schedule_digest(context: Context) -> None:
-    """Makes the task due in time for the digests in bot.toml, which may have changed while the bot was stopped.
+    """Makes the task due at the next digest time, because bot.toml may have changed while the bot was stopped.
 
-    The migration makes the task due long ago. Then the first digest is the next one.
+    The database migration adds the row with a due time long ago, which must not cause digests of the past.
     """
     due_at = tables.maintenance.c.due_at
     next_at = _next_digest_at(context, context.now())
@@ -38,7 +38,7 @@ def schedule_digest(context: Context) -> None:
 
 
 def post_digests(context: Context, now: datetime) -> None:
-    """Posts the digests whose time has come since the task was last done."""
+    """Posts the digests that have become due since the task last ran."""
     with context.store.read() as connection:
         due_at = connection.execute(
             select(tables.maintenance.c.due_at).where(tables.maintenance.c.name == TASK)
@@ -54,9 +54,9 @@ def post_digests(context: Context, now: datetime) -> None:
 
 
 def _digest(context: Context, connection: Connection, project: str, due_at: datetime, now: datetime) -> Digest | None:
-    """The digest of a project; None if its time has not come since `due_at`.
+    """The digest of a project; None if no digest has become due since `due_at`.
 
-    Several times may have passed. Then one digest covers all of it.
+    If several have become due, one digest covers the whole time.
     """
     daily = context.projects[project].digest_time
     if daily is None or daily.before(now) < due_at:
@@ -72,4 +72,4 @@ def _digest(context: Context, connection: Connection, project: str, due_at: date
 
 def _next_digest_at(context: Context, now: datetime) -> datetime:
     times = (project.digest_time for project in context.projects.values())
-    return min((daily.after(now) for daily in times if daily is not None), default=now + LOOK_AGAIN_AFTER)
+    return min((daily.after(now) for daily in times if daily is not None), default=now + CHECK_AGAIN_AFTER)

@@ -1,6 +1,7 @@
-"""The maintenance: posts the newest hash of the audit chain and the digests to Slack, and deletes what is old.
+"""Runs the maintenance tasks: posts the newest hash of the audit chain and the digests, and deletes old rows.
 
-A task and the time when it is due again are stored in one transaction, so that one of several replicas does it, once.
+The result of a task and its next due time are stored in one transaction, so that a task which several
+replicas run takes effect only once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from bot.domain.audit_events import AuditEvent
 from bot.jobs import digest
 from bot.jobs.context import Context
 from bot.jobs.worker import Rescheduled, Result
-from bot.store import audit, groups, outbox, queue, requests, tables
+from bot.store import alerts, audit, groups, outbox, queue, requests, tables
 from bot.store.audit import BOT, Anchor, Event
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim
@@ -21,13 +22,13 @@ from bot.ui.thread import audit_anchor
 
 log = logging.getLogger(__name__)
 
-# Slack redelivers a payload for an hour at most, and after that the key of a message is not needed. For some weeks
-# people still ask what they typed. Later the requests and the audit chain say enough.
+# Slack redelivers a payload for an hour at most. After that, the key of a message is not needed. For some weeks, the
+# messages help to answer questions about what people typed. After that, the requests and the audit chain are enough.
 KEEP_FINISHED_FOR = timedelta(days=30)
-# How many requests one transaction deletes.
+# How many requests one transaction deletes at most.
 DELETED_AT_ONCE = 500
 THIN_EVERY = timedelta(hours=1)
-# The samples of a group are as few as they will be two days after it stopped.
+# Two days after a group stopped, its samples cannot be thinned any further.
 THIN_FOR = timedelta(days=2)
 NO_ANCHOR = Anchor(datetime.min.replace(tzinfo=UTC), 0)
 
@@ -37,9 +38,9 @@ class Task(StrEnum):
 
     #: Posts the newest hash of the audit chain to each project's channel.
     ANCHOR = "anchor"
-    #: Deletes old messages and notices, requests, and groups that no sweep sees anymore.
+    #: Deletes old messages, notices and requests, and groups that no sweep has seen for a long time.
     PURGE = "purge"
-    #: Deletes samples of the progress of groups that are not needed. Each hour.
+    #: Deletes samples of the progress of groups that are not needed anymore. Runs each hour.
     THIN = "thin"
     #: Posts the daily digests.
     DIGEST = "digest"
@@ -85,9 +86,9 @@ def _anchor(context: Context, now: datetime) -> None:
 
 
 def _purge(context: Context, now: datetime) -> None:
-    """Deletes finished messages and notices after a month, and the history after the time set by `keep`.
+    """Deletes finished messages and notices after a month, and ended requests and unseen groups after `keep`.
 
-    The rows of the audit stay.
+    The audit rows stay.
     """
     with context.store.write() as connection:
         if not queue.reschedule_due(connection, tables.maintenance, Task.PURGE, now, _next_midnight(now)):
@@ -98,9 +99,10 @@ def _purge(context: Context, now: datetime) -> None:
     before = now - context.keep
     with context.store.write() as connection:
         deleted_groups = groups.delete_not_seen(connection, before)
+        alerts.delete_old(connection, before)
     deleted_requests = 0
     while True:
-        # Several short transactions, so that other writers do not wait for a long one.
+        # Short transactions, so that other writers do not wait long.
         with context.store.write() as connection:
             some = requests.delete_ended(connection, before, DELETED_AT_ONCE)
         deleted_requests += some
@@ -116,7 +118,7 @@ def _purge(context: Context, now: datetime) -> None:
 
 
 def _thin(context: Context, now: datetime) -> None:
-    """Thins the samples of the groups that run or ran lately, each in a transaction of its own."""
+    """Thins the samples of the groups that run or ran recently. Each group has a transaction of its own."""
     with context.store.write() as connection:
         if not queue.reschedule_due(connection, tables.maintenance, Task.THIN, now, now + THIN_EVERY):
             return

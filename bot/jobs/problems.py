@@ -5,7 +5,7 @@ Pure. The meaning of error codes is in `bot.huawei.error_catalogue`, other sente
 
 from __future__ import annotations
 
-from bot.domain.request import Plan, Problem
+from bot.domain.request import Plan, Problem, Request, State, Verb
 from bot.domain.task_group import ErrorReason
 from bot.huawei.error_catalogue import Meaning, Side, meaning_of
 from bot.huawei.errors import (
@@ -26,7 +26,15 @@ from bot.ui.problem_texts import NOTHING_STARTED, RetryHint
 from bot.vault.errors import VaultError
 
 # Callers import `explain` and the values of its arguments from here.
-__all__ = ["NOTHING_STARTED", "RetryHint", "explain", "explain_answer", "explain_reason", "may_pass"]
+__all__ = [
+    "NOTHING_STARTED",
+    "RetryHint",
+    "explain",
+    "explain_answer",
+    "explain_reason",
+    "failure_to_retry",
+    "may_pass",
+]
 
 
 def explain(
@@ -118,6 +126,13 @@ def explain_reason(reason: ErrorReason | None, plan: Plan, retry_hint: RetryHint
     meaning = meaning_of(reason.code, 200, reason.message)
     remedy = _remedy(meaning, plan, retry_hint)
     return Problem("OMS", reason.code, reason.message, meaning.sentence, remedy, side=meaning.side)
+
+
+def failure_to_retry(request: Request) -> Problem | None:
+    """Why the group failed that a pending request would retry; None for other requests."""
+    if request.verb is not Verb.RETRY or request.state is not State.PENDING:
+        return None
+    return explain_reason(request.group.error, request.plan, RetryHint.NOTHING)
 
 
 def _problem(

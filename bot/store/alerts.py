@@ -1,6 +1,6 @@
 """Stores the alerts: messages to a project's channel about task groups without an open request.
 
-What an alert says is decided by `bot.domain.alert`.
+`bot.domain.alert` decides what an alert says.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, delete, insert, select, update
 
-from bot.domain.alert import Alert, AlertItem, merged, muted, settled, takes
+from bot.domain.alert import Alert, AlertItem, accepts, merged, muted, updated
 from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import EDITS, post_to
 from bot.store.state_keys import state_keys
 from bot.store.tables import alerts
 
-# Trouble that is over is looked for in this many of the newest alerts of a project.
-MAX_SETTLED = 100
+# How many of the newest alerts of a project are searched for trouble that is over.
+MAX_UPDATED = 100
 
 _ITEMS = TypeAdapter(tuple[AlertItem, ...])
 
@@ -35,11 +35,11 @@ class StoredAlert:
     authenticity: Authenticity  # whether the bot wrote the row
 
 
-def tell(connection: Connection, project: str, channel: str, items: Sequence[AlertItem], now: datetime) -> None:
-    """Stores the items in alerts, and makes the messages of these alerts due.
+def add_items(connection: Connection, project: str, channel: str, items: Sequence[AlertItem], now: datetime) -> None:
+    """Adds items to the alerts of a project, and makes the messages of the changed alerts due.
 
-    The items go into the newest alert of the project if it is not posted yet, or if it still takes them. Older alerts
-    about these groups show which trouble is over.
+    New trouble and other changes are added to the newest alert if it is not posted yet, or if it still accepts them.
+    Otherwise they become a new alert. Trouble that is over is marked in the older alerts that show it.
 
     Arguments:
         items: what one sweep found.
@@ -48,7 +48,7 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
         return
     keys = {item.key for item in items}
     query = select(alerts.c.id, alerts.c.body).where(alerts.c.project == project).order_by(alerts.c.id.desc())
-    found = connection.execute(query.limit(MAX_SETTLED)).all()
+    found = connection.execute(query.limit(MAX_UPDATED)).all()
     numbers = [row.id for row in found if any(item["key"] in keys for item in row.body)]
     newest = found[0].id if found else None
     to_add = [item for item in items if not item.is_over]
@@ -56,8 +56,8 @@ def tell(connection: Connection, project: str, channel: str, items: Sequence[Ale
         stored = lock(connection, number)
         if stored is None or stored.authenticity is not Authenticity.AUTHENTIC:
             continue
-        changed = replace(stored, alert=settled(stored.alert, items))
-        if number == newest and to_add and (stored.ts is None or takes(changed.alert, to_add, now)):
+        changed = replace(stored, alert=updated(stored.alert, items))
+        if number == newest and to_add and (stored.ts is None or accepts(changed.alert, to_add, now)):
             current_channel = channel if stored.ts is None else stored.channel
             changed = replace(changed, alert=merged(changed.alert, to_add), channel=current_channel)
             to_add = []
@@ -85,13 +85,18 @@ def remove(connection: Connection, number: int) -> None:
     connection.execute(delete(alerts).where(alerts.c.id == number))
 
 
+def delete_old(connection: Connection, before: datetime) -> None:
+    """Deletes the alerts from before this time whose messages are current."""
+    connection.execute(delete(alerts).where(alerts.c.created_at < before, alerts.c.due_at.is_(None)))
+
+
 def mute(
     connection: Connection, channel: str, ts: str, key: str, person: str, until: datetime | None, now: datetime
 ) -> None:
     """Marks a group as muted in the alert of the message in which a person pressed Mute.
 
     Arguments:
-        channel, ts: of the message.
+        channel, ts: the channel and the `ts` of that message.
         until: when the mute ends; None for a group that is muted until it moves.
     """
     query = select(alerts.c.id).where(alerts.c.channel == channel, alerts.c.ts == ts)
@@ -102,7 +107,7 @@ def mute(
 
 
 def call_for_alert() -> ColumnElement[str]:
-    """The call to Slack that shows an alert, as `SlackBudget` names it."""
+    """The call to Slack that posts or edits an alert, under its name in `SlackBudget`."""
     return case((alerts.c.ts.is_(None), post_to("") + alerts.c.channel), else_=EDITS)
 
 

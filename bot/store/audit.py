@@ -219,16 +219,18 @@ def with_row(record: RequestRecord, row: Sequence[Any], authenticity: Authentici
 def events_of(connection: Connection, request_id: str) -> tuple[list[RecordedEvent], int]:
     """The events of a request for people to read, oldest first, and how many of its rows the bot may not have written.
 
-    Rows with an unknown key are events as well, because the reader may have no key. Forged rows are left out.
+    Without a key, which the reader may not have, rows with an unknown key are events as well. With a key, everybody who
+    can write to the database could have inserted them, so they are left out like forged rows.
 
     Raises:
         ValueError, TypeError: the bot does not write rows like this row, whose key is unknown.
     """
     keys, unverified = state_keys(connection), 0
+    left_out = {Authenticity.FORGED, Authenticity.UNKNOWN_KEY} if keys.has_current else {Authenticity.FORGED}
     events: list[RecordedEvent] = []
     for row in connection.execute(_select_rows(), {"of_request": request_id}):
         authenticity = keys.check(row.mac, audit.name, row_hash(*row[:7]))
-        if authenticity is not Authenticity.FORGED:
+        if authenticity not in left_out:
             events.append(_event(row))
         unverified += authenticity is not Authenticity.AUTHENTIC
     return events, unverified

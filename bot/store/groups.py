@@ -1,6 +1,6 @@
-"""Stores the task groups that the sweeps saw, and samples of their progress.
+"""Stores the task groups that the bot has read, and samples of their progress.
 
-What the readings of a group mean is computed by `bot.domain.watched_group`.
+`bot.domain.watched_group` computes what the readings of a group show.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bot.store.database import cached_statement
 from bot.store.tables import groups, samples
 
 _ADAPTER = TypeAdapter(WatchedGroup)
-#: `muted` of a group that is muted until it moves again.
+#: The value of the column `muted` for a group that is muted until it moves again.
 UNTIL_IT_MOVES = "moves"
-#: OMS may show a group as running this long after it accepted the pause.
+#: OMS may show a group as running for this time after it accepted the pause.
 PAUSES_WITHIN = timedelta(minutes=2)
 _READ_COLUMNS = ("project", "status", "seen_at", "status_since", "body")
 _SAVE = {
@@ -52,7 +52,7 @@ def _select_body() -> Select[Any]:
 def of_project(
     connection: Connection, project: str, statuses: Collection[GroupStatus] | None = None
 ) -> dict[str, WatchedGroup]:
-    """The groups of a project by key, or those with one of these statuses."""
+    """The groups of a project by key: those with one of these statuses, or all if `statuses` is None."""
     query = select(groups.c.key, groups.c.body).where(groups.c.project == project)
     if statuses is not None:
         query = query.where(groups.c.status.in_([int(status) for status in statuses]))
@@ -60,9 +60,9 @@ def of_project(
 
 
 def stopped_since(connection: Connection, projects: Collection[str], since: datetime) -> list[WatchedGroup]:
-    """The groups that ran since then and stopped: paused, failed or done. Newest first.
+    """The groups that ran at some time since then and have stopped: paused, failed or done. Newest first.
 
-    Leaves out groups whose end the sweeps did not see, such as those that had failed before the bot knew them.
+    Leaves out groups that no sweep saw running, such as those that had failed before the bot knew them.
     """
     has_run = exists().where(samples.c.group_key == groups.c.key, samples.c.at >= since)
     query = (
@@ -79,7 +79,10 @@ def save(connection: Connection, found: Iterable[WatchedGroup]) -> None:
 
 
 def save_rows(connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
-    """As `save`, of rows that `row_of` prepared before the transaction: that takes longer than storing them."""
+    """Does the same as `save` with rows from `row_of`.
+
+    Preparing the rows takes longer than storing them, so a caller can do it before the transaction.
+    """
     if rows:
         connection.execute(_SAVE[connection.dialect.name], rows)
 
@@ -99,14 +102,7 @@ def row_of(group: WatchedGroup) -> Mapping[str, object]:
 def add_samples(connection: Connection, found: Iterable[WatchedGroup]) -> None:
     """Stores the progress of groups at the time of their last reading."""
     rows = [
-        {
-            "group_key": group.key,
-            "at": group.seen_at,
-            "complete_bytes": group.group.progress.complete_bytes,
-            "total_bytes": group.group.progress.total_bytes,
-            "handled_objects": group.group.progress.handled_objects,
-            "failed_objects": group.group.progress.failed_objects,
-        }
+        {"group_key": group.key, "at": group.seen_at, "complete_bytes": group.group.progress.complete_bytes}
         for group in found
     ]
     if rows:
@@ -145,14 +141,14 @@ def end_mutes(connection: Connection, keys: Collection[str]) -> None:
 
 
 def set_paused(connection: Connection, key: str, at: datetime | None) -> None:
-    """Stores when a person paused a group with the bot; None if that failed. Reading the group again keeps the time."""
+    """Stores when a person paused a group with the bot; None if the pause failed. `save` does not change this time."""
     connection.execute(update(groups).where(groups.c.key == key).values(paused_at=at))
 
 
 def paused_by_bot(connection: Connection, project: str, now: datetime) -> frozenset[str]:
-    """The keys of the groups that were paused with the bot and did not run again.
+    """The keys of the groups that were paused with the bot and have not run since.
 
-    A group that still runs some time after its pause was resumed: its pause is forgotten.
+    A group that runs later than `PAUSES_WITHIN` after its pause was resumed, so its pause is deleted.
     """
     resumed = (groups.c.status.in_(_RUNNING), groups.c.paused_at < now - PAUSES_WITHIN)
     connection.execute(update(groups).where(groups.c.project == project, *resumed).values(paused_at=None))
@@ -161,7 +157,7 @@ def paused_by_bot(connection: Connection, project: str, now: datetime) -> frozen
 
 
 def keys_to_thin(connection: Connection, since: datetime) -> Sequence[str]:
-    """The keys of the groups that run or ran since then: other groups get no samples."""
+    """The keys of the groups that run, or stopped since then. Other groups have no new samples to thin."""
     runs = groups.c.status.in_(_RUNNING)
     return connection.execute(select(groups.c.key).where(or_(runs, groups.c.status_since >= since))).scalars().all()
 

@@ -27,7 +27,7 @@ class Kind(StrEnum):
     CHOOSE_SCOPE = "choose"
     #: Start another attempt after the last one started nothing.
     RETRY = "retry"
-    #: Pause a task group that the bot has resumed.
+    #: Pause the task group of a request.
     PAUSE = "pause"
     #: Pause a task group, whether or not there is a request for it.
     PAUSE_GROUP = "pause group"
@@ -55,8 +55,8 @@ class Kind(StrEnum):
     NOTIFY_APPROVER = "notify approver"
 
 
-#: Kinds that can take long, because they look up several task groups or people. They have threads of their own, so
-#: that decisions do not wait for them.
+#: Kinds that can take long, because they look up several task groups or people. They have their own threads, so that
+#: decisions do not wait for them.
 SLOW_KINDS = frozenset(
     {
         Kind.CREATE_REQUEST,

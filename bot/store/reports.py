@@ -1,6 +1,6 @@
-"""Reads what the report on a request needs: the request, its audit rows, and the samples of its group while it ran.
+"""Reads the rows for the report on a request: the request, its audit rows, and the samples of its group.
 
-What the report says is computed by `bot.domain.report`.
+`bot.domain.report` makes the report from them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def report_on(connection: Connection, request_id: str, now: datetime) -> Report 
     """The report on the request with this id; None if there is none.
 
     Raises:
-        ValueError, TypeError: the request or its audit rows are not what the bot writes.
+        ValueError, TypeError: the request or its audit rows do not have the form that the bot writes.
     """
     request = requests.get(connection, request_id)
     if request is None:

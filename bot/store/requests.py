@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Integer, Row, Select, Update, bindparam, case
 from sqlalchemy.exc import IntegrityError
 
 from bot.domain.card_urgency import card_urgency
+from bot.domain.report import REPORTED_STATES
 from bot.domain.request import FOLLOWED_STATES, Request, State
 from bot.domain.request_record import VOTING_EVENTS, fingerprint
 from bot.domain.schedule import due_at
@@ -103,13 +104,13 @@ def of_group(connection: Connection, group_id: str) -> list[Request]:
 
 
 def last_ends(connection: Connection, group_ids: Sequence[str]) -> dict[str, datetime]:
-    """When the last ended request for each of these groups ended, by group id."""
+    """When the last request whose card shows how its group stopped ended, by the id of the group."""
+    states = [state.value for state in REPORTED_STATES]
     found: dict[str, datetime] = {}
     for first in range(0, len(group_ids), IDS_AT_ONCE):
         of_groups = requests.c.group_id.in_(group_ids[first : first + IDS_AT_ONCE])
-        query = (
-            select(requests.c.group_id, func.max(requests.c.ended_at)).where(of_groups).group_by(requests.c.group_id)
-        )
+        last_end = select(requests.c.group_id, func.max(requests.c.ended_at))
+        query = last_end.where(of_groups, requests.c.state.in_(states)).group_by(requests.c.group_id)
         found |= {group_id: at for group_id, at in connection.execute(query) if at is not None}
     return found
 

@@ -1,4 +1,4 @@
-"""Stores the sweeps of each project. When a sweep lists what is computed by `bot.domain.sweep_plan`."""
+"""Stores the state of the sweeps of each project. `bot.domain.sweep_plan` computes what a sweep lists."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ADD = {
 
 
 def set_projects(connection: Connection, projects: Iterable[str], now: datetime) -> None:
-    """Makes the sweeps of these projects due, and no others."""
+    """Makes the sweeps of these projects due, and stops those of other projects."""
     names = sorted(projects)
     rows = [{"project": name, "body": _ADAPTER.dump_python(SweepState(), mode="json"), "due_at": now} for name in names]
     connection.execute(_ADD[connection.dialect.name], rows)
@@ -29,18 +29,18 @@ def set_projects(connection: Connection, projects: Iterable[str], now: datetime)
 
 
 def get(connection: Connection, project: str) -> SweepState:
-    """What the sweeps of a project did so far."""
+    """What the sweeps of a project have done so far."""
     body = connection.execute(select(sweeps.c.body).where(sweeps.c.project == project)).scalar()
     return SweepState() if body is None else _ADAPTER.validate_python(body)
 
 
 def save(connection: Connection, project: str, state: SweepState, owner: str) -> bool:
-    """Replaces the state. Returns False, and changes nothing, if another process has claimed the sweep since."""
+    """Replaces the state. If another process has claimed the sweep since, changes nothing and returns False."""
     values = {"body": _ADAPTER.dump_python(state, mode="json")}
     is_ours = (sweeps.c.project == project, sweeps.c.claimed_by == owner)
     return connection.execute(update(sweeps).where(*is_ours).values(values)).rowcount == 1
 
 
 def make_due(connection: Connection, project: str, at: datetime) -> None:
-    """Makes the next sweep of a project due at this time, if it is due later."""
+    """Makes the next sweep of a project due at this time, unless it is due earlier."""
     connection.execute(update(sweeps).where(sweeps.c.project == project, sweeps.c.due_at > at).values(due_at=at))

@@ -114,7 +114,7 @@ requests = Table(
     Index("requests_due", "due_at"),
     Index("requests_group", "group_id", "created_at"),
     Index("requests_origin", "origin_key", "group_id", unique=True),
-    # Few requests are open and few ended lately, however many there are.
+    # For queries of the open requests, and of those that ended recently. Both are few.
     Index("requests_open", "project", "created_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
     Index("requests_ended", "ended_at"),
 )
@@ -151,7 +151,7 @@ notices = Table(
 
 
 # One row: how much of Slack's rate limits is spent (`SlackBudget.full_at`, with times in ISO 8601), and whether the
-# workspace takes charts.
+# workspace accepts charts.
 slack_budget = Table(
     "slack_budget",
     metadata,
@@ -161,7 +161,7 @@ slack_budget = Table(
     Column("chart_refused_at", UtcDateTime),
 )
 
-# Task groups as the sweeps of OMS last read them (`WatchedGroup`): those that a sweep saw before they had ended.
+# Task groups as the bot last read them (`WatchedGroup`), except those that had ended before the bot knew them.
 groups = Table(
     "groups",
     metadata,
@@ -169,29 +169,26 @@ groups = Table(
     Column("project", String(32), nullable=False),
     Column("status", Integer, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
-    # When the status changed last, as far as the sweeps saw it.
+    # When a reading first showed the current status.
     Column("status_since", UtcDateTime, nullable=False),
     # When a person paused the group with the bot, NULL once it runs again.
     Column("paused_at", UtcDateTime),
-    # Until when people do not want to hear of the group: an ISO 8601 time, or "moves" until it moves again.
+    # When the mute of the group ends: an ISO 8601 time, or "moves" for when it moves. NULL if it is not muted.
     Column("muted", String(32)),
     Column("body", JSON, nullable=False),
     Index("groups_project", "project", "status"),
 )
 
-# Readings of running groups: one a minute, and fewer the older they are. For the rate over time.
+# The progress of running groups, for the rate over time: one sample a minute, and fewer from longer ago.
 samples = Table(
     "samples",
     metadata,
     Column("group_key", String(255), primary_key=True),
     Column("at", UtcDateTime, primary_key=True),
     Column("complete_bytes", BigInteger, nullable=False),
-    Column("total_bytes", BigInteger, nullable=False),
-    Column("handled_objects", BigInteger, nullable=False),
-    Column("failed_objects", BigInteger, nullable=False),
 )
 
-# The sweep of each project: which task groups were listed when (`bot.domain.sweep_plan.SweepState`).
+# The sweeps of each project: what they have done so far (`bot.domain.sweep_plan.SweepState`).
 sweeps = Table(
     "sweeps",
     metadata,
@@ -200,7 +197,7 @@ sweeps = Table(
     *_queue_columns(),
 )
 
-# Messages to a project's channel about task groups that nobody requested (`bot.domain.alert.Alert`).
+# Messages to a project's channel about task groups without an open request (`bot.domain.alert.Alert`).
 alerts = Table(
     "alerts",
     metadata,

@@ -1,6 +1,6 @@
 """The message to a project's channel about task groups without an open request.
 
-Pure. `bot.domain.alert` decides what it says, and when.
+Pure. `bot.domain.alert` decides what an alert says.
 """
 
 from __future__ import annotations
@@ -26,13 +26,23 @@ from bot.ui.blocks import (
     section,
     slack_message,
 )
-from bot.ui.formatting import capitalized, escape_mrkdwn, link_console, local_time, mention, mentions, quoted_name
+from bot.ui.formatting import (
+    capitalized,
+    escape_mrkdwn,
+    inline_code,
+    link_console,
+    local_time,
+    mention,
+    mentions,
+    quoted_name,
+)
 from bot.ui.movement import moves_again
 from bot.ui.progress import objects_of_total, progress_line
 
-# A message has 50 blocks at most (Slack's reference of blocks). A group with buttons takes three, the rest five.
+# A message can have 50 blocks (Slack's reference for Block Kit). A group with buttons needs three of them, and
+# everything else five.
 MAX_WITH_BUTTONS = 10
-# The groups that the notification on a phone and a screen reader name.
+# How many groups the text of the message names. Notifications and screen readers use this text.
 MAX_IN_TEXT = 10
 
 # The worst first.
@@ -54,12 +64,12 @@ _WAS = {
 def alert_message(
     alert: Alert, notify: Sequence[str], problems: Mapping[str, Problem], console_url: str, command: str
 ) -> SlackMessage:
-    """The message. The worst trouble comes first, and what does not fit is counted.
+    """The message. The worst trouble comes first. Groups that do not fit are counted.
 
     Arguments:
         notify: the ids of the users and user groups to mention if a group is in trouble.
         problems: why groups failed, by key.
-        console_url: of the project; empty if it is not known.
+        console_url: the address of the OMS page in the Huawei Cloud console; empty if it is not known.
         command: the slash command, with its slash.
     """
     items = sorted(alert.items, key=_precedence)
@@ -83,12 +93,12 @@ def muted(group: TaskGroup, until: datetime | None) -> str:
 
 
 def moves_already(group: TaskGroup) -> str:
-    """The reply to a person who wants to mute a group until it moves."""
+    """The reply to a person who wants to mute a group until it moves, if it moves already."""
     return f"{capitalized(_name(group))} is moving again, so there's nothing to mute. {refusals.NOTHING_CHANGED}"
 
 
 def _precedence(item: AlertItem) -> tuple[bool, bool, int]:
-    """Sorts by trouble, the worst first. Muted groups come later, and trouble that is over comes last."""
+    """The sort key: trouble, the worst first; then muted groups; then trouble that is over."""
     at = _TROUBLES.index(item.trouble) if item.trouble is not None else len(_TROUBLES)
     return item.is_over, bool(item.muted_by), at
 
@@ -97,7 +107,7 @@ def _title(alert: Alert, items: Sequence[AlertItem]) -> str:
     if len(items) == 1:
         return f"{capitalized(_label(items[0]))}: {quoted_name(items[0].group)}"
     counts = Counter(_label(item) for item in items)
-    return f"Task groups of {alert.project}: {', '.join(f'{count:,} {label}' for label, count in counts.items())}"
+    return f"Task groups in {alert.project}: {', '.join(f'{count:,} {label}' for label, count in counts.items())}"
 
 
 def _label(item: AlertItem) -> str:
@@ -107,7 +117,7 @@ def _label(item: AlertItem) -> str:
 
 
 def _change(group: TaskGroup) -> str:
-    """What happened to a group that is in no trouble."""
+    """What happened to a group without trouble."""
     if group.status in DELETED_STATUSES:
         return "deleted"
     return "done" if group.status is GroupStatus.COMPLETED else "started"
@@ -151,11 +161,11 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
 
 
 def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
-    """A line for each group, as many as fit in a section, and how many are left out."""
+    """A line for each group, as many as fit into a section, and how many groups are left out."""
     shown: list[str] = []
     left = SECTION_CHARACTERS
     for item in items:
-        # A group that was muted until it moves no longer is when its trouble is over.
+        # Without an end time, the group was muted until it moves, and that mute is over when the trouble is.
         line = f"{_sentence(item)} {_muted(item)}." if item.muted_until else _sentence(item)
         left -= len(line) + 1
         if left < 0:
@@ -166,7 +176,7 @@ def _lines(items: Sequence[AlertItem]) -> tuple[str, int]:
 
 def _sentence(item: AlertItem) -> str:
     """What happened to the group, and since when. mrkdwn."""
-    return f"*{_name(item.group)}* (group `{item.group.group_id}`) {_event(item)}."
+    return f"*{_name(item.group)}* (group {inline_code(item.group.group_id)}) {_event(item)}."
 
 
 def _event(item: AlertItem) -> str:
@@ -193,10 +203,10 @@ def _event(item: AlertItem) -> str:
 
 
 def _now(item: AlertItem) -> str:
-    """What a group does that is no longer in trouble."""
+    """What happened to a group after its trouble."""
     status = item.group.status
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: moves_again(item.group.progress), Trouble.SLOW: "is above the limit again"}
+        again = {Trouble.STALLED: moves_again(item.group.progress), Trouble.SLOW: "its rate is above the limit again"}
         return again.get(item.trouble, "is running again") if item.trouble else ""
     if status in FAILED_STATUSES:
         return "later failed"

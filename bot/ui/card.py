@@ -32,11 +32,12 @@ from bot.ui.state_texts import self_approval_line
 from bot.ui.states import STATES, ended_as, headline, text_of
 
 
-def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessage:
+def card(request: Request, unavailable_groups: Sequence[str] = (), failure: Problem | None = None) -> SlackMessage:
     """The card. Its `text` describes in sentences what its blocks show.
 
     Arguments:
         unavailable_groups: the ids of the user groups that could approve, and are disabled or deleted in Slack.
+        failure: why the group failed that a pending request would retry; None for other requests.
     """
     row = STATES[request.state]
     blocks: list[Block] = [
@@ -59,6 +60,8 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
         if request.start_at is not None:
             blocks.append(section(start_terms(request)))
         blocks.extend(section(f":warning: *Warning:* {warning}") for warning in warnings(request))
+        if failure is not None:
+            blocks.extend(_failure_blocks(request, failure))
         if request.problem is not None:
             blocks.extend(_problem_blocks(request, request.problem))
     else:
@@ -69,7 +72,7 @@ def card(request: Request, unavailable_groups: Sequence[str] = ()) -> SlackMessa
         blocks.append(context_block(keys_line(request)))
     if request.state is not State.PENDING:
         blocks.append(context_block(history_line(request)))
-    return slack_message(_summary(request), blocks)
+    return slack_message(_summary(request, failure), blocks)
 
 
 def _shows_movement(request: Request) -> bool:
@@ -91,7 +94,8 @@ def _movement_note(request: Request) -> list[Block]:
 
 def identity_line(request: Request) -> str:
     """The project, the whole group id and the request id, so that a screenshot of a card identifies its request."""
-    return f"project {escape_mrkdwn(request.plan.project)} · group `{request.group.group_id}` · `{request.id}`"
+    project, group_id = escape_mrkdwn(request.plan.project), inline_code(request.group.group_id)
+    return f"project {project} · group {group_id} · {inline_code(request.id)}"
 
 
 def route_line(group: TaskGroup) -> str:
@@ -122,10 +126,7 @@ def _request_fields(request: Request, unavailable_groups: Sequence[str]) -> list
     if request.start_at is not None:
         found.append(("Starts", local_time(request.start_at)))
     if request.scope is not None:
-        error, why = request.group.error, "OMS gives no reason"
-        if error is not None:
-            why = f"{escape_mrkdwn(error.code)} {escape_mrkdwn(error.message, 300)}".strip()
-        found += [("Retries", _scope(request)), ("Failed with", why)]
+        found.append(("Retries", _scope(request)))
     return found
 
 
@@ -183,6 +184,16 @@ def visible_problem(request: Request) -> Problem | None:
     return request.problem
 
 
+def _failure_blocks(request: Request, failure: Problem) -> list[Block]:
+    """Why the group failed before, and what to do so that the retry does not fail as well."""
+    lead = f"*Failed with {escape_mrkdwn(failure.code)}.* " if failure.code else ""
+    next_step = link_console(escape_mrkdwn(failure.next_step), request.plan.console_url)
+    return [
+        section(f"{lead}{escape_mrkdwn(failure.meaning)}\n{original_message(failure)}".strip()),
+        section(f"*Before you approve:* {next_step}"),
+    ]
+
+
 def _problem_blocks(request: Request, problem: Problem | None) -> list[Block]:
     """What went wrong and what is next, or without a problem only what is next."""
     waits_for = text_of(STATES[request.state].waits_for, request)
@@ -211,14 +222,20 @@ def _problem_blocks(request: Request, problem: Problem | None) -> list[Block]:
     return blocks
 
 
-def _summary(request: Request) -> str:
-    project, group_id = escape_mrkdwn(request.plan.project), request.group.group_id
-    sentences = [f"{escape_mrkdwn(headline(request))}.", f"Project {project}, group {group_id}, {request.id}."]
+def _summary(request: Request, failure: Problem | None) -> str:
+    project, group_id = escape_mrkdwn(request.plan.project), escape_mrkdwn(request.group.group_id)
+    sentences = [
+        f"{escape_mrkdwn(headline(request))}.",
+        f"Project {project}, group {group_id}, {escape_mrkdwn(request.id)}.",
+    ]
     problem = visible_problem(request)
     if request.state is State.PENDING:
         reason = escape_mrkdwn(request.reason, 300).rstrip(".") or "none given"
         sentences.append(f"Requested by {mentions([request.requester])}. Reason: {reason}.")
         sentences += [f"Warning: {warning}." for warning in warnings(request)]
+        if failure is not None:
+            code = f"Failed with {escape_mrkdwn(failure.code)}." if failure.code else ""
+            sentences += [code, escape_mrkdwn(failure.meaning)]
     elif problem is not None:
         sentences += [escape_mrkdwn(problem.meaning), escape_mrkdwn(problem.next_step)]
     if _shows_movement(request):

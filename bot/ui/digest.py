@@ -1,6 +1,6 @@
 """The daily digest of a project, in one message to its channel.
 
-Pure. `bot.domain.digest` decides what is in it.
+Pure. `bot.domain.digest` decides what it contains.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bot.ui.watched_group import group_line
 
 
 def digest_text(digest: Digest, command: str) -> str:
-    """What was done since the last digest, failed or was paused, what runs, and which requests wait for approval.
+    """The groups that ended, failed or were paused since the last digest or run now, and the requests to approve.
 
     Arguments:
         command: the slash command, with its slash.
@@ -31,7 +31,7 @@ def digest_text(digest: Digest, command: str) -> str:
         Section(f"{len(digest.paused)} {GroupKind.PAUSED}", _lines(digest.paused), 0),
         Section(f"{len(digest.done)} done", _lines(digest.done), 0),
     ]
-    title = f"*Digest of {digest.project} since {local_time(digest.since)}*"
+    title = f"*Digest for {digest.project} since {local_time(digest.since)}*"
     more = f"Type `{command} list` for all groups."
     room = FIELD_CHARACTERS - len(title) - len(more) - 2
     return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"

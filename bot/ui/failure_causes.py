@@ -1,6 +1,6 @@
 """Texts about why sub-tasks of a group failed, and where OMS put the list of failed objects.
 
-Pure. The causes come with the request (`bot.domain.failure_causes`).
+Pure. The request has the causes (`bot.domain.failure_causes`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_SHOWN = 5
 
 
 def causes_blocks(request: Request) -> list[Block]:
-    """The causes with the most sub-tasks, why they are not known, and the list of failed objects."""
+    """The most frequent causes, or why they are not known, and where the list of failed objects is."""
     known, blocks = request.failure_causes, list[Block]()
     if known is not None:
         blocks += [section(_cause(request, known, cause)) for cause in known.causes[:MAX_SHOWN]]
@@ -42,13 +42,15 @@ def causes_summary(request: Request) -> str:
 
 
 def causes_line(request: Request) -> str:
-    """The line in the thread with the causes."""
+    """The line for the thread with the causes; empty if they were not read."""
     known = request.failure_causes
     if known is None:
         return ""
     name = escape_mrkdwn(quoted_name(request.group))
-    goes_on = "" if request.ended_at is not None else " The other sub-tasks continue."
-    lines = [f"{_sub_tasks(known).capitalize()} of {name}.{goes_on}"]
+    count = _failed_sub_tasks(known)
+    sub_tasks = "1 sub-task" if count == 1 else f"{count:,} sub-tasks"
+    others = "" if request.ended_at is not None else " The others continue."
+    lines = [f"{sub_tasks} of {name} failed.{others}"]
     for cause in known.causes[:MAX_SHOWN]:
         problem = cause.problem
         text = f"• {cause.sub_tasks:,} with {_code(cause)}. {escape_mrkdwn(problem.meaning)}"
@@ -81,15 +83,20 @@ def _code(cause: FailureCause) -> str:
     return escape_mrkdwn(cause.problem.code) if cause.problem.code else "no error code"
 
 
+def _failed_sub_tasks(known: FailureCauses) -> int:
+    # The group and the list of its sub-tasks are read at different times, so their numbers can differ.
+    return max(known.failed_sub_tasks, known.listed_sub_tasks)
+
+
 def _sub_tasks(known: FailureCauses) -> str:
-    count = max(known.failed_sub_tasks, known.listed_sub_tasks)
+    count = _failed_sub_tasks(known)
     return "1 failed sub-task" if count == 1 else f"{count:,} failed sub-tasks"
 
 
 def _others(known: FailureCauses) -> str:
-    """How many failed sub-tasks are not in the shown causes; empty if all are."""
+    """How many failed sub-tasks have a cause that is not shown; empty if all causes are shown."""
     shown = sum(cause.sub_tasks for cause in known.causes[:MAX_SHOWN])
-    rest = max(known.failed_sub_tasks, known.listed_sub_tasks) - shown
+    rest = _failed_sub_tasks(known) - shown
     if not known.causes or rest <= 0:
         return ""
     return f"{rest:,} more for other reasons"

@@ -17,6 +17,8 @@ from bot.domain.task_group import TaskGroup
 # they are replaced by characters that look alike.
 _FORMATTING_CHARACTERS = re.compile(r"[*~`]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LOOK_ALIKES = {"*": "\u2217", "~": "\u223c", "`": "\u02cb", "_": "\u02cd"}
+# Everybody who can write to the database can change the ids in it.
+_SLACK_ID = re.compile(r"[A-Z0-9]+", re.ASCII)
 _EMOJI_START = re.compile(r":(?=[\w+'-]+:)")
 # `str.split` treats both as white space, so text that passed `_one_line` contains neither.
 _USER_TEXT_START, _USER_TEXT_END = "\x1e", "\x1f"
@@ -100,7 +102,9 @@ def ing_form(verb: Verb) -> str:
 
 
 def mention(user_or_group: str) -> str:
-    """Mentions a user id (`U…`, `W…`) or a user group id (`S…`)."""
+    """Mentions a user id (`U…`, `W…`) or a user group id (`S…`). Any other text mentions nobody."""
+    if not _SLACK_ID.fullmatch(user_or_group):
+        return escape_mrkdwn(user_or_group)
     return f"<!subteam^{user_or_group}>" if user_or_group.startswith("S") else f"<@{user_or_group}>"
 
 

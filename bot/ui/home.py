@@ -24,9 +24,9 @@ from bot.ui.replies import with_link
 from bot.ui.status import status_text
 from bot.ui.watched_group import group_line
 
-# A view has 100 blocks at most (Slack's reference of views). The six sections and the rest need 16 other blocks.
+# A view has 100 blocks at most (Slack's reference for views). The six sections and the rest need 16 other blocks.
 MAX_LINES = 80
-#: A running group that was last read longer ago is shown with the time.
+#: A running group that was last read longer ago than this is shown with the time of that reading.
 RECENT_READING = timedelta(minutes=2)
 
 NO_OPEN_REQUESTS = "There are no open requests."
@@ -46,9 +46,9 @@ class HomeContent:
 
     Attributes:
         open_requests: oldest first.
-        ended: those of the requests that ended lately that may be shown, newest first.
-        all_ended: how many ended lately.
-        watched: the groups that run, or that stopped lately.
+        ended: the newest requests that ended recently, newest first.
+        all_ended: how many requests ended recently.
+        watched: the groups that run, or that stopped recently.
     """
 
     open_requests: Sequence[Request]

@@ -51,7 +51,7 @@ class GroupsOfProject:
         as_of: when the oldest of these readings was made.
         of_kind: the groups as last read.
         more: the kinds of which OMS has more groups than were read.
-        unreadable: how many more groups OMS listed that the bot could not read.
+        unreadable: how many other groups OMS listed in a form that the bot could not read.
     """
 
     project: str
@@ -86,20 +86,20 @@ def groups(found: GroupsOfProject, requested: Collection[str], command: ShowList
     named = f" with {inline_code(' '.join(command.name))} in the name" if command.name else ""
     total = ", ".join(filter(None, totals)) or "none"
     lines = tuple(group_line(one, requested) for kind in kinds for one in shown[kind])
-    title = f"Groups of {found.project}{named} as of {local_time(found.as_of)}: {total}"
+    title = f"Groups in {found.project}{named} as of {local_time(found.as_of)}: {total}"
     return Section(title, lines, len(shown.get(GroupKind.FAILED, ())), not found.more)
 
 
 def groups_not_listed(project: str, problem: Problem) -> Section:
-    """In place of `groups`, for a project whose groups could not be listed."""
+    """Replaces `groups` for a project whose groups could not be listed."""
     code = f"{problem.code}: " if problem.code else ""
     line = f"{code}{escape_mrkdwn(problem.meaning)}{details(problem)}"
-    return Section(f"Groups of {project}: the bot couldn't list them", (line,), 1)
+    return Section(f"Groups in {project}: the bot couldn't list them", (line,), 1)
 
 
 def no_answer(project: str, seconds: float) -> Problem:
     """The problem of a project whose groups were not listed within this time."""
-    meaning = f"OMS didn't list the groups of {project} within {seconds:g} s."
+    meaning = f"OMS didn't list the groups in {project} within {seconds:g} s."
     return Problem("OMS", "", "", meaning, "Try again in a minute.")
 
 

@@ -64,7 +64,7 @@ def group_choice(project: str, group: TaskGroup) -> GroupChoice:
 
 def groups_not_listed(project: str, meaning: str) -> str:
     """The remark for a project whose groups cannot be offered. `meaning` is a sentence about the error."""
-    return f"The groups of {project} can't be listed right now. Type an id instead. {escape_mrkdwn(meaning)}"
+    return f"The groups in {project} can't be listed right now. Type an id instead. {escape_mrkdwn(meaning)}"
 
 
 def groups_left_out(number: int) -> str:

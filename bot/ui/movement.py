@@ -1,4 +1,4 @@
-"""Texts about how a task group moves: what it does, its rate, the time left, and since when it is in trouble.
+"""Texts about how a task group moves: what it is doing, its rate, the time left, and since when it is in trouble.
 
 Pure. `bot.domain.watched_group` computes how a group moves from its readings.
 """
@@ -38,12 +38,12 @@ def running_headline(request: Request) -> str:
         by = f"Already {started} by someone else" if request.started_elsewhere else "Accepted by OMS"
         return f"{by}, {_nothing_moved_yet(reading)}: {name}"
     by = " by someone else" if request.started_elsewhere else ""
-    how = "progress can't be read now" if request.problem is not None else pace(reading)
+    how = "progress can't be read right now" if request.problem is not None else pace(reading)
     return f"{started.capitalize()}{by}, {how}: {name}"
 
 
 def pace(reading: Reading) -> str:
-    """What the group does, for a headline: `moving at 220 MB/s, about 3 min left`, without what is not known."""
+    """What the group is doing, for a headline: `moving at 220 MB/s, about 3 min left`. Leaves out what is not known."""
     movement, progress = reading.movement, reading.group.progress
     if movement is None:
         is_listing = reading.group.status in (GroupStatus.WAITING, GroupStatus.EXECUTING)
@@ -60,15 +60,15 @@ def pace(reading: Reading) -> str:
             return "waiting in OMS's queue"
         case Activity.RESTORING:
             return "may be waiting for archive restores"
-    if movement.stands_still(reading.at):
+    if movement.is_still(reading.at):
         return f"nothing has moved for {_minutes(movement.still_since, reading.at)}"
-    # Until the bot has measured a rate, the speed that OMS shows is the best that is known.
+    # Until the bot has measured a rate, the text shows the speed that OMS reports.
     speed = progress.speed_bytes_per_second if movement.rate is None else movement.rate
     return _moving(speed, movement.seconds_left(progress, reading.at))
 
 
 def trouble(reading: Reading) -> str:
-    """`stalled for 27 min` or `slow for 20 min, 3.2 MB/s`, for a headline; empty for a group that is in no trouble."""
+    """`stalled for 27 min` or `slow for 20 min, 3.2 MB/s`, for a headline; empty for a group without trouble."""
     movement = reading.movement
     if movement is None:
         return ""
@@ -80,7 +80,7 @@ def trouble(reading: Reading) -> str:
 
 
 def movement_sentence(reading: Reading) -> str:
-    """Since when the group is in trouble, or why nothing moves; empty while it moves as it should. mrkdwn."""
+    """Since when the group is in trouble, or why nothing moves; empty for a group that moves normally. mrkdwn."""
     movement = reading.movement
     if movement is None:
         return ""
@@ -96,7 +96,7 @@ def movement_sentence(reading: Reading) -> str:
     if movement.is_slow and movement.slow_since is not None:
         since = local_time(movement.slow_since)
         return f"The rate has been below the limit for this project (slow_below in bot.toml) since {since}."
-    is_still = movement.activity is Activity.MOVING and movement.stands_still(reading.at)
+    is_still = movement.activity is Activity.MOVING and movement.is_still(reading.at)
     return f"{since}." if is_still else ""
 
 
@@ -114,16 +114,16 @@ def moves_again(progress: Progress) -> str:
 
 
 def rate_sentence(reading: Reading) -> str:
-    """` 140 MB/s over the last few minutes, about 3 h left.`, without what is not known.
+    """` 140 MB/s over the last few minutes, about 3 h left.`, to append to another sentence.
 
-    Begins with a space unless it is empty.
+    Leaves out what is not known. If nothing is known, it is empty.
     """
     found = ", ".join(_rate_and_time(reading))
     return f" {capitalized(found)}." if found else ""
 
 
 def _nothing_moved_yet(reading: Reading) -> str:
-    """What a group does before its first object moves, for a headline."""
+    """What a group is doing before its first object moves, for a headline."""
     match reading.movement.activity if reading.movement else None:
         case Activity.LISTING | Activity.QUEUED | Activity.RESTORING:
             return pace(reading)
@@ -141,7 +141,7 @@ def _rate_and_time(reading: Reading) -> list[str]:
     movement, progress = reading.movement, reading.group.progress
     if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
         return []
-    shows_rate = movement.rate and not movement.stands_still(reading.at)
+    shows_rate = movement.rate and not movement.is_still(reading.at)
     found = [f"{rate(movement.rate or 0)} over the last few minutes"] if shows_rate else []
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
@@ -154,7 +154,7 @@ def _rate_and_time(reading: Reading) -> list[str]:
 
 
 def _sub_tasks(counts: SubTasks) -> str:
-    """`sub-tasks: 12 done, 4 running, 30 waiting, 1 failed`, without those that are 0."""
+    """`sub-tasks: 12 done, 4 running, 30 waiting, 1 failed`, without the numbers that are 0."""
     states = {
         "done": counts.complete,
         "running": counts.executing,
@@ -175,6 +175,6 @@ def _as_of(at: datetime) -> str:
 
 
 def _minutes(since: datetime | None, at: datetime) -> str:
-    """The time in full minutes."""
+    """How long ago `since` was, in full minutes."""
     minutes = int((at - since).total_seconds()) // 60 if since is not None else 0
     return duration(minutes * 60)

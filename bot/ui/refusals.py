@@ -168,7 +168,7 @@ def not_resumable(status: GroupStatus, group_id: str) -> str:
     """
     why = {
         GroupStatus.WAITING: "is waiting to run. OMS starts it automatically",
-        GroupStatus.EXECUTING: "is already running; OMS is creating its tasks",
+        GroupStatus.EXECUTING: "is already running; OMS is creating its sub-tasks",
         GroupStatus.MONITORING: "is already running",
         GroupStatus.COMPLETED: "is complete, so there's nothing to resume",
         GroupStatus.WAITING_FOR_DELETION: "is waiting to be deleted, so it can't be resumed",

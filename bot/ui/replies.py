@@ -14,6 +14,7 @@ from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.formatting import (
     approvals_needed,
     escape_mrkdwn,
+    inline_code,
     mentions,
     quote,
     quoted_name,
@@ -68,8 +69,8 @@ def help_text(command: str) -> str:
 
 
 def with_link(text: str, permalink: str | None) -> str:
-    """The text, and a link to the card if its address is known."""
-    return f"{text} <{permalink}|See the card>" if permalink else text
+    """The text, and a link to the card if its address is known: without `https://`, Slack could mention people."""
+    return f"{text} <{permalink}|See the card>" if permalink and permalink.startswith("https://") else text
 
 
 def with_group_id(group_id: str, text: str) -> str:
@@ -126,7 +127,7 @@ def _named(request: Request) -> str:
 def named_group(group: TaskGroup) -> str:
     """The group's description, if it has one, in quotes, and its whole id, as mrkdwn."""
     name = escape_mrkdwn(group.description, 80)
-    return f"{quote(name)} (group `{group.group_id}`)" if name else f"group `{group.group_id}`"
+    return f"{quote(name)} (group {inline_code(group.group_id)})" if name else f"group {inline_code(group.group_id)}"
 
 
 # Replies to `list` and `status`. `bot.ui.lists` fits them into a message.

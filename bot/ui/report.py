@@ -14,11 +14,12 @@ from bot.ui.report_facts import Markup, call_name, facts, rate_bars
 from bot.ui.states import headline
 from bot.ui.thread import thread_line
 
+_UNVERIFIED = "The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`."
 _MRKDWN = Markup(mention, local_time, escape_mrkdwn)
 
 
 def report_message(report: Report) -> SlackMessage:
-    """The message for a workspace that takes no charts: the rate over time is a line of bars."""
+    """The message for a workspace that accepts no charts: the rate over time is a line of bars."""
     bars = rate_bars(report)
     return _message(report, (section(f"Rate over time  {bars}").to_dict(),) if bars else ())
 
@@ -38,6 +39,8 @@ def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> S
         if call.huawei_request_id
     ]
     sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}`")
+    if report.unverified_rows:
+        sources.append(_UNVERIFIED)
     said = slack_message(" ".join((line.text, *(f"{title}: {text}." for title, text in known))), [fields(*known)])
     return replace(
         said,

@@ -1,6 +1,6 @@
 """The facts of a report as pairs of a title and a text, for Slack and for the terminal.
 
-Pure. `bot.domain.report` computes what is in a report.
+Pure. `bot.domain.report` computes them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONSISTENCY_CHECKS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Markup:
-    """How people, times and texts from outside the bot are written."""
+    """How people, times and texts from outside the bot are formatted."""
 
     person: Callable[[str], str]  # a user id
     time: Callable[[datetime], str]
@@ -31,7 +31,7 @@ class Markup:
 
 
 def facts(report: Report, markup: Markup) -> Iterator[tuple[str, str]]:
-    """What is known about the run, the requester and the approvers: a title and a text each."""
+    """The known facts about the run, the requester and the approvers, each as a title and a text."""
     request, progress, took = report.request, report.progress, report.took
     if took is not None and report.started_at is not None:
         yield "Moved", _moved(report)
@@ -42,7 +42,7 @@ def facts(report: Report, markup: Markup) -> Iterator[tuple[str, str]]:
         times = f"{markup.time(report.started_at)} to {markup.time(report.until)}"
         yield "Time", f"{duration(seconds)}{so_far}, {times}"
     if report.moved_bytes and report.average_rate is not None and report.best_rate is not None:
-        yield "Rate", f"{rate(report.average_rate)} on average, {rate(report.best_rate)} at best"
+        yield "Rate", f"{rate(report.average_rate)} on average, {rate(report.best_rate)} at peak"
     check = dict(request.group.settings).get("consistency_check", "")
     if check:
         yield "Consistency check", CONSISTENCY_CHECKS.get(check.lower()) or markup.text(check)

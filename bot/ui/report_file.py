@@ -1,6 +1,6 @@
 """The report on a request as Markdown and as JSON, for `taskgroup-bot report`.
 
-Pure. Texts from outside the bot cannot control the terminal, and format nothing in Markdown.
+Pure. Texts from outside the bot are escaped, so that they neither control the terminal nor format anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The texts of a request that depend on more than its state: headlines, thread lines, and what follows.
+"""The texts of a request that depend on more than its state: headlines, thread lines, and what happens next.
 
 Pure. `bot.ui.states` says which state has which text. Headlines are plain text, other texts are mrkdwn.
 """

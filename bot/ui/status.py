@@ -6,15 +6,15 @@ Pure. `bot.ui.card` shows the same in blocks.
 from __future__ import annotations
 
 from bot.domain.request import Request, State
-from bot.ui.formatting import capitalized, escape_mrkdwn, local_time, mentions
+from bot.ui.formatting import capitalized, escape_mrkdwn, inline_code, local_time, mentions
 from bot.ui.states import STATES, ended_as, headline, text_of
 
 
 def status_text(request: Request) -> str:
     """The headline, group, project, decisions, and what the request waits for. mrkdwn."""
     sentences = [
-        f"{request.id} · {escape_mrkdwn(headline(request), 200)}.",
-        f"Group `{request.group.group_id}` in project {escape_mrkdwn(request.plan.project)}.",
+        f"{escape_mrkdwn(request.id)} · {escape_mrkdwn(headline(request), 200)}.",
+        f"Group {inline_code(request.group.group_id)} in project {escape_mrkdwn(request.plan.project)}.",
     ]
     for decision, what in ((request.decision, "approved"), (request.ending, ended_as(request.state))):
         if decision is not None:

@@ -33,11 +33,11 @@ def thread_line(request: Request) -> str | None:
     return text_of(STATES[request.state].thread_line, request) or None
 
 
-def told_line(old: Request, new: Request) -> str | None:
-    """The line for what is new in `Request.told`; None if nothing is."""
+def announcement_line(old: Request, new: Request) -> str | None:
+    """The line for what is new in `Request.announced`; None if nothing is new."""
     requester, name = mentions([new.requester]), escape_mrkdwn(quoted_name(new.group))
     reading = last_reading(new)
-    was, now = old.told, new.told
+    was, now = old.announced, new.announced
     if now.trouble is was.trouble:
         milestone = f"{name} is {progress_sentence(reading.group.progress)}.{rate_sentence(reading)}"
         return milestone if now.milestone_at != was.milestone_at else None
@@ -50,7 +50,7 @@ def told_line(old: Request, new: Request) -> str | None:
         case _, Trouble.STALLED:
             after = _lasted(was.since, reading)
             again = moves_again(reading.group.progress)
-            return f"{requester}, {name} {again}{_at_percent(reading)}. It had stalled{after}."
+            return f"{requester}, {name} {again}{_at_percent(reading)}. It was stalled{after}."
     return f"{name} is no longer slow.{rate_sentence(reading)}"
 
 

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from bot.domain.slack_budget import EDITS, RATES
 from bot.domain.sweep_plan import EVERY, SAMPLE_EVERY, YOUNG_FOR
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import Trouble, first_seen
+from bot.domain.watched_group import Trouble, after_first_reading
 from bot.jobs.context import Context
 from bot.jobs.maintenance import THIN_EVERY
 from bot.jobs.request_dispatcher import advance_request
@@ -102,7 +102,7 @@ class Migration:
             if connection.execute(waiting).scalar_one():
                 return False
             known = groups.of_project(connection, "media", {GroupStatus(troubled[0].status)})
-        told = {one.group.group_id for one in known.values() if one.told is trouble}
+        told = {one.group.group_id for one in known.values() if one.known_trouble is trouble}
         return told >= {group.id for group in troubled}
 
 
@@ -192,7 +192,7 @@ def most_samples(database_url: str | None) -> Figure:
         with context_of(sandbox) as context:
             start = context.now()
             limits = context.projects["media"].watch_limits
-            seen = first_seen(f"{PROJECT_ID}/sampled", "media", GROUP, start, limits)
+            seen = after_first_reading(f"{PROJECT_ID}/sampled", "media", GROUP, start, limits)
             for hour in range(MONTH // THIN_EVERY):
                 began = start + hour * THIN_EVERY
                 times = [began + minute * SAMPLE_EVERY for minute in range(THIN_EVERY // SAMPLE_EVERY)]

@@ -7,10 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.announcements import Announced
 from bot.domain.card_urgency import Urgency, card_urgency
 from bot.domain.failure_causes import FailureCauses
 from bot.domain.request import LastSeen, Problem, State
-from bot.domain.told import Told
 from bot.domain.watched_group import Trouble
 from tests.support.values import HALF, NOON, request
 
@@ -69,11 +69,17 @@ def test_another_problem_is_more_urgent_than_progress() -> None:
     ],
 )
 def test_a_stall_is_as_urgent_as_a_failure(old: Trouble | None, new: Trouble | None, urgency: Urgency) -> None:
-    assert card_urgency(request(State.MOVING, told=Told(old)), request(State.MOVING, told=Told(new))) is urgency
+    assert (
+        card_urgency(request(State.MOVING, announced=Announced(old)), request(State.MOVING, announced=Announced(new)))
+        is urgency
+    )
 
 
 def test_a_milestone_makes_a_card_no_more_urgent() -> None:
-    assert card_urgency(request(State.MOVING), request(State.MOVING, told=Told(milestone=25))) is Urgency.PROGRESS
+    assert (
+        card_urgency(request(State.MOVING), request(State.MOVING, announced=Announced(milestone=25)))
+        is Urgency.PROGRESS
+    )
 
 
 def test_the_causes_of_failures_are_more_urgent_than_progress() -> None:

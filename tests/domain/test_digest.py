@@ -41,7 +41,7 @@ def test_a_digest_is_due_at_the_local_time_on_each_day(daily: DailyTime, now: st
     assert daily.before(utc(following) - timedelta(seconds=1)) <= utc(now)
 
 
-def test_there_is_one_time_on_each_day_of_a_year() -> None:
+def test_a_digest_is_due_exactly_once_on_each_day_of_a_year() -> None:
     daily = DailyTime(2, 30, ZoneInfo("Europe/Berlin"))
     at, days = utc("2026-01-01 00:00"), []
     while at < utc("2027-01-01 00:00"):

@@ -1,4 +1,4 @@
-"""Why sub-tasks of a group failed: the causes by code, and when the bot asks OMS for them."""
+"""Why sub-tasks of a group failed: the causes by code, and when the bot reads them from OMS."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.domain.failure_causes import MAX_CAUSES, FailureCauses, SubTask, SubTaskStatus, group_causes
+from bot.domain.failure_causes import MAX_CAUSES, FailureCauses, SubTask, SubTaskStatus, causes_by_code
 from bot.domain.request import LastSeen, Problem, Request, State
 from bot.domain.schedule import Step, causes_due_at, due_at, next_step
 from bot.domain.task_group import ErrorReason, GroupStatus, SubTasks
@@ -18,7 +18,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 def failed(number: int, code: str, message: str = "broken") -> SubTask:
     error = ErrorReason(code, message) if code or message else None
-    return SubTask(number, f"part {number}", SubTaskStatus.FAILED, error, 10, 1)
+    return SubTask(number, SubTaskStatus.FAILED, error)
 
 
 def explain(reason: ErrorReason | None) -> Problem:
@@ -27,7 +27,7 @@ def explain(reason: ErrorReason | None) -> Problem:
 
 def test_causes_are_counted_by_code_and_the_most_frequent_comes_first() -> None:
     codes = ["TRF.0156", "TRF.0159", "TRF.0151", "TRF.0159", "TRF.0151", "TRF.0159"]
-    found = group_causes([failed(*one) for one in enumerate(codes)], explain, 7, NOON)
+    found = causes_by_code([failed(*one) for one in enumerate(codes)], explain, 7, NOON)
     assert [(cause.problem.code, cause.sub_tasks) for cause in found.causes] == [
         ("TRF.0159", 3),
         ("TRF.0151", 2),
@@ -38,17 +38,17 @@ def test_causes_are_counted_by_code_and_the_most_frequent_comes_first() -> None:
 
 def test_the_order_of_causes_does_not_depend_on_the_order_of_the_sub_tasks() -> None:
     one, other = failed(1, "TRF.0159"), failed(2, "TRF.0151")
-    assert group_causes([one, other], explain, 2, NOON) == group_causes([other, one], explain, 2, NOON)
+    assert causes_by_code([one, other], explain, 2, NOON) == causes_by_code([other, one], explain, 2, NOON)
 
 
 def test_sub_tasks_without_a_code_are_one_cause() -> None:
-    found = group_causes([failed(1, "", ""), failed(2, "", "odd"), failed(3, "TRF.0151")], explain, 3, NOON)
+    found = causes_by_code([failed(1, "", ""), failed(2, "", "odd"), failed(3, "TRF.0151")], explain, 3, NOON)
     assert [(cause.sub_tasks, cause.problem.meaning) for cause in found.causes] == [(2, "no reason"), (1, "")]
 
 
 def test_of_many_codes_the_most_frequent_are_kept_and_all_sub_tasks_count() -> None:
     many = [failed(number, f"TRF.{number:04d}") for number in range(30)]
-    found = group_causes([*many, failed(31, "TRF.0029")], explain, 31, NOON)
+    found = causes_by_code([*many, failed(31, "TRF.0029")], explain, 31, NOON)
     assert len(found.causes) == MAX_CAUSES
     assert found.causes[0].problem.code == "TRF.0029"
     assert found.listed_sub_tasks == 31
@@ -79,7 +79,7 @@ def test_the_causes_of_a_moving_group_are_read_again_if_more_fail_at_most_every_
     assert causes_due_at(moving(0, known)) is None, "OMS counts from the beginning after a retry"
 
 
-def test_a_group_whose_retry_does_not_show_yet_still_has_the_failures_from_before() -> None:
+def test_failures_from_before_a_retry_are_not_read_while_oms_still_shows_them() -> None:
     before = replace(moving(3).group, status=GroupStatus.MIGRATION_FAILED)
     assert causes_due_at(replace(moving(3), group=before)) is None
     assert causes_due_at(replace(moving(3), last_seen=None)) is None

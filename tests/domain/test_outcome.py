@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain import outcome
+from bot.domain.announcements import Announced
 from bot.domain.outcome import GroupProblem, accepted, not_paused
 from bot.domain.request import LastSeen, Pause, Problem, Request, State, Verb
 from bot.domain.task_group import ErrorReason, GroupStatus, Progress, Scope, TaskGroup
-from bot.domain.told import Told
 from bot.domain.watched_group import Activity, Movement, Trouble
 from bot.ui.problem_texts import group_problem
 from tests.support.values import GROUP, HALF, NOON, request
@@ -172,26 +172,26 @@ def test_a_stall_of_a_running_group_is_posted_with_the_same_change() -> None:
         seen = outcome.follow(request(state), running, explain, MINUTE, STALLED)
         assert seen.state is state
         assert seen.last_seen == LastSeen(MINUTE, running.progress, STALLED)
-        assert seen.told == Told(Trouble.STALLED, NOON)
+        assert seen.announced == Announced(Trouble.STALLED, NOON)
         moved = outcome.follow(seen, group(GroupStatus.MONITORING, success_objects=401), explain, MINUTE, STALLED)
-        assert moved.told.trouble is Trouble.STALLED, "it has stalled again since"
+        assert moved.announced.trouble is Trouble.STALLED, "it has stalled again since"
         moving = Movement(Activity.MOVING, still_since=MINUTE)
         moved = outcome.follow(seen, group(GroupStatus.MONITORING, success_objects=401), explain, MINUTE, moving)
-        assert moved.told == Told()
+        assert moved.announced == Announced()
 
 
 def test_nothing_is_posted_about_an_unknown_movement_or_a_group_that_ends_or_is_paused() -> None:
-    told = request(State.MOVING, told=Told(Trouble.STALLED, NOON))
-    assert follow(told, group(GroupStatus.MONITORING), MINUTE).told == told.told
+    shown = request(State.MOVING, announced=Announced(Trouble.STALLED, NOON))
+    assert follow(shown, group(GroupStatus.MONITORING), MINUTE).announced == shown.announced
     done = outcome.follow(request(State.MOVING), group(GroupStatus.COMPLETED), explain, MINUTE, STALLED)
-    assert (done.state, done.told) == (State.DONE, Told())
+    assert (done.state, done.announced) == (State.DONE, Announced())
     pausing = request(State.PAUSING, pause=Pause("UCAROL00", NOON, State.MOVING, NOON))
     for running in (GroupStatus.MONITORING, GroupStatus.PAUSING):
-        assert outcome.follow(pausing, group(running), explain, SOON, STALLED).told == Told()
+        assert outcome.follow(pausing, group(running), explain, SOON, STALLED).announced == Announced()
 
 
 def test_a_milestone_counts_from_the_progress_before_the_start() -> None:
     moving = Movement(Activity.MOVING, rate=100_000, rate_since=NOON)
     for complete_bytes, milestone in ((4_900_000_000, 0), (5_000_000_000, 50)):
         running = group(GroupStatus.MONITORING, complete_bytes=complete_bytes)
-        assert outcome.follow(request(State.MOVING), running, explain, MINUTE, moving).told.milestone == milestone
+        assert outcome.follow(request(State.MOVING), running, explain, MINUTE, moving).announced.milestone == milestone

@@ -58,7 +58,7 @@ def test_the_best_rate_is_the_highest_between_two_readings_and_never_below_the_a
 
 
 def test_readings_closer_than_half_a_minute_give_no_rate_of_their_own() -> None:
-    """OMS counts an object when it is complete, so a large object would look like a burst."""
+    """OMS counts some objects only when they are complete, so a large object would look like a burst."""
     assert report(ran(10), (5, 4), (5.01, 7)).best_rate == 20_000_000
 
 
@@ -102,7 +102,7 @@ def test_readings_before_the_start_or_after_the_last_one_do_not_count() -> None:
     assert report(ran(10), (-5, 9), (12, 10)) == report(ran(10))
 
 
-def test_while_the_group_runs_the_report_is_true_up_to_the_last_reading() -> None:
+def test_while_the_group_runs_the_report_covers_the_time_up_to_the_last_reading() -> None:
     found = report(replace(ran(10, Progress(10 * GB, 7 * GB, 1000, 700)), state=State.MOVING, ended_at=None))
     assert (found.until, found.took, found.average_rate) == (at(10), timedelta(minutes=10), 5_000_000)
 
@@ -148,7 +148,7 @@ def test_approvals_and_accepted_calls_come_from_the_audit() -> None:
     minutes=st.floats(0, 50_000),
     samples=st.lists(st.tuples(st.floats(0, 50_000), st.floats(0, 12)), max_size=30).map(sorted),
 )
-def test_no_readings_make_an_impossible_report(minutes: float, samples: list[tuple[float, float]]) -> None:
+def test_a_report_on_any_readings_is_consistent(minutes: float, samples: list[tuple[float, float]]) -> None:
     found = report(ran(minutes), *samples)
     assert len(found.rates) <= MAX_POINTS
     assert all(part.bytes_per_second >= 0 for part in found.rates)

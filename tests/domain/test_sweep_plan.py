@@ -1,4 +1,4 @@
-"""When the task groups of which statuses are listed."""
+"""When sweeps list task groups, and with which statuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.domain.sweep_plan import (
     samples_due,
 )
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import WatchLimits, first_seen
+from bot.domain.watched_group import WatchLimits, after_first_reading
 from tests.support.values import GROUP, NOON
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
@@ -41,7 +41,7 @@ def test_in_ten_minutes_ended_groups_are_listed_once_and_failed_groups_each_minu
     assert counts == {Part.ACTIVE: 20, Part.FAILED: 10, Part.ENDED: 1}
 
 
-def test_active_groups_are_listed_every_ten_seconds_while_one_began_to_run_lately() -> None:
+def test_active_groups_are_listed_every_ten_seconds_while_one_of_them_is_young() -> None:
     state = SweepState().listed(ALL, NOON, is_young=True, unreadable={})
     assert next_sweep_at(state, NOON) == NOON + 10 * SECOND
     state = state.listed(ALL, NOON, is_young=False, unreadable={})
@@ -49,10 +49,10 @@ def test_active_groups_are_listed_every_ten_seconds_while_one_began_to_run_latel
 
 
 def test_a_group_is_young_for_ten_minutes_after_it_began_to_run() -> None:
-    group = first_seen("key", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
+    group = after_first_reading("key", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
     assert is_young(group, NOON + 9 * MINUTE)
     assert not is_young(group, NOON + 10 * MINUTE)
-    assert not is_young(first_seen("key", "media", GROUP, NOON, WatchLimits()), NOON)
+    assert not is_young(after_first_reading("key", "media", GROUP, NOON, WatchLimits()), NOON)
 
 
 def test_each_429_doubles_the_wait_up_to_five_minutes() -> None:

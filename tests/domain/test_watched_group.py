@@ -1,4 +1,4 @@
-"""What several readings of a group show: progress that does not fall, an honest rate, stalls that are real."""
+"""What several readings of a group show: progress that never falls, its rate, and stalls."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from bot.domain.watched_group import (
     Activity,
     WatchedGroup,
     WatchLimits,
-    first_seen,
-    seen_again,
+    after_first_reading,
+    after_next_reading,
 )
 from tests.support.values import GROUP, NOON
 
@@ -42,14 +42,14 @@ def running(complete_bytes: int = 0, **changes: object) -> TaskGroup:
 
 
 def seen(group: TaskGroup, limits: WatchLimits = LIMITS) -> WatchedGroup:
-    return first_seen("p/g", "media", group, NOON, limits)
+    return after_first_reading("p/g", "media", group, NOON, limits)
 
 
 def after(
     watched: WatchedGroup, group: TaskGroup, wait: timedelta = STEP, limits: WatchLimits = LIMITS
 ) -> WatchedGroup:
     """The group after one more reading."""
-    return seen_again(watched, group, watched.seen_at + wait, limits)
+    return after_next_reading(watched, group, watched.seen_at + wait, limits)
 
 
 def still(watched: WatchedGroup, lasting: timedelta, group: TaskGroup | None = None) -> WatchedGroup:
@@ -195,9 +195,9 @@ class TestRate:
     def test_there_is_no_time_left_when_nothing_moves(self, lasting: timedelta) -> None:
         watched = still(moving(), lasting)
         assert watched.movement.seconds_left(watched.group.progress, watched.seen_at) is None
-        assert watched.movement.stands_still(watched.seen_at)
+        assert watched.movement.is_still(watched.seen_at)
 
-    def test_after_a_gap_or_a_stall_the_rate_is_measured_anew(self) -> None:
+    def test_after_a_gap_or_a_stall_the_measurement_of_the_rate_starts_again(self) -> None:
         watched = moving()
         more = running(watched.group.progress.complete_bytes + 3000 * MB)
         assert after(watched, more, MAX_GAP + SECOND).movement.rate is None
@@ -205,7 +205,7 @@ class TestRate:
         assert stalled.movement.rate is None
         assert after(stalled, more).movement.rate == 100 * MB
 
-    def test_an_odd_reading_leaves_the_rate_between_what_was_and_zero(self) -> None:
+    def test_after_an_odd_reading_the_rate_is_between_its_last_value_and_zero(self) -> None:
         watched = moving()
         odd = after(watched, running(progress=Progress()))
         assert 0 < (odd.movement.rate or 0) < 100 * MB
@@ -213,7 +213,7 @@ class TestRate:
         assert 99 * MB < (back.movement.rate or 0) < 102 * MB
         assert back.movement.grew_at is None, "the totals have not grown"
 
-    def test_a_rate_without_a_limit_is_not_slow_and_below_it_is_slow_after_the_time_of_a_stall(self) -> None:
+    def test_a_rate_below_the_limit_is_slow_after_stall_after_and_without_a_limit_never(self) -> None:
         first = moving(steps=1, per_second=3 * MB)
         began = first.movement.slow_since
         assert began == first.seen_at
@@ -228,7 +228,7 @@ class TestRate:
 
 
 class TestStall:
-    def test_a_group_is_stalled_when_nothing_has_moved_for_the_time_of_the_limit(self) -> None:
+    def test_a_group_is_stalled_when_nothing_has_moved_for_stall_after(self) -> None:
         watched = moving()
         last_moved = watched.seen_at
         almost = still(watched, 15 * MINUTE - SECOND)
@@ -238,9 +238,7 @@ class TestStall:
         assert stalled.movement.still_since == last_moved
 
     @given(st.lists(st.tuples(st.integers(1, 3600), st.booleans()), max_size=60))
-    def test_a_stall_is_spanned_by_readings_without_a_gap_and_without_a_change(
-        self, found: Sequence[tuple[int, bool]]
-    ) -> None:
+    def test_a_stall_needs_readings_without_a_gap_and_without_a_change(self, found: Sequence[tuple[int, bool]]) -> None:
         watched = seen(running())
         unchanged_since = watched.seen_at
         complete = 0
@@ -254,7 +252,7 @@ class TestStall:
             is_stalled = watched.movement.activity is Activity.STALLED
             assert is_stalled is (watched.seen_at - unchanged_since >= LIMITS.stall_after)
 
-    def test_a_blind_hour_is_no_stall_and_ends_none(self) -> None:
+    def test_an_hour_without_readings_starts_no_stall_and_ends_none(self) -> None:
         watched = moving()
         blind = after(watched, watched.group, HOUR)
         assert blind.movement.activity is Activity.MOVING
@@ -317,7 +315,7 @@ class TestStall:
     def test_without_a_running_sub_task_there_is_no_stall(self) -> None:
         paused = still(seen(running(sub_tasks=SubTasks(total=2, paused=2))), HOUR)
         assert paused.movement.activity is Activity.MOVING
-        assert paused.movement.stands_still(paused.seen_at)
+        assert paused.movement.is_still(paused.seen_at)
 
     def test_a_group_that_restores_archives_is_stalled_after_twelve_hours(self) -> None:
         watched = seen(running(restores_archives=True))

@@ -46,7 +46,7 @@ def alerted(
         now = context.now()
         item = AlertItem(KEY, known.group, Trouble.PAUSED, now, now)
         with context.store.write() as connection:
-            alerts.tell(connection, "media", MIGRATIONS, [item], now)
+            alerts.add_items(connection, "media", MIGRATIONS, [item], now)
         yield sandbox, context, wait_for_card(sandbox)
 
 

@@ -309,7 +309,7 @@ def test_a_second_bot_on_the_same_sqlite_file_does_not_start(sandbox: Sandbox) -
 def test_list_and_status_reply_only_to_the_person_who_typed(sandbox: Sandbox) -> None:
     card = create_request(sandbox)
     sandbox.people.type(BOB, "list")
-    reply = wait_for_reply(sandbox, BOB, "Groups of media as of")
+    reply = wait_for_reply(sandbox, BOB, "Groups in media as of")
     assert "nightly images" in reply
     assert "invoices" in reply
     request_id = next(word for word in card.text.split() if word.startswith("R-")).rstrip(".")

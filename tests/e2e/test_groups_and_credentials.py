@@ -225,9 +225,9 @@ def test_app_home_shows_open_requests_only_to_full_members(shared: Sandbox) -> N
         assert words in str(home.view)
         assert (MAP_TILES in str(home.view) or "map tiles" in str(home.view)) == (person == BOB)
     link = card.ts.replace(".", "")
+    shared.wait_until(lambda: link in str(shared.people.home_view(BOB)), what="the link to the card in App Home")
     home = shared.people.home_view(BOB)
     assert home is not None
-    assert link in str(home.view)
     open_view(shared, BOB, lambda: shared.people.press(BOB, home, "request"))
 
 

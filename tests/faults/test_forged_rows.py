@@ -33,9 +33,11 @@ from bot.store.audit import newest, row_hash
 from bot.store.database import Store, open_to_read
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Claim
+from bot.store.reports import report_on
 from bot.store.state_keys import StateKeys
 from bot.store.verification import Broken, verify
 from bot.ui.problem_texts import UNVERIFIED, bug_problem
+from bot.ui.report import report_message
 from tests.support.in_process import (
     advance_once,
     card_text,
@@ -762,3 +764,17 @@ def test_while_the_key_is_replaced_a_message_and_a_notice_wait_for_a_replica_tha
     assert "You can't approve or deny this" in sandbox.workspace.private_texts(BOB)[0]
     late = context_at(first, context.now() + timedelta(minutes=2))
     assert notices.send_notice(late, answer) == Rescheduled()
+
+
+def test_an_approval_that_someone_inserted_is_not_in_the_report(inside: tuple[Sandbox, Context]) -> None:
+    _, context = inside
+    made, posted = create_request(*inside)
+    press_button(context, Kind.APPROVE, CAROL, made, posted)
+    at = context.now().isoformat()
+    insert_audit(context, at=at, request_id=made.id, actor=DAVE, event="vote.added", detail=f'{{"team":"{TEAM_ID}"}}')
+    with context.store.read() as connection:
+        report = report_on(connection, made.id, context.now())
+    assert report is not None
+    assert [vote.person for vote in report.approvals] == [CAROL]
+    assert report.unverified_rows == 1
+    assert "The bot didn't write every audit row of this request." in str(report_message(report).blocks)

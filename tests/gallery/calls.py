@@ -30,11 +30,11 @@ from tests.gallery.alerts import ALERTS, alert_of
 from tests.gallery.reader import ZONE
 from tests.gallery.report import REPORT
 from tests.gallery.requests import (
+    ANNOUNCEMENTS,
     LEADS,
     PROBLEM,
     REQUESTS,
     SELF_APPROVAL,
-    TOLD,
     TWO_APPROVALS,
     VOTED,
     failed_group,
@@ -199,7 +199,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "watched_group.running_status": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
-    "thread.told_line": {"old": TOLD[0][0], "new": TOLD[0][1]},
+    "thread.announcement_line": {"old": ANNOUNCEMENTS[0][0], "new": ANNOUNCEMENTS[0][1]},
     "thread.pause_failed": {"request": REQUESTS["Moving, pause failed"]},
     "thread.key_changed": {"request": REQUESTS["Pending again, signing key is new"]},
     "thread.scope_changed": {"request": _RETRY},
@@ -254,7 +254,7 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"request": pending(start_at=NOON + timedelta(hours=20))},
     ),
     "usage.invalid_command": tuple({"invalid": InvalidCommand(error, "nightly")} for error in UsageError),
-    "thread.told_line": tuple({"old": old, "new": new} for old, new in TOLD[1:]),
+    "thread.announcement_line": tuple({"old": old, "new": new} for old, new in ANNOUNCEMENTS[1:]),
     "thread.half_time_reminder": ({"request": VOTED, "missing": ((LEADS,),)},),
 }
 

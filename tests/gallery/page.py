@@ -11,6 +11,7 @@ from slack_sdk.models.views import View
 from bot.domain.command import InvalidCommand, parse
 from bot.domain.decisions import ActionKind
 from bot.domain.request import Request, State
+from bot.jobs.problems import failure_to_retry
 from bot.ui.blocks import SlackMessage, text_message
 from bot.ui.card import card
 from bot.ui.formatting import flatten_user_text
@@ -94,7 +95,7 @@ def page() -> str:
 def _rows(shown: Shown) -> Iterator[str]:
     """A row for each state, with the first sample of the state."""
     for state, (request, *_) in groupby(REQUESTS.values(), lambda one: one.state):
-        message = call(card, request=request)
+        message = card(request, failure=failure_to_retry(request))
         headline, *lines = BlockReader().lines(message.blocks)
         buttons = " ".join(line for line in lines if line.startswith("["))
         line = call(thread_line, request=request)
@@ -123,7 +124,7 @@ def _cards(reader: BlockReader, shown: Shown) -> Iterator[str]:
 
 
 def _card(reader: BlockReader, request: Request) -> Iterator[str]:
-    message = call(card, request=request)
+    message = card(request, failure=failure_to_retry(request))
     yield from reader.lines(message.blocks)
     yield f"Notification: {as_read(message.text)}"
     thread = call(thread_line, request=request)

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.domain import outcome, put_outcome
-from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, group_causes
+from bot.domain.announcements import Announced
+from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, causes_by_code
 from bot.domain.request import (
     Attempt,
     Decision,
@@ -26,7 +27,6 @@ from bot.domain.request import (
     VoteProgress,
 )
 from bot.domain.task_group import FAILED_STATUSES, ErrorReason, GroupStatus, Progress, Scope, SubTasks, TaskGroup
-from bot.domain.told import Told
 from bot.domain.watched_group import Activity, Movement
 from bot.huawei.errors import Answer, HuaweiError, NotSent, Rejected, Suspended, Throttled, Unanswered
 from bot.huawei.oms import Accepted
@@ -147,10 +147,10 @@ def with_causes(found: Request, *counts: tuple[str, int]) -> Request:
     """The request after OMS listed the failed sub-tasks of its group: codes, and how many sub-tasks have them."""
     codes = [code for code, count in counts for _ in range(count)]
     failed = [
-        SubTask(number, f"part {number}", SubTaskStatus.FAILED, ErrorReason(code, "") if code else None, 100, 2)
+        SubTask(number, SubTaskStatus.FAILED, ErrorReason(code, "") if code else None)
         for number, code in enumerate(codes)
     ]
-    causes = group_causes(
+    causes = causes_by_code(
         failed, lambda reason: explain_reason(reason, found.plan, RetryHint.NOTHING), len(failed), LATE
     )
     progress = replace(_MORE, failed_objects=500, total_objects=100_000, success_objects=60_000)
@@ -232,13 +232,13 @@ SLOW = watched(
 )
 NO_LONGER_SLOW = watched(Activity.MOVING, SLOW, **_MEASURED)
 #: What a thread line tells of the movement of a group: the request before, and after.
-TOLD: tuple[tuple[Request, Request], ...] = (
+ANNOUNCEMENTS: tuple[tuple[Request, Request], ...] = (
     (_MOVING, STALLED),
     (STALLED, MOVING_AGAIN),
     (STALLED, MOVED_AGAIN),
     (_MOVING, SLOW),
     (SLOW, NO_LONGER_SLOW),
-    (_MOVING, replace(_STEADY, told=Told(milestone=50, milestone_at=_READ_AT))),
+    (_MOVING, replace(_STEADY, announced=Announced(milestone=50, milestone_at=_READ_AT))),
 )
 
 

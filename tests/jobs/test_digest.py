@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import WatchLimits, first_seen, seen_again
+from bot.domain.watched_group import WatchLimits, after_first_reading, after_next_reading
 from bot.jobs import maintenance
 from bot.jobs.digest import schedule_digest
 from bot.jobs.maintenance import Task
@@ -78,7 +78,7 @@ def test_the_digest_is_posted_at_its_time_and_not_before(bot: Bot) -> None:
     assert bot.run_at(NOON) == [], "no digest of the time before the first start"
     assert bot.run_at(EIGHT - timedelta(seconds=1)) == []
     [text] = bot.run_at(EIGHT)
-    assert text.startswith("*Digest of media since ")
+    assert text.startswith("*Digest for media since ")
     assert "*1 waiting for approval*\nR-00000001" in text
     assert bot.run_at(EIGHT + MINUTE) == [text]
     assert len(bot.run_at(EIGHT + DAY)) == 2
@@ -147,7 +147,7 @@ def test_the_digest_counts_what_happened_since_the_last_one_and_fits_into_a_mess
     limits, now = WatchLimits(), NOON
     group = replace(GROUP, status=GroupStatus.MONITORING)
     found = [
-        first_seen(f"p/{number}", "media", replace(group, group_id=f"group {number}"), now, limits)
+        after_first_reading(f"p/{number}", "media", replace(group, group_id=f"group {number}"), now, limits)
         for number in range(100)
     ]
     stopped = {
@@ -160,7 +160,7 @@ def test_the_digest_counts_what_happened_since_the_last_one_and_fits_into_a_mess
         groups.add_samples(connection, found)
         for numbers, status in stopped.items():
             after = [
-                seen_again(found[number], replace(found[number].group, status=status), now + MINUTE, limits)
+                after_next_reading(found[number], replace(found[number].group, status=status), now + MINUTE, limits)
                 for number in numbers
             ]
             groups.save(connection, after)
@@ -170,4 +170,4 @@ def test_the_digest_counts_what_happened_since_the_last_one_and_fits_into_a_mess
     assert len(text) <= FIELD_CHARACTERS
     assert text.endswith("\nType `/resume-taskgroup list` for all groups.")
     assert text.count("migration failed") > 5
-    assert bot.run_at(EIGHT + DAY)[1].count("*10 running") == 1, "what stopped was told the day before"
+    assert bot.run_at(EIGHT + DAY)[1].count("*10 running") == 1, "the day before listed groups that stopped"

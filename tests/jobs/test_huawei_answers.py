@@ -363,7 +363,7 @@ def test_the_card_of_a_group_that_cannot_be_read_does_not_say_moving(card: Card)
     assert "Resumed, moving" in card.after(3)
     card.sandbox.oms.faults.add("show", Answer(503, "APIG.0601"))
     text = card.after(50, 2)
-    assert "progress can't be read now" in text
+    assert "progress can't be read right now" in text
     assert GROUP_NOT_READ in text
     assert "moving at" not in text
     assert "Resumed, moving" in card.after(100)

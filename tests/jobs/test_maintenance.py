@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text, update
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import State
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import WatchLimits, first_seen
+from bot.domain.watched_group import WatchLimits, after_first_reading
 from bot.jobs import maintenance
 from bot.jobs.context import Context
 from bot.jobs.maintenance import Task
@@ -23,13 +23,14 @@ from bot.jobs.notify.notices import send_notice
 from bot.jobs.worker import Failed, Rescheduled, Result
 from bot.sandbox.slack.ids import BOT_USER_ID, MIGRATIONS
 from bot.sandbox.slack.server import SlackStandIn
-from bot.store import audit, groups, inbox, outbox, queue, requests, tables
+from bot.store import alerts, audit, groups, inbox, outbox, queue, requests, tables
 from bot.store.audit import Event, append, rows
 from bot.store.database import Store, open_store
 from bot.store.inbox import Kind, Message
 from bot.store.outbox import Delivery, Notice
 from bot.store.queue import Claim, Queue
 from bot.store.verification import Verified, verify
+from tests.support.alerts import item
 from tests.support.maintenance import die_before_commit, maintenance_context
 from tests.support.values import GROUP, NOON, request
 
@@ -325,7 +326,7 @@ def end_request(context: Context, number: int, ended_at: datetime) -> None:
         requests.save(connection, made, ended, ended_at, Event(AuditEvent.REQUEST_CANCELLED, "UALICE00", made.id))
 
 
-def test_requests_that_ended_and_groups_that_were_not_seen_are_deleted_after_the_time_of_keep(
+def test_requests_that_ended_alerts_and_groups_that_were_not_seen_are_deleted_after_the_time_of_keep(
     context: Context, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -334,13 +335,17 @@ def test_requests_that_ended_and_groups_that_were_not_seen_are_deleted_after_the
         end_request(context, number, NOON)
     end_request(context, 6, NOON + DAY * 2)
     add_request_that_is_open(context, 7)
-    seen = first_seen("p/1", "media", GROUP, NOON, WatchLimits())
+    seen = after_first_reading("p/1", "media", GROUP, NOON, WatchLimits())
     with context.store.write() as connection:
         groups.save(connection, [seen])
         groups.add_samples(connection, [seen])
+        alerts.add_items(connection, "media", "C0MIGRATE1", [item()], NOON)
+        connection.execute(tables.alerts.update().values(due_at=None))
     clock.now = NOON + context.keep - timedelta(hours=1)
     run_due_tasks(context)
     assert stored_ids(context) == [f"R-0000000{number}" for number in range(1, 8)]
+    with context.store.read() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.alerts)).scalar() == 1
     clock.now = NOON + context.keep + DAY
     run_due_tasks(context)
     assert stored_ids(context) == ["R-00000006", "R-00000007"]
@@ -348,6 +353,7 @@ def test_requests_that_ended_and_groups_that_were_not_seen_are_deleted_after_the
         assert connection.execute(select(func.count()).select_from(tables.cards)).scalar() == 2
         assert groups.get(connection, "p/1") is None
         assert groups.samples_of(connection, "p/1", NOON, NOON) == []
+        assert alerts.lock(connection, 1) is None
         assert [row.event for row in rows(connection, "R-00000001")] == ["request.created", "request.cancelled"]
         assert isinstance(verify(connection), Verified)
     assert "deleted 5 requests that ended, and 1 groups last seen, more than 400 days ago" in caplog.messages
@@ -366,7 +372,7 @@ def stored_ids(context: Context) -> list[str]:
 
 def test_the_samples_of_running_groups_are_thinned_each_hour(context: Context, clock: Clock) -> None:
     run_due_tasks(context)
-    seen = first_seen("p/1", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
+    seen = after_first_reading("p/1", "media", replace(GROUP, status=GroupStatus.MONITORING), NOON, WatchLimits())
     with context.store.write() as connection:
         groups.save(connection, [seen])
         minutes = [replace(seen, seen_at=NOON + timedelta(minutes=number)) for number in range(180)]

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
+from bot.jobs.problems import failure_to_retry
 from bot.sandbox.huawei.group import COMPLETED, CREATION_FAILED, MIGRATION_FAILED, PAUSED, Group
 from bot.sandbox.slack.ids import MIGRATIONS
 from bot.sandbox.slack.workspace import PostedMessage
@@ -126,7 +127,7 @@ class Truth:
         posted = self._message(shown.ts)
         if posted is None:
             return "there is no card"
-        wanted = card_message(shown.request)
+        wanted = card_message(shown.request, failure=failure_to_retry(shown.request))
         if posted.text != wanted.text:
             return f"the card says {posted.text!r} instead of {wanted.text!r}"
         if _without_new_ids(posted.blocks, wanted.blocks) != list(wanted.blocks):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.domain.task_group import GroupStatus
-from bot.domain.watched_group import WatchedGroup, WatchLimits, first_seen, seen_again
+from bot.domain.watched_group import WatchedGroup, WatchLimits, after_first_reading, after_next_reading
 from bot.store import groups
 from bot.store.database import Store
 from tests.support.values import GROUP, NOON
@@ -17,11 +17,11 @@ LIMITS = WatchLimits()
 
 def watched(number: int, status: GroupStatus = GroupStatus.MONITORING, at: datetime = NOON) -> WatchedGroup:
     group = replace(GROUP, group_id=f"group {number}", status=status)
-    return first_seen(f"p/{number}", "media", group, at, LIMITS)
+    return after_first_reading(f"p/{number}", "media", group, at, LIMITS)
 
 
 def later(before: WatchedGroup, status: GroupStatus, at: datetime) -> WatchedGroup:
-    return seen_again(before, replace(before.group, status=status), at, LIMITS)
+    return after_next_reading(before, replace(before.group, status=status), at, LIMITS)
 
 
 def test_groups_that_ran_and_stopped_are_found_and_old_failures_are_not(store: Store) -> None:
@@ -82,7 +82,7 @@ def test_samples_are_thinned_and_the_samples_of_other_groups_stay(store: Store) 
     assert len(kept[1]) == 60 * 30
 
 
-def test_only_groups_that_run_or_ran_lately_are_thinned(store: Store) -> None:
+def test_only_groups_that_run_or_ran_recently_are_thinned(store: Store) -> None:
     with store.write() as connection:
         groups.save(
             connection, [watched(1), watched(2, GroupStatus.COMPLETED), watched(3, GroupStatus.PAUSED, NOON - DAY)]

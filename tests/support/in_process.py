@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 
-from bot.app import Service
+from bot.app import authenticate, open_context
+from bot.clients import slack_route
 from bot.config.settings import load
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request
@@ -20,10 +21,10 @@ from bot.jobs.decide import apply_action
 from bot.jobs.notify import cards
 from bot.sandbox.huawei.credentials import PROJECT_ID, REGION
 from bot.sandbox.huawei.group import PAUSED, Group
-from bot.sandbox.ports import free_port
 from bot.sandbox.slack.ids import ALICE, BOT_USER_ID, MIGRATIONS, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
+from bot.slack.transport import new_client
 from bot.store import inbox, outbox, requests, tables
 from bot.store.audit import Event
 from bot.store.inbox import Kind, Message
@@ -39,11 +40,15 @@ _PRESSES = itertools.count()
 @contextmanager
 def context_of(sandbox: Sandbox) -> Iterator[Context]:
     """The context of a bot whose workers and connection to Slack are not started."""
-    service = Service(load(sandbox.environment() | {"OPS_PORT": str(free_port())}))
+    settings = load(sandbox.environment())
+    environment = settings.environment
+    client = new_client(environment.slack_bot_token, environment.slack_api_url, route=slack_route(settings.network))
+    our_app, _ = authenticate(client, environment.slack_app_token)
+    context = open_context(settings, client, our_app.team_id)
     try:
-        yield service.context
+        yield context
     finally:
-        service.store.close()
+        context.store.close()
 
 
 @contextmanager

@@ -33,6 +33,7 @@ _HEADLINES = (
     (re.compile(r"^(Resume|Approved|Asking OMS|Checking)\b"), "new"),
 )
 _ENDED = ("done", "failed", "paused")
+_FAILED_SUB_TASKS = re.compile(r"\d+ sub-tasks? of .* failed\.")
 _AS_OF = re.compile(r"(?:as of|updated) <!date\^(\d+)\^")
 _PERCENT = re.compile(r"\*(\d+) %\*     \S+ of (\S+ \S+) ")
 
@@ -154,7 +155,9 @@ def _thread(week: Week, ts: str, group: str, changes: list[Change], states: list
     yield from _reports(week, group, [one for one in lines if "Newest audit hash" in one.text])
     yield from _stalls(week, group, lines, states)
     yield from _milestones(week, group, [one for one in lines if " % done: " in one.text])
-    yield from _failed_sub_tasks(week, group, [one for one in lines if "failed sub-task" in one.text])
+    yield from _failed_sub_tasks(
+        week, group, [one for one in lines if re.match(r"\d+ sub-tasks? of .* failed\.", one.text)]
+    )
 
 
 def _reports(week: Week, group: str, reports: list[Version]) -> Iterator[str]:
@@ -207,7 +210,7 @@ def _stalls(week: Week, group: str, lines: list[Version], states: list[str]) -> 
             yield f"{time_text(week, one.at)} {group} stalled at {time_text(week, begins[-1])}: {one.text!r}"
     for one in again:
         stands = [change.at for change in changes if change.state == "stalled" and change.at <= one.at]
-        said = re.search(r"(?:is moving|has moved) again at (\d+) %\. It had stalled for (.*)\.$", one.text)
+        said = re.search(r"(?:is moving|has moved) again at (\d+) %\. It was stalled for (.*)\.$", one.text)
         longest = (one.at - stands[-1]).total_seconds() + 60 if stands else 0
         share = percent(_seen_at(week, group, one.at).amounts)
         if said is None or int(said[1]) != share or not STALL_AFTER.total_seconds() <= seconds(said[2]) <= longest:

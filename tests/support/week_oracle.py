@@ -50,7 +50,7 @@ _TITLES = {
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
     "is moving again": lambda seen: seen.status in RUNNING and not seen.stands,
     "has moved again": lambda seen: seen.status in RUNNING and seen.stands,
-    "is above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
+    "its rate is above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
     "is running again": lambda seen: seen.status in RUNNING,
     "later failed": lambda seen: seen.status in FAILED,
     "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
@@ -127,7 +127,7 @@ def _title(lines: list[re.Match[str]]) -> str:
     titles = [_TITLES[_trouble_told(line["says"])] for line in lines]
     if len(lines) == 1:
         return f'{titles[0].capitalize()}: "{lines[0]["name"]}"'
-    return f"Task groups of media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
+    return f"Task groups in media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
 
 
 def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:

@@ -9,13 +9,14 @@ import pytest
 import slackblocks
 
 from bot.domain.request import Attempt, Decision, LastSeen, Pause, Policy, Problem, Request, State, Verb, VoteProgress
-from bot.domain.task_group import GroupStatus, Scope, SubTasks
+from bot.domain.task_group import ErrorReason, GroupStatus, Scope, SubTasks
 from bot.domain.watched_group import Activity, Movement
+from bot.jobs.problems import failure_to_retry
 from bot.sandbox.slack.checks import problems_of_blocks
 from bot.ui.card import card
 from bot.ui.formatting import local_time, local_time_with_seconds
 from bot.ui.movement import RESTORING
-from bot.ui.problem_texts import LOOK_IN_CONSOLE
+from bot.ui.problem_texts import FAILED_WITHOUT_REASON, LOOK_IN_CONSOLE
 from tests.support.blocks import block_texts, elements
 from tests.support.values import GROUP, GROUP_ID, HALF, NOON, PLAN, request
 
@@ -154,6 +155,24 @@ def test_a_retry_that_was_not_started_keeps_its_choice_and_warns_that_it_needs_a
         "The approval was for the other choice, so the request needs approval again."
     )
     assert "options" not in str(elements(card(request(State.NOT_STARTED))))
+
+
+def test_a_pending_retry_says_why_the_group_failed_and_what_to_do_before_it_is_approved() -> None:
+    failed = replace(WITH_CHOICE.group, error=ErrorReason("TRF.0152", "The source AK/SK has no rights."))
+    waiting = replace(WITH_CHOICE, group=failed)
+    message = card(waiting, failure=failure_to_retry(waiting))
+    texts = block_texts(message)
+    assert "*Failed with TRF.0152.* The source key lacks a permission." in texts
+    assert "OMS said: The source AK/SK has no rights." in texts
+    assert "*Before you approve:* Ask the owner of the source bucket to let the key at secret/source" in texts
+    assert "Failed with TRF.0152. The source key lacks a permission." in message.text
+    assert failure_to_retry(replace(waiting, state=State.APPROVED)) is None
+    assert failure_to_retry(request()) is None
+
+
+def test_a_pending_retry_says_that_oms_gives_no_reason() -> None:
+    waiting = replace(WITH_CHOICE, group=replace(WITH_CHOICE.group, error=None))
+    assert FAILED_WITHOUT_REASON in block_texts(card(waiting, failure=failure_to_retry(waiting)))
 
 
 def test_a_card_says_who_chose_what_is_retried() -> None:

@@ -50,11 +50,9 @@ def test_the_notification_names_the_codes() -> None:
 
 
 def test_the_thread_says_whether_the_group_continues() -> None:
-    assert causes_line(MOVING).splitlines()[0] == (
-        '10 failed sub-tasks of "nightly images". The other sub-tasks continue.'
-    )
+    assert causes_line(MOVING).splitlines()[0] == ('10 sub-tasks of "nightly images" failed. The others continue.')
     first, second, *_ = causes_line(FAILED).splitlines()
-    assert first == '250 failed sub-tasks of "nightly images".'
+    assert first == '250 sub-tasks of "nightly images" failed.'
     assert second.startswith("• 120 with TRF.0159. The source's storage service is throttling OMS. Next: Ask the owner")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+
+import pytest
 
 from bot.domain.task_group import GroupStatus, status_name
 from bot.domain.watched_group import Reading
@@ -46,6 +49,11 @@ def test_mentions_name_users_and_user_groups() -> None:
     assert mentions(["UA"]) == "<@UA>"
     assert mentions(["UA", "UB", "SC"]) == "<@UA>, <@UB> or <!subteam^SC>"
     assert mentions(["UA", "UB"], "and") == "<@UA> and <@UB>"
+
+
+@pytest.mark.parametrize("text", ["U0> <!channel", "!here", "S0|x", "", "*"])
+def test_text_that_is_no_id_mentions_nobody(text: str) -> None:
+    assert not re.search("[<>*]", mentions([text]).replace("&gt;", "").replace("&lt;", ""))
 
 
 def test_slots_with_the_same_people_are_counted() -> None:

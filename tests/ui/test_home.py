@@ -157,7 +157,7 @@ def test_a_group_with_a_request_is_shown_only_as_the_request() -> None:
     }
 
 
-def test_a_request_whose_group_stands_still_or_failed_is_in_trouble() -> None:
+def test_a_request_whose_group_stalled_or_failed_is_in_trouble() -> None:
     stalled = request(State.MOVING, 1, last_seen=LastSeen(NOON, HALF, STALLED))
     failed, denied = request(State.FAILED, 2), request(State.DENIED, 3)
     assert ordered_of(HomeContent([stalled], [failed, denied], 2)) == {

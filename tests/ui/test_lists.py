@@ -52,7 +52,7 @@ def test_everything_that_fits_is_shown_with_totals() -> None:
     assert lists.fit(sections).splitlines() == [
         "*1 open request*",
         "R-1",
-        f"*Groups of media as of {local_time(NOON)}: 1 failed, 2 paused*",
+        f"*Groups in media as of {local_time(NOON)}: 1 failed, 2 paused*",
         f'`{FAILED[0].group_id}` "nightly images", migration failed',
         f'`{PAUSED[0].group_id}` "nightly images", paused',
         f'`{PAUSED[1].group_id}` "nightly images", paused, already requested',
@@ -62,7 +62,7 @@ def test_everything_that_fits_is_shown_with_totals() -> None:
 def test_an_empty_list_says_so() -> None:
     assert lists.fit([lists.open_requests([]), of_project("media")]).splitlines() == [
         "*No open requests*",
-        f"*Groups of media as of {local_time(NOON)}: none*",
+        f"*Groups in media as of {local_time(NOON)}: none*",
     ]
 
 
@@ -77,17 +77,17 @@ def test_failed_groups_are_never_left_out_in_favor_of_paused_ones() -> None:
     text = lists.fit(sections)
     assert len(text) <= 4_000
     assert text.count(", migration failed") == 30
-    assert f"*Groups of archive as of {local_time(NOON)}: 30 failed, 60 paused, the first " in text
+    assert f"*Groups in archive as of {local_time(NOON)}: 30 failed, 60 paused, the first " in text
     short_of_space = lists.fit(sections, 1_500)
     assert 0 < short_of_space.count(", migration failed") < 30
     assert ", paused\n" not in short_of_space
-    assert f"*Groups of media as of {local_time(NOON)}: 60 paused, not shown for lack of space*" in short_of_space
+    assert f"*Groups in media as of {local_time(NOON)}: 60 paused, not shown for lack of space*" in short_of_space
 
 
 def test_each_project_gets_a_fair_share() -> None:
     names = ("media", "archive", "logs")
     text = lists.fit([lists.open_requests(["R"]), *(of_project(name, FAILED, PAUSED) for name in names)])
-    shares = [part.count("migration failed") for part in text.split("*Groups of ")[1:]]
+    shares = [part.count("migration failed") for part in text.split("*Groups in ")[1:]]
     assert len(shares) == 3
     assert max(shares) - min(shares) <= 1
     assert min(shares) > 10
@@ -101,21 +101,21 @@ def test_a_small_project_leaves_its_share_to_others() -> None:
 
 def test_more_groups_than_were_read_are_not_counted_exactly() -> None:
     section = of_project("media", FAILED[:2], PAUSED[:3], more=[GroupKind.PAUSED], unreadable=1)
-    assert section.title == f"Groups of media as of {local_time(NOON)}: 2 failed, more than 3 paused, 1 unreadable"
+    assert section.title == f"Groups in media as of {local_time(NOON)}: 2 failed, more than 3 paused, 1 unreadable"
     assert lists.fit([section]).startswith(f"*{section.title}, the first 5 are shown*")
 
 
 def test_projects_whose_headings_do_not_fit_are_counted() -> None:
     text = lists.fit([of_project(f"project-{number}", FAILED) for number in range(100)])
     assert len(text) <= 4_000
-    shown = text.count("*Groups of ")
+    shown = text.count("*Groups in ")
     assert text.endswith(f"\nand {100 - shown} more projects, not shown for lack of space")
 
 
 def test_a_project_that_fails_is_shown_with_code_and_request_id() -> None:
     problem = Problem("Huawei Cloud", "APIG.0601", "out of order", "OMS failed.", "Wait.", "7f3c9a")
     heading, line = lists.fit([lists.groups_not_listed("media", problem)]).splitlines()
-    assert heading == "*Groups of media: the bot couldn't list them*"
+    assert heading == "*Groups in media: the bot couldn't list them*"
     assert line.startswith("APIG.0601: OMS failed.")
     assert "out of order" in line
     assert "`7f3c9a`" in line
@@ -139,7 +139,7 @@ def listed(typed: str) -> ShowList:
 
 def test_running_groups_are_listed_with_rate_and_time_left_after_the_failed_ones() -> None:
     section = of_project("media", FAILED[:1], PAUSED[:1], RUNNING[:1])
-    assert section.title == f"Groups of media as of {local_time(NOON)}: 1 failed, 1 running, 1 paused"
+    assert section.title == f"Groups in media as of {local_time(NOON)}: 1 failed, 1 running, 1 paused"
     assert [line.split('", ')[1] for line in section.lines] == [
         "migration failed",
         "running, 40 %, moving at 20 MB/s, about 5 min left",
@@ -147,7 +147,7 @@ def test_running_groups_are_listed_with_rate_and_time_left_after_the_failed_ones
     ]
 
 
-def test_a_group_that_stands_still_is_listed_with_the_reason() -> None:
+def test_a_group_in_which_nothing_moves_is_listed_with_the_reason() -> None:
     since = NOON - timedelta(minutes=20)
     group = RUNNING[0].group
     for movement, words in (
@@ -175,7 +175,7 @@ def test_a_filter_limits_groups_and_totals_to_one_kind_or_to_a_name() -> None:
         "list paused nightly": "1 paused",
     }
     named = of_project("media", *everything, command=listed("list &amp; FILES"))
-    assert named.title == f"Groups of media with `&amp; files` in the name as of {local_time(NOON)}: 1 paused"
+    assert named.title == f"Groups in media with `&amp; files` in the name as of {local_time(NOON)}: 1 paused"
     assert len(named.lines) == 1
 
 
@@ -200,7 +200,7 @@ def test_pages_show_each_line_once_failed_ones_first_within_the_size_of_a_messag
     assert all(", paused" not in one and ", running" not in one for one in found[:last_failed])
     assert found[0].endswith(f"\nPage 1 of {len(found)}. For the next page, type `/resume-taskgroup list 2`.")
     assert found[-1].endswith(f"\nPage {len(found)} of {len(found)}.")
-    assert "*Groups of media" in found[1]
+    assert "*Groups in media" in found[1]
     assert ": 60 failed, 60 running, 60 paused, " in found[1]
 
 

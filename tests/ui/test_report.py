@@ -42,7 +42,7 @@ def test_the_message_says_everything_about_the_run() -> None:
         "Moved": "585.0 GB in 551 objects this time, 1.0 of 1.0 TB in all",
         "Objects": "951 migrated, 12 skipped, 37 failed, of 1,000",
         "Time": f"2 h, {local_time(SENT_AT)} to {local_time(ENDED_AT)}",
-        "Rate": "81 MB/s on average, 100 MB/s at best",
+        "Rate": "81 MB/s on average, 100 MB/s at peak",
         "Consistency check": CONSISTENCY_CHECKS["size_last_modified"],
         "Requested by": f"<@UALICE00>, {local_time(NOON)}",
         "Approved by": f"<@UCAROL00>, {local_time(APPROVED_AT)}",

@@ -72,7 +72,7 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
         (request(State.VOID), 'Void, the settings changed: "nightly images"'),
         (request(State.VOID, problem=PROBLEM), 'Void, the group changed: "nightly images"'),
         (request(State.MOVING), 'Resumed, moving: "nightly images"'),
-        (request(State.MOVING, problem=PROBLEM), 'Resumed, progress can\'t be read now: "nightly images"'),
+        (request(State.MOVING, problem=PROBLEM), 'Resumed, progress can\'t be read right now: "nightly images"'),
         (request(State.MOVING, started_elsewhere=True), 'Resumed by someone else, moving: "nightly images"'),
         (
             request(State.MOVING, last_seen=LastSeen(NOON, SOME_FAILED)),
@@ -89,7 +89,7 @@ def test_an_approved_request_can_be_cancelled_while_it_waits() -> None:
         ),
         (
             replace(watched(Activity.STALLED), problem=PROBLEM),
-            'Resumed, progress can\'t be read now: "nightly images"',
+            'Resumed, progress can\'t be read right now: "nightly images"',
         ),
         (request(State.DONE), '"nightly images" is done: 400 of 1,000 objects'),
         (

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
+from bot.domain.announcements import Announced
 from bot.domain.request import LastSeen, Pause, Problem, Request, State
 from bot.domain.task_group import Progress, Scope, SubTasks
-from bot.domain.told import Told
 from bot.domain.watched_group import Activity, Movement, Trouble
 from bot.ui.formatting import local_time
-from bot.ui.thread import half_time_reminder, pause_failed, scope_changed, thread_line, told_line
+from bot.ui.thread import announcement_line, half_time_reminder, pause_failed, scope_changed, thread_line
 from tests.support.values import GROUP, HALF, NOON, PLAN, request
 
 
@@ -60,17 +60,17 @@ def test_a_line_that_points_to_the_console_links_to_it_if_its_address_is_known()
     assert (linked or "").endswith("in <https://console.example/?a=1&amp;b|the Huawei Cloud console>.")
 
 
-def moving(told: Told, movement: Movement, progress: Progress = HALF) -> Request:
+def moving(announced: Announced, movement: Movement, progress: Progress = HALF) -> Request:
     """A request whose group was read 49 minutes after noon."""
     seen = LastSeen(NOON + timedelta(minutes=49), progress, movement)
     group = replace(GROUP, sub_tasks=SubTasks(total=3, executing=1, complete=2))
-    return request(State.MOVING, told=told, last_seen=seen, group=group)
+    return request(State.MOVING, announced=announced, last_seen=seen, group=group)
 
 
 STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
-FINE = moving(Told(), STEADY)
-STALLED = moving(Told(Trouble.STALLED, NOON), Movement(Activity.STALLED, still_since=NOON))
-SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow=True))
+FINE = moving(Announced(), STEADY)
+STALLED = moving(Announced(Trouble.STALLED, NOON), Movement(Activity.STALLED, still_since=NOON))
+SLOW = moving(Announced(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow=True))
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow
         ),
         (
             STALLED,
-            moving(Told(), STEADY, replace(HALF, speed_bytes_per_second=1_000_000)),
-            '<@UALICE00>, "nightly images" is moving again at 40 %. It had stalled for 49 min.',
+            moving(Announced(), STEADY, replace(HALF, speed_bytes_per_second=1_000_000)),
+            '<@UALICE00>, "nightly images" is moving again at 40 %. It was stalled for 49 min.',
         ),
-        (STALLED, FINE, '<@UALICE00>, "nightly images" has moved again at 40 %. It had stalled for 49 min.'),
+        (STALLED, FINE, '<@UALICE00>, "nightly images" has moved again at 40 %. It was stalled for 49 min.'),
         (
             FINE,
             SLOW,
@@ -98,21 +98,21 @@ SLOW = moving(Told(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is_slow
         (SLOW, FINE, '"nightly images" is no longer slow. 1.0 MB/s over the last few minutes, about 1 h 40 min left.'),
         (
             FINE,
-            moving(Told(milestone=25, milestone_at=NOON), STEADY),
+            moving(Announced(milestone=25, milestone_at=NOON), STEADY),
             '"nightly images" is 40 % done: 4.0 of 10.0 GB, 400 of 1,000 objects. '
             "1.0 MB/s over the last few minutes, about 1 h 40 min left.",
         ),
-        (FINE, moving(Told(milestone=25), STEADY), None),
+        (FINE, moving(Announced(milestone=25), STEADY), None),
         (FINE, FINE, None),
         (STALLED, STALLED, None),
     ],
 )
 def test_the_thread_line_says_how_the_movement_has_changed(old: Request, new: Request, line: str | None) -> None:
-    assert told_line(old, new) == line
+    assert announcement_line(old, new) == line
 
 
 def test_the_percentage_is_left_out_where_the_total_is_not_known() -> None:
-    unknown = moving(STALLED.told, Movement(Activity.STALLED, still_since=NOON), Progress(complete_bytes=5))
-    assert (told_line(FINE, unknown) or "").startswith(
+    unknown = moving(STALLED.announced, Movement(Activity.STALLED, still_since=NOON), Progress(complete_bytes=5))
+    assert (announcement_line(FINE, unknown) or "").startswith(
         '<@UALICE00>, "nightly images" has stalled. Nothing has moved since'
     )

@@ -7,19 +7,22 @@ from dataclasses import replace
 
 import pytest
 
+from bot.domain.alert import Alert
 from bot.domain.command import ShowList
 from bot.domain.policy import Refusal
-from bot.domain.request import Decision, KeyCheck, Pause, Plan, Problem, Request, State, Verb
+from bot.domain.request import Decision, KeyCheck, Pause, Plan, Policy, Problem, Request, State, Verb
 from bot.domain.task_group import Destination, ErrorReason, GroupKind, Scope, Source, TaskGroup
 from bot.domain.watched_group import Reading
 from bot.sandbox.slack.checks import problems_of_blocks, problems_of_view
 from bot.ui import home, lists, modals, refusals, replies
+from bot.ui.alert import alert_message
 from bot.ui.blocks import answer_message, text_message
 from bot.ui.card import card, keys_line
 from bot.ui.formatting import group_name, user_text
 from bot.ui.lists import GroupsOfProject
 from bot.ui.status import status_text
 from bot.ui.thread import pause_failed, thread_line
+from tests.support.alerts import item
 from tests.support.blocks import mrkdwn_objects, mrkdwn_texts, plain_texts
 from tests.support.values import GROUP, GROUP_ID, NOON, request
 
@@ -101,6 +104,37 @@ def test_in_a_thread_or_an_answer(state: State) -> None:
         assert problems_of_blocks(list(message.blocks)) == []
         for one in (message.text, *mrkdwn_texts(message.blocks)):
             assert_nothing_is_formatted(one)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_ids_that_someone_changed_in_the_database(state: State) -> None:
+    nasty = nasty_request(state)
+    decision = replace(nasty.decision, people=(NASTY,)) if nasty.decision is not None else None
+    forged = replace(
+        nasty,
+        id=NASTY,
+        group=replace(nasty.group, group_id=NASTY),
+        policy=Policy((NASTY,), ((NASTY,),), self_approval=True),
+        requester=NASTY,
+        decision=decision,
+        ending=decision,
+    )
+    message = card(forged)
+    alert = alert_message(Alert("media", (item(group=forged.group),), NOON), (), {}, "", "/resume-taskgroup")
+    texts = (
+        *(
+            message.text,
+            *mrkdwn_texts(message.blocks),
+            text_message(thread_line(forged) or "").text,
+            status_text(forged),
+        ),
+        *(alert.text, *mrkdwn_texts(alert.blocks)),
+        *_listed(forged.group),
+        replies.group_status(forged.group, "media"),
+        replies.with_link("", "!channel"),
+    )
+    for text in texts:
+        assert_nothing_is_formatted(text)
 
 
 def _listed(group: TaskGroup) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Shows App Home to one person, and keeps it up to date for an hour after it was opened.
+"""Shows App Home to one person, and keeps it up to date for an hour after the person opened it.
 
-What the sections contain is decided by `bot.ui.home`. The message that the opening left in the inbox stays due each
-minute, so that one of several replicas updates the page, also after a restart.
+`bot.ui.home` decides what the sections contain. When a person opens App Home, the message in the inbox becomes due
+again each minute. So one of several replicas updates the page, also after a restart.
 """
 
 from __future__ import annotations
@@ -26,26 +26,27 @@ from bot.ui import home, refusals, replies
 from bot.ui.blocks import fingerprint
 from bot.ui.home import HomeContent, empty_home_view, failed_home_view, home_sections, home_view
 
-#: How long after its opening App Home is updated, how often, and for how many people who opened it last. Slack allows
-#: about 100 calls of views.publish a minute.
+#: How long App Home is updated after it was opened, how often, and for how many of the people who opened it last. Slack
+#: allows about 100 calls of views.publish a minute.
 FRESH_FOR = timedelta(hours=1)
 UPDATE_EVERY = timedelta(minutes=1)
 MAX_PEOPLE = 50
-#: What ended within this time is shown.
+#: Requests and groups that ended within this time are shown.
 RECENTLY = timedelta(days=1)
 _RUNNING = STATUSES_OF_KIND[GroupKind.RUNNING]
 
 
 def show_home(context: Context, message: Message, opened_at: datetime) -> datetime | None:
-    """Shows App Home to the person who has opened or refreshed it, or updates it later.
+    """Shows App Home to the person who opened or refreshed it, or updates it later.
 
-    If Slack does not take the view, App Home stays as it was until the next update.
+    If Slack does not accept the view, App Home stays unchanged until the next update.
 
     Arguments:
         opened_at: when the message was received.
 
     Returns:
-        When to update it; None if the person has opened it again since, or too long ago, or too many people have.
+        When to update it next; None if the person has opened it again since, or opened it too long ago, or if too many
+        people have opened theirs more recently.
     """
     now = context.now()
     is_update = now - opened_at >= UPDATE_EVERY
@@ -109,8 +110,8 @@ def _refuse(context: Context, message: Message, view: View, why: str) -> None:
 
 
 def _publish(context: Context, message: Message, view: View) -> bool:
-    """Publishes a view. Returns whether Slack took it."""
-    # Nothing is lost with an App Home that was not shown: it is shown at the next update or opening.
+    """Publishes a view. Returns whether Slack accepted it."""
+    # The next update, or the next time the person opens App Home, publishes it again.
     with suppress(SlackError):
         context.messenger.publish_home(message.person, view)
         return True

@@ -1,6 +1,6 @@
-"""Lists the task groups of some kinds from OMS, in all projects at once and within a time limit.
+"""Lists the task groups of some kinds from OMS, in all projects in parallel and within a time limit.
 
-What is done with them is left to `project_groups` and `request_form`.
+`project_groups` and `request_form` use the result.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-# One less than a page of OMS, so that one call of each status also tells whether there are more.
+# One less than a page of OMS, so that one call for each status also shows whether there are more.
 MAX_READ = PAGE_SIZE - 1
 ANSWER_SECONDS = 8.0
-# OMS lists the groups of one status or of all (ListTaskGroup). Most groups of a project are complete, possibly
-# thousands, so that a short list for each status takes fewer calls than all pages.
+# OMS lists the groups with one status, or all groups (ListTaskGroup). Most groups of a project are complete, possibly
+# thousands of them, so a short list for each status takes fewer calls than all pages.
 LISTS_AT_ONCE = 24
 #: The groups that can be retried or resumed.
 RESUMABLE = (GroupKind.FAILED, GroupKind.PAUSED)
@@ -38,11 +38,11 @@ _Listing = list[TaskGroup | Unreadable]
 
 @dataclass(frozen=True)
 class Listed:
-    """The groups of a project, as OMS lists them.
+    """The groups of a project, as OMS listed them.
 
     Attributes:
-        more: the kinds of which OMS has more groups than were read.
-        unreadable: how many more groups OMS listed that the bot could not read.
+        more: the kinds of which OMS has more groups than the bot read.
+        unreadable: how many other groups OMS listed in a form that the bot could not read.
     """
 
     of_kind: Mapping[GroupKind, tuple[TaskGroup, ...]]
@@ -81,14 +81,14 @@ def listed_groups(
         name: {status: pool.submit(_first_groups, context, name, status) for status in statuses} for name in projects
     }
     wait([listing for of_project in listings.values() for listing in of_project.values()], answer_seconds)
-    # A call that has not answered yet ends by its own timeout. Nothing waits for it.
+    # A call that is still running ends at its own timeout. Nothing waits for it.
     pool.shutdown(wait=False, cancel_futures=True)
     return {name: _collect(context, name, of_project, answer_seconds) for name, of_project in listings.items()}
 
 
 def _first_groups(context: Context, project: str, status: GroupStatus) -> _Listing:
     def first(oms: Oms) -> _Listing:
-        # One more than MAX_READ, which tells that there are more.
+        # One more than MAX_READ, which shows that there are more.
         return list(islice(oms.groups(status), MAX_READ + 1))
 
     return with_one_retry(partial(context.identity.call, project, first))

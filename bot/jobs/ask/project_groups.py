@@ -1,6 +1,6 @@
-"""The groups of projects for `list`: as the last sweep saw them, or from OMS if no sweep is recent.
+"""Reads the groups of projects for `list`: as the last sweep read them, or from OMS if no sweep is recent.
 
-Listing from OMS is left to `listed_groups`, and the words to `bot.ui.lists`.
+Listing from OMS is left to `listed_groups`, and the texts to `bot.ui.lists`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.jobs.context import Context
 from bot.store import groups, sweeps
 from bot.ui.lists import GroupsOfProject
 
-# How old a list by the sweeps may be. Failed groups are listed once a minute, so that their list is often older.
+# How old the result of a sweep can be to be shown. Sweeps list failed groups only once a minute.
 MAX_AGE: Mapping[Part, timedelta] = {Part.ACTIVE: timedelta(minutes=1), Part.FAILED: timedelta(minutes=2)}
 
 
@@ -26,7 +26,7 @@ def project_groups(
     """The groups of these kinds in each project.
 
     Arguments:
-        answer_seconds: as for `listed_groups`.
+        answer_seconds: see `listed_groups`.
     """
     found: dict[str, GroupsOfProject | NotListed] = {}
     now = context.now()
@@ -52,7 +52,7 @@ def project_groups(
 
 
 def _from_sweeps(context: Context, project: str, kinds: Sequence[GroupKind]) -> GroupsOfProject | None:
-    """The groups as the last sweeps saw them; None if that was too long ago."""
+    """The groups as the last sweeps read them; None if that was too long ago."""
     statuses = {status for kind in kinds for status in STATUSES_OF_KIND[kind]}
     with context.store.read() as connection:
         state = sweeps.get(connection, project)

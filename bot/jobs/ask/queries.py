@@ -9,7 +9,7 @@ from bot.domain.decisions import PAUSABLE_STATES
 from bot.domain.policy import Person, account_refusal
 from bot.domain.request import FOLLOWED_STATES, Request
 from bot.domain.task_group import RUNNING_STATUSES
-from bot.domain.watched_group import seen
+from bot.domain.watched_group import after_reading
 from bot.jobs.ask import read_oms
 from bot.jobs.ask.listed_groups import NotListed
 from bot.jobs.ask.project_groups import project_groups
@@ -141,5 +141,5 @@ def _found_line(context: Context, found: Found) -> str:
     key, limits, now = found.key, context.projects[found.project].watch_limits, context.now()
     with context.store.read() as connection:
         before = groups.get(connection, key)
-    watched = seen(before, key, found.project, found.group, now, limits)
+    watched = after_reading(before, key, found.project, found.group, now, limits)
     return running_status(watched.reading, found.project)

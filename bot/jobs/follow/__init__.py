@@ -1,1 +1,1 @@
-"""Stage 4 of a request: following the task group until it ends, and pausing it."""
+"""The stage of a request after the PUT: follows the task group until it ends, and pauses it."""

@@ -1,7 +1,7 @@
 """Pauses a running group after someone pressed Pause. No source and destination keys are needed.
 
-Unlike the PUT that starts a group, a pause may be sent twice. A worker that finds it not sent looks at the group first,
-and sends the pause if the group still runs.
+Unlike the PUT that starts a group, a pause may be sent twice. A worker always reads the group first, and sends the
+pause only if the group runs.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from bot.store.queue import Claim
 from bot.ui.problem_texts import NOT_PAUSED_KEY_CHANGED, NOT_PAUSED_TAMPERED, NOTHING_PAUSED
 from bot.vault.errors import VaultError
 
-# How often the status of the group may change between the look and the call.
+# How often the status of the group may change between the reading and the call.
 MAX_CONFLICTS = 3
-# How long a pause is tried while Vault or OMS fails in a way that may pass. Later, nobody would expect it anymore.
+# How long a pause is retried while Vault or OMS has a temporary failure. Later, nobody expects it to happen anymore.
 TRY_FOR = timedelta(minutes=10)
-LOOK_AGAIN_AFTER = timedelta(seconds=3)
+READ_AGAIN_AFTER = timedelta(seconds=3)
 
 
 def send_pause(context: Context, request: Request, claim: Claim) -> Result:
-    """Looks at the group and pauses it if it runs, and if the audit rows prove that a person paused this request.
+    """Reads the group, and pauses it if it runs and the audit rows prove that a person pressed Pause for this request.
 
     Raises:
         requests.Stale: another worker changed the request first.
@@ -53,8 +53,8 @@ def send_pause(context: Context, request: Request, claim: Claim) -> Result:
         group, reply = context.identity.send(plan.project, lambda oms: stop_if_running(oms, group_id), plan.project_id)
     except Rejected as rejected:
         if rejected.answer.code in WRONG_STATE and claim.tries + 1 < MAX_CONFLICTS:
-            # The status of the group changed between the look and the call. The next look shows the new one.
-            return Failed(context.now() + LOOK_AGAIN_AFTER)
+            # The status of the group changed between the reading and the call. The next reading shows the new status.
+            return Failed(context.now() + READ_AGAIN_AFTER)
         return _save_failed(context, request, _explained(rejected, request))
     except (HuaweiError, VaultError) as error:
         if may_pass(error) and context.now() < request.pause.at + TRY_FOR:
@@ -67,19 +67,23 @@ def _try_again(context: Context, request: Request, claim: Claim, error: HuaweiEr
     """Tries the pause again later. The card says so once several tries in a row have failed."""
     now = context.now()
     if claim.tries == SILENT_FAILURES:
-        problem = explain(error, request.plan, RetryHint.NOTHING, paused_by(error))
+        problem = explain(error, request.plan, RetryHint.NOTHING, nothing_paused(error))
         with context.store.write() as connection:
             requests.save(connection, request, replace(request, problem=problem), now)
-    return Failed(now + max(backoff(claim.tries), LOOK_AGAIN_AFTER))
+    return Failed(now + max(backoff(claim.tries), READ_AGAIN_AFTER))
 
 
-def paused_by(error: HuaweiError | VaultError) -> str:
-    """Says that a call that failed paused nothing; empty if that is not known."""
+def nothing_paused(error: HuaweiError | VaultError) -> str:
+    """The sentence that a failed call paused nothing; empty if that is not known."""
     return "" if isinstance(error, Unanswered) else NOTHING_PAUSED
 
 
 def stop_if_running(oms: Oms, group_id: str) -> tuple[TaskGroup, Accepted | None]:
-    """The group as it was right before the call, and OMS's reply; None if it did not run, so nothing was sent."""
+    """Pauses a group if it runs.
+
+    Returns:
+        The group as it was right before the call, and OMS's reply; None if no call was sent.
+    """
     group = oms.show(group_id)
     return group, oms.stop(group_id) if group.status in RUNNING_STATUSES else None
 
@@ -91,8 +95,8 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
     else:
         paused = outcome.follow(request, group, explain_group(request), now)
         if paused.state is State.PAUSING and group.status is not GroupStatus.PAUSING:
-            # OMS does not show yet that the group was started. Once it does, there is something to pause.
-            return Finished(now + LOOK_AGAIN_AFTER)
+            # OMS does not show yet that the group was started. The pause is sent once it does.
+            return Finished(now + READ_AGAIN_AFTER)
         paused = replace(paused, pause=replace(pause, sent_at=now))
     detail: Detail = {
         "person": pause.person,
@@ -108,7 +112,7 @@ def _save_paused(context: Context, request: Request, pause: Pause, group: TaskGr
 
 
 def _explained(error: HuaweiError | VaultError, request: Request) -> Problem:
-    return explain(error, request.plan, RetryHint.PAUSE, paused_by(error))
+    return explain(error, request.plan, RetryHint.PAUSE, nothing_paused(error))
 
 
 def _save_failed(context: Context, request: Request, problem: Problem) -> Result:

@@ -1,6 +1,6 @@
-"""Reads from OMS why sub-tasks of a group failed, and stores it in the request, whose card shows it.
+"""Reads from OMS why sub-tasks of a group failed, and stores the causes in the request. The card shows them.
 
-When this is due is computed by `bot.domain.schedule`. The group itself is read by `follow`.
+`bot.domain.schedule` computes when this is due. `follow` reads the group itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, group_causes
+from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, causes_by_code
 from bot.domain.request import Problem, Request
 from bot.domain.schedule import SETTLE_EVERY
 from bot.huawei.error_catalogue import Side
@@ -28,12 +28,12 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: After a group has ended, the bot tries to read the causes for this long while OMS fails in a way that may pass.
+#: After a group has ended, the bot retries for this long to read the causes while OMS has a temporary failure.
 TRY_FOR = timedelta(hours=1)
 
 
 def read_causes(context: Context, request: Request, claim: Claim) -> Result:
-    """Lists the failed sub-tasks of the group, groups them by cause and stores the result.
+    """Lists the failed sub-tasks of the group, counts them by cause, and stores the result.
 
     Raises:
         requests.Stale: another worker changed the request first.
@@ -45,15 +45,15 @@ def read_causes(context: Context, request: Request, claim: Claim) -> Result:
         )
     except (HuaweiError, VaultError) as error:
         if may_pass(error) and request.ended_at is None:
-            # Counts as a reading without a result, so that the calls for a moving group stay rare.
+            # Stores the time of the failed try, so that the next one comes after `READ_EVERY`.
             return _save(context, request, replace(request.failure_causes or FailureCauses(now, 0), read_at=now))
         if may_pass(error) and request.ended_at is not None and now < request.ended_at + TRY_FOR:
             return Failed(now + max(backoff(claim.tries), SETTLE_EVERY))
         problem = _not_read(request, error)
         log.warning("%s: the failed sub-tasks of group %s aren't known: %s", request.id, group_id, problem.meaning)
         return _save(context, request, FailureCauses(now, request.group.sub_tasks.failed, not_read=problem))
-    failed = [sub_task for sub_task in listed if isinstance(sub_task, SubTask)]
-    causes = group_causes(
+    failed = [one for one in listed if isinstance(one, SubTask) and one.status is SubTaskStatus.FAILED]
+    causes = causes_by_code(
         failed,
         lambda reason: explain_reason(reason, plan, RetryHint.NOTHING),
         request.group.sub_tasks.failed,
@@ -77,7 +77,7 @@ def _save(context: Context, request: Request, causes: FailureCauses) -> Result:
     explained = replace(request, failure_causes=causes)
     with context.store.write() as connection:
         saved = requests.save(connection, request, explained, now, *_events(request, causes))
-        if _is_news(request, causes):
+        if _has_new_codes(request, causes):
             outbox.add_notice(connection, Notice(Delivery.THREAD, "", causes_line(saved), saved.id), now)
     return Rescheduled()
 
@@ -93,9 +93,9 @@ def _events(request: Request, causes: FailureCauses) -> list[Event]:
     return [Event(AuditEvent.CAUSES_READ, BOT, request.id, detail)]
 
 
-def _is_news(request: Request, causes: FailureCauses) -> bool:
-    """Whether the thread gets a line: about causes that no earlier line had."""
-    told = request.failure_causes.codes if request.failure_causes is not None else frozenset()
+def _has_new_codes(request: Request, causes: FailureCauses) -> bool:
+    """Whether the causes have a code that the thread has not shown yet, so that it gets a line."""
+    shown = request.failure_causes.codes if request.failure_causes is not None else frozenset()
     if request.problem is not None and request.ended_at is not None:
-        told |= {request.problem.code}
-    return not causes.codes <= told
+        shown |= {request.problem.code}
+    return not causes.codes <= shown

@@ -18,6 +18,7 @@ from bot.domain.request import Request
 from bot.domain.request_record import Authenticity
 from bot.domain.slack_budget import post_to
 from bot.jobs.context import Context
+from bot.jobs.problems import failure_to_retry
 from bot.jobs.record_check import is_forged, save_not_authentic
 from bot.jobs.worker import Failed, Finished, Rescheduled, Result, backoff
 from bot.slack.errors import ChannelUnavailable, Gone, RateLimited, SlackError, Unavailable
@@ -76,8 +77,8 @@ def _show(context: Context, request_id: str) -> None:
         except requests.Stale:
             return  # The other change of the request has made the card due.
     unavailable = context.people.unavailable(approver_names(request.policy))
+    message = card_message(request, unavailable, failure_to_retry(request))
     if card.ts is None:
-        message = card_message(request, unavailable)
         ts = context.messenger.post(card.channel, message)
         posted = replace(card, ts=ts, shown_version=request.version)
         # Stored at once: if the process ends before, the card is posted a second time.
@@ -85,7 +86,7 @@ def _show(context: Context, request_id: str) -> None:
         _save(context, replace(posted, permalink=context.messenger.permalink(card.channel, ts)))
         return
     if card.shown_version < request.version:
-        context.messenger.update(card.channel, card.ts, card_message(request, unavailable))
+        context.messenger.update(card.channel, card.ts, message)
         card = replace(card, shown_version=request.version)
     _save(context, card)
 

@@ -1,6 +1,7 @@
 """Posts the report on a request that has ended to the thread of its card.
 
-The report is made from the stored request when it is sent. The first chart shows whether the workspace takes charts.
+The report is made from the stored request when it is sent. Slack's answer to the first chart shows whether the
+workspace accepts charts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _INVALID_BLOCKS = "invalid_blocks"
 def post_report(context: Context, request_id: str, channel: str, thread_ts: str) -> None:
     """Posts the report, with a chart unless Slack refused one within the last day.
 
-    If Slack refuses the blocks with the chart and takes the same message without it, the workspace takes no charts.
+    If Slack refuses the blocks with the chart and accepts the same message without it, the workspace accepts no charts.
 
     Raises:
         SlackError: the report was not posted, or may not have been.
@@ -41,9 +42,9 @@ def post_report(context: Context, request_id: str, channel: str, thread_ts: str)
                 raise
         else:
             return
-    # The budget of posts has room for this second one, because it is sent once a day at most.
+    # The budget of posts has room for this second post, because it happens once a day at most.
     context.messenger.reply(channel, thread_ts, report_message(report))
     if with_chart is not None:
-        log.info("the Slack workspace takes no charts, so the bot draws bars of text for a day")
+        log.info("the Slack workspace doesn't accept charts, so the bot draws bars of text for a day")
         with context.store.write() as connection:
             slack_budget.refuse_charts(connection, now)

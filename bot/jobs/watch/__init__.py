@@ -1,1 +1,1 @@
-"""Watching the task groups of each project: lists them from OMS, and stores how they move."""
+"""Watches the task groups of each project: lists them from OMS, stores how they move, and posts alerts about them."""

@@ -1,6 +1,6 @@
 """Posts each alert to the channel of its project, and edits the message when the alert has changed.
 
-What an alert says is decided by `bot.domain.alert`. The queue hands out alerts within Slack's rate limits.
+`bot.domain.alert` decides what an alert says. The queue hands out alerts within Slack's rate limits.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.config.bot_toml import Project
-from bot.domain.alert import Alert, lasting
+from bot.domain.alert import Alert, as_posted
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Problem
 from bot.domain.request_record import Authenticity
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 def show_alert(context: Context, claim: Claim) -> Result:
     """Posts the claimed alert, or edits its message.
 
-    Until an alert is posted, items may be added to it, so that there is one message after an outage of Slack. Trouble
-    that is over by then is left out.
+    Until an alert is posted, items can be added to it, so that only one message is posted after an outage of Slack.
+    Trouble that is over by then is left out.
     """
     number = int(claim.key)
     with context.store.write() as connection:
@@ -48,7 +48,7 @@ def show_alert(context: Context, claim: Claim) -> Result:
         if stored is None or project is None:
             return Finished()
         if stored.ts is None:
-            stored = replace(stored, alert=lasting(stored.alert))
+            stored = replace(stored, alert=as_posted(stored.alert))
             if not stored.alert.items:
                 alerts.remove(connection, number)
                 return Finished()
@@ -66,7 +66,7 @@ def show_alert(context: Context, claim: Claim) -> Result:
 
 
 def _waits_for_key(context: Context, stored: StoredAlert) -> bool:
-    """Whether a replica that knows the key may still show the alert."""
+    """Whether the alert is left to a replica that knows its key."""
     is_new = context.now() - stored.alert.created_at < WAIT_FOR_KEY
     return stored.authenticity is Authenticity.UNKNOWN_KEY and is_new and not context.store.is_sqlite
 
@@ -75,7 +75,7 @@ def _send(context: Context, stored: StoredAlert, project: Project) -> str:
     """Posts or edits the message, and returns its `ts`.
 
     Raises:
-        SlackError: Slack did not confirm it.
+        SlackError: Slack did not confirm the message.
     """
     problems = _problems(stored.alert, project)
     message = alert_message(stored.alert, project.notify, problems, project.console_url or "", context.command)
@@ -97,7 +97,7 @@ def _problems(alert: Alert, project: Project) -> Mapping[str, Problem]:
 
 
 def _handle_error(context: Context, claim: Claim, stored: StoredAlert, error: SlackError) -> Result:
-    """Decides when an alert that Slack did not take is retried."""
+    """Decides when an alert that Slack did not accept is sent again."""
     now = context.now()
     if isinstance(error, RateLimited):
         with context.store.write() as connection:

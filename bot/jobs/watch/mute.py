@@ -1,6 +1,6 @@
-"""Mutes a task group for which a person pressed Mute on an alert.
+"""Mutes a task group after a person pressed Mute on an alert.
 
-Everybody who may create or approve requests in the project may do so.
+Everyone who may create or approve requests in the project may mute its groups.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def mute_group(context: Context, message: Message) -> None:
     """Mutes the group of a message, and shows in the alert who muted it.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is, or in which user groups they are, and that matters.
+        LookupFailed: Slack does not tell who the person is, or which user groups they are in, although the decision
+            depends on it.
     """
     with context.store.read() as connection:
         watched = groups.get(connection, message.group_key)

@@ -1,8 +1,8 @@
 """Pauses a task group for a person who pressed Pause below its status, whether or not there is a request for it.
 
-If an open request follows the group, the press counts as one on its card, see `bot.jobs.decide`. Otherwise the press is
-recorded first, and a second message of the inbox sends the pause. So after a crash the channel still learns who paused
-the group. As in `bot.jobs.follow.pause`, the call may be sent twice.
+If an open request follows the group, the click has the same effect as a click on the card of that request
+(`bot.jobs.decide`). Otherwise the click is recorded first, and a second message in the inbox sends the pause. So the
+channel learns who paused the group even after a crash. As in `bot.jobs.follow.pause`, the call may be sent twice.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from bot.domain.audit_events import AuditEvent
 from bot.domain.decisions import PAUSABLE_STATES
 from bot.domain.policy import account_refusal
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus
+from bot.domain.watched_group import after_first_reading
 from bot.huawei.errors import HuaweiError
 from bot.jobs.ask import read_oms
 from bot.jobs.ask.read_oms import Failure, Found
 from bot.jobs.context import Context, reply, reply_address
 from bot.jobs.current_settings import are_groups_unknown, names_in_projects, visible_projects
 from bot.jobs.decide.apply_action import handle_action
-from bot.jobs.follow.pause import TRY_FOR, paused_by, stop_if_running
+from bot.jobs.follow.pause import TRY_FOR, nothing_paused, stop_if_running
 from bot.jobs.problems import RetryHint, explain, may_pass
 from bot.jobs.worker import backoff
 from bot.slack.errors import GroupsUnknown
@@ -38,16 +39,17 @@ _PAUSED_STATUSES = frozenset({GroupStatus.PAUSED, GroupStatus.PAUSING})
 
 
 def request_pause(context: Context, message: Message, try_again_at: Callable[[], datetime | None]) -> datetime | None:
-    """Records that a person wants to pause a group, if the person may do so and the group runs.
+    """Records that a person pressed Pause for a group, if the person may pause it and it runs.
 
     Arguments:
-        try_again_at: returns when to try again, or None if the answer could then come too late.
+        try_again_at: returns when to try again; None if the answer could then come too late for the person.
 
     Returns:
         When to try again, or None if there is nothing more to do.
 
     Raises:
-        LookupFailed: Slack does not tell who the person is, or in which user groups they are, and that matters.
+        LookupFailed: Slack does not tell who the person is, or which user groups they are in, although the decision
+            depends on it.
     """
     person = context.people.look_up_now(message.person, names_in_projects(context, context.projects))
     projects = visible_projects(context, person)
@@ -80,13 +82,13 @@ def request_pause(context: Context, message: Message, try_again_at: Callable[[],
 
 
 def send_pause(context: Context, message: Message, received_at: datetime, tries: int) -> datetime | None:
-    """Pauses the group of a recorded press, and tells the person and the channel.
+    """Pauses the group of a recorded click, and notifies the person and the channel.
 
-    Sends no pause after `TRY_FOR`, because nobody expects it anymore.
+    Sends no pause after `TRY_FOR`, because nobody expects it to happen anymore.
 
     Arguments:
-        received_at: when the press was recorded.
-        tries: how many tries have failed.
+        received_at: when the click was recorded.
+        tries: how many tries have failed so far.
 
     Returns:
         When to try again, or None if there is nothing more to do.
@@ -110,7 +112,7 @@ def send_pause(context: Context, message: Message, received_at: datetime, tries:
         if may_try_again and may_pass(error):
             return again
         plan = context.projects[found.project].plan(found.project, found.project_id, None)
-        problem = explain(error, plan, RetryHint.NOTHING, paused_by(error))
+        problem = explain(error, plan, RetryHint.NOTHING, nothing_paused(error))
         detail: dict[str, Fact] = {"code": problem.code, "huawei_request_id": problem.huawei_request_id}
         _save_not_paused(context, message, texts.not_paused(found.group, problem, plan.console_url), detail)
         return None
@@ -123,7 +125,7 @@ def send_pause(context: Context, message: Message, received_at: datetime, tries:
 
 
 def _find(context: Context, projects: list[str], key: str) -> tuple[Found | None, list[Failure]]:
-    """The group as OMS shows it now, or which projects could not be searched for it."""
+    """The group as OMS shows it now, or None; and the projects that could not be searched for it."""
     found, failures = read_oms.search(context, projects, key.rpartition("/")[2])
     return next((one for one in found if one.key == key), None), failures
 
@@ -147,6 +149,10 @@ def _save_requested(context: Context, message: Message, found: Found) -> None:
         if not inbox.mark_decided(connection, message.key):
             return
         inbox.put_for_later(connection, to_send, now, now)
+        if groups.get(connection, found.key) is None:
+            # Without a row, a sweep would not know that the bot paused the group.
+            limits = context.projects[found.project].watch_limits
+            groups.save(connection, [after_first_reading(found.key, found.project, found.group, now, limits)])
         groups.set_paused(connection, message.group_key, now)
         append(connection, Event(AuditEvent.PAUSE_REQUESTED, message.person, None, _detail(message, found)), now)
 
@@ -157,9 +163,11 @@ def _save_paused(context: Context, message: Message, found: Found, detail: dict[
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
             return
+        # Again, because a sweep forgets the press if the group still runs some time later.
+        groups.set_paused(connection, message.group_key, now)
         outbox.add_notice(connection, Notice(*reply_address(message), texts.you_paused(found.group)), now)
-        told = texts.paused_by(found.group, found.project, message.person)
-        outbox.add_notice(connection, Notice(Delivery.CHANNEL, channel, told), now)
+        text = texts.paused_by(found.group, found.project, message.person)
+        outbox.add_notice(connection, Notice(Delivery.CHANNEL, channel, text), now)
         append(connection, Event(AuditEvent.PAUSE_ACCEPTED, BOT, None, _detail(message, found) | detail), now)
 
 

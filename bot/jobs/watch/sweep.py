@@ -1,7 +1,7 @@
 """Sweeps a project: lists its task groups from OMS, stores how they move, and makes requests due whose group changed.
 
-When what is listed is planned by `bot.domain.sweep_plan`. What a changed group means for its request is left to
-`bot.jobs.follow`, and alerts about other groups to `bot.domain.alert`.
+`bot.domain.sweep_plan` plans which groups each sweep lists. What a change means for a request is left to
+`bot.jobs.follow`, and alerts about groups without a request to `bot.jobs.watch.sweep_alerts`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from itertools import islice
 from bot.config.bot_toml import Project
 from bot.domain.sweep_plan import STATUSES, Part, SweepState, due_parts, is_young, next_sweep_at, samples_due
 from bot.domain.task_group import GroupStatus, TaskGroup
-from bot.domain.watched_group import WatchedGroup, seen
+from bot.domain.watched_group import WatchedGroup, after_reading
 from bot.huawei.error_catalogue import NOT_FOUND
-from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unreadable
+from bot.huawei.errors import HuaweiError, Rejected, Throttled, Unanswered, Unreadable
 from bot.huawei.oms import Oms
 from bot.jobs.context import Context
-from bot.jobs.watch.tell import tell
+from bot.jobs.watch.sweep_alerts import save_alert
 from bot.jobs.worker import Finished, Result
 from bot.metrics import SWEPT_AT
 from bot.store import groups, requests, sweeps
@@ -30,15 +30,15 @@ from bot.vault.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-#: How many groups that were in no list are read one by one in a sweep. If there are more, the groups that failed are
-#: listed first, and what is still missing waits for the next sweep.
+#: How many known groups that no list contains are read individually in one sweep. If more are missing, the sweep
+#: also lists the failed groups. If more are still missing, some of them wait for the next sweep.
 MAX_SHOWN = 20
-#: How many requests become due in each sweep although only the progress of their group changed. With more, Slack's
-#: limit of edits is reached, and each request is followed at its own due time.
-MAX_WOKEN_FOR_PROGRESS = 30
-#: A group that does not run and does not change is stored this often, with the time when it was last seen.
+#: If only the progress of at most this many groups changed, a sweep makes their requests due. With more of them,
+#: Slack's rate limit for edits would be reached, so each request is followed at its own due time.
+MAX_DUE_FOR_PROGRESS = 30
+#: A group that does not run and does not change is stored only this often, to update the time when it was last seen.
 SAVE_UNCHANGED_EVERY = timedelta(minutes=10)
-# Groups with these statuses are not looked for when no list shows them.
+# Groups that had one of these statuses are not read individually if no list contains them.
 _ENDED = STATUSES[Part.ENDED]
 
 
@@ -49,7 +49,7 @@ class _Sweep:
     at: datetime  # when it began
     before: Mapping[str, WatchedGroup]  # by key
     after: Mapping[str, WatchedGroup]  # those that this sweep read, by key
-    unreadable: Mapping[Part, int]  # how many groups the bot cannot read, for each part that was listed
+    unreadable: Mapping[Part, int]  # for each part that was listed, how many of its groups the bot could not read
 
 
 def sweep_project(context: Context, claim: Claim) -> Result:
@@ -76,23 +76,23 @@ def sweep_project(context: Context, claim: Claim) -> Result:
 def _read(
     context: Context, name: str, project: Project, known: Mapping[str, WatchedGroup], parts: frozenset[Part]
 ) -> _Sweep:
-    """Lists the groups, and reads those that no list showed one by one.
+    """Lists the groups, and individually reads the known groups that no list contained.
 
     Raises:
         HuaweiError, VaultError: a list is incomplete.
     """
-    # Before the lists are read, so that no group is older than it says.
+    # Taken before the lists are read, so that no group is shown as newer than it is.
     began = context.now()
     project_id = context.identity.project_id(name)
     listed: dict[str, TaskGroup] = {}
     unreadable: dict[Part, int] = {}
 
     def list_parts(parts: frozenset[Part]) -> list[WatchedGroup]:
-        """Lists these parts, and returns the known groups that no list showed."""
+        """Lists these parts, and returns the known groups that no list contained."""
         unreadable.update(dict.fromkeys(parts, 0))
         part_of = {status: part for part in parts for status in STATUSES[part]}
         for status in sorted(part_of):
-            for group in context.identity.call(name, partial(_groups, status=status), project_id):
+            for group in _listed(context, name, status, project_id):
                 if isinstance(group, TaskGroup):
                     listed[f"{project_id}/{group.group_id}"] = group
                 else:
@@ -104,28 +104,50 @@ def _read(
     if len(missing) > MAX_SHOWN and Part.FAILED not in parts:
         missing = list_parts(frozenset({Part.FAILED}))
     for one in islice(sorted(missing, key=lambda one: one.seen_at), MAX_SHOWN):
-        listed[one.key] = _show(context, name, one, project_id)
+        shown = _show(context, name, one, project_id)
+        if shown is not None:
+            listed[one.key] = shown
     limits = project.watch_limits
     after = {
-        key: seen(known.get(key), key, name, group, began, limits)
+        key: after_reading(known.get(key), key, name, group, began, limits)
         for key, group in listed.items()
         if key in known or group.status not in _ENDED
     }
     return _Sweep(began, known, after, unreadable)
 
 
+def _listed(context: Context, name: str, status: GroupStatus, project_id: str) -> list[TaskGroup | Unreadable]:
+    """The groups with this status. Empty if OMS lists more ended groups than the bot reads.
+
+    Known groups that have ended since are read one by one then.
+    """
+    try:
+        return context.identity.call(name, partial(_groups, status=status), project_id)
+    except Unreadable:
+        if status not in _ENDED:
+            raise
+        return []
+
+
 def _groups(oms: Oms, status: GroupStatus) -> list[TaskGroup | Unreadable]:
     return list(oms.groups(status))
 
 
-def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup:
-    """A group that no list showed. If OMS does not know it anymore, it counts as deleted."""
+def _show(context: Context, name: str, one: WatchedGroup, project_id: str) -> TaskGroup | None:
+    """Reads a group that no list contained. If OMS no longer knows it, it counts as deleted.
+
+    None if the bot can't read OMS's answer. The stored reading of the group stays, and the sweep continues.
+    """
     try:
         return context.identity.call(name, lambda oms: oms.show(one.group.group_id), project_id)
     except Rejected as rejected:
-        if rejected.answer.code not in NOT_FOUND:
+        return replace(one.group, status=GroupStatus.DELETED) if rejected.answer.code in NOT_FOUND else None
+    except Unreadable:
+        return None
+    except Unanswered as error:
+        if error.answer is None:
             raise
-        return replace(one.group, status=GroupStatus.DELETED)
+        return None
 
 
 def _save(
@@ -153,11 +175,17 @@ def _save(
         if not sweeps.save(connection, name, swept, context.owner):
             return Finished()
         first = not state.listed_at
-        told = tell(connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first)
-        rows |= {key: groups.row_of(group) for key, group in told.items() if group.told is not found.after[key].told}
+        after = save_alert(
+            connection, name, project, found.before, found.after, followed, context.now(), is_first_sweep=first
+        )
+        rows |= {
+            key: groups.row_of(group)
+            for key, group in after.items()
+            if group.known_trouble is not found.after[key].known_trouble
+        }
         groups.save_rows(connection, list(rows.values()))
         groups.add_samples(connection, to_sample)
-        requests.make_due(connection, _to_wake(found, followed), found.at)
+        requests.make_due(connection, _requests_to_follow(found, followed), found.at)
     SWEPT_AT.labels(name).set(found.at.timestamp())
     if state.failures:
         log.info("the task groups of project %s are listed again", name)
@@ -165,13 +193,13 @@ def _save(
 
 
 def _has_run(found: _Sweep, group: WatchedGroup) -> bool:
-    """Whether the group runs, or ran when the sweep before saw it."""
+    """Whether the group runs, or ran at its previous reading."""
     before = found.before.get(group.key)
     return group.runs or (before is not None and before.runs)
 
 
 def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
-    """Whether a reading is stored: it shows a change, the group runs, or it was last stored some time ago."""
+    """Whether to store a reading: the group runs or changed, or it was last stored `SAVE_UNCHANGED_EVERY` ago."""
     before = found.before.get(group.key)
     if before is None:
         return True
@@ -179,24 +207,25 @@ def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:
     return group.runs or not is_same or found.at - before.seen_at >= SAVE_UNCHANGED_EVERY
 
 
-def _to_wake(found: _Sweep, followed: Mapping[str, str]) -> list[str]:
-    """The requests that look at their group now: those whose group does something else, and some whose group moves."""
+def _requests_to_follow(found: _Sweep, followed: Mapping[str, str]) -> list[str]:
+    """The requests to make due: those whose group changed visibly, and up to a limit those whose group only moved."""
     changed: list[str] = []
     moving: list[str] = []
     for key, group in found.after.items():
         if key in followed:
             before = found.before.get(key)
-            (moving if before is not None and _does(before) == _does(group) else changed).append(followed[key])
-    return changed + (moving if len(moving) <= MAX_WOKEN_FOR_PROGRESS else [])
+            is_same = before is not None and _visible_state(before) == _visible_state(group)
+            (moving if is_same else changed).append(followed[key])
+    return changed + (moving if len(moving) <= MAX_DUE_FOR_PROGRESS else [])
 
 
-def _does(group: WatchedGroup) -> tuple[object, ...]:
+def _visible_state(group: WatchedGroup) -> tuple[object, ...]:
     movement = group.movement
     return group.group.status, movement.activity, movement.is_slow, group.group.progress.failed_objects
 
 
 def _save_failed(context: Context, name: str, state: SweepState, error: HuaweiError | VaultError) -> Result:
-    """Sweeps again later. The log says once that the sweeps fail. Requests read their groups one by one meanwhile."""
+    """Plans the next sweep. Logs only the first failure in a row. Meanwhile, requests read their own groups."""
     failed = state.failed(throttled=isinstance(error, Throttled))
     if not state.failures:
         log.warning("the task groups of project %s can't be listed: %s", name, error)

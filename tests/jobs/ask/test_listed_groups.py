@@ -114,7 +114,7 @@ def test_the_form_offers_the_groups_that_were_found_and_names_projects_that_fail
     view = str(opened.view)
     assert "Start at" in view
     assert f"media {NIGHTLY_IMAGES}" in view
-    assert "The groups of archive can't be listed right now. Type an id instead. " in view
+    assert "The groups in archive can't be listed right now. Type an id instead. " in view
     assert LEDGERS not in view
 
 

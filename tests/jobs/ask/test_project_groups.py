@@ -11,49 +11,22 @@ import pytest
 from bot.domain.command import ShowList, ShowStatus, parse
 from bot.domain.request import State
 from bot.jobs.ask import queries
-from bot.jobs.context import Context
-from bot.jobs.watch.sweep import sweep_project
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.faults import Raw
-from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, PAUSED, Group
+from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, PAUSED
 from bot.sandbox.slack.ids import BOB, MIGRATIONS, TEAM_ID
 from bot.sandbox.system import Sandbox
-from bot.store import outbox, queue, tables
+from bot.store import outbox, tables
 from bot.store.inbox import Kind, Message
-from bot.store.queue import Claim
 from bot.ui.formatting import local_time
-from tests.support.in_process import context_at, context_of, create_request, store_message
+from tests.support.in_process import context_of, create_request, store_message
+from tests.support.swept_project import SweptProject
 
 MINUTE = timedelta(minutes=1)
 NUMBERS = itertools.count(1)
 
 
-class Project:
-    """The project media of a sandbox, with a simulated time."""
-
-    def __init__(self, sandbox: Sandbox, context: Context) -> None:
-        self.sandbox = sandbox
-        self.oms = sandbox.oms.state
-        self.oms.groups.clear()
-        self.context = context_at(context, context.now())
-        self.oms.now = lambda: self.context.now()
-
-    def add(self, number: int, name: str, status: int, **changes: object) -> Group:
-        group = Group(f"4d4d4d4d-0000-4000-8000-{number:012d}", name, status, **changes)  # type: ignore[arg-type]
-        self.oms.groups[group.id] = group
-        return group
-
-    def wait(self, time: timedelta) -> None:
-        self.context = context_at(self.context, self.context.now() + time)
-
-    def sweep(self) -> None:
-        claim = Claim(tables.sweeps.name, "media", 0)
-        with self.context.store.write() as connection:
-            queue.claim_one(connection, tables.sweeps, "media", self.context.owner)
-        sweep_project(self.context, claim)
-        with self.context.store.write() as connection:
-            queue.release(connection, claim, self.context.owner)
-
+class Project(SweptProject):
     def answer(self, typed: str) -> tuple[str, str]:
         """The answer of a command to bob: its text, and the key of the group that it offers to pause."""
         command, key = parse(typed), f"typed {next(NUMBERS)}"
@@ -82,9 +55,9 @@ def project(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[
 
 
 def test_a_list_soon_after_a_sweep_makes_no_call_and_shows_its_time(project: Project) -> None:
-    project.add(1, "fast", MONITORING, bytes_per_second=100_000_000)
-    project.add(2, "waiting", PAUSED)
-    project.add(3, "broken", MIGRATION_FAILED)
+    project.add_group(1, MONITORING, "fast", bytes_per_second=100_000_000)
+    project.add_group(2, PAUSED, "waiting")
+    project.add_group(3, MIGRATION_FAILED, "broken")
     for _ in range(3):
         project.wait(MINUTE / 3)
         project.sweep()
@@ -102,7 +75,7 @@ def test_a_list_soon_after_a_sweep_makes_no_call_and_shows_its_time(project: Pro
 
 def test_a_list_without_a_recent_sweep_reads_oms(project: Project) -> None:
     project.sweep()
-    project.add(1, "new", MONITORING)
+    project.add_group(1, MONITORING, "new")
     project.wait(2 * MINUTE)
     calls = project.calls()
     text, _ = project.answer("list")
@@ -112,14 +85,14 @@ def test_a_list_without_a_recent_sweep_reads_oms(project: Project) -> None:
 
 
 def test_a_list_before_the_first_sweep_reads_oms(project: Project) -> None:
-    project.add(1, "broken", MIGRATION_FAILED)
+    project.add_group(1, MIGRATION_FAILED, "broken")
     text, _ = project.answer("list failed")
     assert "1 failed*" in text
 
 
-def test_a_list_shows_what_was_read_at_a_filter_and_leaves_out_requests(project: Project) -> None:
+def test_a_filter_limits_the_list_to_matching_groups_and_requests(project: Project) -> None:
     made, _ = create_request(project.sandbox, project.context, 1)
-    project.add(2, "broken", MIGRATION_FAILED)
+    project.add_group(2, MIGRATION_FAILED, "broken")
     everything, _ = project.answer("list")
     assert made.id in everything
     failed, _ = project.answer("list failed")
@@ -132,7 +105,7 @@ def test_a_list_shows_what_was_read_at_a_filter_and_leaves_out_requests(project:
 
 @pytest.mark.parametrize("is_swept", [True, False])
 def test_a_group_that_the_bot_cannot_read_hides_no_other_from_the_list(project: Project, is_swept: bool) -> None:
-    project.add(1, "broken", MIGRATION_FAILED)
+    project.add_group(1, MIGRATION_FAILED, "broken")
     body = b'{"count": 1, "taskgroups": [{"group_id": "5d5d5d5d-0000-4000-8000-000000000001"}]}'
     project.sandbox.oms.faults.add("list", Raw(body=body))
     if is_swept:
@@ -143,7 +116,7 @@ def test_a_group_that_the_bot_cannot_read_hides_no_other_from_the_list(project: 
 
 
 def test_status_of_a_running_group_shows_progress_rate_and_sub_tasks_and_offers_to_pause_it(project: Project) -> None:
-    group = project.add(1, "fast", MONITORING, bytes_per_second=10_000_000)
+    group = project.add_group(1, MONITORING, "fast", bytes_per_second=10_000_000)
     for _ in range(3):
         project.sweep()
         project.wait(MINUTE / 3)
@@ -155,7 +128,7 @@ def test_status_of_a_running_group_shows_progress_rate_and_sub_tasks_and_offers_
 
 
 def test_status_of_a_group_that_does_not_run_offers_no_pause(project: Project) -> None:
-    group = project.add(1, "waiting", PAUSED)
+    group = project.add_group(1, PAUSED, "waiting")
     text, to_pause = project.answer(f"status {group.id}")
     assert "is paused now" in text
     assert to_pause == ""

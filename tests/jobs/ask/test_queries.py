@@ -142,7 +142,7 @@ def test_a_list_shows_code_and_huawei_request_id_of_a_project_that_fails(place: 
     sandbox.oms_by_project["archive"].faults.clear()
     assert "nightly images" in text
     heading, failure = text.splitlines()[-2:]
-    assert heading == "*Groups of archive: the bot couldn't list them*"
+    assert heading == "*Groups in archive: the bot couldn't list them*"
     assert failure.startswith("APIG.0601: ")
     assert "out of order" in failure
     assert "Huawei request id `" in failure
@@ -165,7 +165,7 @@ def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context
     assert ": 3 failed, more than 99 paused, the first " in text
     assert ": 1 failed, 1 paused*" in text
     assert "ledgers 1998 to 2010" in text, "a large project leaves room for others"
-    of_media = text[text.index("*Groups of media") :].splitlines()[1:]
+    of_media = text[text.index("*Groups in media") :].splitlines()[1:]
     assert [", migration failed" in line for line in of_media[:4]] == [True, True, True, False]
 
 
@@ -191,7 +191,7 @@ def test_a_list_names_a_project_that_is_late_without_waiting_for_it(
     monkeypatch.setattr(queries, "project_groups", partial(project_groups, answer_seconds=6))
     text = answer(context, "list")
     assert "nightly images" in text
-    assert text.endswith("\nOMS didn't list the groups of archive within 6 s. Next: Try again in a minute.")
+    assert text.endswith("\nOMS didn't list the groups in archive within 6 s. Next: Try again in a minute.")
 
 
 def test_the_answer_for_several_groups_names_each_group(place: tuple[Sandbox, Context]) -> None:

@@ -1,4 +1,4 @@
-"""Following a group to its end: interrupted PUTs are settled, failing looks are shown, a pause is sent.
+"""Following a group to its end: interrupted PUTs are settled, failed readings are shown, a pause is sent.
 
 The tests share one sandbox. Each has a request for a group of its own, approved by carol and processed in the test.
 """
@@ -43,7 +43,7 @@ SECOND = timedelta(seconds=1)
 
 
 class Followed:
-    """A request that carol has approved. After `begin` its PUT is sent and the group runs, but moves nothing."""
+    """A request that carol has approved. After `begin`, its PUT has been sent and the group runs, but nothing moves."""
 
     def __init__(self, sandbox: Sandbox, context: Context) -> None:
         self.sandbox, self.context = sandbox, context
@@ -59,7 +59,7 @@ class Followed:
         return stored_request(self.context, self.made.id)
 
     def begin(self) -> None:
-        assert self.look() == Rescheduled()
+        assert self.advance() == Rescheduled()
         assert self.request.state is State.ACCEPTED
         self.group.pending_changes.clear()
         self.group.status = MONITORING
@@ -76,7 +76,7 @@ class Followed:
         press_button(self.context, Kind.PAUSE, BOB, self.request, self.posted)
         assert self.request.state is State.PAUSING
 
-    def look(self, after: timedelta = timedelta(), tries: int = 0) -> Result:
+    def advance(self, after: timedelta = timedelta(), tries: int = 0) -> Result:
         """Takes the next step after this time. `tries` is how many steps in a row have failed before."""
         self.context = context_at(self.context, self.context.now() + after)
         return request_dispatcher.advance_request(self.context, Claim(tables.requests.name, self.made.id, tries))
@@ -109,18 +109,18 @@ def followed(place: tuple[Sandbox, Context]) -> Iterator[Followed]:
     sandbox.oms.faults.clear()
 
 
-def test_a_request_found_sending_is_never_sent_and_settled_by_looking(followed: Followed) -> None:
+def test_a_request_found_sending_is_never_sent_and_is_settled_by_reading_the_group(followed: Followed) -> None:
     followed.interrupt(State.SENDING)
     for seconds in (0, 59):
-        assert followed.look(seconds * SECOND) == Finished(followed.context.now() + 3 * SECOND)
+        assert followed.advance(seconds * SECOND) == Finished(followed.context.now() + 3 * SECOND)
         assert followed.request.state is State.UNKNOWN
     assert followed.events().count("put.found") == 1
-    assert followed.look(SECOND) == Rescheduled()
+    assert followed.advance(SECOND) == Rescheduled()
     assert followed.request.state is State.NOT_STARTED
     assert followed.puts() == []
 
 
-def test_a_reply_that_is_stored_during_the_look_is_not_overwritten(
+def test_a_reply_that_is_stored_while_the_group_is_read_is_not_overwritten(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     followed.interrupt(State.UNKNOWN)
@@ -134,13 +134,13 @@ def test_a_reply_that_is_stored_during_the_look_is_not_overwritten(
 
     monkeypatch.setattr(Oms, "show", show_while_the_reply_is_stored)
     followed.group.status = MONITORING
-    assert followed.look() == Finished(followed.context.now()), "the next step is looked up again at once"
+    assert followed.advance() == Finished(followed.context.now()), "the next step is looked up again immediately"
     assert followed.request.state is State.ACCEPTED
     assert followed.request.attempt is not None
     assert followed.request.attempt.huawei_request_id == "7f3c"
 
 
-def test_a_look_that_comes_after_another_change_stores_nothing(
+def test_a_reading_that_ends_after_another_change_stores_nothing(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     followed.begin()
@@ -151,11 +151,11 @@ def test_a_look_that_comes_after_another_change_stores_nothing(
         return show(oms, group_id)
 
     monkeypatch.setattr(Oms, "show", show_and_pause)
-    assert followed.look(3 * SECOND) == Finished(followed.context.now())
+    assert followed.advance(3 * SECOND) == Finished(followed.context.now())
     assert followed.request.state is State.PAUSING
 
 
-def test_a_failed_group_says_why_and_where_to_look() -> None:
+def test_a_failed_group_says_why_it_failed_and_where_to_check() -> None:
     failed = replace(GROUP, error=ErrorReason("TRF.0151", "Invalid AK/SK"))
     failure = explain_group(request(State.MOVING))(outcome.GroupProblem.FAILED, failed)
     assert failure.code == "TRF.0151"
@@ -166,30 +166,30 @@ def test_a_failed_group_says_why_and_where_to_look() -> None:
 def test_a_card_with_the_same_content_is_updated_once_a_minute(followed: Followed) -> None:
     followed.begin()
     followed.group.complete_bytes += 1
-    assert followed.look(3 * SECOND) == Rescheduled()
+    assert followed.advance(3 * SECOND) == Rescheduled()
     shown = followed.request.version
-    assert followed.look(40 * SECOND) == Finished(followed.context.now() + 40 * SECOND)
+    assert followed.advance(40 * SECOND) == Finished(followed.context.now() + 40 * SECOND)
     assert followed.request.version == shown
-    assert followed.look(40 * SECOND) == Rescheduled()
+    assert followed.advance(40 * SECOND) == Rescheduled()
     assert followed.request.version == shown + 1
 
 
 def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Followed) -> None:
     followed.begin()
     followed.group.complete_bytes += 1
-    followed.look(3 * SECOND)
+    followed.advance(3 * SECOND)
     for _ in range(20):
-        followed.look(FOLLOW_EVERY)
+        followed.advance(FOLLOW_EVERY)
     assert followed.lines("has stalled") == []
     for _ in range(10):
-        followed.look(FOLLOW_EVERY)
-    assert followed.request.told.trouble is Trouble.STALLED
+        followed.advance(FOLLOW_EVERY)
+    assert followed.request.announced.trouble is Trouble.STALLED
     [stalled] = followed.lines("has stalled")
     assert stalled.startswith(f"<@{ALICE}>, ")
     for _ in range(2):
         followed.group.complete_bytes += 1
-        followed.look(FOLLOW_EVERY)
-    assert followed.request.told.trouble is None
+        followed.advance(FOLLOW_EVERY)
+    assert followed.request.announced.trouble is None
     [moved] = followed.lines("has moved again")
     assert moved.startswith(f"<@{ALICE}>, ")
     assert len(followed.lines("has stalled")) == 1
@@ -198,28 +198,28 @@ def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Follow
 def test_a_stall_that_two_workers_see_is_posted_once(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
     followed.begin()
     followed.group.complete_bytes += 1
-    followed.look(3 * SECOND)
+    followed.advance(3 * SECOND)
     for _ in range(22):
-        followed.look(FOLLOW_EVERY)
-    assert followed.request.told.trouble is None
+        followed.advance(FOLLOW_EVERY)
+    assert followed.request.announced.trouble is None
     show = Oms.show
 
-    def show_while_another_worker_looks(oms: Oms, group_id: str) -> TaskGroup:
+    def show_while_another_worker_reads(oms: Oms, group_id: str) -> TaskGroup:
         monkeypatch.setattr(Oms, "show", show)
-        assert followed.look() == Rescheduled()
-        assert followed.request.told.trouble is Trouble.STALLED
+        assert followed.advance() == Rescheduled()
+        assert followed.request.announced.trouble is Trouble.STALLED
         return show(oms, group_id)
 
-    monkeypatch.setattr(Oms, "show", show_while_another_worker_looks)
-    assert followed.look(FOLLOW_EVERY) == Finished(followed.context.now())
+    monkeypatch.setattr(Oms, "show", show_while_another_worker_reads)
+    assert followed.advance(FOLLOW_EVERY) == Finished(followed.context.now())
     assert len(followed.lines("has stalled")) == 1
 
 
-def test_failing_looks_are_shown_once_and_tried_again(followed: Followed) -> None:
+def test_failed_readings_are_shown_once_and_repeated(followed: Followed) -> None:
     followed.begin()
     followed.sandbox.oms.faults.add("show", *[Answer(404, "APIG.0101")] * 4)
     for tries, seconds in enumerate((3, 3, 4, 8)):
-        assert followed.look(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
+        assert followed.advance(3 * SECOND, tries) == Failed(followed.context.now() + seconds * SECOND)
         assert (followed.request.problem is not None) == (tries >= 2)
     assert followed.events().count("group.not_visible") == 1
     assert followed.request.state is State.ACCEPTED, "the gateway, not OMS, knows no such address"
@@ -239,10 +239,10 @@ def test_a_bug_is_shown_on_the_card_of_an_open_request(followed: Followed) -> No
 
 def test_a_group_that_is_already_paused_is_not_paused_again(followed: Followed) -> None:
     followed.begin()
-    followed.look(3 * SECOND)
+    followed.advance(3 * SECOND)
     followed.pause()
     followed.group.status = PAUSED
-    assert followed.look() == Rescheduled()
+    assert followed.advance() == Rescheduled()
     assert followed.request.state is State.PAUSED_AGAIN
     assert "pause.not_needed" in followed.events()
     assert followed.puts() == ["start"]
@@ -253,9 +253,9 @@ def test_a_pause_is_tried_three_times_while_the_status_of_the_group_changes(foll
     followed.pause()
     followed.sandbox.oms.faults.add("stop", *[Answer(400, "OMS.1038")] * 3)
     for tries in (0, 1):
-        assert followed.look(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
+        assert followed.advance(tries=tries) == Failed(followed.context.now() + 3 * SECOND)
         assert followed.request.state is State.PAUSING
-    assert followed.look(tries=2) == Rescheduled()
+    assert followed.advance(tries=2) == Rescheduled()
     assert followed.request.state is State.ACCEPTED
     assert followed.puts() == ["start", "stop", "stop", "stop"]
 
@@ -275,7 +275,7 @@ def test_a_pause_that_failed_says_no_more_than_is_known(
     followed.begin()
     followed.pause()
     followed.sandbox.oms.faults.add("stop", answer)
-    assert followed.look(TRY_FOR, tries=20) == Rescheduled()
+    assert followed.advance(TRY_FOR, tries=20) == Rescheduled()
     failed = followed.request
     assert failed.state is State.ACCEPTED
     assert failed.pause is not None

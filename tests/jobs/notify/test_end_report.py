@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import LastSeen, Request, State
-from bot.domain.watched_group import WatchLimits, first_seen
+from bot.domain.watched_group import WatchLimits, after_first_reading
 from bot.jobs.context import Context, save_and_notify
 from bot.sandbox.slack.ids import MIGRATIONS
 from bot.sandbox.slack.workspace import PostedMessage
@@ -44,7 +44,9 @@ def end(
             progress = replace(HALF, complete_bytes=HALF.complete_bytes + minute * 100_000_000)
             seen_at = started_at + timedelta(minutes=minute)
             group = replace(made.group, progress=progress)
-            groups.add_samples(connection, [first_seen(made.group_key, "media", group, seen_at, WatchLimits())])
+            groups.add_samples(
+                connection, [after_first_reading(made.group_key, "media", group, seen_at, WatchLimits())]
+            )
         seen = LastSeen(later.now(), replace(HALF, complete_bytes=HALF.total_bytes))
         ended = replace(made, last_seen=seen).with_state(state, at=later.now())
         saved = save_and_notify(connection, made, ended, later.now(), Event(AuditEvent.REQUEST_DONE, BOT, made.id))

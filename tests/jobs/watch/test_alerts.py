@@ -1,4 +1,4 @@
-"""Alerts are posted and edited in Slack, once each, and tell after an outage how it stands."""
+"""Alerts are posted to Slack once and edited there. After an outage, they show the current state."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def watched(inside: tuple[Sandbox, Context]) -> Iterator[tuple[Sandbox, Context,
         yield sandbox, replace(context, projects={**context.projects, "media": project}), clock
 
 
-def tell(context: Context, *items: AlertItem) -> None:
+def add(context: Context, *items: AlertItem) -> None:
     with context.store.write() as connection:
-        alerts.tell(connection, "media", context.projects["media"].channel, items, context.now())
+        alerts.add_items(connection, "media", context.projects["media"].channel, items, context.now())
 
 
 def posted(sandbox: Sandbox) -> list[PostedMessage]:
@@ -65,7 +65,7 @@ def audited(context: Context) -> list[tuple[str, str]]:
 
 def test_an_alert_is_posted_with_its_buttons_and_the_mention(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1), item(2, Trouble.FAILED))
+    add(context, item(1), item(2, Trouble.FAILED))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     assert groups_in(message) == {1, 2}
@@ -77,22 +77,22 @@ def test_an_alert_is_posted_with_its_buttons_and_the_mention(watched: tuple[Sand
 
 def test_items_found_within_a_minute_are_edited_into_the_message(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, MERGE_WITHIN.total_seconds() - 10)
-    tell(context, item(2, Trouble.FAILED))
+    add(context, item(2, Trouble.FAILED))
     run_for(context, clock, 10)
     [message] = posted(sandbox)
     assert groups_in(message) == {1, 2}
-    tell(context, item(3))
+    add(context, item(3))
     run_for(context, clock, 10)
     assert [groups_in(one) for one in posted(sandbox)] == [{1, 2}, {3}]
 
 
 def test_trouble_that_is_over_loses_its_button(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 86_400)
-    tell(context, over(1))
+    add(context, over(1))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     assert "was paused outside this bot and is running again" in full_text(message)
@@ -101,13 +101,13 @@ def test_trouble_that_is_over_loses_its_button(watched: tuple[Sandbox, Context, 
     assert sum(call.path == "chat.update" for call in sandbox.call_log.since()) == 1, "nothing else is edited"
 
 
-def test_after_a_day_without_slack_one_message_has_what_is_true_now(watched: tuple[Sandbox, Context, Clock]) -> None:
+def test_after_a_day_without_slack_one_message_shows_the_current_state(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
     sandbox.slack.outage.status = 503
     for number in range(1, 25):
-        tell(context, item(number))
+        add(context, item(number))
         if number % 2:
-            tell(context, over(number))
+            add(context, over(number))
         run_for(context, clock, 5)
         clock.time += timedelta(hours=1)
     sandbox.slack.outage.status = None
@@ -120,13 +120,13 @@ def test_after_a_day_without_slack_one_message_has_what_is_true_now(watched: tup
 def test_after_an_outage_nothing_is_posted_if_all_trouble_is_over(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
     sandbox.slack.outage.status = 503
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 3_600)
-    tell(context, over(1))
+    add(context, over(1))
     sandbox.slack.outage.status = None
     run_for(context, clock, 60)
     assert posted(sandbox) == []
-    tell(context, item(2))
+    add(context, item(2))
     run_for(context, clock, 5)
     assert [groups_in(one) for one in posted(sandbox)] == [{2}]
 
@@ -139,10 +139,10 @@ def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
 
     def post_slowly(*arguments: object) -> str:
         ts = post(*arguments)  # type: ignore[arg-type]
-        tell(context, item(2), over(1))
+        add(context, item(2), over(1))
         return ts
 
-    tell(context, item(1))
+    add(context, item(1))
     monkeypatch.setattr(context.messenger, "post", post_slowly)
     run_for(context, clock, 5)
     [message] = posted(sandbox)
@@ -154,7 +154,7 @@ def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
 def test_a_refused_post_is_tried_again_and_posted_once(watched: tuple[Sandbox, Context, Clock], status: int) -> None:
     sandbox, context, clock = watched
     sandbox.slack.outage.answers["chat.postMessage"] = [status]
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 30)
     assert [groups_in(one) for one in posted(sandbox)] == [{1}]
 
@@ -164,7 +164,7 @@ def test_an_alert_waits_for_its_channel_and_the_audit_says_once_that_it_could_no
 ) -> None:
     sandbox, context, clock = watched
     sandbox.workspace.channels[MIGRATIONS].archived = True
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 3_600)
     sandbox.workspace.channels[MIGRATIONS].archived = False
     run_for(context, clock, 600)
@@ -176,16 +176,16 @@ def test_after_its_message_was_deleted_an_alert_is_posted_again_with_lasting_tro
     watched: tuple[Sandbox, Context, Clock],
 ) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1), item(2))
+    add(context, item(1), item(2))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     sandbox.workspace.delete(message.channel, message.ts)
-    tell(context, over(1))
+    add(context, over(1))
     run_for(context, clock, 5)
     assert [groups_in(one) for one in posted(sandbox)] == [{2}]
     [again] = posted(sandbox)
     sandbox.workspace.delete(again.channel, again.ts)
-    tell(context, over(2))
+    add(context, over(2))
     run_for(context, clock, 5)
     assert posted(sandbox) == []
 
@@ -195,7 +195,7 @@ def test_an_alert_that_slack_refuses_for_another_reason_is_retried_less_and_less
 ) -> None:
     sandbox, context, clock = watched
     sandbox.workspace.scopes = sandbox.workspace.scopes - {"chat:write"}
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 3_600)
     assert sum(call.path == "chat.postMessage" for call in sandbox.call_log.since()) < 20
     sandbox.workspace.scopes = SCOPES
@@ -207,14 +207,14 @@ def test_an_edit_that_slack_refuses_permanently_is_not_retried(
     watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1))
+    add(context, item(1))
     run_for(context, clock, 100)
 
     def refuse(*_: object) -> None:
         raise SlackError("edit_window_closed")
 
     monkeypatch.setattr(context.messenger, "update", refuse)
-    tell(context, over(1))
+    add(context, over(1))
     run_for(context, clock, 3_600)
     assert audited(context) == [("notice.not_sent", "edit_window_closed")]
     assert len(posted(sandbox)) == 1
@@ -222,7 +222,7 @@ def test_an_edit_that_slack_refuses_permanently_is_not_retried(
 
 def test_an_alert_that_someone_changed_in_the_database_is_not_sent(watched: tuple[Sandbox, Context, Clock]) -> None:
     sandbox, context, clock = watched
-    tell(context, item(1))
+    add(context, item(1))
     with context.store.write() as connection:
         connection.execute(update(tables.alerts).values(channel=GENERAL))
     run_for(context, clock, 3_600)
@@ -235,7 +235,7 @@ def test_on_postgresql_an_alert_waits_a_minute_for_a_replica_that_knows_its_key(
 ) -> None:
     sandbox = new_sandbox(database_url=postgres.new_database())
     with context_of(sandbox) as context:
-        tell(context, item(1))
+        add(context, item(1))
         with context.store.write() as connection:
             connection.execute(update(tables.alerts).values(mac="another key"))
         now, claim = context.now(), Claim(tables.alerts.name, 1, 0)
@@ -250,7 +250,7 @@ def test_an_alert_of_a_project_that_is_no_longer_in_bot_toml_is_not_sent(
     watched: tuple[Sandbox, Context, Clock],
 ) -> None:
     sandbox, context, _ = watched
-    tell(context, item(1))
+    add(context, item(1))
     removed = replace(context, projects={})
     claim = Claim(tables.alerts.name, 1, 0)
     assert show_alert(removed, claim) == Finished()
@@ -262,7 +262,7 @@ def test_a_failure_that_oms_does_not_explain_is_posted_as_well(watched: tuple[Sa
     sandbox, context, clock = watched
     unexplained = replace(FAILED, error=None, group_id=item(1).group.group_id)
     vague = replace(FAILED, error=ErrorReason("", "<!channel>"), group_id=item(2).group.group_id)
-    tell(context, item(1, Trouble.FAILED, group=unexplained), item(2, Trouble.FAILED, group=vague))
+    add(context, item(1, Trouble.FAILED, group=unexplained), item(2, Trouble.FAILED, group=vague))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     assert "gives no reason" in full_text(message)
@@ -274,7 +274,7 @@ def test_an_alert_for_an_archived_channel_is_retried_less_often_after_ten_minute
 ) -> None:
     sandbox, context, clock = watched
     sandbox.workspace.channels[MIGRATIONS].archived = True
-    tell(context, item(1))
+    add(context, item(1))
     claim = Claim(tables.alerts.name, 1, 3)
     for passed, wait in ((timedelta(0), timedelta(seconds=10)), (timedelta(hours=1), timedelta(minutes=10))):
         now = clock() + passed

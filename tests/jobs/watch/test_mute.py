@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from bot.domain.watched_group import Activity, Movement, WatchLimits, first_seen
+from bot.domain.watched_group import Activity, Movement, WatchLimits, after_first_reading
 from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.watch.mute import MUTED_FOR, mute_group
@@ -39,8 +39,8 @@ def watched(inside: tuple[Sandbox, Context]) -> Context:
     with context.store.write() as connection:
         for number in (1, 2):
             one = item(number)
-            groups.save(connection, [first_seen(one.key, "media", one.group, now, WatchLimits())])
-        alerts.tell(connection, "media", MIGRATIONS, [item(1), item(2)], now)
+            groups.save(connection, [after_first_reading(one.key, "media", one.group, now, WatchLimits())])
+        alerts.add_items(connection, "media", MIGRATIONS, [item(1), item(2)], now)
         stored = alerts.lock(connection, 1)
         assert stored is not None
         alerts.save(connection, replace(stored, ts=TS), None)
@@ -50,7 +50,7 @@ def watched(inside: tuple[Sandbox, Context]) -> Context:
 def press(
     context: Context, person: str, kind: Kind = Kind.MUTE_FOR_A_DAY, key: str = item(1).key, press: int = 0
 ) -> str:
-    """Presses Mute, and returns the answer."""
+    """Presses Mute, and returns the reply."""
     made = Message(kind, f"press {next(PRESSES)}", person, TEAM_ID, MIGRATIONS, group_key=key, message_ts=TS)
     inbox_dispatcher.handle_message(context, store_message(context, made))
     return newest_notice(context)
@@ -68,7 +68,7 @@ def mutes(context: Context) -> dict[str, datetime | None]:
 
 
 def shown(context: Context) -> list[str]:
-    """By whom each group of the alert is muted."""
+    """The user ids of the people who muted each group of the alert; empty for a group that is not muted."""
     with context.store.write() as connection:
         stored = alerts.lock(connection, 1)
     assert stored is not None
@@ -82,7 +82,7 @@ def audited(context: Context) -> list[tuple[str, str, dict[str, object]]]:
 
 
 @pytest.mark.parametrize("person", [CAROL, DAVE])
-def test_a_requester_or_an_approver_mutes_the_pressed_group_for_a_day(watched: Context, person: str) -> None:
+def test_a_requester_or_an_approver_mutes_a_group_for_a_day(watched: Context, person: str) -> None:
     before = watched.now()
     text = press(watched, person)
     [(key, until)] = mutes(watched).items()
@@ -140,7 +140,7 @@ def test_a_group_that_is_not_known_is_not_muted(watched: Context) -> None:
     assert mutes(watched) == {}
 
 
-def test_a_press_that_is_handled_twice_counts_once(watched: Context) -> None:
+def test_a_click_that_is_handled_twice_counts_once(watched: Context) -> None:
     message = Message(Kind.MUTE_FOR_A_DAY, "press", CAROL, TEAM_ID, group_key=item(1).key)
     store_message(watched, message)
     mute_group(watched, message)
@@ -150,7 +150,7 @@ def test_a_press_that_is_handled_twice_counts_once(watched: Context) -> None:
     assert len(audited(watched)) == 1
 
 
-def test_while_slack_does_not_tell_who_is_in_a_user_group_nothing_is_muted(
+def test_while_the_members_of_a_user_group_are_unknown_nothing_is_muted(
     watched: Context, inside: tuple[Sandbox, Context]
 ) -> None:
     sandbox, _ = inside

@@ -1,4 +1,5 @@
-"""Pause below the status of a group: who may press it, that it pauses the group, and that one message is posted."""
+"""The Pause button below the status of a group: who may press it, and that it pauses the group and posts one
+message."""
 
 from __future__ import annotations
 
@@ -10,10 +11,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.domain.request import State
+from bot.domain.watched_group import WatchLimits, after_first_reading
+from bot.huawei.wire import read_group
 from bot.jobs import inbox_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.watch import pause_group
-from bot.sandbox.huawei.credentials import PROJECT_ID
+from bot.sandbox.huawei.credentials import PROJECT_ID, REGION
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import MONITORING, PAUSED, PAUSING, Group
 from bot.sandbox.slack.ids import ALICE, BOB, ERIN, MIGRATIONS, TEAM_ID
@@ -25,6 +28,7 @@ from bot.store.queue import Claim, Queue
 from tests.support.in_process import context_at, context_of, create_request, store_message, stored_request
 
 GROUP_ID = "4d4d4d4d-0000-4000-8000-000000000001"
+KEY = f"{PROJECT_ID}/{GROUP_ID}"
 NUMBERS = itertools.count(1)
 
 
@@ -38,7 +42,7 @@ class Bot:
         return self.sandbox.oms.state.groups[GROUP_ID]
 
     def press(self, person: str, group_id: str = GROUP_ID) -> None:
-        """Presses Pause, and handles this press."""
+        """Presses Pause, and handles this click."""
         key = f"{PROJECT_ID}/{group_id}"
         message = Message(Kind.PAUSE_GROUP, f"press {next(NUMBERS)}", person, TEAM_ID, MIGRATIONS, group_key=key)
         self.handle(store_message(self.context, message))
@@ -76,9 +80,9 @@ def bot(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[Bot]
         yield Bot(sandbox, context)
 
 
-def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot: Bot) -> None:
+def test_a_group_without_a_request_is_paused_and_the_channel_is_notified(bot: Bot) -> None:
     bot.press(BOB)
-    assert bot.stops() == 0, "the press is recorded first"
+    assert bot.stops() == 0, "the click is recorded first"
     assert bot.events() == ["pause.requested"]
     bot.handle_due()
     assert bot.group.status in (PAUSED, PAUSING)
@@ -87,14 +91,14 @@ def test_a_group_without_a_request_is_paused_and_the_channel_learns_by_whom(bot:
         f'<@{BOB}> paused "nightly images" (group `{GROUP_ID}`) in project media with this bot.'
     ]
     assert bot.notices(Delivery.DIRECT) == [
-        f'You paused "nightly images" (group `{GROUP_ID}`). The bot has posted this in the channel.'
+        f'You paused "nightly images" (group `{GROUP_ID}`). The bot also posts this in the channel.'
     ]
     assert bot.events() == ["pause.requested", "pause.accepted"]
     bot.handle_due(timedelta(hours=1))
     assert bot.stops() == 1
 
 
-def test_after_a_crash_behind_the_call_the_channel_still_learns_who_paused(
+def test_after_a_crash_right_after_the_call_the_channel_is_still_notified(
     bot: Bot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot.press(BOB)
@@ -154,7 +158,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     assert bot.events() == ["pause.not_needed"]
 
 
-def test_only_the_person_who_pressed_learns_of_a_pause_that_oms_refuses(bot: Bot) -> None:
+def test_only_the_person_who_pressed_pause_is_notified_if_oms_refuses_it(bot: Bot) -> None:
     bot.sandbox.oms.faults.add("stop", Answer(403, "OMS.0072"))
     bot.press(BOB)
     bot.handle_due()
@@ -182,7 +186,7 @@ def test_a_group_that_is_not_found_is_not_paused(bot: Bot) -> None:
     assert bot.notices(Delivery.DIRECT) == ["No such group, or you can't see it. Nothing was paused."]
 
 
-def test_a_press_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
+def test_a_click_that_is_delivered_twice_pauses_once(bot: Bot) -> None:
     message = Message(Kind.PAUSE_GROUP, "same", BOB, TEAM_ID, MIGRATIONS, group_key=f"{PROJECT_ID}/{GROUP_ID}")
     claim = store_message(bot.context, message)
     with bot.context.store.write() as connection:
@@ -200,3 +204,28 @@ def test_a_pause_that_could_not_be_sent_for_ten_minutes_is_not_sent(bot: Bot) ->
     assert bot.stops() == 0
     assert bot.notices(Delivery.DIRECT)[0].startswith(f"The bot couldn't pause group `{GROUP_ID}` in time.")
     assert bot.events() == ["pause.requested", "pause.failed"]
+
+
+def test_a_pause_that_oms_takes_after_some_minutes_counts_as_paused_by_the_bot(bot: Bot) -> None:
+    bot.group.bytes_per_second = 0
+    with bot.context.store.write() as connection:
+        watched = after_first_reading(
+            KEY, "media", read_group(bot.group.as_json(REGION)), bot.context.now(), WatchLimits()
+        )
+        groups.save(connection, [watched])
+    bot.press(BOB)
+    bot.sandbox.oms.faults.add("stop", Answer(429, "APIG.0308"))
+    bot.handle_due()
+    with bot.context.store.write() as connection:
+        later = bot.context.now() + groups.PAUSES_WITHIN + timedelta(seconds=1)
+        assert not groups.paused_by_bot(connection, "media", later), "a sweep found the group still running"
+    bot.handle_due(timedelta(minutes=3))
+    assert len(bot.notices(Delivery.CHANNEL)) == 1
+    with bot.context.store.write() as connection:
+        assert groups.paused_by_bot(connection, "media", bot.context.now()) == {KEY}
+
+
+def test_a_group_that_no_sweep_has_seen_counts_as_paused_by_the_bot(bot: Bot) -> None:
+    bot.press(BOB)
+    with bot.context.store.write() as connection:
+        assert groups.paused_by_bot(connection, "media", bot.context.now()) == {KEY}

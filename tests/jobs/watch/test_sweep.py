@@ -1,4 +1,4 @@
-"""The sweep of a project: what it lists, what it stores, and which requests it wakes."""
+"""The sweep of a project: what it lists, what it stores, and which requests it makes due."""
 
 from __future__ import annotations
 
@@ -12,48 +12,25 @@ from sqlalchemy import func, select
 from bot.domain.request import Request, State
 from bot.domain.task_group import GroupStatus
 from bot.domain.watched_group import Activity, WatchedGroup
-from bot.jobs.context import Context
+from bot.huawei import oms
+from bot.huawei.wire_types import MAX_COUNT
 from bot.jobs.watch.sweep import sweep_project
-from bot.jobs.worker import Finished, Result
+from bot.jobs.worker import Finished
 from bot.sandbox.huawei.credentials import PROJECT_ID
 from bot.sandbox.huawei.faults import Answer
 from bot.sandbox.huawei.group import COMPLETED, MIGRATION_FAILED, MONITORING, PAUSED, Group
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL
 from bot.sandbox.system import Sandbox
 from bot.store import alerts, groups, queue, sweeps, tables
 from bot.store.inbox import Kind
 from bot.store.queue import Claim, Queue
 from tests.support.in_process import advance_once, context_at, context_of, create_request, press_button, stored_request
+from tests.support.swept_project import SweptProject
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
 
-class Project:
-    """The project media of a sandbox, whose OMS and bot have the same simulated time."""
-
-    def __init__(self, sandbox: Sandbox, context: Context) -> None:
-        self.sandbox = sandbox
-        self.oms = sandbox.oms.state
-        self.oms.groups.clear()
-        self.context = context_at(context, context.now())
-        self.oms.now = lambda: self.context.now()
-
-    def add_group(self, number: int, status: int = MONITORING, **changes: object) -> Group:
-        group_id = f"4d4d4d4d-0000-4000-8000-{number:012d}"
-        group = Group(group_id, f"group {number}", status, **changes)  # type: ignore[arg-type]
-        self.oms.groups[group_id] = group
-        return group
-
-    def sweep(self, after: timedelta = timedelta()) -> Result:
-        """Claims and runs the sweep after this time, as if it were due."""
-        self.context = context_at(self.context, self.context.now() + after)
-        with self.context.store.write() as connection:
-            queue.claim_one(connection, tables.sweeps, "media", self.context.owner)
-        result = sweep_project(self.context, Claim(tables.sweeps.name, "media", 0))
-        with self.context.store.write() as connection:
-            queue.release(connection, Claim(tables.sweeps.name, "media", 0), self.context.owner)
-        return result
-
+class Project(SweptProject):
     def calls(self, act: Callable[[], object]) -> list[str]:
         """The calls to OMS in this time: `list` and `show`."""
         before = len(self.sandbox.call_log.since())
@@ -79,7 +56,7 @@ def project(new_sandbox: Callable[..., Sandbox], database_url: str) -> Iterator[
 
 
 def moving_request(project: Project, number: int) -> tuple[Request, Group]:
-    """A request whose group moves, as far as the bot saw it."""
+    """A request whose group moves, as the bot has seen."""
     made, posted = create_request(project.sandbox, project.context, number)
     group = project.oms.groups[made.group.group_id]
     group.bytes_per_second = 1_000_000
@@ -100,7 +77,7 @@ def test_a_sweep_costs_one_call_for_each_status_and_page(project: Project) -> No
         project.add_group(number, COMPLETED)
     # 10 statuses, two more pages of running groups, one more of complete ones.
     assert project.calls(project.sweep) == ["list"] * 13
-    # The next sweep lists 0, 1, 2, 3 and 7 only: history costs nothing.
+    # The next sweep lists only the statuses 0, 1, 2, 3 and 7. Ended groups cost no calls.
     assert project.calls(lambda: project.sweep(30 * SECOND)) == ["list"] * 7
 
 
@@ -272,14 +249,14 @@ def test_a_removed_project_is_no_longer_swept(project: Project) -> None:
 
 
 def alert_texts(project: Project) -> list[str]:
-    """What the alerts of the project tell, one text for each group that is in trouble."""
+    """What the alerts of the project say, one text for each group that is in trouble."""
     with project.context.store.write() as connection:
         rows = connection.execute(select(tables.alerts.c.id).order_by(tables.alerts.c.id)).scalars().all()
         found = [stored.alert for number in rows if (stored := alerts.lock(connection, number)) is not None]
     return [f"{item.group.description} {item.trouble}" for alert in found for item in alert.items if not item.is_over]
 
 
-def test_a_group_that_someone_pauses_makes_an_alert_when_two_sweeps_show_it(project: Project) -> None:
+def test_a_group_that_someone_pauses_causes_an_alert_when_two_sweeps_show_it(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status = PAUSED
@@ -290,7 +267,7 @@ def test_a_group_that_someone_pauses_makes_an_alert_when_two_sweeps_show_it(proj
     assert alert_texts(project) == ["group 1 paused"]
 
 
-def test_a_group_that_fails_makes_an_alert_in_the_same_sweep(project: Project) -> None:
+def test_a_group_that_fails_causes_an_alert_in_the_same_sweep(project: Project) -> None:
     group = project.add_group(1)
     project.sweep()
     group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
@@ -298,7 +275,7 @@ def test_a_group_that_fails_makes_an_alert_in_the_same_sweep(project: Project) -
     assert alert_texts(project) == ["group 1 failed"]
 
 
-def test_trouble_that_the_first_sweep_finds_makes_no_alert(project: Project) -> None:
+def test_trouble_that_the_first_sweep_finds_causes_no_alert(project: Project) -> None:
     project.add_group(1, PAUSED)
     project.add_group(2, MIGRATION_FAILED)
     for _ in range(4):
@@ -317,7 +294,7 @@ def test_everything_that_happened_while_the_bot_was_away_is_one_alert(project: P
         assert connection.execute(select(func.count()).select_from(tables.alerts)).scalar() == 1
 
 
-def test_the_end_of_a_followed_group_makes_no_alert_because_its_card_shows_it(project: Project) -> None:
+def test_the_end_of_a_followed_group_causes_no_alert_because_its_card_shows_it(project: Project) -> None:
     request, group = moving_request(project, 1)
     project.sweep(SECOND)
     advance_once(project.context, request.id)
@@ -328,3 +305,86 @@ def test_the_end_of_a_followed_group_makes_no_alert_because_its_card_shows_it(pr
     project.sweep(SECOND)
     project.sweep(timedelta(minutes=1))
     assert alert_texts(project) == []
+
+
+@pytest.mark.parametrize("field", [{"fail_num": -1}, {"total_size": "12"}, {"status": 10}])
+def test_a_known_group_that_cannot_be_read_anymore_does_not_hide_the_others(
+    project: Project, monkeypatch: pytest.MonkeyPatch, field: dict[str, object]
+) -> None:
+    odd, other = project.add_group(1), project.add_group(2)
+    project.sweep()
+    before = project.seen(odd)
+    shown = odd.as_json
+    monkeypatch.setattr(odd, "as_json", lambda region: shown(region) | field)
+    other.status = MIGRATION_FAILED
+    project.sweep(MINUTE)
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(odd) == before
+
+
+@pytest.mark.parametrize("answer", [Answer(403, "OMS.0072"), Answer(500, "OMS.0001")])
+def test_a_group_that_oms_does_not_show_does_not_hide_the_others(project: Project, answer: Answer) -> None:
+    hidden, other = project.add_group(1), project.add_group(2)
+    project.sweep()
+    hidden.status, other.status = COMPLETED, MIGRATION_FAILED
+    project.sandbox.oms.faults.add("show", answer)
+    project.sweep(MINUTE)
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(hidden).group.status is GroupStatus.MONITORING
+    project.sweep(MINUTE)
+    assert project.seen(hidden).group.status is GroupStatus.COMPLETED
+
+
+def test_more_complete_groups_than_the_bot_reads_do_not_keep_it_from_watching(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oms, "MAX_PAGES", 1)
+    running, failing = project.add_group(1), project.add_group(2)
+    for number in range(1000, 1100):
+        project.add_group(number, COMPLETED)
+    project.sweep()
+    running.status, failing.status = COMPLETED, MIGRATION_FAILED
+    project.sweep(timedelta(minutes=10))
+    assert alert_texts(project) == ["group 2 failed"]
+    assert project.seen(running).group.status is GroupStatus.COMPLETED
+
+
+def test_the_largest_counts_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    group = project.add_group(1)
+    shown = group.as_json
+    counts = dict.fromkeys(("success_num", "fail_num", "skip_num", "total_num", "total_size"), MAX_COUNT)
+    monkeypatch.setattr(group, "as_json", lambda region: shown(region) | counts)
+    project.sweep()
+    project.sweep(MINUTE)
+    assert project.seen(group).group.progress.handled_objects == 3 * MAX_COUNT
+
+
+def test_a_group_that_fails_right_after_its_request_started_it_makes_no_alert(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second, group.status_lag = 0, timedelta()
+    project.sweep()
+    press_button(project.context, Kind.APPROVE, CAROL, made, posted)
+    advance_once(project.context, made.id)
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.ACCEPTED
+    group.status, group.error = MIGRATION_FAILED, ("TRF.0151", "Invalid AK/SK of the source end.")
+    project.context = context_at(project.context, project.context.now() + 4 * SECOND)
+    assert advance_once(project.context, made.id).state is State.FAILED
+    project.sweep(30 * SECOND)
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == []
+
+
+def test_a_canceled_request_does_not_hide_that_its_group_failed(project: Project) -> None:
+    made, posted = create_request(project.sandbox, project.context, 1)
+    group = project.oms.groups[made.group.group_id]
+    group.bytes_per_second = 0
+    project.sweep()
+    group.status = MONITORING
+    project.sweep(30 * SECOND)
+    group.status = MIGRATION_FAILED
+    project.context = context_at(project.context, project.context.now() + SECOND)
+    assert press_button(project.context, Kind.CANCEL, ALICE, made, posted).state is State.CANCELLED
+    project.sweep(30 * SECOND)
+    assert alert_texts(project) == ["group 1 failed"]

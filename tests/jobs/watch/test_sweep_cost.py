@@ -71,4 +71,4 @@ def test_when_many_groups_fail_at_once_the_next_sweep_lists_the_failed_ones(insi
     assert cost.at - measured.costs[0].at == timedelta(seconds=10)
     assert (cost.lists, cost.shows) == (cost.pages + len(FAILED_STATUSES), 0)
     assert cost.statements <= MAX_STATEMENTS
-    assert [group.told for group in known.values()] == [Trouble.FAILED] * len(ids)
+    assert [group.known_trouble for group in known.values()] == [Trouble.FAILED] * len(ids)

@@ -1,6 +1,6 @@
-"""Adds the groups that the sweeps saw, their samples, the sweeps, and the messages about groups nobody requested.
+"""Adds the groups that the bot watches, their samples, the sweeps, and the alerts about groups without a request.
 
-Also adds what the lists and the maintenance need to stay fast with many requests, and when Slack refused a chart.
+Also adds indexes that keep lists and maintenance fast with many requests, and the time when Slack refused a chart.
 """
 
 from __future__ import annotations
@@ -37,9 +37,6 @@ def upgrade() -> None:
         sa.Column("group_key", sa.String(255), primary_key=True),
         sa.Column("at", UtcDateTime, primary_key=True),
         sa.Column("complete_bytes", sa.BigInteger, nullable=False),
-        sa.Column("total_bytes", sa.BigInteger, nullable=False),
-        sa.Column("handled_objects", sa.BigInteger, nullable=False),
-        sa.Column("failed_objects", sa.BigInteger, nullable=False),
     )
     op.create_table(
         "sweeps",
