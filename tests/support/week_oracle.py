@@ -135,6 +135,20 @@ def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
     return next((seen.get(group) for time, seen in reversed(week.sweeps) if time <= at), None)
 
 
+def _is_so(trouble: str, seen: Seen | None) -> bool:
+    """Whether a group is in this trouble, as far as its status shows."""
+    if seen is None:
+        return False
+    match trouble:
+        case "paused":
+            return seen.status in (PAUSED, PAUSING)
+        case "failed":
+            return seen.status in FAILED
+        case "stalled":
+            return seen.status in (*RUNNING, PAUSING) and seen.stands
+    return seen.status in (*RUNNING, PAUSING)
+
+
 def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
     lines = list(_LINE.finditer(version.text))
     if not lines:
@@ -144,16 +158,9 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
     for line in lines:
         says, trouble = line["says"], _trouble_told(line["says"])
         if trouble:
+            recent = [one for at, one in week.sweeps if version.at - MINUTE - BUDGET <= at <= version.at]
             seen = _seen_at(week, line["group"], version.at)
-            is_so = (
-                seen is not None
-                and {
-                    "paused": seen.status in (PAUSED, PAUSING),
-                    "failed": seen.status in FAILED,
-                    "stalled": seen.status in (*RUNNING, PAUSING) and seen.stands,
-                    "slow": seen.status in (*RUNNING, PAUSING),
-                }[trouble]
-            )
+            is_so = any(_is_so(trouble, one) for one in (seen, *(one.get(line["group"]) for one in recent)))
         else:
             noticed = [int(found) for found in _TIME.findall(says)][:1]
             seen = next((one.get(line["group"]) for at, one in week.sweeps if [int(at.timestamp())] == noticed), None)
