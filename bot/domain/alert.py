@@ -70,12 +70,12 @@ def alert_item(
     """Decides what an alert says about a group after another reading.
 
     A pause causes an alert once two readings that are at least `PAUSED_FOR` apart have shown it. Other trouble causes
-    one immediately. Trouble that the first reading of a group shows may be old, and causes none.
+    one immediately. Trouble that the first sweep of a project shows may be old, and causes none.
 
     Arguments:
         before: the group before this reading; None for its first reading.
-        is_first_sweep: whether no earlier sweep of the project is stored. If so, a running group without an
-            earlier reading has not just started, so `watch = "all"` causes no alert about it.
+        is_first_sweep: whether no earlier sweep of the project is stored. If not, a group without an earlier reading is
+            new: it has just started, or it failed before a sweep saw it run.
         paused_by_bot: whether the bot itself paused the group. If so, the pause causes no alert.
         is_on_card: whether the card of a request shows what happens to the group: an open request follows the group, or
             followed it when it stopped.
@@ -96,7 +96,7 @@ def alert_item(
         return calm, over
     if trouble is known:
         return after, None
-    if before is None or needs_no_alert:
+    if is_first_sweep or needs_no_alert:
         return replace(after, known_trouble=trouble), None
     if is_muted or (trouble is Trouble.PAUSED and after.seen_at - after.status_since < PAUSED_FOR):
         return after, None
@@ -142,8 +142,7 @@ def _item(group: WatchedGroup, trouble: Trouble | None, since: datetime) -> Aler
 
 def has_moved_again(group: WatchedGroup) -> bool:
     """Whether the last readings of a group show that it moves."""
-    movement = group.movement
-    return movement.activity is Activity.MOVING and movement.still_since is None and bool(movement.rate)
+    return group.movement.activity in (Activity.LISTING, Activity.MOVING) and group.movement.still_since is None
 
 
 def mute_is_over(until: datetime | None, group: WatchedGroup) -> bool:

@@ -128,16 +128,18 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         requests.Stale: the stored version is not that of `old`. The transaction must be rolled back.
     """
     saved = requests.save(connection, old, new, now, *events)
-    line = announcement_line(old, saved)
+    movement, line = announcement_line(old, saved), None
     has_new_attempt = old.attempt is not None and new.attempt is not None and old.attempt.number != new.attempt.number
     is_held_up = new.state is State.APPROVED and old.problem is None and new.problem is not None
     if new.state is not old.state:
         STATE_CHANGES.labels(new.state.value).inc()
     if new.state is not old.state or has_new_attempt or is_held_up:
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
-        line = line or (pause_failed(saved) if is_failed_pause else thread_line(saved))
+        line = pause_failed(saved) if is_failed_pause else thread_line(saved)
     if saved.state in REPORTED_STATES and saved.state is not old.state:
         outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+    elif movement is not None:
+        outbox.add_notice(connection, Notice(Delivery.MOVEMENT, "", movement, saved.id), now)
     elif line is not None:
         outbox.add_notice(connection, Notice(Delivery.THREAD, "", line, saved.id), now)
     return saved

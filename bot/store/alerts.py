@@ -33,13 +33,14 @@ class StoredAlert:
     channel: str
     ts: str | None
     authenticity: Authenticity  # whether the bot wrote the row
+    is_claimed: bool = False  # whether a worker posts or edits the message right now
 
 
 def add_items(connection: Connection, project: str, channel: str, items: Sequence[AlertItem], now: datetime) -> None:
     """Adds items to the alerts of a project, and makes the messages of the changed alerts due.
 
-    New trouble and other changes are added to the newest alert if it is not posted yet, or if it still accepts them.
-    Otherwise they become a new alert. Trouble that is over is marked in the older alerts that show it.
+    New trouble and other changes are added to the newest alert if no worker has begun to post it, or if it still
+    accepts them. Otherwise they become a new alert. Trouble that is over is marked in the older alerts that show it.
 
     Arguments:
         items: what one sweep found.
@@ -57,7 +58,8 @@ def add_items(connection: Connection, project: str, channel: str, items: Sequenc
         if stored is None or stored.authenticity is not Authenticity.AUTHENTIC:
             continue
         changed = replace(stored, alert=updated(stored.alert, items))
-        if number == newest and to_add and (stored.ts is None or accepts(changed.alert, to_add, now)):
+        is_waiting = stored.ts is None and not stored.is_claimed
+        if number == newest and to_add and (is_waiting or accepts(changed.alert, to_add, now)):
             current_channel = channel if stored.ts is None else stored.channel
             changed = replace(changed, alert=merged(changed.alert, to_add), channel=current_channel)
             to_add = []
@@ -131,4 +133,4 @@ def _parsed(connection: Connection, row: Row[tuple[object, ...]] | None) -> Stor
     fields = _signed_fields(row.project, row.created_at, row.channel, row.ts, row.body)
     authenticity = state_keys(connection).check(row.mac, *fields)
     alert = Alert(row.project, _ITEMS.validate_python(row.body), row.created_at)
-    return StoredAlert(row.id, alert, row.channel, row.ts, authenticity)
+    return StoredAlert(row.id, alert, row.channel, row.ts, authenticity, is_claimed=row.claimed_by is not None)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, or_, select, update
 
 from bot.domain.card_urgency import Urgency
 from bot.domain.request_record import Authenticity
@@ -25,6 +25,9 @@ class Delivery(StrEnum):
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"
+    #: As THREAD, for a line about how the group moves. A newer one takes its place if it is not sent yet, so that after
+    #: an outage of Slack only the last one is sent.
+    MOVEMENT = "movement"
     #: The report on a request that has ended, in the thread of its card. No address and no text: the report is made
     #: from the stored request when it is sent.
     REPORT = "report"
@@ -37,7 +40,7 @@ class Delivery(StrEnum):
 
 
 #: The deliveries to the thread of a card. They are sent in the order in which they were stored.
-TO_THREAD = (Delivery.THREAD, Delivery.REPORT)
+TO_THREAD = (Delivery.THREAD, Delivery.MOVEMENT, Delivery.REPORT)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,10 @@ class Card:
 
 def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
     """Stores a notice that is due at once."""
+    if notice.delivery is Delivery.MOVEMENT:
+        is_older = (notices.c.request_id == notice.request_id, notices.c.delivery == notice.delivery.value)
+        is_unsent = (notices.c.due_at.is_not(None), notices.c.claimed_by.is_(None))
+        connection.execute(delete(notices).where(*is_older, *is_unsent))
     row = {
         "request_id": notice.request_id,
         "delivery": notice.delivery.value,

@@ -304,6 +304,15 @@ def test_a_mute_ends_at_its_time_or_when_the_group_moves(watcher: Watcher) -> No
     assert mute_is_over(None, watcher.known)
 
 
+def test_a_mute_ends_when_only_objects_without_bytes_move(watcher: Watcher) -> None:
+    watcher.stand_still()
+    assert watcher.known is not None
+    assert not mute_is_over(None, watcher.known)
+    moved = replace(watcher.known.group.progress, skipped_objects=watcher.known.group.progress.skipped_objects + 1)
+    watcher.read(replace(watcher.known.group, progress=moved))
+    assert mute_is_over(None, watcher.known)
+
+
 # What an alert shows
 
 

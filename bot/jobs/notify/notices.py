@@ -55,11 +55,11 @@ def send_notice(context: Context, claim: Claim) -> Result:
                 context.messenger.post(notice.address, slack_message(notice.text, [context_block(notice.text)]))
             case Delivery.DUPLICATE:
                 duplicate_card.replace_duplicate(context.messenger, notice.address, notice.text)
-            case Delivery.THREAD if card is not None and card.ts is not None:
+            case Delivery.THREAD | Delivery.MOVEMENT if card is not None and card.ts is not None:
                 context.messenger.reply(card.channel, card.ts, text_message(notice.text))
             case Delivery.REPORT if card is not None and card.ts is not None:
                 post_report(context, card.request_id, card.channel, card.ts)
-            case Delivery.THREAD | Delivery.REPORT:
+            case Delivery.THREAD | Delivery.MOVEMENT | Delivery.REPORT:
                 return Failed(context.now() + backoff(claim.tries))
     except RateLimited as error:
         with context.store.write() as connection:

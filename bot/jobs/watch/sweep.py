@@ -108,8 +108,13 @@ def _read(
         if shown is not None:
             listed[one.key] = shown
     limits = project.watch_limits
+
+    def read_at(key: str) -> datetime:
+        """The clock of the process that read the group before may be ahead of the clock of this one."""
+        return max(began, known[key].seen_at) if key in known else began
+
     after = {
-        key: after_reading(known.get(key), key, name, group, began, limits)
+        key: after_reading(known.get(key), key, name, group, read_at(key), limits)
         for key, group in listed.items()
         if key in known or group.status not in _ENDED
     }
@@ -165,7 +170,7 @@ def _save(
     """
     young = any(is_young(group, found.at) for group in found.after.values())
     swept = state.listed(frozenset(found.unreadable), found.at, is_young=young, unreadable=found.unreadable)
-    to_sample = [group for group in found.after.values() if _has_run(found, group)]
+    to_sample = [group for group in found.after.values() if _is_worth_sampling(found, group)]
     if samples_due(state, found.at):
         swept = replace(swept, sampled_at=found.at)
     else:
@@ -192,10 +197,12 @@ def _save(
     return Finished(next_sweep_at(swept, context.now()))
 
 
-def _has_run(found: _Sweep, group: WatchedGroup) -> bool:
-    """Whether the group runs, or ran at its previous reading."""
+def _is_worth_sampling(found: _Sweep, group: WatchedGroup) -> bool:
+    """Whether the group runs, or ran when the sweep before saw it, and was read later than then."""
     before = found.before.get(group.key)
-    return group.runs or (before is not None and before.runs)
+    if before is None:
+        return group.runs
+    return (group.runs or before.runs) and group.seen_at > before.seen_at
 
 
 def _is_worth_saving(found: _Sweep, group: WatchedGroup) -> bool:

@@ -115,6 +115,27 @@ def test_a_line_that_is_never_sent_blocks_its_own_thread_only_and_for_a_day_at_m
     assert audit_events(context).count("notice.not_sent") == 1
 
 
+def test_of_the_lines_about_movement_that_slack_did_not_take_for_hours_only_the_last_is_sent(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    (request, card), (other, other_card) = create_request(sandbox, context, 1), create_request(sandbox, context, 2)
+    store(context, Notice(Delivery.MOVEMENT, "", "stalled", request.id))
+    send_due(context)
+    store(context, Notice(Delivery.THREAD, "", "paused", request.id), Notice(Delivery.MOVEMENT, "", "slow", other.id))
+    for hour in range(1, 20):
+        sandbox.slack.outage.answers["chat.postMessage"] = [500, 500]
+        later = context_at(context, context.now() + hour * timedelta(hours=1))
+        text = "moving again" if hour % 2 else "stalled again"
+        store(later, Notice(Delivery.MOVEMENT, "", text, request.id))
+        send_due(later)
+    sandbox.slack.outage.answers.clear()
+    send_due(context_at(context, context.now() + timedelta(hours=20)))
+    texts = [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, card.ts)]
+    assert texts == ["stalled", "paused", "moving again"]
+    assert [line.text for line in sandbox.workspace.messages_in(MIGRATIONS, other_card.ts)] == ["slow"]
+
+
 @pytest.mark.parametrize("status", [429, 500])
 def test_lines_that_wait_behind_a_failed_one_are_sent_in_their_order(
     inside: tuple[Sandbox, Context], status: int, monkeypatch: pytest.MonkeyPatch

@@ -139,7 +139,8 @@ def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
 
     def post_slowly(*arguments: object) -> str:
         ts = post(*arguments)  # type: ignore[arg-type]
-        add(context, item(2), over(1))
+        add(context, item(2))
+        add(context, over(1))
         return ts
 
     add(context, item(1))
@@ -148,6 +149,24 @@ def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
     [message] = posted(sandbox)
     assert groups_in(message) == {1, 2}
     assert "is running again" in full_text(message)
+
+
+def test_trouble_that_is_found_while_a_message_without_trouble_is_posted_is_a_message_of_its_own(
+    watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox, context, clock = watched
+    post = context.messenger.post
+
+    def post_slowly(*arguments: object) -> str:
+        monkeypatch.setattr(context.messenger, "post", post)
+        ts = post(*arguments)  # type: ignore[arg-type]
+        add(context, item(2))
+        return ts
+
+    add(context, item(1, None))
+    monkeypatch.setattr(context.messenger, "post", post_slowly)
+    run_for(context, clock, 5)
+    assert [groups_in(one) for one in posted(sandbox)] == [{1}, {2}], "Slack notifies nobody of an edit"
 
 
 @pytest.mark.parametrize("status", [429, 500])

@@ -57,6 +57,24 @@ def test_the_first_sweep_causes_no_alert_and_the_sweep_that_shows_a_failure_caus
     assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
 
 
+def test_a_group_that_fails_before_a_sweep_sees_it_run_causes_an_alert(project: Project) -> None:
+    project.sweep(EVERY)
+    project.add_group(1, MIGRATION_FAILED)
+    for _ in range(5):
+        project.sweep(EVERY)
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
+
+
+def test_a_clock_that_goes_back_repeats_no_alert(project: Project) -> None:
+    group = project.add_group(1, bytes_per_second=SPEED)
+    project.sweep(EVERY)
+    group.status = MIGRATION_FAILED
+    project.sweep(-timedelta(minutes=5))
+    for _ in range(20):
+        project.sweep(EVERY)
+    assert project.alerts() == [[("group 1", Trouble.FAILED, False)]]
+
+
 def test_one_sweep_causes_one_alert_and_trouble_that_is_over_is_marked(project: Project) -> None:
     one, two = project.add_group(1, bytes_per_second=SPEED), project.add_group(2, bytes_per_second=SPEED)
     project.sweep(EVERY)
