@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.domain.progress import seconds_left
 from bot.domain.request import Request, State
-from bot.domain.task_group import GroupStatus, SubTasks
+from bot.domain.task_group import GroupStatus, Progress, SubTasks
 from bot.domain.watched_group import SMOOTHING, Activity, Movement, Reading
 from bot.ui.formatting import (
     capitalized,
@@ -112,6 +112,14 @@ def movement_sentence(reading: Reading) -> str:
 def movement_details(reading: Reading) -> str:
     """The rate, the time left or why it is not known, the sub-tasks, and when the group was read. mrkdwn."""
     return " · ".join(filter(None, (*_rate_and_time(reading), _sub_tasks(reading.group.sub_tasks), _as_of(reading.at))))
+
+
+def moves_again(progress: Progress) -> str:
+    """What a group does after a stall.
+
+    Between two readings bytes may have moved, although nothing moves at the second one.
+    """
+    return "is moving again" if progress.speed_bytes_per_second else "has moved again"
 
 
 def rate_sentence(reading: Reading) -> str:

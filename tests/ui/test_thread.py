@@ -82,7 +82,12 @@ SLOW = moving(Announced(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is
             f'<@UALICE00>, "nightly images" has stalled at 40 %. Nothing has moved since {local_time(NOON)}, '
             "although a sub-task is running. Check the group in the Huawei Cloud console.",
         ),
-        (STALLED, FINE, '<@UALICE00>, "nightly images" is moving again at 40 %. It was stalled for 49 min.'),
+        (
+            STALLED,
+            moving(Announced(), STEADY, replace(HALF, speed_bytes_per_second=1_000_000)),
+            '<@UALICE00>, "nightly images" is moving again at 40 %. It was stalled for 49 min.',
+        ),
+        (STALLED, FINE, '<@UALICE00>, "nightly images" has moved again at 40 %. It was stalled for 49 min.'),
         (
             FINE,
             SLOW,
