@@ -162,12 +162,12 @@ def _rate_and_time(reading: Reading) -> list[str]:
 
 
 def _measured_rate(movement: Movement, at: datetime) -> list[str]:
-    """The rate, and from which time it is: the average since it is measured, and after `SMOOTHING` a smoothed one."""
+    """The rate, and over which time: the average since it is measured, after `SMOOTHING` mostly of the last minutes."""
     if not movement.rate or movement.rate_since is None:
         return []
     measured = at - movement.rate_since
     if measured > SMOOTHING:
-        return [f"{rate(movement.rate)} (smoothed over several minutes)"]
+        return [f"{rate(movement.rate)} over the last few minutes"]
     return [f"{rate(movement.rate)} over the last {duration(int(measured.total_seconds()))}"]
 
 

@@ -20,7 +20,6 @@ from bot.domain.task_group import (
 from bot.domain.watched_group import Reading
 from bot.ui.formatting import (
     capitalized,
-    duration,
     escape_mrkdwn,
     inline_code,
     link_console,
@@ -29,6 +28,7 @@ from bot.ui.formatting import (
     percentage,
     quote,
     size,
+    time_left,
 )
 from bot.ui.movement import movement_details, movement_sentence, pace, trouble
 from bot.ui.problem_texts import NOTHING_PAUSED, problem_sentences
@@ -86,7 +86,7 @@ def _running(reading: Reading) -> list[str]:
     does = trouble(reading)
     left = movement.seconds_left(group.progress, reading.at) if movement is not None and movement.is_slow else None
     if left is not None:
-        does += f", about {duration(left)} left"
+        does += f", {time_left(left)} left"
     if reading.total_grows:
         return [status, does or pace(reading), f"{objects_of_total(group.progress)} so far"]
     return [status, _share(group), does or pace(reading)]

@@ -16,15 +16,17 @@ _PROGRESS = re.compile(
     r"(?P<migrated>[\d,]+) of (?P<total>[\d,]+) objects(?:, (?P<failed>[\d,]+) failed)?"
 )
 _SUB_TASKS = re.compile(r"sub-tasks: (\d[\d,]* \w+(?:, \d[\d,]* \w+)*)")
-_RATE = re.compile(rf"{_SIZE}/s(?: over the last few minutes)?(?:(?: · |, )about ([\ddhmins ]+) left)?")
+_RATE = re.compile(
+    rf"{_SIZE}/s(?: over the last [\da-z ]+?)?(?:(?: · |, )(?:about )?([\d.]+ (?:min|h|days)|less than a minute) left)?"
+)
 _RUNNING = re.compile(r"(\d+) sub-tasks are running")
-_MOVED_BY_NOW = re.compile(rf"· {_SIZE} in [\ddhmins ]+ \({_SIZE} in all\)")
+_MOVED_BY_NOW = re.compile(rf"· {_SIZE} in [\da-z ]+ \({_SIZE} in all\)")
 _DONE = re.compile(r"is done: ([\d,]+) of ([\d,]+) objects(?:, ([\d,]+) failed)?")
-_STANDS = re.compile(r"(?:Stalled|nothing has moved) for ([\ddhmins ]+):")
+_STANDS = re.compile(r"(?:Stalled|nothing has moved) for ([\da-z ]+):")
 _MOVED = re.compile(rf"\*Moved\*\n{_SIZE} in ([\d,]+) objects? this time, ([\d.]+) of ([\d.]+) ([kMGTPE]?B) in all")
 _OBJECTS = re.compile(r"\*Objects\*\n([\d,]+) migrated, 0 skipped, ([\d,]+) failed, of ([\d,]+)")
 _UNITS = {unit: 10.0 ** (3 * power) for power, unit in enumerate(("B", "kB", "MB", "GB", "TB", "PB", "EB"))}
-_SECONDS = {"d": 86_400, "h": 3_600, "min": 60, "s": 1}
+_SECONDS = {"days": 86_400, "h": 3_600, "min": 60, "s": 1}
 
 
 def has_progress(text: str) -> bool:
@@ -69,6 +71,12 @@ def wrong_progress(text: str, seen: Seen) -> Iterator[str]:
                 yield f"{counts!r}, and it has {sub_tasks}"
 
 
+def _rounding(left: float) -> float:
+    """By how many seconds a time left is rounded at most."""
+    steps = {20 * 60: 60, 3_600: 300, 10 * 3_600: 1_800, 48 * 3_600: 3_600}
+    return next((step for longest, step in steps.items() if left < longest), 86_400) / 2
+
+
 def wrong_rate(text: str, seen: Seen, *, is_exact: bool) -> Iterator[str]:
     """The rates and times left in a text that are not those of a moving group.
 
@@ -80,7 +88,7 @@ def wrong_rate(text: str, seen: Seen, *, is_exact: bool) -> Iterator[str]:
         if not (0.95 * seen.speed if is_exact else 0) <= shown <= longest:
             yield f"{amount} {unit}/s, and it moves at {seen.speed:,} B/s"
         expected = (seen.amounts.total_bytes - seen.amounts.complete_bytes) / seen.speed
-        tolerance = max(0.05 * expected, 90)
+        tolerance = 0.05 * expected + 60 + _rounding(expected)
         if left and not -tolerance <= seconds(left) - expected <= (tolerance if is_exact else float("inf")):
             yield f"{left} left, and it takes {expected:.0f} s"
 
@@ -123,8 +131,8 @@ def wrong_report(text: str, start: Amounts, end: Amounts) -> Iterator[str]:
 
 
 def seconds(duration: str) -> int:
-    """The seconds of `2 h 5 min`."""
-    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"(\d+) (\w+)", duration))
+    """The seconds of `2 h 5 min`, `2.5 h` or `less than a minute`."""
+    return round(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(r"([\d.]+) (\w+)", duration)))
 
 
 def _is_size(number: str, unit: str, size: int) -> bool:

@@ -199,7 +199,7 @@ def test_a_group_that_waits_to_run_is_not_said_to_be_listing() -> None:
 def test_a_slow_group_is_listed_with_the_time_left() -> None:
     since = NOON - timedelta(minutes=20)
     slow = Movement(Activity.MOVING, 1_000_000, since, slow_since=since, is_slow=True)
-    assert line_of(RUNNING[0].group, slow) == ("running, 40\u00a0%, slow for 20 min, 1.0 MB/s, about 1 h 40 min left")
+    assert line_of(RUNNING[0].group, slow) == ("running, 40\u00a0%, slow for 20 min, 1.0 MB/s, about 1.5 h left")
 
 
 def test_a_name_that_no_group_has_is_answered_with_the_filters() -> None:

@@ -55,7 +55,7 @@ def test_an_unknown_speed_is_left_out() -> None:
 
 
 def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
-    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s (smoothed over several minutes), about 1.5 h left."
+    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last few minutes, about 1.5 h left."
     assert rate_sentence(read(HALF, replace(STEADY, still_since=NOON))) == ""
 
 
@@ -65,7 +65,7 @@ def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
         (timedelta(seconds=4), "1.0 MB/s over the last 4 s."),
         (timedelta(minutes=3, seconds=20), "1.0 MB/s over the last 3 min 20 s, about 1.5 h left."),
         (timedelta(minutes=5), "1.0 MB/s over the last 5 min, about 1.5 h left."),
-        (timedelta(minutes=5, seconds=1), "1.0 MB/s (smoothed over several minutes), about 1.5 h left."),
+        (timedelta(minutes=5, seconds=1), "1.0 MB/s over the last few minutes, about 1.5 h left."),
     ],
 )
 def test_a_rate_says_over_which_time_it_is_measured(measured: timedelta, words: str) -> None:
