@@ -203,6 +203,9 @@ def test_a_word_that_names_no_group_is_answered_with_the_filters(project: Projec
     heading, hint = text.splitlines()
     assert heading.startswith("*No failed, running or paused group in media has `stalled` in its name as of ")
     assert hint.startswith("To filter by status, type `/resume-taskgroup list failed`")
+    filtered, _ = project.answer("list failed stalled")
+    assert filtered.startswith("*No failed group in media has `stalled` in its name as of ")
+    assert "To filter by status" not in filtered
 
 
 def test_status_of_a_request_whose_group_runs_offers_to_pause_it(project: Project) -> None:
