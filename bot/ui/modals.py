@@ -26,7 +26,7 @@ from bot.domain.request import Request
 from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.blocks import context_block, section, truncate
 from bot.ui.card import route_line
-from bot.ui.formatting import escape_mrkdwn, group_name, mentions, quoted_name
+from bot.ui.formatting import escape_mrkdwn, group_name, mentions, percentage, quoted_name
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
 REQUEST_TITLE, DENY_TITLE = "Resume or retry a group", "Deny this request"
@@ -58,7 +58,7 @@ class GroupChoice:
 def group_choice(project: str, group: TaskGroup) -> GroupChoice:
     """The option for a group, with its name, project, status and progress."""
     share = percent(group.progress)
-    done = f", {share} %" if share is not None else ""
+    done = f", {percentage(share)}" if share is not None else ""
     return GroupChoice(project, group.group_id, f"{group_name(group)} · {project} · {status_name(group.status)}{done}")
 
 

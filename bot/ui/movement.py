@@ -61,6 +61,8 @@ def pace(reading: Reading) -> str:
     match movement.activity:
         case Activity.STOPPED:
             return "being paused"
+        case Activity.LISTING if reading.group.status is GroupStatus.WAITING:
+            return "waiting for OMS to begin"
         case Activity.LISTING if movement.still_since is None:
             return "moving while OMS lists the source"
         case Activity.LISTING:
@@ -154,6 +156,8 @@ def _rate_and_time(reading: Reading) -> list[str]:
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
         found.append(f"{time_left(left)} left")
+    elif reading.group.status is GroupStatus.WAITING:
+        found.append("OMS hasn't begun yet")
     elif movement.activity is Activity.LISTING:
         found.append("OMS is still listing the source, so the total is growing")
     elif movement.totals_grow(reading.at):

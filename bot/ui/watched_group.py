@@ -134,7 +134,7 @@ def stopped_status(reading: Reading, project: str, verb: Verb | None, problem: P
         next_step = link_console(escape_mrkdwn(problem.next_step), console_url)
         lines += [f"{code}{escape_mrkdwn(problem.meaning)}", f"*Next:* {next_step}"]
     if verb is not None:
-        lines.append(f"To {verb} it, press {verb.capitalize()}…. The request needs approval.")
+        lines.append(f"{verb.capitalize()}… opens the request form. The request needs approval.")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.task_group import GroupStatus, Progress
 from bot.domain.watched_group import Activity, Movement, Reading
-from bot.ui.movement import pace, rate_sentence, trouble
+from bot.ui.movement import movement_details, pace, rate_sentence, trouble
 from tests.support.values import GROUP, HALF, NOON
 
 
@@ -44,6 +44,12 @@ STEADY = Movement(Activity.MOVING, rate=1_000_000, rate_since=NOON)
 def test_a_headline_says_what_the_group_does(movement: Movement, words: str, in_trouble: str) -> None:
     assert pace(read(HALF, movement)) == words
     assert trouble(read(HALF, movement)) == in_trouble
+
+
+def test_a_group_that_waits_to_run_is_not_said_to_be_listing() -> None:
+    waiting = read(HALF, Movement(Activity.LISTING, still_since=NOON), GroupStatus.WAITING)
+    assert pace(waiting) == "waiting for OMS to begin"
+    assert movement_details(waiting).startswith("OMS hasn't begun yet · ")
 
 
 def test_an_unknown_speed_is_left_out() -> None:

@@ -93,8 +93,8 @@ def create_requests(
         may_pass |= result.may_pass
         if result.pausing is not None:
             _store_for_later(context, message, command, received_at, group_id)
-        answer = result.answer
-        lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
+        is_one_of_several = len(command.group_ids) > 1
+        lines.append(replies.with_group_id(group_id, result.answer) if is_one_of_several else result.answer)
     again = try_again_at() if may_pass else None
     if again is None:
         reply(context, message, "\n".join(lines), *events)
@@ -136,11 +136,10 @@ def create_once_paused(
     result = _create(context, message, command, received_at, group_id, person, projects)
     if try_again_at is not None and (result.pausing is not None or result.may_pass):
         return try_again_at
-    answer = result.answer
     if result.pausing is not None:
         console_url = context.projects[result.pausing.project].console_url or ""
-        answer = refusals.still_pausing(result.pausing.group, console_url)
-    reply(context, message, answer, *result.events)
+        result = _Result(refusals.still_pausing(result.pausing.group, console_url))
+    reply(context, message, result.answer, *result.events)
     return None
 
 
@@ -232,18 +231,13 @@ def _create_for_found(
         start_at=start_at,
         origin_key=message.origin_key,
     )
-    detail = {
-        "group": group_id,
-        "project": found.project,
-        "verb": verb.value,
-        "reason": command.reason,
-        "channel": message.channel,
-    }
+    facts = {"project": found.project, "verb": verb.value, "reason": command.reason, "channel": message.channel}
+    created = Event(AuditEvent.REQUEST_CREATED, person.id, request.id, {"group": group_id, **facts})
     try:
         with context.store.write() as connection:
             if audit.record_of(connection, request.id).state is not None:
                 raise CannotCreate(refusals.CREATED_BEFORE)
-            requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
+            requests.add(connection, request, created, now)
             may_post = slack_budget.spend(connection, post_to(request.channel), now)
             if may_post:
                 # Claimed, so that no other worker posts a second card.

@@ -54,7 +54,7 @@ def show_list(context: Context, message: Message, command: ShowList) -> None:
         if command.name and command.only is None:
             found = replace(found, ended=_ended(context, project))
         sections.append(lists.groups(found, request_ids, command))
-    if command.name and not any(section.lines for section in sections):
+    if command.name and command.only is None and not any(section.lines for section in sections):
         sections.append(lists.filters(context.command))
     reply(context, message, lists.page(sections, command, context.command))
 

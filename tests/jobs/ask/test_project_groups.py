@@ -140,7 +140,7 @@ def test_status_of_a_paused_group_says_since_when_and_offers_to_resume_it(projec
     text, offered = project.answer(f"status {group.id}")
     named = f'"waiting" (group `{group.id}`)'
     assert text.startswith(f"{named} in project media is paused, noticed {local_time(paused_at)}.\n")
-    assert "\nTo resume it, press Resume…. The request needs approval.\n" in text
+    assert "\nResume… opens the request form. The request needs approval.\n" in text
     assert offered == f"{PROJECT_ID}/{group.id} resume"
 
 
@@ -150,7 +150,7 @@ def test_status_of_a_failed_group_says_why_and_offers_to_retry_it(project: Proje
     assert text.startswith(f'"broken" (group `{group.id}`) in project media failed.\n')
     assert ", 37 failed\nTRF.0151: " in text
     assert "\n*Next:* " in text
-    assert "\nTo retry it, press Retry…. The request needs approval.\n" in text
+    assert "\nRetry… opens the request form. The request needs approval.\n" in text
     assert offered == f"{PROJECT_ID}/{group.id} retry"
 
 
@@ -203,6 +203,9 @@ def test_a_word_that_names_no_group_is_answered_with_the_filters(project: Projec
     heading, hint = text.splitlines()
     assert heading.startswith("*No failed, running or paused group in media has `stalled` in its name as of ")
     assert hint.startswith("To filter by status, type `/resume-taskgroup list failed`")
+    filtered, _ = project.answer("list failed stalled")
+    assert filtered.startswith("*No failed group in media has `stalled` in its name as of ")
+    assert "To filter by status" not in filtered
 
 
 def test_status_of_a_request_whose_group_runs_offers_to_pause_it(project: Project) -> None:
