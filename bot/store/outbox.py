@@ -20,8 +20,8 @@ from bot.store.tables import LONG_AGO, cards, notices
 class Delivery(StrEnum):
     """How a notice is sent, and the format of its address."""
 
-    #: A reply that only one person sees. Address: "response_url user_id", and the key of a task group if the reply
-    #: has a button that pauses this group.
+    #: A reply that only one person sees. Address: "response_url user_id". If the reply has a button that pauses a task
+    #: group, the key of the group follows. If it has one that resumes or retries the group, key and verb follow.
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"

@@ -36,6 +36,7 @@ from bot.ui.formatting import (
     mentions,
     quoted_name,
 )
+from bot.ui.movement import moves_again
 from bot.ui.progress import objects_of_total, progress_line
 
 # A message can have 50 blocks (Slack's reference for Block Kit). A group with buttons needs three of them, and
@@ -205,7 +206,7 @@ def _now(item: AlertItem) -> str:
     """What happened to a group after its trouble."""
     status = item.group.status
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: "is moving again", Trouble.SLOW: "its rate is above the limit again"}
+        again = {Trouble.STALLED: moves_again(item.group.progress), Trouble.SLOW: "its rate is above the limit again"}
         return again.get(item.trouble, "is running again") if item.trouble else ""
     if status in FAILED_STATUSES:
         return "later failed"

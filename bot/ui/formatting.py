@@ -220,6 +220,11 @@ def sparkline(values: Sequence[int]) -> str:
     return "".join(bars[value * (len(bars) - 1) // highest] for value in values)
 
 
+def percentage(percent: int) -> str:
+    """`40 %`, with a no-break space."""
+    return f"{percent}\u00a0%"
+
+
 def progress_bar(percent: int, width: int = 20) -> str:
     """A bar of block characters. Show the percentage next to it, for screen readers."""
     full = percent * width // 100

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from bot.domain.progress import seconds_left
 from bot.domain.request import Request, State
-from bot.domain.task_group import GroupStatus, SubTasks
+from bot.domain.task_group import GroupStatus, Progress, SubTasks
 from bot.domain.watched_group import SMOOTHING, Activity, Movement, Reading
 from bot.ui.formatting import (
     capitalized,
@@ -61,6 +61,8 @@ def pace(reading: Reading) -> str:
     match movement.activity:
         case Activity.STOPPED:
             return "being paused"
+        case Activity.LISTING if reading.group.status is GroupStatus.WAITING:
+            return "waiting for OMS to begin"
         case Activity.LISTING if movement.still_since is None:
             return "moving while OMS lists the source"
         case Activity.LISTING:
@@ -114,6 +116,14 @@ def movement_details(reading: Reading) -> str:
     return " · ".join(filter(None, (*_rate_and_time(reading), _sub_tasks(reading.group.sub_tasks), _as_of(reading.at))))
 
 
+def moves_again(progress: Progress) -> str:
+    """What a group does after a stall.
+
+    Between two readings bytes may have moved, although nothing moves at the second one.
+    """
+    return "is moving again" if progress.speed_bytes_per_second else "has moved again"
+
+
 def rate_sentence(reading: Reading) -> str:
     """` 140 MB/s over the last 3 min 20 s, about 3 h left.`, to append to another sentence.
 
@@ -146,6 +156,8 @@ def _rate_and_time(reading: Reading) -> list[str]:
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
         found.append(f"{time_left(left)} left")
+    elif reading.group.status is GroupStatus.WAITING:
+        found.append("OMS hasn't begun yet")
     elif movement.activity is Activity.LISTING:
         found.append("OMS is still listing the source, so the total is growing")
     elif movement.totals_grow(reading.at):
@@ -154,12 +166,12 @@ def _rate_and_time(reading: Reading) -> list[str]:
 
 
 def _measured_rate(movement: Movement, at: datetime) -> list[str]:
-    """The rate, and from which time it is: the average since it is measured, and after `SMOOTHING` a smoothed one."""
+    """The rate, and over which time: the average since it is measured, after `SMOOTHING` mostly of the last minutes."""
     if not movement.rate or movement.rate_since is None:
         return []
     measured = at - movement.rate_since
     if measured > SMOOTHING:
-        return [f"{rate(movement.rate)} (smoothed over several minutes)"]
+        return [f"{rate(movement.rate)} over the last few minutes"]
     return [f"{rate(movement.rate)} over the last {duration(int(measured.total_seconds()))}"]
 
 

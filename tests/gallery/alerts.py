@@ -15,7 +15,10 @@ from tests.gallery.requests import PLAN_WITH_PATHS, failed_group
 from tests.support.values import GROUP, GROUP_ID, NOON
 
 _AT = NOON + timedelta(minutes=20)
-_RUNNING = replace(GROUP, status=GroupStatus.MONITORING)
+_RUNNING = replace(
+    GROUP, status=GroupStatus.MONITORING, progress=replace(GROUP.progress, speed_bytes_per_second=140_000_000)
+)
+_STANDING = replace(_RUNNING, progress=GROUP.progress)
 _COMPLETE = replace(GROUP, status=GroupStatus.COMPLETED, progress=Progress(10**10, 10**10, 1000, 1000))
 _DELETED = replace(GROUP, status=GroupStatus.DELETED)
 _FAILED = failed_group("TRF.0151", "Invalid AK/SK of the source end.")
@@ -50,7 +53,7 @@ _OVER = tuple(
     for number, (trouble, group) in enumerate(
         [
             *((trouble, _RUNNING) for trouble in Trouble),
-            *((Trouble.STALLED, group) for group in (_COMPLETE, _FAILED, GROUP, _DELETED)),
+            *((Trouble.STALLED, group) for group in (_STANDING, _COMPLETE, _FAILED, GROUP, _DELETED)),
         ]
     )
 )

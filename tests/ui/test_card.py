@@ -277,19 +277,19 @@ COUNTS = "sub-tasks: 12 done, 4 running, 30 waiting, 2 failed"
 @pytest.mark.parametrize(
     ("movement", "details"),
     [
-        (STEADY, f"1.0 MB/s (smoothed over several minutes) · about 1.5 h left · {COUNTS} · {AS_OF}"),
+        (STEADY, f"1.0 MB/s over the last few minutes · about 1.5 h left · {COUNTS} · {AS_OF}"),
         (
             replace(STEADY, rate_since=LATER - timedelta(seconds=10)),
             f"1.0 MB/s over the last 10 s · {COUNTS} · {AS_OF}",
         ),
         (
             replace(STEADY, grew_at=LATER),
-            "1.0 MB/s (smoothed over several minutes) · the total is still growing, so the time left isn't known · "
+            "1.0 MB/s over the last few minutes · the total is still growing, so the time left isn't known · "
             f"{COUNTS} · {AS_OF}",
         ),
         (
             replace(STEADY, activity=Activity.LISTING),
-            "1.0 MB/s (smoothed over several minutes) · OMS is still listing the source, so the total is growing · "
+            "1.0 MB/s over the last few minutes · OMS is still listing the source, so the total is growing · "
             f"{COUNTS} · {AS_OF}",
         ),
         (replace(STEADY, still_since=NOON), f"{COUNTS} · {AS_OF}"),

@@ -43,7 +43,7 @@ def test_inline_code_keeps_everything_but_backticks() -> None:
 def test_a_quotation_mark_in_the_name_of_a_group_does_not_end_the_quoted_name() -> None:
     group = replace(GROUP, description='x" in project sandbox "')
     assert quoted_name(group) == "\"x' in project sandbox '\""
-    assert " \"x' in project sandbox '\", paused" in group_line(Reading(group, NOON, None))
+    assert "\"x' in project sandbox '\" (`" in group_line(Reading(group, NOON, None))
 
 
 def test_mentions_name_users_and_user_groups() -> None:
@@ -99,5 +99,8 @@ def test_the_progress_bar_always_has_the_same_width() -> None:
 
 
 def test_group_statuses_have_names() -> None:
-    assert status_name(GroupStatus.MONITORING) == "running"
-    assert status_name(GroupStatus.WAITING_FOR_DELETION) == "waiting for deletion"
+    names = {status: status_name(status) for status in GroupStatus}
+    assert {names[GroupStatus.EXECUTING], names[GroupStatus.MONITORING]} == {"running"}
+    assert {names[GroupStatus.CREATION_FAILED], names[GroupStatus.MIGRATION_FAILED]} == {"failed"}
+    assert names[GroupStatus.COMPLETED] == "done"
+    assert names[GroupStatus.WAITING_FOR_DELETION] == "waiting for deletion"

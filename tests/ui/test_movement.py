@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.task_group import GroupStatus, Progress
 from bot.domain.watched_group import Activity, Movement, Reading
-from bot.ui.movement import pace, rate_sentence, trouble
+from bot.ui.movement import movement_details, pace, rate_sentence, trouble
 from tests.support.values import GROUP, HALF, NOON
 
 
@@ -46,6 +46,12 @@ def test_a_headline_says_what_the_group_does(movement: Movement, words: str, in_
     assert trouble(read(HALF, movement)) == in_trouble
 
 
+def test_a_group_that_waits_to_run_is_not_said_to_be_listing() -> None:
+    waiting = read(HALF, Movement(Activity.LISTING, still_since=NOON), GroupStatus.WAITING)
+    assert pace(waiting) == "waiting for OMS to begin"
+    assert movement_details(waiting).startswith("OMS hasn't begun yet · ")
+
+
 def test_an_unknown_speed_is_left_out() -> None:
     assert pace(read(Progress())) == "moving"
     with_speed = Progress(speed_bytes_per_second=20_000_000)
@@ -55,7 +61,7 @@ def test_an_unknown_speed_is_left_out() -> None:
 
 
 def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
-    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s (smoothed over several minutes), about 1.5 h left."
+    assert rate_sentence(read(HALF, STEADY)) == " 1.0 MB/s over the last few minutes, about 1.5 h left."
     assert rate_sentence(read(HALF, replace(STEADY, still_since=NOON))) == ""
 
 
@@ -65,7 +71,7 @@ def test_a_sentence_about_the_rate_is_empty_while_nothing_moves() -> None:
         (timedelta(seconds=4), "1.0 MB/s over the last 4 s."),
         (timedelta(minutes=3, seconds=20), "1.0 MB/s over the last 3 min 20 s, about 1.5 h left."),
         (timedelta(minutes=5), "1.0 MB/s over the last 5 min, about 1.5 h left."),
-        (timedelta(minutes=5, seconds=1), "1.0 MB/s (smoothed over several minutes), about 1.5 h left."),
+        (timedelta(minutes=5, seconds=1), "1.0 MB/s over the last few minutes, about 1.5 h left."),
     ],
 )
 def test_a_rate_says_over_which_time_it_is_measured(measured: timedelta, words: str) -> None:
