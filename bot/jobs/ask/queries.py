@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.domain.command import ShowList, ShowStatus
 from bot.domain.decisions import PAUSABLE_STATES
 from bot.domain.policy import Person, account_refusal
-from bot.domain.request import FOLLOWED_STATES, Request, Verb
+from bot.domain.request import FOLLOWED_STATES, LastSeen, Request, Verb
 from bot.domain.sweep_plan import STATUSES, Part
 from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import Reading, after_reading
@@ -90,15 +90,18 @@ def show_status(context: Context, message: Message, command: ShowStatus) -> None
         reply(context, message, why)
         return
     visible = [request for request in requests_found if request.plan.project in projects]
-    lines = [_request_line(context, request) for request in visible]
     verb = None
     if command.group_id and projects:
         found, failures = read_oms.search(context, projects, command.group_id)
+        readings = {one.key: _reading(context, one) for one in found}
+        lines = [_request_line(context, _as_read(request, readings)) for request in visible]
         has_request = any(request.is_open for request in visible)
         verb = next((_verb(one) for one in found), None) if not has_request else None
-        sections = _group_status(context, projects, command.group_id, found, failures, lines, verb)
+        texts = [_found_text(context, one, readings[one.key], verb) for one in found]
+        sections = _group_status(context, projects, command.group_id, texts, failures, lines)
         group_key = next((one.key for one in found if verb or one.group.status in RUNNING_STATUSES), "")
     else:
+        lines = [_request_line(context, request) for request in visible]
         lines += [_progress(request) for request in visible if request.state in FOLLOWED_STATES]
         sections = [lists.Section("", tuple(lines), len(lines))]
         group_key = next((request.group_key for request in visible if request.state in PAUSABLE_STATES), "")
@@ -167,17 +170,16 @@ def _group_status(
     context: Context,
     projects: Sequence[str],
     group_id: str,
-    found: Sequence[Found],
+    found: Sequence[str],
     failures: Sequence[Failure],
     request_lines: Sequence[str],
-    verb: Verb | None,
 ) -> list[lists.Section]:
     """The status of a group now, or why it is not known, and then the requests for it.
 
     Arguments:
-        verb: what the button below the status requests; None if there is no such button.
+        found: the status in each project that has the group.
     """
-    lines = [_found_text(context, one, verb) for one in found]
+    lines = found
     if not found:
         lines = [refusals.group_not_read(group_id, failure.text) for failure in failures]
     if not lines:
@@ -193,18 +195,35 @@ def _group_status(
     return sections
 
 
-def _found_text(context: Context, found: Found, verb: Verb | None) -> str:
-    """The status of a group that OMS has just shown. How it moves follows from what the sweeps saw before."""
-    name, group, project = found.project, found.group, context.projects[found.project]
+def _reading(context: Context, found: Found) -> Reading:
+    """A group that OMS has just shown. How it moves follows from what the sweeps saw before."""
+    limits, now = context.projects[found.project].watch_limits, context.now()
     with context.store.read() as connection:
         before = groups.get(connection, found.key)
-    reading = after_reading(before, found.key, name, group, context.now(), project.watch_limits).reading
+    reading = after_reading(before, found.key, found.project, found.group, now, limits).reading
+    return reading if before is not None else replace(reading, noticed_at=None)
+
+
+def _as_read(request: Request, readings: Mapping[str, Reading]) -> Request:
+    """The request with the new reading of its running group, so that the answer has one rate and one time left."""
+    reading = readings.get(request.group_key)
+    if reading is None or request.state not in FOLLOWED_STATES or reading.group.status not in RUNNING_STATUSES:
+        return request
+    seen = LastSeen(reading.at, reading.group.progress, reading.movement)
+    return replace(request.with_reading(reading.group), last_seen=seen)
+
+
+def _found_text(context: Context, found: Found, reading: Reading, verb: Verb | None) -> str:
+    """The status of a group that OMS has just shown.
+
+    Arguments:
+        verb: what the button below the status requests; None if there is no such button.
+    """
+    name, group, project = found.project, found.group, context.projects[found.project]
     if group.status in RUNNING_STATUSES:
         return running_status(reading, name)
     problem = None
     if group.status in FAILED_STATUSES:
         plan = project.plan(name, found.project_id, project.source_path(group.source.bucket))
         problem = explain_reason(group.error, plan, RetryHint.NOTHING)
-    if before is None:
-        reading = replace(reading, noticed_at=None)
     return stopped_status(reading, name, verb, problem, project.console_url or "")

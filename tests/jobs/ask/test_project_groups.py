@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -128,6 +129,20 @@ def test_status_of_a_running_group_shows_progress_rate_and_sub_tasks_and_offers_
     assert "MB/s" in text
     assert "█" in text
     assert to_pause == f"{PROJECT_ID}/{group.id}"
+
+
+def test_status_of_a_running_group_and_the_line_of_its_request_have_the_same_rate(project: Project) -> None:
+    made, _ = create_request(project.sandbox, project.context, 1, state=State.MOVING)
+    group = project.oms.groups[made.group.group_id]
+    group.status, group.bytes_per_second = MONITORING, 10_000_000
+    project.sweep()
+    project.wait(MINUTE)
+    text, _ = project.answer(f"status {group.id}")
+    status, *_, line = text.splitlines()
+    assert made.id in line
+    [pace] = set(re.findall("[Mm](oving at .*? left)", text))
+    assert f"M{pace}" in status
+    assert f"Resumed, m{pace}: " in line
 
 
 def test_status_of_a_paused_group_says_since_when_and_offers_to_resume_it(project: Project) -> None:
