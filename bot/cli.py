@@ -163,19 +163,15 @@ def report(request_id: str, output: str) -> None:
     """Print what is known about a request (R-…), from its creation to its end. Needs only DATABASE_URL."""
     from datetime import UTC, datetime
 
-    from bot.domain.ids import parse_request_id
-    from bot.store.reports import report_on
+    from bot.report_command import NoReport, find_report
     from bot.ui.report_file import report_json, report_markdown
 
     with _open_database() as connection:
         try:
-            found = report_on(connection, parse_request_id(request_id) or request_id, datetime.now(UTC))
-        except (ValueError, TypeError):
-            click.echo(f"The rows of {request_id} can't be read. Run `taskgroup-bot audit verify`.", err=True)
+            found = find_report(connection, request_id, datetime.now(UTC))
+        except NoReport as error:
+            click.echo(str(error), err=True)
             sys.exit(1)
-    if found is None:
-        click.echo(f"The database has no request {request_id}.", err=True)
-        sys.exit(1)
     click.echo(report_json(found) if output == "json" else report_markdown(found))
     if found.unverified_rows and _load_state_keys().has_current:
         click.echo("The bot didn't write every audit row of this request. Run `taskgroup-bot audit verify`.", err=True)

@@ -16,7 +16,7 @@ from bot.huawei.required_keys import (
     missing_keys,
 )
 from bot.redaction import FileSecret
-from bot.ui.formatting import duration
+from bot.ui.formatting import time_left
 from bot.vault.client import Vault
 from bot.vault.errors import VaultError
 from bot.vault.login import VaultIdentity, VaultToken
@@ -52,7 +52,7 @@ def _life(identity: VaultIdentity, limits: TokenLimits) -> str:
     """How long a token is valid, and what happens then."""
     if limits.seconds_left is None:
         return "which doesn't expire"
-    valid = f"valid for {duration(limits.seconds_left)}"
+    valid = f"valid for {time_left(limits.seconds_left)}"
     if not isinstance(identity, VaultToken):
         return f"{valid}. Then the bot logs in again"
     if limits.is_periodic:

@@ -77,10 +77,15 @@ class ShowList:
 
 @dataclass(frozen=True)
 class ShowStatus:
-    """Show the status of one request or of one task group. One of the two ids is set."""
+    """Show the status of one request or of one task group. One of the two ids or the name is set.
+
+    Attributes:
+        name: words that the group's name must contain, as in `ShowList`.
+    """
 
     request_id: str | None = None
     group_id: str | None = None
+    name: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,9 +123,9 @@ class UsageError(StrEnum):
     REPEATED_KEY = "repeated key"
     #: In the place of a key there are words that resemble one: the key and value that are probably meant.
     LIKELY_KEY = "likely key"
-    #: `status` is not followed by exactly one id.
+    #: `status` is followed by neither one id nor a name.
     NO_STATUS_ID = "no status id"
-    #: `list` is followed by a name that is longer than `MAX_NAME_CHARACTERS`.
+    #: `list` or `status` is followed by a name that is longer than `MAX_NAME_CHARACTERS`.
     NAME_TOO_LONG = "name too long"
 
 
@@ -193,10 +198,8 @@ def _parse_list(words: list[str]) -> ShowList | InvalidCommand:
     if words and _PAGE.fullmatch(words[-1]) and (len(words) == 1 or words[-2] == "page"):
         page = int(words.pop())
         words = words[:-1]  # without "page"
-    name = tuple(html.unescape(word) for word in words if word)
-    if sum(map(len, name)) > MAX_NAME_CHARACTERS:
-        return InvalidCommand(UsageError.NAME_TOO_LONG)
-    return ShowList(page, only, name)
+    name = _parse_name(words)
+    return name if isinstance(name, InvalidCommand) else ShowList(page, only, name)
 
 
 def _parse_status(words: list[str]) -> ShowStatus | InvalidCommand:
@@ -204,7 +207,17 @@ def _parse_status(words: list[str]) -> ShowStatus | InvalidCommand:
         request_id, group_id = parse_request_id(words[0]), parse_typed_group_id(words[0])
         if request_id or group_id:
             return ShowStatus(request_id, group_id)
-    return InvalidCommand(UsageError.NO_STATUS_ID)
+    shown = [without_decoration(word).lower() for word in words]
+    name = _parse_name(shown)
+    if not name or any(_LOOKS_LIKE_AN_ID.fullmatch(word) or word.startswith("r-") for word in shown):
+        return InvalidCommand(UsageError.NO_STATUS_ID)
+    return name if isinstance(name, InvalidCommand) else ShowStatus(name=name)
+
+
+def _parse_name(words: Sequence[str]) -> tuple[str, ...] | InvalidCommand:
+    """The words of a group's name, as `ShowList.name` has them."""
+    name = tuple(html.unescape(word) for word in words if word)
+    return name if sum(map(len, name)) <= MAX_NAME_CHARACTERS else InvalidCommand(UsageError.NAME_TOO_LONG)
 
 
 def _parse_resume(words: Sequence[str]) -> ResumeGroups | InvalidCommand:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from bot.domain.request import FOLLOWED_STATES, Request, State
-from bot.domain.task_group import FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
+from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import Reading, WatchedGroup
 
 
@@ -50,12 +50,13 @@ class Digest:
     done: tuple[Reading, ...] = ()
     failed: tuple[Reading, ...] = ()
     paused: tuple[Reading, ...] = ()
+    deleted: tuple[Reading, ...] = ()
     running: tuple[Reading, ...] = ()
     waiting: tuple[Request, ...] = ()  # requests that wait for approval
 
     @property
     def is_empty(self) -> bool:
-        return not (self.done or self.failed or self.paused or self.running or self.waiting)
+        return not (self.done or self.failed or self.paused or self.deleted or self.running or self.waiting)
 
 
 def digest_of(
@@ -87,6 +88,7 @@ def digest_of(
         done=_with_status(groups.values(), {GroupStatus.COMPLETED}),
         failed=_with_status(groups.values(), FAILED_STATUSES),
         paused=_with_status(groups.values(), {GroupStatus.PAUSED}),
+        deleted=_with_status(groups.values(), DELETED_STATUSES),
         running=_with_status(groups.values(), _RUNNING),
         waiting=tuple(waiting),
     )

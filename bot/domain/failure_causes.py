@@ -67,6 +67,12 @@ class FailureCauses:
     not_read: Problem | None = None  # why the sub-tasks could not be listed; None if they were
 
     @property
+    def all_failed(self) -> int:
+        """How many sub-tasks failed."""
+        # The group and the list of its sub-tasks are read at different times, so their numbers can differ.
+        return max(self.failed_sub_tasks, self.listed_sub_tasks)
+
+    @property
     def codes(self) -> frozenset[str]:
         return frozenset(cause.problem.code for cause in self.causes)
 

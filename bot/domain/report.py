@@ -66,11 +66,12 @@ class Report:
     moved_bytes: int | None  # this time; None if that is not known
     moved_objects: int | None  # migrated this time; None if that is not known
     average_rate: int | None  # bytes per second this time; None if that is not known
-    best_rate: int | None  # the highest rate between two readings; None if that is not known
+    fastest: Rate | None  # the part between two readings with the highest rate; None if only the whole run is known
     rates: tuple[Rate, ...]  # the rate over this time in equal parts, at most `MAX_POINTS`; empty if that is not known
     approvals: tuple[Vote, ...]  # the ones that count
     calls: tuple[AcceptedCall, ...]
-    newest_hash: str  # of the audit chain; empty if it is not known
+    made_at: datetime  # when the report was made
+    newest_hash: str  # of the audit chain at that time; empty if it is not known
     unverified_rows: int  # how many audit rows of this request cannot be verified as written by the bot
 
     @property
@@ -98,15 +99,14 @@ def sum_up(
     attempt, last_seen = request.attempt, request.last_seen
     started_at = attempt.answered_at if attempt is not None else None
     until = request.ended_at or (last_seen.at if last_seen is not None else now)
-    moved_bytes = moved_objects = average = best = None
+    moved_bytes = moved_objects = average = fastest = None
     rates: tuple[Rate, ...] = ()
     if attempt is not None and attempt.before is not None and last_seen is not None and started_at is not None:
         moved_bytes = max(last_seen.progress.complete_bytes - attempt.before.complete_bytes, 0)
         moved_objects = max(last_seen.progress.success_objects - attempt.before.success_objects, 0)
         average = _per_second(moved_bytes, until - started_at)
         curve = _curve(attempt.before, started_at, samples, last_seen)
-        found = (_per_second(new.complete_bytes - old.complete_bytes, new.at - old.at) for old, new in pairwise(curve))
-        best = max((rate for rate in (average, *found) if rate is not None), default=None)
+        fastest = _fastest(curve)
         rates = _rates(curve)
     return Report(
         request=request,
@@ -116,7 +116,7 @@ def sum_up(
         moved_bytes=moved_bytes,
         moved_objects=moved_objects,
         average_rate=average,
-        best_rate=best,
+        fastest=fastest,
         rates=rates,
         approvals=_approvals(events),
         calls=tuple(
@@ -124,6 +124,7 @@ def sum_up(
             for event in events
             if event.name in _ACCEPTED_CALLS
         ),
+        made_at=now,
         newest_hash=newest_hash,
         unverified_rows=unverified_rows,
     )
@@ -156,6 +157,18 @@ def _curve(before: Progress, started_at: datetime, samples: Sequence[Sample], la
         if sample.at - spaced[-1].at >= MIN_RATE_TIME:
             spaced.append(sample)
     return spaced if spaced[-1] == rising[-1] else [*(spaced[:-1] or spaced), rising[-1]]
+
+
+def _fastest(curve: Sequence[Sample]) -> Rate | None:
+    """The step of the curve with the highest rate; None if there is only one step."""
+    if len(curve) < 3:
+        return None
+    return max((_mean_rate(old, new) for old, new in pairwise(curve)), key=lambda step: step.bytes_per_second)
+
+
+def _mean_rate(old: Sample, new: Sample) -> Rate:
+    moved = new.complete_bytes - old.complete_bytes
+    return Rate(old.at, new.at, round(moved / (new.at - old.at).total_seconds()))
 
 
 def _rates(curve: Sequence[Sample]) -> tuple[Rate, ...]:

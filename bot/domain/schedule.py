@@ -20,6 +20,8 @@ FOLLOW_EVERY = timedelta(seconds=40)
 SETTLE_EVERY = timedelta(seconds=3)
 # If the status is unchanged for this time after a call, the call counts as without effect.
 UNCHANGED_FOR = timedelta(seconds=60)
+# The report on a group that failed waits for this time, so that it has the causes if OMS lists them soon.
+REPORT_WAITS = timedelta(seconds=4)
 # A request that expires within this time gets no reminders.
 TOO_SHORT_TO_REMIND = timedelta(minutes=20)
 # The limits of the time between the last reminder and the expiry.

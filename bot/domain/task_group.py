@@ -33,8 +33,18 @@ class GroupStatus(IntEnum):
 
 
 def status_name(status: GroupStatus) -> str:
-    """The status in plain words: `paused`, `running`, `waiting for deletion`."""
-    return "running" if status is GroupStatus.MONITORING else status.name.lower().replace("_", " ")
+    """The status in plain words: `paused`, `running`, `failed`, `done`, `waiting for deletion`."""
+    return _STATUS_NAMES.get(status) or status.name.lower().replace("_", " ")
+
+
+_STATUS_NAMES = {
+    GroupStatus.WAITING: "waiting to run",
+    GroupStatus.EXECUTING: "running",
+    GroupStatus.MONITORING: "running",
+    GroupStatus.CREATION_FAILED: "failed",
+    GroupStatus.MIGRATION_FAILED: "failed",
+    GroupStatus.COMPLETED: "done",
+}
 
 
 class Scope(StrEnum):

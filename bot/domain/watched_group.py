@@ -121,6 +121,12 @@ class Reading:
     group: TaskGroup
     at: datetime  # when it was read
     movement: Movement | None  # None if only this reading is known
+    noticed_at: datetime | None = None  # when a reading first showed the status; None if only this reading is known
+
+    @property
+    def total_grows(self) -> bool:
+        """Whether OMS is still listing the source, as far as it is known."""
+        return self.movement is not None and self.movement.totals_grow(self.at)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class WatchedGroup:
 
     @property
     def reading(self) -> Reading:
-        return Reading(self.group, self.seen_at, self.movement)
+        return Reading(self.group, self.seen_at, self.movement, self.status_since)
 
 
 def after_first_reading(key: str, project: str, group: TaskGroup, now: datetime, limits: WatchLimits) -> WatchedGroup:
@@ -249,7 +255,8 @@ def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -
     """Since when nothing has moved; None if something moves.
 
     `now` if it is not known whether something moved before this reading. Until the group counts as stalled, any change,
-    such as a failed object, restarts this time. After that, only movement does.
+    such as a failed object, restarts this time. After that, only movement does. A gap between
+    two readings restarts it as well, because a stall is spanned by readings.
     """
     if group.progress.speed_bytes_per_second > 0:
         return None
@@ -257,9 +264,11 @@ def _still_since(before: WatchedGroup | None, group: TaskGroup, now: datetime) -
         return now
     if has_moved(before.group.progress, group.progress):
         return None
-    was_still = before.movement.activity in _STILL
-    is_unchanged = _counters(before.group) == _counters(group)
-    continues = was_still and is_unchanged if _has_gap(before, now) else was_still or is_unchanged
+    activity, is_unchanged = before.movement.activity, _counters(before.group) == _counters(group)
+    if _has_gap(before, now):
+        continues = is_unchanged and activity is Activity.STALLED
+    else:
+        continues = is_unchanged or activity in _STILL
     return (before.movement.still_since or before.seen_at) if continues else now
 
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from bot.config.bot_toml import Project
 from bot.domain.report import REPORTED_STATES
-from bot.domain.request import Request, State
+from bot.domain.request import Request, State, Verb
 from bot.domain.request_record import Authenticity
+from bot.domain.schedule import REPORT_WAITS, causes_due_at
 from bot.huawei.identity import Identity
 from bot.jobs.active_claims import ActiveClaims
 from bot.metrics import FOREIGN_ROWS, STATE_CHANGES
@@ -75,17 +76,20 @@ def reply_address(message: Message) -> tuple[Delivery, str]:
     return Delivery.DIRECT, message.person
 
 
-def reply(context: Context, message: Message, text: str, *events: Event, to_pause: str = "") -> None:
+def reply(
+    context: Context, message: Message, text: str, *events: Event, group_key: str = "", verb: Verb | None = None
+) -> None:
     """Stores the reply to a message as a notice, together with the audit events, and marks the message as decided.
 
     Does nothing if the message is decided or discarded already, so a message has one reply.
 
     Arguments:
-        to_pause: the task group (`WatchedGroup.key`) that a button below the reply pauses; empty for no button.
+        group_key: the task group (`WatchedGroup.key`) of the button below the reply; empty for no button.
+        verb: what the button requests for the group; None for a button that pauses it.
     """
     delivery, address = reply_address(message)
-    if to_pause and delivery is Delivery.EPHEMERAL:
-        address += f" {to_pause}"
+    if group_key and delivery is Delivery.EPHEMERAL:
+        address = " ".join(filter(None, (address, group_key, verb)))
     now = context.now()
     with context.store.write() as connection:
         if not inbox.mark_decided(connection, message.key):
@@ -137,7 +141,8 @@ def save_and_notify(connection: Connection, old: Request, new: Request, now: dat
         is_failed_pause = old.state is State.PAUSING and saved.state in (State.ACCEPTED, State.MOVING)
         line = pause_failed(saved) if is_failed_pause else thread_line(saved)
     if saved.state in REPORTED_STATES and saved.state is not old.state:
-        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now)
+        wait = REPORT_WAITS if causes_due_at(saved) is not None else timedelta()
+        outbox.add_notice(connection, Notice(Delivery.REPORT, "", "", saved.id), now, wait)
     elif movement is not None:
         outbox.add_notice(connection, Notice(Delivery.MOVEMENT, "", movement, saved.id), now)
     elif line is not None:

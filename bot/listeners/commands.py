@@ -40,6 +40,8 @@ def handle_command(receiver: Receiver, responder: Responder, command_name: str, 
             _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.looking_up_request(request_id))
         case ShowStatus(group_id=str(group_id)) as command:
             _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.looking_up_groups([group_id]))
+        case ShowStatus() as command:
+            _accept(receiver, ack, to_message(body, Kind.STATUS, command), replies.LOOKING_UP_LIST)
 
 
 def refuse_other_command(command_name: str, ack: Ack) -> None:

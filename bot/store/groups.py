@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Delete, Select, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Delete, Select, and_, bindparam, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from bot.domain.report import Sample
@@ -59,15 +59,24 @@ def of_project(
     return {key: _ADAPTER.validate_python(body) for key, body in connection.execute(query)}
 
 
-def stopped_since(connection: Connection, projects: Collection[str], since: datetime) -> list[WatchedGroup]:
-    """The groups that ran at some time since then and have stopped: paused, failed or done. Newest first.
+def find_deleted(connection: Connection, projects: Collection[str], group_id: str) -> WatchedGroup | None:
+    """The group with this id, if it is in one of these projects and was deleted."""
+    is_found = (groups.c.key.endswith(f"/{group_id}"), groups.c.status == int(GroupStatus.DELETED))
+    query = select(groups.c.body).where(groups.c.project.in_(projects), *is_found)
+    body = connection.execute(query).scalar()
+    return None if body is None else _ADAPTER.validate_python(body)
 
-    Leaves out groups that no sweep saw running, such as those that had failed before the bot knew them.
+
+def stopped_since(connection: Connection, projects: Collection[str], since: datetime) -> list[WatchedGroup]:
+    """The groups that ran at some time since then and are paused, failed or done, and those deleted since then.
+
+    Newest first. Leaves out groups that no sweep saw running, such as those that had failed before the bot knew them.
     """
     has_run = exists().where(samples.c.group_key == groups.c.key, samples.c.at >= since)
+    has_stopped = or_(groups.c.status == int(GroupStatus.DELETED), and_(groups.c.status.in_(_STOPPED), has_run))
     query = (
         select(groups.c.body)
-        .where(groups.c.project.in_(projects), groups.c.status.in_(_STOPPED), groups.c.status_since >= since, has_run)
+        .where(groups.c.project.in_(projects), groups.c.status_since >= since, has_stopped)
         .order_by(groups.c.status_since.desc())
     )
     return [_ADAPTER.validate_python(body) for body in connection.execute(query).scalars()]
@@ -153,6 +162,13 @@ def paused_by_bot(connection: Connection, project: str, now: datetime) -> frozen
     resumed = (groups.c.status.in_(_RUNNING), groups.c.paused_at < now - PAUSES_WITHIN)
     connection.execute(update(groups).where(groups.c.project == project, *resumed).values(paused_at=None))
     query = select(groups.c.key).where(groups.c.project == project, groups.c.paused_at.is_not(None))
+    return frozenset(connection.execute(query).scalars())
+
+
+def paused_with_bot(connection: Connection, projects: Collection[str]) -> frozenset[str]:
+    """The keys of the groups that are paused and were paused with the bot."""
+    is_paused = (groups.c.status == int(GroupStatus.PAUSED), groups.c.paused_at.is_not(None))
+    query = select(groups.c.key).where(groups.c.project.in_(projects), *is_paused)
     return frozenset(connection.execute(query).scalars())
 
 

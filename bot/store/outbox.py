@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +20,8 @@ from bot.store.tables import LONG_AGO, cards, notices
 class Delivery(StrEnum):
     """How a notice is sent, and the format of its address."""
 
-    #: A reply that only one person sees. Address: "response_url user_id", and the key of a task group if the reply
-    #: has a button that pauses this group.
+    #: A reply that only one person sees. Address: "response_url user_id". If the reply has a button that pauses a task
+    #: group, the key of the group follows. If it has one that resumes or retries the group, key and verb follow.
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"
@@ -64,8 +64,8 @@ class Card:
     shown_version: int
 
 
-def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
-    """Stores a notice that is due at once."""
+def add_notice(connection: Connection, notice: Notice, now: datetime, wait: timedelta = timedelta()) -> None:
+    """Stores a notice that is due after this wait."""
     if notice.delivery is Delivery.MOVEMENT:
         is_older = (notices.c.request_id == notice.request_id, notices.c.delivery == notice.delivery.value)
         is_unsent = (notices.c.due_at.is_not(None), notices.c.claimed_by.is_(None))
@@ -77,7 +77,7 @@ def add_notice(connection: Connection, notice: Notice, now: datetime) -> None:
         "text": notice.text,
         "created_at": now,
         "mac": state_keys(connection).sign(*_signed_fields(notice, now)),
-        "due_at": now,
+        "due_at": now + wait,
     }
     connection.execute(insert(notices), row)
 

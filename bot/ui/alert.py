@@ -12,7 +12,7 @@ from datetime import datetime
 from slack_sdk.models.blocks import Block, ButtonElement
 
 from bot.domain.alert import Alert, AlertItem
-from bot.domain.request import Problem
+from bot.domain.request import Problem, Verb
 from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, RUNNING_STATUSES, GroupStatus, TaskGroup
 from bot.domain.watched_group import Trouble
 from bot.ui import refusals
@@ -26,7 +26,7 @@ from bot.ui.blocks import (
     section,
     slack_message,
 )
-from bot.ui.buttons import pause_group_button
+from bot.ui.buttons import pause_group_button, request_group_button
 from bot.ui.card import route_line
 from bot.ui.failure_causes import causes_lines
 from bot.ui.formatting import (
@@ -182,12 +182,8 @@ def _buttons(item: AlertItem) -> list[ButtonElement]:
     if item.request_id:
         return []
     group_id = item.group.group_id
-    verb = {Trouble.PAUSED: "Resume", Trouble.FAILED: "Retry"}.get(item.trouble) if item.trouble else None
-    found = []
-    if verb is not None:
-        found.append(button(f"{verb}…", "request", item.key, accessibility_label=f"{verb} group {group_id}"))
-    else:
-        found.append(pause_group_button(item.key))
+    verb = {Trouble.PAUSED: Verb.RESUME, Trouble.FAILED: Verb.RETRY}.get(item.trouble) if item.trouble else None
+    found = [request_group_button(item.key, verb) if verb is not None else pause_group_button(item.key)]
     if item.muted_by or item.paused_by:
         return found
     found.append(button("Mute for a day", "mute", item.key, accessibility_label=f"Mute group {group_id} for a day"))
@@ -254,7 +250,8 @@ def _later(item: AlertItem, trouble: Trouble) -> str:
     """What happened to a group after its trouble, and when the bot noticed it."""
     status, at = item.group.status, local_time(item.at)
     if status in RUNNING_STATUSES:
-        again = {Trouble.STALLED: "was moving again", Trouble.SLOW: "its rate was above the limit again"}
+        moved = "was moving again" if item.group.progress.speed_bytes_per_second else "had moved again"
+        again = {Trouble.STALLED: moved, Trouble.SLOW: "its rate was above the limit again"}
         return f"{again.get(trouble, 'was running again')} {at}"
     if status in FAILED_STATUSES:
         return f"later failed, noticed {at}"

@@ -9,7 +9,7 @@ from slack_sdk.models.blocks import Block, ButtonElement, Option, PlainTextObjec
 
 from bot.domain.approvals import missing_approvers
 from bot.domain.decisions import can_choose_scope
-from bot.domain.request import Request, State
+from bot.domain.request import Request, State, Verb
 from bot.domain.task_group import DELETED_STATUSES, Scope
 from bot.ui.blocks import actions, button, confirm
 from bot.ui.formatting import capitalized, ing_form, past_tense, quoted_name
@@ -59,6 +59,12 @@ def pause_group_button(group_key: str) -> ButtonElement:
     )
     label = f"Pause group {group_key.rpartition('/')[2]}"
     return button("Pause", "pause", group_key, accessibility_label=label, confirm=dialog)
+
+
+def request_group_button(group_key: str, verb: Verb) -> ButtonElement:
+    """Resume… or Retry…, for a group without a card. It opens the request form for the group."""
+    label = f"{verb.capitalize()} group {group_key.rpartition('/')[2]}"
+    return button(f"{verb.capitalize()}…", "request", group_key, accessibility_label=label)
 
 
 def request_again_button(request: Request) -> list[Block]:

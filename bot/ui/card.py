@@ -47,7 +47,8 @@ def card(request: Request, unavailable_groups: Sequence[str] = (), failure: Prob
     ]
     if row.shows_progress:
         group_status = status_name(request.group.status) if row.shows_group_status else ""
-        blocks.append(section(progress_line(latest_progress(request), group_status)))
+        total_grows = _shows_movement(request) and last_reading(request).total_grows
+        blocks.append(section(progress_line(latest_progress(request), group_status, total_grows=total_grows)))
     if _shows_movement(request):
         blocks.append(context_block(movement_details(last_reading(request))))
         blocks.extend(_movement_note(request))
@@ -148,8 +149,8 @@ def keys_line(request: Request) -> str:
         )
         for key in request.keys
     )
-    is_pending = request.state is State.PENDING
-    when = "They are read only after approval." if is_pending else "Checked when the request was created."
+    was_checked = "The paths and key names were checked when the request was created."
+    when = "They are read only after approval." if request.state is State.PENDING else was_checked
     return f"Keys: {checked}. {when}"
 
 

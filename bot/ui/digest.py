@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from bot.domain.digest import Digest
 from bot.domain.task_group import GroupKind
 from bot.domain.watched_group import Reading
-from bot.ui.blocks import FIELD_CHARACTERS
+from bot.ui.blocks import SECTION_CHARACTERS
 from bot.ui.formatting import local_time
 from bot.ui.lists import Section, fit
 from bot.ui.status import status_text
@@ -30,10 +30,11 @@ def digest_text(digest: Digest, command: str) -> str:
         Section(f"{len(digest.running)} {GroupKind.RUNNING}", _lines(digest.running), 0),
         Section(f"{len(digest.paused)} {GroupKind.PAUSED}", _lines(digest.paused), 0),
         Section(f"{len(digest.done)} done", _lines(digest.done), 0),
+        Section(f"{len(digest.deleted)} deleted", _lines(digest.deleted), 0),
     ]
     title = f"*Digest for {digest.project} since {local_time(digest.since)}*"
     more = f"Type `{command} list` for all groups."
-    room = FIELD_CHARACTERS - len(title) - len(more) - 2
+    room = SECTION_CHARACTERS - len(title) - len(more) - 2
     return f"{title}\n{fit([section for section in sections if section.lines], room)}\n{more}"
 
 

@@ -55,7 +55,7 @@ def causes_line(request: Request) -> str:
     if known is None:
         return ""
     name = escape_mrkdwn(quoted_name(request.group))
-    count = _failed_sub_tasks(known)
+    count = known.all_failed
     sub_tasks = "1 sub-task" if count == 1 else f"{count:,} sub-tasks"
     others = "" if request.ended_at is not None else " The others continue."
     lines = [f"{sub_tasks} of {name} failed.{others}"]
@@ -119,13 +119,8 @@ def _code(cause: FailureCause) -> str:
     return escape_mrkdwn(cause.problem.code) if cause.problem.code else "no error code"
 
 
-def _failed_sub_tasks(known: FailureCauses) -> int:
-    # The group and the list of its sub-tasks are read at different times, so their numbers can differ.
-    return max(known.failed_sub_tasks, known.listed_sub_tasks)
-
-
 def _sub_tasks(known: FailureCauses) -> str:
-    return _count(_failed_sub_tasks(known))
+    return _count(known.all_failed)
 
 
 def _count(failed: int) -> str:
@@ -135,7 +130,7 @@ def _count(failed: int) -> str:
 def _others(known: FailureCauses) -> str:
     """How many failed sub-tasks have a cause that is not shown; empty if all causes are shown."""
     shown = sum(cause.sub_tasks for cause in known.causes[:MAX_SHOWN])
-    rest = _failed_sub_tasks(known) - shown
+    rest = known.all_failed - shown
     if not known.causes or rest <= 0:
         return ""
     return f"{rest:,} more for other reasons"

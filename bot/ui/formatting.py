@@ -145,17 +145,37 @@ def local_time_with_seconds(at: datetime) -> str:
 
 
 def duration(seconds: int) -> str:
-    """`43 s`, `27 min`, `3 h 5 min`, `2 d 4 h`."""
+    """An elapsed time in its two largest units, never rounded up: `43 s`, `8 min 11 s`, `2 h 5 min`, `3 days 4 h`.
+
+    `time_left` has the words for an estimate.
+    """
+    if seconds < 1:
+        return "less than 1 s"
     if seconds < 60:
-        return f"{max(seconds, 1)} s"
-    minutes = -(-seconds // 60)
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
     if minutes < 60:
-        return f"{minutes} min"
+        return f"{minutes} min {seconds} s" if seconds else f"{minutes} min"
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     days, hours = divmod(hours, 24)
-    return f"{days} d {hours} h" if hours else f"{days} d"
+    return f"{days} days {hours} h" if hours else f"{days} days"
+
+
+def time_left(seconds: int) -> str:
+    """An estimate, rounded to the nearest: `less than a minute`, `about 9 min`, `about 25 h`, `about 3 days`.
+
+    From 20 min on it is rounded to 5 min, from 1 h on to half an hour, from 10 h on to 1 h, and from 48 h on to days.
+    """
+    minutes, hours = seconds / 60, seconds / 3600
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 57.5:
+        return f"about {round(minutes) if minutes < 20 else 5 * round(minutes / 5)} min"
+    if hours < 47.5:
+        return f"about {round(2 * hours) / 2 if hours < 10 else round(hours):g} h"
+    return f"about {round(hours / 24)} days"
 
 
 def size(size_bytes: int) -> str:
@@ -198,6 +218,11 @@ def sparkline(values: Sequence[int]) -> str:
     bars = "▁▂▃▄▅▆▇█"
     highest = max(values, default=0) or 1
     return "".join(bars[value * (len(bars) - 1) // highest] for value in values)
+
+
+def percentage(percent: int) -> str:
+    """`40 %`, with a no-break space."""
+    return f"{percent}\u00a0%"
 
 
 def progress_bar(percent: int, width: int = 20) -> str:

@@ -5,7 +5,7 @@ Pure. `bot.jobs.ask.app_home` decides what a person may see and publishes the vi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from slack_sdk.models.views import View
 from bot.domain.approvals import awaits_approval_by
 from bot.domain.policy import Person
 from bot.domain.request import FOLLOWED_STATES, Policy, Request, State
-from bot.domain.task_group import FAILED_STATUSES, STATUSES_OF_KIND, GroupKind
+from bot.domain.task_group import DELETED_STATUSES, FAILED_STATUSES, STATUSES_OF_KIND, GroupKind, GroupStatus
 from bot.domain.watched_group import WatchedGroup
 from bot.ui import movement
 from bot.ui.blocks import TIME_BLOCK, actions, button, context_block, header, section
@@ -49,12 +49,14 @@ class HomeContent:
         ended: the newest requests that ended recently, newest first.
         all_ended: how many requests ended recently.
         watched: the groups that run, or that stopped recently.
+        paused_with_bot: the keys of the groups that a person paused with the bot.
     """
 
     open_requests: Sequence[Request]
     ended: Sequence[Request] = ()
     all_ended: int = 0
     watched: Sequence[WatchedGroup] = ()
+    paused_with_bot: Collection[str] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
     """Sorts requests and groups by what matters to a person. Leaves out empty sections.
 
     A request is in the first section that fits: the person's approval is needed, the person is the requester, there is
-    trouble, the group may be running, other requests. A group is shown only if none of these requests is about it.
+    trouble, the group may be running, other requests. The person's own request is in two sections if there is trouble,
+    so that the total of Trouble is right. A group is shown only if none of these requests shows its current status.
     Shows at most `MAX_LINES` requests and groups, those of the first sections first.
 
     Arguments:
@@ -90,27 +93,34 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
     for request in content.open_requests:
         if awaits_approval_by(request, person, policies.get(request.plan.project)):
             waiting.append(request)
-        elif request.requester == person.id:
+            continue
+        is_trouble = request.state is State.NOT_STARTED or bool(movement.trouble(movement.last_reading(request)))
+        if request.requester == person.id:
             mine.append(request)
-        elif request.state is State.NOT_STARTED or movement.trouble(movement.last_reading(request)):
+        if is_trouble:
             trouble.append(request)
-        elif request.state in _RUNNING_STATES:
-            running.append(request)
-        else:
-            other.append(request)
+        elif request.requester != person.id:
+            (running if request.state in _RUNNING_STATES else other).append(request)
     waiting.sort(key=lambda request: request.expires_at)
     # A request that was not started needs its requester.
     mine.sort(key=lambda request: request.state is not State.NOT_STARTED)
     to_approve += waiting
     own += mine
+    shown = {request.group_key for request in content.open_requests if request.state in _RUNNING_STATES}
+    has_newer = {request.group_key for request in content.open_requests}
+    by_key = {group.key: group for group in content.watched}
     for request in content.ended:
-        (trouble if request.state is State.FAILED else ended).append(request)
-    followed = {request.group_key for request in content.open_requests if request.state in _RUNNING_STATES}
-    followed |= {request.group_key for request in content.ended if request.state in _STATES_OF_GROUP}
+        if request.state not in _STATUSES_AT_END:
+            ended.append(request)
+        elif request.group_key not in has_newer:
+            has_newer.add(request.group_key)
+            is_current = _is_current(request, by_key.get(request.group_key))
+            (trouble if is_current and _ended_in_trouble(request) else ended).append(request)
+            shown |= {request.group_key} if is_current else set()
     for group in content.watched:
-        if group.key in followed:
+        if group.key in shown:
             continue
-        if group.group.status in FAILED_STATUSES or movement.trouble(group.reading):
+        if _is_in_trouble(group, content.paused_with_bot):
             trouble.append(group)
         else:
             (running if group.group.status in STATUSES_OF_KIND[GroupKind.RUNNING] else ended).append(group)
@@ -123,8 +133,33 @@ def home_sections(content: HomeContent, person: Person, policies: Mapping[str, P
     return tuple(found)
 
 
-# The request says how its group ended.
-_STATES_OF_GROUP = frozenset({State.DONE, State.FAILED, State.PAUSED_AGAIN})
+# In these states a request followed its group to the end: the statuses that the group then has.
+_STATUSES_AT_END: Mapping[State, frozenset[GroupStatus]] = {
+    State.DONE: frozenset({GroupStatus.COMPLETED}),
+    State.FAILED: FAILED_STATUSES | DELETED_STATUSES,
+    State.PAUSED_AGAIN: frozenset({GroupStatus.PAUSED}),
+}
+
+
+def _is_current(request: Request, group: WatchedGroup | None) -> bool:
+    """Whether a request that has ended shows how its group is now. The group may have been started or deleted since."""
+    if group is None or request.ended_at is None or group.seen_at <= request.ended_at:
+        return True
+    return group.group.status in _STATUSES_AT_END[request.state]
+
+
+def _ended_in_trouble(request: Request) -> bool:
+    """Whether the group failed, or was paused outside the bot."""
+    if request.state is State.FAILED:
+        return request.group.status not in DELETED_STATUSES
+    return request.state is State.PAUSED_AGAIN and request.pause is None
+
+
+def _is_in_trouble(group: WatchedGroup, paused_with_bot: Collection[str]) -> bool:
+    """Whether the group failed, was paused outside the bot, or is stalled or slow."""
+    if group.group.status is GroupStatus.PAUSED:
+        return group.key not in paused_with_bot
+    return group.group.status in FAILED_STATUSES or bool(movement.trouble(group.reading))
 
 
 def home_view(

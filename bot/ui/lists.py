@@ -5,16 +5,17 @@ Pure. The lines of requests and groups are in `bot.ui.status` and `bot.ui.watche
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.domain.command import ShowList
 from bot.domain.request import Problem
-from bot.domain.task_group import GroupKind
+from bot.domain.task_group import GroupKind, status_name
 from bot.domain.watched_group import Reading
 from bot.ui.blocks import TEXT_CHARACTERS
-from bot.ui.formatting import escape_mrkdwn, inline_code, local_time
+from bot.ui.formatting import escape_mrkdwn, inline_code, join_words, local_time
 from bot.ui.problem_texts import details
 from bot.ui.watched_group import group_line
 
@@ -52,6 +53,7 @@ class GroupsOfProject:
         of_kind: the groups as last read.
         more: the kinds of which OMS has more groups than were read.
         unreadable: how many other groups OMS listed in a form that the bot could not read.
+        ended: groups that are done or deleted. They are shown only if their name is searched for.
     """
 
     project: str
@@ -59,6 +61,7 @@ class GroupsOfProject:
     of_kind: Mapping[GroupKind, Sequence[Reading]]
     more: Collection[GroupKind] = ()
     unreadable: int = 0
+    ended: Sequence[Reading] = ()
 
 
 def open_requests(lines: Sequence[str]) -> Section:
@@ -72,22 +75,39 @@ def requests_of_group(lines: Sequence[str]) -> Section:
     return Section(_counted(len(lines), "request") + " for this group" + order, tuple(lines), FIRST_REQUESTS)
 
 
-def groups(found: GroupsOfProject, requested: Collection[str], command: ShowList) -> Section:
-    """The groups of a project that the command shows, failed groups first.
+def groups(found: GroupsOfProject, requests: Mapping[str, str], command: ShowList) -> Section:
+    """The groups of a project that the command shows, failed groups first, and done and deleted groups last.
 
     Arguments:
-        requested: ids of the groups that have an open request.
+        requests: the ids of the open requests, by the id of their group.
     """
     kinds = [kind for kind in GroupKind if kind in command.kinds]
     shown = {kind: [one for one in found.of_kind.get(kind, ()) if command.matches(one.group)] for kind in kinds}
     totals = [_total(len(shown[kind]), kind, is_complete=kind not in found.more) for kind in kinds]
     # The name of a group that cannot be read is not known.
     totals.append(f"{found.unreadable} unreadable" if found.unreadable and not command.name else "")
-    named = f" with {inline_code(' '.join(command.name))} in the name" if command.name else ""
-    total = ", ".join(filter(None, totals)) or "none"
-    lines = tuple(group_line(one, requested) for kind in kinds for one in shown[kind])
-    title = f"Groups in {found.project}{named} as of {local_time(found.as_of)}: {total}"
+    ended = [one for one in found.ended if command.name and command.matches(one.group)]
+    totals += [f"{count} {name}" for name, count in Counter(status_name(one.group.status) for one in ended).items()]
+    lines = tuple(group_line(one, requests) for one in (*(one for kind in kinds for one in shown[kind]), *ended))
+    total, as_of = ", ".join(filter(None, totals)), f"as of {local_time(found.as_of)}"
+    name = inline_code(" ".join(command.name))
+    if total:
+        named = f" with {name} in the name" if command.name else ""
+        title = f"Groups in {found.project}{named} {as_of}: {total}"
+    else:
+        named = f" has {name} in its name" if command.name else ""
+        title = f"No {join_words(kinds, 'or')} group in {found.project}{named} {as_of}"
     return Section(title, lines, len(shown.get(GroupKind.FAILED, ())), not found.more)
+
+
+def filters(typed: str) -> Section:
+    """How to filter by status, in case the words that were typed are not a name.
+
+    Arguments:
+        typed: the slash command, with its slash.
+    """
+    commands = join_words((f"`{typed} list {kind}`" for kind in GroupKind), "or")
+    return Section("", (f"To filter by status, type {commands}.",), 1)
 
 
 def groups_not_listed(project: str, problem: Problem) -> Section:
@@ -126,10 +146,13 @@ def page(sections: Sequence[Section], command: ShowList, typed: str, max_charact
         text, left = _first_page(left, max_characters - FOOTER_CHARACTERS)
         pages.append(text)
     if len(pages) == 1:
-        return fit(sections, max_characters)
+        missing = f"\nThere is no page {command.page}." if command.page > 1 else ""
+        return fit(sections, max_characters - len(missing)) + missing
     number = min(command.page, len(pages))
     footer = f"Page {number} of {len(pages)}."
-    if number < len(pages):
+    if number < command.page:
+        footer = f"There is no page {command.page}. {footer}"
+    elif number < len(pages):
         footer += f" For the next page, type {inline_code(f'{typed} {_next_page(command, number + 1)}')}."
     return f"{pages[number - 1]}\n{footer}"
 

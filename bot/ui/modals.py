@@ -26,7 +26,7 @@ from bot.domain.request import Request
 from bot.domain.task_group import TaskGroup, status_name
 from bot.ui.blocks import context_block, section, truncate
 from bot.ui.card import route_line
-from bot.ui.formatting import escape_mrkdwn, group_name, mentions, quoted_name
+from bot.ui.formatting import escape_mrkdwn, group_name, mentions, percentage, quoted_name
 
 REQUEST_FORM, DENY_FORM = "request_form", "deny_form"
 REQUEST_TITLE, DENY_TITLE = "Resume or retry a group", "Deny this request"
@@ -58,7 +58,7 @@ class GroupChoice:
 def group_choice(project: str, group: TaskGroup) -> GroupChoice:
     """The option for a group, with its name, project, status and progress."""
     share = percent(group.progress)
-    done = f", {share} %" if share is not None else ""
+    done = f", {percentage(share)}" if share is not None else ""
     return GroupChoice(project, group.group_id, f"{group_name(group)} · {project} · {status_name(group.status)}{done}")
 
 
@@ -76,7 +76,7 @@ def request_form(
     projects: Sequence[str],
     choices: Sequence[GroupChoice],
     remark: str,
-    group_id: str = "",
+    group: TaskGroup | None = None,
     project: str = "",
     reason: str = "",
     can_schedule: bool = True,
@@ -87,11 +87,17 @@ def request_form(
         projects: where this person may create requests.
         choices: the groups to select from.
         remark: mrkdwn below the fields; empty for none.
-        group_id, project, reason: initial values.
+        group: the group of the button that opened the form; None to select one.
+        project, reason: initial values.
         can_schedule: whether one of the projects allows a start time. If none does, the form has no field for it.
     """
+    named = (
+        [section(f"*{escape_mrkdwn(quoted_name(group))}* in project {escape_mrkdwn(project)}")]
+        if group is not None
+        else []
+    )
     picker: list[Block] = []
-    if choices and not group_id:
+    if choices and group is None:
         options = [
             Option(
                 text=PlainTextObject(text=truncate(one.label, 75), emoji=False), value=f"{one.project} {one.group_id}"
@@ -103,7 +109,9 @@ def request_form(
         )
         label = PlainTextObject(text="Task group")
         picker.append(InputBlock(block_id="pick", label=label, element=element, optional=True))
-    typed = PlainTextInputElement(action_id="text", max_length=200, initial_value=group_id or None)
+    typed = PlainTextInputElement(
+        action_id="text", max_length=200, initial_value=group.group_id if group is not None else None
+    )
     at = InputBlock(
         block_id="at",
         label=PlainTextObject(text="Start at"),
@@ -118,6 +126,7 @@ def request_form(
         submit=PlainTextObject(text="Request"),
         close=PlainTextObject(text="Close"),
         blocks=[
+            *named,
             *picker,
             InputBlock(
                 block_id="group",

@@ -10,9 +10,18 @@ from datetime import datetime
 
 from bot.domain.progress import seconds_left
 from bot.domain.request import Request, State
-from bot.domain.task_group import GroupStatus, SubTasks
-from bot.domain.watched_group import Activity, Movement, Reading
-from bot.ui.formatting import capitalized, duration, local_time, local_time_with_seconds, past_tense, quoted_name, rate
+from bot.domain.task_group import GroupStatus, Progress, SubTasks
+from bot.domain.watched_group import SMOOTHING, Activity, Movement, Reading
+from bot.ui.formatting import (
+    capitalized,
+    duration,
+    local_time,
+    local_time_with_seconds,
+    past_tense,
+    quoted_name,
+    rate,
+    time_left,
+)
 from bot.ui.problem_texts import LOOK_IN_CONSOLE
 from bot.ui.progress import latest_progress
 
@@ -56,6 +65,8 @@ def pace(reading: Reading) -> str:
     match movement.activity:
         case Activity.STOPPED:
             return "being paused"
+        case Activity.LISTING if reading.group.status is GroupStatus.WAITING:
+            return "waiting for OMS to begin"
         case Activity.LISTING if movement.still_since is None:
             return "moving while OMS lists the source"
         case Activity.LISTING:
@@ -116,8 +127,16 @@ def movement_details(reading: Reading) -> str:
     return " · ".join(filter(None, (*_rate_and_time(reading), _sub_tasks(reading.group.sub_tasks), _as_of(reading.at))))
 
 
+def moves_again(progress: Progress) -> str:
+    """What a group does after a stall.
+
+    Between two readings bytes may have moved, although nothing moves at the second one.
+    """
+    return "is moving again" if progress.speed_bytes_per_second else "has moved again"
+
+
 def rate_sentence(reading: Reading) -> str:
-    """` 140 MB/s over the last few minutes, about 3 h left.`, to append to another sentence.
+    """` 140 MB/s over the last 3 min 20 s, about 3 h left.`, to append to another sentence.
 
     Leaves out what is not known. If nothing is known, it is empty.
     """
@@ -137,7 +156,7 @@ def _moving(bytes_per_second: int, left: int | None) -> str:
     if bytes_per_second <= 0:
         return "moving"
     moving = f"moving at {rate(bytes_per_second)}"
-    return f"{moving}, about {duration(left)} left" if left is not None else moving
+    return f"{moving}, {time_left(left)} left" if left is not None else moving
 
 
 def _still_for(movement: Movement, at: datetime) -> str:
@@ -148,16 +167,27 @@ def _rate_and_time(reading: Reading) -> list[str]:
     movement, progress = reading.movement, reading.group.progress
     if movement is None or movement.activity not in (Activity.LISTING, Activity.MOVING):
         return []
-    shows_rate = movement.rate and not movement.is_still(reading.at)
-    found = [f"{rate(movement.rate or 0)} over the last few minutes"] if shows_rate else []
+    found = [] if movement.is_still(reading.at) else _measured_rate(movement, reading.at)
     left = movement.seconds_left(progress, reading.at)
     if left is not None:
-        found.append(f"about {duration(left)} left")
+        found.append(f"{time_left(left)} left")
+    elif reading.group.status is GroupStatus.WAITING:
+        found.append("OMS hasn't begun yet")
     elif movement.activity is Activity.LISTING:
         found.append("OMS is still listing the source, so the total is growing")
     elif movement.totals_grow(reading.at):
         found.append("the total is still growing, so the time left isn't known")
     return found
+
+
+def _measured_rate(movement: Movement, at: datetime) -> list[str]:
+    """The rate, and over which time: the average since it is measured, after `SMOOTHING` mostly of the last minutes."""
+    if not movement.rate or movement.rate_since is None:
+        return []
+    measured = at - movement.rate_since
+    if measured > SMOOTHING:
+        return [f"{rate(movement.rate)} over the last few minutes"]
+    return [f"{rate(movement.rate)} over the last {duration(int(measured.total_seconds()))}"]
 
 
 def _sub_tasks(counts: SubTasks) -> str:

@@ -16,11 +16,18 @@ def latest_progress(request: Request) -> Progress:
     return request.last_seen.progress if request.last_seen else request.group.progress
 
 
-def progress_line(progress: Progress, group_status: str = "") -> str:
-    """The bar, the percentage and the amounts, then the status of the task group if there is one to show."""
+def progress_line(progress: Progress, group_status: str = "", *, total_grows: bool = False) -> str:
+    """The bar, the percentage and the amounts, then the status of the task group if there is one to show.
+
+    Arguments:
+        total_grows: whether OMS is still listing the source, so that the amounts are of what is listed so far.
+    """
     share = percent(progress)
     shown = f"{progress_bar(share)}  *{share} %*" if share is not None else "Size not known yet"
-    return f"{shown}     {' · '.join(filter(None, (_bytes(progress), _objects(progress), group_status)))}"
+    amounts = " · ".join(filter(None, (_bytes(progress), _objects(progress))))
+    if amounts and total_grows:
+        amounts += " so far"
+    return f"{shown}     {' · '.join(filter(None, (amounts, group_status)))}"
 
 
 def progress_sentence(progress: Progress) -> str:
@@ -36,7 +43,7 @@ def objects_of_total(progress: Progress) -> str:
 
 
 def moved_since_start(request: Request) -> str:
-    """`6.0 GB in 43 s (10.0 GB in all)`: what was migrated since the group was started; empty if that is not known.
+    """`moved 6.0 GB in 43 s (10.0 GB in all)`: what was migrated since the group was started; empty if not known.
 
     Leaves out what was migrated before, unless it is nothing. For a request that has ended.
     """
@@ -47,7 +54,7 @@ def moved_since_start(request: Request) -> str:
     if attempt.before is None:
         return f"took {took}"
     before, all_bytes = attempt.before.complete_bytes, last_seen.progress.complete_bytes
-    text = f"{size(max(all_bytes - before, 0))} in {took}"
+    text = f"moved {size(max(all_bytes - before, 0))} in {took}"
     return f"{text} ({size(all_bytes)} in all)" if before else text
 
 

@@ -10,9 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from bot.domain.approvals import possible_approvers
 from bot.domain.policy import Refusal
 from bot.domain.request import Policy, Problem, Request, State
-from bot.domain.task_group import GroupStatus
-from bot.ui.formatting import approvals_needed, escape_mrkdwn, inline_code, join_words, link_console, mentions
+from bot.domain.task_group import GroupStatus, TaskGroup
+from bot.ui.formatting import (
+    approvals_needed,
+    capitalized,
+    escape_mrkdwn,
+    inline_code,
+    join_words,
+    link_console,
+    mentions,
+)
 from bot.ui.problem_texts import LOOK_IN_CONSOLE, problem_sentences
+from bot.ui.replies import named_group
 from bot.ui.status import status_text
 from bot.ui.usage import NO_REQUEST_CREATED
 
@@ -160,27 +169,27 @@ def maybe_duplicate_project(project: str, region: str) -> str:
     )
 
 
-def not_resumable(status: GroupStatus, group_id: str) -> str:
-    """A task group in this status can be neither resumed nor retried.
+def not_resumable(group: TaskGroup) -> str:
+    """A task group in its status can be neither resumed nor retried.
 
     Raises:
-        KeyError: a group in this status can be resumed or retried, or is still pausing.
+        KeyError: the group can be resumed or retried, or is still pausing.
     """
     why = {
         GroupStatus.WAITING: "is waiting to run. OMS starts it automatically",
         GroupStatus.EXECUTING: "is already running; OMS is creating its sub-tasks",
         GroupStatus.MONITORING: "is already running",
-        GroupStatus.COMPLETED: "is complete, so there's nothing to resume",
+        GroupStatus.COMPLETED: "is done, so there's nothing to resume",
         GroupStatus.WAITING_FOR_DELETION: "is waiting to be deleted, so it can't be resumed",
         GroupStatus.DELETED: "is deleted, so it can't be resumed",
-    }[status]
-    return f"Group `{group_id}` {why}. {NO_REQUEST_CREATED}"
+    }[group.status]
+    return f"{capitalized(named_group(group))} {why}. {NO_REQUEST_CREATED}"
 
 
-def still_pausing(group_id: str, console_url: str) -> str:
+def still_pausing(group: TaskGroup, console_url: str) -> str:
     """The bot waited for the group to be paused, and gave up."""
     next_step = link_console(LOOK_IN_CONSOLE, console_url)
-    return f"Group `{group_id}` is still pausing after half an hour. {NO_REQUEST_CREATED} {next_step}"
+    return f"{capitalized(named_group(group))} is still pausing after half an hour. {NO_REQUEST_CREATED} {next_step}"
 
 
 def no_source_path(bucket: str, project: str) -> str:

@@ -6,15 +6,17 @@ Pure. `bot.ui.refusals` has the replies that refuse something, `bot.ui.thread` t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from bot.domain.approvals import missing_approvers
-from bot.domain.progress import percent
 from bot.domain.request import Request, State
-from bot.domain.task_group import TaskGroup, status_name
+from bot.domain.task_group import FAILED_STATUSES, GroupStatus, TaskGroup, status_name
 from bot.ui.formatting import (
     approvals_needed,
+    capitalized,
     escape_mrkdwn,
     inline_code,
+    local_time,
     mentions,
     quote,
     quoted_name,
@@ -63,7 +65,10 @@ def help_text(command: str) -> str:
             f"For example: `{command} GROUP_ID at=22:30 network is back`",
             f"`{command}` opens a form.",
             f"`{command} list` shows open requests, and failed, running and paused groups.",
-            f"`{command} status ID` shows the status of a request (R-…) or a task group.",
+            f"`{command} list failed`, `list running`, `list paused` and `list NAME` show only some groups, and "
+            "`list failed 2` shows the second page.",
+            f"`{command} status ID` shows the status of a request (R-…) or a task group. You can also type the group's "
+            "name.",
         )
     )
 
@@ -112,8 +117,9 @@ def already_open_by_you(request: Request, permalink: str | None) -> str:
     return with_link(text, permalink)
 
 
-def waits_until_paused(group_id: str) -> str:
-    return f"Group `{group_id}` is still pausing. The bot creates the request when the group is paused."
+def waits_until_paused(group: TaskGroup) -> str:
+    """The group is still pausing."""
+    return f"{capitalized(named_group(group))} is still pausing. The bot creates the request when the group is paused."
 
 
 def _created(request: Request) -> str:
@@ -135,12 +141,19 @@ def named_group(group: TaskGroup) -> str:
 NO_REQUEST_FOR_GROUP = "This group has no requests."
 
 
-def group_status(group: TaskGroup, project: str) -> str:
-    """The status and progress of a group, whether or not there is a request for it."""
-    share = percent(group.progress)
-    done = f", {share} % done" if share is not None else ""
-    label = named_group(group)
-    return f"{label[:1].upper()}{label[1:]} in project {project} is {status_name(group.status)} now{done}."
+def group_status(group: TaskGroup, project: str, noticed_at: datetime | None = None) -> str:
+    """The status of a group, whether or not there is a request for it.
+
+    Arguments:
+        noticed_at: when a reading first showed the status; None to leave it out.
+    """
+    status = f"is {status_name(group.status)}"
+    if group.status in FAILED_STATUSES:
+        status = "failed"
+    elif group.status is GroupStatus.DELETED:
+        status = "was deleted"
+    noticed = f", noticed {local_time(noticed_at)}" if noticed_at is not None else ""
+    return f"{capitalized(named_group(group))} in project {project} {status}{noticed}."
 
 
 # Direct messages.

@@ -9,8 +9,17 @@ from dataclasses import replace
 
 from bot.domain.report import Report
 from bot.ui.blocks import SlackMessage, context_block, fields, line_chart, section, slack_message, text_message
-from bot.ui.formatting import duration, escape_mrkdwn, inline_code, local_time, mention, unit_of
-from bot.ui.report_facts import Markup, call_name, facts, rate_bars
+from bot.ui.failure_causes import causes_blocks, causes_summary, failed_list_line
+from bot.ui.formatting import (
+    duration,
+    escape_mrkdwn,
+    inline_code,
+    local_time,
+    local_time_with_seconds,
+    mention,
+    unit_of,
+)
+from bot.ui.report_facts import Markup, call_name, facts, part_time, rate_bars
 from bot.ui.states import headline
 from bot.ui.thread import thread_line
 
@@ -38,10 +47,13 @@ def _message(report: Report, rate_over_time: tuple[dict[str, object], ...]) -> S
         for call in report.calls
         if call.huawei_request_id
     ]
-    sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}`")
+    made_at = local_time_with_seconds(report.made_at)
+    sources.append(f"Newest audit hash `{report.newest_hash or 'unknown'}` as of {made_at}")
     if report.unverified_rows:
         sources.append(_UNVERIFIED)
-    said = slack_message(" ".join((line.text, *(f"{title}: {text}." for title, text in known))), [fields(*known)])
+    sentences = [line.text, *(f"{title}: {text}." for title, text in known), causes_summary(request)]
+    sentences.append(failed_list_line(request))
+    said = slack_message(" ".join(filter(None, sentences)), [fields(*known), *causes_blocks(request)])
     return replace(
         said,
         blocks=(
@@ -58,5 +70,8 @@ def _chart(report: Report) -> dict[str, object]:
     points = []
     for part in report.rates:
         elapsed = duration(round((part.until - report.rates[0].since).total_seconds()))
-        points.append((elapsed, round(part.bytes_per_second / unit_bytes, 2)))
-    return line_chart("Rate over time", "Time since the start", f"{unit}/s", "Rate", points)
+        value = part.bytes_per_second / unit_bytes
+        # As `rate` rounds it.
+        points.append((elapsed, round(value, 1) if value < 10 else round(value)))
+    time = f"Time since the start, in steps of {part_time(report)}"
+    return line_chart("Rate over time", time, f"{unit}/s", "Rate", points)

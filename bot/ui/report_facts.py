@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.report import AcceptedCall, Report
@@ -15,10 +15,13 @@ from bot.ui.formatting import duration, rate, size, size_of_total, sparkline
 
 #: What OMS compares after it copied an object, by the `consistency_check` of the group (ShowTaskGroup).
 CONSISTENCY_CHECKS: Mapping[str, str] = {
-    "size_last_modified": "size and time (each copy has the size of its source object and isn't older)",
+    "size_last_modified": "size and time",
     "crc64": "CRC64 checksums (size and time for objects without one)",
     "no_check": "size and time (nothing for objects whose size the source doesn't state)",
 }
+
+#: A run of this time has readings between its start and its end, unless OMS was not reachable or `keep` has passed.
+SAMPLED_FROM = timedelta(minutes=3)
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,12 @@ def facts(report: Report, markup: Markup) -> Iterator[tuple[str, str]]:
         yield "Moved", _moved(report)
         done = f"{progress.success_objects:,} migrated, {progress.skipped_objects:,} skipped"
         yield "Objects", f"{done}, {progress.failed_objects:,} failed, of {progress.total_objects:,}"
-        seconds = int(took.total_seconds())
-        so_far = " so far" if request.is_open else ""
-        times = f"{markup.time(report.started_at)} to {markup.time(report.until)}"
-        yield "Time", f"{duration(seconds)}{so_far}, {times}"
-    if report.moved_bytes and report.average_rate is not None and report.best_rate is not None:
-        yield "Rate", f"{rate(report.average_rate)} on average, {rate(report.best_rate)} at peak"
+        yield "Time", _time(report, report.started_at, took, markup)
+    if report.moved_bytes and report.average_rate is not None:
+        yield "Rate", f"{rate(report.average_rate)} on average{_fastest(report)}"
     check = dict(request.group.settings).get("consistency_check", "")
     if check:
-        yield "Consistency check", CONSISTENCY_CHECKS.get(check.lower()) or markup.text(check)
+        yield "Consistency check mode", CONSISTENCY_CHECKS.get(check.lower()) or markup.text(check)
     yield "Requested by", f"{markup.person(request.requester)}, {markup.time(request.created_at)}"
     if report.approvals:
         approvals = (f"{markup.person(vote.person)}, {markup.time(vote.at)}" for vote in report.approvals)
@@ -58,9 +58,16 @@ def call_name(report: Report, call: AcceptedCall) -> str:
 
 
 def rate_bars(report: Report) -> str:
-    """`▂▅█▁  up to 220 MB/s`: the rate over time. Empty if it is not known, or nothing moved."""
+    """`▂▅█▁  each bar is 6 min, up to 220 MB/s`: the rate over time. Empty if it is not known, or nothing moved."""
     rates = [part.bytes_per_second for part in report.rates]
-    return f"{sparkline(rates)}  up to {rate(max(rates))}" if len(rates) > 1 and any(rates) else ""
+    if len(rates) < 2 or not any(rates):
+        return ""
+    return f"{sparkline(rates)}  each bar is {part_time(report)}, up to {rate(max(rates))}"
+
+
+def part_time(report: Report) -> str:
+    """How long each part of `Report.rates` is."""
+    return duration(round((report.rates[0].until - report.rates[0].since).total_seconds()))
 
 
 def _moved(report: Report) -> str:
@@ -71,5 +78,29 @@ def _moved(report: Report) -> str:
         in_all = f"{size(progress.complete_bytes)} in all"
     if report.moved_bytes is None or report.moved_objects is None:
         return in_all
+    if not report.moved_objects:
+        # OMS counts an object when it is complete, and its bytes before.
+        return f"{size(report.moved_bytes) if report.moved_bytes else 'nothing'} this time, {in_all}"
     objects = "1 object" if report.moved_objects == 1 else f"{report.moved_objects:,} objects"
     return f"{size(report.moved_bytes)} in {objects} this time, {in_all}"
+
+
+def _time(report: Report, started_at: datetime, took: timedelta, markup: Markup) -> str:
+    so_far = " so far" if report.request.is_open else ""
+    times = markup.time(started_at)
+    if took >= timedelta(minutes=1):
+        times = f"{times} to {markup.time(report.until)}"
+    return f"{duration(int(took.total_seconds()))}{so_far}, {times}"
+
+
+def _fastest(report: Report) -> str:
+    """The highest rate and how long it lasted, or that it is not known. Empty for a short or an even run."""
+    fastest, took = report.fastest, report.took
+    if fastest is not None:
+        if fastest.bytes_per_second <= (report.average_rate or 0):
+            return ""
+        lasted = duration(round((fastest.until - fastest.since).total_seconds()))
+        return f", {rate(fastest.bytes_per_second)} over the fastest {lasted}"
+    if took is None or took < SAMPLED_FROM:
+        return ""
+    return " (the rate over time isn't known, because no readings from the run are stored)"

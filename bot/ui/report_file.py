@@ -52,12 +52,37 @@ def _all_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "Ended", _utc(request.ended_at)
     if request.problem is not None:
         yield "Problem", _escaped(f"{with_references(request.problem)} {request.problem.next_step}")
+    yield from _causes(report)
     bars = rate_bars(report)
     if bars:
         yield "Rate over time", bars
     for call in report.calls:
         yield f"Huawei request id of the {call_name(report, call)}", f"{_escaped(call.huawei_request_id) or 'none'}"
-    yield "Newest audit hash", report.newest_hash or "unknown"
+    yield "Newest audit hash", f"{report.newest_hash or 'unknown'} as of {_utc(report.made_at)}"
+
+
+def _causes(report: Report) -> Iterator[tuple[str, str]]:
+    """Why sub-tasks failed, and where the list of failed objects is."""
+    known, failed_list = report.request.failure_causes, _failed_list(report)
+    if known is not None:
+        yield "Failed sub-tasks", f"{known.all_failed:,} as of {_utc(known.read_at)}"
+        for cause in known.causes:
+            problem = cause.problem
+            title = f"Failed with {_escaped(problem.code)}" if problem.code else "Failed without an error code"
+            sub_tasks = "1 sub-task" if cause.sub_tasks == 1 else f"{cause.sub_tasks:,} sub-tasks"
+            yield title, _escaped(f"{sub_tasks}. {problem.meaning} Next: {problem.next_step}")
+        if known.not_read is not None:
+            yield "Causes", _escaped(f"{known.not_read.meaning} Next: {known.not_read.next_step}")
+    if failed_list is not None:
+        place = f"{failed_list['key']} in the destination bucket {failed_list['bucket']}"
+        yield "List of failed objects", _escaped(place)
+
+
+def _failed_list(report: Report) -> dict[str, str] | None:
+    """Where OMS put the list of failed objects; None if there is none."""
+    group = report.request.group
+    has_list = group.failed_list and report.progress.failed_objects
+    return {"bucket": group.destination.bucket, "key": group.failed_list} if has_list else None
 
 
 def _decision(decision: Decision) -> str:
@@ -105,10 +130,13 @@ def report_json(report: Report) -> str:
         "moved_objects": report.moved_objects,
         "progress": asdict(report.progress),
         "average_rate": report.average_rate,
-        "best_rate": report.best_rate,
+        "fastest": asdict(report.fastest) if report.fastest is not None else None,
         "rates": [asdict(part) for part in report.rates],
         "calls": [asdict(call) | {"call": call_name(report, call)} for call in report.calls],
         "problem": asdict(request.problem) if request.problem is not None else None,
+        "failure_causes": asdict(request.failure_causes) if request.failure_causes is not None else None,
+        "failed_list": _failed_list(report),
+        "made_at": report.made_at,
         "audit": {"newest_hash": report.newest_hash, "unverified_rows": report.unverified_rows},
     }
     return json.dumps(shown, indent=2, default=datetime.isoformat)

@@ -22,7 +22,7 @@ from bot.ui.formatting import (
     mentions,
     quoted_name,
 )
-from bot.ui.movement import last_reading, movement_sentence, rate_sentence
+from bot.ui.movement import last_reading, movement_sentence, moves_again, rate_sentence
 from bot.ui.problem_texts import KEY_CHANGED, problem_sentences
 from bot.ui.progress import progress_sentence
 from bot.ui.states import STATES, text_of
@@ -49,7 +49,8 @@ def announcement_line(old: Request, new: Request) -> str | None:
             return f"{requester}, {name} is slow. {movement_sentence(reading)}{rate_sentence(reading)}"
         case _, Trouble.STALLED:
             after = _lasted(was.since, reading)
-            return f"{requester}, {name} is moving again{_at_percent(reading)}. It was stalled{after}."
+            again = moves_again(reading.group.progress)
+            return f"{requester}, {name} {again}{_at_percent(reading)}. It was stalled{after}."
     return f"{name} is no longer slow.{rate_sentence(reading)}"
 
 

@@ -26,7 +26,8 @@ def invalid_command(invalid: InvalidCommand, command: str) -> str:
     match invalid.error:
         case UsageError.NO_STATUS_ID:
             # `status` and `list` create no request anyway.
-            return f"Type `{command} status ID` with the id of one request (R-…) or of one task group."
+            ids = "the id of one request (R-…) or of one task group, or a part of the group's name"
+            return f"Type `{command} status ID` with {ids}."
         case UsageError.NAME_TOO_LONG:
             return f"Type fewer words of the group's name, at most {MAX_NAME_CHARACTERS} characters."
         case UsageError.TEXT_TOO_LONG:

@@ -229,6 +229,12 @@ def test_status_and_help_take_no_other_words() -> None:
     assert isinstance(parse("status ../x"), InvalidCommand)
 
 
+def test_status_takes_the_name_of_a_group() -> None:
+    assert parse("status Nightly &amp; “daily” images") == ShowStatus(name=("nightly", "&", "daily", "images"))
+    for typed in ("status 00878453-3402-4a86", "status r-1", f"status nightly {'x' * 100}"):
+        assert isinstance(parse(typed), InvalidCommand)
+
+
 def test_a_form_is_validated_like_a_typed_command() -> None:
     assert resume_groups((GROUP,), "a <b> & c", "media", "9:05") == ResumeGroups((GROUP,), "a <b> & c", "media", (9, 5))
     for text, entered in (

@@ -63,6 +63,7 @@ def test_groups_are_sorted_by_their_current_status() -> None:
         GroupStatus.PAUSED,
         GroupStatus.MONITORING,
         GroupStatus.PAUSING,
+        GroupStatus.DELETED,
     )
     groups = [watched(number, status) for number, status in enumerate(statuses)]
     found = digest_of("media", NOON, groups, [], [])
@@ -73,7 +74,9 @@ def test_groups_are_sorted_by_their_current_status() -> None:
         (groups[3].group, groups[3].movement),
         (groups[4].group, groups[4].movement),
     ]
+    assert [one.group for one in found.deleted] == [groups[5].group]
     assert not found.is_empty
+    assert not digest_of("media", NOON, groups[5:], [], []).is_empty
 
 
 def test_a_group_that_no_sweep_saw_is_known_from_its_request() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.domain.audit_events import AuditEvent
-from bot.domain.report import MAX_POINTS, AcceptedCall, Report, Sample, sum_up
+from bot.domain.report import MAX_POINTS, AcceptedCall, Rate, Report, Sample, sum_up
 from bot.domain.request import Attempt, LastSeen, Request, State, Vote
 from bot.domain.request_record import RecordedEvent
 from bot.domain.task_group import Progress
@@ -52,14 +52,17 @@ def test_what_moved_this_time_leaves_out_what_was_moved_before() -> None:
     assert (found.took, found.average_rate) == (timedelta(minutes=10), 10_000_000)
 
 
-def test_the_best_rate_is_the_highest_between_two_readings_and_never_below_the_average() -> None:
-    assert report(ran(10), (2, 4), (3, 7), (9, 9.5)).best_rate == 50_000_000
-    assert report(ran(10)).best_rate == 10_000_000
+def test_the_fastest_part_is_the_one_between_two_readings_with_the_highest_rate() -> None:
+    assert report(ran(10), (2, 4), (3, 7), (9, 9.5)).fastest == Rate(at(2), at(3), 50_000_000)
+
+
+def test_a_run_without_readings_in_between_has_no_fastest_part() -> None:
+    assert report(ran(10)).fastest is None
 
 
 def test_readings_closer_than_half_a_minute_give_no_rate_of_their_own() -> None:
-    """OMS counts some objects only when they are complete, so a large object would look like a burst."""
-    assert report(ran(10), (5, 4), (5.01, 7)).best_rate == 20_000_000
+    """OMS counts an object when it is complete, so a large object would look like a burst."""
+    assert report(ran(10), (5, 4), (5.01, 7)).fastest == Rate(at(5), at(10), 20_000_000)
 
 
 def test_the_rate_over_time_adds_up_to_what_moved() -> None:
@@ -75,7 +78,7 @@ def test_a_run_with_one_sample_has_two_points() -> None:
 
 def test_a_run_of_less_than_a_minute_has_no_rate_over_time() -> None:
     found = report(ran(0.5), (0.2, 5))
-    assert (found.rates, found.average_rate, found.best_rate) == ((), 200_000_000, 200_000_000)
+    assert (found.rates, found.average_rate, found.fastest) == ((), 200_000_000, None)
 
 
 def test_a_month_of_samples_has_as_many_points_as_a_chart_can_have() -> None:
@@ -87,14 +90,14 @@ def test_a_month_of_samples_has_as_many_points_as_a_chart_can_have() -> None:
 
 def test_a_group_without_bytes_has_rates_of_zero() -> None:
     found = report(ran(10, Progress(0, 0, 5, 5), Progress(0, 0, 5, 0)), (2, 0), (5, 0))
-    assert (found.moved_bytes, found.moved_objects, found.average_rate, found.best_rate) == (0, 5, 0, 0)
+    assert (found.moved_bytes, found.moved_objects, found.average_rate) == (0, 5, 0)
     assert set(points(found)) == {0}
 
 
 def test_counters_that_oms_resets_late_after_a_retry_are_no_progress() -> None:
     reset = Progress(10 * GB, 0, 1000, 0)
     found = report(ran(10, before=reset), (1, 9), (2, 1), (5, 4))
-    assert (found.moved_bytes, found.best_rate) == (10 * GB, 20_000_000)
+    assert (found.moved_bytes, found.fastest) == (10 * GB, Rate(at(5), at(10), 20_000_000))
     assert sum(points(found)) / len(points(found)) == pytest.approx(10 * GB / 600, rel=0.01)
 
 
@@ -154,5 +157,5 @@ def test_a_report_on_any_readings_is_consistent(minutes: float, samples: list[tu
     assert all(part.bytes_per_second >= 0 for part in found.rates)
     assert all(part.until - part.since >= timedelta(seconds=59) for part in found.rates)
     assert all(one.until == next_one.since for one, next_one in pairwise(found.rates))
-    if found.average_rate is not None and found.best_rate is not None:
-        assert found.best_rate >= found.average_rate
+    if found.average_rate is not None and found.fastest is not None:
+        assert found.fastest.bytes_per_second >= found.average_rate

@@ -328,6 +328,15 @@ class TestStall:
         assert almost.movement.activity is Activity.RESTORING
         assert still(almost, SECOND).movement.activity is Activity.STALLED
 
+    def test_readings_without_a_gap_span_the_twelve_hours_too(self) -> None:
+        restoring = still(seen(running(restores_archives=True)), 8 * HOUR)
+        blind = after(restoring, restoring.group, 9 * HOUR)
+        assert blind.movement.activity is Activity.MOVING
+        assert blind.movement.still_since == blind.seen_at
+        stalled = still(blind, RESTORE_TIME)
+        assert stalled.movement.activity is Activity.STALLED
+        assert after(stalled, stalled.group, HOUR).movement.still_since == blind.seen_at
+
     def test_a_paused_or_failed_group_does_not_count_as_standing_still(self) -> None:
         watched = moving()
         for status in (GroupStatus.PAUSED, GroupStatus.PAUSING, GroupStatus.MIGRATION_FAILED, GroupStatus.COMPLETED):

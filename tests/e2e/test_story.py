@@ -142,7 +142,7 @@ def test_a_second_request_for_the_same_group_links_to_the_first(sandbox: Sandbox
 
 
 def test_only_the_person_who_typed_is_told_that_a_group_cannot_be_resumed(sandbox: Sandbox) -> None:
-    for group_id, words in ((VIDEO_MASTERS, "already running"), (WEB_ASSETS, "complete")):
+    for group_id, words in ((VIDEO_MASTERS, "already running"), (WEB_ASSETS, "is done")):
         sandbox.people.type(BOB, group_id)
         wait_for_reply(sandbox, BOB, words)
     sandbox.people.type(BOB, "1a2b3c4d-0000-4000-8000-00000000ffff")
@@ -211,8 +211,8 @@ def test_a_running_group_without_a_request_is_paused_from_its_status(sandbox: Sa
     group = sandbox.oms.state.groups[NIGHTLY_IMAGES]
     group.status, group.moved_at, group.bytes_per_second = MONITORING, sandbox.oms.state.now(), 1_000_000
     sandbox.people.type(BOB, f"status {NIGHTLY_IMAGES}")
-    wait_for_reply(sandbox, BOB, "is running now")
-    [status] = [one for one in sandbox.workspace.ephemerals if "is running now" in one.text]
+    wait_for_reply(sandbox, BOB, "in project media is running.")
+    [status] = [one for one in sandbox.workspace.ephemerals if "in project media is running." in one.text]
     assert sandbox.people.press(BOB, status, "pause").failure is None
     wait_for_reply(sandbox, BOB, "You paused")
     sandbox.wait_until(lambda: bool(sandbox.workspace.messages_in(MIGRATIONS)), what="the message to the channel")

@@ -19,6 +19,7 @@ import bot.ui
 from bot.domain.command import InvalidCommand, ShowList, UsageError
 from bot.domain.digest import Digest
 from bot.domain.policy import Refusal
+from bot.domain.request import Verb
 from bot.domain.start_time import NoStart, StartProblem
 from bot.domain.task_group import GroupKind, GroupStatus, SubTasks, TaskGroup
 from bot.domain.watched_group import Activity, Movement, Reading, Trouble, WatchedGroup
@@ -113,7 +114,7 @@ SAMPLES: Mapping[str, Any] = {
     "remark": "(remarks, for example that the groups of a project can't be listed)",
     "request": pending(TWO_APPROVALS),
     "request_id": "R-00000001",
-    "requested": [GROUP_ID],
+    "requests": {GROUP_ID: "R-00000001"},
     "retry_hint": "",
     "seconds": 8.0,
     "service": "OMS",
@@ -122,10 +123,12 @@ SAMPLES: Mapping[str, Any] = {
     "slow_below": 20_000_000,
     "text": "(a text)",
     "title": "(a title)",
+    "typed": "/resume-taskgroup",
     "typed_name": "meida",
     "unreadable": 1,
     "until": NOON + timedelta(days=1),
     "url": "https://oms.ap-southeast-3.myhuaweicloud.com",
+    "verb": Verb.RETRY,
     "vault_path": "secret/oms/media/source",
     "voters": ["UCAROL00"],
     "wanted": (NOON + timedelta(hours=10)).astimezone(ZONE),
@@ -143,7 +146,13 @@ _MOVEMENTS = [
     Movement(Activity.QUEUED),
     Movement(Activity.RESTORING, still_since=NOON - timedelta(hours=1)),
     Movement(Activity.STALLED, still_since=NOON - timedelta(minutes=20)),
-    Movement(Activity.MOVING, 1_000_000, slow_since=NOON - timedelta(minutes=20), is_slow=True),
+    Movement(
+        Activity.MOVING,
+        1_000_000,
+        NOON - timedelta(minutes=30),
+        slow_since=NOON - timedelta(minutes=20),
+        is_slow=True,
+    ),
 ]
 
 
@@ -161,10 +170,11 @@ def _watched(group: TaskGroup, movement: Movement) -> WatchedGroup:
 
 
 _STOPPED = Movement(Activity.STOPPED)
+_STATUSES_AT_END = (GroupStatus.COMPLETED, GroupStatus.WAITING_FOR_DELETION, GroupStatus.DELETED)
 _LISTED = [
     lists.open_requests(["(a line for each open request)"] * 2),
-    lists.groups(_groups_of("media", more=[GroupKind.FAILED], unreadable=1), [GROUP_ID], ShowList(1)),
-    lists.groups(_groups_of("archive"), [], ShowList(1, GroupKind.PAUSED, ("nightly",))),
+    lists.groups(_groups_of("media", more=[GroupKind.FAILED], unreadable=1), {GROUP_ID: "R-00000001"}, ShowList(1)),
+    lists.groups(_groups_of("archive"), {}, ShowList(1, GroupKind.PAUSED, ("nightly",))),
 ]
 _CAROL = person("UCAROL00")
 _HOME = home_sections(
@@ -183,10 +193,15 @@ _DIGEST = Digest(
     done=(Reading(replace(GROUP, status=GroupStatus.COMPLETED), NOON, None),),
     failed=(Reading(failed_group(), NOON, None),),
     paused=(Reading(GROUP, NOON, None),),
+    deleted=(Reading(replace(GROUP, status=GroupStatus.DELETED), NOON, None),),
     running=(Reading(_MOVING, NOON, _MOVEMENTS[0]),),
     waiting=(pending(),),
 )
-_EMPTY = [lists.open_requests([]), lists.groups(GroupsOfProject("media", NOON, {}), [], ShowList(1))]
+_NAMED = [
+    lists.groups(GroupsOfProject("media", NOON, {}), {}, ShowList(1, None, ("nightly",))),
+    lists.filters("/resume-taskgroup"),
+]
+_EMPTY = [lists.open_requests([]), lists.groups(GroupsOfProject("media", NOON, {}), {}, ShowList(1))]
 
 #: The arguments of one function that differ from `SAMPLES`.
 SPECIAL: Mapping[str, Mapping[str, Any]] = {
@@ -197,8 +212,12 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
     "home.home_sections": {"content": HomeContent([]), "person": _CAROL, "policies": {}},
     "lists.groups": {"found": _groups_of("media"), "command": ShowList(1)},
     "lists.page": {"sections": _LISTED, "command": ShowList(1), "typed": "/resume-taskgroup", "max_characters": 1_500},
-    "watched_group.group_line": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
+    "watched_group.group_line": {
+        "reading": Reading(_MOVING, NOON, _MOVEMENTS[0]),
+        "requests": {GROUP_ID: "R-00000001"},
+    },
     "watched_group.running_details": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
+    "watched_group.stopped_status": {"reading": Reading(failed_group(), NOON, _STOPPED, NOON)},
     "watched_group.running_status": {"reading": Reading(_MOVING, NOON, _MOVEMENTS[0])},
     "home.home_view": {"sections": [*_HOME, HomeSection("Other open requests", (), 12)], "permalinks": {}},
     "lists.fit": {"sections": _LISTED},
@@ -218,6 +237,7 @@ SPECIAL: Mapping[str, Mapping[str, Any]] = {
         "fix": "reinstall the Slack app, then set SLACK_BOT_TOKEN to its new bot token",
         "outcome": "Nothing changed.",
     },
+    "refusals.not_resumable": {"group": replace(GROUP, status=GroupStatus.COMPLETED)},
     "refusals.key_not_text": {"keys": "ak and sk"},
     "refusals.missing_key": {"missing": "ak and sk"},
 }
@@ -233,13 +253,37 @@ VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
     ),
     "lists.page": (
         {"command": ShowList(2, GroupKind.FAILED, ("nightly",))},
-        {"sections": _EMPTY, "command": ShowList(1, None, ("nightly",))},
+        {"sections": _NAMED, "command": ShowList(1, None, ("nightly",))},
+        {"sections": _EMPTY, "command": ShowList(2)},
     ),
     "watched_group.running_details": tuple({"reading": Reading(_MOVING, NOON, one)} for one in _MOVEMENTS[1:]),
+    "watched_group.group_line": tuple(
+        {"reading": reading}
+        for reading in (
+            *(Reading(_MOVING, NOON, one) for one in _MOVEMENTS[1:]),
+            Reading(replace(GROUP, status=GroupStatus.WAITING), NOON, Movement(Activity.LISTING)),
+            Reading(failed_group(), NOON, _STOPPED, NOON),
+            *(Reading(replace(GROUP, status=one), NOON, _STOPPED, NOON) for one in _STATUSES_AT_END),
+        )
+    ),
+    "watched_group.stopped_status": (
+        {"reading": Reading(GROUP, NOON, _STOPPED, NOON), "verb": Verb.RESUME, "problem": None},
+        *(
+            {"reading": Reading(replace(GROUP, status=one), NOON, _STOPPED, NOON), "verb": None, "problem": None}
+            for one in _STATUSES_AT_END
+        ),
+    ),
     "home.home_view": ({"sections": [], "remark": home.MAY_BE_INCOMPLETE},),
     "failure_causes.causes_line": ({"request": REQUESTS["Moving, sub-tasks failed"]},),
-    "modals.request_form": ({"choices": [], "projects": ["media"], "remark": ""},),
+    "modals.request_form": (
+        {"choices": [], "projects": ["media"], "remark": ""},
+        {"choices": [], "remark": "", "group": GROUP, "project": "media"},
+    ),
     "receipts.receipt": ({"request": REQUESTS["Approved"]}, {"request": _RETRY}),
+    "refusals.not_resumable": tuple(
+        {"group": replace(GROUP, status=one)}
+        for one in (GroupStatus.WAITING, GroupStatus.EXECUTING, GroupStatus.MONITORING, *_STATUSES_AT_END[1:])
+    ),
     "refusals.no_quorum": (
         {"policy": SELF_APPROVAL},
         {"policy": SELF_APPROVAL, "reason": ""},

@@ -68,7 +68,7 @@ TYPED = (
     f"{GROUP_ID} {'because ' * 300}",
     " ".join(f"1a2b3c4d-0000-4000-8000-{number:012d}" for number in range(11)),
     "status",
-    "status nightly",
+    "status r-1",
     "status R-00000001 R-00000002",
     f"list {'nightly ' * 20}",
 )

@@ -10,7 +10,7 @@ from bot.domain.report import Sample, sum_up
 from bot.domain.request import Attempt, LastSeen, State
 from bot.domain.request_record import RecordedEvent
 from bot.domain.task_group import Progress
-from tests.gallery.requests import APPROVED_AT, REQUEST_ID, SENT_AT
+from tests.gallery.requests import APPROVED_AT, REQUEST_ID, REQUESTS, SENT_AT
 from tests.support.values import GROUP, NOON, request
 
 ENDED_AT = SENT_AT + timedelta(hours=2)
@@ -38,3 +38,4 @@ EVENTS = [
 ]
 REPORT = sum_up(DONE, EVENTS, [_reading(minute) for minute in range(1, 120)], "3f" * 32, 0, ENDED_AT)
 NOT_APPROVED = sum_up(request(State.DENIED), EVENTS[:1], [], "3f" * 32, 0, NOON)
+IN_PARTS = sum_up(REQUESTS["Failed, for three reasons"], EVENTS, [], "3f" * 32, 0, ENDED_AT)

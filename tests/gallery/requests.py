@@ -223,7 +223,10 @@ _LARGE_ACCEPTED = replace(
 _ARCHIVED = replace(_MOVING, group=replace(_MOVING.group, restores_archives=True))
 _STEADY = watched(Activity.MOVING, **_MEASURED)
 STALLED = watched(Activity.STALLED, _STEADY, still_since=_STILL_SINCE)
-MOVING_AGAIN = watched(Activity.MOVING, STALLED)
+MOVED_AGAIN = watched(Activity.MOVING, STALLED)
+assert MOVED_AGAIN.last_seen is not None
+_MOVING_NOW = replace(MOVED_AGAIN.last_seen.progress, speed_bytes_per_second=140_000_000)
+MOVING_AGAIN = replace(MOVED_AGAIN, last_seen=replace(MOVED_AGAIN.last_seen, progress=_MOVING_NOW))
 SLOW = watched(
     Activity.MOVING, rate=3_200_000, rate_since=SENT_AT, slow_since=_READ_AT - timedelta(minutes=20), is_slow=True
 )
@@ -232,6 +235,7 @@ NO_LONGER_SLOW = watched(Activity.MOVING, SLOW, **_MEASURED)
 ANNOUNCEMENTS: tuple[tuple[Request, Request], ...] = (
     (_MOVING, STALLED),
     (STALLED, MOVING_AGAIN),
+    (STALLED, MOVED_AGAIN),
     (_MOVING, SLOW),
     (SLOW, NO_LONGER_SLOW),
     (_MOVING, replace(_STEADY, announced=Announced(milestone=50, milestone_at=_READ_AT))),

@@ -11,7 +11,7 @@ import click
 from bot.cli import main as cli
 from bot.ui import report_file
 from tests.gallery import source
-from tests.gallery.report import NOT_APPROVED, REPORT
+from tests.gallery.report import IN_PARTS, NOT_APPROVED, REPORT
 
 INTRODUCTION = """\
 # Every sentence in the terminal
@@ -31,7 +31,7 @@ def terminal_page() -> str:
             for name, found in source.templates(source.TERMINAL)
         ),
         "## `report`",
-        *(f"```text\n{report_file.report_markdown(one)}\n```" for one in (REPORT, NOT_APPROVED)),
+        *(f"```text\n{report_file.report_markdown(one)}\n```" for one in (REPORT, IN_PARTS, NOT_APPROVED)),
         f"```json\n{report_file.report_json(replace(REPORT, rates=REPORT.rates[:1]))}\n```",
         "## `--help`",
         *(f"```text\n{text}\n```" for text in _help_texts()),

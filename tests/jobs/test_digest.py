@@ -15,12 +15,13 @@ from bot.domain.watched_group import WatchLimits, after_first_reading, after_nex
 from bot.jobs import maintenance
 from bot.jobs.digest import schedule_digest
 from bot.jobs.maintenance import Task
+from bot.sandbox.slack.checks import problems_of_blocks
 from bot.sandbox.slack.server import SlackStandIn
 from bot.store import groups, queue, requests, tables
 from bot.store.audit import Event
 from bot.store.database import Store
 from bot.store.queue import Claim, Queue
-from bot.ui.blocks import FIELD_CHARACTERS
+from bot.ui.blocks import SECTION_CHARACTERS, section, slack_message
 from tests.support.maintenance import maintenance_context
 from tests.support.values import GROUP, NOON, request
 
@@ -167,7 +168,8 @@ def test_the_digest_counts_what_happened_since_the_last_one_and_fits_into_a_mess
     [text] = bot.run_at(EIGHT)
     for words in ("*30 failed", "*10 running", "*30 paused", "*30 done"):
         assert words in text
-    assert len(text) <= FIELD_CHARACTERS
+    assert len(text) <= SECTION_CHARACTERS
     assert text.endswith("\nType `/resume-taskgroup list` for all groups.")
-    assert text.count("migration failed") > 5
+    assert text.count("failed, ") > 5
+    assert problems_of_blocks(list(slack_message(text, [section(text)]).blocks)) == []
     assert bot.run_at(EIGHT + DAY)[1].count("*10 running") == 1, "the day before listed groups that stopped"

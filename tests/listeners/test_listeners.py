@@ -186,6 +186,7 @@ def test_a_command_is_stored_parsed(bolt_app: BoltApp) -> None:
         (f"{GROUP} {OTHER} why", "Looking up 2 groups…"),
         (f"status {GROUP}", "Looking up group 00878453…"),
         ("status R-00000001", "Looking up R-00000001…"),
+        ("status nightly images", "Looking up open requests and groups…"),
         ("list", "Looking up open requests and groups…"),
     ],
 )

@@ -44,6 +44,29 @@ def test_groups_that_ran_and_stopped_are_found_and_old_failures_are_not(store: S
         assert len(groups.stopped_since(connection, ["media", "archive"], NOON)) == 2
 
 
+def test_a_group_that_was_deleted_is_found_even_if_it_did_not_run(store: Store) -> None:
+    paused = watched(1, GroupStatus.PAUSED)
+    deleted = later(paused, GroupStatus.DELETED, NOON + MINUTE)
+    with store.write() as connection:
+        groups.save(connection, [paused])
+        assert groups.find_deleted(connection, ["media"], paused.group.group_id) is None
+        groups.save(connection, [deleted])
+        assert groups.stopped_since(connection, ["media"], NOON) == [deleted]
+        assert groups.find_deleted(connection, ["media"], "1") == deleted
+        assert groups.find_deleted(connection, ["archive"], "1") is None
+
+
+def test_a_group_that_was_paused_with_the_bot_is_known_while_it_is_paused(store: Store) -> None:
+    group = watched(1)
+    with store.write() as connection:
+        groups.save(connection, [group, later(watched(2), GroupStatus.PAUSED, NOON)])
+        groups.set_paused(connection, group.key, NOON)
+        assert groups.paused_with_bot(connection, ["media"]) == frozenset()
+        groups.save(connection, [later(group, GroupStatus.PAUSED, NOON + MINUTE)])
+        assert groups.paused_with_bot(connection, ["media"]) == {group.key}
+        assert groups.paused_with_bot(connection, ["archive"]) == frozenset()
+
+
 def test_a_pause_by_the_bot_is_known_until_the_group_runs_again(store: Store) -> None:
     group = watched(1)
 

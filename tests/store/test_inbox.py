@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.domain.command import ResumeGroups, ShowStatus
+from bot.domain.command import ResumeGroups, ShowList, ShowStatus
 from bot.domain.request_record import Authenticity
 from bot.store import inbox, queue, tables
 from bot.store.database import Store
@@ -39,9 +39,11 @@ def test_a_redelivery_is_the_same_row(store: Store) -> None:
         ResumeGroups((GROUP,), "at midnight", at=(0, 0)),
         ShowStatus(request_id="R-00000001"),
         ShowStatus(group_id=GROUP),
+        ShowStatus(name=("nightly",)),
+        ShowList(2, name=("nightly",)),
     ],
 )
-def test_a_command_is_read_as_it_was_stored(store: Store, command: ResumeGroups | ShowStatus | None) -> None:
+def test_a_command_is_read_as_it_was_stored(store: Store, command: ResumeGroups | ShowList | ShowStatus | None) -> None:
     message = Message(Kind.CREATE_REQUEST, "trigger-1", "UALICE00", "T0TEST0001", command=command)
     with store.write() as connection:
         claim = inbox.put(connection, message, "me", NOON)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bot.ui.blocks import SlackMessage
@@ -44,7 +44,12 @@ def plain_texts(message: SlackMessage) -> list[str]:
 
 def elements(message: SlackMessage) -> list[dict[str, Any]]:
     """The buttons and radio buttons of a message."""
-    return [element for block in message.blocks if block["type"] == "actions" for element in block["elements"]]
+    return buttons(message.blocks)
+
+
+def buttons(blocks: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The buttons and radio buttons in the blocks of a message."""
+    return [element for block in blocks if block["type"] == "actions" for element in block["elements"]]
 
 
 def strings(value: Any) -> Iterator[str]:

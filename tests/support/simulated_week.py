@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from bot.domain.task_group import TaskGroup
 from bot.huawei.identity import Identity
@@ -23,7 +23,7 @@ from bot.jobs.context import Context
 from bot.jobs.watch.sweep import sweep_project
 from bot.jobs.worker import Finished, Result
 from bot.sandbox.huawei.faults import Answer
-from bot.sandbox.huawei.group import DELETED, PAUSED, PAUSING, Condition, Group
+from bot.sandbox.huawei.group import DELETED, PAUSED, PAUSING, Condition, Group, SubTaskCounts
 from bot.sandbox.huawei.oms_state import OmsState
 from bot.sandbox.huawei.rejection import Rejection
 from bot.sandbox.slack.ids import MIGRATIONS
@@ -36,8 +36,10 @@ from tests.support.simulated_time import SHOW, Clock, Handler, run_for
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 #: Sweeps have their usual pace for this time after something happens. Later they are this far apart, so that a week
 #: takes minutes.
-BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 8 * MINUTE
+BUSY_FOR, QUIET_EVERY = 3 * MINUTE, 9 * MINUTE
 STALL_AFTER = 15 * MINUTE
+#: A group whose condition is SLOW is below it, and no other group that moves.
+SLOW_BELOW = "200 KB/s"
 
 
 class Away(Enum):
@@ -45,7 +47,13 @@ class Away(Enum):
 
     BOT = auto()
     OMS = auto()
+    #: OMS answers with 429.
+    OMS_LIMITS = auto()
     SLACK = auto()
+
+
+#: No group can be read.
+NO_OMS = (Away.OMS, Away.OMS_LIMITS)
 
 
 @dataclass(frozen=True)
@@ -57,15 +65,36 @@ class Outage:
     end: datetime
 
 
+class Amounts(NamedTuple):
+    """How much of a group is migrated."""
+
+    complete_bytes: int
+    total_bytes: int
+    migrated: int  # objects, as the others
+    failed: int
+    total: int
+
+
 @dataclass(frozen=True)
 class Seen:
     """What is so in a group."""
 
     status: int
-    stands: bool  # whether its speed is 0
+    speed: int  # bytes per second
     condition: Condition
-    counters: tuple[int, ...]  # bytes, failed objects and sub-tasks
+    amounts: Amounts
+    sub_tasks: SubTaskCounts | None  # None for a group that OMS does not have any more
     is_followed: bool  # whether a request was made for it
+
+    @property
+    def stands(self) -> bool:
+        """Whether its speed is 0."""
+        return self.speed == 0
+
+    @property
+    def counters(self) -> tuple[object, ...]:
+        """What changes while the group does anything."""
+        return self.amounts, self.sub_tasks
 
 
 @dataclass(frozen=True)
@@ -76,6 +105,16 @@ class Version:
     ts: str
     thread_ts: str | None
     text: str  # every text in its blocks, a line or more each, or its text if there are none
+
+
+@dataclass(frozen=True)
+class Mute:
+    """A person pressed Mute for a day."""
+
+    group: str
+    ts: str  # of the message
+    start: datetime
+    end: datetime
 
 
 @dataclass(frozen=True)
@@ -96,12 +135,15 @@ class Week:
         self.oms.groups.clear()
         self.oms.now = clock
         identity: Any = _Reader(self, context.identity)
-        self.context = replace(context, now=clock, identity=identity)
+        project = context.projects["media"].model_copy(update={"slow_below": SLOW_BELOW})
+        self.context = replace(context, now=clock, identity=identity, projects={"media": project})
         self.outages: list[Outage] = []
+        self.mutes: list[Mute] = []
         self.sweeps: list[tuple[datetime, dict[str, Seen]]] = []
         self.versions: list[Version] = []
         self.cards: dict[str, str] = {}  # the group of each card, by the `ts` of the card
         self.changes: dict[str, list[Change]] = {}  # of the groups of requests
+        self.readings: dict[str, dict[int, list[Seen]]] = {}  # of the groups of requests, by the second
         self._shown: dict[str, object] = {}
         self._script: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -125,8 +167,10 @@ class Week:
         self.outages.append(Outage(away, start, start + length))
         self.be_busy(start - MINUTE, start)
         self.be_busy(start + length, start + length + BUSY_FOR)
+        if away is Away.OMS_LIMITS:
+            self.be_busy(start, start + length)  # The sweeps slow down of their own accord.
         if away is not Away.BOT:
-            begin, end = self._oms_switches() if away is Away.OMS else self._slack_switches()
+            begin, end = self._slack_switches() if away is Away.SLACK else self._oms_switches(away)
             self.at(start, begin)
             self.at(start + length, end)
 
@@ -158,6 +202,7 @@ class Week:
     def changed(self, group_id: str, state: str) -> None:
         """Notes what the script did to a group of a request."""
         self.changes.setdefault(group_id, []).append(Change(self.clock(), state))
+        self._read_followed()
 
     def _run_jobs(self, end: datetime) -> None:
         if self.is_away(Away.BOT):
@@ -168,27 +213,35 @@ class Week:
     def _sweep(self, context: Context, claim: Claim) -> Result:
         result = self._observed(sweep_project, context, claim)
         now = self.clock()
-        if not self.is_away(Away.OMS):
+        if not self.is_away(*NO_OMS):
             self.sweeps.append((now, {group_id: self._seen(group_id) for group_id in self.oms.groups}))
         if any(start <= now < end for start, end in self._busy):
             return result
         return Finished(min([now + QUIET_EVERY, *(start for start, _ in self._busy if start > now)]))
 
     def _seen(self, group_id: str) -> Seen:
-        found = self.group(group_id)
-        followed = group_id in self.changes
-        if found is None:
-            return Seen(DELETED, True, Condition.USUAL, (), followed)
-        counts = (found.complete_bytes, found.failed_objects, *found.sub_task_counts())
-        return Seen(found.status, found.speed == 0, found.condition, counts, followed)
+        """What is so in a group whose counters are those of now."""
+        found, followed = self.oms.groups[group_id], group_id in self.changes
+        if found.gone_at is not None and self.clock() >= found.gone_at:
+            return Seen(DELETED, 0, Condition.USUAL, Amounts(0, 0, 0, 0, 0), None, followed)
+        amounts = Amounts(
+            found.complete_bytes, found.listed_bytes, found.migrated_objects, found.failed_objects, found.objects
+        )
+        return Seen(found.status, found.speed, found.condition, amounts, found.sub_task_counts(), followed)
 
     def _observed(self, job: Handler, context: Context, claim: Claim) -> Result:
-        for group_id in self.changes:
-            self.group(group_id)
+        self._read_followed()
         result = job(context, claim)
+        self._read_followed()
+        return result
+
+    def _read_followed(self) -> None:
+        """Notes what is so in the groups of requests."""
         for group_id in self.changes:
             self.group(group_id)
-        return result
+            self.readings.setdefault(group_id, {}).setdefault(int(self.clock().timestamp()), []).append(
+                self._seen(group_id)
+            )
 
     def _observe(self, group: Group) -> None:
         """Brings a group up to date, and notes when the group of a request ended, or was paused by the bot."""
@@ -221,8 +274,10 @@ class Week:
                 text = "\n".join(one["text"] for one in text_objects(message.blocks)) or message.text
                 self.versions.append(Version(self.clock(), message.ts, message.thread_ts, text))
 
-    def _oms_switches(self) -> tuple[Callable[[], None], Callable[[], None]]:
+    def _oms_switches(self, away: Away) -> tuple[Callable[[], None], Callable[[], None]]:
         faults, answer = self.sandbox.oms.faults, Answer(503, "OMS.0001", "Service unavailable.")
+        if away is Away.OMS_LIMITS:
+            answer = Answer(429, "OMS.0002", "Too many requests.")
 
         def begin() -> None:
             for endpoint in ("list", "show", "tasks"):
@@ -248,7 +303,7 @@ class _Reader:
         return getattr(self._identity, name)
 
     def call(self, project: str, ask: Callable[[Any], Any], project_id: str | None = None) -> Any:
-        if not self._week.is_away(Away.OMS):
+        if not self._week.is_away(*NO_OMS):
             try:
                 return ask(_Groups(self._week.oms))
             except Rejection:

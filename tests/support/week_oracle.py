@@ -8,53 +8,65 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.sandbox.huawei.group import (
     COMPLETED,
-    CREATION_FAILED,
     DELETED,
-    EXECUTING,
-    MIGRATION_FAILED,
-    MONITORING,
     PAUSED,
     PAUSING,
-    WAITING,
     WAITING_FOR_DELETION,
     Condition,
 )
-from tests.support.simulated_week import MINUTE, SECOND, STALL_AFTER, Seen, Version, Week
+from bot.sandbox.slack.ids import ALICE
+from tests.support.simulated_week import MINUTE, Seen, Version, Week
 from tests.support.week_cards import problems_of_cards
+from tests.support.week_episodes import FAILED, RUNNING, Episode, episodes_of
+from tests.support.week_numbers import has_progress, wrong_progress
+from tests.support.week_slow import problems_of_slow_groups
 from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
-PAUSED_FOR = 30 * SECOND
-RESTORES_FOR = timedelta(hours=12)
-#: Readings that are further apart say nothing of the time between them.
-BLIND = 10 * MINUTE
-
-_RUNNING, _FAILED = (WAITING, EXECUTING, MONITORING), (CREATION_FAILED, MIGRATION_FAILED)
-_LINE = re.compile(r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$", re.MULTILINE)
+#: What a message says about a group. The line after it has the progress, if the group is in trouble.
+_LINE = re.compile(
+    r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$(?P<progress>\n[░█].*$)?",
+    re.MULTILINE,
+)
 _TIME = re.compile(r"<!date\^(\d+)\^")
-_TROUBLES = {"was paused outside this bot, noticed": "paused", "failed": "failed", "has stalled": "stalled"}
+_TROUBLES = {
+    "was paused outside this bot, noticed": "paused",
+    "failed": "failed",
+    "has stalled": "stalled",
+    "is slow": "slow",
+}
+_MUTED = re.compile(rf"Muted by <@{ALICE}> until <!date\^(\d+)\^")
+_TITLES = {
+    "paused": "paused outside this bot",
+    "failed": "failed",
+    "stalled": "stalled",
+    "slow": "slow",
+    "": "no longer in trouble",
+}
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
-    "is moving again": lambda seen: seen.status in _RUNNING and not seen.stands,
-    "is running again": lambda seen: seen.status in _RUNNING,
-    "failed later": lambda seen: seen.status in _FAILED,
-    "was paused later": lambda seen: seen.status in (PAUSED, PAUSING),
+    "is moving again": lambda seen: seen.status in RUNNING and not seen.stands,
+    "has moved again": lambda seen: seen.status in RUNNING and seen.stands,
+    "its rate is above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
+    "is running again": lambda seen: seen.status in RUNNING,
+    "later failed": lambda seen: seen.status in FAILED,
+    "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
     "was deleted": lambda seen: seen.status in (DELETED, WAITING_FOR_DELETION),
     "is done": lambda seen: seen.status == COMPLETED,
 }
 
 
 @dataclass(frozen=True)
-class Episode:
-    """Trouble of a group that must be told once."""
+class Told:
+    """What a message says about a group."""
 
-    group: str
-    trouble: str
-    told_at: datetime  # the sweep that tells it
-    over_at: datetime | None = None  # the sweep that shows that it is over
+    version: Version
+    trouble: str  # empty if the trouble is over
+    says: str
+    progress: str  # empty if the message does not show it
 
 
 def problems_of(week: Week) -> list[str]:
@@ -63,91 +75,46 @@ def problems_of(week: Week) -> list[str]:
 
 
 def told_by_trouble(week: Week) -> Mapping[str, int]:
-    """How many times the channel must be told of each trouble."""
+    """How many times the channel must be told of each trouble but slow groups."""
     groups = {group for _, seen in week.sweeps for group in seen}
     counts = Counter(episode.trouble for group in groups for episode in episodes_of(week, group))
-    return {trouble: counts[trouble] for trouble in _TROUBLES.values()}
-
-
-# Alerts
-
-
-def episodes_of(week: Week, group: str) -> Iterator[Episode]:
-    """The trouble of a group that the channel is told."""
-    before: tuple[datetime, Seen] | None = None
-    open_: Episode | None = None
-    known: str | None = None  # the trouble that people know of, from an alert or from a card
-    since = still_since = week.start
-    is_followed = False
-    for at, all_seen in week.sweeps:
-        seen = all_seen.get(group)
-        if seen is None:
-            continue
-        if before is None or before[1].status != seen.status:
-            since = at
-        still_since = _still_since(before, still_since, at, seen, known)
-        trouble = _trouble(seen, at - still_since, known, moves=still_since == at and not seen.stands)
-        if before is None:
-            known, is_followed = trouble, seen.is_followed
-        elif trouble is None:
-            if open_ is not None:
-                yield replace(open_, over_at=at)
-            open_ = known = None
-        elif is_followed:
-            known = trouble
-        elif trouble != known and (trouble != "paused" or at - since >= PAUSED_FOR):
-            if open_ is not None:
-                yield replace(open_, over_at=at)
-            open_, known = Episode(group, trouble, at), trouble
-        if before is not None and before[1].status in _RUNNING and seen.status not in (*_RUNNING, PAUSING):
-            is_followed = False
-        before = at, seen
-    if open_ is not None:
-        yield open_
-
-
-def _still_since(
-    before: tuple[datetime, Seen] | None, still_since: datetime, at: datetime, seen: Seen, known: str | None
-) -> datetime:
-    """Since when the sweeps show that nothing moves."""
-    if before is None or before[1].status not in _RUNNING or not seen.stands:
-        return at
-    if before[1].counters != seen.counters or (at - before[0] > BLIND and known != "stalled"):
-        return at
-    return still_since
-
-
-def _trouble(seen: Seen, still_for: timedelta, known: str | None, *, moves: bool) -> str | None:
-    if seen.status == PAUSED:
-        return "paused"
-    if seen.status == PAUSING:
-        return known
-    if seen.status in _FAILED:
-        return "failed"
-    if seen.status not in _RUNNING or not seen.stands:
-        return None
-    if known == "stalled":
-        return "stalled"
-    longest = {Condition.STALLED: STALL_AFTER, Condition.RESTORING: RESTORES_FOR}.get(seen.condition)
-    is_stalled = seen.status == MONITORING and longest is not None and still_for >= longest
-    return "stalled" if is_stalled else None
+    return {trouble: counts[trouble] for trouble in ("paused", "failed", "stalled")}
 
 
 def _problems_of_alerts(week: Week) -> Iterator[str]:
     versions = [one for one in week.versions if one.thread_ts is None and one.ts not in week.cards]
-    told: dict[str, list[tuple[Version, str, str]]] = {}
+    told: dict[str, list[Told]] = {}
     for one in versions:
         yield from _untrue_lines(week, one)
         for line in _LINE.finditer(one.text):
-            told.setdefault(line["group"], []).append((one, _trouble_told(line["says"]), line["says"]))
+            says, progress = line["says"], line["progress"] or ""
+            told.setdefault(line["group"], []).append(Told(one, _trouble_told(says), says, progress))
     groups = {group for _, seen in week.sweeps for group in seen}
     expected = {group: list(episodes_of(week, group)) for group in groups}
     for group, lines in told.items():
         yield from _unexpected(week, group, lines, expected.get(group, []))
+    for group in groups:
+        lines_of_group = [(one.version, one.says, one.progress) for one in told.get(group, [])]
+        yield from problems_of_slow_groups(week, group, lines_of_group)
     for episodes in expected.values():
         for episode in episodes:
             yield from _untold(week, episode, told.get(episode.group, []))
     yield from _not_summed_up(week, versions)
+    yield from _mutes(week, versions)
+
+
+def _mutes(week: Week, versions: list[Version]) -> Iterator[str]:
+    """Mutes that their messages do not show, and mutes that nobody asked for."""
+    ends = {(one.ts, str(int(one.end.timestamp()))) for one in week.mutes}
+    for one in versions:
+        unasked = [end for end in _MUTED.findall(one.text) if (one.ts, end) not in ends]
+        if unasked or one.text.count("Muted by") != len(_MUTED.findall(one.text)):
+            yield f"{time_text(week, one.at)} nobody muted this: {one.text!r}"
+    for mute in week.mutes:
+        until = due(week, mute.start, BUDGET)
+        shown = [one for one in versions if one.ts == mute.ts and mute.start <= one.at <= until]
+        if not any(str(int(mute.end.timestamp())) in _MUTED.findall(one.text) for one in shown):
+            yield f"{time_text(week, mute.start)} the message does not say that {mute.group} is muted"
 
 
 def _trouble_told(says: str) -> str:
@@ -155,29 +122,47 @@ def _trouble_told(says: str) -> str:
     return next((trouble for words, trouble in _TROUBLES.items() if says.startswith(words)), "")
 
 
+def _title(lines: list[re.Match[str]]) -> str:
+    """The title of a message with these lines."""
+    titles = [_TITLES[_trouble_told(line["says"])] for line in lines]
+    if len(lines) == 1:
+        return f'{titles[0].capitalize()}: "{lines[0]["name"]}"'
+    return f"Task groups in media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
+
+
 def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
     """What the last sweep until a time saw."""
     return next((seen.get(group) for time, seen in reversed(week.sweeps) if time <= at), None)
+
+
+def _is_so(trouble: str, seen: Seen | None) -> bool:
+    """Whether a group is in this trouble, as far as its status shows."""
+    if seen is None:
+        return False
+    match trouble:
+        case "paused":
+            return seen.status in (PAUSED, PAUSING)
+        case "failed":
+            return seen.status in FAILED
+        case "stalled":
+            return seen.status in (*RUNNING, PAUSING) and seen.stands
+    return seen.status in (*RUNNING, PAUSING)
 
 
 def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
     lines = list(_LINE.finditer(version.text))
     if not lines:
         yield f"{time_text(week, version.at)} not understood: {version.text!r}"
+    if lines and version.text.split("\n")[0] != _title(lines):
+        yield f"{time_text(week, version.at)} the title is wrong: {version.text!r}"
     for line in lines:
         says, trouble = line["says"], _trouble_told(line["says"])
         if trouble:
+            recent = [one for at, one in week.sweeps if version.at - MINUTE - BUDGET <= at <= version.at]
             seen = _seen_at(week, line["group"], version.at)
-            is_so = (
-                seen is not None
-                and {
-                    "paused": seen.status in (PAUSED, PAUSING),
-                    "failed": seen.status in _FAILED,
-                    "stalled": seen.status in (*_RUNNING, PAUSING) and seen.stands,
-                }[trouble]
-            )
+            is_so = any(_is_so(trouble, one) for one in (seen, *(one.get(line["group"]) for one in recent)))
         else:
-            noticed = [int(found) for found in _TIME.findall(says)][-1:]
+            noticed = [int(found) for found in _TIME.findall(says)][:1]
             seen = next((one.get(line["group"]) for at, one in week.sweeps if [int(at.timestamp())] == noticed), None)
             check = next((check for words, check in _OVER.items() if f" and {words}" in says), None)
             is_so = seen is not None and check is not None and check(seen)
@@ -185,33 +170,46 @@ def _untrue_lines(week: Week, version: Version) -> Iterator[str]:
             yield f"{time_text(week, version.at)} untrue: {line[0]} ({seen})"
 
 
-def _unexpected(
-    week: Week, group: str, lines: Iterable[tuple[Version, str, str]], episodes: list[Episode]
-) -> Iterator[str]:
-    for version, trouble, says in lines:
-        found = [
-            one
-            for one in episodes
-            if one.trouble == trouble
-            and one.told_at <= version.at
-            and (one.over_at is None or version.at <= due(week, one.over_at, BUDGET))
-        ]
-        if trouble and not found:
-            yield f"{time_text(week, version.at)} must not be told of {group}: {says}"
+def _over_until(week: Week, episode: Episode) -> datetime | None:
+    """Until when a message may still say that the trouble lasts."""
+    if episode.over_at is None:
+        return None
+    # A group that failed and is deleted is in no list of the sweeps in between.
+    within = MINUTE if episode.trouble == "failed" else timedelta(0)
+    known_at = next((at for at, _ in week.sweeps if at >= episode.over_at + within), episode.over_at)
+    return due(week, known_at, BUDGET)
 
 
-def _untold(week: Week, episode: Episode, lines: list[tuple[Version, str, str]]) -> Iterator[str]:
-    told_until = due(week, episode.told_at, BUDGET)
-    over_until = None if episode.over_at is None else due(week, episode.over_at, BUDGET)
-    during = [
-        version
-        for version, trouble, _ in lines
-        if trouble == episode.trouble
-        and episode.told_at <= version.at
-        and (over_until is None or version.at <= over_until)
-    ]
+def _is_during(week: Week, episode: Episode, one: Told) -> bool:
+    """Whether a message tells the trouble of an episode, with its time, and while it lasts."""
+    until = _over_until(week, episode)
+    is_late = until is not None and one.version.at > until
+    names = [int(time) for time in _TIME.findall(one.says)[:1]] == [int(episode.since.timestamp())]
+    return one.trouble == episode.trouble and names and episode.told_at <= one.version.at and not is_late
+
+
+def _unexpected(week: Week, group: str, lines: Iterable[Told], episodes: list[Episode]) -> Iterator[str]:
+    for line in lines:
+        if line.trouble in ("", "slow"):
+            continue
+        at = time_text(week, line.version.at)
+        found = [one for one in episodes if _is_during(week, one, line)]
+        if not found:
+            yield f"{at} must not be told of {group}: {line.says}"
+            continue
+        seen = _seen_at(week, group, found[-1].told_at)
+        if seen is not None:
+            yield from (f"{at} {group} is shown with {wrong}" for wrong in wrong_progress(line.progress, seen))
+        if line.progress and not has_progress(line.progress):
+            yield f"{at} {group} the progress is not understood: {line.progress!r}"
+
+
+def _untold(week: Week, episode: Episode, lines: list[Told]) -> Iterator[str]:
+    told_until, over_until = due(week, episode.told_at, BUDGET), _over_until(week, episode)
+    during = [line.version for line in lines if _is_during(week, episode, line)]
     over = time_text(week, episode.over_at)
-    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} (over {over})"
+    since = f"since {time_text(week, episode.since)}, over {over}"
+    what = f"{time_text(week, episode.told_at)} {episode.trouble} {episode.group} ({since})"
     # What is over before Slack could show it is not told.
     is_optional = episode.over_at is not None and episode.over_at <= told_until
     messages = {version.ts for version in during}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.domain.request import Request, State
+from bot.jobs.watch.mute import mute_group
 from bot.sandbox.huawei import console
 from bot.sandbox.huawei.group import (
     CREATION_FAILED,
@@ -17,11 +18,14 @@ from bot.sandbox.huawei.group import (
     Group,
 )
 from bot.sandbox.huawei.oms_state import OmsState
-from bot.sandbox.slack.ids import ALICE, CAROL
+from bot.sandbox.slack.ids import ALICE, CAROL, MIGRATIONS, TEAM_ID
 from bot.sandbox.slack.workspace import PostedMessage
-from bot.store.inbox import Kind
-from tests.support.in_process import create_request, press_button, stored_request
-from tests.support.simulated_week import BUSY_FOR, HOUR, MINUTE, SECOND, STALL_AFTER, Away, Week
+from bot.sandbox.system import Sandbox
+from bot.store.inbox import Kind, Message
+from tests.support.blocks import buttons
+from tests.support.in_process import context_of, create_request, press_button, store_message, stored_request
+from tests.support.simulated_time import simulated_time
+from tests.support.simulated_week import BUSY_FOR, HOUR, MINUTE, SECOND, STALL_AFTER, Away, Mute, Week
 
 Action = Callable[[Week, str], None]
 
@@ -32,33 +36,52 @@ _FAILED = (CREATION_FAILED, MIGRATION_FAILED)
 CALM = 3 * MINUTE
 
 
-def write_script(week: Week, groups: int, moments: int, requests: int) -> None:
+#: How many times something happens to some groups, how many requests are made, and how many times Mute is pressed.
+MOMENTS, REQUESTS, MUTES = 40, 8, 6
+
+
+def run_week(seed: int, groups: int) -> Week:
+    """A week of this many groups, in a sandbox of its own."""
+    sandbox = Sandbox().open()
+    try:
+        with context_of(sandbox) as real, simulated_time(sandbox, real) as (context, clock):
+            week = Week(sandbox, context, clock, seed)
+            write_script(week, groups)
+            week.run_until(week.start + WEEK)
+    finally:
+        sandbox.close()
+    return week
+
+
+def write_script(week: Week, groups: int) -> None:
     """Fills the week.
 
     Arguments:
         groups: how many groups there are at the beginning. Some of them are in trouble already.
-        moments: how many times something happens to one to four groups.
-        requests: how many requests are made and approved.
     """
+    # Something happens to each group about once.
+    at_once = max(4, groups // 15)
     for number in range(groups):
         add_group(week, number, (MONITORING, MONITORING, MONITORING, PAUSED, MIGRATION_FAILED)[number % 5])
     for day, (away, hours) in enumerate(
-        ((Away.BOT, 5), (Away.OMS, 1), (Away.SLACK, 4), (Away.BOT, 9), (Away.SLACK, 2), (Away.OMS, 1)), start=1
+        ((Away.BOT, 5), (Away.OMS, 1), (Away.SLACK, 4), (Away.BOT, 9), (Away.SLACK, 2), (Away.OMS_LIMITS, 1)), start=1
     ):
         start = week.start + timedelta(days=day) + _spread(week, 8 * HOUR)
         week.outage(away, start, hours * HOUR)
         for _ in range(4):
-            _moment(week, start + CALM + _spread(week, hours * HOUR - 2 * CALM))
-    for _ in range(moments):
-        _moment(week, _calm_time(week))
-    for number in range(1, requests + 1):
+            _moment(week, start + CALM + _spread(week, hours * HOUR - 2 * CALM), at_once)
+    for _ in range(MOMENTS):
+        _moment(week, _calm_time(week), at_once)
+    for number in range(1, REQUESTS + 1):
         _request(week, number, _calm_time(week))
+    for _ in range(MUTES):
+        week.at(_calm_time(week), lambda: _mute(week))
 
 
 def add_group(week: Week, number: int, status: int = MONITORING) -> None:
     """Adds a group that would run for longer than the week."""
     group_id = f"4d4d4d4d-0000-4000-8000-{number:012d}"
-    group = Group(group_id, f"group {number}", status, total_bytes=10**15, bytes_per_second=1_000_000)
+    group = Group(group_id, f"group {number}", status, total_bytes=900 * 10**9, bytes_per_second=1_000_000)
     week.oms.groups[group_id] = group
 
 
@@ -74,9 +97,9 @@ def _calm_time(week: Week) -> datetime:
             return time
 
 
-def _moment(week: Week, time: datetime) -> None:
+def _moment(week: Week, time: datetime, at_once: int) -> None:
     week.be_busy(time - MINUTE, time + BUSY_FOR)
-    for _ in range(week.random.randint(1, 4)):
+    for _ in range(week.random.randint(1, at_once)):
         week.at(time, lambda: _happen(week, week.random.choice([*week.oms.groups])))
 
 
@@ -144,13 +167,37 @@ _SCENES: list[Action] = [
     _pause_briefly,
     *[_fail] * 3,
     *[_condition(Condition.STALLED)] * 4,
-    _condition(Condition.SLOW),
+    *[_condition(Condition.SLOW)] * 2,
     _condition(Condition.QUEUED),
     _condition(Condition.RESTORING),
     _in_console(console.grow),
     _in_console(console.fail_in_parts),
     _finish,
 ]
+
+
+def _mute(week: Week) -> None:
+    """Presses one of the buttons Mute for a day in the channel."""
+    messages = [one for one in week.sandbox.workspace.messages if one.channel == MIGRATIONS]
+    found = [(one, button) for one in messages for button in buttons(one.blocks) if button["action_id"] == "mute"]
+    if not found:
+        return
+    pressed, button = week.random.choice(found)
+    now, key = week.clock(), str(button["value"])
+    message = Message(
+        Kind.MUTE_FOR_A_DAY,
+        f"mute {now.isoformat()}",
+        ALICE,
+        TEAM_ID,
+        pressed.channel,
+        group_key=key,
+        message_ts=pressed.ts,
+        received_at=now,
+    )
+    store_message(week.context, message)
+    mute_group(week.context, message)
+    week.be_busy(now, now + MINUTE)
+    week.mutes.append(Mute(key.rsplit("/", 1)[1], pressed.ts, now, now + timedelta(days=1)))
 
 
 # Requests

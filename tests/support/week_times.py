@@ -10,6 +10,8 @@ from tests.support.simulated_week import MINUTE, SECOND, Away, Week
 BUDGET = 10 * SECOND
 #: After an outage, everything is shown within this time.
 AFTER_OUTAGE = MINUTE
+#: After OMS answered with 429, the next sweep may be this much later.
+SLOWED_DOWN = 5 * MINUTE
 _NEEDED_FOR_ALERTS = frozenset({Away.BOT, Away.SLACK})
 
 
@@ -22,7 +24,8 @@ def due(week: Week, at: datetime, within: timedelta, needed: frozenset[Away] = _
     end = at + within
     for one in sorted(week.outages, key=lambda one: one.start):
         if one.away in needed and one.start < end and one.end > at:
-            end = max(end, one.end + AFTER_OUTAGE)
+            wait = SLOWED_DOWN if one.away is Away.OMS_LIMITS else timedelta(0)
+            end = max(end, one.end + AFTER_OUTAGE + wait)
     return end
 
 

@@ -16,7 +16,7 @@ from bot.ui.blocks import SlackMessage
 from bot.ui.formatting import local_time
 from tests.support.alerts import LATER, item, over
 from tests.support.blocks import block_texts, elements, mrkdwn_texts
-from tests.support.values import GROUP, NOON
+from tests.support.values import GROUP, HALF, NOON
 
 NASTY = "<!channel> <@U0ADMIN00> <https://evil.example|x> & *b* _i_ `c` :x:"
 LEADS = "SLEADS00"
@@ -133,6 +133,13 @@ def test_a_requested_group_says_by_whom_and_has_no_buttons(trouble: Trouble) -> 
     assert "*Next:*" not in block_texts(shown)
     runs = message(item(1, trouble, group=group_in(GroupStatus.EXECUTING), is_over=True, request_id="R-Y9K1XDQC"))
     assert f"running again {local_time(LATER)}. Requested by" in block_texts(runs)
+
+
+@pytest.mark.parametrize(("speed", "now"), [(1_000_000, "was moving again"), (0, "had moved again")])
+def test_a_stalled_group_that_has_moved_is_moving_only_if_it_has_a_speed(speed: int, now: str) -> None:
+    group = replace(GROUP, status=GroupStatus.MONITORING, progress=replace(HALF, speed_bytes_per_second=speed))
+    shown = message(item(1, Trouble.STALLED, group=group, at=LATER, is_over=True))
+    assert f"had stalled and {now} {local_time(LATER)}" in block_texts(shown)
 
 
 def test_a_muted_group_says_by_whom_and_until_when_and_can_still_be_resumed() -> None:

@@ -81,7 +81,7 @@ def test_an_independent_library_accepts_the_texts_of_the_card() -> None:
         (request(State.DONE), "updated <!date^", request(State.MOVING), "updated"),
         (request(State.NOT_STARTED), "The approval is valid until", request(State.FAILED), "The approval is valid"),
         (SECOND_ATTEMPT, "tried 2 times", request(State.NOT_STARTED), "tried"),
-        (request(State.DONE), "0 B in 1 s (4.0 GB in all)", request(State.MOVING), "in all"),
+        (request(State.DONE), "0 B in less than 1 s (4.0 GB in all)", request(State.MOVING), "in all"),
         (request(State.EXPIRED), "expired <!date^", request(State.VOID), "expired"),
         (request(State.UNKNOWN, problem=PROBLEM), "OMS.0057: OMS failed.", request(State.UNKNOWN), "OMS.0057"),
         (request(State.UNKNOWN, problem=PROBLEM), "reference `F-1`", request(State.FAILED), "reference"),
@@ -277,8 +277,11 @@ COUNTS = "sub-tasks: 12 done, 4 running, 30 waiting, 2 failed"
 @pytest.mark.parametrize(
     ("movement", "details"),
     [
-        (STEADY, f"1.0 MB/s over the last few minutes · about 1 h 40 min left · {COUNTS} · {AS_OF}"),
-        (replace(STEADY, rate_since=LATER), f"1.0 MB/s over the last few minutes · {COUNTS} · {AS_OF}"),
+        (STEADY, f"1.0 MB/s over the last few minutes · about 1.5 h left · {COUNTS} · {AS_OF}"),
+        (
+            replace(STEADY, rate_since=LATER - timedelta(seconds=10)),
+            f"1.0 MB/s over the last 10 s · {COUNTS} · {AS_OF}",
+        ),
         (
             replace(STEADY, grew_at=LATER),
             "1.0 MB/s over the last few minutes · the total is still growing, so the time left isn't known · "

@@ -19,6 +19,7 @@ from bot.ui.formatting import (
     quoted_name,
     rate,
     size_of_total,
+    time_left,
 )
 from bot.ui.watched_group import group_line
 from tests.support.values import GROUP, NOON
@@ -42,7 +43,7 @@ def test_inline_code_keeps_everything_but_backticks() -> None:
 def test_a_quotation_mark_in_the_name_of_a_group_does_not_end_the_quoted_name() -> None:
     group = replace(GROUP, description='x" in project sandbox "')
     assert quoted_name(group) == "\"x' in project sandbox '\""
-    assert " \"x' in project sandbox '\", paused" in group_line(Reading(group, NOON, None))
+    assert "\"x' in project sandbox '\" (`" in group_line(Reading(group, NOON, None))
 
 
 def test_mentions_name_users_and_user_groups() -> None:
@@ -61,10 +62,35 @@ def test_slots_with_the_same_people_are_counted() -> None:
     assert approvals_needed((("UA",), ("SB",))) == "one approval from <@UA>, and one from <!subteam^SB>"
 
 
-def test_sizes_rates_and_durations() -> None:
+def test_sizes_and_rates() -> None:
     assert size_of_total(4_000_000_000, 10_000_000_000) == "4.0 of 10.0 GB"
     assert [rate(n) for n in (0, 999, 1_500_000, 220_000_000)] == ["0 B/s", "999 B/s", "1.5 MB/s", "220 MB/s"]
-    assert [duration(n) for n in (5, 61, 3600, 3900, 200_000)] == ["5 s", "2 min", "1 h", "1 h 5 min", "2 d 7 h"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "elapsed", "left"),
+    [
+        (0, "less than 1 s", "less than a minute"),
+        (59, "59 s", "less than a minute"),
+        (60, "1 min", "about 1 min"),
+        (491, "8 min 11 s", "about 8 min"),
+        (1439, "23 min 59 s", "about 25 min"),
+        (3599, "59 min 59 s", "about 1 h"),
+        (6000, "1 h 40 min", "about 1.5 h"),
+        (7199, "1 h 59 min", "about 2 h"),
+        (7500, "2 h 5 min", "about 2 h"),
+        (23 * 3600 + 52 * 60, "23 h 52 min", "about 24 h"),
+        (24 * 3600 + 52 * 60, "24 h 52 min", "about 25 h"),
+        (48 * 3600 - 1, "47 h 59 min", "about 2 days"),
+        (48 * 3600, "2 days", "about 2 days"),
+        (76 * 3600 + 1, "3 days 4 h", "about 3 days"),
+    ],
+)
+def test_an_elapsed_time_is_never_rounded_up_and_a_time_left_is_an_estimate(
+    seconds: int, elapsed: str, left: str
+) -> None:
+    assert duration(seconds) == elapsed
+    assert time_left(seconds) == left
 
 
 def test_the_progress_bar_always_has_the_same_width() -> None:
@@ -73,5 +99,8 @@ def test_the_progress_bar_always_has_the_same_width() -> None:
 
 
 def test_group_statuses_have_names() -> None:
-    assert status_name(GroupStatus.MONITORING) == "running"
-    assert status_name(GroupStatus.WAITING_FOR_DELETION) == "waiting for deletion"
+    names = {status: status_name(status) for status in GroupStatus}
+    assert {names[GroupStatus.EXECUTING], names[GroupStatus.MONITORING]} == {"running"}
+    assert {names[GroupStatus.CREATION_FAILED], names[GroupStatus.MIGRATION_FAILED]} == {"failed"}
+    assert names[GroupStatus.COMPLETED] == "done"
+    assert names[GroupStatus.WAITING_FOR_DELETION] == "waiting for deletion"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.domain.request import LastSeen, Policy, Request, State, VoteProgress
+from bot.domain.request import LastSeen, Pause, Policy, Request, State, VoteProgress
 from bot.domain.task_group import RUNNING_STATUSES, GroupStatus
 from bot.domain.watched_group import Activity, Movement, WatchedGroup
 from bot.sandbox.slack.checks import problems_of_view
@@ -57,7 +57,7 @@ def test_requests_that_wait_for_the_reader_come_first_then_their_own_then_runnin
         "Waiting for your approval": ["R-00000004"],
         "Your requests": ["R-00000005", "R-00000003"],
         "Running": ["R-00000002"],
-        "Trouble": ["R-00000001"],
+        "Trouble": ["R-00000001", "R-00000005"],
     }
 
 
@@ -136,12 +136,15 @@ def test_groups_without_a_request_are_sorted_by_their_status() -> None:
             watched(5, GroupStatus.PAUSED),
             watched(6, GroupStatus.MONITORING, Movement(Activity.MOVING, 1_000, slow_since=NOON, is_slow=True)),
             watched(7, GroupStatus.PAUSING),
+            watched(8, GroupStatus.PAUSED),
+            watched(9, GroupStatus.DELETED),
         ],
+        paused_with_bot=["group 8"],
     )
     assert ordered_of(content) == {
         "Running": ["group 1", "group 7"],
-        "Trouble": ["group 2", "group 4", "group 6"],
-        "Ended in the last 24 hours": ["group 3", "group 5"],
+        "Trouble": ["group 2", "group 4", "group 5", "group 6"],
+        "Ended in the last 24 hours": ["group 3", "group 8", "group 9"],
     }
 
 
@@ -159,11 +162,53 @@ def test_a_group_with_a_request_is_shown_only_as_the_request() -> None:
 
 def test_a_request_whose_group_stalled_or_failed_is_in_trouble() -> None:
     stalled = request(State.MOVING, 1, last_seen=LastSeen(NOON, HALF, STALLED))
-    failed, denied = request(State.FAILED, 2), request(State.DENIED, 3)
+    failed, denied = request(State.FAILED, 2, group=replace(GROUP, group_id="another")), request(State.DENIED, 3)
     assert ordered_of(HomeContent([stalled], [failed, denied], 2)) == {
         "Trouble": [stalled.id, failed.id],
         "Ended in the last 24 hours": [denied.id],
     }
+
+
+def test_the_total_of_the_trouble_counts_the_requests_of_the_reader() -> None:
+    mine = request(State.MOVING, 1, requester="UCAROL00", last_seen=LastSeen(NOON, HALF, STALLED))
+    assert ordered(mine) == {"Your requests": [mine.id], "Trouble": [mine.id]}
+
+
+def test_a_group_that_was_paused_outside_the_bot_is_in_trouble_and_one_that_a_person_paused_has_ended() -> None:
+    outside = request(State.PAUSED_AGAIN, 1)
+    pause = Pause("UBOB0000", NOON, State.MOVING, sent_at=NOON)
+    paused = request(State.PAUSED_AGAIN, 2, group=replace(GROUP, group_id="another"), pause=pause)
+    assert ordered_of(HomeContent([], [outside, paused], 2)) == {
+        "Trouble": [outside.id],
+        "Ended in the last 24 hours": [paused.id],
+    }
+
+
+def test_a_request_whose_group_has_a_newer_request_is_left_out() -> None:
+    failed, paused, done = request(State.FAILED, 1), request(State.PAUSED_AGAIN, 2), request(State.DONE, 3)
+    assert ordered_of(HomeContent([], [done, paused, failed], 3)) == {"Ended in the last 24 hours": [done.id]}
+    pending_again = pending(4)
+    assert ordered_of(HomeContent([pending_again], [failed], 1)) == {"Waiting for your approval": [pending_again.id]}
+    denied = request(State.DENIED, 5)
+    assert ordered_of(HomeContent([], [denied, failed], 2)) == {
+        "Trouble": [failed.id],
+        "Ended in the last 24 hours": [denied.id],
+    }
+
+
+def test_a_group_that_was_started_or_deleted_after_its_request_is_shown_as_it_is_now() -> None:
+    failed = request(State.FAILED)
+    later = NOON + timedelta(minutes=1)
+    for status, title in ((GroupStatus.MONITORING, "Running"), (GroupStatus.COMPLETED, "Ended in the last 24 hours")):
+        group = replace(watched(1, status), key=failed.group_key, seen_at=later)
+        shown = ordered_of(HomeContent([], [failed], 1, [group]))
+        assert group.key in shown[title]
+        assert failed.id in shown["Ended in the last 24 hours"]
+        assert "Trouble" not in shown
+    before = replace(watched(1, GroupStatus.MONITORING), key=failed.group_key, seen_at=NOON)
+    assert ordered_of(HomeContent([], [failed], 1, [before])) == {"Trouble": [failed.id]}
+    deleted = replace(failed, group=replace(GROUP, status=GroupStatus.DELETED))
+    assert ordered_of(HomeContent([], [deleted], 1)) == {"Ended in the last 24 hours": [deleted.id]}
 
 
 def test_requests_that_ended_and_were_not_read_are_counted() -> None:
@@ -180,7 +225,7 @@ def test_a_group_shows_its_project_and_the_time_of_an_old_reading() -> None:
         text: str = view["blocks"][3]["text"]["text"]
         return text
 
-    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40 %, moving, project media")
+    assert shown(NOON + timedelta(minutes=1)).endswith(", running, 40\u00a0%, moving, project media")
     assert shown(NOON + timedelta(hours=1)).endswith(f", project media, as of {local_time(NOON)}")
 
 

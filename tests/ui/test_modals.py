@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from bot.sandbox.slack.checks import problems_of_view
 from bot.ui.modals import deny_form, request_form
-from tests.support.values import GROUP_ID, request
+from tests.support.values import GROUP, request
 
 
 def test_the_request_form_asks_for_a_project_only_if_there_are_several() -> None:
-    one, several = (request_form(names, (), "", GROUP_ID, "media") for names in (["media"], ["archive", "media"]))
-    assert [block.block_id for block in one.blocks] == ["group", "reason", "at"]
-    assert [block.block_id for block in several.blocks] == ["group", "project", "reason", "at"]
-    project = several.to_dict()["blocks"][1]["element"]
+    one, several = (request_form(names, (), "", GROUP, "media") for names in (["media"], ["archive", "media"]))
+    assert [block.block_id for block in one.blocks] == [None, "group", "reason", "at"]
+    assert [block.block_id for block in several.blocks] == [None, "group", "project", "reason", "at"]
+    project = several.to_dict()["blocks"][2]["element"]
     assert [option["value"] for option in project["options"]] == ["archive", "media"]
     assert project["initial_option"]["value"] == "media", "Ask again keeps the project of the ended request"
 
 
 def test_the_request_form_has_no_start_time_if_no_project_allows_one() -> None:
-    form = request_form(["media"], (), "", GROUP_ID, "media", can_schedule=False)
-    assert [block.block_id for block in form.blocks] == ["group", "reason"]
+    form = request_form(["media"], (), "", GROUP, "media", can_schedule=False)
+    assert [block.block_id for block in form.blocks] == [None, "group", "reason"]
+
+
+def test_the_request_form_for_a_group_names_it_and_has_its_id() -> None:
+    name, group, *_ = request_form(["media"], (), "", GROUP, "media").to_dict()["blocks"]
+    assert name["text"]["text"] == '*"nightly images"* in project media'
+    assert group["element"]["initial_value"] == GROUP.group_id
 
 
 def test_the_request_form_stays_within_the_limits_of_slack() -> None:
-    view = request_form([f"p{number}" for number in range(200)], (), "", GROUP_ID, "p150")
+    view = request_form([f"p{number}" for number in range(200)], (), "", GROUP, "p150")
     assert problems_of_view(view.to_dict()) == []
 
 

@@ -28,7 +28,7 @@ def test_what_was_there_before_the_start_is_not_counted_as_moved() -> None:
     attempt = Attempt(1, "UCAROL00", NOON, sent_at=NOON, answered_at=NOON, before=HALF)
     all_moved = LastSeen(later, Progress(10_000_000_000, 10_000_000_000))
     done = request(State.DONE, attempt=attempt, ended_at=later, last_seen=all_moved)
-    assert moved_since_start(done) == "6.0 GB in 43 s (10.0 GB in all)"
+    assert moved_since_start(done) == "moved 6.0 GB in 43 s (10.0 GB in all)"
     from_nothing = replace(done, attempt=replace(attempt, before=Progress()))
-    assert moved_since_start(from_nothing) == "10.0 GB in 43 s"
+    assert moved_since_start(from_nothing) == "moved 10.0 GB in 43 s"
     assert moved_since_start(replace(done, ended_at=None)) == ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bot.domain.policy import Refusal
 from bot.domain.request import Policy, State
-from bot.ui.refusals import refusal_text, still_pausing
-from tests.support.values import GROUP_ID, request
+from bot.domain.task_group import GroupStatus
+from bot.ui.refusals import not_resumable, refusal_text, still_pausing
+from tests.support.values import GROUP, GROUP_ID, request
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -54,6 +57,12 @@ def test_an_expired_approval_is_not_called_an_expired_request(state: State, text
 
 
 def test_a_group_that_is_pausing_for_too_long_has_a_link_to_the_console() -> None:
-    linked = still_pausing(GROUP_ID, "https://console.example/oms")
+    linked = still_pausing(GROUP, "https://console.example/oms")
     assert linked.endswith("Check the group in <https://console.example/oms|the Huawei Cloud console>.")
-    assert still_pausing(GROUP_ID, "").endswith("Check the group in the Huawei Cloud console.")
+    assert still_pausing(GROUP, "").endswith("Check the group in the Huawei Cloud console.")
+
+
+def test_a_group_that_cannot_be_resumed_is_named() -> None:
+    assert not_resumable(replace(GROUP, status=GroupStatus.COMPLETED)) == (
+        f'"nightly images" (group `{GROUP_ID}`) is done, so there\'s nothing to resume. No request was created.'
+    )

@@ -82,20 +82,29 @@ SLOW = moving(Announced(Trouble.SLOW, NOON), replace(STEADY, slow_since=NOON, is
             f'<@UALICE00>, "nightly images" has stalled at 40 %. Nothing has moved since {local_time(NOON)}, '
             "although a sub-task is running. Check the group in the Huawei Cloud console.",
         ),
-        (STALLED, FINE, '<@UALICE00>, "nightly images" is moving again at 40 %. It was stalled for 49 min.'),
+        (
+            STALLED,
+            moving(Announced(), STEADY, replace(HALF, speed_bytes_per_second=1_000_000)),
+            '<@UALICE00>, "nightly images" is moving again at 40 %. It was stalled for 49 min.',
+        ),
+        (STALLED, FINE, '<@UALICE00>, "nightly images" has moved again at 40 %. It was stalled for 49 min.'),
         (
             FINE,
             SLOW,
             '<@UALICE00>, "nightly images" is slow. The rate has been below the limit for this project '
             f"(slow_below in bot.toml) since {local_time(NOON)}. "
-            "1.0 MB/s over the last few minutes, about 1 h 40 min left.",
+            "1.0 MB/s over the last few minutes, about 1.5 h left.",
         ),
-        (SLOW, FINE, '"nightly images" is no longer slow. 1.0 MB/s over the last few minutes, about 1 h 40 min left.'),
+        (
+            SLOW,
+            FINE,
+            '"nightly images" is no longer slow. 1.0 MB/s over the last few minutes, about 1.5 h left.',
+        ),
         (
             FINE,
             moving(Announced(milestone=25, milestone_at=NOON), STEADY),
             '"nightly images" is 40 % done: 4.0 of 10.0 GB, 400 of 1,000 objects. '
-            "1.0 MB/s over the last few minutes, about 1 h 40 min left.",
+            "1.0 MB/s over the last few minutes, about 1.5 h left.",
         ),
         (FINE, moving(Announced(milestone=25), STEADY), None),
         (FINE, FINE, None),

@@ -139,13 +139,13 @@ def test_ids_that_someone_changed_in_the_database(state: State) -> None:
 
 def _listed(group: TaskGroup) -> tuple[str, ...]:
     found = GroupsOfProject("media", NOON, {GroupKind.PAUSED: [Reading(group, NOON, None)]})
-    return lists.groups(found, {GROUP_ID}, ShowList(1)).lines
+    return lists.groups(found, {GROUP_ID: "R-00000001"}, ShowList(1)).lines
 
 
 def test_in_a_list_of_groups() -> None:
     nasty = nasty_request(State.PENDING).group
     for text in (
-        *(re.sub(r"^`[^`]*`", "", line) for line in _listed(nasty)),
+        *(line.replace(f"`{nasty.group_id}`", "") for line in _listed(nasty)),
         *lists.groups_not_listed("media", Problem("OMS", "", NASTY, NASTY, NASTY)).lines,
         replies.group_status(nasty, "media").replace(f"`{nasty.group_id}`", ""),
         refusals.no_source_path(NASTY, "media"),
@@ -160,7 +160,7 @@ def test_in_a_modal_or_app_home() -> None:
     choice = modals.GroupChoice(nasty.plan.project, nasty.group.group_id, group_name(nasty.group))
     for view in (
         modals.request_form((NASTY, "media"), [choice], "Type an id."),
-        modals.request_form((NASTY, "media"), (), "", GROUP_ID, NASTY, nasty.reason),
+        modals.request_form((NASTY, "media"), (), "", nasty.group, NASTY, nasty.reason),
         modals.note(modals.DENY_TITLE, refusals.refusal_text(Refusal.NOT_PENDING, nasty)),
         home.home_view([home.HomeSection("Running", (nasty,), 1)], {}, "/resume-taskgroup", "help", NOON),
     ):
@@ -177,7 +177,7 @@ def test_slack_links_nothing_in_mrkdwn_that_is_not_marked_up() -> None:
             text_message(replies.denied(nasty)).blocks,
             home.home_view([home.HomeSection("Running", (nasty,), 1)], {}, "/resume-taskgroup", "help", NOON).to_dict(),
             modals.note(modals.DENY_TITLE, refusals.refusal_text(Refusal.NOT_PENDING, nasty)).to_dict(),
-            modals.request_form((NASTY, "media"), (), "Type an id.", GROUP_ID, NASTY, nasty.reason).to_dict(),
+            modals.request_form((NASTY, "media"), (), "Type an id.", nasty.group, NASTY, nasty.reason).to_dict(),
         )
         for one in mrkdwn_objects(shown):
             assert one["verbatim"] is True

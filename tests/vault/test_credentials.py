@@ -342,14 +342,14 @@ def finding(server: SandboxVault, identity: VaultIdentity) -> Finding:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"period": "24h"}, "valid for 24 h. The bot renews it while it runs"),
+        ({"period": "24h"}, "valid for about 24 h. The bot renews it while it runs"),
         (
             {"ttl": "1h", "explicit_max_ttl": "2h"},
-            "valid for 1 h. The bot renews it until it reaches its maximum TTL in Vault. Replace it before that",
+            "valid for about 1 h. The bot renews it until it reaches its maximum TTL in Vault. Replace it before that",
         ),
         (
             {"ttl": "1h", "renewable": False},
-            "valid for 1 h. It can't be renewed. Before it expires, set a new VAULT_TOKEN and restart the bot",
+            "valid for about 1 h. It can't be renewed. Before it expires, set a new VAULT_TOKEN and restart the bot",
         ),
     ],
 )
@@ -363,7 +363,7 @@ def test_check_says_how_long_a_token_lives_and_what_happens_then(
 def test_check_says_that_a_token_file_is_read_again(server: SandboxVault, token_file: SecretFile) -> None:
     found = finding(server, VaultToken(token_file.write(new_token(server, ttl="1h", renewable=False))))
     assert found.result.endswith(
-        "valid for 1 h. It can't be renewed. When it expires, the bot reads VAULT_TOKEN_FILE again"
+        "valid for about 1 h. It can't be renewed. When it expires, the bot reads VAULT_TOKEN_FILE again"
     )
 
 
@@ -374,7 +374,7 @@ def test_check_says_that_a_token_does_not_expire(server: SandboxVault) -> None:
 def test_check_says_that_the_bot_logs_in_again(server: SandboxVault) -> None:
     login = server.login("bot")
     found = finding(server, VaultAppRole(login.role_id, Secret(login.secret_id)))
-    assert found.result.endswith("valid for 20 min. Then the bot logs in again")
+    assert found.result.endswith("valid for about 20 min. Then the bot logs in again")
 
 
 def test_check_looks_a_wrapping_token_up_without_spending_it(server: SandboxVault) -> None:

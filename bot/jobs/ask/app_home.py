@@ -93,6 +93,7 @@ def _view(context: Context, person: Person, projects: Sequence[str], now: dateti
             requests.ended_since(connection, projects, since, home.MAX_LINES),
             requests.count_ended_since(connection, projects, since),
             [*running, *groups.stopped_since(connection, projects, since)],
+            groups.paused_with_bot(connection, projects),
         )
         sections = home_sections(found, person, policies)
         shown = (item for section in sections for item in section.items if isinstance(item, Request))

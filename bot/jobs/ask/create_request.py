@@ -45,10 +45,10 @@ WAIT_FOR_PAUSE = timedelta(minutes=30)
 class _Result:
     """The result of the command for one task group."""
 
-    answer: str | None  # to the person; None if the group is still pausing
+    answer: str  # to the person
     events: tuple[Event, ...] = ()  # of a refusal; the event of a new request is stored together with the request
     may_pass: bool = False  # whether the cause of a refusal may pass by itself
-    console_url: str = ""  # the console's address for the group, if the group is still pausing
+    pausing: Found | None = None  # the group, if it is still pausing, so that the request is created later
 
 
 def create_requests(
@@ -91,10 +91,10 @@ def create_requests(
         result = _create(context, message, command, received_at, group_id, person, projects)
         events.extend(result.events)
         may_pass |= result.may_pass
-        if result.answer is None:
+        if result.pausing is not None:
             _store_for_later(context, message, command, received_at, group_id)
-        answer = result.answer or replies.waits_until_paused(group_id)
-        lines.append(replies.with_group_id(group_id, answer) if len(command.group_ids) > 1 else answer)
+        is_one_of_several = len(command.group_ids) > 1
+        lines.append(replies.with_group_id(group_id, result.answer) if is_one_of_several else result.answer)
     again = try_again_at() if may_pass else None
     if again is None:
         reply(context, message, "\n".join(lines), *events)
@@ -134,9 +134,12 @@ def create_once_paused(
         reply(context, message, str(refusal), event)
         return None
     result = _create(context, message, command, received_at, group_id, person, projects)
-    if try_again_at is not None and (result.answer is None or result.may_pass):
+    if try_again_at is not None and (result.pausing is not None or result.may_pass):
         return try_again_at
-    reply(context, message, result.answer or refusals.still_pausing(group_id, result.console_url), *result.events)
+    if result.pausing is not None:
+        console_url = context.projects[result.pausing.project].console_url or ""
+        result = _Result(refusals.still_pausing(result.pausing.group, console_url))
+    reply(context, message, result.answer, *result.events)
     return None
 
 
@@ -182,7 +185,9 @@ def _create(
         found = preflight.find_group(context, projects, group_id)
         project = found.project
         answer = _create_for_found(context, message, command, received_at, found, person)
-        return _Result(answer, console_url=context.projects[project].console_url or "")
+        if answer is None:
+            return _Result(replies.waits_until_paused(found.group), pausing=found)
+        return _Result(answer)
     except CannotCreate as refusal:
         event = _refusal_event(context, message, [group_id], refusal, project)
         return _Result(str(refusal), (event,), isinstance(refusal, CannotCreateNow))
@@ -226,19 +231,14 @@ def _create_for_found(
         start_at=start_at,
         origin_key=message.origin_key,
     )
-    detail = {
-        "group": group_id,
-        "project": found.project,
-        "verb": verb.value,
-        "reason": command.reason,
-        "channel": message.channel,
-    }
+    facts = {"project": found.project, "verb": verb.value, "reason": command.reason, "channel": message.channel}
+    created = Event(AuditEvent.REQUEST_CREATED, person.id, request.id, {"group": group_id, **facts})
     try:
         with context.store.write() as connection:
             if audit.record_of(connection, request.id).state is not None:
                 raise CannotCreate(refusals.CREATED_BEFORE)
             alerts.show_request(connection, found.project, request.group_key, request.id, person.id, now)
-            requests.add(connection, request, Event(AuditEvent.REQUEST_CREATED, person.id, request.id, detail), now)
+            requests.add(connection, request, created, now)
             may_post = slack_budget.spend(connection, post_to(request.channel), now)
             if may_post:
                 # Claimed, so that no other worker posts a second card.

@@ -134,7 +134,7 @@ def verb_for(group: TaskGroup) -> Verb:
         return Verb.RESUME
     if group.status in FAILED_STATUSES:
         return Verb.RETRY
-    raise CannotCreate(refusals.not_resumable(group.status, group.group_id))
+    raise CannotCreate(refusals.not_resumable(group))
 
 
 def plan_for(context: Context, found: Found) -> Plan:

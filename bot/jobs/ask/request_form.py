@@ -44,11 +44,10 @@ def _content(context: Context, message: Message, person: Person) -> FormContent:
         previous = requests.get(connection, message.request_id) if message.request_id else None
         watched = groups.get(connection, message.group_key) if message.group_key else None
     if previous is not None and view_refusal(previous, person, current_policy(context, previous)) is None:
-        group_id, project, reason = previous.group.group_id, previous.plan.project, previous.reason
-        return FormContent(modals.request_form(projects, (), "", group_id, project, reason, can_schedule))
+        project, reason = previous.plan.project, previous.reason
+        return FormContent(modals.request_form(projects, (), "", previous.group, project, reason, can_schedule))
     if watched is not None and watched.project in projects:
-        group_id = watched.group.group_id
-        return FormContent(modals.request_form(projects, (), "", group_id, watched.project, "", can_schedule))
+        return FormContent(modals.request_form(projects, (), "", watched.group, watched.project, "", can_schedule))
     choices: list[tuple[bool, int, GroupChoice]] = []
     remarks: list[str] = []
     for project, listing in listed_groups(context, projects).items():

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.failure_causes import FailureCauses, SubTask, SubTaskStatus, causes_by_code
 from bot.domain.request import Plan, Request
-from bot.domain.schedule import SETTLE_EVERY
+from bot.domain.schedule import REPORT_WAITS, SETTLE_EVERY
 from bot.domain.task_group import TaskGroup
 from bot.huawei.error_catalogue import Side
 from bot.huawei.errors import HuaweiError
@@ -87,9 +87,14 @@ def _save(context: Context, request: Request, causes: FailureCauses) -> Result:
     explained = replace(request, failure_causes=causes)
     with context.store.write() as connection:
         saved = requests.save(connection, request, explained, now, *_events(request, causes))
-        if _has_new_codes(request, causes):
+        if _has_new_codes(request, causes) and not _is_report_due_later(request, now):
             outbox.add_notice(connection, Notice(Delivery.THREAD, "", causes_line(saved), saved.id), now)
     return Rescheduled()
+
+
+def _is_report_due_later(request: Request, now: datetime) -> bool:
+    """Whether the report on the request will have the causes, because it is sent after they are stored."""
+    return request.ended_at is not None and now < request.ended_at + REPORT_WAITS / 2
 
 
 def _events(request: Request, causes: FailureCauses) -> list[Event]:

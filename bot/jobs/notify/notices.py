@@ -8,7 +8,10 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 
+from slack_sdk.models.blocks import Block
+
 from bot.domain.audit_events import AuditEvent
+from bot.domain.request import Verb
 from bot.domain.request_record import Authenticity
 from bot.jobs.context import CHECK_KEY_EVERY, WAIT_FOR_KEY, Context, report_foreign_row
 from bot.jobs.notify import duplicate_card
@@ -20,8 +23,8 @@ from bot.store.audit import BOT, Event, append_all
 from bot.store.outbox import TO_THREAD, Card, Delivery, Notice
 from bot.store.queue import Claim
 from bot.ui import replies
-from bot.ui.blocks import actions, context_block, slack_message, text_message
-from bot.ui.buttons import pause_group_button
+from bot.ui.blocks import actions, section, slack_message, text_message
+from bot.ui.buttons import pause_group_button, request_group_button
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ def send_notice(context: Context, claim: Claim) -> Result:
             case Delivery.DIRECT:
                 context.messenger.direct(notice.address, text)
             case Delivery.CHANNEL:
-                context.messenger.post(notice.address, slack_message(notice.text, [context_block(notice.text)]))
+                context.messenger.post(notice.address, slack_message(notice.text, [section(notice.text)]))
             case Delivery.DUPLICATE:
                 duplicate_card.replace_duplicate(context.messenger, notice.address, notice.text)
             case Delivery.THREAD | Delivery.MOVEMENT if card is not None and card.ts is not None:
@@ -94,12 +97,16 @@ def _finish(context: Context, claim: Claim, notice: Notice, *events: Event) -> R
 
 def _answer(context: Context, address: str, text: str) -> None:
     """Answers where the person typed or pressed, or by a direct message after the response_url has expired."""
-    response_url, person, *to_pause = address.split(" ")
+    response_url, person, *button = address.split(" ")
     try:
-        buttons = [actions("status", pause_group_button(*to_pause))] if to_pause else []
-        context.messenger.answer(response_url, text, buttons)
+        context.messenger.answer(response_url, text, _button(*button) if button else ())
     except Gone:
         context.messenger.direct(person, text)
+
+
+def _button(group_key: str, verb: str = "") -> list[Block]:
+    """The button below an answer: Resume… or Retry…, or without a verb Pause."""
+    return [actions("status", request_group_button(group_key, Verb(verb)) if verb else pause_group_button(group_key))]
 
 
 def _with_link(notice: Notice, card: Card | None) -> str:

@@ -150,6 +150,17 @@ class Group:
         return self.total_objects if self.listed_objects is None else self.listed_objects
 
     @property
+    def listed_bytes(self) -> int:
+        """The size of the listed objects."""
+        return self._share(self.total_bytes, self.objects)
+
+    @property
+    def migrated_objects(self) -> int:
+        """How many objects are complete, as follows from the bytes."""
+        done = self.objects * self.complete_bytes // self.listed_bytes if self.listed_bytes else 0
+        return min(done, self.objects - self.failed_objects)
+
+    @property
     def reachable_bytes(self) -> int:
         """The size of the listed objects that have not failed."""
         return self._share(self.total_bytes, self.objects - self.failed_objects)
@@ -253,15 +264,13 @@ class Group:
 
     def _objects(self) -> dict[str, object]:
         created = self.sub_task_counts().created
-        total_size = self._share(self.total_bytes, self.objects)
-        done = self.objects * self.complete_bytes // total_size if total_size else 0
         return {
             "total_num": self.objects,
             "create_complete_num": self.total_objects * created // self.sub_tasks,
-            "success_num": min(done, self.objects - self.failed_objects),
+            "success_num": self.migrated_objects,
             "fail_num": self.failed_objects,
             "skip_num": 0,
-            "total_size": total_size,
+            "total_size": self.listed_bytes,
             "create_complete_size": self.total_bytes * created // self.sub_tasks,
             "complete_size": self.complete_bytes,
         }

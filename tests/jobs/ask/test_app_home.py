@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from bot.domain.task_group import GroupStatus
+from bot.domain.watched_group import WatchLimits, after_first_reading, after_next_reading
 from bot.jobs import inbox_dispatcher
 from bot.jobs.ask import app_home
 from bot.jobs.ask.app_home import FRESH_FOR, UPDATE_EVERY
@@ -14,10 +17,11 @@ from bot.jobs.context import Context
 from bot.jobs.worker import Finished
 from bot.sandbox.slack.ids import ALICE, BOB, CAROL, DAVE, ERIN, TEAM_ID
 from bot.sandbox.system import Sandbox
-from bot.store import queue, tables
+from bot.store import groups, queue, tables
 from bot.store.inbox import Kind, Message
 from bot.store.queue import Queue
 from tests.support.in_process import context_at, context_of, create_request, store_message
+from tests.support.values import GROUP
 
 SECOND = timedelta(seconds=1)
 
@@ -70,6 +74,31 @@ def test_an_open_home_shows_a_new_request_within_a_minute(home: Home) -> None:
     assert home.handle_due(SECOND) == 1
     assert made.id in home.shown(CAROL)
     assert "Waiting for your approval (1)" in home.shown(CAROL)
+
+
+def test_a_group_that_was_paused_outside_the_bot_is_in_trouble_and_one_paused_with_it_is_not(home: Home) -> None:
+    now, limits = home.context.now() - UPDATE_EVERY, WatchLimits()
+    running = [
+        after_first_reading(
+            f"p/{number}",
+            "media",
+            replace(GROUP, group_id=f"group {number}", status=GroupStatus.MONITORING),
+            now,
+            limits,
+        )
+        for number in range(2)
+    ]
+    with home.context.store.write() as connection:
+        groups.add_samples(connection, running)
+        groups.save(
+            connection,
+            [after_next_reading(one, replace(one.group, status=GroupStatus.PAUSED), now, limits) for one in running],
+        )
+        groups.set_paused(connection, "p/1", now)
+    home.open(CAROL)
+    trouble, ended = home.shown(CAROL).split("Trouble (1)")[1].split("Ended in the last 24 hours (1)")
+    assert "`group 0`" in trouble
+    assert "`group 1`" in ended
 
 
 def test_a_home_whose_content_is_the_same_is_not_published_again(home: Home) -> None:

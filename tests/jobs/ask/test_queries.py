@@ -84,7 +84,7 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
     made, _ = create_request(sandbox, context, next(NUMBERS))
     sandbox.oms.state.groups[made.group.group_id].status = MONITORING
     now, *progress, heading, of_request = status(context, made.group.group_id).splitlines()
-    assert f"(group `{made.group.group_id}`) in project media is running now" in now
+    assert f"(group `{made.group.group_id}`) in project media is running. " in now
     assert len(progress) >= 2
     assert heading == "*1 request for this group*"
     assert of_request.startswith(status_text(made))
@@ -92,7 +92,7 @@ def test_status_of_a_group_shows_its_status_and_then_its_requests(place: tuple[S
 
 def test_status_of_a_group_without_a_request_says_so(place: tuple[Sandbox, Context]) -> None:
     _, context = place
-    assert f'"ledgers 1998 to 2010" (group `{LEDGERS}`) in project archive is paused now, ' in status(context, LEDGERS)
+    assert f'"ledgers 1998 to 2010" (group `{LEDGERS}`) in project archive is paused.\n' in status(context, LEDGERS)
     assert status(context, LEDGERS).endswith(f"\n{NO_REQUEST_FOR_GROUP}")
 
 
@@ -117,8 +117,8 @@ def test_status_names_a_project_that_fails_only_if_no_other_project_has_the_grou
 ) -> None:
     sandbox, context = place
     sandbox.oms_by_project["archive"].faults.add("show", *[Answer(403, "OMS.0072")] * 2)
-    now, no_request = status(context, NIGHTLY_IMAGES).splitlines()
-    assert "in project media is paused now" in now
+    now, *_, no_request = status(context, NIGHTLY_IMAGES).splitlines()
+    assert now.endswith("in project media is paused.")
     assert no_request == NO_REQUEST_FOR_GROUP
     [failure] = status(context, LEDGERS).splitlines()
     assert failure.startswith(
@@ -130,7 +130,7 @@ def test_status_names_a_project_that_fails_only_if_no_other_project_has_the_grou
 def test_a_503_of_one_look_is_tried_again(place: tuple[Sandbox, Context]) -> None:
     sandbox, context = place
     sandbox.oms_by_project["archive"].faults.add("show", Answer(503, "APIG.0601"))
-    assert "in project archive is paused now" in status(context, LEDGERS)
+    assert "in project archive is paused." in status(context, LEDGERS)
     sandbox.oms_by_project["archive"].faults.add("list", Answer(503, "APIG.0601"))
     assert "ledgers 1998 to 2010" in answer(context, "list")
 
@@ -166,7 +166,7 @@ def test_a_list_has_totals_and_fits_into_a_message(place: tuple[Sandbox, Context
     assert ": 1 failed, 1 paused*" in text
     assert "ledgers 1998 to 2010" in text, "a large project leaves room for others"
     of_media = text[text.index("*Groups in media") :].splitlines()[1:]
-    assert [", migration failed" in line for line in of_media[:4]] == [True, True, True, False]
+    assert [", failed" in line for line in of_media[:4]] == [True, True, True, False]
 
 
 def test_a_person_who_may_see_no_project_learns_nothing_of_a_group(place: tuple[Sandbox, Context]) -> None:

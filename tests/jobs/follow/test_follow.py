@@ -198,8 +198,8 @@ def test_a_stall_and_its_end_are_posted_to_the_thread_once_each(followed: Follow
         followed.group.complete_bytes += 1
         followed.advance(FOLLOW_EVERY)
     assert followed.request.announced.trouble is None
-    [moving] = followed.lines("is moving again")
-    assert moving.startswith(f"<@{ALICE}>, ")
+    [moved] = followed.lines("has moved again")
+    assert moved.startswith(f"<@{ALICE}>, ")
     assert followed.lines("has stalled") == [], "it was not sent yet, and the line about its end takes its place"
 
 

@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from bot.domain.audit_events import AuditEvent
 from bot.domain.request import Request, State
+from bot.domain.schedule import REPORT_WAITS
 from bot.jobs import request_dispatcher
 from bot.jobs.context import Context
 from bot.jobs.follow.read_causes import TRY_FOR
@@ -23,12 +24,14 @@ from bot.jobs.worker import Failed, Finished, Rescheduled, Result
 from bot.sandbox.huawei import console
 from bot.sandbox.huawei.faults import Answer, Drop
 from bot.sandbox.huawei.group import MIGRATION_FAILED, MONITORING, Failure
-from bot.sandbox.slack.ids import CAROL
+from bot.sandbox.slack.ids import CAROL, MIGRATIONS
+from bot.sandbox.slack.workspace import PostedMessage
 from bot.sandbox.system import Sandbox
 from bot.store import tables
 from bot.store.audit import rows
 from bot.store.inbox import Kind
 from bot.store.queue import Claim
+from tests.jobs.notify.test_notices import send_due
 from tests.support.in_process import (
     card_text,
     context_at,
@@ -86,6 +89,13 @@ class Running:
     def card(self) -> str:
         return card_text(self.context, self.posted, self.made.id)
 
+    def report(self) -> PostedMessage:
+        """Sends the lines of the thread, and returns the last one."""
+        for _ in range(3):  # Slack takes few posts in one second.
+            self.context = context_at(self.context, self.context.now() + REPORT_WAITS)
+            send_due(self.context)
+        return self.sandbox.workspace.messages_in(MIGRATIONS, self.posted.ts)[-1]
+
     def lines(self) -> list[str]:
         """The lines for the thread."""
         of_thread = select(tables.notices.c.text).where(tables.notices.c.request_id == self.made.id)
@@ -130,11 +140,26 @@ def test_three_codes_in_250_failed_sub_tasks_are_posted_when_the_group_has_faile
     assert "500 failed" in card
     assert f"in the destination bucket photos-archive as `oms/failed/{running.group.id}.txt`" in card
     assert "request" in card, "Request again asks for a new approval"
-    [line] = [line for line in running.lines() if "TRF.0156" in line]
-    assert line.startswith('250 sub-tasks of "')
+    assert not any("TRF.0156" in line for line in running.lines()), "the report has the causes"
+    report = running.report()
+    assert "250 failed sub-tasks, 120 with TRF.0159, 80 with TRF.0156 and 50 with TRF.0152." in report.text
+    assert "*TRF.0152: 50 failed sub-tasks* · " in str(report.blocks)
     assert running.recorded() == [{"codes": ["TRF.0159: 120", "TRF.0156: 80", "TRF.0152: 50"], "why": None}]
     assert running.step() == Finished(), "nothing is due any more"
     assert running.task_lists() - before == 3
+
+
+def test_causes_that_oms_lists_after_the_report_get_a_line_of_their_own(running: Running) -> None:
+    running.fail_in_parts(*THREE_CODES)
+    running.group.sub_tasks, running.group.complete_bytes = 1_000, running.group.reachable_bytes
+    running.fail()
+    running.step_at(40 * SECOND)
+    report = running.report()
+    assert "TRF.0159" in report.text
+    assert "TRF.0156" not in report.text
+    running.step()
+    [line] = [line for line in running.lines() if "TRF.0156" in line]
+    assert line.startswith('250 sub-tasks of "')
 
 
 def test_failures_are_posted_while_the_group_runs_and_read_again_at_most_every_ten_minutes(running: Running) -> None:

@@ -73,7 +73,7 @@ def test_a_group_that_ran_ends_with_one_message_that_has_a_chart(inside: tuple[S
     send_due(later)
     [posted] = thread(sandbox, card)
     assert block_types(posted) == ["section", "section", "data_visualization", "context"]
-    assert "6.0 GB in 0 objects this time" in posted.text
+    assert "Moved: 6.0 GB this time, " in posted.text
     with context.store.read() as connection:
         assert groups.samples_of(connection, made.group_key, made.created_at, later.now())
     send_due(later)

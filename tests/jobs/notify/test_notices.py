@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -67,6 +68,29 @@ def test_sending_an_answer_finishes_its_row_and_deletes_its_address(inside: tupl
     assert send_notice(context, claim) == Rescheduled()
     assert rows(context) == [("hello", "", None)]
     assert sandbox.workspace.private_texts(ALICE) == ["hello"]
+
+
+@pytest.mark.parametrize(("after_key", "shown"), [("", "Pause"), (" resume", "Resume…"), (" retry", "Retry…")])
+def test_an_answer_has_the_button_that_its_address_names(
+    inside: tuple[Sandbox, Context], after_key: str, shown: str
+) -> None:
+    sandbox, context = inside
+    plain = answer(sandbox)
+    store(context, replace(plain, address=f"{plain.address} project/group{after_key}"))
+    send_due(context)
+    [sent] = sandbox.workspace.ephemerals
+    [button] = sent.blocks[-1]["elements"]
+    assert (button["text"]["text"], button["value"]) == (shown, "project/group")
+
+
+def test_a_message_to_a_channel_is_a_section_so_that_it_is_as_large_as_other_messages(
+    inside: tuple[Sandbox, Context],
+) -> None:
+    sandbox, context = inside
+    store(context, Notice(Delivery.CHANNEL, MIGRATIONS, "*Digest*\nline"))
+    send_due(context)
+    [sent] = sandbox.workspace.messages_in(MIGRATIONS)
+    assert [(block["type"], block["text"]["text"]) for block in sent.blocks] == [("section", "*Digest*\nline")]
 
 
 def test_an_answer_without_an_address_is_not_sent_again(inside: tuple[Sandbox, Context]) -> None:

@@ -162,7 +162,7 @@ def test_a_group_that_does_not_run_is_not_paused(bot: Bot) -> None:
     bot.press(BOB)
     bot.handle_due()
     assert bot.stops() == 0
-    assert bot.notices(Delivery.DIRECT)[0].endswith("is paused now, 40 % done. There's nothing to pause.")
+    assert bot.notices(Delivery.DIRECT)[0].endswith("is paused. There's nothing to pause.")
     assert bot.alerted() == []
     assert bot.events() == ["pause.not_needed"]
 
