@@ -52,13 +52,20 @@ class ServerThread:
     def stop(self) -> None:
         """Closes every open connection and ends the thread."""
         if self._runner is not None:
-            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self.loop).result(timeout=10)
+            asyncio.run_coroutine_threadsafe(self._close(self._runner), self.loop).result(timeout=10)
             self._runner = None
         if self._thread.is_alive():
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(timeout=10)
         if not self._thread.is_alive():
             self.loop.close()
+
+    async def _close(self, runner: web.AppRunner) -> None:
+        await runner.cleanup()
+        unfinished = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in unfinished:
+            task.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
 
 
 @web.middleware
