@@ -40,11 +40,6 @@ def create_request_for(sandbox: Sandbox, group_id: str, more: str = "", person: 
     """Types the command for a group, and returns its card, once the person has got the link to it."""
     sandbox.slack.api.reset_rate_limits()
     replies_before = len(sandbox.workspace.private_texts(person))
-
-    def links() -> int:
-        return sum(call.path == "chat.getPermalink" for call in sandbox.call_log.since())
-
-    links_before = links()
     assert sandbox.people.type(person, f"{group_id} {more}").failure is None
 
     def cards() -> list[PostedMessage]:
@@ -59,8 +54,9 @@ def create_request_for(sandbox: Sandbox, group_id: str, more: str = "", person: 
         what="the reply to the command",
     )
     # A card that had to wait for Slack's rate limit comes after the reply, and has its link a moment later.
-    sandbox.wait_until(lambda: links() > links_before, what="the link to the card")
-    return cards()[0]
+    card = cards()[0]
+    sandbox.call_log.wait_for(lambda call: call.path == "chat.getPermalink" and call.note == card.ts)
+    return card
 
 
 def deny(sandbox: Sandbox, person: str, posted: PostedMessage, reason: str = "") -> None:

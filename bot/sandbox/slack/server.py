@@ -191,7 +191,8 @@ class SlackStandIn:
             ticket = secrets.token_hex(8)
             self._tickets.add(ticket)
             answer = {"url": f"{self._address.replace('http', 'ws', 1)}/link?ticket={ticket}"}
-        note = str(arguments.get("text") or arguments.get("user") or arguments.get("usergroup") or "")
+        shown = (arguments.get(name) for name in ("text", "user", "usergroup", "message_ts"))
+        note = str(next(filter(None, shown), ""))
         self.call_log.write("slack", "POST", method, 200, note)
         headers = {"x-oauth-scopes": ",".join(sorted(self.workspace.scopes))}
         return web.json_response({"ok": True} | answer, headers=headers)
