@@ -27,9 +27,9 @@ _EVERYTHING = frozenset(Away)
 _HEADLINES = (
     (re.compile(r" is done\b"), "done"),
     (re.compile(r"^Migration failed: "), "failed"),
-    (re.compile(r"^Paused again: "), "paused"),
+    (re.compile(r"^Paused (again|outside this bot): "), "paused"),
     (re.compile(r"^Stalled for "), "stalled"),
-    (re.compile(r"^(Resumed|Accepted by OMS|Pausing)\b"), "running"),
+    (re.compile(r"^(Resumed|Accepted by OMS|Pausing|Nothing has moved for)\b"), "running"),
     (re.compile(r"^(Resume|Approved|Asking OMS|Checking)\b"), "new"),
 )
 _ENDED = ("done", "failed", "paused")

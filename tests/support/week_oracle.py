@@ -29,7 +29,7 @@ from tests.support.week_times import AFTER_OUTAGE, BUDGET, due, time_text
 
 #: What a message says about a group. The line after it has the progress, if the group is in trouble.
 _LINE = re.compile(
-    r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$(?P<progress>\n[░█].*$)?",
+    r"^\*\"(?P<name>[^\"]*)\"\* \(group `(?P<group>[0-9a-f-]{36})`\) (?P<says>.*)$(?P<progress>(?:\n.*→.*)?\n[░█].*$)?",
     re.MULTILINE,
 )
 _TIME = re.compile(r"<!date\^(\d+)\^")
@@ -45,13 +45,23 @@ _TITLES = {
     "failed": "failed",
     "stalled": "stalled",
     "slow": "slow",
-    "": "no longer in trouble",
+}
+#: What the title of a message says about trouble that is over, by the words of its line: what came later, or what was.
+_TITLES_OF_OVER = {
+    "later failed": "failed",
+    "was later paused": "paused",
+    "was deleted": "deleted",
+    "is done": "done",
+    "was paused outside this bot": "was paused outside this bot",
+    "had failed": "had failed",
+    "had stalled": "had stalled",
+    "was slow": "was slow",
 }
 _OVER: Mapping[str, Callable[[Seen], bool]] = {
-    "is moving again": lambda seen: seen.status in RUNNING and not seen.stands,
-    "has moved again": lambda seen: seen.status in RUNNING and seen.stands,
-    "its rate is above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
-    "is running again": lambda seen: seen.status in RUNNING,
+    "was moving again": lambda seen: seen.status in RUNNING and not seen.stands,
+    "had moved again": lambda seen: seen.status in RUNNING and seen.stands,
+    "its rate was above the limit again": lambda seen: seen.status in RUNNING and seen.condition is not Condition.SLOW,
+    "was running again": lambda seen: seen.status in RUNNING,
     "later failed": lambda seen: seen.status in FAILED,
     "was later paused": lambda seen: seen.status in (PAUSED, PAUSING),
     "was deleted": lambda seen: seen.status in (DELETED, WAITING_FOR_DELETION),
@@ -124,10 +134,14 @@ def _trouble_told(says: str) -> str:
 
 def _title(lines: list[re.Match[str]]) -> str:
     """The title of a message with these lines."""
-    titles = [_TITLES[_trouble_told(line["says"])] for line in lines]
+    titles = [_TITLES.get(_trouble_told(line["says"])) or _title_of_over(line["says"]) for line in lines]
     if len(lines) == 1:
         return f'{titles[0].capitalize()}: "{lines[0]["name"]}"'
     return f"Task groups in media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
+
+
+def _title_of_over(says: str) -> str:
+    return next((title for words, title in _TITLES_OF_OVER.items() if words in says), "")
 
 
 def _seen_at(week: Week, group: str, at: datetime) -> Seen | None:
