@@ -336,6 +336,7 @@ def test_only_livez_readyz_and_metrics_are_served(sandbox: Sandbox) -> None:
     assert requests.get(f"{base}/nothing", timeout=5).status_code == 404
 
 
+@pytest.mark.long
 def test_the_demo_passes_and_fails_when_a_step_does_not_happen(new_sandbox: Callable[..., Sandbox]) -> None:
     from bot.sandbox.demo import run_demo
 

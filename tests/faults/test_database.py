@@ -40,6 +40,7 @@ def acks_while_frozen(sandbox: Sandbox, card: PostedMessage, postgres: Postgres)
     return acks
 
 
+@pytest.mark.long
 def test_clicks_while_the_database_hangs_are_rejected_and_never_count(
     new_sandbox: Callable[..., Sandbox], postgres: Postgres
 ) -> None:

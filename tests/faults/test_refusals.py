@@ -35,6 +35,7 @@ def test_an_approved_request_waits_for_a_sealed_vault_and_goes_on_without_a_clic
     assert len(put_calls(sandbox)) == 1
 
 
+@pytest.mark.long
 def test_no_card_is_posted_while_vault_is_sealed(sandbox: Sandbox) -> None:
     create_request(sandbox)
     sandbox.vault.seal()
