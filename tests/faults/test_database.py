@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from bot.sandbox.slack.ids import ALICE, CAROL, DAVE
 from bot.sandbox.slack.server import Ack
 from bot.sandbox.slack.workspace import PostedMessage

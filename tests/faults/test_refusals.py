@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from bot.sandbox.huawei.credentials import ACCESS_KEY, SECRET_KEY, SOURCE_AK
 from bot.sandbox.huawei.example_groups import INVOICES, MAP_TILES, NIGHTLY_IMAGES
 from bot.sandbox.huawei.faults import Answer, Drop
