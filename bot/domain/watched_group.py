@@ -211,7 +211,7 @@ def _is_empty(progress: Progress) -> bool:
 
 
 def _without_decrease(shown: Progress, read: Progress) -> Progress:
-    """The progress that was read, with no count below the one that was shown before."""
+    """The progress after a reading. A count that decreased keeps its previous value."""
     complete_bytes = max(shown.complete_bytes, read.complete_bytes)
     if read.handled_objects >= shown.handled_objects:
         return replace(read, complete_bytes=complete_bytes)

@@ -116,7 +116,11 @@ def show_request(connection: Connection, project: str, key: str, request_id: str
 
 
 def _newest(connection: Connection, project: str, keys: Collection[str]) -> tuple[int | None, list[int]]:
-    """The number of the newest alert of a project, and of those of the newest that are about one of these groups."""
+    """Searches the `MAX_SEARCHED` newest alerts of a project.
+
+    Returns:
+        The number of the newest alert, None if there is none; and the numbers of all alerts about one of these groups.
+    """
     query = select(alerts.c.id, alerts.c.body).where(alerts.c.project == project).order_by(alerts.c.id.desc())
     found = connection.execute(query.limit(MAX_SEARCHED)).all()
     numbers = [row.id for row in found if any(item["key"] in keys for item in row.body)]

@@ -20,8 +20,10 @@ from bot.store.tables import LONG_AGO, cards, notices
 class Delivery(StrEnum):
     """How a notice is sent, and the format of its address."""
 
-    #: A reply that only one person sees. Address: "response_url user_id". If the reply has a button that pauses a task
-    #: group, the key of the group follows. If it has one that resumes or retries the group, key and verb follow.
+    #: A reply that only one person sees. The address is one of these:
+    #: "response_url user_id" for a reply without a button,
+    #: "response_url user_id group_key" for a reply with a button that pauses the task group,
+    #: "response_url user_id group_key verb" for a reply with a button that opens the form to resume or retry it.
     EPHEMERAL = "ephemeral"
     #: A line in the thread of the request's card. No address.
     THREAD = "thread"

@@ -114,7 +114,7 @@ requests = Table(
     Index("requests_due", "due_at"),
     Index("requests_group", "group_id", "created_at"),
     Index("requests_origin", "origin_key", "group_id", unique=True),
-    # For queries of the open requests, and of those that ended recently. Both are few.
+    # For two queries: the open requests of a project, and the requests that ended since a given time.
     Index("requests_open", "project", "created_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
     Index("requests_ended", "ended_at"),
 )

@@ -1,4 +1,4 @@
-"""Texts about how a task group moves: what it is doing, its rate, the time left, and since when it is in trouble.
+"""Texts about the movement of a task group: its activity, rate, time left, and trouble.
 
 Pure. `bot.domain.watched_group` computes how a group moves from its readings.
 """

@@ -40,12 +40,6 @@ _TROUBLES = {
     "is slow": "slow",
 }
 _MUTED = re.compile(rf"Muted by <@{ALICE}> until <!date\^(\d+)\^")
-_TITLES = {
-    "paused": "paused outside this bot",
-    "failed": "failed",
-    "stalled": "stalled",
-    "slow": "slow",
-}
 #: What the title of a message says about trouble that is over, by the words of its line: what came later, or what was.
 _TITLES_OF_OVER = {
     "later failed": "failed",
@@ -134,13 +128,16 @@ def _trouble_told(says: str) -> str:
 
 def _title(lines: list[re.Match[str]]) -> str:
     """The title of a message with these lines."""
-    titles = [_TITLES.get(_trouble_told(line["says"])) or _title_of_over(line["says"]) for line in lines]
+    titles = [_title_of_line(line["says"]) for line in lines]
     if len(lines) == 1:
         return f'{titles[0].capitalize()}: "{lines[0]["name"]}"'
     return f"Task groups in media: {', '.join(f'{count} {title}' for title, count in Counter(titles).items())}"
 
 
-def _title_of_over(says: str) -> str:
+def _title_of_line(says: str) -> str:
+    trouble = _trouble_told(says)
+    if trouble:
+        return "paused outside this bot" if trouble == "paused" else trouble
     return next((title for words, title in _TITLES_OF_OVER.items() if words in says), "")
 
 

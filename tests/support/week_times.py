@@ -16,9 +16,11 @@ _NEEDED_FOR_ALERTS = frozenset({Away.BOT, Away.SLACK})
 
 
 def due(week: Week, at: datetime, within: timedelta, needed: frozenset[Away] = _NEEDED_FOR_ALERTS) -> datetime:
-    """Until when something must be shown that is so, or known, at a time.
+    """The latest time at which Slack must show a change.
 
     Arguments:
+        at: when the change happened, or when the bot could know it.
+        within: the time that the bot has while everything works.
         needed: what must work to show it.
     """
     end = at + within

@@ -206,20 +206,26 @@ def test_after_an_outage_nothing_is_posted_if_all_trouble_is_over(watched: tuple
     assert [groups_in(one) for one in posted(sandbox)] == [{2}]
 
 
+def find_during_post(context: Context, monkeypatch: pytest.MonkeyPatch, *found: AlertItem) -> None:
+    """Adds items, one sweep for each, while the next message is posted."""
+    post = context.messenger.post
+
+    def post_slowly(*arguments: object) -> str:
+        monkeypatch.setattr(context.messenger, "post", post)
+        ts = post(*arguments)  # type: ignore[arg-type]
+        for one in found:
+            add(context, one)
+        return ts
+
+    monkeypatch.setattr(context.messenger, "post", post_slowly)
+
+
 def test_an_item_that_is_found_while_the_message_is_posted_is_added_to_it(
     watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, clock = watched
-    post = context.messenger.post
-
-    def post_slowly(*arguments: object) -> str:
-        ts = post(*arguments)  # type: ignore[arg-type]
-        add(context, item(2))
-        add(context, over(1))
-        return ts
-
     add(context, item(1))
-    monkeypatch.setattr(context.messenger, "post", post_slowly)
+    find_during_post(context, monkeypatch, item(2), over(1))
     run_for(context, clock, 5)
     [message] = posted(sandbox)
     assert groups_in(message) == {1, 2}
@@ -230,16 +236,8 @@ def test_trouble_that_is_found_while_a_message_without_trouble_is_posted_is_a_me
     watched: tuple[Sandbox, Context, Clock], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox, context, clock = watched
-    post = context.messenger.post
-
-    def post_slowly(*arguments: object) -> str:
-        monkeypatch.setattr(context.messenger, "post", post)
-        ts = post(*arguments)  # type: ignore[arg-type]
-        add(context, item(2))
-        return ts
-
     add(context, item(1, None))
-    monkeypatch.setattr(context.messenger, "post", post_slowly)
+    find_during_post(context, monkeypatch, item(2))
     run_for(context, clock, 5)
     assert [groups_in(one) for one in posted(sandbox)] == [{1}, {2}], "Slack notifies nobody of an edit"
 
