@@ -70,7 +70,8 @@ def add_ended(context: Context, sample: Request, count: int) -> None:
     # So that no action pays for the rows that were just stored.
     context.store.erase_deleted()
     if not context.store.is_sqlite:
-        with context.store.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        # As autovacuum does it after so many changes. Without it, PostgreSQL does not know how few requests are recent.
+        with context.store.write() as connection:
             connection.execute(text("ANALYZE"))
 
 
